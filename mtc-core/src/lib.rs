@@ -1,0 +1,32 @@
+//! Merkle Tree Certificates (draft-ietf-plants-merkle-tree-certs-07): the pure part.
+//!
+//! In scope: identifiers, the tree and its proofs, log entries, certificates, cosignatures, checkpoints, landmarks, and
+//! the relying party's verification. Out of scope: storage (`mtc-log`), TLS and the rest of X.509 (`mtc-tls`). Nothing
+//! here does I/O or reads a clock; signing and key generation alone draw on the system's randomness.
+//!
+//! Section numbers are those of the draft's revision -07, the one wire format that is implemented; C2SP documents are
+//! cited by name. Reading order: [`id`], [`tree`], [`entry`], [`certificate`], [`cosign`], [`landmark`], [`verify`].
+//!
+//! ```
+//! use mtc_core::tree::{MemoryTree, Subtree, evaluate_inclusion, inclusion_proof, leaf_hash};
+//!
+//! let tree: MemoryTree = [b"a", b"b", b"c"].map(|entry| leaf_hash(entry)).into_iter().collect();
+//! let whole = Subtree::whole(tree.len());
+//! let Ok(proof) = inclusion_proof(&tree, 2, whole);
+//! assert_eq!(evaluate_inclusion(2, whole, leaf_hash(b"c"), &proof), Ok(tree.root()));
+//! ```
+
+pub mod ca;
+pub mod certificate;
+pub mod checkpoint;
+pub mod cosign;
+pub mod der;
+pub mod entry;
+pub mod id;
+pub mod landmark;
+pub mod note;
+pub mod tile;
+pub mod time;
+pub mod tree;
+pub mod verify;
+pub mod wire;

@@ -1,0 +1,146 @@
+//! The relying party (Section 7): is this certificate the CA's, and logged where others can see it?
+//!
+//! ```text
+//! parse ─> issuer ─> serial: log, index, revoked? ─> entry hash ─> inclusion proof ─> subtree hash
+//!                                                                                        │
+//!                          trusted subtree [start, end) of that log? ── yes ─> equal hash accepts, another rejects
+//!                                                                    └─ no ──> cosigner policy: CA and k of n witnesses
+//! ```
+//!
+//! Everything else of X.509 (validity, names, usages) is the caller's: see `mtc-tls`.
+
+mod policy;
+mod trust;
+
+use thiserror::Error;
+
+pub use self::policy::{CosignerGroup, PolicyError};
+pub use self::trust::{CaTrust, RevokedRange, TrustedSubtree};
+use crate::certificate::{Certificate, CertificateError, ParsedProof};
+use crate::cosign::CosignedMessage;
+use crate::id::{IdError, LogId, LogNumber, TrustAnchorId};
+use crate::time::UnixTime;
+use crate::tree::{Hash, ProofError, Subtree, evaluate_inclusion};
+
+/// What made a certificate acceptable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// Its subtree is trusted: no signature was looked at.
+    TrustedSubtree,
+    /// Its cosignatures satisfy the policy.
+    Cosignatures,
+}
+
+/// A certificate that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Why.
+    pub basis: Basis,
+    /// The log that holds its entry.
+    pub log_number: LogNumber,
+    /// The index of its entry.
+    pub index: u64,
+    /// The subtree in which inclusion was proven.
+    pub subtree: Subtree,
+}
+
+/// Why a certificate is rejected: the rule that it breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// It is not a well-formed MTC.
+    #[error("malformed certificate")]
+    Malformed(#[from] CertificateError),
+    /// Its issuer is not the trusted CA.
+    #[error("the issuer is not {0}")]
+    UnknownIssuer(TrustAnchorId),
+    /// Its serial number names no log.
+    #[error("the serial number names no log")]
+    Serial(#[from] IdError),
+    /// Its serial number is revoked, or outside the CA's range.
+    #[error("serial number {0} is revoked or outside the CA's range")]
+    Revoked(u64),
+    /// Its inclusion proof does not fit its index and subtree.
+    #[error("inclusion proof does not fit")]
+    Inclusion(#[from] ProofError),
+    /// The proof leads to another hash than the trusted one.
+    #[error("the proof leads to another hash than that of the trusted subtree {0}")]
+    TrustedSubtreeMismatch(Subtree),
+    /// The cosignatures do not satisfy the policy.
+    #[error("cosigner policy")]
+    Policy(#[from] PolicyError),
+}
+
+impl CaTrust {
+    /// Verifies a certificate (Section 7.2).
+    ///
+    /// # Errors
+    /// The first rule that the certificate breaks.
+    pub fn verify(&self, certificate: &[u8]) -> Result<Accepted, Rejection> {
+        let certificate = Certificate::parse(certificate)?;
+        let (log_number, index) = self.check_serial(&certificate)?;
+        let subtree = certificate.proof.subtree;
+        let hash = evaluate_inclusion(
+            index,
+            subtree,
+            certificate.leaf_hash(),
+            certificate.proof.inclusion_proof,
+        )?;
+        let basis = match self.trusted_hash(log_number, subtree) {
+            Some(trusted) if *trusted == hash => Basis::TrustedSubtree,
+            Some(_) => return Err(Rejection::TrustedSubtreeMismatch(subtree)),
+            None => {
+                self.check_policy(log_number, &certificate.proof, &hash)?;
+                Basis::Cosignatures
+            }
+        };
+        Ok(Accepted {
+            basis,
+            log_number,
+            index,
+            subtree,
+        })
+    }
+
+    fn check_serial(&self, certificate: &Certificate<'_>) -> Result<(LogNumber, u64), Rejection> {
+        if certificate.issuer != self.issuer_name() {
+            return Err(Rejection::UnknownIssuer(*self.id()));
+        }
+        let entry = certificate.entry()?;
+        if self.is_revoked(certificate.serial) {
+            return Err(Rejection::Revoked(certificate.serial));
+        }
+        Ok(entry)
+    }
+
+    /// The CA's cosignature, and k of n in every group; cosigners that nobody named are ignored.
+    fn check_policy(
+        &self,
+        log: LogNumber,
+        proof: &ParsedProof<'_>,
+        hash: &Hash,
+    ) -> Result<(), Rejection> {
+        let log = LogId::new(*self.id(), log)?;
+        let verifies = |cosigner: &crate::cosign::Cosigner| {
+            let mut signatures = proof.signatures();
+            let (_, signature) = signatures.find(|(id, _)| *id == cosigner.id)?;
+            let message = CosignedMessage {
+                cosigner: &cosigner.id,
+                log: &log,
+                timestamp: UnixTime(0),
+                subtree: proof.subtree,
+                hash,
+            };
+            Some(cosigner.key.verifies(&message.encode(), signature))
+        };
+        match verifies(self.cosigner()) {
+            Some(true) => {}
+            Some(false) => return Err(PolicyError::Invalid(*self.id()).into()),
+            None => return Err(PolicyError::NoCaCosignature(*self.id()).into()),
+        }
+        for group in self.groups() {
+            group.check(verifies)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Cosigner quorums (Section 7.3).
+
+use thiserror::Error;
+
+use crate::cosign::Cosigner;
+use crate::id::TrustAnchorId;
+
+/// Why cosignatures do not satisfy a policy, or a policy cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The CA itself did not cosign.
+    #[error("no cosignature of the CA {0}")]
+    NoCaCosignature(TrustAnchorId),
+    /// The CA's cosignature does not verify.
+    #[error("the cosignature of {0} does not verify")]
+    Invalid(TrustAnchorId),
+    /// Too few of a group cosigned.
+    #[error(
+        "{valid} of the {required} required cosignatures verify; missing: {missing:?}, invalid: {invalid:?}"
+    )]
+    Quorum {
+        /// How many of the group must cosign.
+        required: usize,
+        /// How many did.
+        valid: usize,
+        /// Whose cosignatures are not there.
+        missing: Vec<TrustAnchorId>,
+        /// Whose cosignatures do not verify.
+        invalid: Vec<TrustAnchorId>,
+    },
+    /// A group whose quorum is zero or more than its members.
+    #[error("a quorum of {required} of {members} cosigners is impossible or empty")]
+    Group {
+        /// The quorum.
+        required: usize,
+        /// Members of the group.
+        members: usize,
+    },
+    /// A group that names a cosigner twice, or the CA, which never counts towards a group.
+    #[error("{0} is named twice in a group, or is the CA, which never counts towards a group")]
+    Member(TrustAnchorId),
+}
+
+/// Cosigners of whom at least so many must have signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CosignerGroup {
+    members: Vec<Cosigner>,
+    required: usize,
+}
+
+impl CosignerGroup {
+    /// `required` of `members`.
+    ///
+    /// # Errors
+    /// The quorum is zero or more than there are members, or a member is named twice.
+    pub fn new(members: Vec<Cosigner>, required: usize) -> Result<Self, PolicyError> {
+        if required == 0 || required > members.len() {
+            return Err(PolicyError::Group {
+                required,
+                members: members.len(),
+            });
+        }
+        for (position, member) in members.iter().enumerate() {
+            if members[..position]
+                .iter()
+                .any(|before| before.id == member.id)
+            {
+                return Err(PolicyError::Member(member.id));
+            }
+        }
+        Ok(Self { members, required })
+    }
+
+    /// The cosigners of the group.
+    pub fn members(&self) -> &[Cosigner] {
+        &self.members
+    }
+
+    /// How many of them must have signed.
+    pub const fn required(&self) -> usize {
+        self.required
+    }
+
+    /// Asks about members until the quorum is reached; `verifies` says whether a member's cosignature is there and valid.
+    ///
+    /// # Errors
+    /// The quorum is not reached.
+    pub fn check(&self, verifies: impl Fn(&Cosigner) -> Option<bool>) -> Result<(), PolicyError> {
+        let mut valid = 0;
+        for member in &self.members {
+            valid += usize::from(verifies(member) == Some(true));
+            if valid == self.required {
+                return Ok(());
+            }
+        }
+        let ids = |wanted: Option<bool>| {
+            self.members
+                .iter()
+                .filter(|member| verifies(member) == wanted)
+                .map(|member| member.id)
+                .collect()
+        };
+        Err(PolicyError::Quorum {
+            required: self.required,
+            valid,
+            missing: ids(None),
+            invalid: ids(Some(false)),
+        })
+    }
+}
