@@ -158,15 +158,18 @@ impl CaCertificate {
         while !list.is_empty() {
             let mut fields = der::Reader::new(list.contents(der::SEQUENCE)?);
             let oid = fields.contents(der::OID)?;
-            let critical = fields
-                .optional(der::BOOLEAN)?
-                .is_some_and(|flag| flag.whole == TRUE);
+            let critical = match fields.optional(der::BOOLEAN)? {
+                Some(flag) if flag.whole != TRUE => {
+                    return Err(DerError::InvalidValue("critical flag").into());
+                }
+                flag => flag.is_some(),
+            };
             let value = fields.contents(der::OCTET_STRING)?;
             fields.finish()?;
             match oid {
                 BASIC_CONSTRAINTS => is_ca = der::only(value, der::SEQUENCE)?.starts_with(TRUE),
                 KEY_USAGE => {
-                    signs_certificates = matches!(der::only(value, der::BIT_STRING)?, [_, bits, ..] if bits & KEY_CERT_SIGN != 0);
+                    signs_certificates = matches!(der::only(value, der::BIT_STRING)?, [0..=7, bits, ..] if bits & KEY_CERT_SIGN != 0);
                 }
                 MTC_CA if critical => serials = Some(Self::parse_serials(value, &cosigner)?),
                 TLOG_PREFIX_URL => {

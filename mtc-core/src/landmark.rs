@@ -155,6 +155,10 @@ impl LandmarkSequence {
 
     /// The lowest-numbered landmark above entry `index`, if it is active.
     pub fn for_entry(&self, index: u64, now: UnixTime) -> Option<LandmarkSubtrees> {
+        // Entries below the oldest landmark that is kept belong to it, or to one that was dropped.
+        if index < self.landmarks.first()?.tree_size {
+            return None;
+        }
         self.pairs()
             .find(|pair| pair.landmark.tree_size > index)
             .filter(|pair| pair.landmark.expiry > now)

@@ -119,7 +119,10 @@ impl NoteSignature {
         let (name, encoded) = line.strip_prefix(DASH)?.split_once(' ')?;
         let decoded = STANDARD.decode(encoded).ok()?;
         let (key_id, signature) = decoded.split_first_chunk()?;
-        if name.is_empty() || signature.is_empty() || name.contains(['+', ' ']) {
+        if name.is_empty()
+            || signature.is_empty()
+            || name.contains(|character: char| character == '+' || character.is_whitespace())
+        {
             return None;
         }
         Some(Self {
@@ -187,6 +190,11 @@ mod tests {
             (
                 "hyphen",
                 good.replace('\u{2014}', "-"),
+                NoteError::Signature(1),
+            ),
+            (
+                "space in a name",
+                good.replace("\u{2014} a", "\u{2014} a\u{2003}"),
                 NoteError::Signature(1),
             ),
             (
