@@ -1,0 +1,216 @@
+//! Allocating landmarks, keeping them, and proving entries against them (Section 6.4).
+//!
+//! ```text
+//! allocate:  sequence + landmark -> state/landmarks  put | crash: the landmark exists and is published on opening
+//!                                -> log/landmarks    put | crash: published, complete
+//! ```
+//!
+//! A number stands for one tree size for ever, so a landmark is durable before anybody can read of it. The state has a
+//! checksum, because a flipped digit would make another valid sequence of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_core::landmark::{Landmark, LandmarkError, LandmarkSequence};
+use mtc_core::time::UnixTime;
+use mtc_core::tree::{Hash, Subtree};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::checkpoint::CaCheckpoint;
+use crate::storage::{Object, Storage, StorageError};
+use crate::tiles::{TreeError, TreeReader};
+
+/// When landmarks are allocated and how long they last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LandmarkPolicy {
+    /// Least time between two landmarks.
+    pub time_between: Duration,
+    /// Longest life of a certificate: a landmark expires this long after its allocation.
+    pub max_certificate_lifetime: Duration,
+}
+
+/// The landmarks of a log. Its methods block on the storage, and it is the one writer of its objects.
+pub struct LandmarkStore {
+    storage: Arc<dyn Storage>,
+    policy: LandmarkPolicy,
+    /// What is in [`Object::LandmarkState`].
+    sequence: LandmarkSequence,
+    /// Whether [`Object::Landmarks`] is known to say the same.
+    published: bool,
+}
+
+/// What makes a landmark-relative certificate of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LandmarkProof {
+    /// The landmark.
+    pub landmark: Landmark,
+    /// The one of its subtrees that holds the entry.
+    pub subtree: Subtree,
+    /// The subtree's hash: what a relying party that knows the landmark has.
+    pub hash: Hash,
+    /// The entry's inclusion proof in the subtree.
+    pub inclusion_proof: Vec<Hash>,
+}
+
+impl LandmarkStore {
+    /// Loads the landmarks of a log, or starts with none. `published` is the log's published checkpoint.
+    ///
+    /// # Errors
+    /// The stored landmarks are damaged, missing beside a published document, or beyond the published checkpoint; the
+    /// storage failed.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        policy: LandmarkPolicy,
+        published: Option<&CaCheckpoint>,
+        now: UnixTime,
+    ) -> Result<Self, LandmarkStoreError> {
+        let document = storage.get(&Object::Landmarks)?;
+        let sequence = match (storage.get(&Object::LandmarkState)?, &document) {
+            (Some(state), _) => LandmarkSequence::parse(unseal(&state)?, now)?,
+            (None, Some(_)) => return Err(LandmarkStoreError::StateMissing),
+            (None, None) => LandmarkSequence::new(),
+        };
+        let size = published.map_or(0, CaCheckpoint::size);
+        if sequence.latest().tree_size > size {
+            return Err(LandmarkStoreError::BeyondPublished {
+                landmark: sequence.latest(),
+                size,
+            });
+        }
+        let mut store = Self {
+            storage,
+            policy,
+            sequence,
+            published: false,
+        };
+        store.persist(&store.sequence)?;
+        store.published =
+            document.is_some_and(|document| document == store.sequence.to_document().into_bytes());
+        store.publish()?;
+        Ok(store)
+    }
+
+    /// Allocates a landmark at the published checkpoint and publishes it.
+    ///
+    /// # Errors
+    /// [`LandmarkError::NotGrown`] or [`LandmarkError::TooEarly`] when none is due; or the storage failed, and the landmark
+    /// exists if and only if [`LandmarkStore::sequence`] has it.
+    pub fn allocate(
+        &mut self,
+        published: &CaCheckpoint,
+        now: UnixTime,
+    ) -> Result<Landmark, LandmarkStoreError> {
+        self.publish()?;
+        let LandmarkPolicy {
+            time_between,
+            max_certificate_lifetime,
+        } = self.policy;
+        let mut sequence = self.sequence.clone();
+        let landmark = sequence.allocate(
+            published.size(),
+            now,
+            time_between,
+            max_certificate_lifetime,
+        )?;
+        self.persist(&sequence)?;
+        self.sequence = sequence;
+        self.published = false;
+        self.publish()?;
+        Ok(landmark)
+    }
+
+    /// The landmarks.
+    pub const fn sequence(&self) -> &LandmarkSequence {
+        &self.sequence
+    }
+
+    /// The proof of an entry against its landmark, read from `tree`, or `None` while there is no active landmark above it.
+    ///
+    /// # Errors
+    /// The tree is smaller than the landmark, or cannot be read or is damaged.
+    pub fn prove(
+        &self,
+        tree: &TreeReader,
+        index: u64,
+        now: UnixTime,
+    ) -> Result<Option<LandmarkProof>, TreeError> {
+        let found = self.sequence.for_entry(index, now);
+        let Some((landmark, subtree)) =
+            found.and_then(|found| Some((found.landmark, found.holding(index)?)))
+        else {
+            return Ok(None);
+        };
+        let inclusion_proof = tree.inclusion_proof(index, subtree)?;
+        Ok(Some(LandmarkProof {
+            landmark,
+            subtree,
+            hash: tree.subtree_hash(subtree)?,
+            inclusion_proof,
+        }))
+    }
+
+    fn persist(&self, sequence: &LandmarkSequence) -> Result<(), StorageError> {
+        self.storage.put(
+            &Object::LandmarkState,
+            seal(&sequence.to_document()).as_bytes(),
+        )
+    }
+
+    fn publish(&mut self) -> Result<(), StorageError> {
+        if !self.published {
+            self.storage
+                .put(&Object::Landmarks, self.sequence.to_document().as_bytes())?;
+            self.published = true;
+        }
+        Ok(())
+    }
+}
+
+/// The document behind a line with its SHA-256 in hex.
+fn seal(document: &str) -> String {
+    format!("{}\n{document}", checksum(document))
+}
+
+fn unseal(state: &[u8]) -> Result<&str, LandmarkStoreError> {
+    let parts = str::from_utf8(state)
+        .ok()
+        .and_then(|text| text.split_once('\n'));
+    let document = parts
+        .filter(|(sum, document)| *sum == checksum(document))
+        .map(|(_, document)| document);
+    document.ok_or(LandmarkStoreError::Damaged)
+}
+
+fn checksum(document: &str) -> String {
+    Sha256::digest(document)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Why landmarks were not loaded or allocated.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LandmarkStoreError {
+    /// The stored landmarks do not have their checksum.
+    #[error("state/landmarks is damaged")]
+    Damaged,
+    /// Landmarks have been published, and what they were allocated from is gone.
+    #[error("state/landmarks is missing beside log/landmarks")]
+    StateMissing,
+    /// A landmark is beyond what witnesses have cosigned.
+    #[error("state/landmarks has landmark {} at {}, beyond the published checkpoint of {size}", landmark.number, landmark.tree_size)]
+    BeyondPublished {
+        /// The newest landmark.
+        landmark: Landmark,
+        /// Size of the published checkpoint.
+        size: u64,
+    },
+    /// No landmark is due, or the stored ones are no sequence.
+    #[error(transparent)]
+    Landmark(#[from] LandmarkError),
+    /// The storage failed.
+    #[error("the storage of landmarks failed")]
+    Storage(#[from] StorageError),
+}

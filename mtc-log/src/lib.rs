@@ -1,0 +1,53 @@
+//! The issuance log of a Merkle Tree CA on local disk, and the state of a witness.
+//!
+//! ```text
+//! entry --Issuer--> queue --Sequencer--> IssuanceLog: tiles -> signed checkpoint      storage: Object by Object, each
+//!                              |                                    |                 durable and whole or not there
+//!                              |<-- covering subtrees, CA cosignatures
+//!                              |--- add-checkpoint, sign-subtree --> Witness ( ... WitnessStore at the other end )
+//!                              |
+//!                              |--> IssuanceLog: published checkpoint --> LandmarkStore: landmarks
+//!                              v
+//! Issued: index, subtree, inclusion proof, cosignatures
+//! ```
+//!
+//! Three promises. **Durable before visible**: a checkpoint, a certificate, a landmark or a cosignature leaves this crate only
+//! when what it rests on would survive a power failure. **Never two histories**: after a failed write a log refuses to go on
+//! until it has been opened again, opening checks what is stored against the signed checkpoint, and one process at a
+//! time writes. **Nothing unchecked is signed**: what a batch has written is read back, hashed, and proven to extend the
+//! old tree first; everything else is checked, when it is read, up to the signed root.
+//!
+//! [`IssuanceLog`], [`LandmarkStore`], [`TreeReader`] and [`WitnessStore`] are synchronous and block on the storage;
+//! [`Sequencer`] is asynchronous and calls the log on threads that may block. HTTP is left to others: a log is served
+//! from [`DirectoryStorage::served_directory`] or by [`Object::served_at`], and a [`Witness`] is reached however its
+//! implementor likes.
+//!
+//! Formats: c2sp.org/tlog-tiles, mtc-tlog, tlog-checkpoint, tlog-cosignature, tlog-witness; sections are those of
+//! draft-ietf-plants-merkle-tree-certs as `mtc-core` has it.
+
+mod checkpoint;
+mod issuance;
+mod landmarks;
+mod log;
+mod sequencer;
+mod storage;
+mod tiles;
+mod witness;
+
+pub use self::checkpoint::{CaCheckpoint, CosigningKey};
+pub use self::issuance::{Witness, WitnessError, WitnessFailure};
+pub use self::landmarks::{LandmarkPolicy, LandmarkProof, LandmarkStore, LandmarkStoreError};
+pub use self::log::{
+    AppendError, Batch, CosignError, IssuanceLog, MAX_ENTRY_SIZE, MAX_LOG_SIZE, OpenError,
+    Poisoned, PublishError,
+};
+pub use self::sequencer::{
+    Clock, IssueError, Issued, Issuer, Sequencer, SequencerConfig, SequencerConfigError,
+    SequencerError,
+};
+pub use self::storage::{DirectoryStorage, Object, Storage, StorageError};
+pub use self::tiles::{TreeError, TreeReader};
+pub use self::witness::{
+    AddCheckpoint, CONFLICT_CONTENT_TYPE, MAX_PROOF_HASHES, MAX_REQUEST_SIZE, Refusal,
+    RequestError, SignSubtree, WitnessOpenError, WitnessStore, WitnessedLog,
+};

@@ -1,0 +1,465 @@
+//! The sequencer: many callers that want certificates, one log.
+//!
+//! ```text
+//! Issuer::issue --bounded queue--> Sequencer::run: append a batch, cosign, publish, prove --> Issued, to each caller
+//!                                        |                |
+//!                                        | storage fails  | witnesses fail: the batch's callers are told; its entries
+//!                                        v                | are in the log, and the next batch's subtrees cover them
+//!                                     the end
+//! ```
+//!
+//! A batch is everything that has arrived since the last one was taken: under load batches grow, and the signatures per
+//! certificate become fewer. An entry is acknowledged when it is durable and cosigned to policy, not before.
+//!
+//! Errors come in two kinds. Those that the next batch may not meet (a witness, the clock) answer the callers of this
+//! batch. Those that leave the log in an unknown state end [`Sequencer::run`]; the log has to be opened again.
+
+use std::error::Error;
+use std::iter::successors;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use mtc_core::cosign::Cosignature;
+use mtc_core::time::UnixTime;
+use mtc_core::tree::{Hash, Subtree};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, error, warn};
+
+use crate::checkpoint::CaCheckpoint;
+use crate::issuance::{CosignedSubtree, Job, Peer, Witness, WitnessFailure, collect};
+use crate::log::{AppendError, Batch, CosignError, IssuanceLog, MAX_ENTRY_SIZE, PublishError};
+use crate::tiles::TreeError;
+
+/// How a [`Sequencer`] works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SequencerConfig {
+    /// Most entries that wait while a batch is under way, and so the most in a batch; at least 1. Whoever comes later is
+    /// told [`IssueError::Overloaded`].
+    pub queue: usize,
+    /// Least time from the start of one batch to the start of the next, so that batches form; zero for none.
+    pub min_interval: Duration,
+    /// How many of the witnesses must cosign. All are asked at once, and the first so many to answer are those whose
+    /// cosignatures certificates get; with 0 none is asked.
+    pub required_witnesses: usize,
+    /// How long witnesses are asked, retries included, before a batch is given up.
+    pub witness_deadline: Duration,
+}
+
+/// Tells the time. Called once per batch.
+pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
+
+/// Hands entries to a [`Sequencer`]. Cheap to clone; when the last one is dropped, the sequencer ends.
+#[derive(Clone)]
+pub struct Issuer {
+    queue: mpsc::Sender<Pending>,
+    published: watch::Receiver<Option<CaCheckpoint>>,
+    failure: Arc<OnceLock<Arc<SequencerError>>>,
+}
+
+/// What a certificate for an entry is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The entry's index.
+    pub index: u64,
+    /// The covering subtree that holds it.
+    pub subtree: Subtree,
+    /// Its inclusion proof in the subtree.
+    pub inclusion_proof: Vec<Hash>,
+    /// Cosignatures of the subtree, ordered as certificates want them.
+    pub cosignatures: Vec<Cosignature>,
+    /// Size of the published checkpoint that holds the entry.
+    pub tree_size: u64,
+}
+
+struct Pending {
+    entry: Vec<u8>,
+    answer: oneshot::Sender<Result<Issued, IssueError>>,
+}
+
+impl Issuer {
+    /// Logs an entry and waits until it is durable and cosigned to policy.
+    ///
+    /// Dropping the future abandons the answer; the entry may be logged all the same.
+    ///
+    /// # Errors
+    /// The entry is too long, the queue is full, or the batch or the log has failed. After an error the entry may be in the
+    /// log, which harms nobody: no certificate for it has been issued.
+    pub async fn issue(&self, entry: Vec<u8>) -> Result<Issued, IssueError> {
+        if entry.len() > MAX_ENTRY_SIZE {
+            return Err(IssueError::EntryTooLong {
+                length: entry.len(),
+            });
+        }
+        let (answer, issued) = oneshot::channel();
+        match self.queue.try_send(Pending { entry, answer }) {
+            Ok(()) => issued.await.unwrap_or_else(|_| Err(self.stopped())),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(IssueError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(self.stopped()),
+        }
+    }
+
+    /// Watches the published checkpoint: cosigned to policy, the base of landmarks.
+    pub fn published(&self) -> watch::Receiver<Option<CaCheckpoint>> {
+        self.published.clone()
+    }
+
+    fn stopped(&self) -> IssueError {
+        self.failure.get().map_or(IssueError::Stopped, |failure| {
+            IssueError::LogFailed(Arc::clone(failure))
+        })
+    }
+}
+
+/// Why no certificate can be made for an entry.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The entry does not fit into the log.
+    #[error("an entry of {length} bytes exceeds the limit of {MAX_ENTRY_SIZE}")]
+    EntryTooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// As many entries wait as may. Try again later.
+    #[error("the issuance queue is full")]
+    Overloaded,
+    /// The log did not take the batch, for a reason that may pass.
+    #[error("the log did not take the entry")]
+    Refused(#[source] Arc<AppendError>),
+    /// Too few witnesses have cosigned in time. Try again later.
+    #[error(
+        "{required} witnesses must cosign, and too few did: {}",
+        list(failures)
+    )]
+    WitnessUnavailable {
+        /// How many must cosign.
+        required: usize,
+        /// Those that have not, and why.
+        failures: Arc<[WitnessFailure]>,
+    },
+    /// The log has failed and must be opened again.
+    #[error("the issuance log has failed")]
+    LogFailed(#[source] Arc<SequencerError>),
+    /// The sequencer was stopped.
+    #[error("the issuance log has been shut down")]
+    Stopped,
+}
+
+/// The failures with their causes: callers print one line.
+fn list(failures: &[WitnessFailure]) -> String {
+    let describe = |failure: &WitnessFailure| {
+        let causes = successors(Some(failure as &dyn Error), |error| Error::source(*error));
+        causes
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
+    };
+    failures.iter().map(describe).collect::<Vec<_>>().join("; ")
+}
+
+/// What ends a sequencer: the state of the log is unknown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SequencerError {
+    /// Appending failed.
+    #[error("cannot append to the log")]
+    Append(#[from] AppendError),
+    /// A subtree could not be cosigned.
+    #[error("cannot cosign a subtree")]
+    Cosign(#[from] CosignError),
+    /// Publishing failed.
+    #[error("cannot publish the checkpoint")]
+    Publish(#[from] PublishError),
+    /// Proofs could not be made.
+    #[error("cannot prove entries")]
+    Prove(#[from] TreeError),
+    /// The thread that held the log panicked, or the runtime is going down.
+    #[error("the log was lost")]
+    Lost(#[from] JoinError),
+}
+
+/// Why a sequencer cannot work as it is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SequencerConfigError {
+    /// The queue has no room.
+    #[error("queue: must be at least 1")]
+    NoQueue,
+    /// More witnesses are required than there are.
+    #[error("required_witnesses: {required} are required, {configured} are configured")]
+    TooFewWitnesses {
+        /// How many must cosign.
+        required: usize,
+        /// How many there are.
+        configured: usize,
+    },
+}
+
+/// Owns the log and works off the queue.
+pub struct Sequencer<W> {
+    /// Lent to a blocking thread while files are read or written.
+    log: Option<IssuanceLog>,
+    peers: Vec<Peer<W>>,
+    config: SequencerConfig,
+    clock: Clock,
+    queue: mpsc::Receiver<Pending>,
+    published: watch::Sender<Option<CaCheckpoint>>,
+    failure: Arc<OnceLock<Arc<SequencerError>>>,
+    /// Entries below are in the published checkpoint: certificates for them could be issued.
+    completed: u64,
+}
+
+impl<W: Witness> Sequencer<W> {
+    /// A sequencer for `log`, to be [run](Sequencer::run), and its handle.
+    ///
+    /// # Errors
+    /// The configuration makes no sense.
+    pub fn new(
+        log: IssuanceLog,
+        witnesses: impl IntoIterator<Item = W>,
+        config: SequencerConfig,
+        clock: Clock,
+    ) -> Result<(Issuer, Self), SequencerConfigError> {
+        let completed = log.published().map_or(0, CaCheckpoint::size);
+        let peers: Vec<_> = witnesses
+            .into_iter()
+            .map(|witness| Peer::new(witness, completed))
+            .collect();
+        let (required, configured) = (config.required_witnesses, peers.len());
+        if required > configured {
+            return Err(SequencerConfigError::TooFewWitnesses {
+                required,
+                configured,
+            });
+        }
+        if config.queue == 0 {
+            return Err(SequencerConfigError::NoQueue);
+        }
+        let (sender, queue) = mpsc::channel(config.queue);
+        let (published, watcher) = watch::channel(log.published().cloned());
+        let failure = Arc::default();
+        let issuer = Issuer {
+            queue: sender,
+            published: watcher,
+            failure: Arc::clone(&failure),
+        };
+        Ok((
+            issuer,
+            Self {
+                log: Some(log),
+                peers,
+                config,
+                clock,
+                queue,
+                published,
+                failure,
+                completed,
+            },
+        ))
+    }
+
+    /// Works until every [`Issuer`] is gone or the log fails.
+    ///
+    /// Dropping the future stops the sequencer; callers get [`IssueError::Stopped`], and the log is closed when the file
+    /// operation under way has ended.
+    ///
+    /// # Errors
+    /// The log has failed. Callers have been told, and every later call is.
+    pub async fn run(mut self) -> Result<(), Arc<SequencerError>> {
+        self.resume().await?;
+        let mut earliest = Instant::now();
+        while let Some(first) = self.queue.recv().await {
+            sleep_until(earliest).await;
+            earliest = Instant::now() + self.config.min_interval;
+            let mut batch = vec![first];
+            while batch.len() < self.config.queue {
+                let Ok(next) = self.queue.try_recv() else {
+                    break;
+                };
+                batch.push(next);
+            }
+            self.sequence(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Finishes what an earlier process has left: a signed checkpoint that is not published, or lost cosignatures on disk.
+    /// If witnesses fail, the next batch tries again.
+    async fn resume(&mut self) -> Result<(), Arc<SequencerError>> {
+        if self.is_complete() {
+            return Ok(());
+        }
+        match self.complete().await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                warn!(%error, "the last checkpoint stays unpublished until the next batch")
+            }
+            Err(failure) => return Err(self.fail(failure)),
+        }
+        Ok(())
+    }
+
+    /// Whether the signed checkpoint is published with the cosignatures that the policy requires.
+    fn is_complete(&self) -> bool {
+        let log = self.log();
+        let Some(published) = log
+            .published()
+            .filter(|published| published.size() == log.signed().size())
+        else {
+            return false;
+        };
+        let cosigned =
+            |peer: &&Peer<W>| published.signed().verify(log.id(), peer.cosigner()).is_ok();
+        self.peers.iter().filter(cosigned).count() >= self.config.required_witnesses
+    }
+
+    async fn sequence(&mut self, batch: Vec<Pending>) -> Result<(), Arc<SequencerError>> {
+        let (entries, answers): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|pending| (pending.entry, pending.answer))
+            .unzip();
+        let result = self.issue(entries).await;
+        // Recorded before any caller can notice.
+        let result = result.map_err(|failure| self.fail(failure));
+        // Whoever has dropped the future of `issue` gets no answer.
+        match &result {
+            Ok(Ok(issued)) => answers
+                .into_iter()
+                .zip(issued)
+                .for_each(|(answer, issued)| drop(answer.send(Ok(issued.clone())))),
+            Ok(Err(error)) => answers
+                .into_iter()
+                .for_each(|answer| drop(answer.send(Err(error.clone())))),
+            Err(failure) => {
+                let error = IssueError::LogFailed(Arc::clone(failure));
+                answers
+                    .into_iter()
+                    .for_each(|answer| drop(answer.send(Err(error.clone()))));
+            }
+        }
+        result.map(drop)
+    }
+
+    /// The outer error is the end, the inner one that of this batch.
+    async fn issue(
+        &mut self,
+        entries: Vec<Vec<u8>>,
+    ) -> Result<Result<Vec<Issued>, IssueError>, SequencerError> {
+        let now = (self.clock)();
+        let batch = match self.with_log(move |log| log.append(&entries, now)).await? {
+            Ok(batch) => batch,
+            Err(error) if error.is_fatal() => return Err(error.into()),
+            Err(error) => return Ok(Err(IssueError::Refused(Arc::new(error)))),
+        };
+        match self.complete().await? {
+            Ok(subtrees) => Ok(Ok(self
+                .with_log(move |log| prove(log, &batch, &subtrees))
+                .await??)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// The issuance job for everything that is signed and not completed; publishes the checkpoint.
+    async fn complete(
+        &mut self,
+    ) -> Result<Result<Vec<CosignedSubtree>, IssueError>, SequencerError> {
+        let started = Instant::now();
+        let completed = self.completed;
+        let job = Arc::new(
+            self.with_log(move |log| Job::prepare(log, completed))
+                .await??,
+        );
+        let prepared = started.elapsed();
+        let SequencerConfig {
+            required_witnesses: required,
+            witness_deadline,
+            ..
+        } = self.config;
+        let witnesses = match collect(&job, &mut self.peers, required, witness_deadline).await {
+            Ok(witnesses) => witnesses,
+            Err(failures) => {
+                return Ok(Err(IssueError::WitnessUnavailable {
+                    required,
+                    failures: failures.into(),
+                }));
+            }
+        };
+        let witnessed = started.elapsed();
+        let note = job.note(&witnesses);
+        self.with_log(move |log| log.publish(&note)).await??;
+        self.completed = job.checkpoint.size();
+        self.published.send_replace(self.log().published().cloned());
+        debug!(
+            start = completed, end = self.completed,
+            cosigned_after = ?prepared, witnessed_after = ?witnessed, published_after = ?started.elapsed(),
+            "published checkpoint"
+        );
+        Ok(Ok(job.cosigned_subtrees(&witnesses)))
+    }
+
+    fn fail(&self, failure: SequencerError) -> Arc<SequencerError> {
+        error!(
+            error = &failure as &dyn Error,
+            "the issuance log has failed"
+        );
+        let failure = Arc::new(failure);
+        self.failure
+            .set(Arc::clone(&failure))
+            .expect("a sequencer fails once, and ends");
+        failure
+    }
+
+    fn log(&self) -> &IssuanceLog {
+        self.log
+            .as_ref()
+            .expect("a log that was not given back has ended the sequencer")
+    }
+
+    /// Runs file operations on a thread that may block.
+    async fn with_log<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut IssuanceLog) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let mut log = self
+            .log
+            .take()
+            .expect("a log that was not given back has ended the sequencer");
+        let (log, result) = spawn_blocking(move || {
+            let result = work(&mut log);
+            (log, result)
+        })
+        .await?;
+        self.log = Some(log);
+        Ok(result)
+    }
+}
+
+/// What certificates for the entries of a batch are made of.
+fn prove(
+    log: &IssuanceLog,
+    batch: &Batch,
+    subtrees: &[CosignedSubtree],
+) -> Result<Vec<Issued>, TreeError> {
+    let reader = log.reader()?;
+    let prove = |index| {
+        let cosigned = subtrees
+            .iter()
+            .find(|cosigned| cosigned.subtree.contains(index));
+        let CosignedSubtree {
+            subtree,
+            cosignatures,
+            ..
+        } = cosigned.expect("the subtrees cover the batch");
+        let inclusion_proof = reader.inclusion_proof(index, *subtree)?;
+        Ok(Issued {
+            index,
+            subtree: *subtree,
+            inclusion_proof,
+            cosignatures: cosignatures.clone(),
+            tree_size: batch.end,
+        })
+    };
+    (batch.start..batch.end).map(prove).collect()
+}

@@ -1,0 +1,201 @@
+//! Objects as files of a local directory.
+//!
+//! ```text
+//! put:  tmp/<name>  --write, fsync-->  rename to <root>/<path>  --fsync directory-->  durable
+//! ```
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::FlockOperation;
+
+use super::{Object, Storage, StorageError};
+
+/// The directories whose own entry is known to be durable. A batch writes into a few directories per tile level (six levels
+/// at the most) and a handful beside; forgetting one costs an `fsync`.
+const KNOWN_DIRECTORIES: usize = 64;
+
+const LOCK_FILE: &str = "lock";
+const TEMPORARY_DIRECTORY: &str = "tmp";
+
+/// A [`Storage`] in a directory, held under an exclusive lock until dropped.
+#[derive(Debug)]
+pub struct DirectoryStorage {
+    root: PathBuf,
+    /// Most recently used last.
+    known: Mutex<VecDeque<PathBuf>>,
+    /// Holds the advisory lock; the kernel gives it up with the process.
+    _lock: File,
+}
+
+impl DirectoryStorage {
+    /// Opens an existing directory for writing.
+    ///
+    /// # Errors
+    /// There is no such directory, it cannot be written, or another writer has it open.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StorageError> {
+        let root = root.into();
+        let lock = lock(&root.join(LOCK_FILE))?;
+        let storage = Self {
+            root,
+            known: Mutex::default(),
+            _lock: lock,
+        };
+        storage.clear_temporary()?;
+        Ok(storage)
+    }
+
+    /// Opens a directory after making it and its parents if they are missing.
+    ///
+    /// # Errors
+    /// As [`DirectoryStorage::open`], or the directory cannot be made.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self, StorageError> {
+        let root = root.into();
+        fs::create_dir_all(&root).map_err(failed("create", &root))?;
+        if let Some(parent) = root
+            .canonicalize()
+            .map_err(failed("resolve", &root))?
+            .parent()
+        {
+            sync_directory(parent)?;
+        }
+        Self::open(root)
+    }
+
+    /// The directory whose files are what the log serves, by their paths below the log's prefix.
+    pub fn served_directory(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    /// Unfinished writes of a process that died: of no use, and never read.
+    fn clear_temporary(&self) -> Result<(), StorageError> {
+        let directory = self.root.join(TEMPORARY_DIRECTORY);
+        match fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("clear", &directory)(error))
+            }
+            _ => fs::create_dir(&directory).map_err(failed("create", &directory)),
+        }
+    }
+
+    /// Makes a directory below the root whose name survives a crash. That it exists does not suffice: it may have been made
+    /// by a process that died before the `fsync`.
+    fn ensure_directory(&self, directory: &Path) -> Result<(), StorageError> {
+        if directory == self.root || self.is_known(directory) {
+            return Ok(());
+        }
+        let parent = directory.parent().expect("objects lie below the root");
+        self.ensure_directory(parent)?;
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed("create", directory)(error));
+            }
+            _ => sync_directory(parent)?,
+        }
+        self.remember(directory);
+        Ok(())
+    }
+
+    fn is_known(&self, directory: &Path) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().any(|other| other == directory)
+    }
+
+    fn remember(&self, directory: &Path) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == KNOWN_DIRECTORIES {
+            known.pop_front();
+        }
+        known.push_back(directory.to_owned());
+    }
+}
+
+impl Storage for DirectoryStorage {
+    fn put(&self, object: &Object, bytes: &[u8]) -> Result<(), StorageError> {
+        let name = object.to_string();
+        let path = self.root.join(&name);
+        let directory = path.parent().expect("objects lie in directories");
+        self.ensure_directory(directory)?;
+        let temporary = self
+            .root
+            .join(TEMPORARY_DIRECTORY)
+            .join(name.replace('/', "-"));
+        write_durably(&temporary, bytes)?;
+        fs::rename(&temporary, &path).map_err(failed("rename to", &path))?;
+        sync_directory(directory)
+    }
+
+    fn get(&self, object: &Object) -> Result<Option<Vec<u8>>, StorageError> {
+        let path = self.root.join(object.to_string());
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path)(error)),
+        }
+    }
+
+    fn is_empty(&self) -> Result<bool, StorageError> {
+        for directory in ["log", "state", "witness"] {
+            if has_file(&self.root.join(directory))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StorageError> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(failed("open", path))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StorageError::Locked {
+            path: path.to_owned(),
+        }),
+        Err(errno) => Err(failed("lock", path)(errno.into())),
+    }
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+    let mut file = File::create(path).map_err(failed("create", path))?;
+    file.write_all(bytes).map_err(failed("write", path))?;
+    file.sync_all().map_err(failed("sync", path))
+}
+
+fn sync_directory(path: &Path) -> Result<(), StorageError> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed("sync", path))
+}
+
+/// Whether a regular file lies anywhere below; stops at the first.
+fn has_file(directory: &Path) -> Result<bool, StorageError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        entries => entries.map_err(failed("list", directory))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed("list", directory))?;
+        let kind = entry.file_type().map_err(failed("inspect", directory))?;
+        if !kind.is_dir() || has_file(&entry.path())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StorageError {
+    let path = path.to_owned();
+    move |source| StorageError::Io {
+        operation,
+        path,
+        source,
+    }
+}

@@ -1,0 +1,358 @@
+//! A witness: what it remembers of each log, and the checks before it cosigns (c2sp.org/tlog-witness).
+//!
+//! ```text
+//! add-checkpoint:  parse 400 -> known log 404 -> signed by its CA 403 -> old size <= size 400
+//!                  [ -> old size is the latest 409 -> consistent with the latest 422 -> cosign -> put ] -> cosignature
+//! sign-subtree:    parse 400 -> known log 404 -> cosigned by this witness 403 -> subtree in that tree 422 -> cosignature
+//! ```
+//!
+//! What stands in brackets happens under the log's lock, so of two racing requests the later one sees what the earlier one
+//! has stored, and the witness never goes back. A cosignature leaves only after the checkpoint it is for is durable.
+//!
+//! `sign-subtree` needs no state: a checkpoint with the witness's own cosignature was consistent with all others when that
+//! was made.
+
+mod request;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mtc_core::checkpoint::{CheckpointError, SignedCheckpoint, verify_subtree_line};
+use mtc_core::cosign::Cosigner;
+use mtc_core::id::LogId;
+use mtc_core::note::{NoteError, SignedNote};
+use mtc_core::time::UnixTime;
+use mtc_core::tree::{self, Hash, ProofError, Subtree};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use tracing::{error, info};
+
+pub use self::request::{
+    AddCheckpoint, MAX_PROOF_HASHES, MAX_REQUEST_SIZE, RequestError, SignSubtree,
+};
+use crate::checkpoint::{CaCheckpoint, CosigningKey};
+use crate::storage::{Object, Storage, StorageError};
+
+/// A log that a witness cosigns for.
+#[derive(Clone, Debug)]
+pub struct WitnessedLog {
+    /// The log.
+    pub id: LogId,
+    /// Its CA, with the key that signs its checkpoints.
+    pub ca: Cosigner,
+}
+
+/// A witness's key, the logs it knows, and the latest checkpoint it has cosigned of each.
+///
+/// Its methods block on the storage and on each other, per log; they may be called from any number of threads.
+pub struct WitnessStore {
+    storage: Arc<dyn Storage>,
+    key: CosigningKey,
+    /// By origin.
+    logs: BTreeMap<String, LogState>,
+}
+
+struct LogState {
+    log: WitnessedLog,
+    /// What is in [`Object::WitnessedCheckpoint`]. Held locked from the comparison to the end of the write.
+    latest: Mutex<Option<CaCheckpoint>>,
+}
+
+impl WitnessStore {
+    /// Opens the witness, with what it has cosigned before. A log without stored checkpoint starts at size 0.
+    ///
+    /// # Errors
+    /// A log is listed twice, a stored checkpoint is damaged or not cosigned by this witness, or the storage failed.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        key: CosigningKey,
+        logs: impl IntoIterator<Item = WitnessedLog>,
+    ) -> Result<Self, WitnessOpenError> {
+        let mut witness = Self {
+            storage,
+            key,
+            logs: BTreeMap::new(),
+        };
+        for log in logs {
+            let latest = Mutex::new(witness.load(&log)?);
+            let origin = log.id.origin();
+            if witness
+                .logs
+                .insert(origin.clone(), LogState { log, latest })
+                .is_some()
+            {
+                return Err(WitnessOpenError::DuplicateLog { origin });
+            }
+        }
+        Ok(witness)
+    }
+
+    /// Answers `add-checkpoint`: with cosignature lines, once the checkpoint is stored.
+    ///
+    /// # Errors
+    /// The request is refused, or the checkpoint could not be stored; nothing has been cosigned.
+    pub fn add_checkpoint(&self, body: &[u8], now: UnixTime) -> Result<Vec<u8>, Refusal> {
+        let request = AddCheckpoint::parse(body)?;
+        let LogState { log, latest } = self.log_of(&request.checkpoint)?;
+        let checkpoint = CaCheckpoint::verify(&request.checkpoint, &log.id, &log.ca)
+            .map_err(Refusal::of_signature)?;
+        if request.old_size > checkpoint.size() {
+            return Err(Refusal::OldSizeBeyondCheckpoint {
+                old_size: request.old_size,
+                size: checkpoint.size(),
+            });
+        }
+        // A thread that panicked has not assigned to it: what is there is still the latest.
+        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        check_growth(latest.as_ref(), &checkpoint, &request)?;
+        let (stored, answer) = self.cosign(log, checkpoint, now)?;
+        self.storage.put(&object(&log.id), &stored.to_note())?;
+        info!(
+            origin = log.id.origin(),
+            tree_size = stored.size(),
+            "cosigned checkpoint"
+        );
+        *latest = Some(stored);
+        Ok(answer)
+    }
+
+    /// Answers `sign-subtree` with a cosignature line.
+    ///
+    /// # Errors
+    /// The request is refused, or the key cannot sign.
+    pub fn sign_subtree(&self, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let SignSubtree {
+            subtree,
+            hash,
+            proof,
+            checkpoint,
+        } = SignSubtree::parse(body)?;
+        let log = &self.log_of(&checkpoint)?.log.id;
+        let reference = SignedCheckpoint::parse(&checkpoint, log).map_err(Refusal::of_signature)?;
+        reference
+            .verify(log, self.key.cosigner())
+            .map_err(Refusal::of_signature)?;
+        let tree = reference.checkpoint;
+        tree::verify_consistency(subtree, tree.size, &hash, &tree.root, &proof)?;
+        let line = self
+            .key
+            .cosign_line(log, UnixTime(0), subtree, &hash)
+            .map_err(Refusal::Sign)?;
+        Ok(line.to_line().into_bytes())
+    }
+
+    /// The latest checkpoint cosigned for the log whose origin has this SHA-256, in lower-case hex; a note with the
+    /// signatures of the log's CA and of this witness.
+    pub fn latest(&self, origin_hash: &str) -> Option<Vec<u8>> {
+        let state = self
+            .logs
+            .values()
+            .find(|state| to_hex(&hash_origin(&state.log.id)) == origin_hash)?;
+        let latest = state.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.as_ref().map(CaCheckpoint::to_note)
+    }
+
+    /// Who this witness is.
+    pub const fn cosigner(&self) -> &Cosigner {
+        self.key.cosigner()
+    }
+
+    fn load(&self, log: &WitnessedLog) -> Result<Option<CaCheckpoint>, WitnessOpenError> {
+        let object = object(&log.id);
+        let Some(note) = self.storage.get(&object)? else {
+            return Ok(None);
+        };
+        let checkpoint = CaCheckpoint::verify(&note, &log.id, &log.ca).and_then(|checkpoint| {
+            checkpoint
+                .signed()
+                .verify(&log.id, self.key.cosigner())
+                .map(|_| checkpoint)
+        });
+        checkpoint
+            .map(Some)
+            .map_err(|source| WitnessOpenError::Checkpoint { object, source })
+    }
+
+    /// The state of the log whose checkpoint this claims to be.
+    fn log_of(&self, checkpoint: &[u8]) -> Result<&LogState, Refusal> {
+        let note = SignedNote::parse(checkpoint)?;
+        let origin = note.text.lines().next().unwrap_or_default();
+        self.logs.get(origin).ok_or_else(|| Refusal::UnknownLog {
+            origin: origin.to_owned(),
+        })
+    }
+
+    /// The checkpoint with the lines that have been verified and this witness's own, and the latter as an answer.
+    fn cosign(
+        &self,
+        log: &WitnessedLog,
+        mut checkpoint: CaCheckpoint,
+        now: UnixTime,
+    ) -> Result<(CaCheckpoint, Vec<u8>), Refusal> {
+        // 0 would make it a subtree cosignature.
+        if now == UnixTime(0) {
+            return Err(Refusal::NoTime);
+        }
+        let (tree, root) = (Subtree::whole(checkpoint.size()), checkpoint.root());
+        let line = self
+            .key
+            .cosign_line(&log.id, now, tree, &root)
+            .map_err(Refusal::Sign)?;
+        let answer = line.to_line().into_bytes();
+        checkpoint.retain_lines(|line| {
+            verify_subtree_line(std::slice::from_ref(line), &log.ca, &log.id, tree, &root).is_ok()
+        });
+        Ok((checkpoint.with_lines([line]), answer))
+    }
+}
+
+/// The request starts from the latest checkpoint, and its proof leads from there to the new one.
+fn check_growth(
+    latest: Option<&CaCheckpoint>,
+    checkpoint: &CaCheckpoint,
+    request: &AddCheckpoint,
+) -> Result<(), Refusal> {
+    let (size, root) = latest.map_or_else(
+        || (0, tree::empty_hash()),
+        |latest| (latest.size(), latest.root()),
+    );
+    if request.old_size != size {
+        return Err(Refusal::Conflict { latest: size });
+    }
+    if checkpoint.size() == size && checkpoint.root() != root {
+        // Two trees of one size with the CA's signature on both: the log has forked. Keep the evidence.
+        let latest = latest.map(|latest| String::from_utf8_lossy(&latest.to_note()).into_owned());
+        let submitted = String::from_utf8_lossy(&request.checkpoint);
+        error!(tree_size = size, latest, %submitted, "the log has signed two trees of one size");
+        return Err(Refusal::Fork { size });
+    }
+    tree::verify_consistency(
+        Subtree::whole(size),
+        checkpoint.size(),
+        &root,
+        &checkpoint.root(),
+        &request.proof,
+    )?;
+    Ok(())
+}
+
+fn object(log: &LogId) -> Object {
+    Object::WitnessedCheckpoint(hash_origin(log))
+}
+
+fn hash_origin(log: &LogId) -> Hash {
+    Sha256::digest(log.origin()).into()
+}
+
+fn to_hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Why a witness was not opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WitnessOpenError {
+    /// A log is configured twice.
+    #[error("log {origin} is listed twice")]
+    DuplicateLog {
+        /// The log's origin.
+        origin: String,
+    },
+    /// A stored checkpoint is damaged, or was not stored by this witness for this log.
+    #[error("{object} is not a checkpoint that this witness has cosigned")]
+    Checkpoint {
+        /// The stored checkpoint.
+        object: Object,
+        /// What is wrong with it.
+        source: CheckpointError,
+    },
+    /// The storage failed.
+    #[error("the witness's storage failed")]
+    Storage(#[from] StorageError),
+}
+
+/// Why a witness does not cosign; [`Refusal::status`] is the HTTP status that says so.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The body is not a request.
+    #[error("malformed request")]
+    Request(#[from] RequestError),
+    /// The checkpoint in the body is not a signed note.
+    #[error("malformed checkpoint note")]
+    Note(#[from] NoteError),
+    /// The checkpoint in the body has not the form of one.
+    #[error("malformed checkpoint")]
+    Checkpoint(#[source] CheckpointError),
+    /// The old size exceeds the checkpoint's.
+    #[error("old size {old_size} is beyond the checkpoint's size {size}")]
+    OldSizeBeyondCheckpoint {
+        /// From the request.
+        old_size: u64,
+        /// From the checkpoint.
+        size: u64,
+    },
+    /// The checkpoint is of a log that this witness has not been told of.
+    #[error("unknown log {origin}")]
+    UnknownLog {
+        /// The checkpoint's origin.
+        origin: String,
+    },
+    /// Whose signature is needed has not signed: the log's CA, or for a subtree this witness.
+    #[error("the checkpoint lacks a valid signature")]
+    Signature(#[source] CheckpointError),
+    /// The old size is not that of the latest checkpoint cosigned.
+    #[error("the latest checkpoint has size {latest}")]
+    Conflict {
+        /// Size of the latest checkpoint cosigned; the answer's body, with a newline.
+        latest: u64,
+    },
+    /// The proof does not lead from the latest checkpoint to the new one, or from the subtree to the checkpoint.
+    #[error("the consistency proof does not hold")]
+    Proof(#[from] ProofError),
+    /// Another tree of this size has been cosigned.
+    #[error("another tree of size {size} has been cosigned")]
+    Fork {
+        /// The size of both.
+        size: u64,
+    },
+    /// The clock reads 0, which no cosignature of a checkpoint may say.
+    #[error("the witness's clock is not set")]
+    NoTime,
+    /// The key cannot sign.
+    #[error("the witness cannot sign")]
+    Sign(#[source] CheckpointError),
+    /// The checkpoint could not be stored.
+    #[error("the witness's storage failed")]
+    Storage(#[from] StorageError),
+}
+
+impl Refusal {
+    /// The status of the answer, as c2sp.org/tlog-witness assigns them; 500 for what is the witness's own fault. The answer
+    /// to [`Refusal::Conflict`] has the content type [`CONFLICT_CONTENT_TYPE`].
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Request(_)
+            | Self::Note(_)
+            | Self::Checkpoint(_)
+            | Self::OldSizeBeyondCheckpoint { .. } => 400,
+            Self::Signature(_) => 403,
+            Self::UnknownLog { .. } => 404,
+            Self::Conflict { .. } => 409,
+            Self::Proof(_) | Self::Fork { .. } => 422,
+            Self::NoTime | Self::Sign(_) | Self::Storage(_) => 500,
+        }
+    }
+
+    const fn of_signature(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::NotSigned(_) | CheckpointError::BadSignature(_) => {
+                Self::Signature(error)
+            }
+            _ => Self::Checkpoint(error),
+        }
+    }
+}
+
+/// Content type of the answer to a request that starts from a wrong size.
+pub const CONFLICT_CONTENT_TYPE: &str = "text/x.tlog.size";

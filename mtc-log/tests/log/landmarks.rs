@@ -1,0 +1,250 @@
+//! Landmarks: when they come, that they last, and what is proven against them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_core::landmark::{LandmarkError, LandmarkSequence};
+use mtc_core::time::UnixTime;
+use mtc_core::tree::{evaluate_inclusion, leaf_hash};
+use mtc_log::{IssuanceLog, LandmarkPolicy, LandmarkStore, LandmarkStoreError, TreeError};
+
+use crate::storage::{Fault, MemoryStorage};
+use crate::world::{NOW, World, entries};
+
+const POLICY: LandmarkPolicy = LandmarkPolicy {
+    time_between: Duration::from_secs(60),
+    max_certificate_lifetime: Duration::from_secs(3600),
+};
+
+fn later(seconds: u64) -> UnixTime {
+    UnixTime(NOW.0 + seconds)
+}
+
+/// A log with its landmarks.
+struct Log {
+    storage: Arc<MemoryStorage>,
+    log: IssuanceLog,
+}
+
+impl Log {
+    fn new() -> Self {
+        let storage = Arc::new(MemoryStorage::default());
+        Self {
+            log: World::new().create(&storage),
+            storage,
+        }
+    }
+
+    /// Publishes so many more entries.
+    fn grow(&mut self, count: u64) {
+        let start = self.log.signed().size();
+        let batch = self
+            .log
+            .append(&entries(&format!("from {start}"), count), NOW)
+            .expect("the storage works");
+        self.log
+            .publish(&batch.checkpoint.to_note())
+            .expect("the storage works");
+    }
+
+    fn open(&self, now: UnixTime) -> Result<LandmarkStore, LandmarkStoreError> {
+        LandmarkStore::open(self.storage.clone(), POLICY, self.log.published(), now)
+    }
+
+    fn allocate(
+        &self,
+        landmarks: &mut LandmarkStore,
+        now: UnixTime,
+    ) -> Result<(u64, u64), LandmarkStoreError> {
+        let published = self.log.published().expect("grown before");
+        landmarks
+            .allocate(published, now)
+            .map(|landmark| (landmark.number, landmark.tree_size))
+    }
+
+    fn served(&self) -> String {
+        String::from_utf8(self.storage.bytes("log/landmarks").expect("published")).expect("text")
+    }
+}
+
+#[test]
+fn a_new_log_publishes_landmark_zero() {
+    let log = Log::new();
+    log.open(NOW).unwrap();
+    assert_eq!(log.served(), "0\n0 0\n");
+}
+
+#[test]
+fn landmarks_need_time_and_growth() {
+    let mut log = Log::new();
+    log.grow(5);
+    let mut landmarks = log.open(NOW).unwrap();
+    assert_eq!(log.allocate(&mut landmarks, NOW).unwrap(), (1, 5));
+    let not_grown = log.allocate(&mut landmarks, later(60));
+    assert!(matches!(
+        not_grown,
+        Err(LandmarkStoreError::Landmark(LandmarkError::NotGrown(5)))
+    ));
+    log.grow(5);
+    let early = log.allocate(&mut landmarks, later(59));
+    assert!(matches!(
+        early,
+        Err(LandmarkStoreError::Landmark(LandmarkError::TooEarly(_)))
+    ));
+    assert_eq!(log.allocate(&mut landmarks, later(60)).unwrap(), (2, 10));
+    let expiry = |seconds| later(seconds).0 + 3600;
+    assert_eq!(
+        log.served(),
+        format!("2\n10 {}\n5 {}\n0 0\n", expiry(60), expiry(0))
+    );
+}
+
+#[test]
+fn landmarks_survive_a_restart() {
+    let mut log = Log::new();
+    log.grow(5);
+    let mut landmarks = log.open(NOW).unwrap();
+    log.allocate(&mut landmarks, NOW).unwrap();
+    let again = log.open(NOW).unwrap();
+    assert_eq!(again.sequence(), landmarks.sequence());
+}
+
+#[test]
+fn whatever_write_fails_a_number_keeps_its_size() {
+    for fault in Fault::ALL {
+        for successes in 0..2 {
+            let mut log = Log::new();
+            log.grow(5);
+            let mut landmarks = log.open(NOW).unwrap();
+            log.storage.fail_after(successes, fault);
+            assert!(matches!(
+                log.allocate(&mut landmarks, NOW),
+                Err(LandmarkStoreError::Storage(_))
+            ));
+            assert!(!log.storage.disarm());
+            let seen = LandmarkSequence::parse(&log.served(), NOW).unwrap();
+            log.grow(5);
+            let reopened = log.open(NOW).unwrap();
+            assert_eq!(
+                log.served(),
+                reopened.sequence().to_document(),
+                "opening publishes what is stored"
+            );
+            if seen.latest().number == 1 {
+                assert_eq!(
+                    reopened.sequence().latest(),
+                    seen.latest(),
+                    "what was readable stays"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unpublished_landmark_is_published_on_the_next_occasion() {
+    let mut log = Log::new();
+    log.grow(5);
+    let mut landmarks = log.open(NOW).unwrap();
+    log.storage.fail_after(1, Fault::BeforeRename);
+    log.allocate(&mut landmarks, NOW).unwrap_err();
+    assert_eq!(
+        (landmarks.sequence().latest().number, log.served().as_str()),
+        (1, "0\n0 0\n")
+    );
+    log.allocate(&mut landmarks, NOW).unwrap_err();
+    assert_eq!(log.served(), landmarks.sequence().to_document());
+}
+
+#[test]
+fn every_flipped_bit_is_detected() {
+    let mut log = Log::new();
+    log.grow(5);
+    let mut landmarks = log.open(NOW).unwrap();
+    log.allocate(&mut landmarks, NOW).unwrap();
+    let sound = log.storage.bytes("state/landmarks").unwrap();
+    for position in 0..sound.len() {
+        let mut damaged = sound.clone();
+        damaged[position] ^= 1;
+        log.storage.replace("state/landmarks", Some(damaged));
+        assert!(
+            matches!(log.open(NOW), Err(LandmarkStoreError::Damaged)),
+            "byte {position}"
+        );
+    }
+    log.storage.replace("state/landmarks", Some(sound));
+    let served = log.served();
+    log.storage
+        .replace("log/landmarks", Some(served.replace('5', "4").into_bytes()));
+    log.open(NOW).unwrap();
+    assert_eq!(log.served(), served, "the copy is made again");
+}
+
+#[test]
+fn lost_or_impossible_landmarks_are_refused() {
+    let mut log = Log::new();
+    log.grow(5);
+    let mut landmarks = log.open(NOW).unwrap();
+    log.allocate(&mut landmarks, NOW).unwrap();
+    let state = log.storage.bytes("state/landmarks");
+    log.storage.replace("state/landmarks", None);
+    assert!(matches!(
+        log.open(NOW),
+        Err(LandmarkStoreError::StateMissing)
+    ));
+    let mut smaller = Log::new();
+    smaller.grow(4);
+    smaller.storage.replace("state/landmarks", state);
+    assert!(matches!(
+        smaller.open(NOW),
+        Err(LandmarkStoreError::BeyondPublished { size: 4, .. })
+    ));
+}
+
+#[test]
+fn an_entry_is_proven_against_its_landmark() {
+    let mut log = Log::new();
+    let mut landmarks = log.open(NOW).unwrap();
+    for (number, count) in [(0, 300), (1, 7), (2, 1)] {
+        log.grow(count);
+        log.allocate(&mut landmarks, later(60 * number)).unwrap();
+    }
+    log.grow(2);
+    let (tree, now) = (log.log.reader().unwrap(), later(180));
+    for (index, number) in [(0, 1), (299, 1), (300, 2), (306, 2), (307, 3)] {
+        let proof = landmarks
+            .prove(&tree, index, now)
+            .unwrap()
+            .expect("below the newest landmark");
+        assert_eq!(proof.landmark.number, number);
+        let leaf = leaf_hash(&tree.entry(index).unwrap());
+        assert_eq!(
+            evaluate_inclusion(index, proof.subtree, leaf, &proof.inclusion_proof),
+            Ok(proof.hash)
+        );
+    }
+    assert_eq!(
+        landmarks.prove(&tree, 308, now).unwrap(),
+        None,
+        "no landmark yet"
+    );
+    assert_eq!(
+        landmarks.prove(&tree, 0, later(3600)).unwrap(),
+        None,
+        "expired"
+    );
+}
+
+#[test]
+fn a_tree_older_than_the_landmark_proves_nothing() {
+    let mut log = Log::new();
+    log.grow(5);
+    let old = log.log.reader().unwrap();
+    log.grow(5);
+    let mut landmarks = log.open(NOW).unwrap();
+    log.allocate(&mut landmarks, NOW).unwrap();
+    assert!(matches!(
+        landmarks.prove(&old, 7, NOW),
+        Err(TreeError::BeyondTree { .. })
+    ));
+}

@@ -1,0 +1,11 @@
+//! The log as its users see it: crash and recovery, damage, concurrency, issuance, landmarks, witnesses.
+
+mod crash;
+mod damage;
+mod directory;
+mod issuance;
+mod landmarks;
+mod storage;
+mod tree;
+mod witness;
+mod world;

@@ -1,0 +1,163 @@
+//! Trees and proofs from tiles are those of a tree in memory.
+
+use std::sync::{Arc, LazyLock};
+
+use mtc_core::tree::{self, MemoryTree, Subtree, covering_subtrees, leaf_hash};
+use mtc_log::{TreeError, TreeReader};
+use proptest::prelude::{Just, Strategy, any, prop_assert_eq, proptest};
+
+use crate::storage::MemoryStorage;
+use crate::world::{NOW, World, all_entries, entries, tree_of};
+
+/// Sizes at which the big log has had a checkpoint, around where tiles fill at levels 0, 1 and 2.
+const SIZES: [u64; 12] = [
+    1, 2, 255, 256, 257, 511, 513, 1000, 65_535, 65_536, 65_537, 66_000,
+];
+
+struct BigLog {
+    storage: Arc<MemoryStorage>,
+    tree: MemoryTree,
+}
+
+/// Built once: it takes a while.
+static BIG_LOG: LazyLock<BigLog> = LazyLock::new(|| {
+    let (world, storage) = (World::new(), Arc::new(MemoryStorage::default()));
+    let mut log = world.create(&storage);
+    let all = entries("big", 66_000);
+    let mut start = 0;
+    for end in SIZES.map(|size| size as usize) {
+        log.append(&all[start..end], NOW)
+            .expect("the storage works");
+        start = end;
+    }
+    BigLog {
+        storage,
+        tree: tree_of(&all),
+    }
+});
+
+/// The big log as it was at this size.
+fn reader(size: u64) -> TreeReader {
+    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(size));
+    TreeReader::open(BIG_LOG.storage.clone(), size, root).expect("the tree of a checkpoint")
+}
+
+/// A size, a valid subtree below it and an entry in that.
+fn places() -> impl Strategy<Value = (u64, Subtree, u64)> {
+    let sizes = proptest::sample::select(&SIZES[..]);
+    let intervals = sizes.prop_flat_map(|size| (Just(size), 0..size, 0..size, any::<bool>()));
+    let subtrees = intervals.prop_map(|(size, a, b, first)| {
+        let [left, right] = covering_subtrees(a.min(b), a.max(b) + 1);
+        (
+            size,
+            if first || right.is_empty() {
+                left
+            } else {
+                right
+            },
+        )
+    });
+    subtrees.prop_flat_map(|(size, subtree)| {
+        (Just(size), Just(subtree), subtree.start()..subtree.end())
+    })
+}
+
+proptest! {
+    #[test]
+    fn proofs_from_tiles_equal_proofs_from_memory((size, subtree, index) in places()) {
+        let (reader, memory) = (reader(size), &BIG_LOG.tree);
+        let Ok(hash) = tree::subtree_hash(memory, subtree);
+        prop_assert_eq!(reader.subtree_hash(subtree).unwrap(), hash);
+        let Ok(inclusion) = tree::inclusion_proof(memory, index, subtree);
+        prop_assert_eq!(&reader.inclusion_proof(index, subtree).unwrap(), &inclusion);
+        let Ok(consistency) = tree::consistency_proof(memory, subtree, size);
+        prop_assert_eq!(reader.consistency_proof(subtree).unwrap(), consistency);
+        let leaf = leaf_hash(&reader.entry(index).unwrap());
+        prop_assert_eq!(tree::evaluate_inclusion(index, subtree, leaf, &inclusion), Ok(hash));
+    }
+
+    #[test]
+    fn any_sequence_of_batches_makes_the_tree_of_its_entries(batches in proptest::collection::vec(1..400_u64, 1..6)) {
+        let (world, storage) = (World::new(), Arc::new(MemoryStorage::default()));
+        let mut log = world.create(&storage);
+        let mut all = Vec::new();
+        for (number, count) in batches.into_iter().enumerate() {
+            let new = entries(&format!("batch {number}"), count);
+            let batch = log.append(&new, NOW).unwrap();
+            prop_assert_eq!((batch.start, batch.end), (all.len() as u64, all.len() as u64 + count));
+            all.extend(new);
+            prop_assert_eq!(batch.checkpoint.root(), tree_of(&all).root());
+        }
+        prop_assert_eq!(all_entries(&log.reader().unwrap()), all);
+    }
+}
+
+#[test]
+fn the_empty_tree_has_a_root_and_nothing_else() {
+    let (world, storage) = (World::new(), Arc::new(MemoryStorage::default()));
+    let reader = world.create(&storage).reader().unwrap();
+    assert_eq!((reader.size(), reader.root()), (0, tree::empty_hash()));
+    assert!(matches!(
+        reader.entry(0),
+        Err(TreeError::BeyondTree { index: 0, size: 0 })
+    ));
+    assert_eq!(
+        reader.consistency_proof(Subtree::whole(0)).unwrap(),
+        [[0; 32]; 0]
+    );
+}
+
+#[test]
+fn nothing_beyond_the_tree_can_be_read_or_proven() {
+    let reader = reader(257);
+    let beyond = Subtree::new(256, 258).unwrap();
+    assert!(matches!(
+        reader.entry(257),
+        Err(TreeError::BeyondTree {
+            index: 257,
+            size: 257
+        })
+    ));
+    assert!(matches!(
+        reader.entry(u64::MAX),
+        Err(TreeError::BeyondTree { .. })
+    ));
+    assert!(matches!(
+        reader.bundle(2),
+        Err(TreeError::NoSuchTile { number: 2, .. })
+    ));
+    assert!(matches!(
+        reader.subtree_hash(beyond),
+        Err(TreeError::BeyondTree { .. })
+    ));
+    assert!(matches!(
+        reader.consistency_proof(beyond),
+        Err(TreeError::BeyondTree { .. })
+    ));
+    assert!(matches!(
+        reader.inclusion_proof(256, beyond),
+        Err(TreeError::BeyondTree { .. })
+    ));
+    let whole = Subtree::new(0, 256).unwrap();
+    assert!(matches!(
+        reader.inclusion_proof(256, whole),
+        Err(TreeError::IndexOutside { index: 256, .. })
+    ));
+}
+
+#[test]
+fn the_cost_of_an_append_does_not_grow_with_the_log() {
+    let cost = |size: u64| {
+        let (world, storage) = (World::new(), Arc::new(MemoryStorage::default()));
+        let mut log = world.create(&storage);
+        log.append(&entries("before", size), NOW).unwrap();
+        let (puts, gets) = storage.operations();
+        log.append(&entries("one more", 1), NOW).unwrap();
+        let after = storage.operations();
+        (after.0 - puts, after.1 - gets)
+    };
+    // Entry bundle, level-0 tile, checkpoint; then one more partial tile read per level.
+    let (small, large) = (cost(300), cost(65_536 + 300));
+    assert_eq!((small.0, large.0), (3, 3));
+    assert!(large.1 <= small.1 + 4 * 2, "{small:?} {large:?}");
+}

@@ -1,0 +1,87 @@
+//! A CA, a witness, their keys, and what a log should look like.
+
+use std::sync::Arc;
+
+use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
+use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
+use mtc_core::time::UnixTime;
+use mtc_core::tree::{MemoryTree, leaf_hash};
+use mtc_log::{CosigningKey, IssuanceLog, OpenError, Storage, TreeReader};
+
+pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
+
+/// The names and keys of a CA and a witness. Keys are kept encoded, since those who sign own theirs.
+pub(crate) struct World {
+    pub(crate) log: LogId,
+    ca: Vec<u8>,
+    witness: Vec<u8>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let log = LogId::new(id("32473.1"), LogNumber::FIRST).expect("a short ID");
+        Self {
+            log,
+            ca: secret(),
+            witness: secret(),
+        }
+    }
+
+    pub(crate) fn ca_key(&self) -> CosigningKey {
+        key(*self.log.ca(), &self.ca)
+    }
+
+    pub(crate) fn witness_key(&self) -> CosigningKey {
+        key(id("32473.9"), &self.witness)
+    }
+
+    pub(crate) fn ca(&self) -> Cosigner {
+        self.ca_key().cosigner().clone()
+    }
+
+    pub(crate) fn create<S: Storage>(&self, storage: &Arc<S>) -> IssuanceLog {
+        let storage: Arc<dyn Storage> = storage.clone();
+        IssuanceLog::create(storage, self.log, self.ca_key(), NOW)
+            .expect("an empty storage that works")
+    }
+
+    pub(crate) fn open<S: Storage>(&self, storage: &Arc<S>) -> Result<IssuanceLog, OpenError> {
+        IssuanceLog::open(storage.clone(), self.log, self.ca_key())
+    }
+}
+
+pub(crate) fn id(text: &str) -> TrustAnchorId {
+    text.parse().expect("a trust anchor ID")
+}
+
+fn secret() -> Vec<u8> {
+    SecretKey::generate(SignatureAlgorithm::MlDsa44)
+        .and_then(|key| key.to_pkcs8())
+        .expect("a new key")
+}
+
+fn key(id: TrustAnchorId, pkcs8: &[u8]) -> CosigningKey {
+    let secret =
+        SecretKey::from_pkcs8(SignatureAlgorithm::MlDsa44, pkcs8).expect("its own encoding");
+    CosigningKey::new(id, secret).expect("a key with a public half")
+}
+
+/// Entries that tell where they come from.
+pub(crate) fn entries(label: &str, count: u64) -> Vec<Vec<u8>> {
+    (0..count)
+        .map(|number| format!("{label} {number}").into_bytes())
+        .collect()
+}
+
+/// Every entry of a tree, from its bundles.
+pub(crate) fn all_entries(reader: &TreeReader) -> Vec<Vec<u8>> {
+    let bundles = 0..reader.size().div_ceil(256);
+    bundles
+        .flat_map(|number| reader.bundle(number).expect("a bundle of the tree"))
+        .collect()
+}
+
+/// The tree over entries, made without tiles.
+pub(crate) fn tree_of(entries: &[Vec<u8>]) -> MemoryTree {
+    entries.iter().map(|entry| leaf_hash(entry)).collect()
+}
