@@ -1,0 +1,310 @@
+//! What an NF instance presents and trusts, published by one writer and read at every handshake.
+//!
+//! ```text
+//! enrolment, renewal, trust update ──> Store ──(atomic swap)──> Receiver ──> Endpoint, once per connection
+//! ```
+//!
+//! A published [`CredentialSet`] never changes: a connection that has taken one is unaffected by the next.
+
+use std::fmt;
+use std::sync::Arc;
+
+use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
+use mtc_core::time::UnixTime;
+use mtc_core::verify::{CaTrust, TrustedSubtree};
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::CertificateDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::CertifiedKey;
+use rustls::{DistinguishedName, RootCertStore};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
+use crate::provider::{KeyExchange, provider};
+
+/// Why a credential or a trust anchor cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// The key cannot be used for TLS.
+    #[error("the private key cannot be used for TLS")]
+    Key(#[from] NfKeyError),
+    /// The certificate is not the key's.
+    #[error("the certificate is not one of this key")]
+    KeyMismatch(#[source] rustls::Error),
+    /// A root certificate cannot be used.
+    #[error("root certificate of {profile}")]
+    Root {
+        /// Whose root it is.
+        profile: X509Profile,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A landmark's ID exceeds its bound.
+    #[error("landmark {0} has no trust anchor ID")]
+    LandmarkId(u64),
+}
+
+/// A certificate chain and its key.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The algorithm of the leaf key.
+    pub leaf_key: KeyAlgorithm,
+    /// Last second of the leaf's validity.
+    pub not_after: UnixTime,
+    certified: Arc<CertifiedKey>,
+}
+
+impl Credential {
+    /// A chain, leaf first and without the root, with the leaf's key.
+    ///
+    /// # Errors
+    /// The key is not the leaf's, or not one for TLS.
+    pub fn new(
+        chain: Vec<Vec<u8>>,
+        key: &NfKey,
+        not_after: UnixTime,
+    ) -> Result<Self, CredentialError> {
+        let chain = chain.into_iter().map(CertificateDer::from).collect();
+        let certified = CertifiedKey::new(chain, key.tls_signing_key()?);
+        certified
+            .keys_match()
+            .map_err(CredentialError::KeyMismatch)?;
+        Ok(Self {
+            leaf_key: key.algorithm(),
+            not_after,
+            certified: Arc::new(certified),
+        })
+    }
+
+    pub(crate) const fn certified(&self) -> &Arc<CertifiedKey> {
+        &self.certified
+    }
+
+    /// DER of the leaf certificate.
+    pub fn leaf(&self) -> &[u8] {
+        self.certified.cert.first().map_or(&[], AsRef::as_ref)
+    }
+}
+
+/// An MTC credential: a standalone certificate, and the landmark-relative one once it exists.
+#[derive(Clone, Debug)]
+pub struct MtcCredential {
+    /// The standalone certificate.
+    pub standalone: Credential,
+    /// The landmark-relative certificate of the same entry and key.
+    pub landmark: Option<LandmarkCredential>,
+}
+
+/// A landmark-relative certificate and the landmark that a peer must know for it.
+#[derive(Clone, Debug)]
+pub struct LandmarkCredential {
+    /// The log.
+    pub log_number: LogNumber,
+    /// The landmark.
+    pub landmark: u64,
+    /// The certificate and its key.
+    pub credential: Credential,
+}
+
+/// An X.509 baseline credential.
+#[derive(Clone, Debug)]
+pub struct X509Credential {
+    /// Under which root and through how many intermediates.
+    pub profile: X509Profile,
+    /// The chain and its key.
+    pub credential: Credential,
+}
+
+/// Trust in the MTCA: always its cosigners, and landmarks once some were verified.
+#[derive(Clone)]
+pub struct MtcTrust {
+    pub(crate) cosigners: Arc<CaTrust>,
+    pub(crate) cosigner_hint: Arc<[DistinguishedName]>,
+    pub(crate) landmarks: Option<LandmarkTrust>,
+}
+
+/// Trust in the landmarks of a log up to one.
+#[derive(Clone)]
+pub(crate) struct LandmarkTrust {
+    pub(crate) trust: Arc<CaTrust>,
+    pub(crate) newest: u64,
+    pub(crate) hint: Arc<[DistinguishedName]>,
+}
+
+impl MtcTrust {
+    /// Trust in the CA's cosigners, without a landmark.
+    pub fn new(trust: CaTrust) -> Self {
+        let cosigner_hint = [DistinguishedName::from(trust.id().to_name())].into();
+        Self {
+            cosigners: Arc::new(trust),
+            cosigner_hint,
+            landmarks: None,
+        }
+    }
+
+    /// The same with the landmarks of `log` up to `newest`, whose subtrees were verified, in place of any before.
+    ///
+    /// # Errors
+    /// The landmark group has no ID.
+    pub fn with_landmarks(
+        &self,
+        log: &LogId,
+        newest: u64,
+        subtrees: impl IntoIterator<Item = TrustedSubtree>,
+    ) -> Result<Self, CredentialError> {
+        let group = log
+            .landmark_group(newest)
+            .map_err(|_| CredentialError::LandmarkId(newest))?;
+        Ok(Self {
+            landmarks: Some(LandmarkTrust {
+                trust: Arc::new(self.cosigners.with_trusted_subtrees(subtrees)),
+                newest,
+                hint: [DistinguishedName::from(group.to_name())].into(),
+            }),
+            ..self.clone()
+        })
+    }
+
+    /// The CA.
+    pub fn ca(&self) -> &TrustAnchorId {
+        self.cosigners.id()
+    }
+
+    /// The newest landmark whose subtrees are trusted.
+    pub fn newest_landmark(&self) -> Option<u64> {
+        self.landmarks.as_ref().map(|landmarks| landmarks.newest)
+    }
+
+    /// How many subtrees are trusted.
+    pub fn trusted_subtrees(&self) -> usize {
+        self.landmarks
+            .as_ref()
+            .map_or(0, |landmarks| landmarks.trust.trusted_subtrees())
+    }
+}
+
+impl fmt::Debug for MtcTrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "MtcTrust({}, newest landmark {:?})",
+            self.ca(),
+            self.newest_landmark()
+        )
+    }
+}
+
+/// Trust in one X.509 root.
+#[derive(Clone, Debug)]
+pub struct X509Trust {
+    pub(crate) profile: X509Profile,
+    pub(crate) hint: Arc<[DistinguishedName]>,
+    pub(crate) servers: Arc<WebPkiServerVerifier>,
+    pub(crate) clients: Arc<dyn ClientCertVerifier>,
+}
+
+impl X509Trust {
+    /// Whose root it is.
+    pub const fn profile(&self) -> X509Profile {
+        self.profile
+    }
+
+    /// Trust in the root certificate of a profile.
+    ///
+    /// # Errors
+    /// Not a certificate that can be a root.
+    pub fn new(profile: X509Profile, root: &[u8]) -> Result<Self, CredentialError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| CredentialError::Root {
+            profile,
+            source,
+        };
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from(root))
+            .map_err(|error| failed(error.into()))?;
+        let roots = Arc::new(roots);
+        let provider = provider(&KeyExchange::ALL);
+        Ok(Self {
+            profile,
+            hint: roots.subjects().into(),
+            servers: WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone())
+                .build()
+                .map_err(|error| failed(error.into()))?,
+            clients: WebPkiClientVerifier::builder_with_provider(roots, provider)
+                .build()
+                .map_err(|error| failed(error.into()))?,
+        })
+    }
+}
+
+/// All that an NF instance presents and trusts at one time.
+#[derive(Clone, Debug)]
+pub struct CredentialSet {
+    /// Trust in the MTCA.
+    pub mtc_trust: MtcTrust,
+    /// Trust in X.509 roots, one a profile.
+    pub x509_trust: Vec<X509Trust>,
+    /// MTC credentials, one a leaf key algorithm.
+    pub mtc: Vec<MtcCredential>,
+    /// X.509 credentials, one a profile and leaf key algorithm.
+    pub x509: Vec<X509Credential>,
+}
+
+impl CredentialSet {
+    /// A set that trusts and presents nothing yet: what an NF has before its enrolment.
+    pub const fn new(mtc_trust: MtcTrust, x509_trust: Vec<X509Trust>) -> Self {
+        Self {
+            mtc_trust,
+            x509_trust,
+            mtc: Vec::new(),
+            x509: Vec::new(),
+        }
+    }
+}
+
+/// The one writer of an NF instance's credentials.
+#[derive(Debug)]
+pub struct Store(watch::Sender<Arc<CredentialSet>>);
+
+impl Store {
+    /// A store that publishes `initial`.
+    pub fn new(initial: CredentialSet) -> Self {
+        Self(watch::Sender::new(Arc::new(initial)))
+    }
+
+    /// Publishes a changed set: connections from now on use it, existing ones keep what they have.
+    pub fn update(&self, change: impl FnOnce(&mut CredentialSet)) {
+        self.0.send_modify(|current| change(Arc::make_mut(current)));
+    }
+
+    /// What is published now.
+    pub fn current(&self) -> Arc<CredentialSet> {
+        self.0.borrow().clone()
+    }
+
+    /// A reader.
+    pub fn receiver(&self) -> Receiver {
+        Receiver(self.0.subscribe())
+    }
+}
+
+/// Reads the credentials that are published.
+#[derive(Clone, Debug)]
+pub struct Receiver(watch::Receiver<Arc<CredentialSet>>);
+
+impl Receiver {
+    /// What is published now.
+    pub fn current(&self) -> Arc<CredentialSet> {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until `condition` holds of what is published; false if the store is gone before that.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn wait_for(&mut self, condition: impl Fn(&CredentialSet) -> bool) -> bool {
+        self.0.wait_for(|set| condition(set)).await.is_ok()
+    }
+}

@@ -1,0 +1,389 @@
+//! PKCS#10 certification requests (RFC 2986): how an NF asks for a certificate and proves that it holds the key.
+//!
+//! ```text
+//! CertificationRequest ::= SEQUENCE {
+//!     SEQUENCE { version 0, subject Name, subjectPKInfo, attributes [0] { extensionRequest { subjectAltName } } },
+//!     signatureAlgorithm, signature BIT STRING }          -- by the key in subjectPKInfo
+//! ```
+//!
+//! A request proves possession of a key and nothing about names: what it asks for is compared with what the token or
+//! the old certificate allows, and never copied.
+
+use mtc_core::cosign::{self, PublicKey};
+use mtc_core::der::{self, DerError, Reader};
+use uuid::Uuid;
+
+use crate::identity::{AltNames, AltNamesError, Extension, SUBJECT_ALT_NAME};
+use crate::key::{KeyAlgorithm, NfKey, NfKeyError};
+
+/// Longest request that is read. An ML-DSA-87 request with its 2592-byte key and 4627-byte signature has 7.5 kB.
+pub const MAX_CSR: usize = 16 * 1024;
+
+/// id-ExtensionReq, 1.2.840.113549.1.9.14.
+const EXTENSION_REQUEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
+/// `INTEGER 0`: the version of PKCS#10 requests.
+const VERSION: [u8; 3] = [der::INTEGER, 1, 0];
+const EMPTY_NAME: [u8; 2] = [der::SEQUENCE, 0];
+
+/// Why a certification request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CsrError {
+    /// Longer than [`MAX_CSR`].
+    #[error("certification request: {0} bytes, allowed are {MAX_CSR}")]
+    TooLong(usize),
+    /// A field is not the DER that belongs there.
+    #[error("certification request: {field} is malformed")]
+    Malformed {
+        /// The name of the field in RFC 2986.
+        field: &'static str,
+        /// What is wrong with it.
+        source: DerError,
+    },
+    /// Not version 0.
+    #[error("certification request: version is not 0")]
+    Version,
+    /// More than one extensionRequest, or more than one subjectAltName in it.
+    #[error("certification request: {0} occurs twice")]
+    Duplicate(&'static str),
+    /// The names that it asks for cannot be read.
+    #[error("certification request names no NF instance")]
+    AltNames(#[from] AltNamesError),
+    /// The key is of none of the six algorithms, or is no key.
+    #[error("certification request: subjectPKInfo is not usable")]
+    PublicKey(#[source] cosign::KeyError),
+    /// The signature is not of the algorithm that belongs to the key.
+    #[error("certification request: signatureAlgorithm does not belong to a key of {0}")]
+    SignatureAlgorithm(KeyAlgorithm),
+    /// The signature does not verify: the requester does not hold the key, or the request was changed.
+    #[error("certification request: signature by the requested key does not verify")]
+    BadSignature,
+}
+
+/// Makes a request for a certificate with these names, signed by `key`. The subject is empty: it is the issuer's.
+///
+/// # Errors
+/// [`NfKeyError::Backend`] if signing fails.
+pub fn create(key: &NfKey, instance_id: Uuid, fqdns: &[String]) -> Result<Vec<u8>, NfKeyError> {
+    let extensions = der::element(
+        der::SEQUENCE,
+        &[&AltNames::extension_der(instance_id, fqdns)],
+    );
+    let request = der::element(
+        der::SEQUENCE,
+        &[
+            &der::element(der::OID, &[EXTENSION_REQUEST]),
+            &der::element(der::SET, &[&extensions]),
+        ],
+    );
+    let attributes = der::element(der::context(0), &[&request]);
+    let info = der::element(
+        der::SEQUENCE,
+        &[&VERSION, &EMPTY_NAME, key.spki_der(), &attributes],
+    );
+    let signature = key.sign(&info)?;
+    Ok(der::element(
+        der::SEQUENCE,
+        &[
+            &info,
+            &key.algorithm().signature_algorithm_identifier(),
+            &der::bit_string(&signature),
+        ],
+    ))
+}
+
+/// A request whose signature by the requested key has been verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Csr {
+    /// The key to certify: DER SubjectPublicKeyInfo.
+    pub spki_der: Vec<u8>,
+    /// Its algorithm.
+    pub algorithm: KeyAlgorithm,
+    /// The NF instance that the request names, if any: a wish, not a proof.
+    pub instance_id: Option<Uuid>,
+    /// The FQDNs that the request names: a wish, not a proof.
+    pub fqdns: Vec<String>,
+}
+
+impl Csr {
+    /// Reads a DER request and verifies the proof of possession. Attributes and requested extensions other than
+    /// subjectAltName are passed over, and so is the subject.
+    ///
+    /// # Errors
+    /// Every rule has its variant in [`CsrError`].
+    pub fn parse_and_verify(request: &[u8]) -> Result<Self, CsrError> {
+        if request.len() > MAX_CSR {
+            return Err(CsrError::TooLong(request.len()));
+        }
+        let contents =
+            der::only(request, der::SEQUENCE).map_err(in_field("CertificationRequest"))?;
+        let mut reader = Reader::new(contents);
+        let info = reader
+            .expect(der::SEQUENCE)
+            .map_err(in_field("certificationRequestInfo"))?;
+        let signature_identifier = reader
+            .expect(der::SEQUENCE)
+            .map_err(in_field("signatureAlgorithm"))?
+            .whole;
+        let signature = reader
+            .contents(der::BIT_STRING)
+            .map_err(in_field("signature"))?;
+        let signature = der::whole_octets(signature).map_err(in_field("signature"))?;
+        reader.finish().map_err(in_field("CertificationRequest"))?;
+
+        let RequestInfo { spki_der, names } = RequestInfo::parse(info.contents)?;
+        let key = PublicKey::from_spki(spki_der).map_err(CsrError::PublicKey)?;
+        let algorithm = key.algorithm();
+        if signature_identifier != algorithm.signature_algorithm_identifier() {
+            return Err(CsrError::SignatureAlgorithm(algorithm));
+        }
+        if !key.verifies(info.whole, signature) {
+            return Err(CsrError::BadSignature);
+        }
+        let AltNames { instance_id, fqdns } = names;
+        Ok(Self {
+            spki_der: spki_der.to_vec(),
+            algorithm,
+            instance_id,
+            fqdns,
+        })
+    }
+}
+
+struct RequestInfo<'a> {
+    spki_der: &'a [u8],
+    names: AltNames,
+}
+
+impl<'a> RequestInfo<'a> {
+    fn parse(contents: &'a [u8]) -> Result<Self, CsrError> {
+        let mut info = Reader::new(contents);
+        if info
+            .expect(der::INTEGER)
+            .map_err(in_field("version"))?
+            .whole
+            != VERSION
+        {
+            return Err(CsrError::Version);
+        }
+        info.expect(der::SEQUENCE).map_err(in_field("subject"))?;
+        let spki_der = info
+            .expect(der::SEQUENCE)
+            .map_err(in_field("subjectPKInfo"))?
+            .whole;
+        let attributes = info
+            .contents(der::context(0))
+            .map_err(in_field("attributes"))?;
+        info.finish()
+            .map_err(in_field("certificationRequestInfo"))?;
+        let names = match requested_extensions(attributes)? {
+            Some(extensions) => requested_names(extensions)?,
+            None => AltNames::default(),
+        };
+        Ok(Self { spki_der, names })
+    }
+}
+
+/// The contents of `Extensions` in the extensionRequest attribute, if there is one.
+fn requested_extensions(attributes: &[u8]) -> Result<Option<&[u8]>, CsrError> {
+    let malformed = in_field("attributes");
+    let mut attributes = Reader::new(attributes);
+    let mut found = None;
+    while !attributes.is_empty() {
+        let mut attribute = Reader::new(attributes.contents(der::SEQUENCE).map_err(&malformed)?);
+        let oid = attribute.contents(der::OID).map_err(&malformed)?;
+        let values = attribute.contents(der::SET).map_err(&malformed)?;
+        attribute.finish().map_err(&malformed)?;
+        if oid != EXTENSION_REQUEST {
+            continue;
+        }
+        let extensions = der::only(values, der::SEQUENCE).map_err(in_field("extensionRequest"))?;
+        if found.replace(extensions).is_some() {
+            return Err(CsrError::Duplicate("extensionRequest"));
+        }
+    }
+    Ok(found)
+}
+
+fn requested_names(extensions: &[u8]) -> Result<AltNames, CsrError> {
+    let mut extensions = Reader::new(extensions);
+    let mut names = None;
+    while !extensions.is_empty() {
+        let extension = Extension::read(&mut extensions).map_err(in_field("extensionRequest"))?;
+        if extension.oid == SUBJECT_ALT_NAME
+            && names.replace(AltNames::parse(extension.value)?).is_some()
+        {
+            return Err(CsrError::Duplicate("subjectAltName"));
+        }
+    }
+    Ok(names.unwrap_or_default())
+}
+
+fn in_field(field: &'static str) -> impl Fn(DerError) -> CsrError {
+    move |source| CsrError::Malformed { field, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSTANCE: Uuid = Uuid::from_u128(0x5b1d_0000_0000_4000_8000_0000_0000_0001);
+
+    fn fqdns() -> Vec<String> {
+        vec!["amf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned()]
+    }
+
+    fn request(algorithm: KeyAlgorithm) -> (NfKey, Vec<u8>) {
+        let key = NfKey::generate(algorithm).expect("key generation works");
+        let request = create(&key, INSTANCE, &fqdns()).expect("signing works");
+        (key, request)
+    }
+
+    #[test]
+    fn what_is_created_verifies_for_every_algorithm() {
+        for algorithm in KeyAlgorithm::ALL {
+            let (key, request) = request(algorithm);
+            let csr = Csr::parse_and_verify(&request).unwrap();
+            assert_eq!(
+                csr,
+                Csr {
+                    spki_der: key.spki_der().to_vec(),
+                    algorithm,
+                    instance_id: Some(INSTANCE),
+                    fqdns: fqdns()
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn reads_what_rcgen_writes() {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let request = rcgen::CertificateParams::new(fqdns())
+            .unwrap()
+            .serialize_request(&key)
+            .unwrap();
+        let csr = Csr::parse_and_verify(request.der()).unwrap();
+        assert_eq!(
+            (csr.algorithm, csr.instance_id),
+            (KeyAlgorithm::EcdsaP256, None)
+        );
+        assert_eq!(csr.fqdns, fqdns());
+    }
+
+    #[test]
+    fn rejects_a_signature_by_another_key() {
+        let (_, ours) = request(KeyAlgorithm::Ed25519);
+        let (_, theirs) = request(KeyAlgorithm::Ed25519);
+        let signature = 64;
+        let mut spliced = ours[..ours.len() - signature].to_vec();
+        spliced.extend_from_slice(&theirs[theirs.len() - signature..]);
+        assert_eq!(Csr::parse_and_verify(&spliced), Err(CsrError::BadSignature));
+    }
+
+    #[test]
+    fn rejects_every_changed_byte_and_every_truncation() {
+        let (_, request) = request(KeyAlgorithm::EcdsaP256);
+        for position in 0..request.len() {
+            let mut damaged = request.clone();
+            damaged[position] ^= 1;
+            assert!(
+                Csr::parse_and_verify(&damaged).is_err(),
+                "changed at {position}"
+            );
+            assert!(
+                Csr::parse_and_verify(&request[..position]).is_err(),
+                "cut at {position}"
+            );
+        }
+    }
+
+    #[test]
+    fn rejects_trailing_bytes_and_too_many() {
+        let (_, mut request) = request(KeyAlgorithm::Ed25519);
+        request.push(0);
+        assert_eq!(
+            Csr::parse_and_verify(&request),
+            Err(CsrError::Malformed {
+                field: "CertificationRequest",
+                source: DerError::TrailingBytes(1)
+            })
+        );
+        assert_eq!(
+            Csr::parse_and_verify(&vec![0; MAX_CSR + 1]),
+            Err(CsrError::TooLong(MAX_CSR + 1))
+        );
+    }
+
+    #[test]
+    fn rejects_keys_and_signatures_of_unknown_algorithms() {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+        let request = rcgen::CertificateParams::new(fqdns())
+            .unwrap()
+            .serialize_request(&key)
+            .unwrap();
+        assert_eq!(
+            Csr::parse_and_verify(request.der()),
+            Err(CsrError::PublicKey(cosign::KeyError::UnsupportedAlgorithm))
+        );
+
+        let (_, request) = self::request(KeyAlgorithm::Ed25519);
+        let identifier = KeyAlgorithm::Ed25519.signature_algorithm_identifier();
+        let last = request
+            .windows(identifier.len())
+            .rposition(|window| window == identifier)
+            .unwrap();
+        let mut renamed = request;
+        renamed[last + identifier.len() - 1] ^= 1;
+        assert_eq!(
+            Csr::parse_and_verify(&renamed),
+            Err(CsrError::SignatureAlgorithm(KeyAlgorithm::Ed25519))
+        );
+    }
+
+    #[test]
+    fn rejects_two_instance_ids() {
+        let key = NfKey::generate(KeyAlgorithm::Ed25519).unwrap();
+        let names = AltNames::extension_der(INSTANCE, &[]);
+        let doubled = {
+            let mut reader = Reader::new(&names);
+            let extension = Extension::read(&mut reader).unwrap();
+            let name = der::only(extension.value, der::SEQUENCE).unwrap();
+            let value = der::element(der::SEQUENCE, &[name, name]);
+            Extension {
+                value: &value,
+                ..extension
+            }
+            .to_der()
+        };
+        let request = der::element(
+            der::SEQUENCE,
+            &[
+                &der::element(der::OID, &[EXTENSION_REQUEST]),
+                &der::element(der::SET, &[&der::element(der::SEQUENCE, &[&doubled])]),
+            ],
+        );
+        let info = der::element(
+            der::SEQUENCE,
+            &[
+                &VERSION,
+                &EMPTY_NAME,
+                key.spki_der(),
+                &der::element(der::context(0), &[&request]),
+            ],
+        );
+        let signature = der::bit_string(&key.sign(&info).unwrap());
+        let request = der::element(
+            der::SEQUENCE,
+            &[
+                &info,
+                &key.algorithm().signature_algorithm_identifier(),
+                &signature,
+            ],
+        );
+        assert_eq!(
+            Csr::parse_and_verify(&request),
+            Err(CsrError::AltNames(AltNamesError::SeveralInstanceIds))
+        );
+    }
+}

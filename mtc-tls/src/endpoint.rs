@@ -1,0 +1,227 @@
+//! TLS configurations, made for each connection from what is published at that moment.
+//!
+//! TLS 1.3 only, ALPN `h2`, no session tickets and no resumption: every handshake is a full one.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustls::client::Resumption;
+use rustls::pki_types::UnixTime as TlsTime;
+use rustls::server::{ClientHello, NoServerSessionStorage};
+use rustls::sign::SingleCertAndKey;
+use rustls::time_provider::TimeProvider;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::credentials::{CredentialSet, Receiver};
+use crate::handshake::CertificateKind;
+use crate::hints::{ConnectionProfile, TrustDomain};
+use crate::key::KeyAlgorithm;
+use crate::provider::{KeyExchange, provider, signature_scheme};
+use crate::resolver::{ClientResolver, ServerChoice, choose_for_client};
+use crate::verifier::{ExpectedPeer, PeerVerifier, Trust, Verdict};
+
+const ALPN_H2: &[u8] = b"h2";
+
+/// Where an endpoint gets the time from: the system's clock and an offset, which is how experiments skew a clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// Seconds by which this clock is ahead of the system's.
+    pub offset_seconds: i64,
+}
+
+impl Clock {
+    /// Seconds since 1970 by this clock.
+    pub fn unix_seconds(&self) -> u64 {
+        TlsTime::now()
+            .as_secs()
+            .saturating_add_signed(self.offset_seconds)
+    }
+
+    /// This clock's time.
+    pub fn now(&self) -> mtc_core::time::UnixTime {
+        mtc_core::time::UnixTime(self.unix_seconds())
+    }
+}
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<TlsTime> {
+        Some(TlsTime::since_unix_epoch(Duration::from_secs(
+            self.unix_seconds(),
+        )))
+    }
+}
+
+/// Whether clients must present a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Without one there is no connection.
+    Required,
+    /// Connections without one are accepted; requests on them see no identity (an NRF, for enrolment with a token).
+    Optional,
+}
+
+/// One NF instance's side of TLS connections.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    credentials: Receiver,
+    clock: Clock,
+    /// The provider of a server, which accepts every group.
+    any_group: Arc<rustls::crypto::CryptoProvider>,
+}
+
+/// A client's configuration for one connection, and where its outcome appears.
+pub(crate) struct ClientSetup {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) verdict: Arc<Verdict>,
+    pub(crate) presented: Arc<OnceLock<CertificateKind>>,
+}
+
+/// A server's configuration for one connection, and where its outcome appears.
+pub(crate) struct ServerSetup {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) domain: TrustDomain,
+    pub(crate) presented: CertificateKind,
+    pub(crate) leaf_key: Option<KeyAlgorithm>,
+    pub(crate) verdict: Arc<Verdict>,
+}
+
+impl Endpoint {
+    /// An endpoint that uses what `credentials` publishes.
+    pub fn new(credentials: Receiver, clock: Clock) -> Self {
+        Self {
+            credentials,
+            clock,
+            any_group: provider(&KeyExchange::ALL),
+        }
+    }
+
+    /// The clock of this endpoint.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What is published now.
+    pub fn credentials(&self) -> Arc<CredentialSet> {
+        self.credentials.current()
+    }
+
+    /// Fails with the name of the trust domain if nothing of it is trusted here.
+    pub(crate) fn client(
+        &self,
+        profile: ConnectionProfile,
+        expected: ExpectedPeer,
+    ) -> Result<ClientSetup, rustls::Error> {
+        let set = self.credentials.current();
+        let provider = provider(&[profile.key_exchange]);
+        let mut schemes = vec![signature_scheme(profile.leaf_key)];
+        if let TrustDomain::X509(x509) = profile.domain {
+            let of_ca = signature_scheme(x509.ca_signature);
+            if !schemes.contains(&of_ca) {
+                schemes.push(of_ca);
+            }
+        }
+        let verdict = Arc::new(Verdict::new());
+        let verifier = PeerVerifier {
+            expected: Some(expected),
+            ..verifier(&set, profile.domain, schemes, &provider, verdict.clone())?
+        };
+        let presented = Arc::new(OnceLock::new());
+        let resolver = ClientResolver::new(&set, profile, presented.clone());
+        let mut config = ClientConfig::builder_with_details(provider, Arc::new(self.clock))
+            .with_protocol_versions(&[&TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.resumption = Resumption::disabled();
+        Ok(ClientSetup {
+            config: Arc::new(config),
+            verdict,
+            presented,
+        })
+    }
+
+    /// Fails if no credential fits the client.
+    pub(crate) fn server(
+        &self,
+        hello: &ClientHello<'_>,
+        client_auth: ClientAuth,
+    ) -> Result<ServerSetup, rustls::Error> {
+        let set = self.credentials.current();
+        let ServerChoice { domain, presented } = choose_for_client(&set, hello);
+        let presented = presented.ok_or_else(|| {
+            rustls::Error::General(format!(
+                "no credential of trust domain {domain} with a key that the client can verify"
+            ))
+        })?;
+        let schemes = KeyAlgorithm::ALL.map(signature_scheme).to_vec();
+        let verdict = Arc::new(Verdict::new());
+        let verifier = PeerVerifier {
+            mandatory: client_auth == ClientAuth::Required,
+            ..verifier(&set, domain, schemes, &self.any_group, verdict.clone())?
+        };
+        let leaf_key = presented.certified.key.public_key().and_then(|spki| {
+            mtc_core::cosign::PublicKey::from_spki(&spki)
+                .ok()
+                .map(|key| key.algorithm())
+        });
+        let mut config =
+            ServerConfig::builder_with_details(self.any_group.clone(), Arc::new(self.clock))
+                .with_protocol_versions(&[&TLS13])?
+                .with_client_cert_verifier(Arc::new(verifier))
+                .with_cert_resolver(Arc::new(SingleCertAndKey::from(presented.certified)));
+        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(ServerSetup {
+            config: Arc::new(config),
+            domain,
+            presented: presented.kind,
+            leaf_key,
+            verdict,
+        })
+    }
+}
+
+/// A verifier of peers in `domain`, for now without expectations and requiring a certificate.
+fn verifier(
+    set: &CredentialSet,
+    domain: TrustDomain,
+    schemes: Vec<rustls::SignatureScheme>,
+    provider: &rustls::crypto::CryptoProvider,
+    verdict: Arc<Verdict>,
+) -> Result<PeerVerifier, rustls::Error> {
+    let trust = &set.mtc_trust;
+    let (trust, hint) = match (domain, &trust.landmarks) {
+        (TrustDomain::MtcLandmark, Some(landmarks)) => {
+            (Trust::Mtc(landmarks.trust.clone()), landmarks.hint.clone())
+        }
+        (TrustDomain::MtcLandmark, None) | (TrustDomain::MtcStandalone, _) => (
+            Trust::Mtc(trust.cosigners.clone()),
+            trust.cosigner_hint.clone(),
+        ),
+        (TrustDomain::X509(profile), _) => {
+            let trust = set
+                .x509_trust
+                .iter()
+                .find(|trust| trust.profile == profile)
+                .ok_or_else(|| {
+                    rustls::Error::General(format!(
+                        "no X.509 root of profile {profile} is trusted here"
+                    ))
+                })?;
+            (Trust::X509(trust.clone()), trust.hint.clone())
+        }
+    };
+    let algorithms = provider.signature_verification_algorithms;
+    Ok(PeerVerifier {
+        trust,
+        hint,
+        schemes,
+        algorithms,
+        expected: None,
+        mandatory: true,
+        verdict,
+    })
+}

@@ -1,0 +1,116 @@
+//! The subject alternative names of an NF: FQDNs as dNSName and the NF instance as a `urn:uuid` URI.
+
+use mtc_core::der::{self, DerError, Reader};
+use uuid::Uuid;
+
+use super::extension::Extension;
+use super::oid;
+
+/// FQDNs in one certificate; an NF serves under one or two.
+pub const MAX_FQDNS: usize = 16;
+
+/// GeneralName `[2] dNSName`.
+const DNS_NAME: u8 = der::context_primitive(2);
+/// GeneralName `[6] uniformResourceIdentifier`.
+const UNIFORM_RESOURCE_IDENTIFIER: u8 = der::context_primitive(6);
+
+const URN_UUID: &[u8] = b"urn:uuid:";
+/// Characters of a UUID with hyphens, the only form that a URN has (RFC 9562 Section 4).
+const HYPHENATED_UUID_LENGTH: usize = 36;
+
+/// Why subject alternative names are not those of an NF.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AltNamesError {
+    /// Not the DER of GeneralNames.
+    #[error("subjectAltName is malformed")]
+    Malformed(#[from] DerError),
+    /// More than one `urn:uuid:` name, which leaves the identity open.
+    #[error("subjectAltName has more than one urn:uuid")]
+    SeveralInstanceIds,
+    /// A `urn:uuid:` name that is no UUID.
+    #[error("subjectAltName has a urn:uuid that is no UUID")]
+    InvalidInstanceId,
+    /// A dNSName that is empty or not printable ASCII.
+    #[error("subjectAltName has a dNSName that is no text")]
+    InvalidFqdn,
+    /// More dNSNames than the bound of this implementation.
+    #[error("subjectAltName has more than {MAX_FQDNS} dNSNames")]
+    TooManyFqdns,
+}
+
+/// The names of the two forms that identify an NF; names of other forms are passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AltNames {
+    pub(crate) instance_id: Option<Uuid>,
+    pub(crate) fqdns: Vec<String>,
+}
+
+impl AltNames {
+    /// Reads the value of a subjectAltName extension.
+    pub(crate) fn parse(value: &[u8]) -> Result<Self, AltNamesError> {
+        let mut reader = Reader::new(der::only(value, der::SEQUENCE)?);
+        let mut names = Self::default();
+        while !reader.is_empty() {
+            let name = reader.element()?;
+            match name.tag {
+                DNS_NAME if names.fqdns.len() == MAX_FQDNS => {
+                    return Err(AltNamesError::TooManyFqdns);
+                }
+                DNS_NAME => names.fqdns.push(parse_fqdn(name.contents)?),
+                UNIFORM_RESOURCE_IDENTIFIER => {
+                    let uuid = parse_urn_uuid(name.contents)?;
+                    if uuid.is_some() && names.instance_id.is_some() {
+                        return Err(AltNamesError::SeveralInstanceIds);
+                    }
+                    names.instance_id = names.instance_id.or(uuid);
+                }
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+
+    /// The critical subjectAltName extension: a dNSName for every FQDN, then the `urn:uuid` of the NF instance.
+    pub(crate) fn extension_der(instance_id: Uuid, fqdns: &[String]) -> Vec<u8> {
+        let mut names: Vec<u8> = fqdns
+            .iter()
+            .flat_map(|fqdn| der::element(DNS_NAME, &[fqdn.as_bytes()]))
+            .collect();
+        let uri = instance_id.urn().to_string();
+        names.extend(der::element(UNIFORM_RESOURCE_IDENTIFIER, &[uri.as_bytes()]));
+        let value = der::element(der::SEQUENCE, &[&names]);
+        Extension {
+            oid: oid::SUBJECT_ALT_NAME,
+            critical: true,
+            value: &value,
+        }
+        .to_der()
+    }
+}
+
+/// Names end up in logs and comparisons, hence printable ASCII without spaces; whether one is a legal or wildcard
+/// name matters to who compares it.
+fn parse_fqdn(octets: &[u8]) -> Result<String, AltNamesError> {
+    match std::str::from_utf8(octets) {
+        Ok(text) if !text.is_empty() && octets.iter().all(u8::is_ascii_graphic) => {
+            Ok(text.to_owned())
+        }
+        _ => Err(AltNamesError::InvalidFqdn),
+    }
+}
+
+/// The UUID of a `urn:uuid:` URI, or nothing for another URI.
+fn parse_urn_uuid(uri: &[u8]) -> Result<Option<Uuid>, AltNamesError> {
+    match uri.split_at_checked(URN_UUID.len()) {
+        Some((prefix, uuid)) if prefix.eq_ignore_ascii_case(URN_UUID) => {
+            if uuid.len() != HYPHENATED_UUID_LENGTH {
+                return Err(AltNamesError::InvalidInstanceId);
+            }
+            Uuid::try_parse_ascii(uuid)
+                .map(Some)
+                .map_err(|_| AltNamesError::InvalidInstanceId)
+        }
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,276 @@
+//! Keys of NFs and of the X.509 baseline CAs, as files, certificates and rustls need them.
+//!
+//! ```text
+//!  generate ─┐            ┌─> spki_der          into certificates and CSRs
+//!            ├─> NfKey ───┼─> sign              CSRs, baseline certificates
+//!  PKCS#8 ───┘            ├─> to_pkcs8, to_pem  a file with mode 0600
+//!                         └─> tls_signing_key   CertificateVerify, by rustls
+//! ```
+//!
+//! The cryptography is [`mtc_core::cosign`]'s, on aws-lc for all six algorithms, so that no variant is measured on
+//! another backend than its rivals.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use mtc_core::cosign::SignatureAlgorithm as KeyAlgorithm;
+use mtc_core::cosign::{self, SecretKey};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::SigningKey;
+
+use crate::pem;
+
+/// Why a private key could not be made, read or used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NfKeyError {
+    /// The input is not a PKCS#8 key of one of the six algorithms, or its parts contradict each other.
+    #[error("private key: not a PKCS#8 key of a known algorithm")]
+    UnknownPkcs8,
+    /// The PEM text holds no `PRIVATE KEY` section.
+    #[error("private key: no PEM section PRIVATE KEY")]
+    NoPemSection,
+    /// The cryptographic library failed to generate, encode or sign.
+    #[error("private key: the cryptographic library failed")]
+    Backend(#[from] cosign::KeyError),
+    /// rustls does not take the key for TLS.
+    #[error("private key: {0} is not usable for TLS")]
+    NotForTls(KeyAlgorithm),
+}
+
+/// A private key with its public key at hand. Holds a secret, hence no `Debug`.
+pub struct NfKey {
+    secret: SecretKey,
+    spki: Vec<u8>,
+}
+
+impl NfKey {
+    /// A new key from the operating system's randomness.
+    ///
+    /// # Errors
+    /// [`NfKeyError::Backend`] if the library fails.
+    pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, NfKeyError> {
+        Self::new(SecretKey::generate(algorithm)?)
+    }
+
+    /// Reads a PKCS#8 private key; its algorithm is found from its contents.
+    ///
+    /// # Errors
+    /// [`NfKeyError::UnknownPkcs8`] if it is no key of the six algorithms.
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self, NfKeyError> {
+        let secret = KeyAlgorithm::ALL
+            .into_iter()
+            .find_map(|algorithm| SecretKey::from_pkcs8(algorithm, der).ok())
+            .ok_or(NfKeyError::UnknownPkcs8)?;
+        Self::new(secret)
+    }
+
+    /// Reads the first `PRIVATE KEY` section of a PEM text.
+    ///
+    /// # Errors
+    /// [`NfKeyError::NoPemSection`] or those of [`Self::from_pkcs8`].
+    pub fn from_pem(text: &str) -> Result<Self, NfKeyError> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes())
+            .map_err(|_| NfKeyError::NoPemSection)?;
+        Self::from_pkcs8(der.secret_pkcs8_der())
+    }
+
+    fn new(secret: SecretKey) -> Result<Self, NfKeyError> {
+        let spki = secret.public_key()?.to_spki();
+        Ok(Self { secret, spki })
+    }
+
+    /// The bare private key, as cosigners use it.
+    pub fn into_secret(self) -> SecretKey {
+        self.secret
+    }
+
+    /// The key's algorithm.
+    pub const fn algorithm(&self) -> KeyAlgorithm {
+        self.secret.algorithm()
+    }
+
+    /// The public key as DER SubjectPublicKeyInfo.
+    pub fn spki_der(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The private key as PKCS#8 (version 1; ML-DSA keys as their seed, RFC 9881).
+    ///
+    /// # Errors
+    /// [`NfKeyError::Backend`] if the library fails; it does for an ML-DSA key that was read without its seed.
+    pub fn to_pkcs8(&self) -> Result<Vec<u8>, NfKeyError> {
+        Ok(self.secret.to_pkcs8()?)
+    }
+
+    /// [`Self::to_pkcs8`] as a PEM text.
+    ///
+    /// # Errors
+    /// As [`Self::to_pkcs8`].
+    pub fn to_pem(&self) -> Result<String, NfKeyError> {
+        Ok(pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8()?))
+    }
+
+    /// Signs `message`: ECDSA signatures are DER, the others raw.
+    ///
+    /// # Errors
+    /// [`NfKeyError::Backend`] if the library fails.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, NfKeyError> {
+        Ok(self.secret.sign(message)?)
+    }
+
+    /// The key as rustls uses it for CertificateVerify.
+    ///
+    /// # Errors
+    /// [`NfKeyError::NotForTls`] if rustls does not take it, [`NfKeyError::Backend`] if it cannot be encoded.
+    pub fn tls_signing_key(&self) -> Result<Arc<dyn SigningKey>, NfKeyError> {
+        let der = PrivateKeyDer::Pkcs8(self.to_pkcs8()?.into());
+        any_supported_type(&der).map_err(|_| NfKeyError::NotForTls(self.algorithm()))
+    }
+}
+
+/// One X.509 baseline: how its CA signs and whether an intermediate stands between root and leaf.
+///
+/// Every profile has a root of its own, so that the root's name, shown by a peer as trust anchor, selects the chain.
+/// Written as text, and used as a folder name: `ml-dsa-65-direct`, `ml-dsa-65-intermediate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct X509Profile {
+    /// Algorithm of the root's key and, if there is one, of the intermediate's.
+    pub ca_signature: KeyAlgorithm,
+    /// Whether leaves are issued by an intermediate, which is then sent with them.
+    pub intermediate: bool,
+}
+
+impl X509Profile {
+    const DIRECT: &str = "-direct";
+    const INTERMEDIATE: &str = "-intermediate";
+}
+
+impl fmt::Display for X509Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suffix = if self.intermediate {
+            Self::INTERMEDIATE
+        } else {
+            Self::DIRECT
+        };
+        write!(f, "{}{suffix}", self.ca_signature)
+    }
+}
+
+/// The text names no X.509 profile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownX509Profile {
+    /// Neither of the two endings is there.
+    #[error("X.509 profile {0:?} ends neither in -direct nor in -intermediate")]
+    Chain(String),
+    /// What stands before the ending is no key algorithm.
+    #[error("X.509 profile {profile:?} names an unknown CA signature algorithm")]
+    CaSignature {
+        /// The whole text.
+        profile: String,
+        /// What is wrong with its first part.
+        source: cosign::KeyError,
+    },
+}
+
+impl FromStr for X509Profile {
+    type Err = UnknownX509Profile;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (algorithm, intermediate) =
+            if let Some(algorithm) = text.strip_suffix(Self::INTERMEDIATE) {
+                (algorithm, true)
+            } else if let Some(algorithm) = text.strip_suffix(Self::DIRECT) {
+                (algorithm, false)
+            } else {
+                return Err(UnknownX509Profile::Chain(text.to_owned()));
+            };
+        let ca_signature = algorithm
+            .parse()
+            .map_err(|source| UnknownX509Profile::CaSignature {
+                profile: text.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            ca_signature,
+            intermediate,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mtc_core::cosign::PublicKey;
+
+    use super::*;
+
+    #[test]
+    fn every_algorithm_survives_pkcs8_and_pem_and_signs() {
+        for algorithm in KeyAlgorithm::ALL {
+            let key = NfKey::generate(algorithm).unwrap();
+            let read = NfKey::from_pem(&key.to_pem().unwrap()).unwrap();
+            assert_eq!(read.algorithm(), algorithm);
+            assert_eq!(read.spki_der(), key.spki_der());
+
+            let public = PublicKey::from_spki(key.spki_der()).unwrap();
+            assert!(
+                public.verifies(b"message", &read.sign(b"message").unwrap()),
+                "{algorithm}"
+            );
+        }
+    }
+
+    #[test]
+    fn rustls_takes_every_algorithm() {
+        for algorithm in KeyAlgorithm::ALL {
+            let key = NfKey::generate(algorithm).unwrap();
+            let signing_key = key.tls_signing_key().unwrap();
+            assert_eq!(
+                signing_key.public_key().unwrap().as_ref(),
+                key.spki_der(),
+                "{algorithm}"
+            );
+        }
+    }
+
+    #[test]
+    fn rejects_what_is_no_pkcs8_key() {
+        let mut der = NfKey::generate(KeyAlgorithm::Ed25519)
+            .unwrap()
+            .to_pkcs8()
+            .unwrap();
+        der.pop();
+        assert_eq!(
+            NfKey::from_pkcs8(&der).err(),
+            Some(NfKeyError::UnknownPkcs8)
+        );
+        assert_eq!(
+            NfKey::from_pem("no key").err(),
+            Some(NfKeyError::NoPemSection)
+        );
+    }
+
+    #[test]
+    fn names_of_profiles_round_trip() {
+        for ca_signature in KeyAlgorithm::ALL {
+            for intermediate in [false, true] {
+                let profile = X509Profile {
+                    ca_signature,
+                    intermediate,
+                };
+                assert_eq!(profile.to_string().parse(), Ok(profile));
+            }
+        }
+        assert_eq!(
+            "ed25519".parse::<X509Profile>(),
+            Err(UnknownX509Profile::Chain("ed25519".to_owned()))
+        );
+        assert!(matches!(
+            "rsa-direct".parse::<X509Profile>(),
+            Err(UnknownX509Profile::CaSignature { .. })
+        ));
+    }
+}

@@ -1,0 +1,23 @@
+//! Merkle Tree Certificates in rustls, beside the directly-signed X.509 that they are compared with.
+//!
+//! ```text
+//! credentials::Store ──> Receiver ──> Endpoint ──┬─ verifier   one a connection, by trust domain
+//!  (what an NF has)                              ├─ resolver   which credential for which peer
+//!                                                └─ hints      trust anchor names on the wire
+//! handshake::{connect, accept} ──> a stream, who the peer is, what it cost
+//! ```
+//!
+//! The only crate that implements rustls' traits. It knows no HTTP and no NF beyond its identity in a certificate.
+
+pub mod cpu;
+pub mod credentials;
+pub mod csr;
+pub mod endpoint;
+pub mod handshake;
+pub mod hints;
+pub mod identity;
+pub mod key;
+pub mod pem;
+pub mod provider;
+mod resolver;
+pub mod verifier;

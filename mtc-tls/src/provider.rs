@@ -1,0 +1,90 @@
+//! Which cryptography TLS uses: aws-lc for every variant, chosen in this one place.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::{NamedGroup, SignatureScheme};
+
+use crate::key::KeyAlgorithm;
+
+/// A key exchange group of TLS 1.3 that a client can be told to offer alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyExchange {
+    /// The hybrid of X25519 and ML-KEM-768.
+    X25519MlKem768,
+    /// X25519 alone.
+    X25519,
+}
+
+impl KeyExchange {
+    /// Every group.
+    pub const ALL: [Self; 2] = [Self::X25519MlKem768, Self::X25519];
+
+    /// The name in the IANA registry, as scenarios and results have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::X25519MlKem768 => "X25519MLKEM768",
+            Self::X25519 => "X25519",
+        }
+    }
+
+    /// The group with this code point, if it is one of ours.
+    pub fn of_group(group: NamedGroup) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|exchange| exchange.group().name() == group)
+    }
+
+    fn group(self) -> &'static dyn SupportedKxGroup {
+        match self {
+            Self::X25519MlKem768 => kx_group::X25519MLKEM768,
+            Self::X25519 => kx_group::X25519,
+        }
+    }
+}
+
+impl fmt::Display for KeyExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no key exchange group.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown key exchange {0:?}; known: X25519MLKEM768, X25519")]
+pub struct UnknownKeyExchange(pub String);
+
+impl FromStr for KeyExchange {
+    type Err = UnknownKeyExchange;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|exchange| exchange.as_str() == text)
+            .ok_or_else(|| UnknownKeyExchange(text.to_owned()))
+    }
+}
+
+/// The provider for a side that accepts these groups, in order of preference.
+pub(crate) fn provider(groups: &[KeyExchange]) -> Arc<CryptoProvider> {
+    let kx_groups = groups.iter().map(|exchange| exchange.group()).collect();
+    Arc::new(CryptoProvider {
+        kx_groups,
+        ..aws_lc_rs::default_provider()
+    })
+}
+
+/// The TLS signature scheme of a leaf key.
+pub(crate) const fn signature_scheme(algorithm: KeyAlgorithm) -> SignatureScheme {
+    match algorithm {
+        KeyAlgorithm::Ed25519 => SignatureScheme::ED25519,
+        KeyAlgorithm::EcdsaP256 => SignatureScheme::ECDSA_NISTP256_SHA256,
+        KeyAlgorithm::EcdsaP384 => SignatureScheme::ECDSA_NISTP384_SHA384,
+        KeyAlgorithm::MlDsa44 => SignatureScheme::ML_DSA_44,
+        KeyAlgorithm::MlDsa65 => SignatureScheme::ML_DSA_65,
+        KeyAlgorithm::MlDsa87 => SignatureScheme::ML_DSA_87,
+    }
+}

@@ -1,0 +1,334 @@
+//! Verification of a peer's certificate, one object a connection, the same steps for every kind.
+//!
+//! ```text
+//! authenticity ──> usage ──> server name ──> NF identity ──> is it the NF that was wanted?
+//! MTC: mtc_core   validity,   (client only)   urn:uuid,        instance id, NF type
+//! X.509: webpki   KU, EKU                     NF types
+//! ```
+//!
+//! The verifier notes who the peer is and what the verification cost; the handshake collects it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use mtc_core::certificate;
+use mtc_core::time::UnixTime;
+use mtc_core::verify::{CaTrust, Rejection};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime as TlsTime};
+use rustls::server::ParsedCertificate;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, PeerMisbehaved,
+    SignatureScheme,
+};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::cpu;
+use crate::credentials::X509Trust;
+use crate::handshake::CertificateKind;
+use crate::identity::{IdentityError, NfIdentity, Role, UsageError, check_certificate_usage};
+
+/// Why a peer's certificate was refused.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The relying party's procedure rejects the MTC.
+    #[error("the certificate is not authentic")]
+    Mtc(#[from] Rejection),
+    /// The X.509 chain, or the name in it, is refused.
+    #[error("the certificate chain is refused")]
+    X509(#[source] rustls::Error),
+    /// The certificate may not be used now or in this role.
+    #[error("the certificate may not be used")]
+    Usage(#[from] UsageError),
+    /// The certificate is not for the server name that was called.
+    #[error("the certificate is not for this server name")]
+    ServerName(#[source] rustls::Error),
+    /// The certificate does not say which NF instance it is.
+    #[error("the certificate names no NF instance")]
+    Identity(#[from] IdentityError),
+    /// Another NF instance than the one that was wanted.
+    #[error("the certificate is that of NF instance {found}, wanted was {wanted}")]
+    WrongInstance {
+        /// The instance that was called.
+        wanted: Uuid,
+        /// The instance in the certificate.
+        found: Uuid,
+    },
+    /// An NF of another type than the one that was wanted.
+    #[error("the certificate is that of an NF of type {found:?}, wanted was {wanted}")]
+    WrongNfType {
+        /// The type that was called.
+        wanted: String,
+        /// The types in the certificate.
+        found: Vec<String>,
+    },
+}
+
+/// Who must be at the other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectedPeer {
+    /// The FQDN: server name of the connection, matched with the certificate's dNSNames.
+    pub fqdn: String,
+    /// The NF instance, when it is known.
+    pub instance_id: Option<Uuid>,
+    /// The NF type, when it is known.
+    pub nf_type: Option<String>,
+}
+
+/// A peer whose certificate was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedPeer {
+    /// Who it is.
+    pub identity: NfIdentity,
+    /// How its certificate is authenticated.
+    pub kind: CertificateKind,
+    /// Thread CPU time that the verification took.
+    pub verify: Duration,
+}
+
+/// What a connection trusts.
+#[derive(Clone, Debug)]
+pub(crate) enum Trust {
+    /// The MTCA.
+    Mtc(Arc<CaTrust>),
+    /// An X.509 root.
+    X509(X509Trust),
+}
+
+/// Verifies the peer of one connection.
+#[derive(Debug)]
+pub(crate) struct PeerVerifier {
+    pub(crate) trust: Trust,
+    pub(crate) hint: Arc<[DistinguishedName]>,
+    pub(crate) schemes: Vec<SignatureScheme>,
+    pub(crate) algorithms: WebPkiSupportedAlgorithms,
+    pub(crate) expected: Option<ExpectedPeer>,
+    pub(crate) mandatory: bool,
+    pub(crate) verdict: Arc<Verdict>,
+}
+
+/// What became of the peer's certificate; empty until it was looked at.
+pub(crate) type Verdict = OnceLock<Result<VerifiedPeer, Arc<VerifyError>>>;
+
+impl PeerVerifier {
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: Option<&ServerName<'_>>,
+        now: TlsTime,
+    ) -> Result<(), rustls::Error> {
+        let verdict = self
+            .judge(end_entity, intermediates, server_name, now)
+            .map_err(Arc::new);
+        // rustls verifies a peer once in a handshake; were it twice, the first verdict would stand.
+        let verdict = self.verdict.get_or_init(|| verdict);
+        verdict
+            .as_ref()
+            .map(|_| ())
+            .map_err(|error| tls_error(error.clone(), now))
+    }
+
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: Option<&ServerName<'_>>,
+        now: TlsTime,
+    ) -> Result<VerifiedPeer, VerifyError> {
+        let started = cpu::thread_time();
+        self.check_authenticity(end_entity, intermediates, server_name, now)?;
+        let role = if server_name.is_some() {
+            Role::Server
+        } else {
+            Role::Client
+        };
+        check_certificate_usage(end_entity, UnixTime(now.as_secs()), role)?;
+        let identity = NfIdentity::from_certificate(end_entity)?;
+        self.check_expected(&identity)?;
+        let verify = cpu::thread_time().saturating_sub(started);
+        Ok(VerifiedPeer {
+            identity,
+            kind: kind_of(end_entity),
+            verify,
+        })
+    }
+
+    fn check_authenticity(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: Option<&ServerName<'_>>,
+        now: TlsTime,
+    ) -> Result<(), VerifyError> {
+        match (&self.trust, server_name) {
+            (Trust::Mtc(trust), server_name) => {
+                trust.verify(end_entity)?;
+                let Some(server_name) = server_name else {
+                    return Ok(());
+                };
+                let parsed =
+                    ParsedCertificate::try_from(end_entity).map_err(VerifyError::ServerName)?;
+                verify_server_name(&parsed, server_name).map_err(VerifyError::ServerName)
+            }
+            (Trust::X509(trust), Some(server_name)) => trust
+                .servers
+                .verify_server_cert(end_entity, intermediates, server_name, &[], now)
+                .map(drop)
+                .map_err(VerifyError::X509),
+            (Trust::X509(trust), None) => trust
+                .clients
+                .verify_client_cert(end_entity, intermediates, now)
+                .map(drop)
+                .map_err(VerifyError::X509),
+        }
+    }
+
+    fn check_expected(&self, identity: &NfIdentity) -> Result<(), VerifyError> {
+        let Some(expected) = &self.expected else {
+            return Ok(());
+        };
+        let found = identity.instance_id;
+        if let Some(wanted) = expected.instance_id.filter(|wanted| *wanted != found) {
+            return Err(VerifyError::WrongInstance { wanted, found });
+        }
+        match &expected.nf_type {
+            Some(wanted) if !identity.nf_types.contains(wanted) => Err(VerifyError::WrongNfType {
+                wanted: wanted.clone(),
+                found: identity.nf_types.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The kind of a certificate, as its form shows.
+pub(crate) fn kind_of(end_entity: &[u8]) -> CertificateKind {
+    if !certificate::is_mtc(end_entity) {
+        return CertificateKind::DirectlySigned;
+    }
+    match certificate::Certificate::parse(end_entity) {
+        Ok(certificate) if certificate.proof.is_unsigned() => CertificateKind::LandmarkRelative,
+        _ => CertificateKind::Standalone,
+    }
+}
+
+/// Makes a TLS error, and with it an alert, of a refusal. The refusal itself is in the verdict.
+fn tls_error(error: Arc<VerifyError>, now: TlsTime) -> rustls::Error {
+    let at = |time: UnixTime| TlsTime::since_unix_epoch(Duration::from_secs(time.0));
+    let certificate_error = match &*error {
+        VerifyError::X509(error) | VerifyError::ServerName(error) => return error.clone(),
+        VerifyError::Usage(UsageError::Expired { not_after, .. }) => {
+            CertificateError::ExpiredContext {
+                time: now,
+                not_after: at(*not_after),
+            }
+        }
+        VerifyError::Usage(UsageError::NotYetValid { not_before, .. }) => {
+            CertificateError::NotValidYetContext {
+                time: now,
+                not_before: at(*not_before),
+            }
+        }
+        VerifyError::Usage(
+            UsageError::CaCertificate | UsageError::KeyUsage | UsageError::ExtendedKeyUsage(_),
+        ) => CertificateError::InvalidPurpose,
+        VerifyError::Mtc(Rejection::UnknownIssuer(_)) => CertificateError::UnknownIssuer,
+        VerifyError::Mtc(Rejection::Revoked(_)) => CertificateError::Revoked,
+        VerifyError::Mtc(Rejection::Malformed(_)) => CertificateError::BadEncoding,
+        _ => CertificateError::Other(OtherError(error)),
+    };
+    certificate_error.into()
+}
+
+/// TLS 1.2 is not offered, so nothing of it can arrive.
+fn tls12_never() -> rustls::Error {
+    PeerMisbehaved::SelectedUnofferedCipherSuite.into()
+}
+
+impl ServerCertVerifier for PeerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: TlsTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verify(end_entity, intermediates, Some(server_name), now)
+            .map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(tls12_never())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes.clone()
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        Some(&self.hint)
+    }
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hint
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: TlsTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.verify(end_entity, intermediates, None, now)
+            .map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(tls12_never())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes.clone()
+    }
+}
