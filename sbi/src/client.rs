@@ -1,0 +1,292 @@
+//! One HTTP/2 connection as a client.
+//!
+//! The caller connects and, for `https`, runs the TLS handshake; this module sends requests over the stream it gets. Failures
+//! are kept apart by what they say about the request: it never left, its fate is unknown (timeout, broken connection), or the
+//! producer answered with an error.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http2;
+use hyper::header::CONTENT_TYPE;
+use hyper::http::HeaderValue;
+use hyper::http::uri::{Authority, PathAndQuery};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
+use crate::problem::ProblemDetails;
+use crate::response::{JSON, Response};
+use crate::uri::Scheme;
+
+/// Octets of an answer's body: a discovery result has at most 2,000 kB (`max-payload-size`), a tile 8 KiB.
+pub const MAX_BODY: usize = 4 * 1024 * 1024;
+/// Octets of an answer's headers.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// How long an open connection goes without a PING while requests wait, and how long the answer may take.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a request has no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No TCP connection.
+    #[error("cannot connect to {addr}")]
+    Connect {
+        /// Where to.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The HTTP/2 connection did not come about.
+    #[error("http/2 connection setup failed")]
+    Handshake(#[source] hyper::Error),
+    /// Authority or path are not those of a URI: our own mistake, or a URI the peer gave us.
+    #[error("not a request target: {authority:?} {path:?}")]
+    Target {
+        /// The authority.
+        authority: String,
+        /// The path and query.
+        path: String,
+    },
+    /// No answer in time; the request may have been carried out.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The connection or stream failed; the request may have been carried out.
+    #[error("http/2 failed")]
+    Http2(#[source] hyper::Error),
+    /// The answer is longer than [`MAX_BODY`].
+    #[error("answer is longer than {MAX_BODY} octets")]
+    TooLong,
+    /// The producer refused.
+    #[error("status {status}: {details}")]
+    Status {
+        /// Status of the answer.
+        status: StatusCode,
+        /// What its body says, empty if nothing.
+        details: Box<ProblemDetails>,
+    },
+    /// A successful answer whose body is not what it should be.
+    #[error("answer cannot be read")]
+    Body(#[from] serde_json::Error),
+}
+
+/// A request to send.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// HTTP method.
+    pub method: Method,
+    /// `host[:port]` for `:authority`.
+    pub authority: String,
+    /// Path and query, percent-encoded.
+    pub path: String,
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The body, empty if there is none.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A request without a body.
+    pub fn new(method: Method, authority: impl Into<String>, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            authority: authority.into(),
+            path: path.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// The same request with `body` as `application/json`.
+    pub fn json(self, body: &impl Serialize) -> Self {
+        self.json_as(JSON, body)
+    }
+
+    /// The same request with `body` as JSON under another media type.
+    pub fn json_as(self, content_type: &'static str, body: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(body).expect("model types have string keys and do not fail");
+        self.body(HeaderValue::from_static(content_type), body)
+    }
+
+    /// The same request with a body.
+    pub fn body(mut self, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        self.headers.insert(CONTENT_TYPE, content_type);
+        self.body = body.into();
+        self
+    }
+
+    /// The same request with a `3gpp-Sbi-*` header.
+    pub fn header(mut self, header: &impl TypedHeader) -> Self {
+        header.write(&mut self.headers);
+        self
+    }
+}
+
+/// An open HTTP/2 connection. Requests may be sent concurrently; dropping it lets those in progress finish.
+#[derive(Debug)]
+pub struct Connection {
+    scheme: Scheme,
+    sender: http2::SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Starts HTTP/2 on `io`, over which `scheme` is spoken. Server push is off.
+    ///
+    /// # Errors
+    /// [`ClientError::Handshake`].
+    pub async fn handshake<IO>(io: IO, scheme: Scheme) -> Result<Self, ClientError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEADER_LIST)
+            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(ClientError::Handshake)?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "http/2 client connection ended");
+            }
+        });
+        Ok(Self {
+            scheme,
+            sender,
+            driver,
+        })
+    }
+
+    /// Connects to `addr` and starts cleartext HTTP/2 with prior knowledge: log, witness and admin ports.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`], [`ClientError::Timeout`] or [`ClientError::Handshake`].
+    pub async fn connect_cleartext(
+        addr: SocketAddr,
+        deadline: Duration,
+    ) -> Result<Self, ClientError> {
+        let connect = async {
+            let stream = TcpStream::connect(addr).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        let stream = timeout(deadline, connect)
+            .await
+            .map_err(|_| ClientError::Timeout(deadline))?
+            .map_err(|source| ClientError::Connect { addr, source })?;
+        Self::handshake(stream, Scheme::Http).await
+    }
+
+    /// Sends `request` and returns the answer whatever its status. The producer is told how long this side waits
+    /// (`3gpp-Sbi-Max-Rsp-Time`), unless the request already says so.
+    ///
+    /// # Errors
+    /// [`ClientError`], but not [`ClientError::Status`].
+    pub async fn send(
+        &self,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, ClientError> {
+        let request = self.http_request(request, deadline)?;
+        timeout(deadline, self.exchange(request))
+            .await
+            .map_err(|_| ClientError::Timeout(deadline))?
+    }
+
+    /// As [`Connection::send`], but a status other than 2xx is an error.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn call(
+        &self,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, ClientError> {
+        let response = self.send(request, deadline).await?;
+        if response.status.is_success() {
+            return Ok(response);
+        }
+        Err(ClientError::Status {
+            status: response.status,
+            details: Box::new(ProblemDetails::from_body(&response.body).unwrap_or_default()),
+        })
+    }
+
+    /// Whether the connection takes no more requests.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Lets requests in progress finish, says goodbye and closes the stream.
+    pub async fn close(self) {
+        drop(self.sender);
+        // The driver has nothing to return, and a panic in it is hyper's to report.
+        let _ = self.driver.await;
+    }
+
+    async fn exchange(
+        &self,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<Response, ClientError> {
+        let response = self.sender.clone().send_request(request).await;
+        let (head, body) = response.map_err(ClientError::Http2)?.into_parts();
+        let body = Limited::new(body, MAX_BODY).collect().await;
+        let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
+            Ok(error) => ClientError::Http2(*error),
+            Err(error) => {
+                debug_assert!(error.is::<LengthLimitError>());
+                ClientError::TooLong
+            }
+        })?;
+        Ok(Response {
+            status: head.status,
+            headers: head.headers,
+            body: body.to_bytes(),
+        })
+    }
+
+    fn http_request(
+        &self,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<hyper::Request<Full<Bytes>>, ClientError> {
+        let Request {
+            method,
+            authority,
+            path,
+            mut headers,
+            body,
+        } = request;
+        let target = || {
+            Uri::builder()
+                .scheme(self.scheme.as_str())
+                .authority(authority.parse::<Authority>()?)
+                .path_and_query(path.parse::<PathAndQuery>()?)
+                .build()
+        };
+        let uri = target().map_err(|_| ClientError::Target {
+            authority: authority.clone(),
+            path: path.clone(),
+        })?;
+        if !headers.contains_key(MAX_RSP_TIME) {
+            MaxRspTime::new(deadline).write(&mut headers);
+        }
+        let mut http = hyper::Request::new(Full::new(body));
+        *http.method_mut() = method;
+        *http.uri_mut() = uri;
+        *http.headers_mut() = headers;
+        Ok(http)
+    }
+}

@@ -1,0 +1,270 @@
+//! The configuration that every network function shares: a TOML file, checked before anything starts.
+//!
+//! Relative paths are relative to the file. Unknown keys are errors. An NF flattens [`NfConfig`] into its own type.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use mtc_tls::endpoint::Clock;
+use mtc_tls::hints::{TrustDomain, UnknownTrustDomain};
+use mtc_tls::key::{KeyAlgorithm, X509Profile};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration {}; is the path right, and does this user have access?", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is not TOML, a key is unknown, or a value is not of its type.
+    #[error("configuration {}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        source: Box<toml::de::Error>,
+    },
+    /// A value breaks a rule.
+    #[error("configuration: {key}: {rule}")]
+    Rule {
+        /// The key.
+        key: &'static str,
+        /// The rule.
+        rule: String,
+    },
+}
+
+/// Reads a configuration file. Blocks on the disk.
+///
+/// # Errors
+/// [`ConfigError::Read`] or [`ConfigError::Syntax`].
+pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Syntax {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+/// The folder that relative paths of a configuration file are relative to.
+pub fn folder_of(config: &Path) -> &Path {
+    config.parent().unwrap_or_else(|| Path::new(""))
+}
+
+/// Where the NRF is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NrfAddress {
+    /// Address and port of its SBI.
+    pub sbi: SocketAddr,
+    /// Its FQDN, which its certificate must name.
+    pub fqdn: String,
+    /// Address and port at which it serves its issuance log in cleartext (authenticated by signatures).
+    pub log: SocketAddr,
+}
+
+/// A credential that an NF must have.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedCredential {
+    /// `mtc`, or an X.509 trust domain such as `x509-ml-dsa-65-intermediate`.
+    pub profile: String,
+    /// The key's algorithm, e.g. `ml-dsa-65`.
+    pub leaf_key: String,
+}
+
+/// One NF instance of a process.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceConfig {
+    /// NF instance id.
+    pub id: Uuid,
+    /// Its FQDN.
+    pub fqdn: String,
+    /// Where its SBI listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its enrolment token; needed until it has a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<PathBuf>,
+}
+
+/// What a process of NF instances needs. See `docs/lab.md` for an example.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NfConfig {
+    /// `trust.toml`, which `mtc5g init` writes.
+    pub trust: PathBuf,
+    /// Folder of X.509 baseline roots: `<folder>/<profile>/root.crt`. Needed for X.509 credentials only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x509: Option<PathBuf>,
+    /// Private folder where keys and certificates survive a restart; made if it does not exist.
+    pub state: PathBuf,
+    /// Where health, metrics and measurements are served, in cleartext; port 0 takes a free one.
+    pub admin: SocketAddr,
+    /// The NRF.
+    pub nrf: NrfAddress,
+    /// Credentials that every instance must have, `mtc` first.
+    pub credential: Vec<WantedCredential>,
+    /// Seconds between looks at the log for new landmarks; default 10.
+    #[serde(default = "default_trust_interval")]
+    pub trust_interval_ms: u64,
+    /// Heartbeat interval that is proposed to the NRF, in seconds; default 10.
+    #[serde(default = "default_heartbeat")]
+    pub heartbeat_seconds: u32,
+    /// How many seconds the start may take before the process gives up; default 60.
+    #[serde(default = "default_startup")]
+    pub startup_seconds: u64,
+    /// Whether the process is ready only when its landmark-relative certificates are there; default false: a landmark may
+    /// be an hour away, and until then standalone certificates serve.
+    #[serde(default)]
+    pub await_landmarks: bool,
+    /// Seconds by which this process's clock is wrong, for experiments with clock skew; default 0.
+    #[serde(default)]
+    pub clock_offset_seconds: i64,
+    /// The instances.
+    pub instance: Vec<InstanceConfig>,
+}
+
+const fn default_trust_interval() -> u64 {
+    10_000
+}
+
+const fn default_heartbeat() -> u32 {
+    10
+}
+
+const fn default_startup() -> u64 {
+    60
+}
+
+/// A wanted credential, understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A Merkle Tree Certificate.
+    Mtc(KeyAlgorithm),
+    /// A certificate of an X.509 baseline.
+    X509(X509Profile, KeyAlgorithm),
+}
+
+impl NfConfig {
+    /// Makes relative paths relative to `folder`, and checks what the types cannot.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn resolve(mut self, folder: &Path) -> Result<Self, ConfigError> {
+        let rule = |key, rule: &str| ConfigError::Rule {
+            key,
+            rule: rule.to_owned(),
+        };
+        if self.instance.is_empty() {
+            return Err(rule("instance", "at least one [[instance]] is needed"));
+        }
+        for (position, instance) in self.instance.iter().enumerate() {
+            if self.instance[..position]
+                .iter()
+                .any(|other| other.id == instance.id || other.fqdn == instance.fqdn)
+            {
+                return Err(rule("instance", "two instances have the same id or fqdn"));
+            }
+        }
+        if !self
+            .wanted()?
+            .iter()
+            .any(|wanted| matches!(wanted, Wanted::Mtc(_)))
+        {
+            return Err(rule(
+                "credential",
+                "the first certificate is an MTC: add one with profile = \"mtc\"",
+            ));
+        }
+        if self.trust_interval_ms == 0 || self.heartbeat_seconds == 0 {
+            return Err(rule(
+                "trust_interval_ms, heartbeat_seconds",
+                "must be at least 1",
+            ));
+        }
+        self.trust = folder.join(&self.trust);
+        self.state = folder.join(&self.state);
+        self.x509 = self.x509.map(|x509| folder.join(x509));
+        for instance in &mut self.instance {
+            instance.token = instance.token.take().map(|token| folder.join(token));
+        }
+        Ok(self)
+    }
+
+    /// The wanted credentials, MTC first.
+    ///
+    /// # Errors
+    /// A profile or algorithm does not exist.
+    pub fn wanted(&self) -> Result<Vec<Wanted>, ConfigError> {
+        let mut wanted = self
+            .credential
+            .iter()
+            .map(WantedCredential::understand)
+            .collect::<Result<Vec<_>, _>>()?;
+        wanted.sort_by_key(|wanted| matches!(wanted, Wanted::X509(..)));
+        Ok(wanted)
+    }
+
+    /// This process's clock.
+    pub const fn clock(&self) -> Clock {
+        Clock {
+            offset_seconds: self.clock_offset_seconds,
+        }
+    }
+}
+
+impl Wanted {
+    /// The key's algorithm.
+    pub const fn leaf_key(self) -> KeyAlgorithm {
+        match self {
+            Self::Mtc(leaf_key) | Self::X509(_, leaf_key) => leaf_key,
+        }
+    }
+
+    /// The profile that the NRF is asked for.
+    pub fn profile(self) -> String {
+        match self {
+            Self::Mtc(_) => crate::enrolment::MTC_PROFILE.to_owned(),
+            Self::X509(profile, _) => TrustDomain::X509(profile).to_string(),
+        }
+    }
+}
+
+impl WantedCredential {
+    /// Reads profile and algorithm.
+    ///
+    /// # Errors
+    /// One of them does not exist.
+    pub fn understand(&self) -> Result<Wanted, ConfigError> {
+        let leaf_key = self
+            .leaf_key
+            .parse()
+            .map_err(|error: mtc_core::cosign::KeyError| ConfigError::Rule {
+                key: "credential.leaf_key",
+                rule: error.to_string(),
+            })?;
+        if self.profile == crate::enrolment::MTC_PROFILE {
+            return Ok(Wanted::Mtc(leaf_key));
+        }
+        let profile = self.profile.parse().and_then(|domain| match domain {
+            TrustDomain::X509(profile) => Ok(profile),
+            _ => Err(UnknownTrustDomain::Name(self.profile.clone())),
+        });
+        profile.map(|profile| Wanted::X509(profile, leaf_key)).map_err(|_| ConfigError::Rule {
+            key: "credential.profile",
+            rule: format!("{:?} is neither mtc nor x509-<algorithm>-direct or x509-<algorithm>-intermediate", self.profile),
+        })
+    }
+}

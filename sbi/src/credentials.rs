@@ -1,0 +1,464 @@
+//! Getting and renewing the certificates of an NF instance (design: enrolment).
+//!
+//! ```text
+//!  token ──> first MTC ──mTLS──> X.509 baselines          all stored in the vault, then published in the Store
+//!                 └──> landmark-relative, once its landmark exists
+//!  at 75 % of a lifetime: the same again with a new key; what is presented changes when the new one is complete
+//! ```
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_core::id::{IdError, LogNumber};
+use mtc_tls::csr;
+use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
+use mtc_tls::provider::KeyExchange;
+use tokio::time::{Instant, sleep};
+
+use crate::backoff;
+use crate::config::Wanted;
+use crate::enrolment::{
+    EnrolmentError, IssuedCertificate, LandmarkAnswer, landmark_relative, request_certificate,
+};
+use crate::instance::{CallError, Instance};
+use crate::nnrf::Nrf;
+use crate::telemetry::{Causes, Metrics};
+use crate::vault::{RestoreError, Stored, StoredCredential, Vault, VaultError};
+
+/// Share of a lifetime after which a certificate is renewed: three quarters.
+const fn renewal_point(lifetime: u64) -> u64 {
+    lifetime / 4 * 3
+}
+
+/// How long one renewal is tried before the next look at what is due.
+const RENEWAL_TIME: Duration = Duration::from_secs(30);
+/// Least pause between looks at what is due.
+const LEAST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why an instance has no certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObtainError {
+    /// It has none yet and no token to get one with.
+    #[error(
+        "no certificate and no enrolment token: set token in [[instance]] (mtc5g init writes one an instance)"
+    )]
+    NoToken,
+    /// The token file cannot be read.
+    #[error("cannot read the enrolment token {}", path.display())]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// No key or no request could be made.
+    #[error("cannot make a key or certificate request")]
+    Key(#[from] NfKeyError),
+    /// The NRF cannot be reached.
+    #[error("cannot connect to the NRF")]
+    Call(#[from] CallError),
+    /// The NRF did not issue.
+    #[error("no certificate {profile}")]
+    Enrolment {
+        /// The profile that was asked for.
+        profile: String,
+        /// Why not.
+        source: EnrolmentError,
+    },
+    /// What the NRF issued cannot be used.
+    #[error("an issued certificate cannot be used")]
+    Unusable(#[from] RestoreError),
+    /// The landmark-relative certificate names a log that cannot be.
+    #[error("an issued certificate names an impossible log")]
+    Log(#[from] IdError),
+    /// The certificates cannot be stored, or what was stored is damaged.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl ObtainError {
+    fn is_temporary(&self) -> bool {
+        match self {
+            Self::Call(_) => true,
+            Self::Enrolment { source, .. } => source.is_temporary(),
+            _ => false,
+        }
+    }
+}
+
+/// Where certificates come from: the NRF across the network or, for the NRF itself, its own MTCA.
+pub trait CertificateSource: Send + Sync + 'static {
+    /// Has a request (DER) certified under a profile.
+    fn request(
+        &self,
+        csr: &[u8],
+        profile: &str,
+    ) -> impl Future<Output = Result<IssuedCertificate, ObtainError>> + Send;
+
+    /// Asks for the landmark-relative certificate at [`IssuedCertificate::landmark_relative`].
+    fn landmark_relative(
+        &self,
+        path: &str,
+    ) -> impl Future<Output = Result<LandmarkAnswer, ObtainError>> + Send;
+}
+
+/// The NRF as the source of an instance's certificates.
+pub struct NrfSource {
+    /// The instance.
+    pub instance: Arc<Instance>,
+    /// The NRF.
+    pub nrf: Nrf,
+    /// Its enrolment token, needed until it has a certificate.
+    pub token: Option<PathBuf>,
+    /// The key algorithm that the NRF must have a certificate for while this instance has none of its own.
+    pub leaf_key: KeyAlgorithm,
+}
+
+impl NrfSource {
+    /// The token, which is needed as long as there is no certificate to show.
+    fn read_token(&self) -> Result<Option<String>, ObtainError> {
+        if !self.instance.store.current().mtc.is_empty() {
+            return Ok(None);
+        }
+        let path = self.token.as_ref().ok_or(ObtainError::NoToken)?;
+        let token = std::fs::read_to_string(path).map_err(|source| ObtainError::TokenFile {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Some(token.trim().to_owned()))
+    }
+
+    /// Without landmarks, which an instance without certificates does not have.
+    fn connection_profile(&self) -> ConnectionProfile {
+        let set = self.instance.store.current();
+        ConnectionProfile {
+            domain: TrustDomain::MtcStandalone,
+            leaf_key: set
+                .mtc
+                .first()
+                .map_or(self.leaf_key, |mtc| mtc.standalone.leaf_key),
+            key_exchange: KeyExchange::X25519MlKem768,
+        }
+    }
+}
+
+impl CertificateSource for NrfSource {
+    async fn request(&self, csr: &[u8], profile: &str) -> Result<IssuedCertificate, ObtainError> {
+        let token = self.read_token()?;
+        let opened = self
+            .nrf
+            .open(&self.instance, self.connection_profile())
+            .await?;
+        let authority = self.nrf.authority();
+        request_certificate(
+            &opened.connection,
+            &authority,
+            csr,
+            profile,
+            token.as_deref(),
+        )
+        .await
+        .map_err(|source| ObtainError::Enrolment {
+            profile: profile.to_owned(),
+            source,
+        })
+    }
+
+    async fn landmark_relative(&self, path: &str) -> Result<LandmarkAnswer, ObtainError> {
+        let opened = self
+            .nrf
+            .open(&self.instance, self.connection_profile())
+            .await?;
+        let answer = landmark_relative(&opened.connection, &self.nrf.authority(), path).await;
+        answer.map_err(no_landmark)
+    }
+}
+
+fn no_landmark(source: EnrolmentError) -> ObtainError {
+    ObtainError::Enrolment {
+        profile: "landmark-relative".to_owned(),
+        source,
+    }
+}
+
+/// Keeps the certificates of one instance.
+pub struct Keeper<S> {
+    instance: Arc<Instance>,
+    source: S,
+    wanted: Vec<Wanted>,
+    vault: Vault,
+    stored: Stored,
+    metrics: Metrics,
+}
+
+impl<S: CertificateSource> Keeper<S> {
+    /// Loads what is stored for the instance and publishes what is still valid. Blocks on the disk.
+    ///
+    /// # Errors
+    /// What is stored is damaged.
+    pub fn load(
+        instance: Arc<Instance>,
+        source: S,
+        wanted: Vec<Wanted>,
+        vault: Vault,
+        metrics: Metrics,
+    ) -> Result<Self, ObtainError> {
+        let mut stored = vault.load()?;
+        let now = instance.endpoint().clock().unix_seconds();
+        stored
+            .credentials
+            .retain(|credential| credential.not_after > now);
+        let keeper = Self {
+            instance,
+            source,
+            wanted,
+            vault,
+            stored,
+            metrics,
+        };
+        keeper
+            .publish()
+            .map_err(|error| keeper.vault.damaged(error.into()))?;
+        Ok(keeper)
+    }
+
+    /// Gets every wanted certificate that is missing; landmark-relative ones come later.
+    ///
+    /// # Errors
+    /// One cannot be had before `deadline`, or at all.
+    pub async fn complete(&mut self, deadline: Instant) -> Result<(), ObtainError> {
+        for wanted in self.wanted.clone() {
+            if self.position(wanted).is_none() {
+                let obtained = self.obtain(wanted, deadline).await?;
+                self.replace(wanted, obtained).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gets every landmark-relative certificate that is missing.
+    ///
+    /// # Errors
+    /// One cannot be had before `deadline`, or at all.
+    pub async fn complete_landmarks(&mut self, deadline: Instant) -> Result<(), ObtainError> {
+        for position in 0..self.stored.credentials.len() {
+            if self.stored.credentials[position].lacks_landmark() {
+                let mut credential = self.stored.credentials[position].clone();
+                self.add_landmark(&mut credential, deadline).await?;
+                self.stored.credentials[position] = credential;
+                self.save().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renews for ever what is due; errors are logged and tried again.
+    ///
+    /// Dropping the future stops renewing.
+    pub async fn keep(mut self) {
+        loop {
+            sleep(self.next_due()).await;
+            let fqdn = self.instance.fqdn.clone();
+            if let Err(error) = self.complete_landmarks(Instant::now() + RENEWAL_TIME).await {
+                tracing::info!(%fqdn, error = %Causes(&error), "no landmark-relative certificate yet");
+            }
+            for wanted in self.wanted.clone() {
+                if !self.is_due(wanted) {
+                    continue;
+                }
+                if let Err(error) = self.renew(wanted).await {
+                    tracing::warn!(%fqdn, error = %Causes(&error), "certificate not renewed, will try again");
+                }
+            }
+        }
+    }
+
+    async fn renew(&mut self, wanted: Wanted) -> Result<(), ObtainError> {
+        let mut obtained = self.obtain(wanted, Instant::now() + RENEWAL_TIME).await?;
+        if obtained.lacks_landmark() {
+            // Peers with landmarks would fall back to the standalone certificate until this has its landmark. Better to
+            // present the old one that long, unless it expires first.
+            let not_after = self
+                .position(wanted)
+                .map_or(0, |position| self.stored.credentials[position].not_after);
+            let left = Duration::from_secs(not_after.saturating_sub(self.now()));
+            if let Err(error) = self
+                .add_landmark(&mut obtained, Instant::now() + left / 2)
+                .await
+            {
+                tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "no landmark-relative certificate yet");
+            }
+        }
+        self.replace(wanted, obtained).await
+    }
+
+    fn now(&self) -> u64 {
+        self.instance.endpoint().clock().unix_seconds()
+    }
+
+    fn is_due(&self, wanted: Wanted) -> bool {
+        self.position(wanted)
+            .is_none_or(|position| self.stored.credentials[position].renew_at <= self.now())
+    }
+
+    /// Until something is due, or soon if a landmark-relative certificate is missing.
+    fn next_due(&self) -> Duration {
+        let now = self.now();
+        let due = |credential: &StoredCredential| {
+            if credential.lacks_landmark() {
+                now
+            } else {
+                credential.renew_at
+            }
+        };
+        let first = self.stored.credentials.iter().map(due).min().unwrap_or(now);
+        Duration::from_secs(first.saturating_sub(now)).max(LEAST_PAUSE)
+    }
+
+    fn position(&self, wanted: Wanted) -> Option<usize> {
+        let (profile, leaf_key) = (wanted.profile(), wanted.leaf_key());
+        let is_it = |stored: &StoredCredential| {
+            stored.profile == profile && stored.leaf_key == leaf_key.as_str()
+        };
+        self.stored.credentials.iter().position(is_it)
+    }
+
+    async fn obtain(
+        &self,
+        wanted: Wanted,
+        deadline: Instant,
+    ) -> Result<StoredCredential, ObtainError> {
+        let key = generate(wanted.leaf_key()).await?;
+        let fqdns = std::slice::from_ref(&self.instance.fqdn);
+        let csr = csr::create(&key, self.instance.id.uuid(), fqdns)?;
+        let profile = wanted.profile();
+        let attempt = || self.source.request(&csr, &profile);
+        let issued = backoff::until(deadline, attempt, ObtainError::is_temporary).await?;
+        let failed = |source| ObtainError::Enrolment {
+            profile: profile.clone(),
+            source,
+        };
+        let chain = issued.chain_der().map_err(failed)?;
+        let now = self.now();
+        let renew_at = now + renewal_point(issued.not_after.saturating_sub(now));
+        self.metrics
+            .certificates
+            .with_label_values(&[&profile])
+            .inc();
+        let IssuedCertificate {
+            not_after,
+            landmark_relative,
+            ..
+        } = issued;
+        Ok(StoredCredential::new(
+            profile,
+            &key,
+            &chain,
+            not_after,
+            renew_at,
+            landmark_relative,
+        )?)
+    }
+
+    async fn add_landmark(
+        &self,
+        credential: &mut StoredCredential,
+        deadline: Instant,
+    ) -> Result<(), ObtainError> {
+        let Some(path) = credential.landmark_relative.clone() else {
+            return Ok(());
+        };
+        loop {
+            let ask = || self.source.landmark_relative(&path);
+            match backoff::until(deadline, ask, ObtainError::is_temporary).await? {
+                LandmarkAnswer::Ready(ready) => {
+                    let der = ready.der().map_err(no_landmark)?;
+                    credential.set_landmark(
+                        LogNumber::new(ready.log_number)?,
+                        ready.landmark,
+                        &der,
+                    );
+                    return Ok(());
+                }
+                LandmarkAnswer::RetryAfter(wait) if Instant::now() + wait < deadline => {
+                    sleep(wait).await;
+                }
+                LandmarkAnswer::RetryAfter(_) => {
+                    return Err(no_landmark(EnrolmentError::Answer(
+                        "its landmark does not exist in time",
+                    )));
+                }
+            }
+        }
+    }
+
+    async fn replace(
+        &mut self,
+        wanted: Wanted,
+        obtained: StoredCredential,
+    ) -> Result<(), ObtainError> {
+        match self.position(wanted) {
+            Some(position) => self.stored.credentials[position] = obtained,
+            None => self.stored.credentials.push(obtained),
+        }
+        self.save().await
+    }
+
+    /// Stores first, then publishes: what peers have seen survives a restart.
+    async fn save(&self) -> Result<(), ObtainError> {
+        let (vault, stored) = (self.vault.clone(), self.stored.clone());
+        let saving = tokio::task::spawn_blocking(move || vault.save(&stored));
+        saving
+            .await
+            .expect("saving does not panic and is not aborted")?;
+        Ok(self.publish()?)
+    }
+
+    fn publish(&self) -> Result<(), RestoreError> {
+        let (mut mtc, mut x509) = (Vec::new(), Vec::new());
+        for stored in &self.stored.credentials {
+            match stored.profile.strip_prefix("x509-") {
+                Some(profile) => x509.push(stored.x509(profile.parse()?)?),
+                None => mtc.push(stored.mtc()?),
+            }
+        }
+        self.instance
+            .store
+            .update(|set| (set.mtc, set.x509) = (mtc, x509));
+        let expiries = self
+            .stored
+            .credentials
+            .iter()
+            .map(|credential| credential.not_after);
+        if let Some(first) = expiries.min() {
+            self.metrics
+                .certificate_expiry
+                .set(i64::try_from(first).unwrap_or(i64::MAX));
+        }
+        Ok(())
+    }
+
+    /// Whose certificates these are.
+    pub const fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// The newest landmark that the instance's certificates need.
+    pub fn newest_own_landmark(&self) -> Option<u64> {
+        self.stored
+            .credentials
+            .iter()
+            .filter_map(StoredCredential::landmark)
+            .max()
+    }
+}
+
+/// Key generation takes milliseconds of CPU with some algorithms, so not on a thread that serves others.
+async fn generate(algorithm: KeyAlgorithm) -> Result<NfKey, NfKeyError> {
+    tokio::task::spawn_blocking(move || NfKey::generate(algorithm))
+        .await
+        .expect("generating does not panic and is not aborted")
+}

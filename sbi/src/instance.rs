@@ -1,0 +1,153 @@
+//! An NF instance as a client: who it is, and how it opens connections and calls others.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_tls::credentials::{CredentialSet, Store};
+use mtc_tls::endpoint::Endpoint;
+use mtc_tls::handshake::{self, HandshakeCost, HandshakeError};
+use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::key::KeyAlgorithm;
+use mtc_tls::provider::KeyExchange;
+use mtc_tls::verifier::{ExpectedPeer, VerifiedPeer};
+
+use crate::client::{ClientError, Connection};
+use crate::ledger::Ledger;
+use crate::model::{NfInstanceId, NfType};
+use crate::uri::Scheme;
+
+/// How long a connection may take, TCP and TLS together.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An NF instance.
+pub struct Instance {
+    /// NF instance id.
+    pub id: NfInstanceId,
+    /// NF type.
+    pub nf_type: NfType,
+    /// FQDN.
+    pub fqdn: String,
+    /// What it presents and trusts.
+    pub store: Store,
+    endpoint: Endpoint,
+    ledger: Arc<Ledger>,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// There is no connection.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// There is a connection, but no answer that can be used.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// An authenticated connection to another NF.
+#[derive(Debug)]
+pub struct Opened {
+    /// For requests.
+    pub connection: Connection,
+    /// Who is at the other end.
+    pub peer: VerifiedPeer,
+    /// What the handshake cost this side.
+    pub cost: HandshakeCost,
+}
+
+impl Instance {
+    /// An instance whose connections use what `store` publishes and are counted in `ledger`.
+    pub fn new(
+        id: NfInstanceId,
+        nf_type: NfType,
+        fqdn: String,
+        initial: CredentialSet,
+        clock: mtc_tls::endpoint::Clock,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        let store = Store::new(initial);
+        let endpoint = Endpoint::new(store.receiver(), clock);
+        Self {
+            id,
+            nf_type,
+            fqdn,
+            store,
+            endpoint,
+            ledger,
+        }
+    }
+
+    /// Its TLS endpoint.
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Where its connections are counted.
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Opens a TLS connection and counts it in the ledger; HTTP/2 is not started.
+    ///
+    /// Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// See [`HandshakeError`].
+    pub async fn shake_hands(
+        &self,
+        addr: SocketAddr,
+        profile: ConnectionProfile,
+        expected: ExpectedPeer,
+    ) -> Result<handshake::Connected, HandshakeError> {
+        let connected =
+            handshake::connect(addr, &self.endpoint, profile, expected, CONNECT_TIMEOUT).await;
+        match &connected {
+            Ok(connected) => self.ledger.record_client(profile, &connected.cost),
+            Err(_) => self.ledger.record_client_failure(profile),
+        }
+        connected
+    }
+
+    /// Opens a connection and starts HTTP/2 on it. `count` says whether the ledger counts it: a load generator counts its
+    /// own.
+    ///
+    /// Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn open(
+        &self,
+        addr: SocketAddr,
+        profile: ConnectionProfile,
+        expected: ExpectedPeer,
+    ) -> Result<Opened, CallError> {
+        let handshake::Connected { stream, peer, cost } =
+            self.shake_hands(addr, profile, expected).await?;
+        let connection = Connection::handshake(stream, Scheme::Https).await?;
+        Ok(Opened {
+            connection,
+            peer,
+            cost,
+        })
+    }
+
+    /// The profile for connections that no scenario chose: the MTCA with landmarks where there are some.
+    pub fn own_profile(&self) -> ConnectionProfile {
+        let set = self.store.current();
+        let has_landmarks = set.mtc_trust.newest_landmark().is_some();
+        ConnectionProfile {
+            domain: if has_landmarks {
+                TrustDomain::MtcLandmark
+            } else {
+                TrustDomain::MtcStandalone
+            },
+            leaf_key: set
+                .mtc
+                .first()
+                .map_or(KeyAlgorithm::MlDsa65, |mtc| mtc.standalone.leaf_key),
+            key_exchange: KeyExchange::X25519MlKem768,
+        }
+    }
+}

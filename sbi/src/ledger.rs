@@ -1,0 +1,331 @@
+//! What the handshakes of a process cost, summed by connection profile: the server side of every measurement.
+//!
+//! ```text
+//!  listener ── accepted ──> Ledger::record_server ─┐
+//!  instance ── opened ────> Ledger::record_client ─┴─> snapshot ──> GET /measurements on the admin port
+//! ```
+//!
+//! Everything here is a sum, so totals of many processes add up exactly and in any order.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mtc_tls::handshake::{CertificateKind, HandshakeCost};
+use mtc_tls::hints::ConnectionProfile;
+use serde::{Deserialize, Serialize};
+
+/// Sums over the handshakes of one side (as client or as server).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandshakeTotals {
+    /// Completed handshakes.
+    pub handshakes: u64,
+    /// Handshakes that were begun and failed; nothing of them is in the sums.
+    pub failures: u64,
+    /// Thread CPU time in nanoseconds, verification included.
+    pub cpu_ns: u64,
+    /// Thread CPU time spent verifying the peer's certificate, in nanoseconds.
+    pub verify_ns: u64,
+    /// TLS record bytes written until the handshake completed.
+    pub bytes_sent: u64,
+    /// TLS record bytes read until the handshake completed; a server may by then have read the client's first request.
+    pub bytes_received: u64,
+    /// Handshakes by the kind of certificate this side presented.
+    pub presented: KindCounts,
+    /// Handshakes by the kind of certificate the peer presented.
+    pub received: KindCounts,
+}
+
+impl HandshakeTotals {
+    /// Counts a completed handshake.
+    pub fn record(&mut self, cost: &HandshakeCost) {
+        self.handshakes += 1;
+        self.cpu_ns += nanoseconds(cost.cpu);
+        self.verify_ns += nanoseconds(cost.verify);
+        self.bytes_sent += cost.bytes_sent;
+        self.bytes_received += cost.bytes_received;
+        self.presented.add(cost.presented, 1);
+        self.received.add(cost.received, 1);
+    }
+
+    /// Adds the handshakes of another process.
+    pub fn merge(&mut self, other: &Self) {
+        self.combine(other, |mine, theirs| mine + theirs);
+    }
+
+    /// What was counted after `earlier`, an older state of the same counters: leaves out start-up and warm-up.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut later = self.clone();
+        later.combine(earlier, u64::saturating_sub);
+        later
+    }
+
+    /// The mean of one of the sums over the completed handshakes; none without any.
+    pub fn mean(&self, sum: u64) -> Option<f64> {
+        (self.handshakes > 0).then(|| sum as f64 / self.handshakes as f64)
+    }
+
+    fn combine(&mut self, other: &Self, with: fn(u64, u64) -> u64) {
+        let Self {
+            handshakes,
+            failures,
+            cpu_ns,
+            verify_ns,
+            bytes_sent,
+            bytes_received,
+            presented,
+            received,
+        } = other;
+        self.handshakes = with(self.handshakes, *handshakes);
+        self.failures = with(self.failures, *failures);
+        self.cpu_ns = with(self.cpu_ns, *cpu_ns);
+        self.verify_ns = with(self.verify_ns, *verify_ns);
+        self.bytes_sent = with(self.bytes_sent, *bytes_sent);
+        self.bytes_received = with(self.bytes_received, *bytes_received);
+        self.presented.combine(presented, with);
+        self.received.combine(received, with);
+    }
+}
+
+/// What network functions counted of one connection profile, in both roles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NfTotals {
+    /// Connections they opened.
+    pub client: HandshakeTotals,
+    /// Connections they accepted.
+    pub server: HandshakeTotals,
+}
+
+impl NfTotals {
+    /// Adds what another process counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.client.merge(&other.client);
+        self.server.merge(&other.server);
+    }
+
+    /// What was counted after `earlier`, see [`HandshakeTotals::since`].
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            client: self.client.since(&earlier.client),
+            server: self.server.since(&earlier.server),
+        }
+    }
+}
+
+/// Handshakes by certificate kind; kinds that did not occur are left out of the JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct KindCounts {
+    /// [`CertificateKind::DirectlySigned`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub x509: u64,
+    /// [`CertificateKind::Standalone`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mtc_standalone: u64,
+    /// [`CertificateKind::LandmarkRelative`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mtc_landmark: u64,
+    /// No certificate was presented.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub none: u64,
+}
+
+impl KindCounts {
+    /// Counts `count` handshakes of a kind.
+    pub fn add(&mut self, kind: Option<CertificateKind>, count: u64) {
+        *match kind {
+            Some(CertificateKind::DirectlySigned) => &mut self.x509,
+            Some(CertificateKind::Standalone) => &mut self.mtc_standalone,
+            Some(CertificateKind::LandmarkRelative) => &mut self.mtc_landmark,
+            None => &mut self.none,
+        } += count;
+    }
+
+    /// Handshakes of a kind.
+    pub fn of(&self, kind: CertificateKind) -> u64 {
+        match kind {
+            CertificateKind::DirectlySigned => self.x509,
+            CertificateKind::Standalone => self.mtc_standalone,
+            CertificateKind::LandmarkRelative => self.mtc_landmark,
+        }
+    }
+
+    /// The kinds other than `expected` that occurred (`none` among them), with their counts.
+    pub fn other_than(&self, expected: CertificateKind) -> Vec<(&'static str, u64)> {
+        CertificateKind::ALL
+            .into_iter()
+            .filter(|kind| *kind != expected)
+            .map(|kind| (kind.as_str(), self.of(kind)))
+            .chain([("none", self.none)])
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+
+    fn combine(&mut self, other: &Self, with: fn(u64, u64) -> u64) {
+        self.x509 = with(self.x509, other.x509);
+        self.mtc_standalone = with(self.mtc_standalone, other.mtc_standalone);
+        self.mtc_landmark = with(self.mtc_landmark, other.mtc_landmark);
+        self.none = with(self.none, other.none);
+    }
+}
+
+/// What a process reports: totals by connection profile in its text form, and handshakes that failed before a profile
+/// was known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measurements {
+    /// By [`ConnectionProfile`].
+    pub profiles: BTreeMap<String, NfTotals>,
+    /// Accepted connections whose handshake failed.
+    pub failed_accepts: u64,
+}
+
+/// Counts the handshakes of a process.
+#[derive(Debug, Default)]
+pub struct Ledger(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    profiles: BTreeMap<ConnectionProfile, NfTotals>,
+    failed_accepts: u64,
+}
+
+impl Ledger {
+    /// Counts a connection that this process opened.
+    pub fn record_client(&self, profile: ConnectionProfile, cost: &HandshakeCost) {
+        self.with(|counts| {
+            counts
+                .profiles
+                .entry(profile)
+                .or_default()
+                .client
+                .record(cost)
+        });
+    }
+
+    /// Counts a connection that this process accepted.
+    pub fn record_server(&self, profile: ConnectionProfile, cost: &HandshakeCost) {
+        self.with(|counts| {
+            counts
+                .profiles
+                .entry(profile)
+                .or_default()
+                .server
+                .record(cost)
+        });
+    }
+
+    /// Counts a connection that this process tried to open in vain.
+    pub fn record_client_failure(&self, profile: ConnectionProfile) {
+        self.with(|counts| counts.profiles.entry(profile).or_default().client.failures += 1);
+    }
+
+    /// Counts a connection whose handshake failed on the accepting side.
+    pub fn record_accept_failure(&self) {
+        self.with(|counts| counts.failed_accepts += 1);
+    }
+
+    /// Everything counted so far.
+    pub fn snapshot(&self) -> Measurements {
+        self.with(|counts| Measurements {
+            profiles: counts
+                .profiles
+                .iter()
+                .map(|(profile, totals)| (profile.to_string(), totals.clone()))
+                .collect(),
+            failed_accepts: counts.failed_accepts,
+        })
+    }
+
+    /// Sums have no state in between that a panic could leave broken.
+    fn with<T>(&self, act: impl FnOnce(&mut Counts) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if passes a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(kind: CertificateKind) -> HandshakeCost {
+        HandshakeCost {
+            tcp_connect: Duration::from_micros(40),
+            elapsed: Duration::from_micros(900),
+            cpu: Duration::from_micros(300),
+            verify: Duration::from_micros(36),
+            bytes_sent: 7400,
+            bytes_received: 7200,
+            presented: Some(kind),
+            received: Some(kind),
+            group: Some("X25519MLKEM768".to_owned()),
+        }
+    }
+
+    #[test]
+    fn totals_are_kept_by_profile_and_role() {
+        let profile: ConnectionProfile = "mtc-landmark/ml-dsa-65/X25519".parse().unwrap();
+        let ledger = Ledger::default();
+        ledger.record_client(profile, &cost(CertificateKind::LandmarkRelative));
+        ledger.record_server(profile, &cost(CertificateKind::Standalone));
+        ledger.record_accept_failure();
+        let snapshot = ledger.snapshot();
+        let totals = &snapshot.profiles["mtc-landmark/ml-dsa-65/X25519"];
+        assert_eq!(
+            (totals.client.handshakes, totals.client.cpu_ns),
+            (1, 300_000)
+        );
+        assert_eq!(
+            totals.client.received.of(CertificateKind::LandmarkRelative),
+            1
+        );
+        assert_eq!(
+            totals
+                .server
+                .received
+                .other_than(CertificateKind::LandmarkRelative),
+            [("mtc-standalone", 1)]
+        );
+        assert_eq!(snapshot.failed_accepts, 1);
+        let sent = serde_json::to_string(&snapshot).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Measurements>(&sent).unwrap(),
+            snapshot
+        );
+    }
+
+    #[test]
+    fn a_missing_certificate_is_of_another_kind() {
+        let mut kinds = KindCounts::default();
+        kinds.add(None, 3);
+        assert_eq!(
+            kinds.other_than(CertificateKind::DirectlySigned),
+            [("none", 3)]
+        );
+    }
+
+    #[test]
+    fn since_leaves_out_what_was_counted_before() {
+        let mut earlier = HandshakeTotals::default();
+        earlier.record(&cost(CertificateKind::DirectlySigned));
+        let mut later = earlier.clone();
+        later.record(&cost(CertificateKind::Standalone));
+        let mut only = HandshakeTotals::default();
+        only.record(&cost(CertificateKind::Standalone));
+        assert_eq!(later.since(&earlier), only);
+    }
+}

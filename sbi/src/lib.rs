@@ -1,0 +1,38 @@
+//! The SBI runtime: what two network functions would otherwise both write.
+//!
+//! A request travels top-down through these modules:
+//!
+//! ```text
+//!   server    bytes of one connection -> Request { method, path, query, headers, body, peer }
+//!   uri       path segments to match on, query parameters; apiRoot
+//!   model     the TS 29.5xx types in the body; multipart for those with binary parts
+//!   problem   what went wrong, and the one mapping from there to an answer
+//!   client    the same in the other direction
+//! ```
+
+pub mod admin;
+pub mod backoff;
+pub mod client;
+pub mod command_line;
+pub mod config;
+pub mod credentials;
+pub mod enrolment;
+pub mod enrolment_claims;
+pub mod header;
+pub mod instance;
+pub mod json_patch;
+pub mod ledger;
+pub mod listener;
+pub mod model;
+pub mod multipart;
+pub mod nf;
+pub mod nnrf;
+pub mod problem;
+pub mod process;
+pub mod response;
+pub mod server;
+pub mod telemetry;
+pub mod trust;
+pub mod trust_file;
+pub mod uri;
+pub mod vault;

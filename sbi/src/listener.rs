@@ -1,0 +1,146 @@
+//! Accepting connections: SBI ports with mutual TLS, and cleartext ports beside them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_tls::endpoint::{ClientAuth, Endpoint};
+use mtc_tls::handshake;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::ledger::Ledger;
+use crate::process::Stop;
+use crate::server::{Handler, Peer, serve_cleartext, serve_connection};
+use crate::telemetry::Causes;
+
+/// Connections that one port serves at a time; each costs a file descriptor and about 100 KiB.
+const MAX_CONNECTIONS: usize = 4096;
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after the system refused to accept, so that running out of file descriptors is no busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A port that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr} ({what}); is another process using the port?")]
+pub struct ListenError {
+    /// The port.
+    pub addr: SocketAddr,
+    /// What it is for.
+    pub what: &'static str,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// Binds a port; `what` names it in the error. Port 0 takes a free one.
+///
+/// # Errors
+/// The port cannot be had.
+pub async fn bind(
+    addr: SocketAddr,
+    what: &'static str,
+) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let failed = |source| ListenError { addr, what, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Serves an SBI port until stopped, then finishes what is in progress.
+pub async fn serve_sbi<H: Handler>(
+    listener: TcpListener,
+    endpoint: Endpoint,
+    client_auth: ClientAuth,
+    handler: Arc<H>,
+    ledger: Arc<Ledger>,
+    stop: Stop,
+) {
+    let connection_stop = stop.clone();
+    accept_all(listener, stop, move |tcp, remote| {
+        let (endpoint, handler, ledger, stop) = (
+            endpoint.clone(),
+            handler.clone(),
+            ledger.clone(),
+            connection_stop.clone(),
+        );
+        async move {
+            let accepted = match handshake::accept(tcp, &endpoint, client_auth, HANDSHAKE_TIMEOUT)
+                .await
+            {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    ledger.record_accept_failure();
+                    tracing::info!(%remote, error = %Causes(&error), "no handshake with a client");
+                    return;
+                }
+            };
+            if let Some(profile) = accepted.profile {
+                ledger.record_server(profile, &accepted.cost);
+            }
+            let identity = accepted.peer.map(|peer| peer.identity);
+            let peer = Arc::new(Peer {
+                identity,
+                remote,
+                profile: accepted.profile,
+            });
+            if let Err(error) = serve_connection(accepted.stream, peer, handler, stop.wait()).await
+            {
+                tracing::debug!(%remote, error = %Causes(&error), "connection ended");
+            }
+        }
+    })
+    .await;
+}
+
+/// Serves a cleartext port (admin, log, witness) until stopped, then finishes what is in progress.
+pub async fn serve_plain<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: Stop) {
+    let connection_stop = stop.clone();
+    accept_all(listener, stop, move |tcp, remote| {
+        let (handler, stop) = (handler.clone(), connection_stop.clone());
+        async move {
+            if let Err(error) = serve_cleartext(tcp, remote, handler, stop.wait()).await {
+                tracing::debug!(%remote, error = %Causes(&error), "connection ended");
+            }
+        }
+    })
+    .await;
+}
+
+async fn accept_all<F, S>(listener: TcpListener, mut stop: Stop, serve: F)
+where
+    F: Fn(TcpStream, SocketAddr) -> S,
+    S: Future<Output = ()> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let place = places.clone().acquire_owned();
+        let next = async {
+            // The semaphore is never closed: a place will come.
+            let place = place.await;
+            (place, listener.accept().await)
+        };
+        tokio::select! {
+            () = stop.requested() => break,
+            (place, accepted) = next => match accepted {
+                Ok((tcp, remote)) => {
+                    let connection = serve(tcp, remote);
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}

@@ -1,0 +1,42 @@
+//! The shared types of TS 29.5xx, as far as this project uses them.
+//!
+//! Three rules hold in all of them (section 0 of the profile). An enumeration is open: a value this release does not know is kept
+//! and forwarded. A profile is an open object: members without a field here stay in `other` and are written out again.
+//! A list is absent or has an element: an empty `Vec` is an absent list, and an empty list on the wire is an error where it would
+//! be mistaken for one.
+//!
+//! [`Document::read`] turns a body into one of these types, or says which information element is at fault.
+
+mod communication;
+mod discovery;
+mod document;
+mod endpoint;
+mod features;
+mod management;
+mod name;
+mod network;
+mod open_enum;
+mod pdu_session;
+mod profile;
+mod profile_check;
+
+pub use communication::{
+    N1MessageContainer, N1N2MessageTransferCause, N1N2MessageTransferReqData,
+    N1N2MessageTransferRspData, N2InfoContainer, N2InfoContent, N2SmInformation,
+};
+pub use discovery::SearchResult;
+pub use document::Document;
+pub use endpoint::{Endpoint, EndpointError};
+pub use features::{InvalidFeatures, SupportedFeatures};
+pub use management::{HalLink, HalLinks, PatchItem, PatchOperation, UriList};
+pub use name::{InvalidNfInstanceId, NfInstanceId, NfServiceStatus, NfStatus, NfType, ServiceName};
+pub use network::{ExtSnssai, Guami, InvalidNetworkName, PlmnId, SdRange, Snssai, Tai};
+pub use pdu_session::{
+    Ncgi, NrLocation, RefToBinaryData, RequestType, SmContextCreateData, SmContextCreateError,
+    SmContextCreatedData, SmContextStatusNotification, SmContextUpdateData, SmContextUpdatedData,
+    StatusInfo, UserLocation,
+};
+pub use profile::{
+    AmfInfo, DnnSmfInfo, IpEndPoint, NfProfile, NfService, NfServiceVersion, ScpDomainInfo,
+    ScpInfo, ServiceForm, SmfInfo, SnssaiSmfInfo,
+};

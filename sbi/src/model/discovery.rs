@@ -1,0 +1,23 @@
+//! The answer of Nnrf_NFDiscovery (TS 29.510 clause 6.2.6.2.2).
+
+use serde::{Deserialize, Serialize};
+
+use super::document::Document;
+use super::profile::{NfProfile, Other};
+
+/// NF instances that match a query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchResult {
+    /// Seconds for which the consumer may use this result, at least 1.
+    pub validity_period: u32,
+    /// The instances, most preferred first; none is a valid result.
+    pub nf_instances: Vec<NfProfile>,
+    /// Members without a field here.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl Document for SearchResult {
+    const SMALLEST: &'static str = r#"{"validityPeriod":1,"nfInstances":[]}"#;
+}

@@ -1,0 +1,575 @@
+//! The one life of a network function's process, from configuration to drain.
+//!
+//! ```text
+//!  config ─> admin port ─> for each instance: certificates ─> SBI port ─> trust ─> NFRegister ─> ready
+//!                                                                                     │
+//!     heartbeats, renewal, trust updates  <───────────────────────────────────────────┘
+//!                                   stop ─> NFDeregister ─> finish requests in progress ─> end
+//! ```
+//!
+//! An NF is a configuration, a profile and a [`Handler`]; everything between is here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_core::id::{IdError, LogId};
+use mtc_tls::credentials::{CredentialError, CredentialSet, MtcTrust, X509Trust};
+use mtc_tls::endpoint::ClientAuth;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::admin::Admin;
+use crate::backoff;
+use crate::client::Connection;
+use crate::config::{ConfigError, NfConfig, Wanted};
+use crate::credentials::{Keeper, NrfSource, ObtainError};
+use crate::instance::{CallError, Instance};
+use crate::ledger::Ledger;
+use crate::listener::{ListenError, bind, serve_plain, serve_sbi};
+use crate::model::{NfInstanceId, NfProfile, NfType};
+use crate::nnrf::{Heartbeat, Nrf};
+use crate::process::{Event, Events, Stop};
+use crate::server::Handler;
+use crate::telemetry::{Causes, Metrics};
+use crate::trust::{TrustError, TrustUpdater};
+use crate::trust_file::{TrustFile, TrustFileError};
+use crate::vault::{Vault, VaultError};
+
+/// How long deregistration may hold up a stop.
+const DEREGISTER_TIME: Duration = Duration::from_secs(2);
+/// Share of the heartbeat interval after which the next one is sent: early enough to be repeated once.
+const HEARTBEAT_SHARE: (u32, u32) = (4, 5);
+/// Pause after a heartbeat that did not get through.
+const HEARTBEAT_RETRY: Duration = Duration::from_millis(500);
+/// What the admin port is told when the process is ready.
+const NOTHING_MISSING: &str = "";
+
+/// A network function: what it answers, and how it describes itself.
+pub trait NetworkFunction: Handler {
+    /// The profile that is registered for `instance`, which serves at `at`.
+    fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile;
+}
+
+/// Why a process of NF instances cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NfError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The trust file.
+    #[error("trust file {}", path.display())]
+    TrustFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<TrustFileError>,
+    },
+    /// The CA's ID is too long for a log.
+    #[error("the CA's ID")]
+    Log(#[from] IdError),
+    /// An X.509 credential is wanted and there is no root.
+    #[error("cannot read the root certificate {}; set x509 to the folder that mtc5g init wrote", path.display())]
+    X509Root {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A root or credential cannot be used.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// An instance has no certificate.
+    #[error("{fqdn} did not get its certificates")]
+    Obtain {
+        /// The instance.
+        fqdn: String,
+        /// Why.
+        source: ObtainError,
+    },
+    /// There is no trust state.
+    #[error("no trust state from the log")]
+    Trust(#[source] TrustError),
+    /// An instance is not registered.
+    #[error("{fqdn} could not register at the NRF")]
+    Register {
+        /// The instance.
+        fqdn: String,
+        /// Why.
+        source: CallError,
+    },
+}
+
+/// An instance that is up.
+pub struct Up<N> {
+    /// The instance as a client.
+    pub instance: Arc<Instance>,
+    /// What answers its SBI.
+    pub handler: Arc<N>,
+    /// Where its SBI listens.
+    pub addr: SocketAddr,
+}
+
+/// A process whose instances are all ready.
+pub struct Running<N> {
+    /// The instances.
+    pub instances: Vec<Up<N>>,
+    /// The NRF.
+    pub nrf: Nrf,
+    tasks: JoinSet<()>,
+    profiles: Vec<NfProfile>,
+}
+
+/// What the parts of a process share.
+struct Parts {
+    config: NfConfig,
+    nf_type: NfType,
+    wanted: Vec<Wanted>,
+    initial: CredentialSet,
+    ledger: Arc<Ledger>,
+    metrics: Metrics,
+    nrf: Nrf,
+    deadline: Instant,
+    events: Events,
+    stop: Stop,
+    missing: watch::Sender<String>,
+    tasks: JoinSet<()>,
+}
+
+/// Starts every instance and returns when all are ready.
+///
+/// Dropping the future stops what has been started.
+///
+/// # Errors
+/// The first thing that cannot be had within `startup_seconds`, or at all.
+pub async fn start<N: NetworkFunction>(
+    config: NfConfig,
+    nf_type: NfType,
+    build: impl Fn(&Arc<Instance>) -> N,
+    events: Events,
+    stop: Stop,
+) -> Result<Running<N>, NfError> {
+    let (mut parts, mut updater) = prepare(config, nf_type, events, stop).await?;
+    let keepers = parts.certificates().await?;
+    let instances = parts.listen(&keepers, build).await?;
+    let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
+    parts.trust(&mut updater, &instances, own_landmark).await?;
+    let profiles = parts.register(&instances).await?;
+    parts.maintain(&instances, &profiles, keepers, updater);
+    parts.missing.send_replace(NOTHING_MISSING.to_owned());
+    parts.events.tell(&Event::Ready {
+        nf_type: parts.nf_type.to_string(),
+    });
+    Ok(Running {
+        instances,
+        nrf: parts.nrf,
+        tasks: parts.tasks,
+        profiles,
+    })
+}
+
+impl<N: NetworkFunction> Running<N> {
+    /// Waits until `stop` is requested, deregisters, and ends when requests in progress are finished.
+    pub async fn finish(mut self, stop: Stop) {
+        stop.wait().await;
+        let deregister = async {
+            for (up, profile) in self.instances.iter().zip(&self.profiles) {
+                match self.nrf.open(&up.instance, up.instance.own_profile()).await {
+                    Ok(opened) => {
+                        if let Err(error) = self.nrf.deregister(&opened.connection, profile).await {
+                            tracing::info!(fqdn = %up.instance.fqdn, error = %Causes(&error), "not deregistered");
+                        }
+                    }
+                    Err(error) => {
+                        tracing::info!(fqdn = %up.instance.fqdn, error = %Causes(&error), "not deregistered");
+                        return;
+                    }
+                }
+            }
+        };
+        if timeout(DEREGISTER_TIME, deregister).await.is_err() {
+            tracing::info!("the NRF took too long to deregister all instances");
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Reads what the configuration names and opens the admin port.
+async fn prepare(
+    config: NfConfig,
+    nf_type: NfType,
+    events: Events,
+    stop: Stop,
+) -> Result<(Parts, TrustUpdater), NfError> {
+    let wanted = config.wanted()?;
+    let trust_file = TrustFile::load(&config.trust).map_err(|source| NfError::TrustFile {
+        path: config.trust.clone(),
+        source: Box::new(source),
+    })?;
+    let log = LogId::new(*trust_file.trust.id(), trust_file.logs[0])?;
+    let updater = TrustUpdater::new(config.nrf.log, log, trust_file.trust.clone());
+    let initial = CredentialSet::new(
+        MtcTrust::new(trust_file.trust),
+        x509_trust(&config, &wanted)?,
+    );
+    let (ledger, metrics) = (Arc::new(Ledger::default()), Metrics::new());
+    let (missing, watcher) = watch::channel("certificates".to_owned());
+    let (listener, addr) = bind(config.admin, "admin").await?;
+    let admin = Admin {
+        missing: watcher,
+        metrics: metrics.clone(),
+        ledger: ledger.clone(),
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve_plain(listener, Arc::new(admin), stop.clone()));
+    events.tell(&Event::AdminListening { addr });
+    let nrf = Nrf::new(&config.nrf);
+    let deadline = Instant::now() + Duration::from_secs(config.startup_seconds);
+    let parts = Parts {
+        config,
+        nf_type,
+        wanted,
+        initial,
+        ledger,
+        metrics,
+        nrf,
+        deadline,
+        events,
+        stop,
+        missing,
+        tasks,
+    };
+    Ok((parts, updater))
+}
+
+/// Roots of the wanted X.509 credentials. Blocks on the disk.
+fn x509_trust(config: &NfConfig, wanted: &[Wanted]) -> Result<Vec<X509Trust>, NfError> {
+    let mut trust: Vec<X509Trust> = Vec::new();
+    for wanted in wanted {
+        let Wanted::X509(profile, _) = *wanted else {
+            continue;
+        };
+        if trust.iter().any(|trust| trust.profile() == profile) {
+            continue;
+        }
+        let path = config
+            .x509
+            .clone()
+            .unwrap_or_default()
+            .join(profile.to_string())
+            .join("root.crt");
+        trust.push(load_root(profile, &path)?);
+    }
+    Ok(trust)
+}
+
+/// Trust in the root certificate in a PEM file. Blocks on the disk.
+///
+/// # Errors
+/// The file cannot be read, or what is in it cannot be a root.
+pub fn load_root(
+    profile: mtc_tls::key::X509Profile,
+    path: &std::path::Path,
+) -> Result<X509Trust, NfError> {
+    let failed = |source| NfError::X509Root {
+        path: path.to_owned(),
+        source,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.into()))?;
+    let root =
+        CertificateDer::from_pem_slice(text.as_bytes()).map_err(|error| failed(error.into()))?;
+    Ok(X509Trust::new(profile, &root)?)
+}
+
+impl Parts {
+    /// Enrols all instances at the same time.
+    async fn certificates(&self) -> Result<Vec<Keeper<NrfSource>>, NfError> {
+        let mut enrolling = JoinSet::new();
+        for (position, config) in self.config.instance.iter().enumerate() {
+            let instance = Arc::new(Instance::new(
+                NfInstanceId::from(config.id),
+                self.nf_type.clone(),
+                config.fqdn.clone(),
+                self.initial.clone(),
+                self.config.clock(),
+                self.ledger.clone(),
+            ));
+            let vault = Vault::open(&self.config.state, config.id)?;
+            let source = NrfSource {
+                instance: instance.clone(),
+                nrf: self.nrf.clone(),
+                token: config.token.clone(),
+                leaf_key: self.wanted[0].leaf_key(),
+            };
+            let (wanted, metrics, deadline) =
+                (self.wanted.clone(), self.metrics.clone(), self.deadline);
+            let (fqdn, await_landmarks) = (config.fqdn.clone(), self.config.await_landmarks);
+            enrolling.spawn(async move {
+                let failed = |source| NfError::Obtain {
+                    fqdn: fqdn.clone(),
+                    source,
+                };
+                let mut keeper =
+                    Keeper::load(instance, source, wanted, vault, metrics).map_err(failed)?;
+                keeper.complete(deadline).await.map_err(failed)?;
+                if await_landmarks {
+                    keeper.complete_landmarks(deadline).await.map_err(failed)?;
+                }
+                Ok::<_, NfError>((position, keeper))
+            });
+        }
+        let mut keepers = Vec::new();
+        while let Some(enrolled) = enrolling.join_next().await {
+            keepers.push(enrolled.expect("enrolment does not panic and is not aborted")?);
+        }
+        keepers.sort_by_key(|(position, _)| *position);
+        Ok(keepers.into_iter().map(|(_, keeper)| keeper).collect())
+    }
+
+    async fn listen<N: NetworkFunction>(
+        &mut self,
+        keepers: &[Keeper<NrfSource>],
+        build: impl Fn(&Arc<Instance>) -> N,
+    ) -> Result<Vec<Up<N>>, NfError> {
+        let mut instances = Vec::new();
+        for (keeper, config) in keepers.iter().zip(&self.config.instance) {
+            let instance = keeper.instance().clone();
+            let (listener, addr) = bind(config.listen, "SBI").await?;
+            let handler = Arc::new(build(&instance));
+            self.tasks.spawn(serve_sbi(
+                listener,
+                instance.endpoint().clone(),
+                ClientAuth::Required,
+                handler.clone(),
+                self.ledger.clone(),
+                self.stop.clone(),
+            ));
+            self.events.tell(&Event::SbiListening {
+                instance: instance.fqdn.clone(),
+                addr,
+            });
+            instances.push(Up {
+                instance,
+                handler,
+                addr,
+            });
+        }
+        Ok(instances)
+    }
+
+    /// Waits until the landmarks that this process's own certificates need are trusted here too: its peers have them, or
+    /// soon will.
+    async fn trust<N>(
+        &self,
+        updater: &mut TrustUpdater,
+        instances: &[Up<N>],
+        own_landmark: Option<u64>,
+    ) -> Result<(), NfError> {
+        self.missing.send_replace("trust state".to_owned());
+        let clock = self.config.clock();
+        while updater.trust().newest_landmark() < own_landmark {
+            match updater.update(clock.now()).await {
+                Ok(_) => {}
+                Err(error) if Instant::now() >= self.deadline => return Err(NfError::Trust(error)),
+                Err(error) => {
+                    tracing::info!(error = %Causes(&error), "no trust state yet");
+                    sleep(HEARTBEAT_RETRY).await;
+                }
+            }
+        }
+        publish_trust(
+            updater.trust(),
+            instances.iter().map(|up| &up.instance),
+            &self.metrics,
+        );
+        Ok(())
+    }
+
+    async fn register<N: NetworkFunction>(
+        &self,
+        instances: &[Up<N>],
+    ) -> Result<Vec<NfProfile>, NfError> {
+        self.missing.send_replace("registration".to_owned());
+        let mut profiles = Vec::new();
+        for up in instances {
+            let mut profile = up.handler.profile(&up.instance, up.addr);
+            profile.heart_beat_timer = Some(self.config.heartbeat_seconds);
+            let attempt = || async {
+                let opened = self
+                    .nrf
+                    .open(&up.instance, up.instance.own_profile())
+                    .await?;
+                Ok(self.nrf.register(&opened.connection, &profile).await?)
+            };
+            let interval = backoff::until(self.deadline, attempt, is_temporary)
+                .await
+                .map_err(|source| NfError::Register {
+                    fqdn: up.instance.fqdn.clone(),
+                    source,
+                })?;
+            self.metrics.registrations.inc();
+            if let Some(interval) = interval {
+                profile.heart_beat_timer = u32::try_from(interval.as_secs()).ok();
+            }
+            profiles.push(profile);
+        }
+        Ok(profiles)
+    }
+
+    /// Starts what keeps the instances up.
+    fn maintain<N>(
+        &mut self,
+        instances: &[Up<N>],
+        profiles: &[NfProfile],
+        keepers: Vec<Keeper<NrfSource>>,
+        updater: TrustUpdater,
+    ) {
+        for (up, profile) in instances.iter().zip(profiles) {
+            let beat = heartbeats(
+                up.instance.clone(),
+                self.nrf.clone(),
+                profile.clone(),
+                self.metrics.clone(),
+            );
+            self.spawn_until_stop(beat);
+        }
+        for keeper in keepers {
+            self.spawn_until_stop(keeper.keep());
+        }
+        let interval = Duration::from_millis(self.config.trust_interval_ms);
+        let all = instances.iter().map(|up| up.instance.clone()).collect();
+        self.spawn_until_stop(keep_trust(
+            updater,
+            self.config.clock(),
+            interval,
+            all,
+            self.metrics.clone(),
+        ));
+    }
+
+    fn spawn_until_stop(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = stop.wait() => {}
+            }
+        });
+    }
+}
+
+/// Whether registering again may help: the NRF is not reachable or overloaded, rather than refusing.
+fn is_temporary(error: &CallError) -> bool {
+    match error {
+        CallError::Handshake(_) => true,
+        CallError::Client(crate::client::ClientError::Status { status, .. }) => {
+            status.is_server_error()
+        }
+        CallError::Client(_) => true,
+    }
+}
+
+fn publish_trust<'a>(
+    trust: &MtcTrust,
+    instances: impl Iterator<Item = &'a Arc<Instance>>,
+    metrics: &Metrics,
+) {
+    instances.for_each(|instance| instance.store.update(|set| set.mtc_trust = trust.clone()));
+    metrics.newest_landmark.set(
+        trust
+            .newest_landmark()
+            .and_then(|newest| i64::try_from(newest).ok())
+            .unwrap_or(0),
+    );
+    metrics
+        .trusted_subtrees
+        .set(i64::try_from(trust.trusted_subtrees()).unwrap_or(i64::MAX));
+}
+
+/// Looks at the log for ever; a failed look keeps the old trust.
+pub async fn keep_trust(
+    mut updater: TrustUpdater,
+    clock: mtc_tls::endpoint::Clock,
+    interval: Duration,
+    instances: Vec<Arc<Instance>>,
+    metrics: Metrics,
+) {
+    loop {
+        let result = match updater.update(clock.now()).await {
+            Ok(Some(trust)) => {
+                publish_trust(&trust, instances.iter(), &metrics);
+                "new"
+            }
+            Ok(None) => "unchanged",
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), "trust state not updated, the old one stays");
+                "failed"
+            }
+        };
+        metrics.trust_updates.with_label_values(&[result]).inc();
+        sleep(interval).await;
+    }
+}
+
+/// Sends heartbeats for ever; registers again where the NRF has forgotten the instance.
+async fn heartbeats(instance: Arc<Instance>, nrf: Nrf, mut profile: NfProfile, metrics: Metrics) {
+    let mut connection: Option<Connection> = None;
+    loop {
+        let interval = Duration::from_secs(profile.heart_beat_timer.unwrap_or(1).into());
+        sleep(interval * HEARTBEAT_SHARE.0 / HEARTBEAT_SHARE.1).await;
+        while let Err(error) = beat(&instance, &nrf, &mut profile, &mut connection, &metrics).await
+        {
+            tracing::info!(fqdn = %instance.fqdn, error = %Causes(&error), "heartbeat did not get through");
+            metrics.heartbeats.with_label_values(&["failed"]).inc();
+            connection = None;
+            sleep(HEARTBEAT_RETRY).await;
+        }
+    }
+}
+
+async fn beat(
+    instance: &Instance,
+    nrf: &Nrf,
+    profile: &mut NfProfile,
+    connection: &mut Option<Connection>,
+    metrics: &Metrics,
+) -> Result<(), CallError> {
+    let open = match connection
+        .take()
+        .filter(|connection| !connection.is_closed())
+    {
+        Some(open) => open,
+        None => nrf.open(instance, instance.own_profile()).await?.connection,
+    };
+    let decided = match nrf
+        .heartbeat(&open, profile, profile.load.unwrap_or(0))
+        .await?
+    {
+        Heartbeat::Known { interval } => {
+            metrics.heartbeats.with_label_values(&["ok"]).inc();
+            interval
+        }
+        Heartbeat::Unknown => {
+            tracing::info!(fqdn = %instance.fqdn, "the NRF has forgotten this instance, registering again");
+            let interval = nrf.register(&open, profile).await?;
+            metrics.registrations.inc();
+            interval
+        }
+    };
+    if let Some(interval) = decided {
+        profile.heart_beat_timer = u32::try_from(interval.as_secs()).ok();
+    }
+    *connection = Some(open);
+    Ok(())
+}

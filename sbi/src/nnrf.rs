@@ -1,0 +1,182 @@
+//! The NRF's consumer: registration, heartbeat, deregistration and discovery (TS 29.510).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use mtc_tls::hints::ConnectionProfile;
+use mtc_tls::verifier::ExpectedPeer;
+
+use crate::client::{ClientError, Connection, Request};
+use crate::config::NrfAddress;
+use crate::header::UserAgent;
+use crate::instance::{CallError, Instance, Opened};
+use crate::model::{NfProfile, NfType, PatchItem, SearchResult, ServiceName};
+use crate::response::{JSON_PATCH, Response};
+use crate::uri;
+
+/// How long the NRF may take for a request.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The NRF as a producer.
+#[derive(Clone, Debug)]
+pub struct Nrf {
+    addr: SocketAddr,
+    fqdn: String,
+}
+
+/// What the NRF made of a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// It knows the profile.
+    Known {
+        /// The heartbeat interval it wants from now on, if it said so.
+        interval: Option<Duration>,
+    },
+    /// It does not: register again.
+    Unknown,
+}
+
+impl Nrf {
+    /// The NRF at an address.
+    pub fn new(address: &NrfAddress) -> Self {
+        Self {
+            addr: address.sbi,
+            fqdn: address.fqdn.clone(),
+        }
+    }
+
+    /// `host:port` for `:authority`.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.fqdn, self.addr.port())
+    }
+
+    /// Opens a connection to it.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn open(
+        &self,
+        instance: &Instance,
+        profile: ConnectionProfile,
+    ) -> Result<Opened, CallError> {
+        instance.open(self.addr, profile, self.expected()).await
+    }
+
+    /// Where it is.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Who must be there: the NRF of that name.
+    pub fn expected(&self) -> ExpectedPeer {
+        ExpectedPeer {
+            fqdn: self.fqdn.clone(),
+            instance_id: None,
+            nf_type: Some(NfType::Nrf.as_str().to_owned()),
+        }
+    }
+
+    /// `NFRegister`: PUTs the profile; returns the heartbeat interval that the NRF decided.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn register(
+        &self,
+        connection: &Connection,
+        profile: &NfProfile,
+    ) -> Result<Option<Duration>, ClientError> {
+        let request =
+            Request::new(Method::PUT, self.authority(), instance_path(profile)).json(profile);
+        let response = connection.call(request, TIMEOUT).await?;
+        Ok(interval(&response))
+    }
+
+    /// `NFUpdate` as heartbeat: the instance is registered, with this load in percent.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn heartbeat(
+        &self,
+        connection: &Connection,
+        profile: &NfProfile,
+        load: u8,
+    ) -> Result<Heartbeat, ClientError> {
+        let patch = [
+            PatchItem::replace("/nfStatus", "REGISTERED"),
+            PatchItem::add("/load", load),
+        ];
+        let request = Request::new(Method::PATCH, self.authority(), instance_path(profile))
+            .json_as(JSON_PATCH, &patch);
+        match connection.call(request, TIMEOUT).await {
+            Ok(response) => Ok(Heartbeat::Known {
+                interval: interval(&response),
+            }),
+            Err(ClientError::Status {
+                status: StatusCode::NOT_FOUND,
+                ..
+            }) => Ok(Heartbeat::Unknown),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `NFDeregister`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn deregister(
+        &self,
+        connection: &Connection,
+        profile: &NfProfile,
+    ) -> Result<(), ClientError> {
+        let request = Request::new(Method::DELETE, self.authority(), instance_path(profile));
+        connection.call(request, TIMEOUT).await.map(drop)
+    }
+
+    /// `NFDiscover` by NF type and service, on behalf of `instance`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn discover(
+        &self,
+        connection: &Connection,
+        instance: &Instance,
+        wanted: &Discover<'_>,
+    ) -> Result<SearchResult, ClientError> {
+        let mut path = format!(
+            "/nnrf-disc/v1/nf-instances?target-nf-type={}&requester-nf-type={}&requester-nf-instance-id={}&service-names={}",
+            wanted.nf_type, instance.nf_type, instance.id, wanted.service
+        );
+        for (name, value) in &wanted.filters {
+            path.push_str(&format!("&{name}={}", uri::encode(value)));
+        }
+        let mut request = Request::new(Method::GET, self.authority(), path);
+        if let Ok(agent) = UserAgent::new(&instance.nf_type, &instance.fqdn) {
+            request = request.header(&agent);
+        }
+        Ok(connection.call(request, TIMEOUT).await?.read_json()?)
+    }
+}
+
+/// What to discover.
+#[derive(Clone, Debug)]
+pub struct Discover<'a> {
+    /// The producer's type.
+    pub nf_type: NfType,
+    /// The service.
+    pub service: ServiceName,
+    /// More query parameters: name and value, not yet percent-encoded.
+    pub filters: Vec<(&'a str, String)>,
+}
+
+fn instance_path(profile: &NfProfile) -> String {
+    format!("/nnrf-nfm/v1/nf-instances/{}", profile.nf_instance_id)
+}
+
+/// The heartbeat interval in an answer that carries a profile.
+fn interval(response: &Response) -> Option<Duration> {
+    let profile: NfProfile = response.read_json().ok()?;
+    profile
+        .heart_beat_timer
+        .map(|seconds| Duration::from_secs(seconds.into()))
+}

@@ -1,0 +1,147 @@
+//! The life of a network function's process: what it tells whoever started it, and when it stops.
+//!
+//! ```text
+//!  mtc5g run ──stdin──> lines: commands; end of file: stop         (only when supervised)
+//!            <──stdout── events, a JSON object a line
+//!            ──SIGTERM, SIGINT──> stop
+//! ```
+//!
+//! A supervised process ends when its standard input does, so it cannot outlive a supervisor that was killed.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::{mpsc, watch};
+
+/// Commands that may wait; a supervisor sends one at a time.
+const MAX_COMMANDS: usize = 16;
+
+/// What a process tells its supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The SCP's witness endpoint takes requests.
+    WitnessListening {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// The process takes requests on its admin port.
+    AdminListening {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// An NF instance takes requests on its SBI port.
+    SbiListening {
+        /// The NF instance.
+        instance: String,
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// Everything is enrolled, registered and has trust state.
+    Ready {
+        /// The NF type.
+        nf_type: String,
+    },
+    /// A command's answer, as the NF defines it.
+    Answer {
+        /// Its JSON.
+        value: serde_json::Value,
+    },
+    /// The process cannot go on.
+    Failed {
+        /// One line: what failed, why, and what to do.
+        error: String,
+    },
+}
+
+/// Tells events: to a supervisor on standard output, otherwise to the log.
+#[derive(Clone, Debug)]
+pub struct Events {
+    supervised: bool,
+}
+
+impl Events {
+    /// Events of a process that is supervised or not.
+    pub const fn new(supervised: bool) -> Self {
+        Self { supervised }
+    }
+
+    /// Tells an event.
+    pub fn tell(&self, event: &Event) {
+        let line = serde_json::to_string(event).expect("events have string keys and do not fail");
+        if !self.supervised {
+            tracing::info!("{line}");
+            return;
+        }
+        let mut stdout = std::io::stdout().lock();
+        // A supervisor that is gone closes standard input too, which ends the process.
+        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    }
+}
+
+/// When to stop, and commands that came before.
+#[derive(Debug)]
+pub struct Control {
+    /// Turns true when the process is to stop.
+    pub stop: Stop,
+    /// Lines on standard input; none when not supervised.
+    pub commands: mpsc::Receiver<String>,
+}
+
+/// Tells whether to stop.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// A stop signal and the sender that raises it.
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// Completes when the process is to stop. Dropping the future loses nothing.
+    pub async fn requested(&mut self) {
+        // A sender that is gone will never ask again: whoever held it has ended.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// As [`Self::requested`], for a task of its own.
+    pub async fn wait(mut self) {
+        self.requested().await;
+    }
+}
+
+impl Control {
+    /// Listens to signals, and to standard input when supervised.
+    ///
+    /// # Errors
+    /// The system refuses a signal handler.
+    pub fn new(supervised: bool) -> std::io::Result<Self> {
+        let (raise, stop) = Stop::new();
+        let (sender, commands) = mpsc::channel(MAX_COMMANDS);
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut interrupt =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = read_commands(sender), if supervised => {}
+            }
+            raise.send_replace(true);
+        });
+        Ok(Self { stop, commands })
+    }
+}
+
+/// Hands on lines until standard input ends.
+async fn read_commands(commands: mpsc::Sender<String>) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        // Nobody listens for commands: the end of input still matters.
+        let _ = commands.send(line).await;
+    }
+}

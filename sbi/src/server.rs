@@ -1,0 +1,318 @@
+//! Serving one connection: HTTP/2 over an authenticated stream, or cleartext for the ports that need no client certificate.
+//!
+//! ```text
+//!   accept, TLS (the caller) -> serve_connection -> hyper HTTP/2 -> Request with its whole body -> Handler -> Response
+//!                                 |                                                              `-> Problem -> Response
+//!                                 `- shutdown, or the client certificate expires: GOAWAY, finish streams, close
+//! ```
+//!
+//! The identity of the peer is bound to the connection once; a handler checks each request against it. A handler that panics
+//! costs its own request an answer of 500 and nothing else.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::{Future, pending, poll_fn};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use mtc_tls::hints::ConnectionProfile;
+use mtc_tls::identity::NfIdentity;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{sleep, timeout};
+
+use crate::model::Document;
+use crate::problem::Problem;
+use crate::response::Response;
+use crate::uri::{self, UriError};
+
+/// Requests in progress on one connection. A peer that needs more opens another one (TS 29.500 clause 5.2.6).
+pub const MAX_CONCURRENT_STREAMS: u32 = 256;
+/// Octets of all headers of a request: discovery queries reach 4 KiB, an access token 1 KiB.
+pub const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// Octets of a request body. A large profile or CSR has 32 KiB, an SM context 2 KiB.
+pub const MAX_BODY: usize = 256 * 1024;
+/// Streams that a peer may have opened and reset before they were served (rapid reset, CVE-2023-44487).
+const MAX_RESET_STREAMS: usize = 32;
+/// How long a request body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection goes without a PING from this side, and how long the answer may take.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests in progress may take after GOAWAY.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Who is on the other side of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Identity from the client certificate; none without one.
+    pub identity: Option<NfIdentity>,
+    /// Address of the peer.
+    pub remote: SocketAddr,
+    /// How the connection was authenticated; none without TLS. A call back to the peer is made in the same way.
+    pub profile: Option<ConnectionProfile>,
+}
+
+impl Peer {
+    /// A peer without TLS.
+    pub fn cleartext(remote: SocketAddr) -> Self {
+        Self {
+            identity: None,
+            remote,
+            profile: None,
+        }
+    }
+
+    /// When the certificate that authenticated the connection expires. Without one, never.
+    async fn expired(&self) {
+        let Some(identity) = &self.identity else {
+            return pending().await;
+        };
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        // notAfter is the last second in which the certificate is valid.
+        let end = Duration::from_secs(identity.not_after.saturating_add(1));
+        sleep(end.saturating_sub(now)).await;
+    }
+}
+
+/// A request with its whole body.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// HTTP method.
+    pub method: Method,
+    /// Path as it was sent, percent-encoded.
+    pub path: String,
+    /// Query as it was sent, without the `?`; empty if there is none.
+    pub query: String,
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The body, at most [`MAX_BODY`].
+    pub body: Bytes,
+    /// Who sent it.
+    pub peer: Arc<Peer>,
+}
+
+impl Request {
+    /// The decoded path segments, to match on.
+    ///
+    /// # Errors
+    /// `400` when the path is not percent-encoded UTF-8.
+    pub fn segments(&self) -> Result<Vec<String>, Problem> {
+        uri::segments(&self.path)
+            .map_err(|error: UriError| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))
+    }
+
+    /// The media type of the body without parameters.
+    pub fn media_type(&self) -> Option<&str> {
+        let value = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let (media_type, _) = value.split_once(';').unwrap_or((value, ""));
+        Some(media_type.trim())
+    }
+
+    /// Refuses a body that is not of type `expected`.
+    ///
+    /// # Errors
+    /// `415`.
+    pub fn require_media_type(&self, expected: &str) -> Result<(), Problem> {
+        match self.media_type() {
+            Some(media_type) if media_type.eq_ignore_ascii_case(expected) => Ok(()),
+            _ => Err(Problem::unsupported_media_type(expected)),
+        }
+    }
+
+    /// The body, read as `application/json`.
+    ///
+    /// # Errors
+    /// `415`, or `400` with the information elements at fault.
+    pub fn document<T: Document>(&self) -> Result<T, Problem> {
+        self.require_media_type(crate::response::JSON)?;
+        T::read(&self.body)
+    }
+}
+
+/// What answers the requests of a listener.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. The future is dropped when the client gives up.
+    fn handle(&self, request: Request) -> impl Future<Output = Result<Response, Problem>> + Send;
+}
+
+/// Why a connection ended other than by agreement.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The peer broke HTTP, or the stream below failed.
+    #[error("connection failed")]
+    Connection(#[source] Box<dyn Error + Send + Sync>),
+    /// Requests were still in progress some time after GOAWAY.
+    #[error("requests did not finish within {DRAIN_TIMEOUT:?} of shutdown")]
+    Drain,
+}
+
+/// Serves HTTP/2 on `io`, an authenticated stream, until the peer closes it, `shutdown` completes or the peer's certificate
+/// expires.
+///
+/// # Errors
+/// [`ServeError`]. The connection is closed in any case.
+pub async fn serve_connection<IO, H>(
+    io: IO,
+    peer: Arc<Peer>,
+    handler: Arc<H>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    serve(builder().http2_only(), io, peer, handler, shutdown).await
+}
+
+/// Serves HTTP/1.1 or HTTP/2 with prior knowledge on `io`, a cleartext stream: the admin, log and witness ports.
+///
+/// # Errors
+/// As [`serve_connection`].
+pub async fn serve_cleartext<IO, H>(
+    io: IO,
+    remote: SocketAddr,
+    handler: Arc<H>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let peer = Arc::new(Peer::cleartext(remote));
+    serve(builder(), io, peer, handler, shutdown).await
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_RESET_STREAMS)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .max_buf_size(MAX_HEADER_LIST as usize);
+    builder
+}
+
+async fn serve<IO, H>(
+    builder: auto::Builder<TokioExecutor>,
+    io: IO,
+    peer: Arc<Peer>,
+    handler: Arc<H>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let service = service_fn(|request| {
+        let (peer, handler) = (Arc::clone(&peer), Arc::clone(&handler));
+        async move {
+            let answer = answer(request, peer, handler.as_ref()).await;
+            let response = answer.unwrap_or_else(Problem::into_response);
+            Ok::<_, Infallible>(into_http(response))
+        }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    tokio::select! {
+        done = connection.as_mut() => return done.map_err(ServeError::Connection),
+        () = shutdown => {}
+        () = peer.expired() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
+    }
+    connection.as_mut().graceful_shutdown();
+    match timeout(DRAIN_TIMEOUT, connection).await {
+        Ok(Ok(())) => Ok(()),
+        // A peer may hang up as soon as it has seen GOAWAY.
+        Ok(Err(error)) => {
+            tracing::debug!(remote = %peer.remote, %error, "peer hung up while draining");
+            Ok(())
+        }
+        Err(_) => Err(ServeError::Drain),
+    }
+}
+
+async fn answer<H: Handler>(
+    request: hyper::Request<Incoming>,
+    peer: Arc<Peer>,
+    handler: &H,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let request = Request {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers,
+        body: read_body(body).await?,
+        peer,
+    };
+    catch_panic(handler.handle(request))
+        .await
+        .unwrap_or_else(|HandlerPanicked| Err(Problem::system_failure()))
+}
+
+async fn read_body(body: Incoming) -> Result<Bytes, Problem> {
+    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("body is longer than {MAX_BODY} octets"),
+        )),
+        Ok(Err(error)) => Err(Problem::invalid_msg_format(format!(
+            "body broke off: {error}"
+        ))),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("body did not arrive within {BODY_TIMEOUT:?}"),
+        )),
+    }
+}
+
+fn into_http(response: Response) -> hyper::Response<Full<Bytes>> {
+    let Response {
+        status,
+        headers,
+        body,
+    } = response;
+    let mut http = hyper::Response::new(Full::new(body));
+    *http.status_mut() = status;
+    *http.headers_mut() = headers;
+    http
+}
+
+/// The panic hook has already reported where.
+struct HandlerPanicked;
+
+/// Runs `future` in place: a task of its own would outlive the request when the client gives up.
+async fn catch_panic<F: Future>(future: F) -> Result<F::Output, HandlerPanicked> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        // The future is not polled again after a panic, and what it shares with others is behind locks that note one.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(Err(HandlerPanicked)),
+        }
+    })
+    .await
+}

@@ -1,0 +1,304 @@
+//! The keys and certificates of an NF instance on disk, so that a restart needs no new enrolment.
+//!
+//! One JSON file an instance, mode 0600, replaced as a whole (temporary file, fsync, rename): it is complete or as before.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mtc_core::id::LogNumber;
+use mtc_core::time::UnixTime;
+use mtc_tls::credentials::{
+    Credential, CredentialError, LandmarkCredential, MtcCredential, X509Credential,
+};
+use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Why stored credentials cannot be used or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// The disk failed.
+    #[error("cannot {doing} {}", path.display())]
+    Disk {
+        /// `read`, `write` or `create`.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is not what was written.
+    #[error("{} is damaged; remove it and enrol again with a new token", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The credentials that are stored.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// One a certificate.
+    pub credentials: Vec<StoredCredential>,
+}
+
+/// A stored key and its certificates. Holds a secret.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredCredential {
+    /// `mtc`, or the name of an X.509 profile.
+    pub profile: String,
+    /// The key's algorithm.
+    pub leaf_key: String,
+    key: String,
+    chain: Vec<String>,
+    /// Last second of validity.
+    pub not_after: u64,
+    /// When to renew it, Unix time.
+    pub renew_at: u64,
+    /// Where the landmark-relative certificate is to be had; MTC only.
+    pub landmark_relative: Option<String>,
+    landmark: Option<StoredLandmark>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredLandmark {
+    log_number: u64,
+    landmark: u64,
+    certificate: String,
+}
+
+impl std::fmt::Debug for StoredCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "StoredCredential({}, until {})",
+            self.profile,
+            UnixTime(self.not_after)
+        )
+    }
+}
+
+/// What makes stored text a credential again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// A field is not base64.
+    #[error("not base64")]
+    Base64(#[from] base64::DecodeError),
+    /// The key is not one.
+    #[error(transparent)]
+    Key(#[from] NfKeyError),
+    /// Key and certificate do not belong together.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The log has no such number.
+    #[error(transparent)]
+    Log(#[from] mtc_core::id::IdError),
+    /// Not a profile.
+    #[error(transparent)]
+    Profile(#[from] mtc_tls::key::UnknownX509Profile),
+}
+
+impl StoredCredential {
+    /// What was issued for `key`.
+    ///
+    /// # Errors
+    /// The key cannot be encoded.
+    pub fn new(
+        profile: String,
+        key: &NfKey,
+        chain: &[Vec<u8>],
+        not_after: u64,
+        renew_at: u64,
+        landmark_relative: Option<String>,
+    ) -> Result<Self, NfKeyError> {
+        Ok(Self {
+            profile,
+            leaf_key: key.algorithm().to_string(),
+            key: STANDARD.encode(key.to_pkcs8()?),
+            chain: chain
+                .iter()
+                .map(|certificate| STANDARD.encode(certificate))
+                .collect(),
+            not_after,
+            renew_at,
+            landmark_relative,
+            landmark: None,
+        })
+    }
+
+    /// Adds the landmark-relative certificate.
+    pub fn set_landmark(&mut self, log_number: LogNumber, landmark: u64, certificate: &[u8]) {
+        let log_number = log_number.get().into();
+        self.landmark = Some(StoredLandmark {
+            log_number,
+            landmark,
+            certificate: STANDARD.encode(certificate),
+        });
+    }
+
+    /// Whether there will be a landmark-relative certificate that is not here yet.
+    pub const fn lacks_landmark(&self) -> bool {
+        self.landmark_relative.is_some() && self.landmark.is_none()
+    }
+
+    /// The landmark that the landmark-relative certificate belongs to.
+    pub fn landmark(&self) -> Option<u64> {
+        self.landmark.as_ref().map(|landmark| landmark.landmark)
+    }
+
+    fn key_and_chain(&self) -> Result<(NfKey, Credential), RestoreError> {
+        let key = NfKey::from_pkcs8(&STANDARD.decode(&self.key)?)?;
+        let chain = self
+            .chain
+            .iter()
+            .map(|certificate| STANDARD.decode(certificate))
+            .collect::<Result<_, _>>()?;
+        let credential = Credential::new(chain, &key, UnixTime(self.not_after))?;
+        Ok((key, credential))
+    }
+
+    /// The MTC credential for TLS.
+    ///
+    /// # Errors
+    /// See [`RestoreError`].
+    pub fn mtc(&self) -> Result<MtcCredential, RestoreError> {
+        let (key, standalone) = self.key_and_chain()?;
+        let landmark = self.landmark.as_ref().map(|stored| {
+            let chain = vec![STANDARD.decode(&stored.certificate)?];
+            Ok::<_, RestoreError>(LandmarkCredential {
+                log_number: LogNumber::new(stored.log_number)?,
+                landmark: stored.landmark,
+                credential: Credential::new(chain, &key, UnixTime(self.not_after))?,
+            })
+        });
+        Ok(MtcCredential {
+            standalone,
+            landmark: landmark.transpose()?,
+        })
+    }
+
+    /// The X.509 credential for TLS.
+    ///
+    /// # Errors
+    /// See [`RestoreError`].
+    pub fn x509(&self, profile: X509Profile) -> Result<X509Credential, RestoreError> {
+        Ok(X509Credential {
+            profile,
+            credential: self.key_and_chain()?.1,
+        })
+    }
+}
+
+/// The file of one NF instance.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    folder: PathBuf,
+    path: PathBuf,
+}
+
+impl Vault {
+    /// The vault of an instance below `folder`, which is made (mode 0700) if it does not exist. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn open(folder: &Path, instance: Uuid) -> Result<Self, VaultError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|source| VaultError::Disk {
+                doing: "create",
+                path: folder.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            path: folder.join(format!("{instance}.json")),
+        })
+    }
+
+    /// Reads what is stored; nothing if there is no file. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The file cannot be read or is damaged.
+    pub fn load(&self) -> Result<Stored, VaultError> {
+        let text = match fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stored::default()),
+            Err(source) => return Err(self.disk("read", source)),
+        };
+        serde_json::from_str(&text).map_err(|error| self.damaged(error.into()))
+    }
+
+    /// Replaces what is stored. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails; what was stored before stays.
+    pub fn save(&self, stored: &Stored) -> Result<(), VaultError> {
+        let text = serde_json::to_vec(stored)
+            .expect("stored credentials have string keys and do not fail");
+        let temporary = self.path.with_extension("tmp");
+        let write = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &self.path)?;
+            File::open(&self.folder)?.sync_all()
+        };
+        write().map_err(|source| self.disk("write", source))
+    }
+
+    /// The error for stored text that does not make a credential.
+    pub fn damaged(&self, source: Box<dyn std::error::Error + Send + Sync>) -> VaultError {
+        VaultError::Damaged {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn disk(&self, doing: &'static str, source: io::Error) -> VaultError {
+        VaultError::Disk {
+            doing,
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_stored_before_the_first_save_and_damage_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::open(&folder.path().join("state"), Uuid::from_u128(7)).unwrap();
+        assert!(vault.load().unwrap().credentials.is_empty());
+        vault.save(&Stored::default()).unwrap();
+        assert!(vault.load().unwrap().credentials.is_empty());
+        assert_eq!(
+            fs::metadata(&vault.path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        fs::write(&vault.path, "{").unwrap();
+        assert!(matches!(vault.load(), Err(VaultError::Damaged { .. })));
+    }
+}

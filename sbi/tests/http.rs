@@ -1,0 +1,338 @@
+//! Server and client against each other over real HTTP/2 in memory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::http::HeaderValue;
+use hyper::{Method, StatusCode};
+use mtc_tls::identity::NfIdentity;
+use sbi::client::{self, ClientError, Connection};
+use sbi::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
+use sbi::problem::Problem;
+use sbi::response::Response;
+use sbi::server::{self, Handler, MAX_BODY, Peer, Request, ServeError};
+use sbi::uri::Scheme;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const REMOTE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+
+/// Answers by path.
+#[derive(Default)]
+struct Scripted {
+    entered: Notify,
+    proceed: Notify,
+}
+
+impl Handler for Scripted {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let segments = request.segments()?;
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        match (&request.method, segments.as_slice()) {
+            (&Method::POST, ["echo"]) => {
+                Ok(Response::bytes(StatusCode::OK, "text/plain", request.body))
+            }
+            (&Method::GET, ["query"]) => {
+                Ok(Response::bytes(StatusCode::OK, "text/plain", request.query))
+            }
+            (&Method::GET, ["wait"]) => {
+                self.entered.notify_one();
+                self.proceed.notified().await;
+                Ok(Response::no_content())
+            }
+            (&Method::GET, ["max-rsp-time"]) => {
+                let waits =
+                    MaxRspTime::read(&request.headers).expect("client sends a valid header");
+                Ok(Response::json(
+                    StatusCode::OK,
+                    &waits.map(|waits| waits.duration().as_millis()),
+                ))
+            }
+            (&Method::GET, ["panic"]) => panic!("a handler panics on purpose"),
+            (_, ["echo"]) => Err(Problem::method_not_allowed("POST")),
+            _ => Err(Problem::invalid_api(&["echo"])),
+        }
+    }
+}
+
+struct Served {
+    client: Connection,
+    handler: Arc<Scripted>,
+    shutdown: oneshot::Sender<()>,
+    server: JoinHandle<Result<(), ServeError>>,
+}
+
+async fn serve(identity: Option<NfIdentity>) -> Served {
+    let (client_io, server_io) = tokio::io::duplex(64 * 1024);
+    let handler = Arc::new(Scripted::default());
+    let peer = Arc::new(Peer {
+        identity,
+        remote: REMOTE,
+        profile: None,
+    });
+    let (shutdown, stopped) = oneshot::channel();
+    let server = tokio::spawn(server::serve_connection(
+        server_io,
+        peer,
+        Arc::clone(&handler),
+        async {
+            // Shutdown is the sender's end, whether it sends or is dropped.
+            let _ = stopped.await;
+        },
+    ));
+    let client = Connection::handshake(client_io, Scheme::Https)
+        .await
+        .expect("http/2 handshake");
+    Served {
+        client,
+        handler,
+        shutdown,
+        server,
+    }
+}
+
+fn get(path: &str) -> client::Request {
+    client::Request::new(Method::GET, "nrf.example.org:7777", path)
+}
+
+fn post(path: &str, body: Vec<u8>) -> client::Request {
+    let content_type = HeaderValue::from_static("application/octet-stream");
+    client::Request::new(Method::POST, "nrf.example.org:7777", path).body(content_type, body)
+}
+
+#[tokio::test]
+async fn a_body_travels_both_ways() {
+    let served = serve(None).await;
+    let response = served
+        .client
+        .call(post("/echo", b"hello".to_vec()), DEADLINE)
+        .await
+        .unwrap();
+    assert_eq!(response.body, "hello");
+}
+
+#[tokio::test]
+async fn path_and_query_pass_byte_for_byte() {
+    let served = serve(None).await;
+    let response = served
+        .client
+        .call(get("/query?a=%2C+b&c"), DEADLINE)
+        .await
+        .unwrap();
+    assert_eq!(response.body, "a=%2C+b&c");
+}
+
+#[tokio::test]
+async fn the_producer_is_told_how_long_the_client_waits() {
+    let served = serve(None).await;
+    let response = served
+        .client
+        .call(get("/max-rsp-time"), DEADLINE)
+        .await
+        .unwrap();
+    assert_eq!(response.body, "10000");
+    let mut request = get("/max-rsp-time");
+    request
+        .headers
+        .insert(MAX_RSP_TIME, HeaderValue::from_static("7"));
+    let response = served.client.call(request, DEADLINE).await.unwrap();
+    assert_eq!(response.body, "7");
+}
+
+#[tokio::test]
+async fn a_problem_arrives_as_status_and_details() {
+    let served = serve(None).await;
+    let error = served
+        .client
+        .call(get("/unknown/v1"), DEADLINE)
+        .await
+        .unwrap_err();
+    let ClientError::Status { status, details } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(status, 400);
+    assert_eq!(details.cause.as_deref(), Some("INVALID_API"));
+    assert_eq!(details.supported_api_versions, ["echo"]);
+}
+
+#[tokio::test]
+async fn a_wrong_method_gets_allow() {
+    let served = serve(None).await;
+    let response = served.client.send(get("/echo"), DEADLINE).await.unwrap();
+    assert_eq!(
+        (response.status.as_u16(), &response.headers["allow"]),
+        (405, &HeaderValue::from_static("POST"))
+    );
+}
+
+#[tokio::test]
+async fn a_body_up_to_the_limit_passes_and_one_octet_more_does_not() {
+    let served = serve(None).await;
+    let response = served
+        .client
+        .send(post("/echo", vec![7; MAX_BODY]), DEADLINE)
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.status.as_u16(), response.body.len()),
+        (200, MAX_BODY)
+    );
+    let response = served
+        .client
+        .send(post("/echo", vec![7; MAX_BODY + 1]), DEADLINE)
+        .await
+        .unwrap();
+    assert_eq!(response.status, 413);
+}
+
+#[tokio::test]
+async fn a_panicking_handler_costs_one_answer_only() {
+    let served = serve(None).await;
+    let response = served.client.send(get("/panic"), DEADLINE).await.unwrap();
+    assert_eq!(response.status, 500);
+    assert!(
+        served
+            .client
+            .call(post("/echo", Vec::new()), DEADLINE)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn no_answer_in_time_is_a_timeout() {
+    let served = serve(None).await;
+    let error = served
+        .client
+        .send(get("/wait"), Duration::from_millis(1))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ClientError::Timeout(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_an_http2_failure() {
+    let served = serve(None).await;
+    let waiting = served.client.send(get("/wait"), DEADLINE);
+    let abort = async {
+        served.handler.entered.notified().await;
+        served.server.abort();
+    };
+    let (result, ()) = tokio::join!(waiting, abort);
+    let error = result.unwrap_err();
+    assert!(matches!(error, ClientError::Http2(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_impossible_target_is_not_sent() {
+    let served = serve(None).await;
+    let error = served.client.send(get("/a b"), DEADLINE).await.unwrap_err();
+    assert!(matches!(error, ClientError::Target { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn shutdown_lets_requests_finish_and_takes_no_more() {
+    let served = serve(None).await;
+    let waiting = served.client.send(get("/wait"), DEADLINE);
+    let stop = async {
+        served.handler.entered.notified().await;
+        served.shutdown.send(()).expect("server listens");
+        served.handler.proceed.notify_one();
+    };
+    let (result, ()) = tokio::join!(waiting, stop);
+    assert_eq!(result.unwrap().status, 204);
+    served.server.await.unwrap().unwrap();
+    assert!(served.client.send(get("/wait"), DEADLINE).await.is_err());
+}
+
+#[tokio::test]
+async fn an_expired_certificate_closes_the_connection() {
+    let identity = |not_after| NfIdentity {
+        instance_id: uuid::Uuid::new_v4(),
+        nf_types: vec!["AMF".to_owned()],
+        fqdns: Vec::new(),
+        not_after,
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    serve(Some(identity(now - 1)))
+        .await
+        .server
+        .await
+        .unwrap()
+        .unwrap();
+    let valid = serve(Some(identity(now + 3600))).await;
+    assert!(valid.client.call(get("/query"), DEADLINE).await.is_ok());
+    assert!(!valid.server.is_finished());
+}
+
+#[tokio::test]
+async fn closing_the_client_ends_the_server() {
+    let served = serve(None).await;
+    served.client.call(get("/query"), DEADLINE).await.unwrap();
+    served.client.close().await;
+    served.server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_sbi_port_speaks_no_http_1() {
+    let (mut client, server_io) = tokio::io::duplex(4096);
+    let peer = Arc::new(Peer::cleartext(REMOTE));
+    let handler = Arc::new(Scripted::default());
+    let server = tokio::spawn(server::serve_connection(
+        server_io,
+        peer,
+        handler,
+        std::future::pending(),
+    ));
+    client
+        .write_all(b"GET /query HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(matches!(
+        server.await.unwrap(),
+        Err(ServeError::Connection(_))
+    ));
+}
+
+#[tokio::test]
+async fn the_cleartext_port_speaks_http_1_and_http_2() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let accept = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (stream, remote) = listener.accept().await.expect("accept");
+            let handler = Arc::new(Scripted::default());
+            tokio::spawn(server::serve_cleartext(
+                stream,
+                remote,
+                handler,
+                std::future::pending(),
+            ));
+        }
+    });
+
+    let client = Connection::connect_cleartext(addr, DEADLINE).await.unwrap();
+    assert_eq!(
+        client.call(get("/query?2"), DEADLINE).await.unwrap().body,
+        "2"
+    );
+
+    let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    stream
+        .write_all(b"GET /query?1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("\r\n\r\n1"),
+        "{answer}"
+    );
+    accept.await.unwrap();
+}
