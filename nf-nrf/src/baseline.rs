@@ -1,0 +1,241 @@
+//! The X.509 baseline: the directly-signing CAs whose certificates MTC is compared with.
+//!
+//! ```text
+//!  <ca signature>-direct:        root ───────────────────> leaf      sent: [leaf]
+//!  <ca signature>-intermediate:  root ──> intermediate ──> leaf      sent: [leaf, intermediate]
+//! ```
+//!
+//! A leaf has the subject and the extensions of the NF's MTC leaf byte for byte, and authorityKeyIdentifier before
+//! them, so that the variants differ in how a certificate is authenticated and in nothing else.
+//!
+//! Deviation: TS 33.310 asks for cRLDistributionPoints, which is left out. MTC revokes by serial range, and the row
+//! would only add bytes to one side.
+//!
+//! The certificates are written here and not by rcgen, which takes neither a subject as DER nor the ML-DSA key of a
+//! CSR.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mtc_core::der;
+use mtc_core::time::UnixTime;
+use mtc_tls::identity::NfSubject;
+use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+mod ca_certificate;
+mod create;
+mod write;
+
+use self::ca_certificate::CaCertificate;
+pub use self::create::{BaselinePem, CaPem, create};
+use self::write::{Tbs, authority_key_identifier, random_serial};
+
+/// File of the root's private key, in a profile's folder; read by the NRF only where the root issues leaves.
+pub const ROOT_KEY_FILE: &str = "root.key";
+/// File of the root certificate.
+pub const ROOT_CERTIFICATE_FILE: &str = "root.crt";
+/// File of the intermediate's private key.
+pub const INTERMEDIATE_KEY_FILE: &str = "intermediate.key";
+/// File of the intermediate certificate.
+pub const INTERMEDIATE_CERTIFICATE_FILE: &str = "intermediate.crt";
+
+/// Why a baseline CA cannot be made, loaded or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BaselineError {
+    /// A file of the CA cannot be read.
+    #[error("X.509 CA {profile}: cannot read {}", path.display())]
+    Read {
+        /// The CA.
+        profile: X509Profile,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A certificate file has no certificate, or one that is not a CA's.
+    #[error("X.509 CA {profile}: {file} holds no usable CA certificate: {rule}")]
+    Certificate {
+        /// The CA.
+        profile: X509Profile,
+        /// The file's name.
+        file: &'static str,
+        /// What it lacks.
+        rule: &'static str,
+    },
+    /// A private key cannot be read, made or used.
+    #[error("X.509 CA {profile}: private key")]
+    Key {
+        /// The CA.
+        profile: X509Profile,
+        /// Why not.
+        source: NfKeyError,
+    },
+    /// Key, certificates and profile are not of one CA.
+    #[error("X.509 CA {profile}: {rule}")]
+    Mismatch {
+        /// The CA.
+        profile: X509Profile,
+        /// What does not fit together.
+        rule: &'static str,
+    },
+    /// The operating system has no randomness for a serial number.
+    #[error("X.509 CA {0}: no randomness for a serial number")]
+    NoRandomness(X509Profile),
+}
+
+/// A baseline CA that is ready to issue leaves. Holds the issuing key, hence no `Debug`.
+pub struct BaselineCa {
+    profile: X509Profile,
+    root: CertificateDer<'static>,
+    root_name: Vec<u8>,
+    intermediate: Option<CertificateDer<'static>>,
+    key: NfKey,
+    /// Subject of the certificate of `key`: the leaves' issuer.
+    issuer_name: Vec<u8>,
+    /// Its subjectKeyIdentifier.
+    issuer_key_identifier: Vec<u8>,
+}
+
+impl BaselineCa {
+    /// Loads a CA from its folder: the root certificate, and key and certificate of whoever issues leaves.
+    /// The key of a root with an intermediate is not read. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A file is missing, damaged, or belongs to another CA.
+    pub fn load(folder: &Path, profile: X509Profile) -> Result<Self, BaselineError> {
+        let read = |file: &'static str| {
+            let path = folder.join(file);
+            std::fs::read_to_string(&path).map_err(|source| BaselineError::Read {
+                profile,
+                path,
+                source,
+            })
+        };
+        let certificate = |file: &'static str| {
+            CertificateDer::from_pem_slice(read(file)?.as_bytes()).map_err(|_| {
+                BaselineError::Certificate {
+                    profile,
+                    file,
+                    rule: "no PEM section CERTIFICATE",
+                }
+            })
+        };
+        let key = |file: &'static str| {
+            NfKey::from_pem(&read(file)?).map_err(|source| BaselineError::Key { profile, source })
+        };
+        let root = certificate(ROOT_CERTIFICATE_FILE)?;
+        if profile.intermediate {
+            let intermediate = certificate(INTERMEDIATE_CERTIFICATE_FILE)?;
+            Self::new(
+                profile,
+                root,
+                Some(intermediate),
+                key(INTERMEDIATE_KEY_FILE)?,
+            )
+        } else {
+            Self::new(profile, root, None, key(ROOT_KEY_FILE)?)
+        }
+    }
+
+    fn new(
+        profile: X509Profile,
+        root: CertificateDer<'static>,
+        intermediate: Option<CertificateDer<'static>>,
+        key: NfKey,
+    ) -> Result<Self, BaselineError> {
+        let mismatch = |rule| BaselineError::Mismatch { profile, rule };
+        let read_ca = |der, file| {
+            CaCertificate::parse(der).map_err(|rule| BaselineError::Certificate {
+                profile,
+                file,
+                rule,
+            })
+        };
+        let root_ca = read_ca(&root, ROOT_CERTIFICATE_FILE)?;
+        let issuer = match &intermediate {
+            Some(der) => read_ca(der, INTERMEDIATE_CERTIFICATE_FILE)?,
+            None => root_ca,
+        };
+        if issuer.issuer != root_ca.subject {
+            return Err(mismatch("the intermediate was not issued by the root"));
+        }
+        if issuer.spki != key.spki_der() {
+            return Err(mismatch(
+                "the private key is not the one in the issuing certificate",
+            ));
+        }
+        if key.algorithm() != profile.ca_signature {
+            return Err(mismatch(
+                "the private key is not of the profile's algorithm",
+            ));
+        }
+        let root_name = root_ca.subject.to_vec();
+        let issuer_name = issuer.subject.to_vec();
+        let issuer_key_identifier = issuer.key_identifier.to_vec();
+        Ok(Self {
+            profile,
+            root_name,
+            issuer_name,
+            issuer_key_identifier,
+            root,
+            intermediate,
+            key,
+        })
+    }
+
+    /// The profile that this CA serves.
+    pub const fn profile(&self) -> X509Profile {
+        self.profile
+    }
+
+    /// The trust anchor. It is never sent in a handshake.
+    pub const fn root(&self) -> &CertificateDer<'static> {
+        &self.root
+    }
+
+    /// DER of the root's Name, by which a peer says that it trusts this CA.
+    pub fn root_name(&self) -> &[u8] {
+        &self.root_name
+    }
+
+    /// Issues a leaf for the key in `spki`, a DER SubjectPublicKeyInfo whose holder has proved possession, and returns
+    /// the chain to send: the leaf, then the intermediate if there is one. Both ends of the validity are inclusive.
+    ///
+    /// # Errors
+    /// [`BaselineError::Key`] or [`BaselineError::NoRandomness`] if signing or the serial number fails.
+    pub fn issue(
+        &self,
+        spki: &[u8],
+        subject: &NfSubject,
+        not_before: UnixTime,
+        not_after: UnixTime,
+    ) -> Result<Vec<CertificateDer<'static>>, BaselineError> {
+        let shared = subject.extensions_der();
+        let shared = der::only(&shared, der::SEQUENCE).expect("extensions_der is one SEQUENCE");
+        let tbs = Tbs {
+            serial: random_serial().map_err(|_| BaselineError::NoRandomness(self.profile))?,
+            issuer: &self.issuer_name,
+            not_before,
+            not_after,
+            subject: &subject.name_der(),
+            spki,
+            extensions: &[
+                &authority_key_identifier(&self.issuer_key_identifier),
+                shared,
+            ],
+        };
+        let leaf = tbs.sign(&self.key).map_err(|source| BaselineError::Key {
+            profile: self.profile,
+            source,
+        })?;
+        Ok(std::iter::once(leaf.into())
+            .chain(self.intermediate.clone())
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;

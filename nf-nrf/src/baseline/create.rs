@@ -1,0 +1,169 @@
+//! Making a new baseline CA: root, and intermediate if the profile has one.
+
+use aws_lc_rs::digest;
+use mtc_core::der::{self, Reader};
+use mtc_core::time::UnixTime;
+use mtc_tls::identity::Extension;
+use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
+use mtc_tls::pem;
+
+use super::BaselineError;
+use super::ca_certificate::{BASIC_CONSTRAINTS, SUBJECT_KEY_IDENTIFIER};
+use super::write::{Tbs, authority_key_identifier, random_serial};
+
+/// commonName, 2.5.4.3.
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// keyUsage, 2.5.29.15.
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+/// `BIT STRING '000001'B`: keyCertSign.
+const KEY_CERT_SIGN: [u8; 4] = [der::BIT_STRING, 2, 2, 0x04];
+/// `BOOLEAN TRUE`
+const TRUE: [u8; 3] = [der::BOOLEAN, 1, 0xff];
+
+/// Key and certificate of one CA as PEM texts. Holds a secret, hence no `Debug`.
+pub struct CaPem {
+    /// PKCS#8 private key.
+    pub key: String,
+    /// Certificate.
+    pub certificate: String,
+}
+
+/// A new baseline CA as PEM texts.
+pub struct BaselinePem {
+    /// The trust anchor, self-signed.
+    pub root: CaPem,
+    /// The intermediate, issued by the root, if the profile has one.
+    pub intermediate: Option<CaPem>,
+}
+
+/// Makes the keys and certificates of a CA. Both certificates have the same validity, inclusive at both ends.
+///
+/// # Errors
+/// [`BaselineError::Key`] or [`BaselineError::NoRandomness`] if a key, signature or serial number fails.
+pub fn create(
+    profile: X509Profile,
+    not_before: UnixTime,
+    not_after: UnixTime,
+) -> Result<BaselinePem, BaselineError> {
+    let validity = (not_before, not_after);
+    let root = Ca::generate(profile, "root")?;
+    let root_certificate = root.certificate(&root, PathLength::Unbounded, validity)?;
+    let intermediate = if profile.intermediate {
+        let intermediate = Ca::generate(profile, "intermediate")?;
+        let certificate = root.certificate(&intermediate, PathLength::LeavesOnly, validity)?;
+        Some(intermediate.into_pem(&certificate)?)
+    } else {
+        None
+    };
+    Ok(BaselinePem {
+        root: root.into_pem(&root_certificate)?,
+        intermediate,
+    })
+}
+
+enum PathLength {
+    Unbounded,
+    LeavesOnly,
+}
+
+struct Ca {
+    profile: X509Profile,
+    name: Vec<u8>,
+    key: NfKey,
+}
+
+impl Ca {
+    /// The name says no more than it must: a long one would add bytes to every baseline leaf and to every peer's hints.
+    fn generate(profile: X509Profile, part: &str) -> Result<Self, BaselineError> {
+        let key = NfKey::generate(profile.ca_signature)
+            .map_err(|source| BaselineError::Key { profile, source })?;
+        Ok(Self {
+            profile,
+            name: common_name(&format!("{profile} {part}")),
+            key,
+        })
+    }
+
+    /// A CA certificate for `subject`, signed by this CA.
+    fn certificate(
+        &self,
+        subject: &Self,
+        path_length: PathLength,
+        (not_before, not_after): (UnixTime, UnixTime),
+    ) -> Result<Vec<u8>, BaselineError> {
+        let profile = self.profile;
+        let constraints = match path_length {
+            PathLength::Unbounded => der::element(der::SEQUENCE, &[&TRUE]),
+            PathLength::LeavesOnly => {
+                der::element(der::SEQUENCE, &[&TRUE, &der::unsigned_integer(0)])
+            }
+        };
+        let identifier = der::element(
+            der::OCTET_STRING,
+            &[&key_identifier(subject.key.spki_der())],
+        );
+        let extension = |oid: &[u8], critical: bool, value: &[u8]| {
+            Extension {
+                oid,
+                critical,
+                value,
+            }
+            .to_der()
+        };
+        let tbs = Tbs {
+            serial: random_serial().map_err(|_| BaselineError::NoRandomness(profile))?,
+            issuer: &self.name,
+            not_before,
+            not_after,
+            subject: &subject.name,
+            spki: subject.key.spki_der(),
+            extensions: &[
+                &extension(KEY_USAGE, true, &KEY_CERT_SIGN),
+                &extension(BASIC_CONSTRAINTS, true, &constraints),
+                &extension(SUBJECT_KEY_IDENTIFIER, false, &identifier),
+                &authority_key_identifier(&key_identifier(self.key.spki_der())),
+            ],
+        };
+        tbs.sign(&self.key)
+            .map_err(|source| BaselineError::Key { profile, source })
+    }
+
+    fn into_pem(self, certificate: &[u8]) -> Result<CaPem, BaselineError> {
+        let key = self
+            .key
+            .to_pem()
+            .map_err(|source: NfKeyError| BaselineError::Key {
+                profile: self.profile,
+                source,
+            })?;
+        Ok(CaPem {
+            key,
+            certificate: pem::encode(pem::CERTIFICATE, certificate),
+        })
+    }
+}
+
+fn common_name(text: &str) -> Vec<u8> {
+    let attribute = der::element(
+        der::SEQUENCE,
+        &[
+            &der::element(der::OID, &[COMMON_NAME]),
+            &der::element(der::PRINTABLE_STRING, &[text.as_bytes()]),
+        ],
+    );
+    der::element(der::SEQUENCE, &[&der::element(der::SET, &[&attribute])])
+}
+
+/// SHA-1 of the public key's bits, as TS 33.310 asks (RFC 5280 Section 4.2.1.2, method 1): a label, not a protection.
+fn key_identifier(spki: &[u8]) -> Vec<u8> {
+    let key_bits = der::only(spki, der::SEQUENCE)
+        .and_then(|contents| {
+            let mut fields = Reader::new(contents);
+            fields.expect(der::SEQUENCE)?;
+            der::whole_octets(fields.contents(der::BIT_STRING)?)
+        })
+        .expect("NfKey's SPKI is well-formed");
+    digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key_bits)
+        .as_ref()
+        .to_vec()
+}

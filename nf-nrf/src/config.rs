@@ -1,0 +1,198 @@
+//! The NRF's configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mtc_tls::endpoint::Clock;
+use sbi::config::{ConfigError, Wanted, WantedCredential};
+use sbi::model::PlmnId;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The NRF with its MTCA: one TOML file. Relative paths are relative to it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NrfConfig {
+    /// NF instance id.
+    pub id: Uuid,
+    /// Its FQDN.
+    pub fqdn: String,
+    /// Where its SBI listens.
+    pub listen: SocketAddr,
+    /// Where its issuance log is served, in cleartext.
+    pub log_listen: SocketAddr,
+    /// Where health, metrics and measurements are served, in cleartext.
+    pub admin: SocketAddr,
+    /// `trust.toml`, which `mtc5g init` writes.
+    pub trust: PathBuf,
+    /// The CA cosigner's private key (PKCS#8 PEM).
+    pub cosigner_key: PathBuf,
+    /// Folder of the issuance log. Created by `--create-log` only.
+    pub log: PathBuf,
+    /// Private folder: used tokens, issued certificates, registered profiles, the NRF's own keys.
+    pub state: PathBuf,
+    /// The enrolment authority's public key (PEM).
+    pub enrolment_authority: PathBuf,
+    /// Folder of the X.509 baseline CAs, as `mtc5g init` writes it: `<folder>/<profile>/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x509: Option<PathBuf>,
+    /// The NRF's own credentials, `mtc` first; X.509 ones also say which baselines it issues.
+    pub credential: Vec<WantedCredential>,
+    /// Home network: organisation of the certificates' subjects.
+    pub plmn: PlmnId,
+    /// Country of the certificates' subjects: two letters.
+    pub country: String,
+    /// Lifetime of certificates in seconds.
+    pub certificate_lifetime_seconds: u64,
+    /// Least milliseconds from one checkpoint to the next, so that batches form; default 100.
+    #[serde(default = "default_checkpoint_interval")]
+    pub checkpoint_interval_ms: u64,
+    /// Least seconds from one landmark to the next; default 3600.
+    #[serde(default = "default_landmark_interval")]
+    pub landmark_interval_seconds: u64,
+    /// Null entries to begin a new log with, so that proofs have a realistic depth; default 0.
+    #[serde(default)]
+    pub preload: u64,
+    /// Certificate requests that may wait for a batch; default 4096.
+    #[serde(default = "default_queue")]
+    pub queue: usize,
+    /// How long witnesses are asked, in seconds, before a request is refused; default 10.
+    #[serde(default = "default_witness_deadline")]
+    pub witness_deadline_seconds: u64,
+    /// How many of the witnesses must cosign.
+    pub required_witnesses: usize,
+    /// Where the witnesses are; who they are is in the trust file.
+    pub witness: Vec<WitnessAddress>,
+    /// Milliseconds between looks at the log for new landmarks; default 10,000.
+    #[serde(default = "default_trust_interval")]
+    pub trust_interval_ms: u64,
+    /// Seconds for which consumers may use a discovery result; default 60.
+    #[serde(default = "default_validity")]
+    pub discovery_validity_seconds: u32,
+    /// How many seconds the start may take; default 60.
+    #[serde(default = "default_startup")]
+    pub startup_seconds: u64,
+    /// Whether the NRF is ready only when its own landmark-relative certificates are there; default false.
+    #[serde(default)]
+    pub await_landmarks: bool,
+    /// Seconds by which this process's clock is wrong, for experiments with clock skew; default 0.
+    #[serde(default)]
+    pub clock_offset_seconds: i64,
+}
+
+/// Where a witness is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessAddress {
+    /// Its cosigner ID in the trust file.
+    pub id: String,
+    /// Its witness endpoint (cleartext HTTP/2).
+    pub addr: SocketAddr,
+}
+
+const fn default_checkpoint_interval() -> u64 {
+    100
+}
+
+const fn default_landmark_interval() -> u64 {
+    3600
+}
+
+const fn default_queue() -> usize {
+    4096
+}
+
+const fn default_witness_deadline() -> u64 {
+    10
+}
+
+const fn default_trust_interval() -> u64 {
+    10_000
+}
+
+const fn default_validity() -> u32 {
+    60
+}
+
+const fn default_startup() -> u64 {
+    60
+}
+
+/// Null entries that a log may begin with: they are made in memory.
+const MAX_PRELOAD: u64 = 10_000_000;
+
+impl NrfConfig {
+    /// Makes relative paths relative to `folder`, and checks what the types cannot.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn resolve(mut self, folder: &Path) -> Result<Self, ConfigError> {
+        let rule = |key, rule: &str| ConfigError::Rule {
+            key,
+            rule: rule.to_owned(),
+        };
+        if self.certificate_lifetime_seconds < 10 {
+            return Err(rule("certificate_lifetime_seconds", "must be at least 10"));
+        }
+        if self.landmark_interval_seconds == 0 || self.trust_interval_ms == 0 {
+            return Err(rule(
+                "landmark_interval_seconds, trust_interval_ms",
+                "must be at least 1",
+            ));
+        }
+        if self.preload > MAX_PRELOAD {
+            return Err(rule("preload", "must be at most 10000000"));
+        }
+        if self.required_witnesses > self.witness.len() {
+            return Err(rule(
+                "required_witnesses",
+                "more than there are [[witness]] sections",
+            ));
+        }
+        if !self
+            .wanted()?
+            .iter()
+            .any(|wanted| matches!(wanted, Wanted::Mtc(_)))
+        {
+            return Err(rule(
+                "credential",
+                "the NRF needs an MTC itself: add one with profile = \"mtc\"",
+            ));
+        }
+        for path in [
+            &mut self.trust,
+            &mut self.cosigner_key,
+            &mut self.log,
+            &mut self.state,
+            &mut self.enrolment_authority,
+        ] {
+            *path = folder.join(&*path);
+        }
+        self.x509 = self.x509.map(|x509| folder.join(x509));
+        Ok(self)
+    }
+
+    /// The NRF's own wanted credentials.
+    ///
+    /// # Errors
+    /// A profile or algorithm does not exist.
+    pub fn wanted(&self) -> Result<Vec<Wanted>, ConfigError> {
+        self.credential
+            .iter()
+            .map(WantedCredential::understand)
+            .collect()
+    }
+
+    /// Lifetime of certificates.
+    pub const fn certificate_lifetime(&self) -> Duration {
+        Duration::from_secs(self.certificate_lifetime_seconds)
+    }
+
+    /// This process's clock.
+    pub const fn clock(&self) -> Clock {
+        Clock {
+            offset_seconds: self.clock_offset_seconds,
+        }
+    }
+}

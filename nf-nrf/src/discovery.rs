@@ -1,0 +1,433 @@
+//! Nnrf_NFDiscovery (TS 29.510 clause 5.3 and 6.2): which instances fit a query.
+//!
+//! ```text
+//!   query string -> DiscoveryQuery -> filter, trim services -> order -> limit -> strip, service form -> SearchResult
+//!                        |
+//!                        `- bound to the client certificate: its own type and id, or an SCP on behalf of another NF
+//! ```
+//!
+//! No match is an empty list, not an error. Parameters that this NRF does not know are ignored and listed in the result.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use hyper::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use hyper::http::HeaderValue;
+use hyper::{Method, StatusCode};
+use mtc_tls::identity::NfIdentity;
+use sbi::model::{
+    ExtSnssai, NfInstanceId, NfProfile, NfService, NfStatus, NfType, PlmnId, SearchResult,
+    ServiceForm, ServiceName, Snssai, SupportedFeatures,
+};
+use sbi::problem::{Cause, InvalidParam, Problem};
+use sbi::response::{JSON, Response};
+use sbi::server::Request;
+use sbi::uri::Query;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::etag::ETag;
+use crate::management::{identity, incorrect_param, parse_param, read_query};
+use crate::registry::SharedRegistry;
+
+/// Feature of nnrf-disc: services as a map.
+const SERVICE_MAP: u32 = 6;
+/// Kilobytes of a result when the consumer sets no limit, and at most (`max-payload-size`).
+const DEFAULT_PAYLOAD: usize = 124;
+const MAX_PAYLOAD: usize = 2000;
+
+/// The service `nnrf-disc`.
+pub struct Discovery {
+    registry: Arc<SharedRegistry>,
+    validity_period: u32,
+}
+
+impl Discovery {
+    /// The service on `registry`. Consumers may use a result for `validity_period` seconds; 0 upsets them and becomes 1.
+    pub fn new(registry: Arc<SharedRegistry>, validity_period: u32) -> Self {
+        Self {
+            registry,
+            validity_period: validity_period.max(1),
+        }
+    }
+
+    /// Answers a request whose path is `/nnrf-disc/v1/` and `segments`.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub fn handle(&self, request: &Request, segments: &[&str]) -> Result<Response, Problem> {
+        let identity = identity(request)?;
+        match (&request.method, segments) {
+            (&Method::GET, ["nf-instances"]) => {}
+            (_, ["nf-instances"]) => return Err(Problem::method_not_allowed("GET")),
+            (_, ["nf-instances", _, ..]) => return Err(Problem::resource_uri_structure_not_found()),
+            _ => return Err(Problem::not_found("nnrf-disc has no such resource")),
+        }
+        let query = DiscoveryQuery::parse(&request.query)?;
+        query.require_requester(identity)?;
+        let candidates: Vec<_> = self.registry.read(|registry| {
+            let profiles = registry.profiles();
+            let of_type = profiles.filter(|profile| profile.nf_type == query.target_nf_type);
+            of_type.map(Arc::clone).collect()
+        });
+        let candidates = candidates.iter().map(Arc::as_ref);
+        let result = search(&query, candidates, self.validity_period);
+        Ok(self.answer(&result, request))
+    }
+
+    fn answer(&self, result: &SearchResult, request: &Request) -> Response {
+        let body = serde_json::to_vec(result).expect("a profile has string keys and does not fail");
+        let etag = ETag::of(&body);
+        let known = request.headers.get(IF_NONE_MATCH);
+        let is_known = known.is_some_and(|tags| tags.to_str().is_ok_and(|tags| etag.is_in(tags)));
+        let response = if is_known {
+            Response::empty(StatusCode::NOT_MODIFIED)
+        } else {
+            Response::bytes(StatusCode::OK, JSON, body)
+        };
+        let max_age = format!("max-age={}", self.validity_period);
+        let max_age = HeaderValue::from_str(&max_age).expect("digits are visible ASCII");
+        response
+            .with(ETAG, etag.header())
+            .with(CACHE_CONTROL, max_age)
+    }
+}
+
+/// What a consumer looks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiscoveryQuery {
+    /// The kind of NF.
+    pub target_nf_type: NfType,
+    /// The kind of NF that asks.
+    pub requester_nf_type: NfType,
+    /// The instance that asks.
+    pub requester_nf_instance_id: Option<NfInstanceId>,
+    /// Networks of the requester, against `allowedPlmns`.
+    pub requester_plmn_list: Vec<PlmnId>,
+    /// Slices of the requester, against `allowedNssais`.
+    pub requester_snssais: Vec<Snssai>,
+    /// Services, of which one is enough; none = any.
+    pub service_names: Vec<ServiceName>,
+    /// The one instance to return.
+    pub target_nf_instance_id: Option<NfInstanceId>,
+    /// Slices, of which one is enough; none = any.
+    pub snssais: Vec<Snssai>,
+    /// A data network, in one of the slices.
+    pub dnn: Option<String>,
+    /// Comes first in the result; no filter.
+    pub preferred_locality: Option<String>,
+    /// Most instances.
+    pub limit: Option<usize>,
+    /// Most kilobytes of the result.
+    pub max_payload_size: usize,
+    /// Features of the consumer.
+    pub requester_features: SupportedFeatures,
+    /// Parameters that were not considered.
+    pub ignored: Vec<String>,
+}
+
+impl DiscoveryQuery {
+    /// Reads the query of a discovery request.
+    ///
+    /// # Errors
+    /// `400` with the parameter at fault.
+    pub fn parse(query: &str) -> Result<Self, Problem> {
+        let query = read_query(query)?;
+        let payload = parse_param::<usize>(&query, "max-payload-size")?;
+        Ok(Self {
+            target_nf_type: mandatory_type(&query, "target-nf-type")?,
+            requester_nf_type: mandatory_type(&query, "requester-nf-type")?,
+            requester_nf_instance_id: parse_param(&query, "requester-nf-instance-id")?,
+            requester_plmn_list: json_list(&query, "requester-plmn-list")?,
+            requester_snssais: json_list(&query, "requester-snssais")?,
+            service_names: comma_list(&query, "service-names")?,
+            target_nf_instance_id: target_instance(&query)?,
+            snssais: json_list(&query, "snssais")?,
+            dnn: parse_param(&query, "dnn")?,
+            preferred_locality: parse_param(&query, "preferred-locality")?,
+            limit: parse_param(&query, "limit")?,
+            max_payload_size: payload.unwrap_or(DEFAULT_PAYLOAD).min(MAX_PAYLOAD),
+            requester_features: parse_param(&query, "requester-features")?.unwrap_or_default(),
+            ignored: ignored(&query),
+        })
+    }
+
+    /// Check 5: the requester is the one of the certificate, or the certificate is an SCP's, which asks on behalf of another.
+    fn require_requester(&self, identity: &NfIdentity) -> Result<(), Problem> {
+        let has_type = |wanted: &NfType| identity.nf_types.iter().any(|t| t == wanted.as_str());
+        if has_type(&NfType::Scp) {
+            return Ok(());
+        }
+        if !has_type(&self.requester_nf_type) {
+            return Err(Problem::certificate_mismatch(format!(
+                "certificate is for nfType {}, requester-nf-type is {}",
+                identity.nf_types.join(", "),
+                self.requester_nf_type
+            )));
+        }
+        let certified = NfInstanceId::from(identity.instance_id);
+        match self.requester_nf_instance_id {
+            Some(id) if id != certified => Err(Problem::certificate_mismatch(format!(
+                "certificate is of instance {certified}, requester-nf-instance-id is {id}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The parameters that [`DiscoveryQuery::parse`] reads.
+const PARAMS: [&str; 13] = [
+    "target-nf-type",
+    "requester-nf-type",
+    "requester-nf-instance-id",
+    "requester-plmn-list",
+    "requester-snssais",
+    "service-names",
+    "target-nf-instance-id",
+    "snssais",
+    "dnn",
+    "preferred-locality",
+    "limit",
+    "max-payload-size",
+    "requester-features",
+];
+
+fn ignored(query: &Query) -> Vec<String> {
+    let mut ignored: Vec<_> = query
+        .names()
+        .filter(|name| !PARAMS.contains(name))
+        .map(str::to_owned)
+        .collect();
+    ignored.dedup();
+    ignored
+}
+
+fn mandatory_type(query: &Query, name: &str) -> Result<NfType, Problem> {
+    let problem = |cause, reason| {
+        let param = InvalidParam::new(format!("query {name}"), reason);
+        Err(Problem::invalid_params(cause, vec![param]))
+    };
+    let mut values = query.values(name);
+    let Some(value) = values.next() else {
+        return problem(Cause::MandatoryQueryParamMissing, "missing");
+    };
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if values.next().is_some() || value.is_empty() || !value.bytes().all(is_name) {
+        return problem(Cause::MandatoryQueryParamIncorrect, "is not one NF type");
+    }
+    Ok(NfType::from(value))
+}
+
+/// Open5GS hands back what an SCP told it as `3gpp-Sbi-Producer-Id`, with the prefix.
+fn target_instance(query: &Query) -> Result<Option<NfInstanceId>, Problem> {
+    let name = "target-nf-instance-id";
+    let text: Option<String> = parse_param(query, name)?;
+    text.map(|text| {
+        let id = text.strip_prefix("nfinst=").unwrap_or(&text);
+        id.parse()
+            .map_err(|error| incorrect_param(name, &format!("{error}")))
+    })
+    .transpose()
+}
+
+/// `a,b`, with the comma encoded or not, or `name=a&name=b`.
+fn comma_list(query: &Query, name: &str) -> Result<Vec<ServiceName>, Problem> {
+    let elements = query.values(name).flat_map(|value| value.split(','));
+    let list: Vec<_> = elements.map(ServiceName::from).collect();
+    if list.iter().any(|element| element.as_str().is_empty()) {
+        return Err(incorrect_param(name, "has an empty element"));
+    }
+    Ok(list)
+}
+
+/// A JSON array of at least one element.
+fn json_list<T: DeserializeOwned>(query: &Query, name: &str) -> Result<Vec<T>, Problem> {
+    let Some(text) = parse_param::<String>(query, name)? else {
+        return Ok(Vec::new());
+    };
+    match serde_json::from_str::<Vec<T>>(&text) {
+        Ok(list) if list.is_empty() => Err(incorrect_param(name, "has no element")),
+        Ok(list) => Ok(list),
+        Err(error) => Err(incorrect_param(name, &error.to_string())),
+    }
+}
+
+/// The instances among `profiles` that fit `query`, as the consumer gets them.
+pub fn search<'a>(
+    query: &DiscoveryQuery,
+    profiles: impl Iterator<Item = &'a NfProfile>,
+    validity_period: u32,
+) -> SearchResult {
+    let mut found: Vec<_> = profiles
+        .filter(|profile| fits(query, profile))
+        .filter_map(|profile| trimmed(query, profile))
+        .collect();
+    // Stable: equals stay ordered by instance id.
+    found.sort_by_key(|profile| preference(query, profile));
+    found.truncate(query.limit.unwrap_or(usize::MAX));
+    for profile in &mut found {
+        strip(query, profile);
+    }
+    fit_payload(&mut found, query.max_payload_size);
+    SearchResult {
+        validity_period,
+        nf_instances: found,
+        other: considered(query),
+    }
+}
+
+fn fits(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
+    profile.nf_type == query.target_nf_type
+        && profile.nf_status == NfStatus::Registered
+        && query
+            .target_nf_instance_id
+            .is_none_or(|id| id == profile.nf_instance_id)
+        && fits_slice(query, profile)
+}
+
+/// One slice must be served by the instance and, for an SMF, offer the data network.
+fn fits_slice(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
+    let serves = |snssai: Option<&Snssai>| {
+        snssai.is_none_or(|wanted| listed(&profile.s_nssais, |slice| slice.serves(wanted)))
+            && profile
+                .smf_info
+                .as_ref()
+                .is_none_or(|info| info.serves(snssai, query.dnn.as_deref()))
+    };
+    if query.snssais.is_empty() {
+        serves(None)
+    } else {
+        query.snssais.iter().any(|snssai| serves(Some(snssai)))
+    }
+}
+
+/// The profile with the services the requester asks for and may use; none if it had services and none is left, or if it has
+/// no services and the requester may not use the instance.
+fn trimmed(query: &DiscoveryQuery, profile: &NfProfile) -> Option<NfProfile> {
+    if profile.services().next().is_none() {
+        let is_wanted =
+            query.service_names.is_empty() && Allowed::of_profile(profile).admits(query);
+        return is_wanted.then(|| profile.clone());
+    }
+    let mut trimmed = profile.clone();
+    trimmed.retain_services(|service| {
+        service.nf_service_status == NfStatus::Registered
+            && listed(&query.service_names, |name| *name == service.service_name)
+            && Allowed::of_service(service, profile).admits(query)
+    });
+    let is_left = trimmed.services().next().is_some();
+    is_left.then_some(trimmed)
+}
+
+/// Who may discover something. What a service says overrides what its profile says, list by list.
+struct Allowed<'a> {
+    nf_types: &'a [NfType],
+    plmns: &'a [PlmnId],
+    nssais: &'a [ExtSnssai],
+}
+
+impl<'a> Allowed<'a> {
+    fn of_profile(profile: &'a NfProfile) -> Self {
+        Self {
+            nf_types: &profile.allowed_nf_types,
+            plmns: &profile.allowed_plmns,
+            nssais: &profile.allowed_nssais,
+        }
+    }
+
+    fn of_service(service: &'a NfService, profile: &'a NfProfile) -> Self {
+        let of_profile = Self::of_profile(profile);
+        Self {
+            nf_types: or(&service.allowed_nf_types, of_profile.nf_types),
+            plmns: or(&service.allowed_plmns, of_profile.plmns),
+            nssais: or(&service.allowed_nssais, of_profile.nssais),
+        }
+    }
+
+    /// A requester that names no network or slice is taken to be in an allowed one.
+    fn admits(&self, query: &DiscoveryQuery) -> bool {
+        let plmns = &query.requester_plmn_list;
+        let snssais = &query.requester_snssais;
+        listed(self.nf_types, |allowed| *allowed == query.requester_nf_type)
+            && (plmns.is_empty() || listed(self.plmns, |allowed| plmns.contains(allowed)))
+            && (snssais.is_empty()
+                || listed(self.nssais, |allowed| {
+                    snssais.iter().any(|s| allowed.serves(s))
+                }))
+    }
+}
+
+fn or<'a, T>(list: &'a [T], otherwise: &'a [T]) -> &'a [T] {
+    if list.is_empty() { otherwise } else { list }
+}
+
+/// An absent list means any.
+fn listed<T>(list: &[T], is_it: impl FnMut(&T) -> bool) -> bool {
+    list.is_empty() || list.iter().any(is_it)
+}
+
+/// Smaller comes first: preferred locality, then priority (the best of the services left, or the profile's), then capacity.
+fn preference(query: &DiscoveryQuery, profile: &NfProfile) -> (bool, u16, Reverse<u16>) {
+    let wanted = query.preferred_locality.as_ref();
+    let is_elsewhere = wanted.is_some_and(|wanted| profile.locality.as_ref() != Some(wanted));
+    let of_services = profile
+        .services()
+        .filter_map(|service| service.priority)
+        .min();
+    let priority = of_services.or(profile.priority).unwrap_or(u16::MAX);
+    (
+        is_elsewhere,
+        priority,
+        Reverse(profile.capacity.unwrap_or(0)),
+    )
+}
+
+/// Takes out what is between the instance and the NRF, and gives services the form that the consumer reads.
+fn strip(query: &DiscoveryQuery, profile: &mut NfProfile) {
+    profile.heart_beat_timer = None;
+    profile.allowed_nf_types.clear();
+    profile.allowed_plmns.clear();
+    profile.allowed_nf_domains.clear();
+    profile.allowed_nssais.clear();
+    profile
+        .other
+        .retain(|member, _| !member.starts_with("allowed"));
+    profile.convert_services(ServiceForm::Array);
+    for service in &mut profile.nf_services {
+        service.allowed_nf_types.clear();
+        service.allowed_plmns.clear();
+        service.allowed_nf_domains.clear();
+        service.allowed_nssais.clear();
+        service
+            .other
+            .retain(|member, _| !member.starts_with("allowed"));
+    }
+    if query.requester_features.has(SERVICE_MAP) {
+        profile.convert_services(ServiceForm::Map);
+    }
+}
+
+/// Drops instances from the tail until the list has at most `kilobytes`.
+fn fit_payload(found: &mut Vec<NfProfile>, kilobytes: usize) {
+    let mut room = kilobytes * 1000;
+    let fitting = found.iter().take_while(|profile| {
+        let json =
+            serde_json::to_vec(profile).expect("a profile has string keys and does not fail");
+        let left = room.checked_sub(json.len() + ",".len());
+        room = left.unwrap_or_default();
+        left.is_some()
+    });
+    let count = fitting.count();
+    found.truncate(count);
+}
+
+fn considered(query: &DiscoveryQuery) -> Map<String, Value> {
+    let mut members = Map::new();
+    if !query.ignored.is_empty() {
+        members.insert(
+            "ignoredQueryParams".to_owned(),
+            query.ignored.clone().into(),
+        );
+    }
+    members
+}

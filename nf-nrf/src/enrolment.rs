@@ -1,0 +1,362 @@
+//! `nnrf-cm/v1`: certificates for NF instances (this project's service; types in [`sbi::enrolment`]).
+//!
+//! ```text
+//! token or client certificate ──> who may be certified as what ──┐
+//! CSR: proof of possession, names no more than that ─────────────┴─> NfSubject ─> MTCA or baseline CA ─> 201
+//! ```
+//!
+//! Subject and names come from the token or the current certificate, never from the CSR. A token is used up when its
+//! certificate is acknowledged.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::http::HeaderValue;
+use hyper::{Method, StatusCode};
+use mtc_log::IssueError;
+use mtc_tls::csr::Csr;
+use mtc_tls::endpoint::Clock;
+use mtc_tls::hints::TrustDomain;
+use mtc_tls::identity::{NfIdentity, NfSubject};
+use sbi::enrolment::{
+    CERTIFICATES, CertificateRequest, IssuedCertificate, LandmarkRelativeCertificate, MTC_PROFILE,
+};
+use sbi::problem::{Cause, Problem};
+use sbi::response::Response;
+use sbi::server::Request;
+use sbi::telemetry::Causes;
+use uuid::Uuid;
+
+use crate::baseline::BaselineCa;
+use crate::enrolment_token::{Reservation, TokenVerifier, UsedTokens};
+use crate::mtca::{Mtca, MtcaError};
+
+/// Seconds after which a request that met an overloaded or unwitnessed log may be repeated.
+const RETRY_ISSUANCE: u32 = 1;
+const CHALLENGE: HeaderValue =
+    HeaderValue::from_static("Bearer realm=\"nnrf-cm\", error=\"invalid_token\"");
+/// Longest wait that `Retry-After` asks for before the next look at a landmark, in seconds.
+const LONGEST_LANDMARK_WAIT: u64 = 60;
+
+/// The service.
+pub struct Enrolment {
+    /// Issues Merkle Tree Certificates.
+    pub mtca: Arc<Mtca>,
+    /// Issue X.509 certificates, one a profile.
+    pub baselines: Vec<BaselineCa>,
+    /// Checks tokens.
+    pub tokens: TokenVerifier,
+    /// Remembers tokens.
+    pub used: UsedTokens,
+    /// Country of subjects.
+    pub country: String,
+    /// Organisation of subjects: the home domain.
+    pub organization: String,
+    /// The NRF's clock.
+    pub clock: Clock,
+}
+
+/// Who is to be certified, and the token that says so, if one does.
+struct Applicant {
+    instance_id: Uuid,
+    nf_types: Vec<String>,
+    fqdns: Vec<String>,
+    reservation: Option<Reservation>,
+}
+
+impl From<&NfIdentity> for Applicant {
+    fn from(identity: &NfIdentity) -> Self {
+        let NfIdentity {
+            instance_id,
+            nf_types,
+            fqdns,
+            not_after: _,
+        } = identity.clone();
+        Self {
+            instance_id,
+            nf_types,
+            fqdns,
+            reservation: None,
+        }
+    }
+}
+
+impl Enrolment {
+    /// Answers a request whose path is `/nnrf-cm/v1/` and `segments`.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub async fn handle(&self, request: &Request, segments: &[&str]) -> Result<Response, Problem> {
+        match (&request.method, segments) {
+            (&Method::POST, ["certificates"]) => self.issue(request).await,
+            (_, ["certificates"]) => Err(Problem::method_not_allowed("POST")),
+            (&Method::GET, ["certificates", id, "landmark-relative"]) => {
+                require_identity(request)?;
+                self.landmark_relative(id).await
+            }
+            (_, ["certificates", _, "landmark-relative"]) => {
+                Err(Problem::method_not_allowed("GET"))
+            }
+            (_, ["certificates", _, ..]) => Err(Problem::resource_uri_structure_not_found()),
+            _ => Err(Problem::not_found("nnrf-cm has no such resource")),
+        }
+    }
+
+    async fn issue(&self, request: &Request) -> Result<Response, Problem> {
+        let applicant = self.applicant(request)?;
+        let body: CertificateRequest = serde_json::from_slice(&request.body).map_err(|error| {
+            Problem::invalid_msg_format(format!("not a certificate request: {error}"))
+        })?;
+        let csr = STANDARD.decode(&body.csr).map_err(|_| {
+            Problem::mandatory_ie_incorrect("/csr", "not base64 of a PKCS#10 request")
+        })?;
+        let csr = Csr::parse_and_verify(&csr)
+            .map_err(|error| Problem::mandatory_ie_incorrect("/csr", Causes(&error).to_string()))?;
+        check_names(&csr, &applicant)?;
+        let issued = self.certify(&body.profile, &csr, &applicant).await?;
+        if let Some(reservation) = applicant.reservation {
+            let recorded = tokio::task::spawn_blocking(move || reservation.consume()).await;
+            if let Ok(Err(error)) = &recorded {
+                tracing::error!(error = %Causes(error), "the use of a token was not recorded, so nothing is acknowledged");
+            }
+            recorded
+                .ok()
+                .and_then(Result::ok)
+                .ok_or_else(Problem::system_failure)?;
+        }
+        tracing::info!(
+            nf_instance_id = %applicant.instance_id,
+            profile = body.profile,
+            certificate = issued.certificate_id,
+            "issued a certificate"
+        );
+        let location = format!("{CERTIFICATES}/{}", issued.certificate_id);
+        let location = HeaderValue::from_str(&location).map_err(|_| Problem::system_failure())?;
+        Ok(Response::json(StatusCode::CREATED, &issued).with(LOCATION, location))
+    }
+
+    /// Issues under a profile.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    async fn certify(
+        &self,
+        profile: &str,
+        csr: &Csr,
+        applicant: &Applicant,
+    ) -> Result<IssuedCertificate, Problem> {
+        let subject = NfSubject::new(
+            &self.country,
+            &self.organization,
+            applicant.instance_id,
+            &applicant.nf_types,
+            &applicant.fqdns,
+        )
+        .map_err(|error| {
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                format!("this NF cannot be certified: {error}"),
+            )
+        })?;
+        self.certify_subject(profile, csr, &subject).await
+    }
+
+    /// Issues under a profile for a subject that is entitled to it.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub async fn certify_subject(
+        &self,
+        profile: &str,
+        csr: &Csr,
+        subject: &NfSubject,
+    ) -> Result<IssuedCertificate, Problem> {
+        if profile == MTC_PROFILE {
+            let issuance = self
+                .mtca
+                .issue(subject, &csr.spki_der)
+                .await
+                .map_err(issuance_problem)?;
+            let certificate_id = issuance.serial.to_string();
+            return Ok(IssuedCertificate {
+                landmark_relative: Some(format!(
+                    "{CERTIFICATES}/{certificate_id}/landmark-relative"
+                )),
+                certificate_id,
+                profile: profile.to_owned(),
+                chain: vec![STANDARD.encode(issuance.certificate)],
+                not_after: issuance.not_after.0,
+            });
+        }
+        let baseline = match profile.parse() {
+            Ok(TrustDomain::X509(wanted)) => self
+                .baselines
+                .iter()
+                .find(|baseline| baseline.profile() == wanted),
+            _ => None,
+        };
+        let baseline = baseline.ok_or_else(|| {
+            let known = self
+                .baselines
+                .iter()
+                .map(|baseline| TrustDomain::X509(baseline.profile()).to_string());
+            let known: Vec<_> = std::iter::once(MTC_PROFILE.to_owned())
+                .chain(known)
+                .collect();
+            Problem::mandatory_ie_incorrect(
+                "/profile",
+                format!("{profile:?} is not one of {}", known.join(", ")),
+            )
+        })?;
+        let (not_before, not_after) = self.mtca.validity();
+        let chain = baseline
+            .issue(&csr.spki_der, subject, not_before, not_after)
+            .map_err(|error| {
+                tracing::error!(error = %Causes(&error), "X.509 issuance failed");
+                Problem::system_failure()
+            })?;
+        Ok(IssuedCertificate {
+            certificate_id: Uuid::new_v4().to_string(),
+            profile: profile.to_owned(),
+            chain: chain
+                .iter()
+                .map(|certificate| STANDARD.encode(certificate))
+                .collect(),
+            not_after: not_after.0,
+            landmark_relative: None,
+        })
+    }
+
+    /// Answers with the landmark-relative certificate of an issued one, or `202`.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub async fn landmark_relative(&self, id: &str) -> Result<Response, Problem> {
+        let serial: u64 = id
+            .parse()
+            .map_err(|_| Problem::not_found(format!("{id:?} is not a certificate id")))?;
+        match self
+            .mtca
+            .landmark_relative(serial)
+            .await
+            .map_err(issuance_problem)?
+        {
+            Some(ready) => Ok(Response::json(
+                StatusCode::OK,
+                &LandmarkRelativeCertificate {
+                    certificate: STANDARD.encode(ready.certificate),
+                    log_number: self.mtca.log().number().get().into(),
+                    landmark: ready.landmark.number,
+                },
+            )),
+            None => {
+                let wait = self
+                    .mtca
+                    .landmark_interval()
+                    .as_secs()
+                    .clamp(1, LONGEST_LANDMARK_WAIT);
+                Ok(
+                    Response::empty(StatusCode::ACCEPTED)
+                        .with(RETRY_AFTER, HeaderValue::from(wait)),
+                )
+            }
+        }
+    }
+
+    /// Who asks: by token, or by the connection's certificate.
+    fn applicant(&self, request: &Request) -> Result<Applicant, Problem> {
+        let Some(authorization) = request.headers.get(AUTHORIZATION) else {
+            return require_identity(request).map(Applicant::from);
+        };
+        let unauthorized = |detail: String| {
+            Problem::new(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, CHALLENGE)
+        };
+        let token = authorization
+            .to_str()
+            .ok()
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .ok_or_else(|| unauthorized("Authorization is not a Bearer token".to_owned()))?;
+        let refused = |error| unauthorized(Causes(&error).to_string());
+        let claims = self
+            .tokens
+            .verify(token.trim(), self.clock.now())
+            .map_err(refused)?;
+        let reservation = self
+            .used
+            .reserve(&claims)
+            .map_err(|error| Problem::new(StatusCode::FORBIDDEN, Causes(&error).to_string()))?;
+        Ok(Applicant {
+            instance_id: claims.sub,
+            nf_types: vec![claims.nf_type],
+            fqdns: claims.fqdn,
+            reservation: Some(reservation),
+        })
+    }
+}
+
+/// The identity of the client certificate, without which nothing but enrolment with a token is served.
+///
+/// # Errors
+/// `401`.
+pub fn require_identity(request: &Request) -> Result<&NfIdentity, Problem> {
+    request.peer.identity.as_ref().ok_or_else(|| {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "a client certificate is required; without one, only enrolment with a token is served",
+        )
+    })
+}
+
+/// The CSR may name the applicant, and nobody else.
+fn check_names(csr: &Csr, applicant: &Applicant) -> Result<(), Problem> {
+    if let Some(instance) = csr
+        .instance_id
+        .filter(|instance| *instance != applicant.instance_id)
+    {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            format!(
+                "the CSR is for NF instance {instance}, the token or certificate for {}",
+                applicant.instance_id
+            ),
+        ));
+    }
+    match csr
+        .fqdns
+        .iter()
+        .find(|fqdn| !applicant.fqdns.contains(fqdn))
+    {
+        Some(fqdn) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            format!(
+                "the CSR asks for {fqdn}, the token or certificate allows {}",
+                applicant.fqdns.join(", ")
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// What a failed issuance is at the SBI.
+fn issuance_problem(error: MtcaError) -> Problem {
+    let detail = Causes(&error).to_string();
+    match &error {
+        MtcaError::Issue(IssueError::Overloaded) => {
+            Problem::unavailable(Cause::NfCongestion, detail, RETRY_ISSUANCE)
+        }
+        MtcaError::Issue(IssueError::WitnessUnavailable { .. } | IssueError::Refused(_)) => {
+            Problem::unavailable(
+                Cause::NfCongestion,
+                format!("no certificate can be issued now: {detail}"),
+                RETRY_ISSUANCE,
+            )
+        }
+        MtcaError::Unknown(_) => Problem::not_found(detail),
+        _ => {
+            tracing::error!(error = detail, "issuance failed");
+            Problem::system_failure()
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The NRF's private files: issued certificates until they have their landmark, and registered profiles.
+//!
+//! Each file is replaced as a whole, so a crash leaves it old or new. Certificates are synced, since an acknowledged one
+//! must be found again; profiles are not, since an NF that finds itself unknown registers again.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}; does this user have access?", path.display())]
+pub struct FileError {
+    /// What was attempted.
+    pub doing: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// A private folder of small files.
+#[derive(Clone, Debug)]
+pub struct PrivateFolder(PathBuf);
+
+impl PrivateFolder {
+    /// Opens the folder, which is made (mode 0700) if it does not exist. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn open(path: PathBuf) -> Result<Self, FileError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|source| FileError {
+            doing: "create",
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Self(path))
+    }
+
+    /// A file of the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file; it survives a crash when this returns. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails; what was there stays.
+    pub fn write_durably(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.replace(name, bytes, File::sync_all)
+            .and_then(|()| File::open(&self.0)?.sync_all())
+            .map_err(|source| self.failed("write", name, source))
+    }
+
+    /// Writes a file that may be lost in a crash. Blocks on the disk's cache.
+    ///
+    /// # Errors
+    /// The disk fails; what was there stays.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.replace(name, bytes, |_| Ok(()))
+            .map_err(|source| self.failed("write", name, source))
+    }
+
+    fn replace(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        finish: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let temporary = self.path(&format!("{name}.tmp"));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        finish(&file)?;
+        fs::rename(&temporary, self.path(name))
+    }
+
+    /// Reads a file; none if it does not exist. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, FileError> {
+        match fs::read(self.path(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(self.failed("read", name, source)),
+        }
+    }
+
+    /// Removes a file, which need not exist. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn remove(&self, name: &str) -> Result<(), FileError> {
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("remove", name, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The files whose names end in `suffix`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn list(&self, suffix: &str) -> Result<Vec<(String, Vec<u8>)>, FileError> {
+        let failed = |source| FileError {
+            doing: "list",
+            path: self.0.clone(),
+            source,
+        };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.0).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if let Some(name) = name.to_str().filter(|name| name.ends_with(suffix)) {
+                files.extend(self.read(name)?.map(|bytes| (name.to_owned(), bytes)));
+            }
+        }
+        Ok(files)
+    }
+
+    fn failed(&self, doing: &'static str, name: &str, source: io::Error) -> FileError {
+        FileError {
+            doing,
+            path: self.path(name),
+            source,
+        }
+    }
+}
+
+/// Reads a text file that the configuration names. Blocks on the disk.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_text(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(|source| FileError {
+        doing: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_again_and_removed_twice_without_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = PrivateFolder::open(folder.path().join("a/b")).unwrap();
+        assert_eq!(files.read("x.json").unwrap(), None);
+        files.write_durably("x.json", b"1").unwrap();
+        files.write("x.json", b"2").unwrap();
+        assert_eq!(
+            files.list(".json").unwrap(),
+            [("x.json".to_owned(), b"2".to_vec())]
+        );
+        files.remove("x.json").unwrap();
+        files.remove("x.json").unwrap();
+        assert!(files.list(".json").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,367 @@
+//! Nnrf_NFManagement (TS 29.510 clause 5.2 and 6.1): registering, updating, removing and reading profiles.
+//!
+//! Every operation needs a client certificate, and one that writes needs the certificate of the very instance: the checks of
+//! section 7 of the profile stand in `require_own` and `admit`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::header::{ETAG, IF_MATCH, LOCATION};
+use hyper::http::HeaderValue;
+use hyper::{HeaderMap, Method, StatusCode};
+use mtc_tls::identity::NfIdentity;
+use sbi::model::{
+    HalLink, HalLinks, NfInstanceId, NfProfile, NfType, PatchItem, ServiceForm, SupportedFeatures,
+    UriList,
+};
+use sbi::problem::{Cause, InvalidParam, Problem};
+use sbi::response::{HAL_JSON, JSON_PATCH, Response};
+use sbi::server::Request;
+use sbi::uri::{ApiRoot, Query};
+use serde_json::json;
+
+use crate::registry::{ReviseError, SharedRegistry, Stored};
+
+/// Feature of nnrf-nfm: services as a map.
+const SERVICE_MAP: u32 = 1;
+/// Seconds after which an instance that found the registry full may try again.
+const RETRY_WHEN_FULL: u32 = 30;
+
+/// The service `nnrf-nfm`.
+pub struct Management {
+    registry: Arc<SharedRegistry>,
+    api_root: ApiRoot,
+}
+
+impl Management {
+    /// The service on `registry`; `api_root` is that of the NRF, for `Location`.
+    pub fn new(registry: Arc<SharedRegistry>, api_root: ApiRoot) -> Self {
+        Self { registry, api_root }
+    }
+
+    /// Answers a request whose path is `/nnrf-nfm/v1/` and `segments`, at the time `now`.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub fn handle(
+        &self,
+        request: &Request,
+        segments: &[&str],
+        now: Instant,
+    ) -> Result<Response, Problem> {
+        let identity = identity(request)?;
+        match (&request.method, segments) {
+            (&Method::GET, ["nf-instances"]) => self.list(&request.query),
+            (&Method::OPTIONS, ["nf-instances"]) => Ok(options()),
+            (_, ["nf-instances"]) => Err(Problem::method_not_allowed("GET, OPTIONS")),
+            (method, ["nf-instances", id]) => {
+                let id = path_id(id)?;
+                match *method {
+                    Method::GET => self.retrieve(id, &request.query),
+                    Method::PUT => self.register(id, identity, request, now),
+                    Method::PATCH => self.update(id, identity, request, now),
+                    Method::DELETE => self.deregister(id, identity),
+                    _ => Err(Problem::method_not_allowed("GET, PUT, PATCH, DELETE")),
+                }
+            }
+            (_, ["nf-instances", _, ..]) => Err(Problem::resource_uri_structure_not_found()),
+            _ => Err(Problem::not_found("nnrf-nfm has no such resource")),
+        }
+    }
+
+    fn register(
+        &self,
+        id: NfInstanceId,
+        identity: &NfIdentity,
+        request: &Request,
+        now: Instant,
+    ) -> Result<Response, Problem> {
+        require_own(id, identity)?;
+        let profile: NfProfile = request.document()?;
+        if profile.nf_instance_id != id {
+            return Err(Problem::mandatory_ie_incorrect(
+                "/nfInstanceId",
+                format!("{} is not {id} of the path", profile.nf_instance_id),
+            ));
+        }
+        admit(&profile, identity)?;
+        let (stored, is_new) = self
+            .registry
+            .update(|registry| registry.register(profile, now))
+            .map_err(|full| {
+                Problem::unavailable(
+                    Cause::InsufficientResources,
+                    full.to_string(),
+                    RETRY_WHEN_FULL,
+                )
+            })?;
+        let status = if is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        // Needed on 201; on 200 peers such as free5GC's rely on it.
+        let location = HeaderValue::from_str(&self.href(id)).expect("apiRoot is visible ASCII");
+        Ok(document(status, &stored).with(LOCATION, location))
+    }
+
+    fn update(
+        &self,
+        id: NfInstanceId,
+        identity: &NfIdentity,
+        request: &Request,
+        now: Instant,
+    ) -> Result<Response, Problem> {
+        require_own(id, identity)?;
+        request.require_media_type(JSON_PATCH)?;
+        let patch = read_patch(&request.body)?;
+        self.registry.update(|registry| {
+            if let Some(stored) = registry.get(id) {
+                require_match(&request.headers, stored)?;
+            }
+            let revision = registry.revise(id, &patch).map_err(refusal)?;
+            admit(revision.profile(), identity)?;
+            let (stored, is_overridden) = revision.commit(now);
+            Ok(if is_overridden {
+                document(StatusCode::OK, &stored)
+            } else {
+                Response::no_content()
+            })
+        })
+    }
+
+    fn deregister(&self, id: NfInstanceId, identity: &NfIdentity) -> Result<Response, Problem> {
+        require_own(id, identity)?;
+        if self.registry.update(|registry| registry.deregister(id)) {
+            Ok(Response::no_content())
+        } else {
+            Err(unknown_instance())
+        }
+    }
+
+    fn retrieve(&self, id: NfInstanceId, query: &str) -> Result<Response, Problem> {
+        let query = read_query(query)?;
+        let features: Option<SupportedFeatures> = parse_param(&query, "requester-features")?;
+        let stored = self.registry.read(|registry| registry.get(id).cloned());
+        let mut stored = stored.ok_or_else(unknown_instance)?;
+        if let Some(features) = features {
+            let form = if features.has(SERVICE_MAP) {
+                ServiceForm::Map
+            } else {
+                ServiceForm::Array
+            };
+            Arc::make_mut(&mut stored.profile).convert_services(form);
+        }
+        Ok(document(StatusCode::OK, &stored))
+    }
+
+    fn list(&self, query: &str) -> Result<Response, Problem> {
+        let query = read_query(query)?;
+        let nf_type: Option<String> = parse_param(&query, "nf-type")?;
+        let nf_type = nf_type.map(NfType::from);
+        let limit: Option<usize> = parse_param(&query, "limit")?;
+        let page_size: Option<usize> = parse_param(&query, "page-size")?;
+        let page_number: Option<usize> = parse_param(&query, "page-number")?;
+        let size = page_size.or(limit).unwrap_or(usize::MAX);
+        let skip = page_number
+            .unwrap_or(1)
+            .saturating_sub(1)
+            .saturating_mul(size);
+        let ids: Vec<_> = self.registry.read(|registry| {
+            let profiles = registry.profiles();
+            let wanted =
+                profiles.filter(|p| nf_type.as_ref().is_none_or(|wanted| p.nf_type == *wanted));
+            wanted.map(|profile| profile.nf_instance_id).collect()
+        });
+        let page = ids
+            .iter()
+            .skip(skip)
+            .take(size.min(limit.unwrap_or(usize::MAX)));
+        let list = UriList {
+            total_item_count: u64::try_from(ids.len()).ok(),
+            links: HalLinks {
+                own: HalLink {
+                    href: self.collection(),
+                },
+                item: page
+                    .map(|&id| HalLink {
+                        href: self.href(id),
+                    })
+                    .collect(),
+            },
+        };
+        Ok(Response::json_as(StatusCode::OK, HAL_JSON, &list))
+    }
+
+    fn collection(&self) -> String {
+        format!("{}/nnrf-nfm/v1/nf-instances", self.api_root)
+    }
+
+    fn href(&self, id: NfInstanceId) -> String {
+        format!("{}/{id}", self.collection())
+    }
+}
+
+/// The certificate identity of the client.
+///
+/// # Errors
+/// `403` without one.
+pub(crate) fn identity(request: &Request) -> Result<&NfIdentity, Problem> {
+    request.peer.identity.as_ref().ok_or_else(|| {
+        Problem::certificate_mismatch("this service needs a client certificate of an NF instance")
+    })
+}
+
+/// Check 2: the certificate is that of the instance in the path.
+fn require_own(id: NfInstanceId, identity: &NfIdentity) -> Result<(), Problem> {
+    let certified = NfInstanceId::from(identity.instance_id);
+    if certified == id {
+        return Ok(());
+    }
+    Err(Problem::certificate_mismatch(format!(
+        "certificate is of instance {certified}, path is of {id}"
+    )))
+}
+
+/// Checks 3 and 4: the certificate has the NF type and every FQDN of the profile.
+fn admit(profile: &NfProfile, identity: &NfIdentity) -> Result<(), Problem> {
+    let nf_type = profile.nf_type.as_str();
+    if !identity
+        .nf_types
+        .iter()
+        .any(|certified| certified == nf_type)
+    {
+        return Err(Problem::certificate_mismatch(format!(
+            "certificate is for nfType {}, profile has {nf_type}",
+            identity.nf_types.join(", ")
+        )));
+    }
+    let service_fqdns = profile
+        .services()
+        .filter_map(|service| service.fqdn.as_deref());
+    let foreign = profile
+        .fqdn
+        .as_deref()
+        .into_iter()
+        .chain(service_fqdns)
+        .find(|fqdn| !certifies(identity, fqdn));
+    match foreign {
+        None => Ok(()),
+        Some(fqdn) => Err(Problem::certificate_mismatch(format!(
+            "certificate is for fqdn {}, profile has {fqdn}",
+            identity.fqdns.join(", ")
+        ))),
+    }
+}
+
+/// Whether `fqdn` is one of the names in the certificate. This project issues no wildcards, and a wildcard matches nothing.
+fn certifies(identity: &NfIdentity, fqdn: &str) -> bool {
+    let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let fqdn = bare(fqdn);
+    identity
+        .fqdns
+        .iter()
+        .any(|certified| bare(certified) == fqdn)
+}
+
+fn path_id(text: &str) -> Result<NfInstanceId, Problem> {
+    text.parse().map_err(|error| {
+        let reason = format!("{error}");
+        Problem::mandatory_ie_incorrect("{nfInstanceID}", reason)
+    })
+}
+
+fn read_patch(body: &[u8]) -> Result<Vec<PatchItem>, Problem> {
+    let patch: Vec<PatchItem> = serde_json::from_slice(body)
+        .map_err(|error| Problem::invalid_msg_format(format!("not a JSON patch: {error}")))?;
+    if patch.is_empty() {
+        return Err(Problem::invalid_msg_format("patch has no operation"));
+    }
+    Ok(patch)
+}
+
+fn require_match(headers: &HeaderMap, stored: &Stored) -> Result<(), Problem> {
+    let Some(wanted) = headers.get(IF_MATCH) else {
+        return Ok(());
+    };
+    if wanted
+        .to_str()
+        .is_ok_and(|wanted| stored.etag.is_in(wanted))
+    {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        format!("the profile is at {}", stored.etag),
+    ))
+}
+
+fn refusal(error: ReviseError) -> Problem {
+    match error {
+        ReviseError::UnknownInstance => unknown_instance(),
+        ReviseError::Immutable { path } => {
+            let detail = format!("{path} cannot be changed");
+            let mut problem =
+                Problem::with_cause(StatusCode::FORBIDDEN, Cause::ModificationNotAllowed, detail);
+            problem.details.invalid_params = vec![InvalidParam::new(path, "cannot be changed")];
+            problem
+        }
+        ReviseError::Patch(error) => {
+            Problem::mandatory_ie_incorrect(&format!("/{}", error.index), error.to_string())
+        }
+        ReviseError::Invalid(problem) => problem,
+    }
+}
+
+fn unknown_instance() -> Problem {
+    Problem::not_found("instance is not registered")
+}
+
+fn document(status: StatusCode, stored: &Stored) -> Response {
+    Response::json(status, stored.profile.as_ref()).with(ETAG, stored.etag.header())
+}
+
+fn options() -> Response {
+    Response::json(StatusCode::OK, &json!({"supportedFeatures": "1"}))
+}
+
+/// # Errors
+/// `400` when the query cannot be decoded.
+pub(crate) fn read_query(query: &str) -> Result<Query, Problem> {
+    Query::parse(query).map_err(|error| {
+        Problem::with_cause(
+            StatusCode::BAD_REQUEST,
+            Cause::InvalidQueryParam,
+            error.to_string(),
+        )
+    })
+}
+
+/// The one value of the optional parameter `name`.
+///
+/// # Errors
+/// `400` when there are several or the value is not a `T`.
+pub(crate) fn parse_param<T>(query: &Query, name: &str) -> Result<Option<T>, Problem>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let mut values = query.values(name);
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(incorrect_param(name, "is given more than once"));
+    }
+    value
+        .parse()
+        .map(Some)
+        .map_err(|error: T::Err| incorrect_param(name, &error.to_string()))
+}
+
+/// `400 OPTIONAL_QUERY_PARAM_INCORRECT`.
+pub(crate) fn incorrect_param(name: &str, reason: &str) -> Problem {
+    Problem::invalid_params(
+        Cause::OptionalQueryParamIncorrect,
+        vec![InvalidParam::new(format!("query {name}"), reason)],
+    )
+}

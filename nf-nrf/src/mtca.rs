@@ -1,0 +1,299 @@
+//! The Merkle Tree CA: from a subject and a key to certificates.
+//!
+//! ```text
+//! issue:              entry ─> Issuer (durable, cosigned) ─> standalone certificate ─> archive ─> acknowledged
+//! landmark_relative:  archive ─> landmark above the entry? ─> proof to its subtree ─> certificate
+//! keep_landmarks:     every interval, a landmark at the published checkpoint, if the tree has grown
+//! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mtc_core::certificate::{CertificateError, CertificateFields, MtcProof, with_proof};
+use mtc_core::id::{LogId, split_serial};
+use mtc_core::landmark::{Landmark, LandmarkError};
+use mtc_core::time::UnixTime;
+use mtc_log::{
+    IssueError, Issuer, LandmarkStore, LandmarkStoreError, Storage, TreeError, TreeReader,
+};
+use mtc_tls::endpoint::Clock;
+use mtc_tls::identity::NfSubject;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::files::{FileError, PrivateFolder};
+use sbi::telemetry::Causes;
+
+/// How far validity begins before issuance, for relying parties whose clocks are behind.
+pub const BACKDATE: Duration = Duration::from_secs(300);
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MtcaError {
+    /// The certificate cannot be built.
+    #[error("the certificate cannot be built")]
+    Certificate(#[from] CertificateError),
+    /// The log did not take the entry, or witnesses did not cosign.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// The archive cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The log cannot be read.
+    #[error("the log cannot be read")]
+    Tree(#[from] TreeError),
+    /// No such certificate was issued.
+    #[error("no certificate with serial number {0} was issued here, or it has expired")]
+    Unknown(u64),
+}
+
+/// A certificate that was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuance {
+    /// Its serial number.
+    pub serial: u64,
+    /// The standalone certificate.
+    pub certificate: Vec<u8>,
+    /// Last second of its validity.
+    pub not_after: UnixTime,
+}
+
+/// A landmark-relative certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LandmarkRelative {
+    /// The certificate.
+    pub certificate: Vec<u8>,
+    /// The landmark that relying parties must know.
+    pub landmark: Landmark,
+}
+
+/// The MTCA.
+pub struct Mtca {
+    log: LogId,
+    issuer: Issuer,
+    storage: Arc<dyn Storage>,
+    /// Held for file operations on blocking threads only, never over an await.
+    landmarks: Mutex<LandmarkStore>,
+    archive: PrivateFolder,
+    lifetime: Duration,
+    landmark_interval: Duration,
+    clock: Clock,
+}
+
+impl Mtca {
+    /// An MTCA on a log with its sequencer's handle.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the MTCA; nobody else builds one"
+    )]
+    pub const fn new(
+        log: LogId,
+        issuer: Issuer,
+        storage: Arc<dyn Storage>,
+        landmarks: LandmarkStore,
+        archive: PrivateFolder,
+        lifetime: Duration,
+        landmark_interval: Duration,
+        clock: Clock,
+    ) -> Self {
+        let landmarks = Mutex::new(landmarks);
+        Self {
+            log,
+            issuer,
+            storage,
+            landmarks,
+            archive,
+            lifetime,
+            landmark_interval,
+            clock,
+        }
+    }
+
+    /// The log.
+    pub const fn log(&self) -> &LogId {
+        &self.log
+    }
+
+    /// The time between landmarks.
+    pub const fn landmark_interval(&self) -> Duration {
+        self.landmark_interval
+    }
+
+    /// The validity of a certificate issued now.
+    pub fn validity(&self) -> (UnixTime, UnixTime) {
+        let now = self.clock.now();
+        (now.minus(BACKDATE), now.plus(self.lifetime))
+    }
+
+    /// Issues a certificate: when this returns, its entry is durable and cosigned, and the certificate archived.
+    ///
+    /// Dropping the future abandons the answer; the entry may be logged all the same.
+    ///
+    /// # Errors
+    /// See [`MtcaError`].
+    pub async fn issue(&self, subject: &NfSubject, spki: &[u8]) -> Result<Issuance, MtcaError> {
+        let (not_before, not_after) = self.validity();
+        let (name, extensions) = (subject.name_der(), subject.extensions_der());
+        let fields = CertificateFields {
+            issuer: self.log.ca(),
+            not_before,
+            not_after,
+            subject: &name,
+            spki,
+            extensions: &extensions,
+        };
+        let entry = fields.log_entry()?;
+        let encoded = entry.encode().map_err(CertificateError::from)?;
+        let issued = self.issuer.issue(encoded).await?;
+        let proof = MtcProof {
+            extensions: entry.extensions,
+            subtree: issued.subtree,
+            inclusion_proof: issued.inclusion_proof,
+            signatures: issued.cosignatures,
+        };
+        let certificate = fields.certificate(self.log.number(), issued.index, &proof)?;
+        let serial = mtc_core::id::serial(self.log.number(), issued.index)
+            .map_err(CertificateError::from)?;
+        let (archive, copy) = (self.archive.clone(), certificate.clone());
+        blocking(move || archive.write_durably(&archive_name(serial), &copy)).await?;
+        Ok(Issuance {
+            serial,
+            certificate,
+            not_after,
+        })
+    }
+
+    /// The landmark-relative certificate of an issued one, or none as long as its landmark does not exist.
+    ///
+    /// # Errors
+    /// See [`MtcaError`].
+    pub async fn landmark_relative(
+        self: &Arc<Self>,
+        serial: u64,
+    ) -> Result<Option<LandmarkRelative>, MtcaError> {
+        let mtca = self.clone();
+        blocking(move || mtca.build_landmark_relative(serial)).await
+    }
+
+    /// Blocks on the disk.
+    fn build_landmark_relative(&self, serial: u64) -> Result<Option<LandmarkRelative>, MtcaError> {
+        let standalone = self
+            .archive
+            .read(&archive_name(serial))?
+            .ok_or(MtcaError::Unknown(serial))?;
+        let Ok((_, index)) = split_serial(serial) else {
+            return Err(MtcaError::Unknown(serial));
+        };
+        let Some(tree) = self.published_tree()? else {
+            return Ok(None);
+        };
+        let proof = {
+            let landmarks = self
+                .landmarks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            landmarks.prove(&tree, index, self.clock.now())?
+        };
+        let Some(proof) = proof else { return Ok(None) };
+        let entry = mtc_core::certificate::Certificate::parse(&standalone)?.log_entry()?;
+        let mtc_proof = MtcProof {
+            extensions: entry.extensions,
+            subtree: proof.subtree,
+            inclusion_proof: proof.inclusion_proof,
+            signatures: Vec::new(),
+        };
+        let certificate = with_proof(&standalone, &mtc_proof)?;
+        Ok(Some(LandmarkRelative {
+            certificate,
+            landmark: proof.landmark,
+        }))
+    }
+
+    fn published_tree(&self) -> Result<Option<TreeReader>, MtcaError> {
+        let published = self.issuer.published().borrow().clone();
+        let Some(published) = published else {
+            return Ok(None);
+        };
+        Ok(Some(TreeReader::open(
+            self.storage.clone(),
+            published.size(),
+            published.root(),
+        )?))
+    }
+
+    /// Allocates landmarks for ever: one an interval, when the tree has grown; the first an interval after the start, so
+    /// that it holds the certificates of the NFs that start with the NRF.
+    ///
+    /// Dropping the future stops allocating.
+    pub async fn keep_landmarks(self: Arc<Self>) {
+        let mut published = self.issuer.published();
+        if self.latest_landmark() == 0 {
+            sleep(self.landmark_interval).await;
+        }
+        loop {
+            let mtca = self.clone();
+            match blocking(move || mtca.allocate_landmark()).await {
+                Ok(Some(landmark)) => {
+                    tracing::info!(
+                        landmark = landmark.number,
+                        tree_size = landmark.tree_size,
+                        "allocated a landmark"
+                    );
+                    sleep(self.landmark_interval).await;
+                }
+                // Not due: the tree has to grow first, or the interval to pass.
+                Ok(None) => {
+                    let grown = published.changed();
+                    tokio::select! {
+                        changed = grown => if changed.is_err() { return },
+                        () = sleep(self.landmark_interval) => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(error = %Causes(&error), "no landmark allocated, will try again");
+                    sleep(self.landmark_interval).await;
+                }
+            }
+        }
+    }
+
+    fn latest_landmark(&self) -> u64 {
+        self.landmarks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sequence()
+            .latest()
+            .number
+    }
+
+    /// Blocks on the disk.
+    fn allocate_landmark(&self) -> Result<Option<Landmark>, LandmarkStoreError> {
+        let published = self.issuer.published().borrow().clone();
+        let Some(published) = published else {
+            return Ok(None);
+        };
+        let mut landmarks = self
+            .landmarks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match landmarks.allocate(&published, self.clock.now()) {
+            Ok(landmark) => Ok(Some(landmark)),
+            Err(LandmarkStoreError::Landmark(
+                LandmarkError::NotGrown(_) | LandmarkError::TooEarly(_),
+            )) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn archive_name(serial: u64) -> String {
+    format!("{serial:016x}.der")
+}
+
+/// Runs file operations where they may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn_blocking(work)
+        .await
+        .expect("file operations do not panic and are not aborted")
+}

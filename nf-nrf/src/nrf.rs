@@ -1,0 +1,586 @@
+//! The NRF's process: from configuration to drain.
+//!
+//! ```text
+//! admin port ─> log opened or recovered ─> sequencer, landmarks ─> log port ─> own certificates (logged, cosigned)
+//!            ─> SBI: nnrf-nfm, nnrf-disc, nnrf-cm ─> trust in its own landmarks ─> ready
+//! ```
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mtc_core::entry::{EntryError, MtcLogEntry};
+use mtc_core::id::{IdError, LogId};
+use mtc_log::{
+    AppendError, CosigningKey, DirectoryStorage, IssuanceLog, Issuer, LandmarkPolicy,
+    LandmarkStore, LandmarkStoreError, OpenError, Sequencer, SequencerConfig, SequencerConfigError,
+    Storage, StorageError,
+};
+use mtc_tls::credentials::{CredentialSet, MtcTrust};
+use mtc_tls::endpoint::ClientAuth;
+use mtc_tls::identity::{NfSubject, SubjectError};
+use mtc_tls::key::{NfKey, NfKeyError};
+use sbi::admin::Admin;
+use sbi::config::{ConfigError, Wanted};
+use sbi::credentials::{Keeper, ObtainError};
+use sbi::instance::Instance;
+use sbi::ledger::Ledger;
+use sbi::listener::{ListenError, bind, serve_plain, serve_sbi};
+use sbi::model::{NfInstanceId, NfType};
+use sbi::nf::{NfError, keep_trust, load_root};
+use sbi::problem::Problem;
+use sbi::process::{Control, Event, Events, Stop};
+use sbi::response::Response;
+use sbi::server::{Handler, Request};
+use sbi::telemetry::{Causes, Metrics};
+use sbi::trust::TrustUpdater;
+use sbi::trust_file::{TrustFile, TrustFileError};
+use sbi::uri::{ApiRoot, Scheme, UriError};
+use sbi::vault::{Vault, VaultError};
+use tokio::sync::watch;
+use tokio::task::{JoinSet, spawn_blocking};
+
+use crate::baseline::{BaselineCa, BaselineError};
+use crate::config::NrfConfig;
+use crate::discovery::Discovery;
+use crate::enrolment::Enrolment;
+use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedTokensError};
+use crate::files::{FileError, PrivateFolder, read_text};
+use crate::log_api::LogApi;
+use crate::management::Management;
+use crate::mtca::Mtca;
+use crate::own::OwnSource;
+use crate::registry::{Settings, SharedRegistry};
+use crate::registry_files;
+use crate::witness_client::HttpWitness;
+
+/// How often missing heartbeats are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Null entries that are appended at once when a log is preloaded.
+const PRELOAD_BATCH: u64 = 65_536;
+const SERVICES: [&str; 3] = ["nnrf-nfm/v1", "nnrf-disc/v1", "nnrf-cm/v1"];
+
+/// Why the NRF cannot start, or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NrfError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The trust file.
+    #[error("trust file {}", path.display())]
+    TrustFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<TrustFileError>,
+    },
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The cosigner key.
+    #[error("cosigner_key {}", path.display())]
+    CosignerKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NfKeyError,
+    },
+    /// The cosigner key is not the CA's.
+    #[error("cosigner_key")]
+    CosigningKey(#[from] mtc_core::cosign::KeyError),
+    /// The log's folder.
+    #[error("the issuance log in {}", path.display())]
+    Storage {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        source: StorageError,
+    },
+    /// There is no log, or it contradicts its checkpoint.
+    #[error("the issuance log in {}{}", path.display(), hint(source))]
+    Log {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        source: OpenError,
+    },
+    /// The log could not be preloaded.
+    #[error("the new log could not be preloaded")]
+    Preload(#[from] AppendError),
+    /// A null entry cannot be encoded.
+    #[error("a null entry cannot be encoded")]
+    Entry(#[from] EntryError),
+    /// The landmarks.
+    #[error("the landmarks of the log in {}", path.display())]
+    Landmarks {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        source: LandmarkStoreError,
+    },
+    /// The sequencer.
+    #[error("the sequencer")]
+    Sequencer(#[from] SequencerConfigError),
+    /// A witness has an address and is nobody in the trust file.
+    #[error("witness {0} is not a cosigner in the trust file")]
+    UnknownWitness(String),
+    /// The CA's ID is too long for a log.
+    #[error("the CA's ID")]
+    Id(#[from] IdError),
+    /// The enrolment authority.
+    #[error("enrolment_authority")]
+    Authority(#[from] AuthorityKeyError),
+    /// The record of used tokens.
+    #[error(transparent)]
+    UsedTokens(#[from] UsedTokensError),
+    /// A baseline CA.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    /// X.509 credentials are wanted and there is no folder of CAs.
+    #[error("x509 must name the folder of the baseline CAs, which mtc5g init writes")]
+    NoX509,
+    /// The NRF's own name.
+    #[error("id, fqdn, country or plmn")]
+    Subject(#[from] SubjectError),
+    /// The NRF's own address.
+    #[error("fqdn")]
+    Fqdn(#[from] UriError),
+    /// A root.
+    #[error(transparent)]
+    Nf(#[from] NfError),
+    /// The NRF's own keys.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The NRF's own certificates.
+    #[error("the NRF has no certificate; is a witness running, and at the address of [[witness]]?")]
+    Own(#[from] ObtainError),
+    /// A port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+fn hint(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::NoLog { .. } => {
+            " (start with --create-log to create one; never do that to replace a log that was lost)"
+        }
+        OpenError::Exists { .. } => " (start without --create-log to open it)",
+        _ => "",
+    }
+}
+
+/// The NRF's SBI.
+struct Nrf {
+    management: Management,
+    discovery: Discovery,
+    enrolment: Arc<Enrolment>,
+}
+
+impl Handler for Nrf {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let segments = request.segments()?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match segments.as_slice() {
+            ["nnrf-cm", "v1", rest @ ..] => self.enrolment.handle(&request, rest).await,
+            ["nnrf-nfm", "v1", rest @ ..] => self.management.handle(&request, rest, Instant::now()),
+            ["nnrf-disc", "v1", rest @ ..] => self.discovery.handle(&request, rest),
+            _ => Err(Problem::invalid_api(&SERVICES)),
+        }
+    }
+}
+
+/// Runs the NRF until it is told to stop.
+///
+/// # Errors
+/// It cannot start, or its log failed.
+pub async fn run(
+    config: &Path,
+    create_log: bool,
+    events: Events,
+    control: Control,
+) -> Result<(), NrfError> {
+    let config = sbi::config::load::<NrfConfig>(config)?.resolve(sbi::config::folder_of(config))?;
+    let process = Process::start(config, create_log, events, control.stop).await?;
+    process.finish().await;
+    Ok(())
+}
+
+/// A running NRF.
+struct Process {
+    tasks: JoinSet<()>,
+    stop: Stop,
+}
+
+/// The log, opened, and what works on it.
+struct Log {
+    id: LogId,
+    storage: Arc<dyn Storage>,
+    issuer: Issuer,
+    sequencer: Sequencer<HttpWitness>,
+    landmarks: LandmarkStore,
+}
+
+impl Process {
+    async fn start(
+        config: NrfConfig,
+        create_log: bool,
+        events: Events,
+        stop: Stop,
+    ) -> Result<Self, NrfError> {
+        let (missing, watcher) = watch::channel("issuance log".to_owned());
+        let (ledger, metrics) = (Arc::new(Ledger::default()), Metrics::new());
+        let mut process = Self {
+            tasks: JoinSet::new(),
+            stop,
+        };
+        let admin = Admin {
+            missing: watcher,
+            metrics: metrics.clone(),
+            ledger: ledger.clone(),
+        };
+        let (listener, addr) = bind(config.admin, "admin").await?;
+        process
+            .tasks
+            .spawn(serve_plain(listener, Arc::new(admin), process.stop.clone()));
+        events.tell(&Event::AdminListening { addr });
+
+        let trust_file = TrustFile::load(&config.trust).map_err(|source| NrfError::TrustFile {
+            path: config.trust.clone(),
+            source: Box::new(source),
+        })?;
+        let log = open_log(&config, &trust_file, create_log).await?;
+        let (id, storage) = (log.id, log.storage.clone());
+        let enrolment = Arc::new(enrolment(&config, log, &mut process, &events)?);
+        let (listener, log_addr) = bind(config.log_listen, "issuance log").await?;
+        let log_api = LogApi {
+            number: id.number(),
+            storage,
+        };
+        process.tasks.spawn(serve_plain(
+            listener,
+            Arc::new(log_api),
+            process.stop.clone(),
+        ));
+
+        missing.send_replace("own certificates".to_owned());
+        let (instance, keeper) =
+            own_certificates(&config, &trust_file, &enrolment, &ledger, &metrics).await?;
+        let updater = TrustUpdater::new(reachable(log_addr), id, trust_file.trust);
+        let interval = Duration::from_millis(config.trust_interval_ms);
+        let instances = vec![instance.clone()];
+        process.spawn(keep_trust(
+            updater,
+            config.clock(),
+            interval,
+            instances,
+            metrics.clone(),
+        ));
+        let own_landmark = keeper.newest_own_landmark();
+        process.spawn(keeper.keep());
+
+        let (listener, addr) = bind(config.listen, "SBI").await?;
+        let nrf = Arc::new(service(&config, addr, enrolment, &mut process)?);
+        let endpoint = instance.endpoint().clone();
+        let stop = process.stop.clone();
+        process.tasks.spawn(serve_sbi(
+            listener,
+            endpoint,
+            ClientAuth::Optional,
+            nrf,
+            ledger,
+            stop,
+        ));
+        events.tell(&Event::SbiListening {
+            instance: config.fqdn.clone(),
+            addr,
+        });
+
+        missing.send_replace("trust state".to_owned());
+        let mut receiver = instance.store.receiver();
+        receiver
+            .wait_for(|set| set.mtc_trust.newest_landmark() >= own_landmark)
+            .await;
+        missing.send_replace(String::new());
+        events.tell(&Event::Ready {
+            nf_type: NfType::Nrf.to_string(),
+        });
+        Ok(process)
+    }
+
+    async fn finish(mut self) {
+        self.stop.requested().await;
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Runs `work` until it ends or the process stops.
+    fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = stop.wait() => {}
+            }
+        });
+    }
+}
+
+/// The address at which a listener is reached from this machine.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    if bound.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], bound.port()))
+    } else {
+        bound
+    }
+}
+
+async fn open_log(
+    config: &NrfConfig,
+    trust_file: &TrustFile,
+    create_log: bool,
+) -> Result<Log, NrfError> {
+    let mut witnesses = Vec::new();
+    for address in &config.witness {
+        let known = trust_file
+            .cosigners
+            .iter()
+            .find(|cosigner| cosigner.id.to_string() == address.id);
+        let cosigner = known.ok_or_else(|| NrfError::UnknownWitness(address.id.clone()))?;
+        witnesses.push(HttpWitness::new(cosigner.clone(), address.addr));
+    }
+    let id = LogId::new(*trust_file.trust.id(), trust_file.logs[0])?;
+    let (for_thread, clock) = (config.clone(), config.clock());
+    let opening = spawn_blocking(move || open_log_files(&for_thread, id, create_log));
+    let (storage, log, landmarks) = opening
+        .await
+        .expect("opening does not panic and is not aborted")?;
+    let sequencer_config = SequencerConfig {
+        queue: config.queue,
+        min_interval: Duration::from_millis(config.checkpoint_interval_ms),
+        required_witnesses: config.required_witnesses,
+        witness_deadline: Duration::from_secs(config.witness_deadline_seconds),
+    };
+    let (issuer, sequencer) = Sequencer::new(
+        log,
+        witnesses,
+        sequencer_config,
+        Arc::new(move || clock.now()),
+    )?;
+    Ok(Log {
+        id,
+        storage,
+        issuer,
+        sequencer,
+        landmarks,
+    })
+}
+
+/// Opens or creates the log and its landmarks. Blocks on the disk.
+fn open_log_files(
+    config: &NrfConfig,
+    id: LogId,
+    create: bool,
+) -> Result<(Arc<dyn Storage>, IssuanceLog, LandmarkStore), NrfError> {
+    let now = config.clock().now();
+    let path = &config.log;
+    let key = NfKey::from_pem(&read_text(&config.cosigner_key)?).map_err(|source| {
+        NrfError::CosignerKey {
+            path: config.cosigner_key.clone(),
+            source,
+        }
+    })?;
+    let key = CosigningKey::new(*id.ca(), key.into_secret())?;
+    let opened = if create {
+        DirectoryStorage::create(path)
+    } else {
+        DirectoryStorage::open(path)
+    };
+    let storage: Arc<dyn Storage> = Arc::new(opened.map_err(|source| NrfError::Storage {
+        path: path.clone(),
+        source,
+    })?);
+    let log = if create {
+        IssuanceLog::create(storage.clone(), id, key, now)
+    } else {
+        IssuanceLog::open(storage.clone(), id, key)
+    };
+    let mut log = log.map_err(|source| NrfError::Log {
+        path: path.clone(),
+        source,
+    })?;
+    if create {
+        preload(&mut log, config.preload, config)?;
+    }
+    let policy = LandmarkPolicy {
+        time_between: Duration::from_secs(config.landmark_interval_seconds),
+        max_certificate_lifetime: config.certificate_lifetime(),
+    };
+    let landmarks =
+        LandmarkStore::open(storage.clone(), policy, log.published(), now).map_err(|source| {
+            NrfError::Landmarks {
+                path: path.clone(),
+                source,
+            }
+        })?;
+    Ok((storage, log, landmarks))
+}
+
+fn preload(log: &mut IssuanceLog, entries: u64, config: &NrfConfig) -> Result<(), NrfError> {
+    let null = MtcLogEntry::NULL.encode()?;
+    let mut left = entries;
+    while left > 0 {
+        let batch = left.min(PRELOAD_BATCH);
+        log.append(&vec![null.clone(); batch as usize], config.clock().now())?;
+        left -= batch;
+    }
+    Ok(())
+}
+
+/// Builds the enrolment service and starts the sequencer and the landmarks.
+fn enrolment(
+    config: &NrfConfig,
+    log: Log,
+    process: &mut Process,
+    events: &Events,
+) -> Result<Enrolment, NrfError> {
+    let Log {
+        id,
+        storage,
+        issuer,
+        sequencer,
+        landmarks,
+    } = log;
+    let mtca = Arc::new(Mtca::new(
+        id,
+        issuer,
+        storage,
+        landmarks,
+        PrivateFolder::open(config.state.join("certificates"))?,
+        config.certificate_lifetime(),
+        Duration::from_secs(config.landmark_interval_seconds),
+        config.clock(),
+    ));
+    let events = events.clone();
+    process.spawn(async move {
+        if let Err(error) = sequencer.run().await {
+            let error = Causes(&error).to_string();
+            tracing::error!(
+                error,
+                "the issuance log has failed: no more certificates until a restart has recovered it"
+            );
+            events.tell(&Event::Failed { error });
+        }
+    });
+    process.spawn(mtca.clone().keep_landmarks());
+    let state = PrivateFolder::open(config.state.clone())?;
+    let mut baselines: Vec<BaselineCa> = Vec::new();
+    for wanted in config.wanted()? {
+        let Wanted::X509(profile, _) = wanted else {
+            continue;
+        };
+        if !baselines
+            .iter()
+            .any(|baseline| baseline.profile() == profile)
+        {
+            let folder = config
+                .x509
+                .as_ref()
+                .ok_or(NrfError::NoX509)?
+                .join(profile.to_string());
+            baselines.push(BaselineCa::load(&folder, profile)?);
+        }
+    }
+    Ok(Enrolment {
+        mtca,
+        baselines,
+        tokens: TokenVerifier::new(&read_text(&config.enrolment_authority)?)?,
+        used: UsedTokens::open(&state.path("used-tokens"), config.clock().now())?,
+        country: config.country.clone(),
+        organization: config.plmn.home_domain(),
+        clock: config.clock(),
+    })
+}
+
+/// The NRF as an instance with certificates of its own.
+async fn own_certificates(
+    config: &NrfConfig,
+    trust_file: &TrustFile,
+    enrolment: &Arc<Enrolment>,
+    ledger: &Arc<Ledger>,
+    metrics: &Metrics,
+) -> Result<(Arc<Instance>, Keeper<OwnSource>), NrfError> {
+    let mut x509_trust = Vec::new();
+    for baseline in &enrolment.baselines {
+        let folder = config
+            .x509
+            .as_ref()
+            .ok_or(NrfError::NoX509)?
+            .join(baseline.profile().to_string());
+        x509_trust.push(load_root(baseline.profile(), &folder.join("root.crt"))?);
+    }
+    let instance = Arc::new(Instance::new(
+        NfInstanceId::from(config.id),
+        NfType::Nrf,
+        config.fqdn.clone(),
+        CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509_trust),
+        config.clock(),
+        ledger.clone(),
+    ));
+    let subject = NfSubject::new(
+        &config.country,
+        &config.plmn.home_domain(),
+        config.id,
+        &[NfType::Nrf.to_string()],
+        std::slice::from_ref(&config.fqdn),
+    )?;
+    let source = OwnSource {
+        enrolment: enrolment.clone(),
+        subject,
+    };
+    let vault = Vault::open(&config.state.join("own"), config.id)?;
+    let mut keeper = Keeper::load(
+        instance.clone(),
+        source,
+        config.wanted()?,
+        vault,
+        metrics.clone(),
+    )?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(config.startup_seconds);
+    keeper.complete(deadline).await?;
+    if config.await_landmarks {
+        keeper.complete_landmarks(deadline).await?;
+    }
+    Ok((instance, keeper))
+}
+
+/// Builds what answers on the SBI, with the registry as it was stored.
+fn service(
+    config: &NrfConfig,
+    addr: SocketAddr,
+    enrolment: Arc<Enrolment>,
+    process: &mut Process,
+) -> Result<Nrf, NrfError> {
+    let folder = PrivateFolder::open(config.state.join("profiles"))?;
+    let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
+    let registry = Arc::new(SharedRegistry::new(registry, registry_files::sink(folder)));
+    process.spawn(expire(registry.clone()));
+    Ok(Nrf {
+        management: Management::new(
+            registry.clone(),
+            ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?,
+        ),
+        discovery: Discovery::new(registry, config.discovery_validity_seconds),
+        enrolment,
+    })
+}
+
+/// Suspends and purges instances whose heartbeats are missing, for ever.
+async fn expire(registry: Arc<SharedRegistry>) {
+    let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
+    loop {
+        ticks.tick().await;
+        registry.update(|registry| registry.expire(Instant::now()));
+    }
+}

@@ -1,0 +1,62 @@
+//! The NRF's own certificates: from its own MTCA and baselines, by the way that everybody's take, without the network.
+
+use std::sync::Arc;
+
+use mtc_tls::csr::Csr;
+use mtc_tls::identity::NfSubject;
+use sbi::credentials::{CertificateSource, ObtainError};
+use sbi::enrolment::{
+    EnrolmentError, IssuedCertificate, LandmarkAnswer, LandmarkRelativeCertificate,
+};
+use sbi::problem::Problem;
+use sbi::response::Response;
+
+use crate::enrolment::Enrolment;
+
+/// The NRF's enrolment service as a source of certificates for one subject, the NRF.
+pub(crate) struct OwnSource {
+    /// The service.
+    pub(crate) enrolment: Arc<Enrolment>,
+    /// The NRF.
+    pub(crate) subject: NfSubject,
+}
+
+impl CertificateSource for OwnSource {
+    async fn request(&self, csr: &[u8], profile: &str) -> Result<IssuedCertificate, ObtainError> {
+        let failed = |source| ObtainError::Enrolment {
+            profile: profile.to_owned(),
+            source,
+        };
+        let csr = Csr::parse_and_verify(csr)
+            .map_err(|_| failed(EnrolmentError::Answer("its own request is not one")))?;
+        let issued = self
+            .enrolment
+            .certify_subject(profile, &csr, &self.subject)
+            .await;
+        issued.map_err(|problem| failed(refusal(problem)))
+    }
+
+    async fn landmark_relative(&self, path: &str) -> Result<LandmarkAnswer, ObtainError> {
+        let failed = |source| ObtainError::Enrolment {
+            profile: "landmark-relative".to_owned(),
+            source,
+        };
+        let id = path.rsplit('/').nth(1).unwrap_or_default();
+        let answered = self.enrolment.landmark_relative(id).await;
+        let response = answered.map_err(|problem| failed(refusal(problem)))?;
+        let ready: Option<LandmarkRelativeCertificate> = response.read_json().ok();
+        Ok(ready.map_or_else(
+            || LandmarkAnswer::RetryAfter(self.enrolment.mtca.landmark_interval()),
+            LandmarkAnswer::Ready,
+        ))
+    }
+}
+
+fn refusal(problem: Problem) -> EnrolmentError {
+    let Response { status, body, .. } = problem.into_response();
+    let details = sbi::problem::ProblemDetails::from_body(&body).unwrap_or_default();
+    EnrolmentError::Refused {
+        status,
+        details: Box::new(details),
+    }
+}

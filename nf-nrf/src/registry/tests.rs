@@ -1,0 +1,305 @@
+use proptest::prelude::*;
+use sbi::model::NfType;
+use serde_json::json;
+
+use super::*;
+
+const INTERVAL: Duration = Duration::from_secs(10);
+const MARGIN: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(1);
+
+fn profile() -> NfProfile {
+    let id = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01"
+        .parse()
+        .expect("test id");
+    NfProfile {
+        load: Some(0),
+        ..NfProfile::new(id, NfType::Amf, "amf1.example.org")
+    }
+}
+
+/// A registry with [`profile`] in it, registered at the returned time.
+fn registry() -> (Registry, NfInstanceId, Instant) {
+    let now = Instant::now();
+    let mut registry = Registry::new(Settings {
+        heartbeat_range: 5..=30,
+        ..Settings::default()
+    });
+    let (stored, is_new) = registry.register(profile(), now).expect("there is room");
+    assert!(is_new);
+    let changes = registry.take_changes();
+    assert!(matches!(&changes[..], [Change::Registered(profile)] if *profile == stored.profile));
+    (registry, stored.profile.nf_instance_id, now)
+}
+
+fn patch(
+    registry: &mut Registry,
+    operations: serde_json::Value,
+    now: Instant,
+) -> Result<(Stored, bool), ReviseError> {
+    let operations: Vec<PatchItem> = serde_json::from_value(operations).expect("operations");
+    Ok(registry
+        .revise(profile().nf_instance_id, &operations)?
+        .commit(now))
+}
+
+fn heartbeat(load: u8) -> serde_json::Value {
+    json!([{"op": "replace", "path": "/nfStatus", "value": "REGISTERED"}, {"op": "replace", "path": "/load", "value": load}])
+}
+
+fn status(registry: &Registry) -> Option<NfStatus> {
+    let stored = registry.get(profile().nf_instance_id)?;
+    Some(stored.profile.nf_status.clone())
+}
+
+#[test]
+fn the_nrf_decides_the_heartbeat_timer() {
+    let (mut registry, id, now) = registry();
+    assert_eq!(registry.get(id).unwrap().profile.heart_beat_timer, Some(10));
+    for (proposed, decided) in [(1, 5), (20, 20), (4000, 30)] {
+        let proposal = NfProfile {
+            heart_beat_timer: Some(proposed),
+            ..profile()
+        };
+        let (stored, _) = registry.register(proposal, now).unwrap();
+        assert_eq!(stored.profile.heart_beat_timer, Some(decided));
+    }
+}
+
+#[test]
+fn a_heartbeat_restarts_the_timer_without_a_change() {
+    let (mut registry, id, start) = registry();
+    let etag = registry.get(id).unwrap().etag.clone();
+    let late = start + INTERVAL;
+    let (stored, is_overridden) = patch(&mut registry, heartbeat(17), late).unwrap();
+    assert_eq!(stored.profile.load, Some(17));
+    assert_eq!(stored.etag, etag);
+    assert!(!is_overridden);
+    assert_eq!(registry.next_expiry(), Some(late + INTERVAL + MARGIN));
+    assert_eq!(registry.take_changes(), []);
+}
+
+#[test]
+fn missing_heartbeats_suspend_then_purge() {
+    let (mut registry, id, start) = registry();
+    let suspended_at = start + INTERVAL + MARGIN;
+    registry.expire(suspended_at - TICK);
+    assert_eq!(status(&registry), Some(NfStatus::Registered));
+    registry.expire(suspended_at);
+    assert_eq!(status(&registry), Some(NfStatus::Suspended));
+    assert!(matches!(
+        &registry.take_changes()[..],
+        [Change::ProfileChanged(_)]
+    ));
+    registry.expire(suspended_at + GRACE - TICK);
+    assert_eq!(status(&registry), Some(NfStatus::Suspended));
+    registry.expire(suspended_at + GRACE);
+    assert_eq!(registry.take_changes(), [Change::Deregistered(id)]);
+    let gone = patch(&mut registry, heartbeat(0), suspended_at + GRACE);
+    assert!(matches!(gone, Err(ReviseError::UnknownInstance)));
+}
+
+#[test]
+fn without_grace_missing_heartbeats_purge_at_once() {
+    let now = Instant::now();
+    let settings = Settings {
+        suspend_grace: Duration::ZERO,
+        ..Settings::default()
+    };
+    let mut registry = Registry::restore(settings, [profile()], now);
+    registry.expire(now + INTERVAL + MARGIN);
+    assert_eq!(
+        registry.take_changes(),
+        [Change::Deregistered(profile().nf_instance_id)]
+    );
+}
+
+#[test]
+fn a_heartbeat_brings_a_suspended_instance_back() {
+    let (mut registry, id, start) = registry();
+    let etag = registry.get(id).unwrap().etag.clone();
+    let late = start + INTERVAL + MARGIN;
+    registry.expire(late);
+    assert_ne!(registry.get(id).unwrap().etag, etag);
+    patch(&mut registry, heartbeat(0), late).unwrap();
+    assert_eq!(status(&registry), Some(NfStatus::Registered));
+    assert_eq!(registry.get(id).unwrap().etag, etag);
+    assert_eq!(registry.take_changes().len(), 2);
+}
+
+#[test]
+fn a_put_over_an_instance_replaces_it_whole() {
+    let (mut registry, id, now) = registry();
+    let replacement = NfProfile {
+        load: None,
+        locality: Some("zone-b".to_owned()),
+        ..profile()
+    };
+    let (stored, is_new) = registry.register(replacement, now).unwrap();
+    assert!(!is_new);
+    assert_eq!(stored.profile.load, None);
+    assert_eq!(
+        registry.take_changes(),
+        [Change::ProfileChanged(stored.profile)]
+    );
+    let (_, is_new) = registry
+        .register(registry.get(id).unwrap().profile.as_ref().clone(), now)
+        .unwrap();
+    assert!(!is_new);
+    assert_eq!(registry.take_changes(), []);
+}
+
+#[test]
+fn exchange_indicators_are_not_stored() {
+    let (mut registry, _, now) = registry();
+    let profile = NfProfile {
+        nf_profile_changes_support_ind: Some(true),
+        ..profile()
+    };
+    let (stored, _) = registry.register(profile, now).unwrap();
+    assert_eq!(stored.profile.nf_profile_changes_support_ind, None);
+}
+
+#[test]
+fn id_and_type_cannot_be_patched() {
+    let (mut registry, _, now) = registry();
+    let mut other_type = serde_json::to_value(profile()).unwrap();
+    other_type["nfType"] = json!("SMF");
+    for (operation, path) in [
+        (
+            json!({"op": "replace", "path": "/nfType", "value": "SMF"}),
+            NF_TYPE,
+        ),
+        (
+            json!({"op": "remove", "path": "/nfInstanceId"}),
+            INSTANCE_ID,
+        ),
+        (
+            json!({"op": "move", "from": "/nfType", "path": "/x"}),
+            NF_TYPE,
+        ),
+        (
+            json!({"op": "replace", "path": "", "value": other_type}),
+            NF_TYPE,
+        ),
+    ] {
+        let refused = patch(&mut registry, json!([operation]), now);
+        assert!(
+            matches!(refused, Err(ReviseError::Immutable { path: at }) if at == path),
+            "{operation}"
+        );
+    }
+    assert!(
+        patch(
+            &mut registry,
+            json!([{"op": "test", "path": "/nfType", "value": "AMF"}]),
+            now
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn a_patch_may_not_make_a_profile_invalid() {
+    let (mut registry, _, now) = registry();
+    let refused = patch(
+        &mut registry,
+        json!([{"op": "remove", "path": "/fqdn"}]),
+        now,
+    );
+    assert!(matches!(refused, Err(ReviseError::Invalid(_))));
+    let refused = patch(
+        &mut registry,
+        json!([{"op": "replace", "path": "/priority", "value": 1}]),
+        now,
+    );
+    assert!(matches!(refused, Err(ReviseError::Patch(_))));
+}
+
+#[test]
+fn a_patched_timer_is_overridden_and_reported() {
+    let (mut registry, _, now) = registry();
+    let timer = |seconds| json!([{"op": "replace", "path": "/heartBeatTimer", "value": seconds}]);
+    let (stored, is_overridden) = patch(&mut registry, timer(3), now).unwrap();
+    assert_eq!(
+        (stored.profile.heart_beat_timer, is_overridden),
+        (Some(5), true)
+    );
+    let (stored, is_overridden) = patch(&mut registry, timer(6), now).unwrap();
+    assert_eq!(
+        (stored.profile.heart_beat_timer, is_overridden),
+        (Some(6), false)
+    );
+}
+
+#[test]
+fn instances_are_bounded() {
+    let settings = Settings {
+        max_instances: 1,
+        ..Settings::default()
+    };
+    let now = Instant::now();
+    let mut registry = Registry::restore(settings, [profile()], now);
+    let other = NfProfile {
+        nf_instance_id: NfInstanceId::random(),
+        ..profile()
+    };
+    assert_eq!(
+        registry.register(other, now).unwrap_err(),
+        RegistryFull { max_instances: 1 }
+    );
+    assert!(registry.register(profile(), now).is_ok());
+}
+
+#[test]
+fn a_restored_registry_gives_everyone_time_and_has_the_same_validators() {
+    let (registry, id, now) = registry();
+    let persisted = registry.profiles().map(|profile| profile.as_ref().clone());
+    let later = now + Duration::from_secs(3600);
+    let mut restored = Registry::restore(registry.settings.clone(), persisted, later);
+    assert_eq!(
+        restored.get(id).unwrap().etag,
+        registry.get(id).unwrap().etag
+    );
+    assert_eq!(restored.next_expiry(), Some(later + INTERVAL + MARGIN));
+    assert_eq!(restored.take_changes(), []);
+}
+
+#[test]
+fn shared_changes_arrive_in_order() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    let on_change: ChangeSink = Box::new(move |change| {
+        sink.lock()
+            .expect("test sink")
+            .push(matches!(change, Change::Registered(_)));
+    });
+    let shared = SharedRegistry::new(Registry::new(Settings::default()), on_change);
+    shared
+        .update(|registry| registry.register(profile(), Instant::now()))
+        .unwrap();
+    shared.update(|registry| registry.deregister(profile().nf_instance_id));
+    assert_eq!(*seen.lock().unwrap(), [true, false]);
+}
+
+proptest! {
+    #[test]
+    fn a_refused_patch_leaves_the_profile_as_it_was(
+        paths in prop::collection::vec(prop::sample::select(vec![
+            "/load", "/nfStatus", "/priority", "/fqdn", "/nfServices", "/x", "/x/y", "", "/nfType", "/heartBeatTimer",
+        ]), 1..6),
+        op in prop::sample::select(vec!["add", "replace", "remove"]),
+        value in prop::sample::select(vec![json!(1), json!("REGISTERED"), json!(null), json!([]), json!({"y": 200})]),
+    ) {
+        let (mut registry, id, now) = registry();
+        let before = registry.get(id).expect("registered").profile.clone();
+        let operations = paths.iter().map(|path| json!({"op": op, "path": path, "value": value})).collect();
+        if patch(&mut registry, operations, now).is_err() {
+            prop_assert_eq!(&registry.get(id).expect("still registered").profile, &before);
+            prop_assert_eq!(registry.take_changes(), []);
+        } else {
+            prop_assert!(registry.get(id).expect("still registered").profile.check().is_ok());
+        }
+    }
+}

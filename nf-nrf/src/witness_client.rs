@@ -1,0 +1,84 @@
+//! Witnesses as the MTCA reaches them: c2sp.org/tlog-witness over cleartext HTTP/2.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::Method;
+use hyper::http::HeaderValue;
+use mtc_core::cosign::Cosigner;
+use mtc_log::{Witness, WitnessError};
+use sbi::client::{Connection, Request};
+use tokio::sync::Mutex;
+
+/// How long one answer may take; the sequencer's deadline covers retries.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const BODY_TYPE: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// Characters of a refusal's body that are kept for the error.
+const MAX_DETAIL: usize = 200;
+
+/// A witness at an address, over one connection that is kept.
+pub struct HttpWitness {
+    cosigner: Cosigner,
+    addr: SocketAddr,
+    /// A tokio mutex: it is held while connecting, so that requests at the same time share the connection.
+    connection: Mutex<Option<Connection>>,
+}
+
+impl HttpWitness {
+    /// A witness that signs as `cosigner` at `addr`.
+    pub const fn new(cosigner: Cosigner, addr: SocketAddr) -> Self {
+        Self {
+            cosigner,
+            addr,
+            connection: Mutex::const_new(None),
+        }
+    }
+
+    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
+        let unreachable =
+            |error: sbi::client::ClientError| WitnessError::Unreachable(Box::new(error));
+        let request = Request::new(Method::POST, self.addr.to_string(), path).body(BODY_TYPE, body);
+        let mut kept = self.connection.lock().await;
+        let connection = match kept.take().filter(|connection| !connection.is_closed()) {
+            Some(connection) => connection,
+            None => Connection::connect_cleartext(self.addr, TIMEOUT)
+                .await
+                .map_err(unreachable)?,
+        };
+        let response = connection
+            .send(request, TIMEOUT)
+            .await
+            .map_err(unreachable)?;
+        *kept = Some(connection);
+        let status = response.status.as_u16();
+        let text = String::from_utf8_lossy(&response.body);
+        match status {
+            200 => Ok(response.body.to_vec()),
+            409 => match text.trim_end_matches('\n').parse() {
+                Ok(size) => Err(WitnessError::Conflict { size }),
+                Err(_) => Err(WitnessError::Refused {
+                    status,
+                    detail: "conflict without a size".to_owned(),
+                }),
+            },
+            _ => Err(WitnessError::Refused {
+                status,
+                detail: text.trim().chars().take(MAX_DETAIL).collect(),
+            }),
+        }
+    }
+}
+
+impl Witness for HttpWitness {
+    fn cosigner(&self) -> &Cosigner {
+        &self.cosigner
+    }
+
+    async fn add_checkpoint(&self, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
+        self.post("/add-checkpoint", body).await
+    }
+
+    async fn sign_subtree(&self, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
+        self.post("/sign-subtree", body).await
+    }
+}

@@ -1,0 +1,160 @@
+//! An NRF behind real HTTP/2, with the peer's identity given instead of a certificate.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hyper::Method;
+use mtc_tls::identity::NfIdentity;
+use nf_nrf::discovery::Discovery;
+use nf_nrf::management::Management;
+use nf_nrf::registry::{Change, Registry, Settings, SharedRegistry};
+use sbi::client::{Connection, Request};
+use sbi::problem::{Problem, ProblemDetails};
+use sbi::response::{JSON, Response};
+use sbi::server::{self, Handler, Peer};
+use sbi::uri::Scheme;
+use serde_json::{Value, json};
+
+pub(crate) const AMF_ID: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01";
+pub(crate) const AMF_FQDN: &str = "amf1.5gc.mnc001.mcc001.3gppnetwork.org";
+pub(crate) const NRF_ROOT: &str = "https://nrf1.5gc.mnc001.mcc001.3gppnetwork.org:7777";
+
+/// The NRF, to which any number of clients can connect.
+pub(crate) struct Nrf {
+    services: Arc<Services>,
+    /// What the registry reported, in order.
+    pub(crate) changes: Arc<Mutex<Vec<Change>>>,
+    /// The registry, for what only time can do.
+    pub(crate) registry: Arc<SharedRegistry>,
+}
+
+struct Services {
+    management: Management,
+    discovery: Discovery,
+}
+
+impl Handler for Services {
+    async fn handle(&self, request: server::Request) -> Result<Response, Problem> {
+        let segments = request.segments()?;
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        match segments.as_slice() {
+            ["nnrf-nfm", "v1", rest @ ..] => self.management.handle(&request, rest, Instant::now()),
+            ["nnrf-disc", "v1", rest @ ..] => self.discovery.handle(&request, rest),
+            _ => Err(Problem::invalid_api(&["nnrf-nfm/v1", "nnrf-disc/v1"])),
+        }
+    }
+}
+
+impl Nrf {
+    pub(crate) fn start() -> Self {
+        let changes = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&changes);
+        let on_change =
+            Box::new(move |change: &Change| sink.lock().expect("test sink").push(change.clone()));
+        let settings = Settings {
+            heartbeat_range: 5..=30,
+            ..Settings::default()
+        };
+        let registry = Arc::new(SharedRegistry::new(Registry::new(settings), on_change));
+        let api_root = NRF_ROOT.parse().expect("test apiRoot");
+        let services = Services {
+            management: Management::new(Arc::clone(&registry), api_root),
+            discovery: Discovery::new(Arc::clone(&registry), 60),
+        };
+        Self {
+            services: Arc::new(services),
+            changes,
+            registry,
+        }
+    }
+
+    /// A client whose certificate has `nf_type`, `id` and `fqdn`.
+    pub(crate) async fn connect(&self, nf_type: &str, id: &str, fqdn: &str) -> Client {
+        self.connect_as(Some(NfIdentity {
+            instance_id: id.parse().expect("test id"),
+            nf_types: vec![nf_type.to_owned()],
+            fqdns: vec![fqdn.to_owned()],
+            not_after: u64::MAX,
+        }))
+        .await
+    }
+
+    pub(crate) async fn connect_as(&self, identity: Option<NfIdentity>) -> Client {
+        let (client_io, server_io) = tokio::io::duplex(64 * 1024);
+        let remote = ([127, 0, 0, 1], 1).into();
+        let peer = Arc::new(Peer {
+            identity,
+            remote,
+            profile: None,
+        });
+        let handler = Arc::clone(&self.services);
+        tokio::spawn(server::serve_connection(
+            server_io,
+            peer,
+            handler,
+            std::future::pending(),
+        ));
+        Client(
+            Connection::handshake(client_io, Scheme::Https)
+                .await
+                .expect("http/2"),
+        )
+    }
+}
+
+/// A client of the NRF.
+pub(crate) struct Client(Connection);
+
+impl Client {
+    pub(crate) async fn send(&self, request: Request) -> Response {
+        self.0
+            .send(request, Duration::from_secs(10))
+            .await
+            .expect("an answer")
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.send(request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn put(&self, profile: &Value) -> Response {
+        let id = profile["nfInstanceId"].as_str().expect("id");
+        self.send(request(Method::PUT, &instance(id)).json_as(JSON, profile))
+            .await
+    }
+}
+
+pub(crate) fn request(method: Method, path: &str) -> Request {
+    Request::new(method, "nrf1.5gc.mnc001.mcc001.3gppnetwork.org:7777", path)
+}
+
+pub(crate) fn instance(id: &str) -> String {
+    format!("/nnrf-nfm/v1/nf-instances/{id}")
+}
+
+/// Status, cause, and the first parameter at fault.
+pub(crate) fn refusal(response: &Response) -> (u16, String, String) {
+    let details = ProblemDetails::from_body(&response.body).expect("problem details");
+    let param = details
+        .invalid_params
+        .first()
+        .map(|invalid| invalid.param.clone());
+    (
+        response.status.as_u16(),
+        details.cause.unwrap_or_default(),
+        param.unwrap_or_default(),
+    )
+}
+
+/// A profile of `nf_type` with one service, and `members` put in.
+pub(crate) fn profile(nf_type: &str, id: &str, fqdn: &str, service: &str, members: Value) -> Value {
+    let mut profile = json!({"nfInstanceId": id, "nfType": nf_type, "nfStatus": "REGISTERED", "fqdn": fqdn, "load": 0,
+        "ipv4Addresses": ["127.0.0.11"],
+        "nfServiceList": {format!("{service}-1"): {"serviceInstanceId": format!("{service}-1"), "serviceName": service,
+            "scheme": "https", "versions": [{"apiVersionInUri": "v1", "apiFullVersion": "1.3.0"}],
+            "nfServiceStatus": "REGISTERED", "vendorService": [1]}}});
+    for (name, value) in members.as_object().expect("members") {
+        profile[name] = value.clone();
+    }
+    profile
+}
