@@ -1,0 +1,46 @@
+//! The SCP's configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use sbi::config::{ConfigError, NfConfig};
+use serde::{Deserialize, Serialize};
+
+/// The SCP: an NF with one instance, and a witness. Relative paths are relative to the file.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScpConfig {
+    /// What every NF has.
+    pub nf: NfConfig,
+    /// The witness.
+    pub witness: WitnessConfig,
+}
+
+/// The witness of the SCP.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Where it listens (cleartext HTTP/2).
+    pub listen: SocketAddr,
+    /// Its cosigner ID, as in the trust file.
+    pub id: String,
+    /// Its private key (PKCS#8 PEM).
+    pub key: PathBuf,
+    /// Folder of the latest checkpoints that it cosigned. Made if it does not exist: a witness may begin anew.
+    pub state: PathBuf,
+}
+
+impl ScpConfig {
+    /// Reads and checks a configuration. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the first rule that it breaks.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let folder = sbi::config::folder_of(path);
+        let mut config: Self = sbi::config::load(path)?;
+        config.nf = config.nf.resolve(folder)?;
+        config.witness.key = folder.join(&config.witness.key);
+        config.witness.state = folder.join(&config.witness.state);
+        Ok(config)
+    }
+}

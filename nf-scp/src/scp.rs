@@ -1,0 +1,181 @@
+//! The SCP's process: the witness first, then an NF like the others.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mtc_core::id::{IdError, LogId};
+use mtc_log::{
+    CosigningKey, DirectoryStorage, StorageError, WitnessOpenError, WitnessStore, WitnessedLog,
+};
+use mtc_tls::key::{NfKey, NfKeyError};
+use sbi::config::ConfigError;
+use sbi::instance::Instance;
+use sbi::listener::{ListenError, bind, serve_plain};
+use sbi::model::{NfProfile, NfType, ScpDomainInfo, ScpInfo};
+use sbi::nf::{self, NetworkFunction, NfError};
+use sbi::problem::Problem;
+use sbi::process::{Control, Event, Events};
+use sbi::response::Response;
+use sbi::server::{Handler, Request};
+use sbi::trust_file::{TrustFile, TrustFileError};
+use tokio::task::spawn_blocking;
+
+use crate::config::{ScpConfig, WitnessConfig};
+use crate::witness_api::WitnessApi;
+
+/// The domain that the lab's SCP serves.
+const DOMAIN: &str = "lab";
+
+/// Why the SCP cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScpError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The trust file.
+    #[error("trust file {}", path.display())]
+    TrustFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<TrustFileError>,
+    },
+    /// The witness's key cannot be read.
+    #[error("cannot read the witness's key {}", path.display())]
+    ReadKey {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The witness's key is not one.
+    #[error("witness key {}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NfKeyError,
+    },
+    /// The witness's key cannot cosign.
+    #[error("witness key")]
+    CosigningKey(#[from] mtc_core::cosign::KeyError),
+    /// An identifier.
+    #[error("witness.id, or the CA's ID")]
+    Id(#[from] IdError),
+    /// The witness's folder.
+    #[error("the witness's state in {}", path.display())]
+    Storage {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        source: StorageError,
+    },
+    /// What the witness has stored.
+    #[error("the witness's state in {}", path.display())]
+    Witness {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        source: WitnessOpenError,
+    },
+    /// A port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The NF half.
+    #[error(transparent)]
+    Nf(#[from] NfError),
+}
+
+/// The SCP as an NF. It registers and routes nothing yet.
+struct Scp;
+
+impl Handler for Scp {
+    async fn handle(&self, _request: Request) -> Result<Response, Problem> {
+        Err(Problem::invalid_api(&[]))
+    }
+}
+
+impl NetworkFunction for Scp {
+    fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile {
+        let mut profile = NfProfile::new(instance.id, NfType::Scp, instance.fqdn.clone());
+        profile.load = Some(0);
+        profile.scp_domains = vec![DOMAIN.to_owned()];
+        let ports = [("https".to_owned(), at.port())];
+        let domain = ScpDomainInfo {
+            scp_fqdn: Some(instance.fqdn.clone()),
+            scp_ports: ports.clone().into(),
+            ..ScpDomainInfo::default()
+        };
+        profile.scp_info = Some(ScpInfo {
+            scp_ports: ports.into(),
+            scp_domain_info_list: [(DOMAIN.to_owned(), domain)].into(),
+            ..ScpInfo::default()
+        });
+        profile
+    }
+}
+
+/// Runs the SCP until it is told to stop.
+///
+/// # Errors
+/// It cannot start.
+pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), ScpError> {
+    let config = ScpConfig::load(config)?;
+    let clock = config.nf.clock();
+    let trust_file = TrustFile::load(&config.nf.trust).map_err(|source| ScpError::TrustFile {
+        path: config.nf.trust.clone(),
+        source: Box::new(source),
+    })?;
+    let witness = config.witness.clone();
+    let opening = spawn_blocking(move || open_witness(&witness, &trust_file));
+    let store = Arc::new(
+        opening
+            .await
+            .expect("opening does not panic and is not aborted")?,
+    );
+    let (listener, addr) = bind(config.witness.listen, "witness").await?;
+    let api = Arc::new(WitnessApi { store, clock });
+    let serving = tokio::spawn(serve_plain(listener, api, control.stop.clone()));
+    events.tell(&Event::WitnessListening { addr });
+    let mut starting_stop = control.stop.clone();
+    tokio::select! {
+        running = nf::start(config.nf, NfType::Scp, |_| Scp, events, control.stop.clone()) => {
+            running?.finish(control.stop).await;
+        }
+        () = starting_stop.requested() => {}
+    }
+    // The witness answers until the very end: it ends with the same signal, and a panic in it was reported by its task.
+    let _ = serving.await;
+    Ok(())
+}
+
+/// Opens the witness for the logs in the trust file. Blocks on the disk.
+fn open_witness(config: &WitnessConfig, trust_file: &TrustFile) -> Result<WitnessStore, ScpError> {
+    let text = std::fs::read_to_string(&config.key).map_err(|source| ScpError::ReadKey {
+        path: config.key.clone(),
+        source,
+    })?;
+    let key = NfKey::from_pem(&text).map_err(|source| ScpError::Key {
+        path: config.key.clone(),
+        source,
+    })?;
+    let key = CosigningKey::new(config.id.parse()?, key.into_secret())?;
+    let storage = DirectoryStorage::create(&config.state).map_err(|source| ScpError::Storage {
+        path: config.state.clone(),
+        source,
+    })?;
+    let mut logs = Vec::new();
+    for number in &trust_file.logs {
+        let id = LogId::new(*trust_file.trust.id(), *number)?;
+        logs.push(WitnessedLog {
+            id,
+            ca: trust_file.trust.cosigner().clone(),
+        });
+    }
+    WitnessStore::open(Arc::new(storage), key, logs).map_err(|source| ScpError::Witness {
+        path: config.state.clone(),
+        source,
+    })
+}

@@ -1,0 +1,92 @@
+//! The witness over HTTP (c2sp.org/tlog-witness): statuses and bodies around [`WitnessStore`].
+//!
+//! ```text
+//! POST /add-checkpoint                  200 cosignature lines; 400, 403, 404, 409 (with the latest size), 422
+//! POST /sign-subtree                    200 a cosignature line; 400, 403, 404, 422
+//! GET  /<hex SHA-256 of the origin>/checkpoint     the latest checkpoint cosigned
+//! ```
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use mtc_log::{CONFLICT_CONTENT_TYPE, MAX_REQUEST_SIZE, Refusal, WitnessStore};
+use mtc_tls::endpoint::Clock;
+use sbi::problem::Problem;
+use sbi::response::Response;
+use sbi::server::{Handler, Request};
+use sbi::telemetry::Causes;
+use tokio::task::spawn_blocking;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Answers a witness's requests.
+pub struct WitnessApi {
+    /// What it has cosigned.
+    pub store: Arc<WitnessStore>,
+    /// Its clock.
+    pub clock: Clock,
+}
+
+impl Handler for WitnessApi {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        match (&request.method, request.path.as_str()) {
+            (&Method::POST, "/add-checkpoint") => {
+                let now = self.clock.now();
+                self.cosign(request, move |store, body| store.add_checkpoint(body, now))
+                    .await
+            }
+            (&Method::POST, "/sign-subtree") => {
+                self.cosign(request, |store, body| store.sign_subtree(body))
+                    .await
+            }
+            (_, "/add-checkpoint" | "/sign-subtree") => Err(Problem::method_not_allowed("POST")),
+            (&Method::GET, path) => self.latest(path),
+            _ => Err(Problem::method_not_allowed("GET")),
+        }
+    }
+}
+
+impl WitnessApi {
+    async fn cosign(
+        &self,
+        request: Request,
+        answer: impl FnOnce(&WitnessStore, &[u8]) -> Result<Vec<u8>, Refusal> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        if request.body.len() > MAX_REQUEST_SIZE {
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("more than {MAX_REQUEST_SIZE} bytes"),
+            ));
+        }
+        let store = self.store.clone();
+        let answered = spawn_blocking(move || answer(&store, &request.body)).await;
+        match answered.map_err(|_| Problem::system_failure())? {
+            Ok(lines) => Ok(Response::bytes(StatusCode::OK, TEXT, lines)),
+            Err(refusal) => Ok(refused(&refusal)),
+        }
+    }
+
+    fn latest(&self, path: &str) -> Result<Response, Problem> {
+        let origin_hash = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_suffix("/checkpoint"));
+        origin_hash
+            .and_then(|origin_hash| self.store.latest(origin_hash))
+            .map(|note| Response::bytes(StatusCode::OK, TEXT, note))
+            .ok_or_else(|| Problem::not_found("known are /add-checkpoint, /sign-subtree and /<hex hash of a log's origin>/checkpoint"))
+    }
+}
+
+/// tlog-witness wants plain bodies: the latest size on a conflict, and a reason for people otherwise.
+fn refused(refusal: &Refusal) -> Response {
+    let status =
+        StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let reason = Causes(refusal).to_string();
+    tracing::warn!(%status, reason, "did not cosign");
+    match refusal {
+        Refusal::Conflict { latest } => {
+            Response::bytes(status, CONFLICT_CONTENT_TYPE, format!("{latest}\n"))
+        }
+        _ => Response::bytes(status, TEXT, format!("{reason}\n")),
+    }
+}
