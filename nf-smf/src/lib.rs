@@ -1,0 +1,83 @@
+//! A simulated SMF: PDU sessions without a user plane.
+//!
+//! ```text
+//!   AMF ── POST sm-contexts ──> pdu_session ── 201 ──> AMF
+//!                                   │
+//!                                   └─ n1n2 ── fresh mTLS connection, in the profile of the request ──> AMF
+//!                                        └─ serving_amf ── where is it? ──> NRF (kept connection, cached answers)
+//! ```
+//!
+//! In scope: Nsmf_PDUSession create, update and release (TS 29.502), and the N1N2 message transfer that an SM context brings
+//! about. Out of scope: UDM, PCF, UPF and what NAS and NGAP messages say; their octets are of realistic length and no more.
+//!
+//! * [`smf`]: the network function
+//! * [`pdu_session`]: the service nsmf-pdusession
+//! * [`sm_context`]: SM contexts and their states
+//! * [`n1n2`]: transfers of N1 and N2 messages to AMFs
+//! * [`serving_amf`]: where an AMF is
+//! * [`config`]: the configuration file
+
+pub mod config;
+pub mod n1n2;
+pub mod pdu_session;
+pub mod serving_amf;
+pub mod sm_context;
+pub mod smf;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use sbi::command_line::NfArguments;
+use sbi::instance::Instance;
+use sbi::model::NfType;
+use sbi::nf::{self, NfError, Running};
+use sbi::nnrf::Nrf;
+use sbi::process::{Control, Events, Stop};
+
+pub use config::Config;
+pub use smf::Smf;
+
+/// Runs SMF instances in a process of their own
+#[derive(Clone, Debug, Parser)]
+pub struct SmfArguments {
+    #[command(flatten)]
+    process: NfArguments,
+}
+
+impl SmfArguments {
+    /// Runs the SMF instances until they end.
+    pub async fn run(self) -> ExitCode {
+        let smf =
+            |config: PathBuf, events, control| async move { run(&config, events, control).await };
+        self.process.run(smf).await
+    }
+}
+
+/// Runs the SMF instances of a configuration file until told to stop.
+///
+/// # Errors
+/// They cannot start.
+pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), NfError> {
+    let running = tokio::select! {
+        running = start(config, events, control.stop.clone()) => running?,
+        () = control.stop.clone().wait() => return Ok(()),
+    };
+    running.finish(control.stop).await;
+    Ok(())
+}
+
+/// Starts the SMF instances of a configuration file; returns when all are ready.
+///
+/// Dropping the future stops what has been started.
+///
+/// # Errors
+/// They cannot start.
+pub async fn start(config: &Path, events: Events, stop: Stop) -> Result<Running<Smf>, NfError> {
+    let Config { nf, smf } = Config::load(config)?;
+    let nrf = Nrf::new(&nf.nrf);
+    let smf = Arc::new(smf);
+    let build = |instance: &Arc<Instance>| Smf::new(smf.clone(), instance.clone(), nrf.clone());
+    nf::start(nf, NfType::Smf, build, events, stop).await
+}

@@ -1,0 +1,120 @@
+//! The SMF as a network function: its profile, and the way from a request to its handler and back to the AMF.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use sbi::instance::Instance;
+use sbi::model::{DnnSmfInfo, NfProfile, NfService, NfType, ServiceName, SmfInfo, SnssaiSmfInfo};
+use sbi::nf::NetworkFunction;
+use sbi::nnrf::Nrf;
+use sbi::problem::{Cause, Problem};
+use sbi::response::Response;
+use sbi::server::{Handler, Request};
+use sbi::uri::{ApiRoot, Scheme};
+use serde_json::{Map, json};
+
+use crate::config::SmfConfig;
+use crate::n1n2::{TransferCounts, Transfers};
+use crate::pdu_session::{Answer, PduSessions};
+use crate::serving_amf::ServingAmfs;
+
+/// What the NRF is told of the preference and weight of an instance; all are equal.
+const PRIORITY: u16 = 1;
+const CAPACITY: u16 = 100;
+/// Seconds after which a peer that came too early may try again.
+const RETRY_WHEN_STARTING: u32 = 1;
+
+/// An SMF instance.
+pub struct Smf {
+    config: Arc<SmfConfig>,
+    sessions: PduSessions,
+    transfers: Arc<Transfers>,
+    /// Known when the port is, which is before the instance can be discovered.
+    api_root: OnceLock<ApiRoot>,
+}
+
+impl Smf {
+    /// The SMF that `instance` is; AMFs are looked up at `nrf`.
+    pub fn new(config: Arc<SmfConfig>, instance: Arc<Instance>, nrf: Nrf) -> Self {
+        let amfs = ServingAmfs::new(instance.clone(), nrf);
+        Self {
+            sessions: PduSessions::new(
+                smf_info(&config),
+                config.max_sm_contexts,
+                config.max_transfers,
+            ),
+            transfers: Arc::new(Transfers::new(instance, amfs)),
+            api_root: OnceLock::new(),
+            config,
+        }
+    }
+
+    /// What became of its N1N2 transfers.
+    pub fn transfers(&self) -> TransferCounts {
+        self.transfers.counts()
+    }
+}
+
+impl Handler for Smf {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let segments = request.segments()?;
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        let ["nsmf-pdusession", "v1", rest @ ..] = segments.as_slice() else {
+            return Err(Problem::invalid_api(&["nsmf-pdusession/v1"]));
+        };
+        let api_root = self.api_root.get().ok_or_else(|| {
+            let detail = "this SMF is not registered yet";
+            Problem::unavailable(Cause::NfCongestion, detail, RETRY_WHEN_STARTING)
+        })?;
+        let Answer { response, transfer } = self.sessions.handle(&request, rest, api_root)?;
+        if let Some(transfer) = transfer {
+            let transfers = self.transfers.clone();
+            // Not awaited: the AMF gets its answer first. Bounded by the transfer's place and time.
+            tokio::spawn(async move { transfers.carry_out(transfer).await });
+        }
+        Ok(response)
+    }
+}
+
+impl NetworkFunction for Smf {
+    fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile {
+        self.api_root.get_or_init(|| {
+            ApiRoot::new(Scheme::Https, &instance.fqdn, at.port())
+                .expect("the instance has a certificate for its fqdn, so it is a host name")
+        });
+        let mut service = NfService::new(ServiceName::NsmfPdusession);
+        service.fqdn = Some(instance.fqdn.clone());
+        service.ip_end_points = vec![at.into()];
+        let mut profile = NfProfile::new(instance.id, NfType::Smf, &instance.fqdn);
+        match at.ip() {
+            IpAddr::V4(ip) => profile.ipv4_addresses.push(ip),
+            IpAddr::V6(ip) => profile.ipv6_addresses.push(ip),
+        }
+        profile.plmn_list = vec![self.config.plmn.clone()];
+        profile.s_nssais = vec![self.config.slice.clone().into()];
+        profile.allowed_nf_types = vec![NfType::Amf, NfType::Scp];
+        profile.priority = Some(PRIORITY);
+        profile.capacity = Some(CAPACITY);
+        profile.load = Some(0);
+        profile.smf_info = Some(smf_info(&self.config));
+        profile
+            .nf_service_list
+            .insert(service.service_instance_id.clone(), service);
+        profile
+    }
+}
+
+fn smf_info(config: &SmfConfig) -> SmfInfo {
+    SmfInfo {
+        s_nssai_smf_info_list: vec![SnssaiSmfInfo {
+            s_nssai: config.slice.clone().into(),
+            dnn_smf_info_list: vec![DnnSmfInfo {
+                dnn: config.dnn.clone(),
+                other: Map::new(),
+            }],
+            other: Map::new(),
+        }],
+        tai_list: vec![config.tracking_area.clone()],
+        other: Map::from_iter([("accessType".to_owned(), json!(["3GPP_ACCESS"]))]),
+    }
+}
