@@ -1,0 +1,89 @@
+//! A simulated AMF: it sets up PDU sessions for UEs that do not exist, which is the load of an experiment.
+//!
+//! ```text
+//!   session ── 1 discover ──> NRF          each over a fresh mTLS connection
+//!     │ selection: which SMF?
+//!     ├─ 2 create, 4 modify, 5 release ──> SMF
+//!     └─ waits ── ue_context <── 3 N1N2 transfer ── communication <── SMF
+//! ```
+//!
+//! In scope: discovery and choice of SMFs, Nsmf_PDUSession as a consumer, Namf_Communication N1N2 message transfer and SM context
+//! status notifications as a producer (TS 29.502, TS 29.518). Out of scope: the UE's registration (AUSF, UDM, PCF), N2, and what
+//! NAS and NGAP messages say.
+//!
+//! * [`amf`]: the network function
+//! * [`session`]: the operations that a load generator drives
+//! * [`selection`]: the choice of an SMF
+//! * [`pdu_session`]: the requests to it
+//! * [`ue_context`]: UE contexts and what their PDU sessions wait for
+//! * [`communication`]: the service namf-comm, and notifications
+//! * [`error`]: why an operation failed
+//! * [`config`]: the configuration file
+
+pub mod amf;
+pub mod communication;
+pub mod config;
+pub mod error;
+pub mod pdu_session;
+pub mod selection;
+pub mod session;
+pub mod ue_context;
+mod watched;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use sbi::command_line::NfArguments;
+use sbi::instance::Instance;
+use sbi::model::NfType;
+use sbi::nf::{self, NfError, Running};
+use sbi::process::{Control, Events, Stop};
+
+pub use amf::Amf;
+pub use config::Config;
+pub use error::{ErrorClass, SessionError};
+pub use session::Attempt;
+
+/// Runs AMF instances in a process of their own
+#[derive(Clone, Debug, Parser)]
+pub struct AmfArguments {
+    #[command(flatten)]
+    process: NfArguments,
+}
+
+impl AmfArguments {
+    /// Runs the AMF instances until they end.
+    pub async fn run(self) -> ExitCode {
+        let amf =
+            |config: PathBuf, events, control| async move { run(&config, events, control).await };
+        self.process.run(amf).await
+    }
+}
+
+/// Runs the AMF instances of a configuration file until told to stop.
+///
+/// # Errors
+/// They cannot start.
+pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), NfError> {
+    let running = tokio::select! {
+        running = start(config, events, control.stop.clone()) => running?,
+        () = control.stop.clone().wait() => return Ok(()),
+    };
+    running.finish(control.stop).await;
+    Ok(())
+}
+
+/// Starts the AMF instances of a configuration file; returns when all are ready.
+///
+/// Dropping the future stops what has been started.
+///
+/// # Errors
+/// They cannot start.
+pub async fn start(config: &Path, events: Events, stop: Stop) -> Result<Running<Amf>, NfError> {
+    let Config { nf, amf } = Config::load(config)?;
+    let amf = Arc::new(amf);
+    let build = |instance: &Arc<Instance>| Amf::new(amf.clone(), instance.clone());
+    nf::start(nf, NfType::Amf, build, events, stop).await
+}

@@ -1,0 +1,230 @@
+//! The choice of an SMF among those discovered (TS 29.510 clause 6.2.6; section 2 of the profile, "choice by the consumer").
+//!
+//! ```text
+//!  SearchResult ── usable, with address ──> Candidates ── lowest priority ── weighted by capacity * (100 - load) ──> one
+//! ```
+//!
+//! Pure: the random number is an argument.
+
+use std::net::SocketAddr;
+
+use mtc_tls::verifier::ExpectedPeer;
+use sbi::model::{Endpoint, NfInstanceId, NfProfile, NfService, NfType, SearchResult, ServiceName};
+
+/// What a profile that says nothing is taken to mean: least preferred, usual capacity, no load.
+const DEFAULT_PRIORITY: u16 = u16::MAX;
+const DEFAULT_CAPACITY: u16 = 100;
+/// A load of everything, in percent.
+const FULL_LOAD: u8 = 100;
+
+/// An SMF that can be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its instance.
+    pub id: NfInstanceId,
+    /// Where its service nsmf-pdusession is.
+    pub endpoint: Endpoint,
+    /// Where to connect.
+    pub addr: SocketAddr,
+    priority: u16,
+    weight: u64,
+}
+
+impl Candidate {
+    /// The SMF of `profile`; none if it is no SMF, has no such service in operation, or does not say where.
+    fn of(profile: &NfProfile) -> Option<Self> {
+        if profile.nf_type != NfType::Smf {
+            return None;
+        }
+        let service = profile.service(&ServiceName::NsmfPdusession)?;
+        let endpoint = Endpoint::of(profile, service).ok()?;
+        Some(Self {
+            id: profile.nf_instance_id,
+            addr: endpoint.addr?,
+            endpoint,
+            priority: service
+                .priority
+                .or(profile.priority)
+                .unwrap_or(DEFAULT_PRIORITY),
+            weight: weight(profile, service),
+        })
+    }
+
+    /// Who must be there.
+    pub fn expected(&self) -> ExpectedPeer {
+        ExpectedPeer {
+            fqdn: self.endpoint.server_name.clone(),
+            instance_id: Some(self.id.uuid()),
+            nf_type: Some(NfType::Smf.as_str().to_owned()),
+        }
+    }
+}
+
+/// What the service says overrides what its profile says.
+fn weight(profile: &NfProfile, service: &NfService) -> u64 {
+    let capacity = service
+        .capacity
+        .or(profile.capacity)
+        .unwrap_or(DEFAULT_CAPACITY);
+    let load = service.load.or(profile.load).unwrap_or(0);
+    u64::from(capacity) * u64::from(FULL_LOAD.saturating_sub(load))
+}
+
+/// The SMFs to choose from: those of lowest priority. At least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidates(Vec<Candidate>);
+
+impl Candidates {
+    /// The SMFs in the answer of an NRF; none if it has none that can be called.
+    pub fn of(result: &SearchResult) -> Option<Self> {
+        let mut usable: Vec<_> = result
+            .nf_instances
+            .iter()
+            .filter_map(Candidate::of)
+            .collect();
+        let preferred = usable.iter().map(|candidate| candidate.priority).min()?;
+        usable.retain(|candidate| candidate.priority == preferred);
+        Some(Self(usable))
+    }
+
+    /// One of them by `random`: each as often as its weight says, and all equally often if none has any.
+    pub fn choose(&self, random: u64) -> &Candidate {
+        let Self(candidates) = self;
+        let total: u64 = candidates.iter().map(|candidate| candidate.weight).sum();
+        let mut at = random.checked_rem(total).unwrap_or_default();
+        let weighted = candidates.iter().find(|candidate| {
+            let is_here = at < candidate.weight;
+            at = at.saturating_sub(candidate.weight);
+            is_here
+        });
+        weighted.unwrap_or_else(|| {
+            let position = random % candidates.len() as u64;
+            // The remainder is below a length, so it is one of the positions.
+            &candidates[usize::try_from(position).unwrap_or_default()]
+        })
+    }
+}
+
+/// A number that looks random, the same for the same `seed`, and different for different ones (the finalizer of SplitMix64).
+pub fn scramble(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Map;
+
+    use super::*;
+
+    fn smf(n: u8, priority: u16, capacity: u16, load: u8) -> NfProfile {
+        let mut service = NfService::new(ServiceName::NsmfPdusession);
+        service.ip_end_points = vec![SocketAddr::from(([127, 0, 0, n], 7777)).into()];
+        let id = uuid::Uuid::from_u128(n.into()).into();
+        let mut profile = NfProfile::new(id, NfType::Smf, format!("smf{n}.example.org"));
+        profile.priority = Some(priority);
+        profile.capacity = Some(capacity);
+        profile.load = Some(load);
+        profile.nf_services = vec![service];
+        profile
+    }
+
+    fn candidates(nf_instances: Vec<NfProfile>) -> Option<Candidates> {
+        Candidates::of(&SearchResult {
+            validity_period: 60,
+            nf_instances,
+            other: Map::new(),
+        })
+    }
+
+    /// How often each SMF, by the last number of its address, is chosen in `rounds`.
+    fn shares(candidates: &Candidates, rounds: u64) -> BTreeMap<String, u64> {
+        let mut shares = BTreeMap::new();
+        for ue in 0..rounds {
+            let chosen = candidates.choose(scramble(ue)).endpoint.server_name.clone();
+            *shares.entry(chosen).or_default() += 1;
+        }
+        shares
+    }
+
+    #[test]
+    fn only_the_lowest_priority_is_chosen() {
+        let candidates = candidates(vec![smf(1, 2, 100, 0), smf(2, 1, 1, 99)]).unwrap();
+        assert_eq!(
+            shares(&candidates, 100),
+            [("smf2.example.org".to_owned(), 100)].into()
+        );
+    }
+
+    #[test]
+    fn equals_share_by_capacity_and_free_load() {
+        let candidates = candidates(vec![
+            smf(1, 1, 100, 0),
+            smf(2, 1, 100, 50),
+            smf(3, 1, 50, 100),
+        ])
+        .unwrap();
+        let shares = shares(&candidates, 30_000);
+        assert_eq!(shares.get("smf3.example.org"), None);
+        let first = shares["smf1.example.org"];
+        assert!(
+            (19_500..20_500).contains(&first),
+            "{first} of 30000, expected two thirds"
+        );
+    }
+
+    #[test]
+    fn every_unit_of_weight_is_one_remainder() {
+        let candidates = candidates(vec![smf(1, 1, 1, 99), smf(2, 1, 2, 99)]).unwrap();
+        let chosen: Vec<_> = (0..4)
+            .map(|random| candidates.choose(random).addr.ip().to_string())
+            .collect();
+        assert_eq!(chosen, ["127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.1"]);
+    }
+
+    #[test]
+    fn without_any_weight_all_are_chosen_equally() {
+        let candidates = candidates(vec![smf(1, 1, 0, 0), smf(2, 1, 100, 100)]).unwrap();
+        assert_eq!(candidates.choose(0).addr.ip().to_string(), "127.0.0.1");
+        assert_eq!(candidates.choose(1).addr.ip().to_string(), "127.0.0.2");
+    }
+
+    #[test]
+    fn what_the_service_says_overrides_the_profile() {
+        let mut preferred = smf(2, 9, 100, 0);
+        preferred.nf_services[0].priority = Some(0);
+        let candidates = candidates(vec![smf(1, 1, 100, 0), preferred]).unwrap();
+        assert_eq!(
+            candidates.choose(0).endpoint.server_name,
+            "smf2.example.org"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_called_is_no_candidate() {
+        let mut an_amf = smf(1, 1, 100, 0);
+        an_amf.nf_type = NfType::Amf;
+        let mut without_service = smf(2, 1, 100, 0);
+        without_service.nf_services.clear();
+        let mut without_address = smf(3, 1, 100, 0);
+        without_address.nf_services[0].ip_end_points.clear();
+        assert_eq!(
+            candidates(vec![an_amf, without_service, without_address]),
+            None
+        );
+        assert_eq!(candidates(Vec::new()), None);
+    }
+
+    #[test]
+    fn the_certificate_must_be_that_of_the_chosen_instance() {
+        let candidates = candidates(vec![smf(1, 1, 100, 0)]).unwrap();
+        let expected = candidates.choose(0).expected();
+        assert_eq!(expected.fqdn, "smf1.example.org");
+        assert_eq!(expected.instance_id, Some(uuid::Uuid::from_u128(1)));
+        assert_eq!(expected.nf_type.as_deref(), Some("SMF"));
+    }
+}

@@ -1,0 +1,313 @@
+//! The operations that a load generator drives (section 5.3 of the profile), each over fresh mTLS connections of one profile.
+//!
+//! ```text
+//!  establish_session                                             shake_hands
+//!   1 ── mTLS ──> NRF    discover SMFs, close                     (SMFs are discovered once, over a connection of its own)
+//!   2    choose an SMF, register the session                      1 ── mTLS ──> SMF   close, wait until the SMF has closed
+//!   3 ── mTLS ──> SMF    create
+//!   4 <── mTLS ── SMF    N1N2 transfer, before or after the answer to 3
+//!   5 ──────────> SMF    modify, release, close
+//! ```
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use mtc_tls::handshake::HandshakeCost;
+use mtc_tls::hints::ConnectionProfile;
+use mtc_tls::verifier::ExpectedPeer;
+use sbi::client::Connection;
+use sbi::instance::CallError;
+use sbi::model::{NfType, ServiceName};
+use sbi::nnrf::{Discover, Nrf};
+use sbi::uri::Scheme;
+use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use crate::amf::Amf;
+use crate::error::{SessionError, Step};
+use crate::pdu_session::{Requester, SmfConnection, Wanted};
+use crate::selection::{Candidate, Candidates, scramble};
+use crate::ue_context::Registered;
+use crate::watched::{Failure, Watched};
+
+/// How long the SMF may take from creating an SM context to its N1N2 transfer.
+const TRANSFER_TIME: Duration = Duration::from_secs(5);
+/// How long a goodbye may take.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+/// How long a peer may take to close a connection that this side has closed.
+const PEER_CLOSE_TIME: Duration = Duration::from_secs(5);
+/// SMFs to ask the NRF for.
+const MAX_SMFS: usize = 16;
+/// The one PDU session of each UE.
+const PDU_SESSION_ID: u8 = 5;
+/// UEs of an AMF, and blocks of UEs of which it takes one: together the ten digits of a subscriber in a network with a
+/// two-digit MNC.
+const UES: u64 = 100_000;
+const UE_BLOCKS: u128 = 100_000;
+
+/// What became of an operation.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The handshakes that it completed, in order, also when it failed later.
+    pub handshakes: Vec<HandshakeCost>,
+    /// Whether it did what it was for.
+    pub result: Result<(), SessionError>,
+}
+
+impl Amf {
+    /// Operation `session`: sets up a PDU session for the UE number `ue`, and releases it.
+    ///
+    /// UEs are numbered modulo 100,000; those of operations under way at the same AMF must differ. Different AMFs have different
+    /// UEs, as far as their instance ids differ modulo 100,000.
+    ///
+    /// Dropping the future closes its connections; the SM context stays at the SMF until the UE comes again.
+    pub async fn establish_session(
+        &self,
+        nrf: &Nrf,
+        profile: ConnectionProfile,
+        ue: u64,
+    ) -> Attempt {
+        let mut handshakes = Vec::with_capacity(2);
+        let result = self.set_up(nrf, profile, ue, &mut handshakes).await;
+        Attempt { handshakes, result }
+    }
+
+    /// Operation `handshake`: a connection to an SMF, with nothing on it.
+    ///
+    /// It ends when the SMF has closed the connection: by then it has seen this side's certificate, and if it refuses it, its
+    /// alert is here.
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn shake_hands(&self, nrf: &Nrf, profile: ConnectionProfile) -> Attempt {
+        let mut handshakes = Vec::with_capacity(1);
+        let result = self.connect_and_close(nrf, profile, &mut handshakes).await;
+        Attempt { handshakes, result }
+    }
+
+    async fn set_up(
+        &self,
+        nrf: &Nrf,
+        profile: ConnectionProfile,
+        ue: u64,
+        handshakes: &mut Vec<HandshakeCost>,
+    ) -> Result<(), SessionError> {
+        let smfs = self.discover(nrf, profile, handshakes).await?;
+        let smf = smfs.choose(scramble(ue));
+        let mut session = self.contexts.register(self.supi(ue), PDU_SESSION_ID)?;
+        let step = Step::Create;
+        let Open {
+            connection,
+            failure,
+        } = self
+            .open(step, smf.addr, profile, smf.expected(), handshakes)
+            .await?;
+        let result = self.exchange(&connection, smf, &mut session).await;
+        close(connection).await;
+        result.map_err(|error| failure.explain(step, error))
+    }
+
+    /// Everything on the connection to the SMF. Once there is an SM context it is released, whatever happens in between.
+    async fn exchange(
+        &self,
+        connection: &Connection,
+        smf: &Candidate,
+        session: &mut Registered,
+    ) -> Result<(), SessionError> {
+        let smf = SmfConnection {
+            connection,
+            endpoint: &smf.endpoint,
+            requester: Requester {
+                id: self.instance.id,
+                api_root: self.api_root.get().ok_or(SessionError::NotServing)?,
+                config: &self.config,
+                agent: self.agent.as_ref(),
+            },
+        };
+        establish(&smf, session).await
+    }
+
+    async fn discover(
+        &self,
+        nrf: &Nrf,
+        profile: ConnectionProfile,
+        handshakes: &mut Vec<HandshakeCost>,
+    ) -> Result<Candidates, SessionError> {
+        let step = Step::Discover;
+        let Open {
+            connection,
+            failure,
+        } = self
+            .open(step, nrf.addr(), profile, nrf.expected(), handshakes)
+            .await?;
+        let result = nrf
+            .discover(&connection, &self.instance, &self.wanted())
+            .await;
+        close(connection).await;
+        let result = result.map_err(|error| failure.explain(step, failed(step, error)))?;
+        Candidates::of(&result).ok_or(SessionError::NoSmf)
+    }
+
+    fn wanted(&self) -> Discover<'static> {
+        let slices = serde_json::to_string(&[&self.config.slice])
+            .expect("a slice has string keys and does not fail");
+        Discover {
+            nf_type: NfType::Smf,
+            service: ServiceName::NsmfPdusession,
+            filters: vec![
+                ("snssais", slices),
+                ("dnn", self.config.dnn.clone()),
+                ("limit", MAX_SMFS.to_string()),
+            ],
+        }
+    }
+
+    /// Opens a connection, and notes what its handshake cost even if HTTP/2 cannot be started on it.
+    async fn open(
+        &self,
+        step: Step,
+        addr: SocketAddr,
+        profile: ConnectionProfile,
+        expected: ExpectedPeer,
+        handshakes: &mut Vec<HandshakeCost>,
+    ) -> Result<Open, SessionError> {
+        let connected = self.instance.shake_hands(addr, profile, expected).await;
+        let connected = connected.map_err(|error| failed(step, error))?;
+        handshakes.push(connected.cost);
+        Open::start(step, connected.stream).await
+    }
+
+    async fn connect_and_close(
+        &self,
+        nrf: &Nrf,
+        profile: ConnectionProfile,
+        handshakes: &mut Vec<HandshakeCost>,
+    ) -> Result<(), SessionError> {
+        let known = self.known_smfs();
+        // Over a connection that the scenario does not choose, and that is not part of the operation.
+        let discover = || async {
+            let own_profile = self.instance.own_profile();
+            self.discover(nrf, own_profile, &mut Vec::new()).await
+        };
+        let smfs = known.get_or_try_init(discover).await?;
+        let number = self.handshakes.fetch_add(1, Ordering::Relaxed);
+        let smf = smfs.choose(scramble(number));
+        let connected = self.instance.shake_hands(smf.addr, profile, smf.expected());
+        let result = match connected.await {
+            Ok(connected) => {
+                handshakes.push(connected.cost);
+                close_and_wait(connected.stream).await
+            }
+            Err(error) => Err(failed(Step::Handshake, error)),
+        };
+        if result.is_err() {
+            self.forget_smfs(&known);
+        }
+        result
+    }
+
+    fn known_smfs(&self) -> Arc<OnceCell<Candidates>> {
+        let known = self.known_smfs.lock();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the SMFs discovered again, unless someone else has done so already: those of `known` may be gone.
+    fn forget_smfs(&self, known: &Arc<OnceCell<Candidates>>) {
+        let current = self.known_smfs.lock();
+        let mut current = current.unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, known) {
+            *current = Arc::default();
+        }
+    }
+
+    /// The SUPI of a UE: its network, this AMF's block of UEs, and the UE's number in it.
+    fn supi(&self, ue: u64) -> String {
+        let block = self.instance.id.uuid().as_u128() % UE_BLOCKS;
+        format!("imsi-{}{block:05}{:05}", self.config.imsi_prefix, ue % UES)
+    }
+}
+
+/// A connection with HTTP/2 on it.
+struct Open {
+    connection: Connection,
+    /// What TLS has to say if it ends early.
+    failure: Failure,
+}
+
+impl Open {
+    async fn start<S>(step: Step, stream: S) -> Result<Self, SessionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (stream, failure) = Watched::new(stream);
+        match Connection::handshake(stream, Scheme::Https).await {
+            Ok(connection) => Ok(Self {
+                connection,
+                failure,
+            }),
+            Err(error) => Err(failure.explain(step, failed(step, error))),
+        }
+    }
+}
+
+/// The requests to the SMF, and the wait for its transfer.
+async fn establish(smf: &SmfConnection<'_>, session: &mut Registered) -> Result<(), SessionError> {
+    let context = smf
+        .create(Wanted {
+            supi: session.supi(),
+            pdu_session_id: session.pdu_session_id(),
+            now: OffsetDateTime::now_utc(),
+        })
+        .await?;
+    let established = async {
+        let transferred = timeout(TRANSFER_TIME, session.transferred()).await;
+        transferred
+            .map_err(|_| SessionError::NoTransfer)?
+            .map_err(|_| SessionError::Released)?;
+        smf.modify(&context).await
+    };
+    let established = established.await;
+    let released = smf.release(context).await;
+    established.and(released)
+}
+
+/// Says goodbye, and waits until it is said: connections of finished operations do not pile up.
+async fn close(connection: Connection) {
+    // A peer that does not take the goodbye is left to the kernel.
+    let _ = timeout(CLOSE_TIME, connection.close()).await;
+}
+
+/// Closes a TLS stream and reads until the peer has closed it too, so that a late alert is not missed.
+async fn close_and_wait(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> Result<(), SessionError> {
+    let step = Step::Handshake;
+    let closing = async {
+        // A peer that has refused this side may be gone already: what it had to say is read below.
+        let _ = stream.shutdown().await;
+        let mut discarded = [0; 1024];
+        while stream.read(&mut discarded).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    match timeout(PEER_CLOSE_TIME, closing).await {
+        Ok(Ok(())) => Ok(()),
+        // Without close_notify: the peer has nothing to lose by a truncated connection, nor have we.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+        Ok(Err(source)) => Err(SessionError::BrokenOff { step, source }),
+        Err(_) => Err(SessionError::NotClosed { step }),
+    }
+}
+
+fn failed(step: Step, error: impl Into<CallError>) -> SessionError {
+    SessionError::Call {
+        step,
+        source: error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

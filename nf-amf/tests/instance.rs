@@ -1,0 +1,93 @@
+//! An AMF instance that has no certificate yet: what it says of itself, and how its operations fail without an NRF.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mtc_core::ca::CaCertificate;
+use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
+use mtc_core::verify::CaTrust;
+use mtc_tls::credentials::{CredentialSet, MtcTrust};
+use mtc_tls::endpoint::Clock;
+use nf_amf::config::AmfConfig;
+use nf_amf::{Amf, ErrorClass};
+use sbi::config::NrfAddress;
+use sbi::instance::Instance;
+use sbi::ledger::Ledger;
+use sbi::model::{Document, NfProfile, NfType};
+use sbi::nf::NetworkFunction;
+use sbi::nnrf::Nrf;
+use serde_json::json;
+use tokio::net::TcpSocket;
+
+const ID: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01";
+const FQDN: &str = "amf1.5gc.mnc001.mcc001.3gppnetwork.org";
+
+fn instance() -> Arc<Instance> {
+    let key = SecretKey::generate(SignatureAlgorithm::Ed25519).expect("a key");
+    let ca = CaCertificate {
+        cosigner: Cosigner {
+            id: "32473.1".parse().expect("a trust anchor id"),
+            key: key.public_key().expect("a public key"),
+        },
+        min_serial: 0,
+        max_serial: u64::MAX,
+        prefix_url: None,
+    };
+    Arc::new(Instance::new(
+        ID.parse().expect("a UUID"),
+        NfType::Amf,
+        FQDN.to_owned(),
+        CredentialSet::new(MtcTrust::new(CaTrust::new(&ca)), Vec::new()),
+        Clock::default(),
+        Arc::new(Ledger::default()),
+    ))
+}
+
+#[tokio::test]
+async fn the_profile_is_the_example_of_the_profile_document() {
+    let instance = instance();
+    let at = SocketAddr::from(([127, 0, 0, 11], 7777));
+    let amf = Amf::new(Arc::new(AmfConfig::default()), instance.clone());
+    let profile = serde_json::to_value(amf.profile(&instance, at)).unwrap();
+    assert_eq!(
+        profile,
+        json!({"nfInstanceId": ID, "nfType": "AMF", "nfStatus": "REGISTERED",
+            "plmnList": [{"mcc": "001", "mnc": "01"}], "sNssais": [{"sst": 1, "sd": "010203"}], "fqdn": FQDN,
+            "ipv4Addresses": ["127.0.0.11"], "priority": 1, "capacity": 100, "load": 0, "allowedNfTypes": ["SMF", "SCP"],
+            "amfInfo": {"amfRegionId": "02", "amfSetId": "001",
+                "guamiList": [{"plmnId": {"mcc": "001", "mnc": "01"}, "amfId": "020040"}],
+                "taiList": [{"plmnId": {"mcc": "001", "mnc": "01"}, "tac": "000001"}]},
+            "nfServiceList": {"namf-comm-1": {"serviceInstanceId": "namf-comm-1", "serviceName": "namf-comm",
+                "scheme": "https", "versions": [{"apiVersionInUri": "v1", "apiFullVersion": "1.3.0"}],
+                "nfServiceStatus": "REGISTERED", "fqdn": FQDN,
+                "ipEndPoints": [{"ipv4Address": "127.0.0.11", "port": 7777}]}}})
+    );
+    assert!(NfProfile::from_value(profile).is_ok());
+}
+
+#[tokio::test]
+async fn without_an_nrf_both_operations_fail_to_connect_and_no_handshake_is_counted() {
+    // Bound, so that nobody else gets the port, and not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let closed = socket.local_addr().unwrap();
+    let nrf = Nrf::new(&NrfAddress {
+        sbi: closed,
+        fqdn: "nrf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
+        log: closed,
+    });
+    let amf = Amf::new(Arc::new(AmfConfig::default()), instance());
+    let profile = "mtc-landmark/ml-dsa-65/X25519MLKEM768".parse().unwrap();
+    for attempt in [
+        amf.establish_session(&nrf, profile, 1).await,
+        amf.shake_hands(&nrf, profile).await,
+    ] {
+        assert!(attempt.handshakes.is_empty());
+        let error = attempt.result.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Connect);
+        assert_eq!(
+            error.cause(),
+            "discover: cannot connect: connection refused"
+        );
+    }
+}
