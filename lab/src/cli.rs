@@ -1,0 +1,115 @@
+//! The command line of `mtc5g`: arguments, and a file a subcommand.
+//!
+//! Results go to standard output, everything else to standard error. Exit status: 0 done, 1 could not run, 2 usage or a
+//! faulty scenario, 4 the run shows not what it claims.
+
+mod init;
+mod lab_up;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sbi::command_line::NfArguments;
+
+/// Done.
+const DONE: u8 = 0;
+/// Could not run.
+const COULD_NOT_RUN: u8 = 1;
+/// Usage: wrong arguments (clap exits with the same) or a faulty scenario.
+const USAGE: u8 = 2;
+/// The run was no valid measurement: see its verdict.
+const INVALID: u8 = 4;
+
+/// What each way of authenticating network functions costs a 5G Service-Based Architecture
+///
+/// A laboratory 5G core control plane: the NRF is a Merkle Tree Certificate Authority, the SCP its witness, and
+/// simulated AMFs and SMFs call each other over mutual TLS 1.3. Start with: mtc5g run scenarios/quick.toml
+#[derive(Debug, Parser)]
+#[command(
+    name = "mtc5g",
+    version,
+    after_help = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 4 not a valid measurement (see the verdict)."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a lab, run a scenario in it, stop it, and report
+    Run(run::RunArguments),
+    /// Labs that stay up
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Write the PKI and the configuration files of a lab
+    Init(init::InitArguments),
+    /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
+    Nrf(nf_nrf::NrfArguments),
+    /// Run the SCP of a lab: the witness
+    Scp(nf_scp::ScpArguments),
+    /// Run the AMFs of a lab
+    Amf(NfCommand),
+    /// Run the SMFs of a lab
+    Smf(NfCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum LabCommand {
+    /// Start a lab and keep it running in the foreground until Ctrl-C
+    Up(lab_up::UpArguments),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct NfCommand {
+    #[command(flatten)]
+    process: NfArguments,
+}
+
+impl Arguments {
+    /// Does what the arguments say.
+    pub async fn run(self) -> ExitCode {
+        match self.command {
+            Command::Run(arguments) => arguments.run().await,
+            Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
+            Command::Init(arguments) => arguments.run(),
+            Command::Nrf(arguments) => arguments.run().await,
+            Command::Scp(arguments) => arguments.run().await,
+            Command::Amf(arguments) => {
+                let amf = |config: std::path::PathBuf, events, control| async move {
+                    crate::load::worker::run(&config, events, control).await
+                };
+                arguments.process.run(amf).await
+            }
+            Command::Smf(arguments) => {
+                let smf = |config: std::path::PathBuf, events, control| async move {
+                    nf_smf::run(&config, events, control).await
+                };
+                arguments.process.run(smf).await
+            }
+        }
+    }
+}
+
+/// Says why there is no result.
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("error: {}", sbi::telemetry::Causes(error));
+    ExitCode::from(COULD_NOT_RUN)
+}
+
+/// Completes on Ctrl-C or SIGTERM.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // Without handlers the signals end the process, and the children with it.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,92 @@
+//! `mtc5g init DIR`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use mtc_tls::key::{KeyAlgorithm, X509Profile};
+
+use super::{DONE, fail};
+use crate::topology::{LabFolder, Plan, Ports};
+
+/// What `mtc5g init` and `mtc5g lab up` make a lab of.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct LabArguments {
+    /// Number of AMF instances
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    amf: u16,
+    /// Number of SMF instances
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    smf: u16,
+    /// First of seven ports on 127.0.0.1: NRF SBI, issuance log, witness, admin ports of NRF, SCP, AMF, SMF
+    #[arg(long, default_value_t = 7777, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
+    port: u16,
+    /// Seconds between landmarks
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    landmark_interval: u64,
+    /// Hours that certificates live
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
+    certificate_lifetime: u64,
+}
+
+impl LabArguments {
+    pub(super) fn plan(&self) -> Plan {
+        let x509 = |ca_signature, intermediate| {
+            (
+                X509Profile {
+                    ca_signature,
+                    intermediate,
+                },
+                ca_signature,
+            )
+        };
+        Plan {
+            amf: self.amf,
+            smf: self.smf,
+            certificate_lifetime: Duration::from_secs(self.certificate_lifetime * 3600),
+            checkpoint_interval: Duration::from_millis(100),
+            landmark_interval: Duration::from_secs(self.landmark_interval),
+            preload: 0,
+            mtc: vec![KeyAlgorithm::MlDsa65],
+            x509: vec![
+                x509(KeyAlgorithm::Ed25519, true),
+                x509(KeyAlgorithm::MlDsa65, true),
+                x509(KeyAlgorithm::MlDsa65, false),
+            ],
+            ports: Ports::From(self.port),
+            await_landmarks: false,
+        }
+    }
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct InitArguments {
+    /// Folder to write to; must not hold a PKI yet
+    folder: PathBuf,
+    #[command(flatten)]
+    lab: LabArguments,
+}
+
+impl InitArguments {
+    pub(super) fn run(self) -> ExitCode {
+        let now = mtc_tls::endpoint::Clock::default().now();
+        let folder = match LabFolder::create(&self.folder, &self.lab.plan(), now) {
+            Ok(folder) => folder,
+            Err(error) => return fail(&error),
+        };
+        let file = |name| folder.config_file(name).display().to_string();
+        println!(
+            "wrote a lab to {}. Start its processes, each in a terminal of its own:",
+            self.folder.display()
+        );
+        println!("  mtc5g scp --config {}", file("scp"));
+        println!(
+            "  mtc5g nrf --config {} --create-log     # --create-log the first time only",
+            file("nrf")
+        );
+        println!("  mtc5g smf --config {}", file("smf"));
+        println!("  mtc5g amf --config {}", file("amf"));
+        println!("The enrolment tokens in it are good for a day and for one certificate each.");
+        ExitCode::from(DONE)
+    }
+}

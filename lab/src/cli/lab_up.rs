@@ -1,0 +1,74 @@
+//! `mtc5g lab up`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use sbi::process::Event;
+
+use super::init::LabArguments;
+use super::{DONE, fail, interrupted};
+use crate::topology::{LabFolder, Topology};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct UpArguments {
+    /// Folder for PKI, issuance log and logs [default: a new one below the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    lab: LabArguments,
+}
+
+impl UpArguments {
+    pub(super) async fn run(self) -> ExitCode {
+        match self.up().await {
+            Ok(()) => ExitCode::from(DONE),
+            Err(error) => fail(&*error),
+        }
+    }
+
+    async fn up(self) -> Result<(), Box<dyn std::error::Error>> {
+        let path = self.folder.clone().unwrap_or_else(|| {
+            std::env::temp_dir().join(format!("mtc5g-lab-{}", std::process::id()))
+        });
+        let now = mtc_tls::endpoint::Clock::default().now();
+        let folder = LabFolder::create(&path, &self.lab.plan(), now)?;
+        let (log, nrf) = (folder.nrf.log, folder.nrf.clone());
+        let mut stop = std::pin::pin!(interrupted());
+        let starting =
+            Topology::start(folder, std::env::current_exe()?, |step| eprintln!("{step}"));
+        let mut topology = tokio::select! {
+            started = starting => started?,
+            () = &mut stop => return Ok(()),
+        };
+        println!("the lab is up; its files are in {}", path.display());
+        println!("  issuance log   http://{log}/1/checkpoint");
+        println!("  NRF SBI        https://{} as {}", nrf.sbi, nrf.fqdn);
+        for (nf, events) in topology.endpoints() {
+            for event in events {
+                match event {
+                    Event::AdminListening { addr } => println!(
+                        "  {:<4} admin     http://{addr}/readyz /metrics /measurements",
+                        nf.as_str()
+                    ),
+                    Event::SbiListening { instance, addr } => println!(
+                        "  {:<4} SBI       https://{addr} as {instance}",
+                        nf.as_str()
+                    ),
+                    Event::WitnessListening { addr } => println!(
+                        "  {:<4} witness   http://{addr}/add-checkpoint",
+                        nf.as_str()
+                    ),
+                    _ => {}
+                }
+            }
+        }
+        println!("Ctrl-C stops it.");
+        let ended = topology.ended();
+        tokio::select! {
+            () = &mut stop => {}
+            error = ended => eprintln!("error: {}", sbi::telemetry::Causes(&error)),
+        }
+        topology.stop().await;
+        Ok(())
+    }
+}

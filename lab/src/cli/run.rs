@@ -1,0 +1,182 @@
+//! `mtc5g run SCENARIO`
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::{DONE, INVALID, USAGE, fail, interrupted};
+use crate::load::{Phase, Progress};
+use crate::report;
+use crate::results::Results;
+use crate::run::{Audience, Setting, run};
+use crate::scenario::Scenario;
+
+/// Seconds between two lines of progress where there is no terminal.
+const LINE_EVERY: u64 = 5;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct RunArguments {
+    /// Scenario file (TOML)
+    scenario: PathBuf,
+    /// Where results go [default: mtc5g-results/<scenario>-<time>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print results.json instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Keep the lab's folder (PKI, keys, issuance log, process logs) in DIR/lab
+    #[arg(long)]
+    keep: bool,
+}
+
+impl RunArguments {
+    pub(super) async fn run(self) -> ExitCode {
+        let text = match std::fs::read_to_string(&self.scenario) {
+            Ok(text) => text,
+            Err(error) => {
+                eprintln!(
+                    "error: cannot read scenario {}: {error}",
+                    self.scenario.display()
+                );
+                return ExitCode::from(USAGE);
+            }
+        };
+        let scenario = match Scenario::parse(&text) {
+            Ok(scenario) => scenario,
+            Err(faults) => {
+                eprintln!("error: scenario {}\n{faults}", self.scenario.display());
+                return ExitCode::from(USAGE);
+            }
+        };
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| default_out(&scenario.name));
+        match self.run_into(&scenario, &out).await {
+            Ok(results) if results.verdict.passed => ExitCode::from(DONE),
+            Ok(_) => ExitCode::from(INVALID),
+            Err(error) => fail(&*error),
+        }
+    }
+
+    async fn run_into(
+        &self,
+        scenario: &Scenario,
+        out: &Path,
+    ) -> Result<Results, Box<dyn std::error::Error>> {
+        std::fs::create_dir_all(out).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot make {}: {error}", out.display()),
+            )
+        })?;
+        let setting = Setting {
+            folder: out.join("lab"),
+            binary: std::env::current_exe()?,
+        };
+        let audience = Terminal::new();
+        let ran = run(scenario, &setting, interrupted(), &audience).await;
+        audience.finish();
+        if self.keep {
+            eprintln!("the lab's folder stays: {}", setting.folder.display());
+        } else if ran.is_ok() {
+            std::fs::remove_dir_all(&setting.folder)?;
+        } else if setting.folder.exists() {
+            eprintln!(
+                "the lab's folder stays for a look at its logs: {}",
+                setting.folder.display()
+            );
+        }
+        let results = ran?;
+        std::fs::write(out.join("results.json"), results.to_json())?;
+        std::fs::write(out.join("summary.md"), report::summary(&results))?;
+        std::fs::write(out.join("report.html"), report::html(&results))?;
+        let printed = if self.json {
+            results.to_json()
+        } else {
+            report::table(&results)
+        };
+        // A closed pipe is not an error: whoever reads has read enough.
+        let _ = io::stdout()
+            .write_all(printed.as_bytes())
+            .and_then(|()| io::stdout().flush());
+        eprintln!(
+            "\nwrote {0}/results.json, {0}/summary.md and {0}/report.html",
+            out.display()
+        );
+        Ok(results)
+    }
+}
+
+fn default_out(name: &str) -> PathBuf {
+    let stamp = format_description!("[year][month][day]-[hour][minute][second]");
+    let stamp = OffsetDateTime::now_utc().format(&stamp).unwrap_or_default();
+    PathBuf::from("mtc5g-results").join(format!("{name}-{stamp}"))
+}
+
+/// Standard error: a bar on a terminal, lines otherwise.
+struct Terminal {
+    bar: Option<ProgressBar>,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self { bar }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Audience for Terminal {
+    fn step(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(text.to_owned()),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn progress(&self, progress: &Progress) {
+        let (elapsed, planned) = (progress.elapsed.as_secs(), progress.planned.as_secs());
+        let phase = match progress.phase {
+            Phase::WarmUp => "warm-up",
+            Phase::Measured => "measuring",
+            Phase::Draining => "draining",
+        };
+        let counts = format!(
+            "{} done, {} in flight, {} failed, {} dropped",
+            progress.done, progress.in_flight, progress.errors, progress.dropped
+        );
+        match &self.bar {
+            Some(bar) => {
+                if bar.length() != Some(planned) {
+                    bar.set_length(planned);
+                    if let Ok(style) =
+                        ProgressStyle::with_template("{spinner} [{bar:30}] {pos}/{len} s  {msg}")
+                    {
+                        bar.set_style(style);
+                    }
+                }
+                bar.set_position(elapsed.min(planned));
+                bar.set_message(format!("{phase}: {counts}"));
+            }
+            None if elapsed.is_multiple_of(LINE_EVERY) || progress.phase == Phase::Draining => {
+                eprintln!("{elapsed:>4} of {planned} s  {phase}: {counts}");
+            }
+            None => {}
+        }
+    }
+}

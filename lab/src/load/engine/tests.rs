@@ -1,0 +1,297 @@
+use std::sync::Mutex;
+
+use tokio::time::sleep;
+
+use super::*;
+use crate::scenario::{ArrivalProcess, LoadPlan, OperationKind, Stage};
+
+const ENGINE: Engine = Engine {
+    max_in_flight: 100,
+    operation_timeout: Duration::from_secs(5),
+    drain: Duration::from_secs(10),
+};
+
+/// Takes a fixed time, well or badly, and notes when it was started.
+struct Fixed {
+    takes: Duration,
+    result: Result<(), Failure>,
+    starts: Mutex<Vec<(Arrival, Instant)>>,
+}
+
+impl Fixed {
+    fn taking(takes: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            takes,
+            result: Ok(()),
+            starts: Mutex::default(),
+        })
+    }
+}
+
+impl Operation for Fixed {
+    async fn run(&self, arrival: &Arrival) -> Outcome {
+        self.starts
+            .lock()
+            .expect("no test panics in here")
+            .push((*arrival, Instant::now()));
+        sleep(self.takes).await;
+        Outcome {
+            handshakes: Vec::new(),
+            result: self.result.clone(),
+        }
+    }
+}
+
+fn schedule(rate: f64, warmup: u64, seconds: u64) -> Schedule {
+    let plan = LoadPlan {
+        operation: OperationKind::Handshake,
+        arrivals: ArrivalProcess::Constant,
+        stages: vec![Stage {
+            rate,
+            duration: Duration::from_secs(seconds),
+        }],
+        warmup: Duration::from_secs(warmup),
+        max_in_flight: ENGINE.max_in_flight,
+    };
+    Schedule::new(&plan, 2, 1, 1)
+}
+
+fn attempts(result: &LoadResult) -> Vec<u64> {
+    result
+        .variants
+        .iter()
+        .map(|totals| totals.attempts)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_start_on_time_however_slow_they_are() {
+    let operation = Fixed::taking(Duration::from_secs(3));
+    let begin = Instant::now();
+    ENGINE
+        .run(
+            Arc::clone(&operation),
+            schedule(10.0, 0, 2),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    let starts = operation.starts.lock().unwrap();
+    assert_eq!(starts.len(), 20);
+    for (arrival, start) in starts.iter() {
+        let late = (*start - begin).saturating_sub(arrival.at);
+        assert!(
+            late <= Duration::from_millis(1),
+            "{arrival:?} is late by {late:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_counts_from_the_intended_start() {
+    let operation = Fixed::taking(Duration::from_millis(250));
+    let result = ENGINE
+        .run(
+            operation,
+            schedule(10.0, 0, 2),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    let median = result.variants[0].operation.quantile_ms(0.5).unwrap();
+    assert!((250.0..252.0).contains(&median), "{median}");
+    assert_eq!(attempts(&result), [10, 10]);
+    assert_eq!(result.lateness.count(), 20);
+    assert!(!result.interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn warm_up_runs_and_is_not_recorded() {
+    let operation = Fixed::taking(Duration::from_millis(1));
+    let result = ENGINE
+        .run(
+            Arc::clone(&operation),
+            schedule(10.0, 1, 2),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    assert_eq!(operation.starts.lock().unwrap().len(), 30);
+    assert_eq!(attempts(&result), [10, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn arrivals_above_the_limit_are_dropped_and_counted() {
+    let engine = Engine {
+        max_in_flight: 4,
+        ..ENGINE
+    };
+    let operation = Fixed::taking(Duration::from_secs(1));
+    let result = engine
+        .run(
+            operation,
+            schedule(10.0, 0, 1),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    let dropped: u64 = result.variants.iter().map(|totals| totals.dropped).sum();
+    assert_eq!((attempts(&result).iter().sum::<u64>(), dropped), (4, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_counted_by_cause_and_have_no_latency() {
+    let failure = Failure {
+        class: FailureClass::Tls,
+        cause: "alert: unknown ca".to_owned(),
+    };
+    let operation = Arc::new(Fixed {
+        takes: Duration::ZERO,
+        result: Err(failure),
+        starts: Mutex::default(),
+    });
+    let result = ENGINE
+        .run(
+            operation,
+            schedule(10.0, 0, 1),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    assert_eq!(result.variants[0].errors["tls: alert: unknown ca"], 5);
+    assert_eq!(
+        (result.variants[0].ok, result.variants[0].operation.count()),
+        (0, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_hangs_is_a_timeout() {
+    let operation = Fixed::taking(Duration::from_secs(3600));
+    let result = ENGINE
+        .run(
+            operation,
+            schedule(10.0, 0, 1),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    assert_eq!(
+        result.variants[0].errors["timeout: the operation did not finish in time"],
+        5
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_ends_arrivals_and_keeps_what_was_done() {
+    let operation = Fixed::taking(Duration::from_millis(10));
+    let stop = sleep(Duration::from_millis(950));
+    let result = ENGINE
+        .run(operation, schedule(10.0, 0, 3600), stop, |_| {})
+        .await;
+    assert!(result.interrupted);
+    assert_eq!(attempts(&result), [5, 5]);
+    assert_eq!(result.variants[0].ok, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_has_a_deadline_and_loses_no_attempt() {
+    let engine = Engine {
+        operation_timeout: Duration::from_secs(3600),
+        drain: Duration::from_secs(1),
+        ..ENGINE
+    };
+    let operation = Fixed::taking(Duration::from_secs(1800));
+    let begin = Instant::now();
+    let result = engine
+        .run(
+            operation,
+            schedule(10.0, 0, 1),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    assert!(begin.elapsed() < Duration::from_secs(3));
+    assert_eq!(
+        result.variants[1].errors["timeout: the run ended before the operation did"],
+        5
+    );
+    assert_eq!(attempts(&result), [5, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_comes_each_second_and_at_each_change_of_phase() {
+    let mut seen: Vec<Progress> = Vec::new();
+    let operation = Fixed::taking(Duration::from_millis(1));
+    ENGINE
+        .run(
+            operation,
+            schedule(10.0, 2, 2),
+            std::future::pending(),
+            |progress| seen.push(progress),
+        )
+        .await;
+    let phases: Vec<Phase> = seen.iter().map(|progress| progress.phase).collect();
+    assert_eq!(phases.first(), Some(&Phase::WarmUp));
+    assert_eq!(phases.last(), Some(&Phase::Draining));
+    assert!(phases.is_sorted_by_key(|phase| *phase as u8), "{phases:?}");
+    let measuring = seen
+        .iter()
+        .find(|progress| progress.phase == Phase::Measured)
+        .unwrap();
+    assert_eq!((measuring.elapsed.as_secs(), measuring.done), (2, 0));
+    assert!(seen.len() >= 6, "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_of_two_generators_merge_and_travel() {
+    let run = || {
+        ENGINE.run(
+            Fixed::taking(Duration::from_millis(5)),
+            schedule(10.0, 0, 1),
+            std::future::pending(),
+            |_| {},
+        )
+    };
+    let mut first = run().await;
+    let sent = serde_json::to_string(&run().await).unwrap();
+    let second: LoadResult = serde_json::from_str(&sent).unwrap();
+    first.merge(&second).unwrap();
+    assert_eq!(attempts(&first), [10, 10]);
+    assert_eq!(first.lateness.count(), 20);
+}
+
+#[test]
+fn results_of_different_scenarios_do_not_merge() {
+    let result = |variants: usize| LoadResult {
+        started: OffsetDateTime::UNIX_EPOCH,
+        ended: OffsetDateTime::UNIX_EPOCH,
+        interrupted: false,
+        lateness: Histogram::default(),
+        variants: vec![ClientTotals::default(); variants],
+    };
+    let mismatch = crate::load::VariantMismatch {
+        expected: 2,
+        found: 3,
+    };
+    assert_eq!(result(2).merge(&result(3)), Err(mismatch));
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "a bug in an operation")]
+async fn a_panic_of_an_operation_is_passed_on() {
+    struct Broken;
+    impl Operation for Broken {
+        async fn run(&self, _: &Arrival) -> Outcome {
+            panic!("a bug in an operation")
+        }
+    }
+    ENGINE
+        .run(
+            Arc::new(Broken),
+            schedule(10.0, 0, 1),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+}

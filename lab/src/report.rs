@@ -1,0 +1,19 @@
+//! Reports: [`Results`](crate::results::Results) in, text out, nothing else.
+//!
+//! ```text
+//!             ┌─> findings  what the figures say, in sentences ─┐
+//!  Results ───┤                                                 ├─> table (terminal), summary (Markdown), html
+//!             └─> figures   how a figure is written ────────────┘                                       └─ svg
+//! ```
+
+mod figures;
+mod findings;
+mod html;
+mod summary;
+mod svg;
+mod table;
+
+pub use findings::{Finding, Tone, caveats, findings, headline};
+pub use html::html;
+pub use summary::summary;
+pub use table::table;

@@ -1,0 +1,380 @@
+//! What the figures say, in sentences that are computed and never hoped for: a loss is stated as plainly as a gain.
+
+use mtc_tls::handshake::CertificateKind;
+
+use super::figures::{count, ratio, time, whole};
+use crate::results::{Results, VariantResult};
+
+/// Byte counts vary by a few bytes only (signatures in DER, proof lengths): below this share there is no difference.
+const SAME_BYTES: f64 = 0.01;
+/// CPU time on a shared machine: a difference below this share is not one that a single run can show.
+const SAME_CPU: f64 = 0.05;
+/// Ten segments of 1,448 bytes: what a server may send before the first acknowledgement (RFC 6928).
+const INITIAL_WINDOW: f64 = 14_480.0;
+/// With fewer samples a 99.9th percentile is the maximum.
+const SAMPLES_FOR_P999: u64 = 1000;
+
+/// One thing the figures say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// For whom it speaks.
+    pub tone: Tone,
+    /// A sentence or two.
+    pub text: String,
+}
+
+/// Whether a finding speaks for Merkle Tree Certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// For them.
+    Gain,
+    /// Against them.
+    Loss,
+    /// Neither.
+    Even,
+}
+
+impl Tone {
+    /// A word for it, so that no report has to rely on colour.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gain => "gain",
+            Self::Loss => "loss",
+            Self::Even => "note",
+        }
+    }
+}
+
+/// The answer in one sentence: the least bytes and the least CPU time, related to the first variant.
+pub fn headline(results: &Results) -> String {
+    let Some((first, others)) = results.variants.split_first() else {
+        return "Nothing was compared.".to_owned();
+    };
+    let base = format!(
+        "{} costs {} bytes and {} µs of CPU per handshake, both sides together",
+        first.name,
+        whole(first.bytes()),
+        whole(first.cpu_us())
+    );
+    let least = |cost: fn(&VariantResult) -> Option<f64>| {
+        let known = others.iter().filter_map(|variant| {
+            Some((variant, cost(variant)?, ratio(cost(variant), cost(first))?))
+        });
+        known.min_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    match (least(VariantResult::bytes), least(VariantResult::cpu_us)) {
+        (Some((small, bytes, of_bytes)), Some((quick, cpu, of_cpu))) => {
+            let quick = if quick.name == small.name {
+                "it also"
+            } else {
+                &quick.name
+            };
+            let (bytes, cpu) = (whole(Some(bytes)), whole(Some(cpu)));
+            format!(
+                "{base}. Of the others {} sends the fewest bytes, {bytes} ({of_bytes:.2} times as many), and {quick} uses the \
+                 least CPU time, {cpu} µs ({of_cpu:.2} times as much).",
+                small.name
+            )
+        }
+        _ => format!("{base}."),
+    }
+}
+
+/// What the figures say about Merkle Tree Certificates and their rivals with equal keys.
+pub fn findings(results: &Results) -> Vec<Finding> {
+    let mtc = results
+        .variants
+        .iter()
+        .filter(|variant| variant.auth != CertificateKind::DirectlySigned);
+    let mut findings: Vec<Finding> = mtc
+        .flat_map(|variant| against_rivals(results, variant))
+        .collect();
+    findings.extend(post_quantum_floor(results));
+    findings
+}
+
+/// What these figures cannot show.
+pub fn caveats(results: &Results) -> Vec<String> {
+    let mut caveats = vec![round_trips(results)];
+    let operations = results
+        .variants
+        .iter()
+        .map(|variant| variant.ok)
+        .min()
+        .unwrap_or_default();
+    if operations < SAMPLES_FOR_P999 {
+        caveats.push(format!(
+            "With {} operations per variant, p99.9 of an operation is its maximum and p99 rests on {}.",
+            count(operations),
+            operations / 100
+        ));
+    }
+    caveats.push(
+        "Client, servers and load generator share this machine's processors: compare variants within this run, not \
+         times between machines."
+            .to_owned(),
+    );
+    caveats
+}
+
+fn against_rivals(results: &Results, variant: &VariantResult) -> Vec<Finding> {
+    let same_keys = |other: &&VariantResult| {
+        other.auth == CertificateKind::DirectlySigned
+            && other.leaf_key == variant.leaf_key
+            && other.key_exchange == variant.key_exchange
+    };
+    let rivals: Vec<&VariantResult> = results.variants.iter().filter(same_keys).collect();
+    let bytes = Cost {
+        of: VariantResult::bytes,
+        same: SAME_BYTES,
+        verb: "sends",
+        unit: "bytes",
+        gain: "fewer",
+    };
+    let cpu = Cost {
+        of: VariantResult::cpu_us,
+        same: SAME_CPU,
+        verb: "uses",
+        unit: "µs of CPU",
+        gain: "less",
+    };
+    let mut findings = bytes.compare(variant, &rivals);
+    if let Some(finding) = findings
+        .iter_mut()
+        .find(|finding| finding.tone == Tone::Loss)
+        && variant.auth == CertificateKind::Standalone
+    {
+        finding
+            .text
+            .push_str(" Its cosignatures and proof outweigh the CA signatures that they replace.");
+    }
+    findings.extend(cpu.compare(variant, &rivals));
+    findings.extend(verification(variant, &rivals));
+    findings
+}
+
+/// A cost in which a variant is compared with its rivals.
+struct Cost {
+    of: fn(&VariantResult) -> Option<f64>,
+    same: f64,
+    verb: &'static str,
+    unit: &'static str,
+    gain: &'static str,
+}
+
+impl Cost {
+    /// One sentence for the rivals it beats, one for those it loses to, one for those it equals.
+    fn compare(&self, variant: &VariantResult, rivals: &[&VariantResult]) -> Vec<Finding> {
+        let mut against: [(Tone, Vec<String>); 3] = [
+            (Tone::Gain, vec![]),
+            (Tone::Loss, vec![]),
+            (Tone::Even, vec![]),
+        ];
+        let own = (self.of)(variant);
+        for rival in rivals {
+            let Some(ratio) = ratio(own, (self.of)(rival)) else {
+                continue;
+            };
+            let figure = whole((self.of)(rival));
+            let percent = (ratio - 1.0).abs() * 100.0;
+            let (slot, text) = if (ratio - 1.0).abs() <= self.same {
+                (2, format!("{} ({figure})", rival.name))
+            } else if ratio < 1.0 {
+                (
+                    0,
+                    format!(
+                        "{percent:.0} % {} than {} ({figure})",
+                        self.gain, rival.name
+                    ),
+                )
+            } else {
+                (
+                    1,
+                    format!("{percent:.0} % more than {} ({figure})", rival.name),
+                )
+            };
+            against[slot].1.push(text);
+        }
+        let Self {
+            verb, unit, same, ..
+        } = self;
+        let own = whole(own);
+        let sentence = |(tone, rivals): (Tone, Vec<String>)| {
+            let rivals = (!rivals.is_empty()).then(|| rivals.join(" and "))?;
+            let text = match tone {
+                Tone::Even => format!(
+                    "{} {verb} {own} {unit} per handshake, as {rivals}: within {:.0} % is no difference to a single run.",
+                    variant.name,
+                    same * 100.0
+                ),
+                Tone::Gain | Tone::Loss => format!(
+                    "{} {verb} {own} {unit} per handshake, {rivals}.",
+                    variant.name
+                ),
+            };
+            Some(Finding { tone, text })
+        };
+        against.into_iter().filter_map(sentence).collect()
+    }
+}
+
+/// What verification saves against the rival that verifies fastest, and what share of a handshake that is.
+fn verification(variant: &VariantResult, rivals: &[&VariantResult]) -> Option<Finding> {
+    let own = variant.verify_us?;
+    let known = rivals
+        .iter()
+        .filter_map(|rival| Some((rival, rival.verify_us?, rival.cpu_us()?)));
+    let (rival, theirs, cpu) = known.min_by(|a, b| a.1.total_cmp(&b.1))?;
+    // Both sides verify, and cpu is of both sides.
+    let share = (theirs - own) * 2.0 / cpu * 100.0;
+    let tone = match share / 100.0 {
+        share if share > SAME_CPU => Tone::Gain,
+        share if share < -SAME_CPU => Tone::Loss,
+        _ => Tone::Even,
+    };
+    let change = if share > 0.0 { "saves" } else { "costs" };
+    let text = format!(
+        "Verifying a certificate takes {} µs in {} and {} µs in {}: that {change} {:.0} % of the CPU time of a handshake.",
+        time(Some(own)),
+        variant.name,
+        time(Some(theirs)),
+        rival.name,
+        share.abs()
+    );
+    Some(Finding { tone, text })
+}
+
+/// Against a first variant without post-quantum keys: what no way of authenticating the keys can save.
+fn post_quantum_floor(results: &Results) -> Option<Finding> {
+    let post_quantum = |variant: &VariantResult| variant.leaf_key.starts_with("ml-dsa");
+    let first = results
+        .variants
+        .first()
+        .filter(|first| !post_quantum(first))?;
+    let others = results
+        .variants
+        .iter()
+        .filter(|variant| post_quantum(variant));
+    let least = others.min_by(|a, b| {
+        a.bytes()
+            .unwrap_or(f64::MAX)
+            .total_cmp(&b.bytes().unwrap_or(f64::MAX))
+    })?;
+    let text = format!(
+        "{}, the smallest with {} keys, still sends {:.1} times the bytes of {}: the key and its signature over the \
+         handshake travel in both directions whoever vouches for the key.",
+        least.name,
+        least.leaf_key,
+        ratio(least.bytes(), first.bytes())?,
+        first.name
+    );
+    Some(Finding {
+        tone: Tone::Even,
+        text,
+    })
+}
+
+fn round_trips(results: &Results) -> String {
+    let above = results.variants.iter().filter(|variant| {
+        variant
+            .bytes_server
+            .is_some_and(|bytes| bytes > INITIAL_WINDOW)
+    });
+    let above: Vec<String> = above
+        .map(|variant| format!("{} ({})", variant.name, whole(variant.bytes_server)))
+        .collect();
+    let window = count(INITIAL_WINDOW as u64);
+    let consequence = if above.is_empty() {
+        "no variant here sends more from the server".to_owned()
+    } else {
+        format!(
+            "on a real network these servers' flights would: {}",
+            above.join(", ")
+        )
+    };
+    format!(
+        "Loopback cannot show round trips caused by large flights. A first flight above {window} bytes (ten segments) waits \
+         one round trip for an acknowledgement; {consequence}."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::sample::quick;
+
+    fn texts(results: &Results, tone: Tone) -> Vec<String> {
+        findings(results)
+            .into_iter()
+            .filter(|finding| finding.tone == tone)
+            .map(|finding| finding.text)
+            .collect()
+    }
+
+    #[test]
+    fn a_standalone_certificate_s_loss_is_stated() {
+        let losses = texts(&quick(), Tone::Loss);
+        assert_eq!(
+            losses,
+            [
+                "mtc-standalone sends 23,940 bytes per handshake, 16 % more than x509-mldsa65-direct (20,620). Its \
+              cosignatures and proof outweigh the CA signatures that they replace."
+            ]
+        );
+    }
+
+    #[test]
+    fn gains_name_every_rival_with_equal_keys_and_no_other() {
+        let gains = texts(&quick(), Tone::Gain);
+        let expected = "mtc-landmark sends 14,860 bytes per handshake, 53 % fewer than x509-mldsa65 (31,600) and 28 % \
+                        fewer than x509-mldsa65-direct (20,620).";
+        assert!(gains.contains(&expected.to_owned()), "{gains:#?}");
+        assert!(
+            gains.iter().all(|text| !text.contains("x509-ed25519")),
+            "{gains:#?}"
+        );
+    }
+
+    #[test]
+    fn a_small_difference_in_cpu_is_none() {
+        let mut results = quick();
+        let direct = results.variants[2].cpu_us_client;
+        results.variants[4].cpu_us_client = direct;
+        results.variants[4].cpu_us_server = direct;
+        let even = texts(&results, Tone::Even);
+        let expected = "mtc-landmark uses 670 µs of CPU per handshake, as x509-mldsa65-direct (670): within 5 % is no \
+                        difference to a single run.";
+        assert!(even.contains(&expected.to_owned()), "{even:#?}");
+    }
+
+    #[test]
+    fn verification_is_related_to_the_whole_handshake() {
+        let gains = texts(&quick(), Tone::Gain);
+        let expected = "Verifying a certificate takes 3.00 µs in mtc-landmark and 38.0 µs in x509-mldsa65-direct: that saves 10 % \
+                        of the CPU time of a handshake.";
+        assert!(gains.contains(&expected.to_owned()), "{gains:#?}");
+    }
+
+    #[test]
+    fn what_loopback_hides_is_named() {
+        let caveats = caveats(&quick());
+        assert!(
+            caveats[0].ends_with("these servers' flights would: x509-mldsa65 (15,800)."),
+            "{caveats:#?}"
+        );
+        assert!(
+            caveats[1].starts_with("With 540 operations per variant, p99.9"),
+            "{caveats:#?}"
+        );
+    }
+
+    #[test]
+    fn the_headline_relates_to_the_first_variant() {
+        assert_eq!(
+            headline(&quick()),
+            "x509-ed25519 costs 4,360 bytes and 460 µs of CPU per handshake, both sides together. Of the others \
+             mtc-landmark sends the fewest bytes, 14,860 (3.41 times as many), and it also uses the least CPU time, 594 µs \
+             (1.29 times as much)."
+        );
+    }
+}

@@ -1,0 +1,124 @@
+use super::*;
+use crate::results::sample::quick;
+
+#[test]
+fn every_chart_has_a_title_a_sentence_and_its_figures() {
+    let page = html(&quick());
+    for id in ["bytes", "cpu", "handshake", "operation"] {
+        assert!(
+            page.contains(&format!("aria-labelledby=\"{id}-title {id}-desc\"")),
+            "{id}"
+        );
+        assert!(
+            page.contains(&format!("<title id=\"{id}-title\">"))
+                && page.contains(&format!("<desc id=\"{id}-desc\">")),
+            "{id}"
+        );
+    }
+    for (tag, count) in [
+        ("<figure>", 4),
+        ("<figcaption>", 4),
+        ("Figures as a table", 4),
+        ("<polyline class=\"line", 20),
+    ] {
+        assert_eq!(page.matches(tag).count(), count, "{tag}");
+    }
+    assert!(page.contains("<figcaption>From 4,360 B (x509-ed25519) to 31,600 B (x509-mldsa65), both sides together.</figcaption>"));
+}
+
+#[test]
+fn the_first_screen_answers_before_anything_else() {
+    let page = html(&quick());
+    let position = |text: &str| {
+        page.find(text)
+            .unwrap_or_else(|| panic!("{text} is missing"))
+    };
+    assert!(
+        position("<h1>What each variant costs, compared with x509-ed25519</h1>")
+            < position("14,860")
+    );
+    assert!(position("aria-label=\"Comparison\"") < position("<h2>"));
+}
+
+#[test]
+fn nothing_is_loaded_and_nothing_runs() {
+    let page = html(&quick());
+    for forbidden in [
+        "http://",
+        "https://",
+        "<script",
+        "<link",
+        "<img",
+        "<iframe",
+        "@import",
+        "url(",
+        " src=",
+        " href=",
+        "javascript:",
+    ] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[test]
+fn outside_text_cannot_become_markup() {
+    let hostile = "\"><script>alert('1')</script>&";
+    let mut results = quick();
+    results.run.name = hostile.to_owned();
+    results.run.description = hostile.to_owned();
+    results.scenario = hostile.to_owned();
+    results.environment.cpu = hostile.to_owned();
+    results.verdict.violations = vec![hostile.to_owned()];
+    results.verdict.warnings = vec![hostile.to_owned()];
+    results
+        .variants
+        .iter_mut()
+        .for_each(|variant| variant.name = hostile.to_owned());
+    let page = html(&results);
+    assert!(!page.contains("<script"));
+    assert!(page.contains("&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;"));
+}
+
+#[test]
+fn tags_are_balanced() {
+    let page = html(&quick());
+    for tag in [
+        "main", "section", "table", "thead", "tbody", "tr", "th", "td", "figure", "details", "svg",
+        "ul", "li", "dl", "div", "p",
+    ] {
+        let opened =
+            page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+}
+
+#[test]
+fn a_failed_run_says_so_first() {
+    let mut results = quick();
+    results.verdict.passed = false;
+    results.verdict.violations = vec!["x509-ed25519: 3 of 540 operations failed".to_owned()];
+    let page = html(&results);
+    assert!(page.find("<strong>Failed.</strong>") < page.find("aria-label=\"Comparison\""));
+    assert!(page.contains("<li>x509-ed25519: 3 of 540 operations failed</li>"));
+}
+
+#[test]
+fn results_without_figures_still_make_a_page() {
+    let mut results = quick();
+    for variant in &mut results.variants {
+        variant.histograms.handshake = Histogram::default();
+        variant.handshake_ms = None;
+        variant.bytes_server = None;
+    }
+    assert!(html(&results).contains("Nothing was measured."));
+}
+
+/// Set MTC5G_SAMPLE to a folder to look at the reports in a browser.
+#[test]
+fn the_sample_can_be_looked_at() {
+    let Ok(folder) = std::env::var("MTC5G_SAMPLE") else {
+        return;
+    };
+    std::fs::write(format!("{folder}/report.html"), html(&quick())).unwrap();
+    std::fs::write(format!("{folder}/results.json"), quick().to_json()).unwrap();
+}

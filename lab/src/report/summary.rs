@@ -1,0 +1,221 @@
+//! The results as Markdown, for an issue, a chat or a repository.
+
+use std::fmt::Write as _;
+
+use super::figures::{at, count, ratio, time, times, whole};
+use super::findings::{caveats, findings, headline};
+use crate::results::{Results, VariantResult};
+
+/// The results as Markdown.
+pub fn summary(results: &Results) -> String {
+    let mut text = format!("# mtc5g: {}\n\n", results.run.name);
+    if !results.run.description.is_empty() {
+        text.push_str(&format!("{}\n\n", escape(&results.run.description)));
+    }
+    text.push_str(&format!("{}\n\n", verdict(results)));
+    text.push_str(&format!("{}\n\n", headline(results)));
+    text.push_str(&figures(results));
+    text.push_str(
+        "\nBytes and CPU are means per handshake; × relates both sides' sum to the first variant. Handshake times are of the \
+         load generator's connections, operation times count from the intended start.\n\n## What the figures say\n\n",
+    );
+    let said = findings(results)
+        .into_iter()
+        .map(|finding| format!("**{}**: {}", finding.tone.as_str(), finding.text));
+    bullets(&mut text, said);
+    text.push_str("\n## What they cannot show\n\n");
+    bullets(&mut text, caveats(results));
+    bullets(
+        &mut text,
+        results
+            .verdict
+            .warnings
+            .iter()
+            .map(|warning| escape(warning)),
+    );
+    text.push_str(&environment(results));
+    text.push_str(&scenario(&results.scenario));
+    text
+}
+
+fn verdict(results: &Results) -> String {
+    if results.verdict.passed {
+        return "**Passed**: no errors, no drops, every handshake was served the credential kind its variant asks for."
+            .to_owned();
+    }
+    let violations = results
+        .verdict
+        .violations
+        .iter()
+        .map(|violation| format!("\n- {}", escape(violation)));
+    format!("**Failed**:\n{}", violations.collect::<String>())
+}
+
+fn figures(results: &Results) -> String {
+    let Some(first) = results.variants.first() else {
+        return String::new();
+    };
+    let operation = results.run.operation.as_str();
+    let mut text = format!(
+        "| variant | ok | errors | handshake ms p50 | p90 | p99 | p99.9 | {operation} ms p50 | p99 | bytes client | server | × | \
+         CPU µs client | server | × | verify µs |\n|---|{}\n",
+        "--:|".repeat(15)
+    );
+    for variant in &results.variants {
+        text.push_str(&row(variant, first));
+    }
+    text
+}
+
+fn row(variant: &VariantResult, first: &VariantResult) -> String {
+    let cells = [
+        escape(&variant.name),
+        count(variant.ok),
+        count(variant.failed() + variant.dropped),
+        at(variant.handshake_ms, |l| l.p50),
+        at(variant.handshake_ms, |l| l.p90),
+        at(variant.handshake_ms, |l| l.p99),
+        at(variant.handshake_ms, |l| l.p999),
+        at(variant.operation_ms, |l| l.p50),
+        at(variant.operation_ms, |l| l.p99),
+        whole(variant.bytes_client),
+        whole(variant.bytes_server),
+        times(ratio(variant.bytes(), first.bytes())),
+        whole(variant.cpu_us_client),
+        whole(variant.cpu_us_server),
+        times(ratio(variant.cpu_us(), first.cpu_us())),
+        time(variant.verify_us),
+    ];
+    format!("| {} |\n", cells.join(" | "))
+}
+
+fn environment(results: &Results) -> String {
+    let environment = &results.environment;
+    let libraries: Vec<String> = environment
+        .libraries
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    let lines = [
+        (
+            "Processor",
+            format!("{}, {} logical", environment.cpu, environment.cores),
+        ),
+        (
+            "System",
+            format!("{}, {}", environment.os, environment.kernel),
+        ),
+        (
+            "Network",
+            format!(
+                "{}, {}",
+                environment.network, environment.tcp_congestion_control
+            ),
+        ),
+        (
+            "Build",
+            format!(
+                "mtc5g {} ({}), {}, {}",
+                environment.mtc5g, environment.revision, environment.profile, environment.rustc
+            ),
+        ),
+        ("Libraries", libraries.join(", ")),
+        ("Certificates", environment.draft.clone()),
+        (
+            "Run",
+            format!(
+                "{} to {}, seed {}",
+                results.run.started, results.run.ended, results.run.seed
+            ),
+        ),
+    ];
+    let mut text = "\n## Environment\n\n".to_owned();
+    bullets(
+        &mut text,
+        lines.map(|(name, value)| format!("{name}: {}", escape(&value))),
+    );
+    text
+}
+
+/// A fence longer than any run of backticks in the text cannot be closed by it.
+fn scenario(text: &str) -> String {
+    let longest = text
+        .split(|c| c != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or_default();
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!(
+        "\n## Scenario\n\n{fence}toml\n{}\n{fence}\n",
+        text.trim_end()
+    )
+}
+
+fn bullets(out: &mut String, lines: impl IntoIterator<Item = String>) {
+    for line in lines {
+        writeln!(out, "- {line}").expect("writing to a string does not fail");
+    }
+}
+
+/// Keeps outside text from becoming markup or breaking a table.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' => escaped.push(' '),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '&' => {
+                escaped.extend(['\\', c])
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::sample::quick;
+
+    #[test]
+    fn has_a_row_for_every_variant_and_every_section() {
+        let text = summary(&quick());
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with("| ")).count(),
+            6
+        );
+        let columns: Vec<usize> = text
+            .lines()
+            .filter(|line| line.starts_with('|'))
+            .map(|line| line.matches('|').count())
+            .collect();
+        assert_eq!(columns, [17; 7]);
+        for heading in [
+            "# mtc5g: quick",
+            "## What the figures say",
+            "## What they cannot show",
+            "## Environment",
+            "## Scenario",
+        ] {
+            assert!(text.lines().any(|line| line == heading), "{heading}");
+        }
+        assert!(text.contains("**Passed**"));
+    }
+
+    #[test]
+    fn outside_text_stays_text() {
+        let mut results = quick();
+        results.verdict.passed = false;
+        results.verdict.violations = vec!["tls: <b>a|b</b>\n# heading".to_owned()];
+        results.scenario = "a ```` fence".to_owned();
+        let text = summary(&results);
+        assert!(
+            text.contains(r"- tls: \<b\>a\|b\</b\> \# heading"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\n`````toml\na ```` fence\n`````\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! The table that a run ends with on a terminal: 120 columns, no colour needed.
+
+use super::figures::{at, count, ratio, time, times, whole};
+use super::findings::{caveats, findings, headline};
+use crate::results::{Results, VariantResult};
+
+const WIDTH: usize = 120;
+/// Longer names are cut, so that the figures keep their columns.
+const MAX_NAME: usize = 22;
+
+/// One column: the heading over its group, its own heading, and its cells.
+struct Column {
+    group: &'static str,
+    heading: String,
+    cell: fn(&VariantResult, &VariantResult) -> String,
+}
+
+/// The results as plain text, lines of at most 120 characters.
+pub fn table(results: &Results) -> String {
+    let mut text = String::new();
+    if let Some(first) = results.variants.first() {
+        text.push_str(&grid(results, first));
+    }
+    text.push('\n');
+    text.push_str("  bytes and CPU are means per handshake; × relates both sides' sum to the first variant's\n\n");
+    paragraph(&mut text, "", &headline(results));
+    let said = findings(results)
+        .into_iter()
+        .map(|finding| format!("{}: {}", finding.tone.as_str(), finding.text));
+    said.for_each(|line| paragraph(&mut text, "- ", &line));
+    caveats(results)
+        .iter()
+        .for_each(|line| paragraph(&mut text, "- caveat: ", line));
+    results
+        .verdict
+        .warnings
+        .iter()
+        .for_each(|line| paragraph(&mut text, "- warning: ", line));
+    if results.verdict.passed {
+        text.push_str("\nPASSED: no errors, no drops, every handshake was served the credential kind its variant asks for\n");
+    } else {
+        text.push_str("\nFAILED\n");
+        results
+            .verdict
+            .violations
+            .iter()
+            .for_each(|line| paragraph(&mut text, "- ", line));
+    }
+    text
+}
+
+fn columns(operation: &str) -> Vec<Column> {
+    let column = |group, heading: &str, cell| Column {
+        group,
+        heading: heading.to_owned(),
+        cell,
+    };
+    vec![
+        column("", "ok", |v, _| count(v.ok)),
+        column("", "err", |v, _| count(v.failed() + v.dropped)),
+        column("handshake, ms", "p50", |v, _| at(v.handshake_ms, |l| l.p50)),
+        column("handshake, ms", "p90", |v, _| at(v.handshake_ms, |l| l.p90)),
+        column("handshake, ms", "p99", |v, _| at(v.handshake_ms, |l| l.p99)),
+        column("handshake, ms", "p99.9", |v, _| {
+            at(v.handshake_ms, |l| l.p999)
+        }),
+        column(
+            if operation == "session" {
+                "session, ms"
+            } else {
+                "operation"
+            },
+            "p50",
+            |v, _| at(v.operation_ms, |l| l.p50),
+        ),
+        column(
+            if operation == "session" {
+                "session, ms"
+            } else {
+                "operation"
+            },
+            "p99",
+            |v, _| at(v.operation_ms, |l| l.p99),
+        ),
+        column("bytes sent", "client", |v, _| whole(v.bytes_client)),
+        column("bytes sent", "server", |v, _| whole(v.bytes_server)),
+        column("CPU, µs", "clnt", |v, _| whole(v.cpu_us_client)),
+        column("CPU, µs", "serv", |v, _| whole(v.cpu_us_server)),
+        column("verify", "µs", |v, _| time(v.verify_us)),
+        column("to the first", "bytes", |v, first| {
+            times(ratio(v.bytes(), first.bytes()))
+        }),
+        column("to the first", "CPU", |v, first| {
+            times(ratio(v.cpu_us(), first.cpu_us()))
+        }),
+    ]
+}
+
+fn grid(results: &Results, first: &VariantResult) -> String {
+    let name = |variant: &VariantResult| fit(&variant.name, MAX_NAME);
+    let name_width = results
+        .variants
+        .iter()
+        .map(|v| width(&name(v)))
+        .max()
+        .unwrap_or_default()
+        .max("variant".len());
+    let mut lines = vec![" ".repeat(name_width), pad_end("variant", name_width)];
+    lines.extend(
+        results
+            .variants
+            .iter()
+            .map(|variant| pad_end(&name(variant), name_width)),
+    );
+    let columns = columns(results.run.operation.as_str());
+    for group in columns.chunk_by(|a, b| a.group == b.group && !a.group.is_empty()) {
+        let mut block: Vec<String> = vec![String::new(); lines.len() - 1];
+        for (index, column) in group.iter().enumerate() {
+            let cells = results
+                .variants
+                .iter()
+                .map(|variant| (column.cell)(variant, first));
+            let cells: Vec<String> = std::iter::once(column.heading.clone())
+                .chain(cells)
+                .collect();
+            let column_width = cells
+                .iter()
+                .map(|cell| width(cell))
+                .max()
+                .unwrap_or_default();
+            for (line, cell) in block.iter_mut().zip(&cells) {
+                let gap = if index == 0 { "" } else { " " };
+                line.push_str(&format!("{gap}{}", pad_start(cell, column_width)));
+            }
+        }
+        let heading = group[0].group;
+        let block_width = width(&block[0]).max(width(heading));
+        lines[0].push_str(&format!("  {}", pad_start(heading, block_width)));
+        for (line, cells) in lines[1..].iter_mut().zip(&block) {
+            line.push_str(&format!("  {}", pad_start(cells, block_width)));
+        }
+    }
+    let rule = "─".repeat(
+        lines
+            .iter()
+            .map(|line| width(line))
+            .max()
+            .unwrap_or_default(),
+    );
+    lines.insert(2, rule);
+    lines
+        .iter()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
+
+/// Appends `text` in lines of at most [`WIDTH`], the first one after `lead`, the others below its text.
+fn paragraph(out: &mut String, lead: &str, text: &str) {
+    let indent = " ".repeat(if lead.is_empty() { 0 } else { 2 });
+    let mut line = lead.to_owned();
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        if !empty && width(&line) + 1 + width(word) > WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            line.clone_from(&indent);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    out.push_str(&line);
+    out.push('\n');
+}
+
+fn fit(text: &str, max: usize) -> String {
+    if width(text) <= max {
+        return text.to_owned();
+    }
+    text.chars().take(max - 1).chain(['…']).collect()
+}
+
+fn pad_start(text: &str, to: usize) -> String {
+    format!("{text:>to$}")
+}
+
+fn pad_end(text: &str, to: usize) -> String {
+    format!("{text:<to$}")
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::sample::quick;
+
+    #[test]
+    fn shows_every_variant_in_its_columns() {
+        let expected = "\
+                             handshake, ms  session, ms     bytes sent    CPU, µs  verify  to the first
+variant               ok  err  p50  p90  p99 p99.9    p50   p99  client server  clnt serv      µs  bytes   CPU
+";
+        let text = table(&quick());
+        let rows: Vec<&str> = text.lines().skip(3).take(5).collect();
+        let first_words: Vec<&str> = rows
+            .iter()
+            .filter_map(|row| row.split(' ').next())
+            .collect();
+        assert_eq!(
+            first_words,
+            [
+                "x509-ed25519",
+                "x509-mldsa65",
+                "x509-mldsa65-direct",
+                "mtc-standalone",
+                "mtc-landmark"
+            ]
+        );
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            words(&text.lines().take(2).collect::<String>()),
+            words(&expected.replace('\n', ""))
+        );
+        assert_eq!(
+            words(rows[4])[1..],
+            [
+                "540", "0", "1.31", "1.68", "3.30", "5.89", "5.35", "11.7", "7,430", "7,430",
+                "297", "297", "3.00", "3.41×", "1.29×"
+            ]
+        );
+    }
+
+    #[test]
+    fn no_line_is_longer_than_120() {
+        let mut results = quick();
+        for variant in &mut results.variants {
+            variant.name = format!("{}-with-a-very-long-name", variant.name);
+            variant.operation_ms = variant.operation_ms.map(|l| crate::results::Latency {
+                p50: 4321.0,
+                p99: 54321.0,
+                ..l
+            });
+            variant.bytes_client = Some(123_456.0);
+        }
+        results.verdict.violations.push("word ".repeat(50));
+        results.verdict.passed = false;
+        for line in table(&results).lines() {
+            assert!(width(line) <= WIDTH, "{} columns: {line}", width(line));
+        }
+    }
+
+    #[test]
+    fn says_whether_the_run_passed() {
+        let mut results = quick();
+        assert!(table(&results).ends_with("credential kind its variant asks for\n"));
+        results.verdict.passed = false;
+        results.verdict.violations = vec!["x509-ed25519: 3 of 540 operations failed".to_owned()];
+        assert!(table(&results).ends_with("FAILED\n- x509-ed25519: 3 of 540 operations failed\n"));
+    }
+}

@@ -1,0 +1,538 @@
+//! The results of a run: what `results.json` holds, field by field in `docs/results.md`.
+//!
+//! Figures are means and quantiles of what [`crate::measure`] counted; the counts and histograms stand beside them, so
+//! that reports can be drawn again and runs merged. [`Results::violations`] says whether the run shows what it claims.
+
+use std::collections::BTreeMap;
+
+use mtc_tls::handshake::CertificateKind;
+use mtc_tls::hints::TrustDomain;
+use mtc_tls::provider::KeyExchange;
+use sbi::ledger::{KindCounts, NfTotals};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::environment::Environment;
+use crate::load::{LoadResult, VariantMismatch};
+use crate::measure::{ClientTotals, Histogram};
+use crate::scenario::{OperationKind, Scenario, Variant};
+
+/// The schema that this version writes and reads; it changes when a field changes its meaning.
+pub const SCHEMA: &str = "mtc5g-results/1";
+
+/// Operations started later than this at the 99th percentile make a warning: their latency is partly the generator's.
+const MAX_LATENESS_MS: f64 = 10.0;
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// What the run was.
+    pub run: Run,
+    /// Whether it shows what it claims.
+    pub verdict: Verdict,
+    /// Where and with what it was measured.
+    pub environment: Environment,
+    /// The scenario file, verbatim.
+    pub scenario: String,
+    /// One for each variant, in the scenario's order; the first is what the others are related to.
+    pub variants: Vec<VariantResult>,
+    /// How late the generator started operations.
+    pub lateness_ms: Option<Latency>,
+    /// The same as a histogram.
+    pub lateness_histogram: Histogram,
+}
+
+/// What a run was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The scenario's name.
+    pub name: String,
+    /// The scenario's description.
+    pub description: String,
+    /// What each arrival did.
+    pub operation: OperationKind,
+    /// The seed of the arrivals.
+    pub seed: u64,
+    /// When the first arrival, warm-up included, was intended.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started: OffsetDateTime,
+    /// When the last operation had ended.
+    #[serde(with = "time::serde::rfc3339")]
+    pub ended: OffsetDateTime,
+    /// Whether arrivals were stopped before the schedule's end.
+    pub interrupted: bool,
+}
+
+/// The outcome of the checks that every run goes through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// No violations.
+    pub passed: bool,
+    /// What makes the run fail, a sentence each.
+    pub violations: Vec<String>,
+    /// What makes figures less trustworthy, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// What one variant cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VariantResult {
+    /// The variant's name.
+    pub name: String,
+    /// The kind of certificate it asks for.
+    #[serde(with = "as_text")]
+    pub auth: CertificateKind,
+    /// Intermediate certificates; X.509 only.
+    pub chain: Option<u8>,
+    /// The X.509 CAs' algorithm; X.509 only.
+    pub ca_signature: Option<String>,
+    /// The network functions' keys.
+    pub leaf_key: String,
+    /// The group that was offered.
+    #[serde(with = "as_text")]
+    pub key_exchange: KeyExchange,
+    /// Operations that were started.
+    pub attempts: u64,
+    /// Operations that succeeded.
+    pub ok: u64,
+    /// Arrivals that were not started, see [`ClientTotals::dropped`].
+    pub dropped: u64,
+    /// Failed operations by cause.
+    pub errors: BTreeMap<String, u64>,
+    /// Handshakes by kind of certificate served, as the clients received it.
+    pub credential_kinds: KindCounts,
+    /// Completed handshakes by negotiated group.
+    pub groups: BTreeMap<String, u64>,
+    /// From the established TCP connection to the completed handshake, at the load generator.
+    pub handshake_ms: Option<Latency>,
+    /// From an operation's intended start to its end.
+    pub operation_ms: Option<Latency>,
+    /// TCP connect at the load generator.
+    pub tcp_connect_ms: Option<Latency>,
+    /// Mean TLS bytes that the client sent until its handshake completed.
+    pub bytes_client: Option<f64>,
+    /// Mean TLS bytes that the server sent until its handshake completed.
+    pub bytes_server: Option<f64>,
+    /// Mean CPU time of the client per handshake, in microseconds.
+    pub cpu_us_client: Option<f64>,
+    /// Mean CPU time of the server per handshake, in microseconds.
+    pub cpu_us_server: Option<f64>,
+    /// Mean time to verify one certificate, over both sides, in microseconds.
+    pub verify_us: Option<f64>,
+    /// The same, clients only: they verify what servers present.
+    pub verify_us_client: Option<f64>,
+    /// The same, servers only.
+    pub verify_us_server: Option<f64>,
+    /// The sums that the means come from.
+    pub totals: NfTotals,
+    /// The distributions that the quantiles come from.
+    pub histograms: Histograms,
+}
+
+/// Quantiles of a time, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Median.
+    pub p50: f64,
+    /// 90 % are not longer.
+    pub p90: f64,
+    /// 99 % are not longer.
+    pub p99: f64,
+    /// 99.9 % are not longer; the maximum when there are fewer than a thousand.
+    pub p999: f64,
+    /// Longest.
+    pub max: f64,
+    /// Mean.
+    pub mean: f64,
+}
+
+/// Distributions, in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Histograms {
+    /// Of `handshake_ms`.
+    pub handshake: Histogram,
+    /// Of `operation_ms`.
+    pub operation: Histogram,
+    /// Of `tcp_connect_ms`.
+    pub tcp_connect: Histogram,
+}
+
+/// A reason why a run does not show what it claims.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A certificate of another kind was shown.
+    #[error("{variant}: {count} {side} showed a certificate of kind {found}, not {expected}")]
+    OtherKind {
+        /// The variant.
+        variant: String,
+        /// Who showed it.
+        side: &'static str,
+        /// The variant's kind.
+        expected: CertificateKind,
+        /// The kind that was shown, or `none`.
+        found: &'static str,
+        /// How often.
+        count: u64,
+    },
+    /// Another group was negotiated.
+    #[error("{variant}: {count} handshakes used key exchange {found}, not {expected}")]
+    OtherGroup {
+        /// The variant.
+        variant: String,
+        /// The variant's group.
+        expected: KeyExchange,
+        /// The group that was negotiated.
+        found: String,
+        /// How often.
+        count: u64,
+    },
+    /// Operations failed.
+    #[error("{variant}: {count} of {attempts} operations failed, most often: {cause}")]
+    Errors {
+        /// The variant.
+        variant: String,
+        /// How many failed.
+        count: u64,
+        /// Of how many.
+        attempts: u64,
+        /// The most frequent cause.
+        cause: String,
+    },
+    /// Arrivals were dropped, so the load was not the scenario's.
+    #[error(
+        "{variant}: {count} arrivals were dropped because max_in_flight operations were unfinished"
+    )]
+    Dropped {
+        /// The variant.
+        variant: String,
+        /// How many.
+        count: u64,
+    },
+    /// A variant has no operation or one side of it no handshake.
+    #[error("{variant}: nothing was measured on the {side} side")]
+    NothingMeasured {
+        /// The variant.
+        variant: String,
+        /// `client` or `server`.
+        side: &'static str,
+    },
+    /// The run was stopped.
+    #[error("the run was interrupted before its schedule ended")]
+    Interrupted,
+}
+
+impl Results {
+    /// Makes results of what was counted: by the load generator, and by the network functions (each connection of theirs
+    /// except the load generator's), one [`NfTotals`] for each variant.
+    ///
+    /// # Errors
+    ///
+    /// [`VariantMismatch`] when load or network functions counted for another number of variants than the scenario has.
+    pub fn new(
+        environment: Environment,
+        scenario: &Scenario,
+        load: LoadResult,
+        network_functions: &[NfTotals],
+    ) -> Result<Self, VariantMismatch> {
+        let expected = scenario.variants.len();
+        for found in [load.variants.len(), network_functions.len()] {
+            if found != expected {
+                return Err(VariantMismatch { expected, found });
+            }
+        }
+        let LoadResult {
+            started,
+            ended,
+            interrupted,
+            lateness,
+            variants,
+        } = load;
+        let counted = variants.into_iter().zip(network_functions);
+        let variants = scenario.variants.iter().zip(counted);
+        let mut results = Self {
+            schema: SCHEMA.to_owned(),
+            run: Run {
+                name: scenario.name.clone(),
+                description: scenario.description.clone(),
+                operation: scenario.load.operation,
+                seed: scenario.seed,
+                started,
+                ended,
+                interrupted,
+            },
+            verdict: Verdict {
+                passed: false,
+                violations: Vec::new(),
+                warnings: Vec::new(),
+            },
+            environment,
+            scenario: scenario.text().to_owned(),
+            variants: variants
+                .map(|(variant, (load, nfs))| VariantResult::new(variant, load, nfs))
+                .collect(),
+            lateness_ms: Latency::of(&lateness),
+            lateness_histogram: lateness,
+        };
+        results.verdict = results.judge();
+        Ok(results)
+    }
+
+    /// Every reason why the run does not show what it claims; none for a good run.
+    pub fn violations(&self) -> Vec<Violation> {
+        let interrupted = self.run.interrupted.then_some(Violation::Interrupted);
+        interrupted
+            .into_iter()
+            .chain(self.variants.iter().flat_map(VariantResult::violations))
+            .collect()
+    }
+
+    /// The text of `results.json`.
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self)
+            .expect("results have string keys and finite numbers only");
+        json.push('\n');
+        json
+    }
+
+    /// Reads the text of a `results.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`ResultsError`] when it is of another schema or not results at all.
+    pub fn from_json(json: &str) -> Result<Self, ResultsError> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: String,
+        }
+        let Head { schema } = serde_json::from_str(json)?;
+        if schema != SCHEMA {
+            return Err(ResultsError::Schema(schema));
+        }
+        Ok(serde_json::from_str(json)?)
+    }
+
+    fn judge(&self) -> Verdict {
+        let violations: Vec<String> = self.violations().iter().map(ToString::to_string).collect();
+        Verdict {
+            passed: violations.is_empty(),
+            violations,
+            warnings: self.warnings(),
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(late) = self.lateness_ms.filter(|late| late.p99 > MAX_LATENESS_MS) {
+            warnings.push(format!(
+                "the load generator started 1 % of operations more than {:.1} ms late: operation latencies include that",
+                late.p99
+            ));
+        }
+        if self.environment.profile == "debug" {
+            warnings.push("built without optimisation: times and CPU figures say nothing about a release build".to_owned());
+        }
+        warnings
+    }
+}
+
+impl VariantResult {
+    fn new(variant: &Variant, load: ClientTotals, network_functions: &NfTotals) -> Self {
+        let (chain, ca_signature) = match variant.authentication {
+            TrustDomain::X509(profile) => (
+                Some(u8::from(profile.intermediate)),
+                Some(profile.ca_signature.to_string()),
+            ),
+            TrustDomain::MtcStandalone | TrustDomain::MtcLandmark => (None, None),
+        };
+        let mut totals = network_functions.clone();
+        totals.client.merge(&load.handshakes);
+        let NfTotals { client, server } = &totals;
+        let mut both = client.clone();
+        both.merge(server);
+        Self {
+            name: variant.name.clone(),
+            auth: variant.authentication.kind(),
+            chain,
+            ca_signature,
+            leaf_key: variant.leaf_key.to_string(),
+            key_exchange: variant.key_exchange,
+            attempts: load.attempts,
+            ok: load.ok,
+            dropped: load.dropped,
+            credential_kinds: client.received,
+            handshake_ms: Latency::of(&load.handshake),
+            operation_ms: Latency::of(&load.operation),
+            tcp_connect_ms: Latency::of(&load.tcp_connect),
+            bytes_client: client.mean(client.bytes_sent).map(to_tenth),
+            bytes_server: server.mean(server.bytes_sent).map(to_tenth),
+            cpu_us_client: client.mean(client.cpu_ns).map(microseconds),
+            cpu_us_server: server.mean(server.cpu_ns).map(microseconds),
+            verify_us: both.mean(both.verify_ns).map(microseconds),
+            verify_us_client: client.mean(client.verify_ns).map(microseconds),
+            verify_us_server: server.mean(server.verify_ns).map(microseconds),
+            errors: load.errors,
+            groups: load.groups,
+            histograms: Histograms {
+                handshake: load.handshake,
+                operation: load.operation,
+                tcp_connect: load.tcp_connect,
+            },
+            totals,
+        }
+    }
+
+    /// Mean TLS bytes of both sides per handshake.
+    pub fn bytes(&self) -> Option<f64> {
+        Some(self.bytes_client? + self.bytes_server?)
+    }
+
+    /// Mean CPU time of both sides per handshake, in microseconds.
+    pub fn cpu_us(&self) -> Option<f64> {
+        Some(self.cpu_us_client? + self.cpu_us_server?)
+    }
+
+    /// Operations that failed.
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        let variant = || self.name.clone();
+        let mut violations = Vec::new();
+        if let Some((cause, _)) = self.errors.iter().max_by_key(|(_, count)| **count) {
+            let (count, attempts) = (self.failed(), self.attempts);
+            violations.push(Violation::Errors {
+                variant: variant(),
+                count,
+                attempts,
+                cause: cause.clone(),
+            });
+        }
+        if self.dropped > 0 {
+            violations.push(Violation::Dropped {
+                variant: variant(),
+                count: self.dropped,
+            });
+        }
+        for (side, totals) in [
+            ("client", &self.totals.client),
+            ("server", &self.totals.server),
+        ] {
+            if totals.handshakes == 0 {
+                violations.push(Violation::NothingMeasured {
+                    variant: variant(),
+                    side,
+                });
+            }
+        }
+        violations.extend(self.other_kinds());
+        let wanted = self.key_exchange.as_str();
+        violations.extend(
+            self.groups
+                .iter()
+                .filter(|(group, _)| *group != wanted)
+                .map(|(found, count)| Violation::OtherGroup {
+                    variant: variant(),
+                    expected: self.key_exchange,
+                    found: found.clone(),
+                    count: *count,
+                }),
+        );
+        violations
+    }
+
+    /// Each side is believed about what it received; what it presented is checked too, in case nobody counted it there.
+    fn other_kinds(&self) -> impl Iterator<Item = Violation> {
+        let NfTotals { client, server } = &self.totals;
+        let seen = |received: &KindCounts, presented: &KindCounts| {
+            let received = received.other_than(self.auth);
+            if received.is_empty() {
+                presented.other_than(self.auth)
+            } else {
+                received
+            }
+        };
+        let servers = seen(&client.received, &server.presented)
+            .into_iter()
+            .map(|other| ("servers", other));
+        let clients = seen(&server.received, &client.presented)
+            .into_iter()
+            .map(|other| ("clients", other));
+        servers
+            .chain(clients)
+            .map(|(side, (found, count))| Violation::OtherKind {
+                variant: self.name.clone(),
+                side,
+                expected: self.auth,
+                found,
+                count,
+            })
+    }
+}
+
+impl Latency {
+    fn of(histogram: &Histogram) -> Option<Self> {
+        let at = |quantile| histogram.quantile_ms(quantile);
+        Some(Self {
+            p50: at(0.5)?,
+            p90: at(0.9)?,
+            p99: at(0.99)?,
+            p999: at(0.999)?,
+            max: at(1.0)?,
+            mean: histogram.mean_ms()?,
+        })
+    }
+}
+
+/// Mean bytes to a tenth; further digits are noise.
+fn to_tenth(bytes: f64) -> f64 {
+    (bytes * 10.0).round() / 10.0
+}
+
+/// Mean nanoseconds as microseconds, to a nanosecond.
+fn microseconds(nanoseconds: f64) -> f64 {
+    nanoseconds.round() / 1000.0
+}
+
+/// The text is not the results of a run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultsError {
+    /// Written by another version.
+    #[error("results are of schema {0:?}, this version reads {SCHEMA:?}")]
+    Schema(String),
+    /// Not JSON, or a field is missing or of another type.
+    #[error("results are not readable")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Values by their names.
+mod as_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;

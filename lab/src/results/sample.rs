@@ -1,0 +1,110 @@
+//! Made-up but realistic results of `scenarios/quick.toml`, for the tests of results and reports.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mtc_tls::handshake::{CertificateKind, HandshakeCost};
+use sbi::ledger::NfTotals;
+use time::macros::datetime;
+
+use super::Results;
+use crate::environment::Environment;
+use crate::load::LoadResult;
+use crate::measure::{ClientTotals, Histogram};
+use crate::scenario::Scenario;
+
+pub(crate) const QUICK: &str = include_str!("../../../scenarios/quick.toml");
+
+/// Bytes, CPU and verification microseconds of one side, and the median handshake in microseconds, by variant.
+const COSTS: [(u64, u64, u64, u64); 5] = [
+    (2_180, 230, 74, 1_050),
+    (15_800, 415, 75, 1_720),
+    (10_310, 335, 38, 1_430),
+    (11_970, 318, 27, 1_390),
+    (7_430, 297, 3, 1_290),
+];
+const OPERATIONS: u64 = 540;
+
+/// A run without a fault.
+pub(crate) fn quick() -> Results {
+    let scenario = Scenario::parse(QUICK).expect("the shipped scenario is valid");
+    let mut lateness = Histogram::default();
+    (0..2700).for_each(|n| lateness.record(Duration::from_micros(300 + n * 37 % 1100)));
+    let measured = scenario.variants.iter().zip(COSTS).map(|(variant, cost)| {
+        let kind = variant.authentication.kind();
+        let client = client(kind, cost);
+        let mut network_functions = NfTotals {
+            client: client.handshakes.clone(),
+            server: client.handshakes.clone(),
+        };
+        network_functions.server.merge(&client.handshakes);
+        (client, network_functions)
+    });
+    let (variants, network_functions): (Vec<_>, Vec<_>) = measured.unzip();
+    let load = LoadResult {
+        started: datetime!(2026-11-22 15:30:00 UTC),
+        ended: datetime!(2026-11-22 15:30:48.120 UTC),
+        interrupted: false,
+        lateness,
+        variants,
+    };
+    Results::new(environment(), &scenario, load, &network_functions)
+        .expect("one part for each variant")
+}
+
+pub(crate) fn environment() -> Environment {
+    let libraries = [
+        ("aws-lc-rs", "1.19.0"),
+        ("rustls", "0.23.46"),
+        ("tokio-rustls", "0.26.6"),
+    ];
+    Environment {
+        cpu: "AMD EPYC 9R14 <96-Core>".to_owned(),
+        cores: 2,
+        memory_bytes: 8 << 30,
+        governor: "unknown".to_owned(),
+        kernel: "Linux 6.1.0-28-amd64 #1 SMP".to_owned(),
+        os: "Debian GNU/Linux 12 (bookworm)".to_owned(),
+        tcp_congestion_control: "cubic".to_owned(),
+        mtc5g: "0.1.0".to_owned(),
+        revision: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        rustc: "rustc 1.91.0".to_owned(),
+        profile: "release".to_owned(),
+        libraries: libraries
+            .map(|(name, version)| (name.to_owned(), version.to_owned()))
+            .into(),
+        draft: "draft-ietf-plants-merkle-tree-certs-07".to_owned(),
+        oids: BTreeMap::from([(
+            "id-alg-mtcProof".to_owned(),
+            "1.3.6.1.5.5.7.6.67".to_owned(),
+        )]),
+        network: "loopback of one machine".to_owned(),
+    }
+}
+
+/// One session is two handshakes of the generator; times have the long tail of a shared machine.
+fn client(
+    kind: CertificateKind,
+    (bytes, cpu, verify, median): (u64, u64, u64, u64),
+) -> ClientTotals {
+    let mut totals = ClientTotals::default();
+    for n in 0..OPERATIONS * 2 {
+        let spread = (n * 7919 % (OPERATIONS * 2)) as f64 / (OPERATIONS * 2) as f64;
+        let elapsed = median as f64 * (0.8 + 0.35 * spread + 0.02 / (1.004 - spread));
+        totals.record_handshake(&HandshakeCost {
+            tcp_connect: Duration::from_micros(55 + n % 40),
+            elapsed: Duration::from_secs_f64(elapsed / 1e6),
+            cpu: Duration::from_micros(cpu),
+            verify: Duration::from_micros(verify),
+            bytes_sent: bytes,
+            bytes_received: bytes - 152,
+            presented: Some(kind),
+            received: Some(kind),
+            group: Some("X25519MLKEM768".to_owned()),
+        });
+        if n % 2 == 0 {
+            totals.record_success(Duration::from_secs_f64((elapsed * 3.4 + 900.0) / 1e6));
+        }
+    }
+    totals
+}

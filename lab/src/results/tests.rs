@@ -1,0 +1,181 @@
+use super::sample::{QUICK, environment, quick};
+use super::*;
+
+#[test]
+fn a_good_run_has_no_violations() {
+    let results = quick();
+    assert_eq!(results.violations(), []);
+    assert!(results.verdict.passed);
+    assert_eq!(results.verdict.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn every_field_of_the_contract_is_there() {
+    let json: serde_json::Value = serde_json::from_str(&quick().to_json()).unwrap();
+    assert_eq!(json["schema"], "mtc5g-results/1");
+    assert_eq!(json["scenario"], QUICK);
+    assert_eq!(
+        json["environment"]["draft"],
+        "draft-ietf-plants-merkle-tree-certs-07"
+    );
+    let landmark = &json["variants"][4];
+    assert_eq!(landmark["name"], "mtc-landmark");
+    assert_eq!(landmark["auth"], "mtc-landmark");
+    assert_eq!(
+        (&landmark["attempts"], &landmark["ok"]),
+        (&540.into(), &540.into())
+    );
+    assert_eq!(landmark["errors"], serde_json::json!({}));
+    assert_eq!(
+        landmark["credential_kinds"],
+        serde_json::json!({ "mtc-landmark": 2160 })
+    );
+    for times in ["handshake_ms", "operation_ms"] {
+        for quantile in ["p50", "p90", "p99", "p999", "max", "mean"] {
+            assert!(
+                landmark[times][quantile]
+                    .as_f64()
+                    .is_some_and(|ms| ms > 0.0),
+                "{times}.{quantile}"
+            );
+        }
+    }
+    assert_eq!(landmark["bytes_client"], 7430.0);
+    assert_eq!(landmark["bytes_server"], 7430.0);
+    assert_eq!(landmark["cpu_us_client"], 297.0);
+    assert_eq!(landmark["cpu_us_server"], 297.0);
+    assert_eq!(landmark["verify_us"], 3.0);
+}
+
+#[test]
+fn results_can_be_read_again() {
+    let results = quick();
+    assert_eq!(Results::from_json(&results.to_json()).unwrap(), results);
+}
+
+#[test]
+fn results_of_another_schema_are_refused() {
+    let json = quick()
+        .to_json()
+        .replace("mtc5g-results/1", "mtc5g-results/99");
+    assert!(
+        matches!(Results::from_json(&json), Err(ResultsError::Schema(schema)) if schema == "mtc5g-results/99")
+    );
+    assert!(matches!(
+        Results::from_json("{}"),
+        Err(ResultsError::Json(_))
+    ));
+}
+
+#[test]
+fn a_certificate_of_another_kind_is_a_violation_on_either_side() {
+    for (side, change) in [
+        (
+            "servers",
+            (|totals| &mut totals.client.received) as fn(&mut NfTotals) -> &mut KindCounts,
+        ),
+        ("servers", |totals| &mut totals.server.presented),
+        ("clients", |totals| &mut totals.server.received),
+        ("clients", |totals| &mut totals.client.presented),
+    ] {
+        let mut results = quick();
+        change(&mut results.variants[4].totals).add(Some(CertificateKind::Standalone), 2);
+        let expected = Violation::OtherKind {
+            variant: "mtc-landmark".to_owned(),
+            side,
+            expected: CertificateKind::LandmarkRelative,
+            found: "mtc-standalone",
+            count: 2,
+        };
+        assert_eq!(results.violations(), [expected]);
+    }
+}
+
+#[test]
+fn errors_drops_groups_and_interruption_are_violations() {
+    let mut results = quick();
+    results.run.interrupted = true;
+    results.variants[0].errors =
+        BTreeMap::from([("tls: a".to_owned(), 1), ("http: b".to_owned(), 2)]);
+    results.variants[1].dropped = 4;
+    results.variants[2].groups = BTreeMap::from([("X25519".to_owned(), 5)]);
+    results.variants[3].totals.server = HandshakeTotals::default();
+    let texts: Vec<String> = results
+        .violations()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "the run was interrupted before its schedule ended",
+            "x509-ed25519: 3 of 540 operations failed, most often: http: b",
+            "x509-mldsa65: 4 arrivals were dropped because max_in_flight operations were unfinished",
+            "x509-mldsa65-direct: 5 handshakes used key exchange X25519, not X25519MLKEM768",
+            "mtc-standalone: nothing was measured on the server side",
+        ]
+    );
+}
+
+#[test]
+fn a_variant_without_handshakes_has_no_figures() {
+    let scenario = Scenario::parse(QUICK).unwrap();
+    let nothing = LoadResult {
+        started: OffsetDateTime::UNIX_EPOCH,
+        ended: OffsetDateTime::UNIX_EPOCH,
+        interrupted: false,
+        lateness: Histogram::default(),
+        variants: vec![ClientTotals::default(); 5],
+    };
+    let results = Results::new(
+        environment(),
+        &scenario,
+        nothing,
+        &vec![NfTotals::default(); 5],
+    )
+    .unwrap();
+    assert!(!results.verdict.passed);
+    assert_eq!(
+        (
+            results.variants[0].bytes(),
+            results.variants[0].handshake_ms
+        ),
+        (None, None)
+    );
+    assert_eq!(Results::from_json(&results.to_json()).unwrap(), results);
+}
+
+#[test]
+fn parts_for_other_variants_are_refused() {
+    let scenario = Scenario::parse(QUICK).unwrap();
+    let load = LoadResult {
+        started: OffsetDateTime::UNIX_EPOCH,
+        ended: OffsetDateTime::UNIX_EPOCH,
+        interrupted: false,
+        lateness: Histogram::default(),
+        variants: vec![ClientTotals::default(); 5],
+    };
+    let mismatch = Results::new(environment(), &scenario, load, &[]);
+    assert_eq!(
+        mismatch,
+        Err(VariantMismatch {
+            expected: 5,
+            found: 0
+        })
+    );
+}
+
+#[test]
+fn a_late_generator_and_a_debug_build_are_warned_of() {
+    let mut results = quick();
+    results.environment.profile = "debug".to_owned();
+    results.lateness_ms = results
+        .lateness_ms
+        .map(|late| Latency { p99: 25.0, ..late });
+    let warnings = results.judge().warnings;
+    assert_eq!(warnings.len(), 2);
+    assert!(
+        warnings[0].contains("more than 25.0 ms late"),
+        "{warnings:?}"
+    );
+}

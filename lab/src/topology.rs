@@ -1,0 +1,265 @@
+//! A lab on this machine: its PKI, its configuration files, and the processes of its network functions.
+//!
+//! ```text
+//!  Plan ──> LabFolder: PKI, nrf.toml, scp.toml, amf.toml, smf.toml
+//!                │
+//!                ├─ scp ── witness listens ──> nrf ── ready ──> amf, smf, scp ready      each a child process
+//!                └─ stop: standard inputs close, children drain and end; what does not is killed
+//! ```
+//!
+//! Nothing waits by sleeping: children tell what they have reached on their standard output.
+
+mod child;
+mod folder;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use sbi::client::{ClientError, Connection, Request};
+use sbi::ledger::Measurements;
+use sbi::process::Event;
+
+pub use self::child::{Child, ChildError};
+pub use self::folder::{FolderError, LabFolder, Plan, Ports};
+
+/// How long a child may take to reach what is waited for.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A network function of the lab, as a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Nf {
+    /// NRF and MTCA.
+    Nrf,
+    /// SCP, the witness.
+    Scp,
+    /// AMFs, which generate the load.
+    Amf,
+    /// SMFs.
+    Smf,
+}
+
+impl Nf {
+    /// Every NF, in the order in which they are stopped.
+    pub const ALL: [Self; 4] = [Self::Amf, Self::Smf, Self::Scp, Self::Nrf];
+
+    /// Subcommand and file name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nrf => "nrf",
+            Self::Scp => "scp",
+            Self::Amf => "amf",
+            Self::Smf => "smf",
+        }
+    }
+}
+
+/// Why a lab does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopologyError {
+    /// Its folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// One of its processes.
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    /// A process does not answer on its admin port.
+    #[error("the admin port of {} does not answer", nf.as_str())]
+    Admin {
+        /// Which process.
+        nf: Nf,
+        /// Why.
+        source: ClientError,
+    },
+}
+
+/// A running lab.
+pub struct Topology {
+    /// Its files.
+    pub folder: LabFolder,
+    binary: PathBuf,
+    children: Vec<(Nf, Child)>,
+}
+
+impl Topology {
+    /// Starts the processes of a lab whose folder is prepared. `binary` is the `mtc5g` command. `told` hears what is going
+    /// on.
+    ///
+    /// Dropping the future kills what was started.
+    ///
+    /// # Errors
+    /// A process cannot start or does not become ready; everything started is stopped.
+    pub async fn start(
+        folder: LabFolder,
+        binary: PathBuf,
+        told: impl Fn(&str),
+    ) -> Result<Self, TopologyError> {
+        let mut topology = Self {
+            folder,
+            binary,
+            children: Vec::new(),
+        };
+        match topology.start_all(told).await {
+            Ok(()) => Ok(topology),
+            Err(error) => {
+                topology.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_all(&mut self, told: impl Fn(&str)) -> Result<(), TopologyError> {
+        told("starting the SCP's witness");
+        self.spawn(Nf::Scp, &[])?;
+        self.await_event(Nf::Scp, |event| {
+            matches!(event, Event::WitnessListening { .. })
+        })
+        .await?;
+        told("starting the NRF: issuance log, own certificates");
+        let arguments: &[&str] = if self.folder.has_log() {
+            &[]
+        } else {
+            &["--create-log"]
+        };
+        self.spawn(Nf::Nrf, arguments)?;
+        self.await_event(Nf::Nrf, |event| matches!(event, Event::SbiListening { .. }))
+            .await?;
+        told("starting AMFs and SMFs: enrolment, landmark, registration");
+        self.spawn(Nf::Smf, &[])?;
+        self.spawn(Nf::Amf, &[])?;
+        for nf in [Nf::Nrf, Nf::Scp, Nf::Smf, Nf::Amf] {
+            self.await_event(nf, |event| matches!(event, Event::Ready { .. }))
+                .await?;
+            told(&format!("{} ready", nf.as_str()));
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, nf: Nf, arguments: &[&str]) -> Result<(), TopologyError> {
+        let child = Child::spawn(nf.as_str(), &self.binary, &self.folder, arguments)?;
+        self.children.retain(|(existing, _)| *existing != nf);
+        self.children.push((nf, child));
+        Ok(())
+    }
+
+    async fn await_event(
+        &mut self,
+        nf: Nf,
+        is_it: impl Fn(&Event) -> bool,
+    ) -> Result<Event, TopologyError> {
+        Ok(self.child(nf)?.await_event(START_TIMEOUT, is_it).await?)
+    }
+
+    /// The process of an NF.
+    ///
+    /// # Errors
+    /// It was not started.
+    pub fn child(&mut self, nf: Nf) -> Result<&mut Child, ChildError> {
+        let found = self.children.iter_mut().find(|(started, _)| *started == nf);
+        found
+            .map(|(_, child)| child)
+            .ok_or(ChildError::NotStarted { name: nf.as_str() })
+    }
+
+    /// Kills a process at once, without warning (SIGKILL).
+    ///
+    /// # Errors
+    /// It was not started, or the system refuses.
+    pub async fn kill(&mut self, nf: Nf) -> Result<(), TopologyError> {
+        Ok(self.child(nf)?.kill().await?)
+    }
+
+    /// Starts a process again on the same files, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It cannot start or does not become ready.
+    pub async fn restart(&mut self, nf: Nf) -> Result<(), TopologyError> {
+        self.spawn(nf, &[])?;
+        self.await_event(nf, |event| matches!(event, Event::Ready { .. }))
+            .await?;
+        Ok(())
+    }
+
+    /// Where the admin port of a process is.
+    ///
+    /// # Errors
+    /// It was not started, or has not said.
+    pub fn admin(&mut self, nf: Nf) -> Result<SocketAddr, ChildError> {
+        let seen = self.child(nf)?.seen(|event| match event {
+            Event::AdminListening { addr } => Some(*addr),
+            _ => None,
+        });
+        seen.ok_or(ChildError::NotStarted { name: nf.as_str() })
+    }
+
+    /// What the handshakes of a process have cost so far.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn measurements(&mut self, nf: Nf) -> Result<Measurements, TopologyError> {
+        let addr = self.admin(nf)?;
+        let failed = |source| TopologyError::Admin { nf, source };
+        let connection = Connection::connect_cleartext(addr, ADMIN_TIMEOUT)
+            .await
+            .map_err(failed)?;
+        let request = Request::new(hyper::Method::GET, addr.to_string(), "/measurements");
+        let response = connection
+            .call(request, ADMIN_TIMEOUT)
+            .await
+            .map_err(failed)?;
+        response
+            .read_json()
+            .map_err(|error| failed(ClientError::Body(error)))
+    }
+
+    /// Every event that tells an endpoint, by NF.
+    pub fn endpoints(&mut self) -> Vec<(Nf, Vec<Event>)> {
+        self.children
+            .iter_mut()
+            .map(|(nf, child)| (*nf, child.events().to_vec()))
+            .collect()
+    }
+
+    /// Completes when a process of the lab has ended or failed.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn ended(&mut self) -> ChildError {
+        let endings = self.children.iter_mut().map(|(_, child)| {
+            Box::pin(async {
+                loop {
+                    if let Err(error) = child.next_event().await {
+                        return error;
+                    }
+                }
+            })
+        });
+        first(endings.collect()).await
+    }
+
+    /// Stops every process: those that use others first.
+    pub async fn stop(mut self) {
+        for nf in Nf::ALL {
+            if let Some(position) = self.children.iter().position(|(started, _)| *started == nf) {
+                self.children.swap_remove(position).1.stop().await;
+            }
+        }
+    }
+}
+
+/// The output of the future that completes first.
+async fn first<F: Future + Unpin>(mut futures: Vec<F>) -> F::Output {
+    std::future::poll_fn(move |context| {
+        for future in &mut futures {
+            if let Poll::Ready(output) = Pin::new(future).poll(context) {
+                return Poll::Ready(output);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,372 @@
+//! The files of a lab: PKI, one configuration a process, state and logs, all in one folder.
+//!
+//! ```text
+//! DIR/trust.toml, mtca/, witness/, x509/, enrolment/, tokens/     PKI (see `crate::pki`)
+//! DIR/nrf.toml, scp.toml, amf.toml, smf.toml                       configurations, paths relative to DIR
+//! DIR/log/, state/                                                 the issuance log; keys and certificates
+//! DIR/logs/<process>.log
+//! ```
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mtc_core::id::TrustAnchorId;
+use mtc_core::time::UnixTime;
+use mtc_tls::hints::TrustDomain;
+use mtc_tls::key::{KeyAlgorithm, X509Profile};
+use nf_nrf::config::{NrfConfig, WitnessAddress};
+use nf_scp::config::{ScpConfig, WitnessConfig};
+use sbi::config::{InstanceConfig, NfConfig, NrfAddress, WantedCredential};
+use sbi::enrolment::MTC_PROFILE;
+use sbi::model::PlmnId;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::pki::{self, LabPki, PkiError, PkiPlan, PlannedInstance};
+use crate::scenario::Scenario;
+
+const CA_ID: &str = "32473.1";
+const WITNESS_ID: &str = "32473.2";
+/// A year: labs are thrown away before.
+const CA_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
+/// A day: long enough to set a lab up by hand.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
+/// How often NFs of a lab look for new landmarks: a lab's landmarks follow each other within seconds.
+const TRUST_INTERVAL: Duration = Duration::from_millis(250);
+const HEARTBEAT_SECONDS: u32 = 5;
+const STARTUP_SECONDS: u64 = 60;
+const WITNESS_DEADLINE_SECONDS: u64 = 5;
+const DISCOVERY_VALIDITY_SECONDS: u32 = 30;
+const QUEUE: usize = 4096;
+
+/// What a lab consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// AMF instances.
+    pub amf: u16,
+    /// SMF instances.
+    pub smf: u16,
+    /// Lifetime of NF certificates.
+    pub certificate_lifetime: Duration,
+    /// Least time from one checkpoint to the next.
+    pub checkpoint_interval: Duration,
+    /// Least time from one landmark to the next, whole seconds.
+    pub landmark_interval: Duration,
+    /// Null entries to begin the log with.
+    pub preload: u64,
+    /// Key algorithms of MTC credentials.
+    pub mtc: Vec<KeyAlgorithm>,
+    /// X.509 credentials.
+    pub x509: Vec<(X509Profile, KeyAlgorithm)>,
+    /// Where processes listen.
+    pub ports: Ports,
+    /// Whether processes are ready only when their landmark-relative certificates are there.
+    pub await_landmarks: bool,
+}
+
+/// Where the processes of a lab listen, on 127.0.0.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Free ports.
+    Free,
+    /// From this port on: NRF SBI, NRF log, witness, then the admin ports of NRF, SCP, AMF and SMF; SBIs of the others
+    /// take free ones.
+    From(u16),
+}
+
+impl Plan {
+    /// The lab that a scenario asks for.
+    pub fn of(scenario: &Scenario) -> Self {
+        let mut plan = Self {
+            amf: scenario.lab.amf,
+            smf: scenario.lab.smf,
+            certificate_lifetime: scenario.lab.certificate_lifetime,
+            checkpoint_interval: scenario.lab.checkpoint_interval,
+            landmark_interval: scenario.lab.landmark_interval,
+            preload: scenario.lab.preload,
+            mtc: Vec::new(),
+            x509: Vec::new(),
+            ports: Ports::Free,
+            await_landmarks: true,
+        };
+        for variant in &scenario.variants {
+            match variant.authentication {
+                TrustDomain::X509(profile) => {
+                    if !plan.x509.contains(&(profile, variant.leaf_key)) {
+                        plan.x509.push((profile, variant.leaf_key));
+                    }
+                }
+                TrustDomain::MtcLandmark | TrustDomain::MtcStandalone => {
+                    if !plan.mtc.contains(&variant.leaf_key) {
+                        plan.mtc.push(variant.leaf_key);
+                    }
+                }
+            }
+        }
+        if plan.mtc.is_empty() {
+            // The first certificate of every NF is an MTC, whatever the variants compare.
+            plan.mtc.push(KeyAlgorithm::MlDsa65);
+        }
+        plan
+    }
+
+    fn credentials(&self) -> Vec<WantedCredential> {
+        let mtc = self.mtc.iter().map(|leaf_key| WantedCredential {
+            profile: MTC_PROFILE.to_owned(),
+            leaf_key: leaf_key.to_string(),
+        });
+        let x509 = self
+            .x509
+            .iter()
+            .map(|(profile, leaf_key)| WantedCredential {
+                profile: TrustDomain::X509(*profile).to_string(),
+                leaf_key: leaf_key.to_string(),
+            });
+        mtc.chain(x509).collect()
+    }
+}
+
+/// Why a lab's folder cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// The PKI.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A file.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A configuration cannot be encoded.
+    #[error("a configuration cannot be encoded")]
+    Encode(#[from] toml::ser::Error),
+    /// No port.
+    #[error("no free port on 127.0.0.1")]
+    Port(#[source] io::Error),
+}
+
+/// A lab's folder.
+#[derive(Clone, Debug)]
+pub struct LabFolder {
+    path: PathBuf,
+    /// Where the NRF is.
+    pub nrf: NrfAddress,
+    /// The instances of the lab.
+    pub instances: Vec<PlannedInstance>,
+    /// The PKI.
+    pub pki: LabPki,
+}
+
+impl LabFolder {
+    /// Makes PKI and configurations in `path`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// There is a PKI already, the disk refuses, or no port is free.
+    pub fn create(path: &Path, plan: &Plan, now: UnixTime) -> Result<Self, FolderError> {
+        let [
+            sbi,
+            log,
+            witness,
+            admin_nrf,
+            admin_scp,
+            admin_amf,
+            admin_smf,
+        ] = ports(plan.ports)?;
+        let instances = instances(plan);
+        let mut profiles: Vec<X509Profile> =
+            plan.x509.iter().map(|(profile, _)| *profile).collect();
+        profiles.dedup();
+        let pki_plan = PkiPlan {
+            ca_id: id(CA_ID),
+            witness_id: id(WITNESS_ID),
+            prefix_url: Some(format!("http://{log}")),
+            instances: instances.clone(),
+            x509_profiles: profiles,
+            ca_lifetime: CA_LIFETIME,
+            token_lifetime: TOKEN_LIFETIME,
+        };
+        let pki = LabPki::create(path, &pki_plan, now)?;
+        let nrf = NrfAddress {
+            sbi,
+            fqdn: pki::fqdn("NRF", 1),
+            log,
+        };
+        let folder = Self {
+            path: path.to_owned(),
+            nrf,
+            instances,
+            pki,
+        };
+        let logs = path.join("logs");
+        std::fs::create_dir_all(&logs)
+            .map_err(|source| FolderError::Write { path: logs, source })?;
+        folder.write("nrf", &folder.nrf_config(plan, witness, admin_nrf))?;
+        folder.write("scp", &folder.scp_config(plan, witness, admin_scp))?;
+        folder.write(
+            "amf",
+            &NfFile {
+                nf: folder.nf_config(plan, "AMF", admin_amf),
+            },
+        )?;
+        folder.write(
+            "smf",
+            &NfFile {
+                nf: folder.nf_config(plan, "SMF", admin_smf),
+            },
+        )?;
+        Ok(folder)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The configuration of a process.
+    pub fn config_file(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.toml"))
+    }
+
+    /// The log of a process.
+    pub fn log_file(&self, name: &str) -> PathBuf {
+        self.path.join("logs").join(format!("{name}.log"))
+    }
+
+    /// Whether the issuance log was created.
+    pub fn has_log(&self) -> bool {
+        self.path.join("log").exists()
+    }
+
+    fn write(&self, name: &str, config: &impl Serialize) -> Result<(), FolderError> {
+        let path = self.config_file(name);
+        let text = toml::to_string_pretty(config)?;
+        std::fs::write(&path, text).map_err(|source| FolderError::Write { path, source })
+    }
+
+    fn nrf_config(&self, plan: &Plan, witness: SocketAddr, admin: SocketAddr) -> NrfConfig {
+        NrfConfig {
+            id: Uuid::new_v4(),
+            fqdn: self.nrf.fqdn.clone(),
+            listen: self.nrf.sbi,
+            log_listen: self.nrf.log,
+            admin,
+            trust: "trust.toml".into(),
+            cosigner_key: "mtca/cosigner.key".into(),
+            log: "log".into(),
+            state: "state/nrf".into(),
+            enrolment_authority: "enrolment/authority.pub".into(),
+            x509: Some("x509".into()),
+            credential: plan.credentials(),
+            plmn: PlmnId::new("001", "01").expect("the test network"),
+            country: pki::COUNTRY.to_owned(),
+            certificate_lifetime_seconds: plan.certificate_lifetime.as_secs(),
+            checkpoint_interval_ms: plan.checkpoint_interval.as_millis() as u64,
+            landmark_interval_seconds: plan.landmark_interval.as_secs().max(1),
+            preload: plan.preload,
+            queue: QUEUE,
+            witness_deadline_seconds: WITNESS_DEADLINE_SECONDS,
+            required_witnesses: 1,
+            witness: vec![WitnessAddress {
+                id: WITNESS_ID.to_owned(),
+                addr: witness,
+            }],
+            trust_interval_ms: TRUST_INTERVAL.as_millis() as u64,
+            discovery_validity_seconds: DISCOVERY_VALIDITY_SECONDS,
+            startup_seconds: STARTUP_SECONDS,
+            await_landmarks: false,
+            clock_offset_seconds: 0,
+        }
+    }
+
+    fn scp_config(&self, plan: &Plan, witness: SocketAddr, admin: SocketAddr) -> ScpConfig {
+        ScpConfig {
+            nf: self.nf_config(plan, "SCP", admin),
+            witness: WitnessConfig {
+                listen: witness,
+                id: WITNESS_ID.to_owned(),
+                key: "witness/witness.key".into(),
+                state: "state/witness".into(),
+            },
+        }
+    }
+
+    fn nf_config(&self, plan: &Plan, nf_type: &str, admin: SocketAddr) -> NfConfig {
+        let instances = self
+            .instances
+            .iter()
+            .filter(|instance| instance.nf_type == nf_type);
+        NfConfig {
+            trust: "trust.toml".into(),
+            x509: Some("x509".into()),
+            state: format!("state/{}", nf_type.to_ascii_lowercase()).into(),
+            admin,
+            nrf: self.nrf.clone(),
+            credential: plan.credentials(),
+            trust_interval_ms: TRUST_INTERVAL.as_millis() as u64,
+            heartbeat_seconds: HEARTBEAT_SECONDS,
+            startup_seconds: STARTUP_SECONDS,
+            await_landmarks: plan.await_landmarks,
+            clock_offset_seconds: 0,
+            instance: instances
+                .map(|instance| InstanceConfig {
+                    id: instance.instance_id,
+                    fqdn: instance.fqdn.clone(),
+                    listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                    token: Some(format!("tokens/{}.jwt", instance.instance_id).into()),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A configuration that has nothing but what every NF has.
+#[derive(Serialize)]
+struct NfFile {
+    nf: NfConfig,
+}
+
+fn id(text: &str) -> TrustAnchorId {
+    text.parse().expect("a constant that is a trust anchor ID")
+}
+
+fn instances(plan: &Plan) -> Vec<PlannedInstance> {
+    let of = |nf_type: &'static str, count: u16| {
+        (1..=count).map(move |number| PlannedInstance {
+            nf_type: nf_type.to_owned(),
+            instance_id: Uuid::new_v4(),
+            fqdn: pki::fqdn(nf_type, number),
+        })
+    };
+    of("SCP", 1)
+        .chain(of("AMF", plan.amf))
+        .chain(of("SMF", plan.smf))
+        .collect()
+}
+
+/// Seven addresses. Free ones are found by listening on all at once; another process may take one before ours does,
+/// which its process then says.
+fn ports(ports: Ports) -> Result<[SocketAddr; 7], FolderError> {
+    match ports {
+        Ports::From(first) => Ok(std::array::from_fn(|n| {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(n as u16)))
+        })),
+        Ports::Free => {
+            let mut listeners = Vec::new();
+            for _ in 0..7 {
+                listeners
+                    .push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(FolderError::Port)?);
+            }
+            let mut found = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); 7];
+            for (place, listener) in found.iter_mut().zip(&listeners) {
+                *place = listener.local_addr().map_err(FolderError::Port)?;
+            }
+            Ok(found)
+        }
+    }
+}
