@@ -1,3 +1,5 @@
+use sbi::ledger::HandshakeTotals;
+
 use super::sample::{QUICK, environment, quick};
 use super::*;
 

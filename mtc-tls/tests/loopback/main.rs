@@ -1,0 +1,17 @@
+//! Both ends of TLS connections over loopback TCP: which credential is presented, what is refused and how either side
+//! learns of it, and what is on the wire.
+//!
+//! ```text
+//! mtca, baseline ──> lab: an SMF that serves, an AMF that calls ──> server: one listener, one handshake at a time
+//!  (issuers)          (who has and trusts what)                     raw: peers that are plain rustls
+//! ```
+
+mod baseline;
+mod credential_choice;
+mod lab;
+mod mtca;
+mod nf;
+mod raw;
+mod refusals;
+mod server;
+mod wire;
