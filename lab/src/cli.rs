@@ -50,9 +50,9 @@ enum Command {
     /// Run the SCP of a lab: the witness
     Scp(nf_scp::ScpArguments),
     /// Run the AMFs of a lab
-    Amf(NfCommand),
+    Amf(AmfArguments),
     /// Run the SMFs of a lab
-    Smf(NfCommand),
+    Smf(nf_smf::SmfArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,7 +62,7 @@ enum LabCommand {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-struct NfCommand {
+struct AmfArguments {
     #[command(flatten)]
     process: NfArguments,
 }
@@ -82,12 +82,7 @@ impl Arguments {
                 };
                 arguments.process.run(amf).await
             }
-            Command::Smf(arguments) => {
-                let smf = |config: std::path::PathBuf, events, control| async move {
-                    nf_smf::run(&config, events, control).await
-                };
-                arguments.process.run(smf).await
-            }
+            Command::Smf(arguments) => arguments.run().await,
         }
     }
 }

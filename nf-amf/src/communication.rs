@@ -8,13 +8,12 @@
 //!
 //! Only SMFs, and SCPs for them, have access. UEs of a lab are always connected, so none is ever paged.
 
-use hyper::header::CONTENT_TYPE;
 use hyper::{Method, StatusCode};
+use sbi::message::Message;
 use sbi::model::{
-    Document, N1N2MessageTransferCause, N1N2MessageTransferReqData, N1N2MessageTransferRspData,
-    NfType, RefToBinaryData, SmContextStatusNotification,
+    N1N2MessageTransferCause, N1N2MessageTransferReqData, N1N2MessageTransferRspData, NfType,
+    SmContextStatusNotification,
 };
-use sbi::multipart::{Multipart, is_multipart};
 use sbi::problem::{Cause, Problem};
 use sbi::response::Response;
 use sbi::server::Request;
@@ -121,39 +120,13 @@ fn require_smf(request: &Request) -> Result<(), Problem> {
 
 /// The JSON of a transfer, whose references all name parts of the message.
 fn read_transfer(request: &Request) -> Result<N1N2MessageTransferReqData, Problem> {
-    let content_type = request.headers.get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok());
-    let Some(content_type) = content_type.filter(|content_type| is_multipart(content_type)) else {
-        let data = request.document()?;
-        require_parts(&data, None)?;
-        return Ok(data);
-    };
-    let message = Multipart::parse(content_type, &request.body)
-        .map_err(|error| Problem::invalid_msg_format(error.to_string()))?;
-    let data = N1N2MessageTransferReqData::read(&message.root().body)?;
-    require_parts(&data, Some(&message))?;
-    Ok(data)
-}
-
-fn require_parts(
-    data: &N1N2MessageTransferReqData,
-    message: Option<&Multipart>,
-) -> Result<(), Problem> {
+    let message = Message::<N1N2MessageTransferReqData>::read(request)?;
+    let Message { data, .. } = &message;
     let n1 = data.n1_message_container.as_ref();
     let n1 = n1.map(|container| &container.n1_message_content);
+    message.require_part(n1, "/n1MessageContainer")?;
     let n2 = data.n2_info_container.as_ref();
     let n2 = n2.and_then(|container| container.sm_info.as_ref()?.n2_info_content.as_ref());
-    let n2 = n2.map(|content| &content.ngap_data);
-    let is_missing = |reference: &RefToBinaryData| {
-        message
-            .and_then(|message| message.part(&reference.content_id))
-            .is_none()
-    };
-    for (reference, pointer) in [(n1, "/n1MessageContainer"), (n2, "/n2InfoContainer")] {
-        if reference.is_some_and(is_missing) {
-            let reason = "names no part of the message";
-            return Err(Problem::mandatory_ie_incorrect(pointer, reason));
-        }
-    }
-    Ok(())
+    message.require_part(n2.map(|content| &content.ngap_data), "/n2InfoContainer")?;
+    Ok(message.data)
 }

@@ -67,12 +67,7 @@ impl AmfArguments {
 /// # Errors
 /// They cannot start.
 pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), NfError> {
-    let running = tokio::select! {
-        running = start(config, events, control.stop.clone()) => running?,
-        () = control.stop.clone().wait() => return Ok(()),
-    };
-    running.finish(control.stop).await;
-    Ok(())
+    nf::run(start(config, events, control.stop.clone()), control.stop).await
 }
 
 /// Starts the AMF instances of a configuration file; returns when all are ready.

@@ -139,13 +139,14 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     let api = Arc::new(WitnessApi { store, clock });
     let serving = tokio::spawn(serve_plain(listener, api, control.stop.clone()));
     events.tell(&Event::WitnessListening { addr });
-    let mut starting_stop = control.stop.clone();
-    tokio::select! {
-        running = nf::start(config.nf, NfType::Scp, |_| Scp, events, control.stop.clone()) => {
-            running?.finish(control.stop).await;
-        }
-        () = starting_stop.requested() => {}
-    }
+    let starting = nf::start(
+        config.nf,
+        NfType::Scp,
+        |_| Scp,
+        events,
+        control.stop.clone(),
+    );
+    nf::run(starting, control.stop).await?;
     // The witness answers until the very end: it ends with the same signal, and a panic in it was reported by its task.
     let _ = serving.await;
     Ok(())

@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper::header::{CONTENT_TYPE, LOCATION};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use sbi::message::Message;
 use sbi::model::{
-    Document, NfInstanceId, NfType, RefToBinaryData, SmContextCreateData, SmContextCreateError,
-    SmContextCreatedData, SmContextUpdateData, SmContextUpdatedData, SmfInfo, Snssai,
+    NfInstanceId, NfType, SmContextCreateData, SmContextCreateError, SmContextCreatedData,
+    SmContextUpdateData, SmContextUpdatedData, SmfInfo, Snssai,
 };
-use sbi::multipart::{Multipart, is_multipart};
 use sbi::problem::{Cause, InvalidParam, Problem};
 use sbi::response::{JSON, Response};
 use sbi::server::Request;
@@ -110,12 +110,13 @@ impl PduSessions {
         caller: &Caller,
         api_root: &ApiRoot,
     ) -> Result<Answer, Problem> {
-        let (data, parts) = read_message::<SmContextCreateData>(request)?;
-        let (session, slice) = self.admit(&data, caller)?;
-        if parts.is_some() && data.n1_sm_msg.is_none() {
+        let message = Message::<SmContextCreateData>::read(request)?;
+        let data = &message.data;
+        let (session, slice) = self.admit(data, caller)?;
+        if message.has_parts() && data.n1_sm_msg.is_none() {
             return Err(Problem::mandatory_ie_missing("/n1SmMsg"));
         }
-        require_part(parts.as_ref(), data.n1_sm_msg.as_ref(), "/n1SmMsg")?;
+        message.require_part(data.n1_sm_msg.as_ref(), "/n1SmMsg")?;
         let place = self.place()?;
         let name = SmContextRef(Uuid::new_v4());
         let amf = data.serving_nf_id;
@@ -187,9 +188,9 @@ impl PduSessions {
     }
 
     fn modify(&self, request: &Request, caller: &Caller, name: &str) -> Result<Response, Problem> {
-        let (data, parts) = read_message::<SmContextUpdateData>(request)?;
-        require_part(parts.as_ref(), data.n2_sm_info.as_ref(), "/n2SmInfo")?;
-        let event = event(&data)?;
+        let message = Message::<SmContextUpdateData>::read(request)?;
+        message.require_part(message.data.n2_sm_info.as_ref(), "/n2SmInfo")?;
+        let event = event(&message.data)?;
         self.with_contexts(|contexts| {
             let name = caller.own_context(contexts, name)?;
             let user_plane = event.and_then(|event| contexts.update(name, event));
@@ -259,39 +260,6 @@ impl Caller {
         let context = contexts.context(name).ok_or_else(unknown)?;
         self.require(context.serving_amf)?;
         Ok(name)
-    }
-}
-
-/// The JSON of a message, and the message itself if it is multipart.
-fn read_message<T: Document>(request: &Request) -> Result<(T, Option<Multipart>), Problem> {
-    let content_type = request.headers.get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok());
-    let Some(content_type) = content_type.filter(|content_type| is_multipart(content_type)) else {
-        return Ok((request.document()?, None));
-    };
-    let message = Multipart::parse(content_type, &request.body)
-        .map_err(|error| Problem::invalid_msg_format(error.to_string()))?;
-    Ok((T::read(&message.root().body)?, Some(message)))
-}
-
-/// Refuses a reference, in the member at `pointer`, to a part that is not there.
-fn require_part(
-    parts: Option<&Multipart>,
-    reference: Option<&RefToBinaryData>,
-    pointer: &str,
-) -> Result<(), Problem> {
-    match reference {
-        Some(reference)
-            if parts
-                .and_then(|parts| parts.part(&reference.content_id))
-                .is_none() =>
-        {
-            Err(Problem::mandatory_ie_incorrect(
-                pointer,
-                "names no part of the message",
-            ))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ pub mod instance;
 pub mod json_patch;
 pub mod ledger;
 pub mod listener;
+pub mod message;
 pub mod model;
 pub mod multipart;
 pub mod nf;

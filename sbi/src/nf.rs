@@ -179,6 +179,22 @@ pub async fn start<N: NetworkFunction>(
     })
 }
 
+/// Waits for a start, and then until the process is told to stop; a stop during the start ends it.
+///
+/// # Errors
+/// Those of the start.
+pub async fn run<N: NetworkFunction>(
+    starting: impl Future<Output = Result<Running<N>, NfError>>,
+    stop: Stop,
+) -> Result<(), NfError> {
+    let running = tokio::select! {
+        running = starting => running?,
+        () = stop.clone().wait() => return Ok(()),
+    };
+    running.finish(stop).await;
+    Ok(())
+}
+
 impl<N: NetworkFunction> Running<N> {
     /// Waits until `stop` is requested, deregisters, and ends when requests in progress are finished.
     pub async fn finish(mut self, stop: Stop) {

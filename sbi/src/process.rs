@@ -12,8 +12,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands that may wait; a supervisor sends one at a time.
 const MAX_COMMANDS: usize = 16;
@@ -138,10 +137,18 @@ impl Control {
 }
 
 /// Hands on lines until standard input ends.
+///
+/// On a thread of its own: tokio reads standard input on a thread that its runtime waits for, so a process that stops for
+/// another reason would go on until its supervisor closed the pipe.
 async fn read_commands(commands: mpsc::Sender<String>) {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        // Nobody listens for commands: the end of input still matters.
-        let _ = commands.send(line).await;
-    }
+    let (end, ended) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            // Nobody listens for commands: the end of input still matters.
+            let _ = commands.blocking_send(line);
+        }
+        drop(end);
+    });
+    // The sender is dropped and never sends.
+    let _ = ended.await;
 }
