@@ -6,6 +6,7 @@
 mod init;
 mod lab_up;
 mod run;
+mod token;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Command {
     Lab(LabCommand),
     /// Write the PKI and the configuration files of a lab
     Init(init::InitArguments),
+    /// Mint a new enrolment token for an NF instance whose token is used or expired
+    Token(token::TokenArguments),
     /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
     Nrf(nf_nrf::NrfArguments),
     /// Run the SCP of a lab: the witness
@@ -74,6 +77,7 @@ impl Arguments {
             Command::Run(arguments) => arguments.run().await,
             Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
             Command::Init(arguments) => arguments.run(),
+            Command::Token(arguments) => arguments.run(),
             Command::Nrf(arguments) => arguments.run().await,
             Command::Scp(arguments) => arguments.run().await,
             Command::Amf(arguments) => {

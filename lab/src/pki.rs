@@ -1,4 +1,4 @@
-//! The lab's PKI: every key, certificate and token that must exist before the first NF starts (design.md section 3).
+//! The lab's PKI: every key, certificate and token that must exist before the first NF starts (docs/lab.md).
 //!
 //! ```text
 //! DIR/
@@ -32,6 +32,7 @@ use mtc_tls::identity::{NfSubject, SubjectError};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
 use mtc_tls::pem;
 use nf_nrf::baseline::{self, BaselineError, CaPem};
+use nf_nrf::enrolment_token::{AuthorityKeyError, TokenError, TokenVerifier};
 use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
 use uuid::Uuid;
@@ -136,6 +137,25 @@ pub enum PkiError {
         instance_id: Uuid,
         /// Why not.
         source: jsonwebtoken::errors::Error,
+    },
+    /// A file of the lab cannot be read.
+    #[error("cannot read {}; is this the folder of a lab, and the instance one of it?", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The enrolment authority's public key is not one.
+    #[error("enrolment/authority.pub")]
+    Authority(#[from] AuthorityKeyError),
+    /// A token that is to be replaced is not one of this lab.
+    #[error("{}", path.display())]
+    OldToken {
+        /// The token.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TokenError,
     },
     /// The trust file cannot be encoded.
     #[error("cannot encode the trust file")]
@@ -336,25 +356,78 @@ fn write_tokens(
     authority: &NfKey,
     now: UnixTime,
 ) -> Result<Vec<PathBuf>, PkiError> {
-    let key = EncodingKey::from_ec_der(&authority.to_pkcs8()?);
     let write_token = |instance: &PlannedInstance| {
-        let claims = EnrolmentClaims {
-            iss: ENROLMENT_ISSUER.to_owned(),
-            sub: instance.instance_id,
-            nf_type: instance.nf_type.clone(),
-            fqdn: vec![instance.fqdn.clone()],
-            exp: now.plus(plan.token_lifetime).0,
-            jti: Uuid::new_v4(),
-        };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key).map_err(
-            |source| PkiError::Token {
-                instance_id: instance.instance_id,
-                source,
-            },
-        )?;
-        folder.secret(&format!("{}.jwt", instance.instance_id), &token)
+        let expiry = now.plus(plan.token_lifetime);
+        let token = mint(instance, authority, expiry)?;
+        folder.secret(&token_file(instance.instance_id), &token)
     };
     plan.instances.iter().map(write_token).collect()
+}
+
+fn mint(
+    instance: &PlannedInstance,
+    authority: &NfKey,
+    expiry: UnixTime,
+) -> Result<String, PkiError> {
+    let claims = EnrolmentClaims {
+        iss: ENROLMENT_ISSUER.to_owned(),
+        sub: instance.instance_id,
+        nf_type: instance.nf_type.clone(),
+        fqdn: vec![instance.fqdn.clone()],
+        exp: expiry.0,
+        jti: Uuid::new_v4(),
+    };
+    let key = EncodingKey::from_ec_der(&authority.to_pkcs8()?);
+    jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key).map_err(|source| {
+        PkiError::Token {
+            instance_id: instance.instance_id,
+            source,
+        }
+    })
+}
+
+fn token_file(instance_id: Uuid) -> String {
+    format!("{instance_id}.jwt")
+}
+
+/// Replaces the enrolment token of an instance of the lab in `folder` by a new one for the same instance, for when the
+/// old one is used or expired. Blocks on the disk.
+///
+/// # Errors
+/// The lab has no such instance or no authority, or the disk refuses.
+pub fn renew_token(
+    folder: &Path,
+    instance_id: Uuid,
+    lifetime: Duration,
+    now: UnixTime,
+) -> Result<PathBuf, PkiError> {
+    let read = |path: PathBuf| {
+        std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })
+    };
+    let authority = NfKey::from_pem(&read(folder.join("enrolment/authority.key"))?)?;
+    let verifier = TokenVerifier::new(&read(folder.join("enrolment/authority.pub"))?)?;
+    let tokens = Folder(folder.join("tokens"));
+    let path = tokens.0.join(token_file(instance_id));
+    // Whether the old one has expired does not matter: at the beginning of time none has.
+    let claims = verifier
+        .verify(read(path.clone())?.trim(), UnixTime(0))
+        .map_err(|source| PkiError::OldToken {
+            path: path.clone(),
+            source,
+        })?;
+    let instance = PlannedInstance {
+        nf_type: claims.nf_type,
+        instance_id,
+        fqdn: claims.fqdn.into_iter().next().unwrap_or_default(),
+    };
+    let token = mint(&instance, &authority, now.plus(lifetime))?;
+    let fresh = format!("{instance_id}.new");
+    let written = tokens.secret(&fresh, &token)?;
+    std::fs::rename(written, &path).map_err(|source| PkiError::Write {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(path)
 }
 
 /// A folder in which files and folders are made that were not there before.
@@ -421,6 +494,8 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use nf_nrf::enrolment_token::UsedTokens;
     use std::os::unix::fs::PermissionsExt as _;
 
     use mtc_core::cosign::SecretKey;
@@ -619,5 +694,41 @@ mod tests {
             fqdn("5G_EIR", 12),
             "5g-eir12.5gc.mnc001.mcc001.3gppnetwork.org"
         );
+    }
+
+    #[test]
+    fn a_new_token_is_for_the_same_instance_and_another_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan();
+        let pki = LabPki::create(folder.path(), &plan, NOW).unwrap();
+        let id = plan.instances[0].instance_id;
+        let verifier =
+            TokenVerifier::new(&fs::read_to_string(&pki.authority_public_key).unwrap()).unwrap();
+        let claims = || {
+            verifier
+                .verify(&fs::read_to_string(&pki.tokens[0]).unwrap(), NOW)
+                .unwrap()
+        };
+        let old = claims();
+        let used = UsedTokens::open(&folder.path().join("used"), NOW).unwrap();
+        used.reserve(&old).unwrap().consume().unwrap();
+
+        let path = renew_token(folder.path(), id, Duration::from_secs(60), NOW).unwrap();
+        assert_eq!(path, pki.tokens[0]);
+        let new = claims();
+        assert_eq!(
+            (new.sub, &new.fqdn, &new.nf_type),
+            (old.sub, &old.fqdn, &old.nf_type)
+        );
+        assert_eq!(new.exp, NOW.0 + 60);
+        assert!(used.reserve(&new).is_ok());
+
+        let unknown = renew_token(
+            folder.path(),
+            Uuid::from_u128(9),
+            Duration::from_secs(60),
+            NOW,
+        );
+        assert!(matches!(unknown, Err(PkiError::Read { .. })));
     }
 }

@@ -173,7 +173,7 @@ impl TrustAnchorId {
     }
 }
 
-/// What a relying party says that it trusts of a CA (mtc-profile section 11; draft Section 8).
+/// What a relying party says that it trusts of a CA (Section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
     /// `C`: the CA's cosigners, no landmark.

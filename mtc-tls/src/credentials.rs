@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
-use mtc_core::verify::{CaTrust, TrustedSubtree};
+use mtc_core::verify::{Accepted, CaTrust, Rejection, TrustedSubtree};
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
@@ -168,6 +168,14 @@ impl MtcTrust {
         })
     }
 
+    /// Verifies a standalone certificate, as a peer that knows no landmark will.
+    ///
+    /// # Errors
+    /// The first rule that the certificate breaks.
+    pub fn verify(&self, certificate: &[u8]) -> Result<Accepted, Rejection> {
+        self.cosigners.verify(certificate)
+    }
+
     /// The CA.
     pub fn ca(&self) -> &TrustAnchorId {
         self.cosigners.id()
@@ -254,7 +262,7 @@ pub struct CredentialSet {
 }
 
 impl CredentialSet {
-    /// A set that trusts and presents nothing yet: what an NF has before its enrolment.
+    /// A set that presents nothing yet: what an NF has before its enrolment.
     pub const fn new(mtc_trust: MtcTrust, x509_trust: Vec<X509Trust>) -> Self {
         Self {
             mtc_trust,

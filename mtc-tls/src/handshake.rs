@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CommonState};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
@@ -353,6 +353,9 @@ pub async fn accept(
 /// `alert(21), legacy version 0x0303, length 2, fatal(2), handshake_failure(40)`.
 const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
+/// How long a refused client may take to close its end.
+const LINGER: Duration = Duration::from_secs(1);
+
 async fn accept_unbounded(
     tcp: TcpStream,
     endpoint: &Endpoint,
@@ -375,10 +378,13 @@ async fn accept_unbounded(
                 return Err(HandshakeError::Setup(error));
             }
         };
-        let stream = start
-            .into_stream(setup.config)
-            .await
-            .map_err(|error| HandshakeError::from_io(error, &setup.verdict))?;
+        let stream = match start.into_stream(setup.config).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, tcp)) => {
+                linger(tcp).await;
+                return Err(HandshakeError::from_io(error, &setup.verdict));
+            }
+        };
         let peer = verified(&setup.verdict)?;
         Ok((stream, peer, setup.domain, setup.leaf_key, setup.presented))
     };
@@ -412,6 +418,19 @@ async fn accept_unbounded(
         profile,
         cost,
     })
+}
+
+/// Closes a connection so that the alert on it arrives. A client sends its first request along with its certificate, and
+/// closing a socket with unread bytes resets the connection, which overtakes the alert.
+async fn linger(mut tcp: impl AsyncRead + AsyncWrite + Unpin) {
+    let close = async {
+        tcp.shutdown().await?;
+        let mut discarded = [0; 1024];
+        while tcp.read(&mut discarded).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    // A client that is gone, or stays, has got what it can get.
+    let _ = tokio::time::timeout(LINGER, close).await;
 }
 
 fn verified(verdict: &Verdict) -> Result<Option<VerifiedPeer>, HandshakeError> {

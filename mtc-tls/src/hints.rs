@@ -1,4 +1,4 @@
-//! Trust anchor names in `certificate_authorities`: what a peer shows that it trusts (mtc-profile section 11).
+//! Trust anchor names in `certificate_authorities`: what a peer shows that it trusts (Section 8).
 //!
 //! ```text
 //! relying party trusts              says                        is served
@@ -7,7 +7,7 @@
 //! and landmarks of log N up to L    C.2.N.L                     a landmark-relative one of landmark <= L, else standalone
 //! ```
 //!
-//! A stand-in: TLS's own `trust_anchors` extension (draft-ietf-tls-trust-anchor-ids) cannot be sent with rustls 0.23.
+//! Deviation: TLS's own `trust_anchors` extension (draft-ietf-tls-trust-anchor-ids) cannot be sent with rustls 0.23.
 //! The same identifiers travel as distinguished names in the RFC 8446 extension, in both directions.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Which credential to present to which peer: one rule set for both directions (mtc-profile section 11).
+//! Which credential to present to which peer: one rule set for both directions (Section 8).
 //!
 //! ```text
 //! server: ClientHello names ──> TrustDomain ──> credential of that domain whose key the client can verify

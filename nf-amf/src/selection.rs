@@ -1,4 +1,4 @@
-//! The choice of an SMF among those discovered (TS 29.510 clause 6.2.6; section 2 of the profile, "choice by the consumer").
+//! The choice of an SMF among those discovered (TS 29.510 clause 6.1.6.2: priority, capacity, load).
 //!
 //! ```text
 //!  SearchResult ── usable, with address ──> Candidates ── lowest priority ── weighted by capacity * (100 - load) ──> one

@@ -1,4 +1,4 @@
-//! The operations that a load generator drives (section 5.3 of the profile), each over fresh mTLS connections of one profile.
+//! The operations that a load generator drives (TS 23.502 clause 4.3.2, without UDM, PCF and UPF), each over fresh mTLS connections of one profile.
 //!
 //! ```text
 //!  establish_session                                             shake_hands

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A session is registered before the SMF is asked for its SM context: the transfer may come before the answer. Both are
-//! matched by SUPI and PDU session, never by the reference that the SMF gives (section 5.3 of the profile).
+//! matched by SUPI and PDU session, never by the reference that the SMF gives (TS 29.518 clause 5.2.2.3.1).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

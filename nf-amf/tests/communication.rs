@@ -98,7 +98,7 @@ fn request(method: Method, path: &str) -> Request {
     Request::new(method, "amf1.example.org:7777", path)
 }
 
-/// The request of section 5.5 of the profile.
+/// The request of a PDU session's resource set-up.
 fn transfer() -> Value {
     json!({"pduSessionId": 5, "n1MessageContainer": {"n1MessageClass": "SM", "n1MessageContent": {"contentId": "n1-sm"}},
         "n2InfoContainer": {"n2InformationClass": "SM", "smInfo": {"pduSessionId": 5, "sNssai": {"sst": 1, "sd": "010203"},

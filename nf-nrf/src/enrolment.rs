@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use crate::baseline::BaselineCa;
 use crate::enrolment_token::{Reservation, TokenVerifier, UsedTokens};
-use crate::mtca::{Mtca, MtcaError};
+use crate::mtca::{Issuance, Mtca, MtcaError};
 
 /// Seconds after which a request that met an overloaded or unwitnessed log may be repeated.
 const RETRY_ISSUANCE: u32 = 1;
@@ -96,6 +96,11 @@ impl Enrolment {
                 require_identity(request)?;
                 self.landmark_relative(id).await
             }
+            (&Method::GET, ["certificates", id]) => {
+                require_identity(request)?;
+                self.retrieve(id).await
+            }
+            (_, ["certificates", _]) => Err(Problem::method_not_allowed("GET")),
             (_, ["certificates", _, "landmark-relative"]) => {
                 Err(Problem::method_not_allowed("GET"))
             }
@@ -132,9 +137,14 @@ impl Enrolment {
             certificate = issued.certificate_id,
             "issued a certificate"
         );
+        let response = Response::json(StatusCode::CREATED, &issued);
+        if issued.landmark_relative.is_none() {
+            // X.509 certificates are not kept, so there is nothing to point to.
+            return Ok(response);
+        }
         let location = format!("{CERTIFICATES}/{}", issued.certificate_id);
         let location = HeaderValue::from_str(&location).map_err(|_| Problem::system_failure())?;
-        Ok(Response::json(StatusCode::CREATED, &issued).with(LOCATION, location))
+        Ok(response.with(LOCATION, location))
     }
 
     /// Issues under a profile.
@@ -179,16 +189,7 @@ impl Enrolment {
                 .issue(subject, &csr.spki_der)
                 .await
                 .map_err(issuance_problem)?;
-            let certificate_id = issuance.serial.to_string();
-            return Ok(IssuedCertificate {
-                landmark_relative: Some(format!(
-                    "{CERTIFICATES}/{certificate_id}/landmark-relative"
-                )),
-                certificate_id,
-                profile: profile.to_owned(),
-                chain: vec![STANDARD.encode(issuance.certificate)],
-                not_after: issuance.not_after.0,
-            });
+            return Ok(issued_mtc(&issuance));
         }
         let baseline = match profile.parse() {
             Ok(TrustDomain::X509(wanted)) => self
@@ -229,14 +230,22 @@ impl Enrolment {
         })
     }
 
+    /// Answers with an issued MTC, for an NF that lost the answer to its request.
+    async fn retrieve(&self, id: &str) -> Result<Response, Problem> {
+        let issuance = self
+            .mtca
+            .standalone(serial(id)?)
+            .await
+            .map_err(issuance_problem)?;
+        Ok(Response::json(StatusCode::OK, &issued_mtc(&issuance)))
+    }
+
     /// Answers with the landmark-relative certificate of an issued one, or `202`.
     ///
     /// # Errors
     /// The problem to answer with.
     pub async fn landmark_relative(&self, id: &str) -> Result<Response, Problem> {
-        let serial: u64 = id
-            .parse()
-            .map_err(|_| Problem::not_found(format!("{id:?} is not a certificate id")))?;
+        let serial = serial(id)?;
         match self
             .mtca
             .landmark_relative(serial)
@@ -293,6 +302,23 @@ impl Enrolment {
             fqdns: claims.fqdn,
             reservation: Some(reservation),
         })
+    }
+}
+
+fn serial(id: &str) -> Result<u64, Problem> {
+    id.parse().map_err(|_| {
+        Problem::not_found(format!("{id:?} is not the id of a Merkle Tree Certificate"))
+    })
+}
+
+fn issued_mtc(issuance: &Issuance) -> IssuedCertificate {
+    let certificate_id = issuance.serial.to_string();
+    IssuedCertificate {
+        landmark_relative: Some(format!("{CERTIFICATES}/{certificate_id}/landmark-relative")),
+        certificate_id,
+        profile: MTC_PROFILE.to_owned(),
+        chain: vec![STANDARD.encode(&issuance.certificate)],
+        not_after: issuance.not_after.0,
     }
 }
 

@@ -45,7 +45,7 @@ pub enum TokenError {
     Issuer(String),
     /// The token's time is over.
     #[error(
-        "enrolment token: exp {expired} was {} s before this clock, {now}; mint a new one, or is a clock wrong?",
+        "enrolment token: exp {expired} was {} s before this clock, {now}; mint a new one (mtc5g token), or is a clock wrong?",
         now.0.saturating_sub(expired.0)
     )]
     Expired {
@@ -55,7 +55,9 @@ pub enum TokenError {
         now: UnixTime,
     },
     /// A certificate was, or is just being, issued for this token.
-    #[error("enrolment token {0}: already used; a token is good for one certificate")]
+    #[error(
+        "enrolment token {0}: already used; a token is good for one certificate, mtc5g token mints a new one"
+    )]
     AlreadyUsed(Uuid),
 }
 

@@ -1,7 +1,7 @@
 //! Nnrf_NFManagement (TS 29.510 clause 5.2 and 6.1): registering, updating, removing and reading profiles.
 //!
 //! Every operation needs a client certificate, and one that writes needs the certificate of the very instance: the checks of
-//! section 7 of the profile stand in `require_own` and `admit`.
+//! TS 33.501 clause 13.1 (identity against certificate) stand in `require_own` and `admit`.
 
 use std::sync::Arc;
 use std::time::Instant;

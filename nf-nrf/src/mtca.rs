@@ -17,7 +17,7 @@ use mtc_log::{
     IssueError, Issuer, LandmarkStore, LandmarkStoreError, Storage, TreeError, TreeReader,
 };
 use mtc_tls::endpoint::Clock;
-use mtc_tls::identity::NfSubject;
+use mtc_tls::identity::{NfIdentity, NfSubject};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -178,10 +178,7 @@ impl Mtca {
 
     /// Blocks on the disk.
     fn build_landmark_relative(&self, serial: u64) -> Result<Option<LandmarkRelative>, MtcaError> {
-        let standalone = self
-            .archive
-            .read(&archive_name(serial))?
-            .ok_or(MtcaError::Unknown(serial))?;
+        let standalone = self.read_archive(serial)?;
         let Ok((_, index)) = split_serial(serial) else {
             return Err(MtcaError::Unknown(serial));
         };
@@ -208,6 +205,35 @@ impl Mtca {
             certificate,
             landmark: proof.landmark,
         }))
+    }
+
+    /// An issued certificate that has not expired; one that has is removed.
+    ///
+    /// # Errors
+    /// See [`MtcaError`].
+    pub async fn standalone(self: &Arc<Self>, serial: u64) -> Result<Issuance, MtcaError> {
+        let mtca = self.clone();
+        let certificate = blocking(move || mtca.read_archive(serial)).await?;
+        let not_after = expiry(&certificate).ok_or(MtcaError::Unknown(serial))?;
+        Ok(Issuance {
+            serial,
+            certificate,
+            not_after,
+        })
+    }
+
+    /// Blocks on the disk.
+    fn read_archive(&self, serial: u64) -> Result<Vec<u8>, MtcaError> {
+        let name = archive_name(serial);
+        let certificate = self
+            .archive
+            .read(&name)?
+            .ok_or(MtcaError::Unknown(serial))?;
+        if expiry(&certificate).is_none_or(|not_after| not_after < self.clock.now()) {
+            self.archive.remove(&name)?;
+            return Err(MtcaError::Unknown(serial));
+        }
+        Ok(certificate)
     }
 
     fn published_tree(&self) -> Result<Option<TreeReader>, MtcaError> {
@@ -285,6 +311,13 @@ impl Mtca {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Last second of a certificate's validity.
+fn expiry(certificate: &[u8]) -> Option<UnixTime> {
+    NfIdentity::from_certificate(certificate)
+        .ok()
+        .map(|identity| UnixTime(identity.not_after))
 }
 
 fn archive_name(serial: u64) -> String {

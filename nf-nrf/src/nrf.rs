@@ -6,6 +6,7 @@
 //! ```
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,7 +93,7 @@ pub enum NrfError {
     #[error("cosigner_key")]
     CosigningKey(#[from] mtc_core::cosign::KeyError),
     /// The log's folder.
-    #[error("the issuance log in {}", path.display())]
+    #[error("the issuance log in {}{}", path.display(), storage_hint(source))]
     Storage {
         /// The folder.
         path: PathBuf,
@@ -162,12 +163,25 @@ pub enum NrfError {
     Listen(#[from] ListenError),
 }
 
+const CREATE: &str =
+    " (start with --create-log to create one; never do that to replace a log that was lost)";
+
+fn storage_hint(error: &StorageError) -> &'static str {
+    match error {
+        StorageError::Locked { .. } => " (stop the other NRF that runs on it)",
+        StorageError::Io { source, .. } if source.kind() == ErrorKind::NotFound => CREATE,
+        _ => " (it must be a folder that this user may read and write)",
+    }
+}
+
 fn hint(error: &OpenError) -> &'static str {
     match error {
-        OpenError::NoLog { .. } => {
-            " (start with --create-log to create one; never do that to replace a log that was lost)"
-        }
+        OpenError::NoLog { .. } => CREATE,
         OpenError::Exists { .. } => " (start without --create-log to open it)",
+        OpenError::Checkpoint { .. } | OpenError::Tree(_) => {
+            " (it is damaged: restore the files as they were last)"
+        }
+        OpenError::Storage(error) => storage_hint(error),
         _ => "",
     }
 }
@@ -203,7 +217,11 @@ pub async fn run(
     control: Control,
 ) -> Result<(), NrfError> {
     let config = sbi::config::load::<NrfConfig>(config)?.resolve(sbi::config::folder_of(config))?;
-    let process = Process::start(config, create_log, events, control.stop).await?;
+    let stop = control.stop.clone();
+    let process = tokio::select! {
+        started = Process::start(config, create_log, events, control.stop) => started?,
+        () = stop.wait() => return Ok(()),
+    };
     process.finish().await;
     Ok(())
 }

@@ -140,7 +140,7 @@ fn request(method: Method, path: &str) -> Request {
     Request::new(method, "smf1.5gc.mnc001.mcc001.3gppnetwork.org:7777", path)
 }
 
-/// The request of section 5.4 of the profile.
+/// The request of an ordinary PDU session.
 fn session() -> Value {
     json!({"supi": "imsi-001010000000001", "pduSessionId": 5, "dnn": "internet", "selectedDnn": "internet",
         "sNssai": {"sst": 1, "sd": "010203"}, "servingNfId": AMF,

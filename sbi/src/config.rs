@@ -116,7 +116,7 @@ pub struct NfConfig {
     pub nrf: NrfAddress,
     /// Credentials that every instance must have, `mtc` first.
     pub credential: Vec<WantedCredential>,
-    /// Seconds between looks at the log for new landmarks; default 10.
+    /// Milliseconds between looks at the log for new landmarks; default 10,000.
     #[serde(default = "default_trust_interval")]
     pub trust_interval_ms: u64,
     /// Heartbeat interval that is proposed to the NRF, in seconds; default 10.

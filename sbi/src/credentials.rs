@@ -418,11 +418,17 @@ impl<S: CertificateSource> Keeper<S> {
     }
 
     fn publish(&self) -> Result<(), RestoreError> {
+        let trust = self.instance.store.current().mtc_trust.clone();
         let (mut mtc, mut x509) = (Vec::new(), Vec::new());
         for stored in &self.stored.credentials {
             match stored.profile.strip_prefix("x509-") {
                 Some(profile) => x509.push(stored.x509(profile.parse()?)?),
-                None => mtc.push(stored.mtc()?),
+                None => {
+                    let credential = stored.mtc()?;
+                    // Peers would say no more than that they refuse it.
+                    trust.verify(credential.standalone.leaf())?;
+                    mtc.push(credential);
+                }
             }
         }
         self.instance

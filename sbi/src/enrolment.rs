@@ -3,6 +3,7 @@
 //! ```text
 //! POST /nnrf-cm/v1/certificates                               CertificateRequest    201 IssuedCertificate
 //!      Authorization: Bearer <enrolment token>, or the current certificate by mutual TLS
+//! GET  /nnrf-cm/v1/certificates/<id>                          200 IssuedCertificate; MTC only, until it expires
 //! GET  /nnrf-cm/v1/certificates/<id>/landmark-relative        200 LandmarkRelativeCertificate
 //!                                                             202 + Retry-After until its landmark exists
 //! ```

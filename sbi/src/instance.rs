@@ -110,8 +110,7 @@ impl Instance {
         connected
     }
 
-    /// Opens a connection and starts HTTP/2 on it. `count` says whether the ledger counts it: a load generator counts its
-    /// own.
+    /// Opens a connection, counts it in the ledger, and starts HTTP/2 on it.
     ///
     /// Dropping the future closes the connection.
     ///

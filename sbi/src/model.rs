@@ -1,6 +1,6 @@
 //! The shared types of TS 29.5xx, as far as this project uses them.
 //!
-//! Three rules hold in all of them (section 0 of the profile). An enumeration is open: a value this release does not know is kept
+//! Three rules hold in all of them (TS 29.501 clause 5.3). An enumeration is open: a value this release does not know is kept
 //! and forwarded. A profile is an open object: members without a field here stay in `other` and are written out again.
 //! A list is absent or has an element: an empty `Vec` is an absent list, and an empty list on the wire is an error where it would
 //! be mistaken for one.

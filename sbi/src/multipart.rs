@@ -1,4 +1,4 @@
-//! `multipart/related` bodies: JSON with binary NAS and NGAP parts (section 5.4 of the profile, RFC 2387).
+//! `multipart/related` bodies: JSON with binary NAS and NGAP parts (TS 29.502 clause 6.1.2.4, RFC 2387).
 //!
 //! ```text
 //!   --b1 CRLF Content-Type: application/json CRLF CRLF {...} CRLF

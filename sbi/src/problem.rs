@@ -58,9 +58,10 @@ impl ProblemDetails {
 
 impl fmt::Display for ProblemDetails {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.cause.as_deref().unwrap_or("no cause"))?;
-        if let Some(detail) = &self.detail {
-            write!(f, ": {detail}")?;
+        match (&self.cause, &self.detail) {
+            (Some(cause), Some(detail)) => write!(f, "{cause}: {detail}")?,
+            (Some(only), None) | (None, Some(only)) => f.write_str(only)?,
+            (None, None) => f.write_str("no cause")?,
         }
         for InvalidParam { param, reason } in &self.invalid_params {
             write!(f, "; {param}")?;
@@ -291,7 +292,7 @@ impl Problem {
         self
     }
 
-    /// The answer. A `405` has no body (section 6 of the profile).
+    /// The answer. A `405` has no body (TS 29.500 clause 5.2.7.2).
     pub fn into_response(self) -> Response {
         let response = if self.status == StatusCode::METHOD_NOT_ALLOWED {
             Response::empty(self.status)

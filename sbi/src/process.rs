@@ -33,7 +33,7 @@ pub enum Event {
     },
     /// An NF instance takes requests on its SBI port.
     SbiListening {
-        /// The NF instance.
+        /// The FQDN of the NF instance.
         instance: String,
         /// Where.
         addr: SocketAddr,
@@ -48,7 +48,7 @@ pub enum Event {
         /// Its JSON.
         value: serde_json::Value,
     },
-    /// The process cannot go on.
+    /// The process cannot go on, or not with what it is for.
     Failed {
         /// One line: what failed, why, and what to do.
         error: String,

@@ -1,4 +1,4 @@
-//! Relying-party state kept fresh from the log (mtc-profile section 8): nothing is trusted that was not checked.
+//! Relying-party state kept fresh from the log (Section 7.4): nothing is trusted that was not checked.
 //!
 //! ```text
 //!  log ── landmarks ───────> sequence, well formed, never older than the last one

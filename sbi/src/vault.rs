@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mtc_core::id::LogNumber;
 use mtc_core::time::UnixTime;
+use mtc_core::verify::Rejection;
 use mtc_tls::credentials::{
     Credential, CredentialError, LandmarkCredential, MtcCredential, X509Credential,
 };
@@ -101,6 +102,9 @@ pub enum RestoreError {
     /// Key and certificate do not belong together.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// Peers would refuse the certificate.
+    #[error("the certificate does not verify")]
+    Certificate(#[from] Rejection),
     /// The log has no such number.
     #[error(transparent)]
     Log(#[from] mtc_core::id::IdError),

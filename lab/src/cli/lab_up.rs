@@ -66,7 +66,10 @@ impl UpArguments {
         let ended = topology.ended();
         tokio::select! {
             () = &mut stop => {}
-            error = ended => eprintln!("error: {}", sbi::telemetry::Causes(&error)),
+            error = ended => {
+                topology.stop().await;
+                return Err(error.into());
+            }
         }
         topology.stop().await;
         Ok(())

@@ -181,6 +181,7 @@ impl LabFolder {
         let instances = instances(plan);
         let mut profiles: Vec<X509Profile> =
             plan.x509.iter().map(|(profile, _)| *profile).collect();
+        profiles.sort_unstable();
         profiles.dedup();
         let pki_plan = PkiPlan {
             ca_id: id(CA_ID),

@@ -96,7 +96,7 @@ pub(crate) fn ignored_flips(certificate: &[u8], cosigner: &TrustAnchorId) -> Unn
         if TrustAnchorId::from_bytes(&id).is_ok() {
             ignored.by_both.insert(flip);
         } else if id.starts_with(&[0x80]) {
-            // A component must be minimally encoded (mtc-profile section 1; X.690 clause 8.20.2), which mtcs does not
+            // A component must be minimally encoded (X.690 clause 8.20.2), which mtcs does not
             // check. Rejecting is right: otherwise one certificate has several encodings.
             ignored.by_mtcs_alone.insert(flip);
         }

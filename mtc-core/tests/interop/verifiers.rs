@@ -10,7 +10,7 @@ use mtcs::{Verification, VerificationKind, verify_certificate_ignoring_validity}
 use crate::mtca::{Mtca, Signer};
 
 /// The largest `maxSerial` that mtcs 0.3.1 reads from a CA certificate, although serial numbers go up to 2^64 - 1
-/// (mtc-profile section 8). DER puts a zero octet before larger ones; mtcs skips it and then takes the number for negative.
+/// (Section 7.1). DER puts a zero octet before larger ones; mtcs skips it and then takes the number for negative.
 pub(crate) const LARGEST_BOUND_OF_MTCS: u64 = i64::MAX as u64;
 
 /// What each verifier says of a certificate.

@@ -67,7 +67,7 @@ pub enum UsageError {
     UnknownCriticalExtension(Vec<u8>),
 }
 
-/// Checks validity, keyUsage, extKeyUsage and critical extensions of a leaf certificate (sba-profile.md section 7);
+/// Checks validity, keyUsage, extKeyUsage and critical extensions of a leaf certificate (TS 33.310 clause 6.1.3c);
 /// both ends of the validity are inclusive.
 ///
 /// # Errors

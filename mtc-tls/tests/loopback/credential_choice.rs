@@ -1,4 +1,4 @@
-//! Which credential is presented: by the trust anchor names of the peer, in both directions (mtc-profile section 11).
+//! Which credential is presented: by the trust anchor names of the peer, in both directions (Section 8 of the draft).
 
 use mtc_core::id::TrustAnchorId;
 use mtc_tls::credentials::{MtcCredential, Store};

@@ -1,4 +1,4 @@
-//! The profile of an NF instance (TS 29.510 clause 6.1.6.2), in the subset of section 1.5 of the profile document.
+//! The profile of an NF instance (TS 29.510 clause 6.1.6.2): the members that the lab uses; others are kept and forwarded.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,0 +1,43 @@
+//! `mtc5g token DIR INSTANCE`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{DONE, fail};
+use crate::pki::renew_token;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct TokenArguments {
+    /// Folder of the lab, as `mtc5g init` wrote it
+    folder: PathBuf,
+    /// NF instance id of the NF that is to enrol again
+    instance: Uuid,
+    /// Hours for which the token is good
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
+    hours: u64,
+}
+
+impl TokenArguments {
+    pub(super) fn run(self) -> ExitCode {
+        let now = mtc_tls::endpoint::Clock::default().now();
+        match renew_token(
+            &self.folder,
+            self.instance,
+            Duration::from_secs(self.hours * 3600),
+            now,
+        ) {
+            Ok(path) => {
+                println!(
+                    "wrote {}, good for {} h and one certificate",
+                    path.display(),
+                    self.hours
+                );
+                ExitCode::from(DONE)
+            }
+            Err(error) => fail(&error),
+        }
+    }
+}
