@@ -226,10 +226,16 @@ pub async fn run(
     Ok(())
 }
 
-/// A running NRF.
+/// A running NRF, and what its parts share.
 struct Process {
-    tasks: JoinSet<()>,
+    config: NrfConfig,
+    ledger: Arc<Ledger>,
+    metrics: Metrics,
+    events: Events,
+    /// What is still missing before the NRF is ready.
+    missing: watch::Sender<String>,
     stop: Stop,
+    tasks: JoinSet<()>,
 }
 
 /// The log, opened, and what works on it.
@@ -248,81 +254,34 @@ impl Process {
         events: Events,
         stop: Stop,
     ) -> Result<Self, NrfError> {
-        let (missing, watcher) = watch::channel("issuance log".to_owned());
-        let (ledger, metrics) = (Arc::new(Ledger::default()), Metrics::new());
         let mut process = Self {
+            config,
+            ledger: Arc::default(),
+            metrics: Metrics::new(),
+            events,
+            missing: watch::Sender::new("issuance log".to_owned()),
+            stop,
             tasks: JoinSet::new(),
-            stop,
         };
-        let admin = Admin {
-            missing: watcher,
-            metrics: metrics.clone(),
-            ledger: ledger.clone(),
-        };
-        let (listener, addr) = bind(config.admin, "admin").await?;
-        process
-            .tasks
-            .spawn(serve_plain(listener, Arc::new(admin), process.stop.clone()));
-        events.tell(&Event::AdminListening { addr });
-
-        let trust_file = TrustFile::load(&config.trust).map_err(|source| NrfError::TrustFile {
-            path: config.trust.clone(),
-            source: Box::new(source),
-        })?;
-        let log = open_log(&config, &trust_file, create_log).await?;
+        process.serve_admin().await?;
+        let trust_file = process.trust_file()?;
+        let log = open_log(&process.config, &trust_file, create_log).await?;
         let (id, storage) = (log.id, log.storage.clone());
-        let enrolment = Arc::new(enrolment(&config, log, &mut process, &events)?);
-        let (listener, log_addr) = bind(config.log_listen, "issuance log").await?;
-        let log_api = LogApi {
-            number: id.number(),
-            storage,
-        };
-        process.tasks.spawn(serve_plain(
-            listener,
-            Arc::new(log_api),
-            process.stop.clone(),
-        ));
-
-        missing.send_replace("own certificates".to_owned());
-        let (instance, keeper) =
-            own_certificates(&config, &trust_file, &enrolment, &ledger, &metrics).await?;
-        let updater = TrustUpdater::new(reachable(log_addr), id, trust_file.trust);
-        let interval = Duration::from_millis(config.trust_interval_ms);
-        let instances = vec![instance.clone()];
-        process.spawn(keep_trust(
-            updater,
-            config.clock(),
-            interval,
-            instances,
-            metrics.clone(),
-        ));
-        let own_landmark = keeper.newest_own_landmark();
+        let enrolment = Arc::new(process.enrolment(log)?);
+        let log_addr = process.serve_log(id, storage).await?;
+        process.missing.send_replace("own certificates".to_owned());
+        let keeper = process.own_certificates(&trust_file, &enrolment).await?;
+        let (instance, own_landmark) = (keeper.instance().clone(), keeper.newest_own_landmark());
         process.spawn(keeper.keep());
-
-        let (listener, addr) = bind(config.listen, "SBI").await?;
-        let nrf = Arc::new(service(&config, addr, enrolment, &mut process)?);
-        let endpoint = instance.endpoint().clone();
-        let stop = process.stop.clone();
-        process.tasks.spawn(serve_sbi(
-            listener,
-            endpoint,
-            ClientAuth::Optional,
-            nrf,
-            ledger,
-            stop,
-        ));
-        events.tell(&Event::SbiListening {
-            instance: config.fqdn.clone(),
-            addr,
-        });
-
-        missing.send_replace("trust state".to_owned());
-        let mut receiver = instance.store.receiver();
-        receiver
+        process.keep_trust(TrustUpdater::new(log_addr, id, trust_file.trust), &instance);
+        process.serve_sbi(enrolment, &instance).await?;
+        process.missing.send_replace("trust state".to_owned());
+        let mut credentials = instance.store.receiver();
+        credentials
             .wait_for(|set| set.mtc_trust.newest_landmark() >= own_landmark)
             .await;
-        missing.send_replace(String::new());
-        events.tell(&Event::Ready {
+        process.missing.send_replace(String::new());
+        process.events.tell(&Event::Ready {
             nf_type: NfType::Nrf.to_string(),
         });
         Ok(process)
@@ -342,6 +301,206 @@ impl Process {
                 () = stop.wait() => {}
             }
         });
+    }
+
+    fn trust_file(&self) -> Result<TrustFile, NrfError> {
+        TrustFile::load(&self.config.trust).map_err(|source| NrfError::TrustFile {
+            path: self.config.trust.clone(),
+            source: Box::new(source),
+        })
+    }
+
+    async fn serve_admin(&mut self) -> Result<(), NrfError> {
+        let admin = Admin {
+            missing: self.missing.subscribe(),
+            metrics: self.metrics.clone(),
+            ledger: self.ledger.clone(),
+        };
+        let (listener, addr) = bind(self.config.admin, "admin").await?;
+        self.tasks
+            .spawn(serve_plain(listener, Arc::new(admin), self.stop.clone()));
+        self.events.tell(&Event::AdminListening { addr });
+        Ok(())
+    }
+
+    /// Serves the log, and returns where it is reached from this machine.
+    async fn serve_log(
+        &mut self,
+        id: LogId,
+        storage: Arc<dyn Storage>,
+    ) -> Result<SocketAddr, NrfError> {
+        let (listener, addr) = bind(self.config.log_listen, "issuance log").await?;
+        let log_api = Arc::new(LogApi {
+            number: id.number(),
+            storage,
+        });
+        self.tasks
+            .spawn(serve_plain(listener, log_api, self.stop.clone()));
+        Ok(reachable(addr))
+    }
+
+    async fn serve_sbi(
+        &mut self,
+        enrolment: Arc<Enrolment>,
+        instance: &Instance,
+    ) -> Result<(), NrfError> {
+        let (listener, addr) = bind(self.config.listen, "SBI").await?;
+        let nrf = Arc::new(self.service(addr, enrolment)?);
+        self.tasks.spawn(serve_sbi(
+            listener,
+            instance.endpoint().clone(),
+            ClientAuth::Optional,
+            nrf,
+            self.ledger.clone(),
+            self.stop.clone(),
+        ));
+        self.events.tell(&Event::SbiListening {
+            instance: self.config.fqdn.clone(),
+            addr,
+        });
+        Ok(())
+    }
+
+    fn keep_trust(&mut self, updater: TrustUpdater, instance: &Arc<Instance>) {
+        let interval = Duration::from_millis(self.config.trust_interval_ms);
+        let (clock, metrics) = (self.config.clock(), self.metrics.clone());
+        self.spawn(keep_trust(
+            updater,
+            clock,
+            interval,
+            vec![instance.clone()],
+            metrics,
+        ));
+    }
+
+    /// Builds the enrolment service and starts the sequencer and the landmarks.
+    fn enrolment(&mut self, log: Log) -> Result<Enrolment, NrfError> {
+        let config = self.config.clone();
+        let Log {
+            id,
+            storage,
+            issuer,
+            sequencer,
+            landmarks,
+        } = log;
+        let mtca = Arc::new(Mtca::new(
+            id,
+            issuer,
+            storage,
+            landmarks,
+            PrivateFolder::open(config.state.join("certificates"))?,
+            config.certificate_lifetime(),
+            Duration::from_secs(config.landmark_interval_seconds),
+            config.clock(),
+        ));
+        let (events, missing) = (self.events.clone(), self.missing.clone());
+        self.spawn(async move {
+            if let Err(error) = sequencer.run().await {
+                let error = Causes(&error).to_string();
+                tracing::error!(
+                    error,
+                    "the issuance log has failed: no more certificates until a restart has recovered it"
+                );
+                missing.send_replace(format!("the issuance log has failed: {error}"));
+                events.tell(&Event::Failed { error });
+            }
+        });
+        self.spawn(mtca.clone().keep_landmarks());
+        let state = PrivateFolder::open(config.state.clone())?;
+        let mut baselines: Vec<BaselineCa> = Vec::new();
+        for wanted in config.wanted()? {
+            let Wanted::X509(profile, _) = wanted else {
+                continue;
+            };
+            if !baselines
+                .iter()
+                .any(|baseline| baseline.profile() == profile)
+            {
+                let folder = config
+                    .x509
+                    .as_ref()
+                    .ok_or(NrfError::NoX509)?
+                    .join(profile.to_string());
+                baselines.push(BaselineCa::load(&folder, profile)?);
+            }
+        }
+        Ok(Enrolment {
+            mtca,
+            baselines,
+            tokens: TokenVerifier::new(&read_text(&config.enrolment_authority)?)?,
+            used: UsedTokens::open(&state.path("used-tokens"), config.clock().now())?,
+            country: config.country.clone(),
+            organization: config.plmn.home_domain(),
+            clock: config.clock(),
+        })
+    }
+
+    /// The NRF as an instance with certificates of its own.
+    async fn own_certificates(
+        &self,
+        trust_file: &TrustFile,
+        enrolment: &Arc<Enrolment>,
+    ) -> Result<Keeper<OwnSource>, NrfError> {
+        let config = &self.config;
+        let mut x509_trust = Vec::new();
+        for baseline in &enrolment.baselines {
+            let folder = config
+                .x509
+                .as_ref()
+                .ok_or(NrfError::NoX509)?
+                .join(baseline.profile().to_string());
+            x509_trust.push(load_root(baseline.profile(), &folder.join("root.crt"))?);
+        }
+        let instance = Arc::new(Instance::new(
+            NfInstanceId::from(config.id),
+            NfType::Nrf,
+            config.fqdn.clone(),
+            CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509_trust),
+            config.clock(),
+            self.ledger.clone(),
+        ));
+        let subject = NfSubject::new(
+            &config.country,
+            &config.plmn.home_domain(),
+            config.id,
+            &[NfType::Nrf.to_string()],
+            std::slice::from_ref(&config.fqdn),
+        )?;
+        let source = OwnSource {
+            enrolment: enrolment.clone(),
+            subject,
+        };
+        let vault = Vault::open(&config.state.join("own"), config.id)?;
+        let mut keeper = Keeper::load(
+            instance,
+            source,
+            config.wanted()?,
+            vault,
+            self.metrics.clone(),
+        )?;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(config.startup_seconds);
+        keeper.complete(deadline).await?;
+        if config.await_landmarks {
+            keeper.complete_landmarks(deadline).await?;
+        }
+        Ok(keeper)
+    }
+
+    /// Builds what answers on the SBI, with the registry as it was stored.
+    fn service(&mut self, addr: SocketAddr, enrolment: Arc<Enrolment>) -> Result<Nrf, NrfError> {
+        let config = self.config.clone();
+        let folder = PrivateFolder::open(config.state.join("profiles"))?;
+        let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
+        let registry = Arc::new(SharedRegistry::new(registry, registry_files::sink(folder)));
+        self.spawn(expire(registry.clone()));
+        Ok(Nrf {
+            management: Management::new(
+                registry.clone(),
+                ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?,
+            ),
+            discovery: Discovery::new(registry, config.discovery_validity_seconds),
+            enrolment,
+        })
     }
 }
 
@@ -454,144 +613,6 @@ fn preload(log: &mut IssuanceLog, entries: u64, config: &NrfConfig) -> Result<()
         left -= batch;
     }
     Ok(())
-}
-
-/// Builds the enrolment service and starts the sequencer and the landmarks.
-fn enrolment(
-    config: &NrfConfig,
-    log: Log,
-    process: &mut Process,
-    events: &Events,
-) -> Result<Enrolment, NrfError> {
-    let Log {
-        id,
-        storage,
-        issuer,
-        sequencer,
-        landmarks,
-    } = log;
-    let mtca = Arc::new(Mtca::new(
-        id,
-        issuer,
-        storage,
-        landmarks,
-        PrivateFolder::open(config.state.join("certificates"))?,
-        config.certificate_lifetime(),
-        Duration::from_secs(config.landmark_interval_seconds),
-        config.clock(),
-    ));
-    let events = events.clone();
-    process.spawn(async move {
-        if let Err(error) = sequencer.run().await {
-            let error = Causes(&error).to_string();
-            tracing::error!(
-                error,
-                "the issuance log has failed: no more certificates until a restart has recovered it"
-            );
-            events.tell(&Event::Failed { error });
-        }
-    });
-    process.spawn(mtca.clone().keep_landmarks());
-    let state = PrivateFolder::open(config.state.clone())?;
-    let mut baselines: Vec<BaselineCa> = Vec::new();
-    for wanted in config.wanted()? {
-        let Wanted::X509(profile, _) = wanted else {
-            continue;
-        };
-        if !baselines
-            .iter()
-            .any(|baseline| baseline.profile() == profile)
-        {
-            let folder = config
-                .x509
-                .as_ref()
-                .ok_or(NrfError::NoX509)?
-                .join(profile.to_string());
-            baselines.push(BaselineCa::load(&folder, profile)?);
-        }
-    }
-    Ok(Enrolment {
-        mtca,
-        baselines,
-        tokens: TokenVerifier::new(&read_text(&config.enrolment_authority)?)?,
-        used: UsedTokens::open(&state.path("used-tokens"), config.clock().now())?,
-        country: config.country.clone(),
-        organization: config.plmn.home_domain(),
-        clock: config.clock(),
-    })
-}
-
-/// The NRF as an instance with certificates of its own.
-async fn own_certificates(
-    config: &NrfConfig,
-    trust_file: &TrustFile,
-    enrolment: &Arc<Enrolment>,
-    ledger: &Arc<Ledger>,
-    metrics: &Metrics,
-) -> Result<(Arc<Instance>, Keeper<OwnSource>), NrfError> {
-    let mut x509_trust = Vec::new();
-    for baseline in &enrolment.baselines {
-        let folder = config
-            .x509
-            .as_ref()
-            .ok_or(NrfError::NoX509)?
-            .join(baseline.profile().to_string());
-        x509_trust.push(load_root(baseline.profile(), &folder.join("root.crt"))?);
-    }
-    let instance = Arc::new(Instance::new(
-        NfInstanceId::from(config.id),
-        NfType::Nrf,
-        config.fqdn.clone(),
-        CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509_trust),
-        config.clock(),
-        ledger.clone(),
-    ));
-    let subject = NfSubject::new(
-        &config.country,
-        &config.plmn.home_domain(),
-        config.id,
-        &[NfType::Nrf.to_string()],
-        std::slice::from_ref(&config.fqdn),
-    )?;
-    let source = OwnSource {
-        enrolment: enrolment.clone(),
-        subject,
-    };
-    let vault = Vault::open(&config.state.join("own"), config.id)?;
-    let mut keeper = Keeper::load(
-        instance.clone(),
-        source,
-        config.wanted()?,
-        vault,
-        metrics.clone(),
-    )?;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(config.startup_seconds);
-    keeper.complete(deadline).await?;
-    if config.await_landmarks {
-        keeper.complete_landmarks(deadline).await?;
-    }
-    Ok((instance, keeper))
-}
-
-/// Builds what answers on the SBI, with the registry as it was stored.
-fn service(
-    config: &NrfConfig,
-    addr: SocketAddr,
-    enrolment: Arc<Enrolment>,
-    process: &mut Process,
-) -> Result<Nrf, NrfError> {
-    let folder = PrivateFolder::open(config.state.join("profiles"))?;
-    let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
-    let registry = Arc::new(SharedRegistry::new(registry, registry_files::sink(folder)));
-    process.spawn(expire(registry.clone()));
-    Ok(Nrf {
-        management: Management::new(
-            registry.clone(),
-            ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?,
-        ),
-        discovery: Discovery::new(registry, config.discovery_validity_seconds),
-        enrolment,
-    })
 }
 
 /// Suspends and purges instances whose heartbeats are missing, for ever.
