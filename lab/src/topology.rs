@@ -152,7 +152,16 @@ impl Topology {
         nf: Nf,
         is_it: impl Fn(&Event) -> bool,
     ) -> Result<Event, TopologyError> {
-        Ok(self.child(nf)?.await_event(START_TIMEOUT, is_it).await?)
+        let name = nf.as_str();
+        let (mut awaited, others): (Vec<_>, Vec<_>) = self
+            .children
+            .iter_mut()
+            .partition(|(started, _)| *started == nf);
+        let (_, child) = awaited.first_mut().ok_or(ChildError::NotStarted { name })?;
+        tokio::select! {
+            event = child.await_event(START_TIMEOUT, is_it) => Ok(event?),
+            error = first_ending(others) => Err(error.into()),
+        }
     }
 
     /// The process of an NF.
@@ -166,12 +175,14 @@ impl Topology {
             .ok_or(ChildError::NotStarted { name: nf.as_str() })
     }
 
-    /// Kills a process at once, without warning (SIGKILL).
+    /// Kills a process at once, without warning (SIGKILL). It is no part of the lab any more until it is restarted.
     ///
     /// # Errors
     /// It was not started, or the system refuses.
     pub async fn kill(&mut self, nf: Nf) -> Result<(), TopologyError> {
-        Ok(self.child(nf)?.kill().await?)
+        self.child(nf)?.kill().await?;
+        self.children.retain(|(started, _)| *started != nf);
+        Ok(())
     }
 
     /// Starts a process again on the same files, and waits until it is ready.
@@ -229,16 +240,7 @@ impl Topology {
     ///
     /// Dropping the future loses nothing.
     pub async fn ended(&mut self) -> ChildError {
-        let endings = self.children.iter_mut().map(|(_, child)| {
-            Box::pin(async {
-                loop {
-                    if let Err(error) = child.next_event().await {
-                        return error;
-                    }
-                }
-            })
-        });
-        first(endings.collect()).await
+        first_ending(&mut self.children).await
     }
 
     /// Stops every process: those that use others first.
@@ -249,6 +251,22 @@ impl Topology {
             }
         }
     }
+}
+
+/// Completes when one of the processes has ended or failed.
+///
+/// Dropping the future loses nothing.
+async fn first_ending(children: impl IntoIterator<Item = &mut (Nf, Child)>) -> ChildError {
+    let endings = children.into_iter().map(|(_, child)| {
+        Box::pin(async {
+            loop {
+                if let Err(error) = child.next_event().await {
+                    return error;
+                }
+            }
+        })
+    });
+    first(endings.collect()).await
 }
 
 /// The output of the future that completes first.

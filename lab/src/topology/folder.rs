@@ -9,6 +9,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,6 +41,10 @@ const STARTUP_SECONDS: u64 = 60;
 const WITNESS_DEADLINE_SECONDS: u64 = 5;
 const DISCOVERY_VALIDITY_SECONDS: u32 = 30;
 const QUEUE: usize = 4096;
+/// Where free ports are looked for: below those that Linux gives to outgoing connections, of which a loaded lab opens
+/// hundreds a second.
+const FREE_PORTS: Range<u16> = 10_000..32_000;
+const PORT_ATTEMPTS: usize = 100;
 
 /// What a lab consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -350,24 +355,25 @@ fn instances(plan: &Plan) -> Vec<PlannedInstance> {
         .collect()
 }
 
-/// Seven addresses. Free ones are found by listening on all at once; another process may take one before ours does,
-/// which its process then says.
+/// Seven addresses. Another process may take one before ours does, which its process then says.
 fn ports(ports: Ports) -> Result<[SocketAddr; 7], FolderError> {
-    match ports {
-        Ports::From(first) => Ok(std::array::from_fn(|n| {
+    let from = |first: u16| {
+        std::array::from_fn(|n| {
             SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(n as u16)))
-        })),
-        Ports::Free => {
-            let mut listeners = Vec::new();
-            for _ in 0..7 {
-                listeners
-                    .push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(FolderError::Port)?);
-            }
-            let mut found = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); 7];
-            for (place, listener) in found.iter_mut().zip(&listeners) {
-                *place = listener.local_addr().map_err(FolderError::Port)?;
-            }
-            Ok(found)
+        })
+    };
+    let mut taken = match ports {
+        Ports::From(first) => return Ok(from(first)),
+        Ports::Free => io::ErrorKind::AddrInUse.into(),
+    };
+    for _ in 0..PORT_ATTEMPTS {
+        let random = Uuid::new_v4().as_u128() % FREE_PORTS.len() as u128;
+        let candidates = from(FREE_PORTS.start + random as u16);
+        let is_free = |addr: &SocketAddr| TcpListener::bind(addr).map(drop);
+        match candidates.iter().try_for_each(is_free) {
+            Ok(()) => return Ok(candidates),
+            Err(error) => taken = error,
         }
     }
+    Err(FolderError::Port(taken))
 }

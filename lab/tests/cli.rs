@@ -1,0 +1,332 @@
+//! The command line as a person meets it: help, a lab set up by hand, a lab that stays up.
+
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support/command.rs"]
+mod command;
+#[path = "support/ports.rs"]
+mod ports;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sbi::ledger::Measurements;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use command::{Started, mtc5g, processes_of, within};
+use ports::{localhost, seven_ports};
+
+/// Between looks at a process that is not ready: its readiness can only be asked for.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn help_lists_the_subcommands_and_what_they_take() {
+    for (arguments, parts) in [
+        (
+            &["--help"][..],
+            &[
+                "run",
+                "lab",
+                "init",
+                "nrf",
+                "scp",
+                "amf",
+                "smf",
+                "Exit status",
+            ][..],
+        ),
+        (
+            &["run", "--help"],
+            &["SCENARIO", "--out", "--json", "--keep"],
+        ),
+        (
+            &["lab", "up", "--help"],
+            &["--folder", "--port", "--amf", "--smf"],
+        ),
+        (
+            &["init", "--help"],
+            &[
+                "FOLDER",
+                "--port",
+                "--landmark-interval",
+                "--certificate-lifetime",
+            ],
+        ),
+        (
+            &["nrf", "--help"],
+            &["--config", "--create-log", "--supervised", "--log-format"],
+        ),
+        (&["scp", "--help"], &["--config"]),
+        (&["amf", "--help"], &["--config"]),
+        (&["smf", "--help"], &["--config"]),
+    ] {
+        let ended = mtc5g(arguments).await;
+        assert_eq!(ended.code(), Some(0), "{arguments:?}: {}", ended.stderr);
+        for part in parts {
+            assert!(
+                ended.stdout.contains(part),
+                "{arguments:?} lacks {part}: {}",
+                ended.stdout
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_that_of_the_package() {
+    let ended = mtc5g(["--version"]).await;
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(
+        ended.stdout,
+        format!("mtc5g {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_a_usage_error() {
+    for arguments in [
+        &["run", "x.toml", "--jsn"][..],
+        &["walk"],
+        &["run"],
+        &["init", "x", "--port", "80"],
+        &[],
+    ] {
+        let ended = mtc5g(arguments).await;
+        assert_eq!(ended.code(), Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("--help") || ended.stderr.contains("Usage"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+/// What `GET` of a path on a cleartext port answers: status and body, over HTTP/1.1 as curl would ask.
+async fn get(addr: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(addr).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Ok((status.expect("an HTTP status line"), body.to_owned()))
+}
+
+/// Asks a process until it is ready. Until then it must say what it lacks.
+async fn await_ready(addr: SocketAddr) {
+    within(async {
+        loop {
+            match get(addr, "/readyz").await {
+                Ok((200, body)) => return assert_eq!(body, "ready\n"),
+                Ok((status, body)) => {
+                    assert_eq!(status, 503);
+                    assert!(body.starts_with("not ready: ") && body.len() > 12, "{body}");
+                }
+                // It does not listen yet.
+                Err(_) => {}
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    })
+    .await;
+}
+
+/// Fails unless each line is a comment or a sample of the Prometheus text format.
+fn check_metrics(text: &str) {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte))
+    };
+    for line in text
+        .lines()
+        .filter(|line| !line.starts_with("# HELP ") && !line.starts_with("# TYPE "))
+    {
+        let (series, value) = line
+            .rsplit_once(' ')
+            .unwrap_or_else(|| panic!("not a sample: {line}"));
+        let name = series.split_once('{').map_or(series, |(name, labels)| {
+            assert!(labels.ends_with("\"}"), "{line}");
+            name
+        });
+        assert!(is_name(name) && value.parse::<f64>().is_ok(), "{line}");
+    }
+    for metric in ["mtc_newest_landmark", "mtc_certificate_expiry_seconds"] {
+        assert!(
+            text.lines().any(|line| line.starts_with(metric)),
+            "{metric} is missing"
+        );
+    }
+}
+
+/// Makes a lab in `folder` with its ports from `port` on.
+async fn init(folder: &Path, port: u16) -> command::Ended {
+    let port = port.to_string();
+    let options = [
+        "--port",
+        &port,
+        "--amf",
+        "1",
+        "--smf",
+        "1",
+        "--landmark-interval",
+        "1",
+    ];
+    mtc5g(
+        ["init".as_ref(), folder.as_os_str()]
+            .into_iter()
+            .chain(options.map(AsRef::as_ref)),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn init_does_not_write_over_a_lab() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = seven_ports();
+    assert_eq!(init(folder.path(), port).await.code(), Some(0));
+    let trust = std::fs::read(folder.path().join("trust.toml")).unwrap();
+    let again = init(folder.path(), port).await;
+    assert_eq!(again.code(), Some(1));
+    for part in ["there is a PKI in", "remove it or choose another folder"] {
+        assert!(again.error().contains(part), "{}", again.stderr);
+    }
+    assert_eq!(
+        std::fs::read(folder.path().join("trust.toml")).unwrap(),
+        trust
+    );
+}
+
+#[tokio::test]
+async fn a_lab_set_up_by_hand_becomes_ready_and_stops_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = seven_ports();
+    let made = init(folder.path(), port).await;
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    // The very lines that it prints, and nobody waits before the next one.
+    let commands = made
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("  mtc5g "));
+    let commands = commands.map(|line| line.split('#').next().expect("a first part"));
+    let processes: Vec<Started> = commands
+        .map(|line| Started::new(line.split_whitespace()))
+        .collect();
+    assert_eq!(processes.len(), 4);
+
+    let admins = (port + 3..port + 7).map(localhost);
+    for admin in admins.clone() {
+        await_ready(admin).await;
+    }
+    for admin in admins {
+        let (status, metrics) = get(admin, "/metrics").await.unwrap();
+        assert_eq!(status, 200);
+        check_metrics(&metrics);
+        let (status, measurements) = get(admin, "/measurements").await.unwrap();
+        assert_eq!(status, 200);
+        let measurements: Measurements = serde_json::from_str(&measurements).unwrap();
+        assert!(
+            !measurements.profiles.is_empty(),
+            "everybody has shaken hands"
+        );
+        assert_eq!(
+            get(admin, "/healthz").await.unwrap(),
+            (200, "alive\n".to_owned())
+        );
+        assert_eq!(get(admin, "/other").await.unwrap().0, 404);
+    }
+    let (status, checkpoint) = get(localhost(port + 1), "/1/checkpoint").await.unwrap();
+    assert_eq!(status, 200);
+    assert!(
+        checkpoint.starts_with("oid/1.3.6.1.4.1.32473.1.0.1\n"),
+        "{checkpoint}"
+    );
+
+    for (process, signal) in processes
+        .into_iter()
+        .rev()
+        .zip([Signal::INT, Signal::TERM].into_iter().cycle())
+    {
+        process.signal(signal);
+        let ended = process.end().await;
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    }
+    assert_eq!(processes_of(folder.path()), []);
+}
+
+#[tokio::test]
+async fn lab_up_prints_its_endpoints_and_stops_on_ctrl_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lab, port) = (folder.path().join("lab"), seven_ports());
+    let first = port.to_string();
+    let options = [
+        "--port",
+        &first,
+        "--amf",
+        "1",
+        "--smf",
+        "1",
+        "--landmark-interval",
+        "1",
+    ];
+    let arguments = [
+        "lab".as_ref(),
+        "up".as_ref(),
+        "--folder".as_ref(),
+        lab.as_os_str(),
+    ];
+    let mut up = Started::new(arguments.into_iter().chain(options.map(AsRef::as_ref)));
+    up.prints("Ctrl-C stops it").await;
+    assert_eq!(processes_of(folder.path()).len(), 4);
+    let (status, _) = get(localhost(port + 3), "/readyz").await.unwrap();
+    assert_eq!(status, 200);
+    up.signal(Signal::INT);
+    let ended = up.end().await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    for part in [
+        format!("its files are in {}", lab.display()),
+        format!("http://127.0.0.1:{}/1/checkpoint", port + 1),
+        format!("https://127.0.0.1:{port} as nrf1."),
+        format!("http://127.0.0.1:{}/readyz", port + 6),
+        format!("http://127.0.0.1:{}/add-checkpoint", port + 2),
+        "as amf1.".to_owned(),
+        "as smf1.".to_owned(),
+    ] {
+        assert!(
+            ended.stdout.contains(&part),
+            "{part} is not in {}",
+            ended.stdout
+        );
+    }
+    assert_eq!(processes_of(folder.path()), []);
+}
+
+#[tokio::test]
+async fn lab_up_on_a_port_in_use_says_which_and_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lab, port) = (folder.path().join("lab"), seven_ports());
+    let _taken = std::net::TcpListener::bind(localhost(port)).unwrap();
+    let first = port.to_string();
+    let ended = mtc5g([
+        "lab".as_ref(),
+        "up".as_ref(),
+        "--port".as_ref(),
+        first.as_ref(),
+        "--folder".as_ref(),
+        lab.as_os_str(),
+    ])
+    .await;
+    assert_eq!(ended.code(), Some(1));
+    let message =
+        format!("nrf: cannot listen on 127.0.0.1:{port} (SBI); is another process using the port?");
+    assert!(ended.error().contains(&message), "{}", ended.stderr);
+    assert_eq!(processes_of(folder.path()), []);
+}

@@ -1,0 +1,343 @@
+//! What survives when processes are killed, stopped or cannot start.
+
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support/command.rs"]
+mod command;
+#[path = "support/log_copy.rs"]
+mod log_copy;
+#[path = "support/test_lab.rs"]
+mod test_lab;
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support/test_nf.rs"]
+mod test_nf;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lab::results::Results;
+use lab::topology::{Nf, Topology};
+use rustix::process::{Pid, Signal, kill_process};
+use sbi::credentials::ObtainError;
+use sbi::telemetry::Causes;
+use sbi::trust_file::TrustFile;
+use tokio::sync::mpsc;
+
+use command::{Started, await_end_of, binary, processes_of, within};
+use log_copy::LogCopy;
+use test_lab::{TestFolder, TestLab, small};
+use test_nf::{TestNf, der, refusal};
+
+/// Enrolments that are under way or still to come when the NRF is killed.
+const APPLICANTS: u16 = 24;
+/// Certificates that are acknowledged before.
+const ACKNOWLEDGED: usize = 6;
+/// Null entries that fill one tile and begin another.
+const PRELOAD: u64 = 300;
+
+/// Every MTC that the network functions of a lab have stored.
+fn stored_certificates(state: &Path) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(state).expect("state folder is readable") {
+        let path = entry.expect("entry is readable").path();
+        if path.is_dir() {
+            found.extend(stored_certificates(&path));
+            continue;
+        }
+        let text = std::fs::read(&path).expect("state is readable");
+        let Ok(vault) = serde_json::from_slice::<serde_json::Value>(&text) else {
+            continue;
+        };
+        let credentials = vault["credentials"].as_array().cloned().unwrap_or_default();
+        for credential in credentials {
+            let certificate = credential["chain"][0].as_str().expect("chain has a leaf");
+            found.push(
+                STANDARD
+                    .decode(certificate)
+                    .expect("certificates are base64"),
+            );
+        }
+    }
+    found
+}
+
+/// What became of an enrolment.
+type Answer = (TestNf, String, Result<Vec<u8>, ObtainError>);
+
+/// Enrols one after the other of `applicants` in three tasks; answers come as they come.
+fn enrol_all(applicants: Vec<(TestNf, String)>) -> mpsc::Receiver<Answer> {
+    let (answer, answers) = mpsc::channel(usize::from(APPLICANTS));
+    let mut parts: [Vec<_>; 3] = Default::default();
+    for (position, applicant) in applicants.into_iter().enumerate() {
+        parts[position % 3].push(applicant);
+    }
+    for part in parts {
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            for (nf, token) in part {
+                let result = nf.enrol(&token).await.map(|issued| der(&issued));
+                answer
+                    .send((nf, token, result))
+                    .await
+                    .expect("the test listens");
+            }
+        });
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_killed_nrf_comes_back_with_everything_it_had_acknowledged() {
+    let mut plan = small();
+    plan.preload = PRELOAD;
+    plan.await_landmarks = true;
+    let mut lab = TestLab::start(TestFolder::new(&plan)).await;
+    let trust = TrustFile::load(&lab.folder.lab.pki.trust).unwrap();
+    let log = lab.folder.lab.nrf.log;
+    let others = [Nf::Amf, Nf::Smf, Nf::Scp];
+    let pids = others.map(|nf| lab.pid(nf));
+    let before = LogCopy::read(log, &trust).await.checkpoint;
+
+    lab.start_load(20.0, Duration::from_secs(4)).await;
+    lab.load_is_under_way().await;
+    let applicant = |number| {
+        let nf = TestNf::new(&lab.folder.lab, number);
+        let token = nf.token();
+        (nf, token)
+    };
+    let mut answers = enrol_all(
+        (0..APPLICANTS)
+            .map(|number| applicant(100 + number))
+            .collect(),
+    );
+    let mut acknowledged = Vec::new();
+    while acknowledged.len() < ACKNOWLEDGED {
+        let (_, _, result) = within(answers.recv())
+            .await
+            .expect("there are more applicants");
+        acknowledged.push(result.unwrap());
+    }
+    lab.topology.kill(Nf::Nrf).await.unwrap();
+    let mut refused = Vec::new();
+    while let Some((nf, token, result)) = within(answers.recv()).await {
+        match result {
+            Ok(certificate) => acknowledged.push(certificate),
+            Err(_) => refused.push((nf, token)),
+        }
+    }
+    assert!(!refused.is_empty(), "the NRF was killed in the middle");
+
+    lab.topology.restart(Nf::Nrf).await.unwrap();
+    // What failed in between is no matter here: sessions need the NRF.
+    lab.load_result().await;
+    let stored = stored_certificates(&lab.folder.path().join("state"));
+    assert_eq!(stored.len(), 4, "one MTC for each NF");
+    let copy = LogCopy::read(log, &trust).await;
+    for certificate in stored.iter().chain(&acknowledged) {
+        copy.expect_certified(certificate, &trust);
+    }
+    assert_eq!(copy.root_at(before.size), before.root, "the log only grew");
+
+    // A token may have been used up by an answer that never arrived; then, and only then, it is refused.
+    for (nf, token) in &refused {
+        match nf.enrol(token).await {
+            Ok(issued) => acknowledged.push(der(&issued)),
+            Err(error) => assert_eq!(refusal(&error).0, 403),
+        }
+    }
+    let newcomer = TestNf::new(&lab.folder.lab, 99);
+    acknowledged.push(der(&newcomer.enrol(&newcomer.token()).await.unwrap()));
+    let later = LogCopy::read(log, &trust).await;
+    assert!(
+        later.checkpoint.size > copy.checkpoint.size,
+        "the witness cosigned a larger tree"
+    );
+    for certificate in &acknowledged {
+        later.expect_certified(certificate, &trust);
+    }
+
+    lab.expect_service().await;
+    assert_eq!(
+        others.map(|nf| lab.pid(nf)),
+        pids,
+        "nobody else was restarted"
+    );
+    lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn without_the_witness_nothing_is_issued_and_everything_else_goes_on() {
+    let folder = TestFolder::new(&small());
+    folder.set("nrf", "witness_deadline_seconds", 1);
+    let mut lab = TestLab::start(folder).await;
+    let newcomer = TestNf::new(&lab.folder.lab, 100);
+    let token = newcomer.token();
+
+    let scp = lab.pid(Nf::Scp);
+    signal(scp, Signal::STOP);
+    expect_unwitnessed(&newcomer, &token).await;
+    signal(scp, Signal::CONT);
+    newcomer.enrol(&token).await.unwrap();
+
+    let newcomer = TestNf::new(&lab.folder.lab, 101);
+    let token = newcomer.token();
+    lab.topology.kill(Nf::Scp).await.unwrap();
+    lab.start_load(10.0, Duration::from_secs(2)).await;
+    expect_unwitnessed(&newcomer, &token).await;
+    for variant in lab.load_result().await.variants {
+        assert_eq!(variant.errors, [].into());
+        assert_eq!(variant.ok, 10);
+    }
+    lab.topology.restart(Nf::Scp).await.unwrap();
+    newcomer.enrol(&token).await.unwrap();
+    lab.topology.stop().await;
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.cast_signed()).expect("a process ID is not 0");
+    kill_process(pid, signal).expect("the process runs");
+}
+
+/// The NRF must say soon, and clearly, that it has no witness; the token stays good.
+async fn expect_unwitnessed(nf: &TestNf, token: &str) {
+    let (status, detail) = refusal(&within(nf.enrol(token)).await.expect_err("nobody cosigns"));
+    assert_eq!(status, 503, "{detail}");
+    for part in [
+        "no certificate can be issued now",
+        "1 witnesses must cosign",
+        "32473.2",
+    ] {
+        assert!(detail.contains(part), "{detail}");
+    }
+}
+
+/// A scenario that runs for longer than any test.
+const LONG: &str = r#"
+[scenario]
+name = "long"
+[lab]
+amf = 1
+smf = 1
+landmark_interval = "1s"
+[[variant]]
+name = "landmark"
+auth = "mtc-landmark"
+[load]
+operation = "handshake"
+warmup = "0s"
+stages = [{ rate = 20.0, duration = "10m" }]
+"#;
+
+/// Starts a run of [`LONG`] into `folder`.
+fn long_run(folder: &Path) -> Started {
+    let scenario = folder.join("long.toml");
+    std::fs::write(&scenario, LONG).expect("scenario is written");
+    Started::new([
+        "run".as_ref(),
+        scenario.as_os_str(),
+        "--out".as_ref(),
+        folder.join("out").as_os_str(),
+    ])
+}
+
+#[tokio::test]
+async fn when_the_run_is_killed_its_processes_end_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = long_run(folder.path());
+    run.says("measuring").await;
+    assert_eq!(processes_of(folder.path()).len(), 4);
+    run.signal(Signal::KILL);
+    await_end_of(folder.path()).await;
+    assert_eq!(processes_of(folder.path()), []);
+}
+
+#[tokio::test]
+async fn an_interrupted_run_reports_what_it_measured_and_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = long_run(folder.path());
+    run.says(" 5 of 600 s").await;
+    run.signal(Signal::INT);
+    let ended = run.end().await;
+    assert_eq!(ended.code(), Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
+    let results = std::fs::read_to_string(folder.path().join("out/results.json")).unwrap();
+    let results = Results::from_json(&results).unwrap();
+    assert!(results.run.interrupted && !results.verdict.passed);
+    assert!(
+        results.verdict.violations[0].contains("interrupted"),
+        "{:?}",
+        results.verdict
+    );
+    let landmark = &results.variants[0];
+    assert!(
+        landmark.ok > 0 && landmark.errors.is_empty(),
+        "{landmark:?}"
+    );
+    assert_eq!(processes_of(folder.path()), []);
+}
+
+#[tokio::test]
+async fn a_run_interrupted_while_it_starts_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = long_run(folder.path());
+    run.says("starting AMFs").await;
+    run.signal(Signal::INT);
+    let ended = run.end().await;
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    assert!(
+        ended.error().contains("interrupted before the load began"),
+        "{}",
+        ended.stderr
+    );
+    // Killed, not drained: they had not begun to serve.
+    await_end_of(folder.path()).await;
+    assert_eq!(processes_of(folder.path()), []);
+}
+
+#[tokio::test]
+async fn a_process_that_fails_to_start_takes_the_others_with_it() {
+    let folder = TestFolder::new(&small());
+    let _taken = TcpListener::bind(folder.lab.nrf.sbi).unwrap();
+    let started = within(Topology::start(folder.lab.clone(), binary(), |_| {})).await;
+    let error = Causes(&started.err().unwrap()).to_string();
+    let address = folder.lab.nrf.sbi.to_string();
+    for part in [
+        "nrf: cannot listen on",
+        &address,
+        "SBI",
+        "is another process using the port?",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(processes_of(folder.path()), []);
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_stop_does_so_while_its_supervisor_stays() {
+    let mut lab = TestLab::start(TestFolder::new(&small())).await;
+    signal(lab.pid(Nf::Smf), Signal::TERM);
+    let error = within(lab.topology.ended()).await.to_string();
+    assert!(
+        error.contains("smf ended unexpectedly (exit status: 0)"),
+        "{error}"
+    );
+    lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_that_fails_while_another_is_awaited_is_the_one_that_is_named() {
+    let folder = TestFolder::new(&small());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    // The SCP's witness listens by then, so that the NRF is awaited, which would ask it for ever.
+    folder.set(
+        "scp",
+        "admin",
+        format!("\"{}\"", taken.local_addr().unwrap()),
+    );
+    let started = within(Topology::start(folder.lab.clone(), binary(), |_| {})).await;
+    let error = started.err().unwrap().to_string();
+    assert!(error.contains("scp: cannot listen on"), "{error}");
+    assert_eq!(processes_of(folder.path()), []);
+}

@@ -1,0 +1,531 @@
+//! Ten common mistakes: each gets one message that names the cause and what to do.
+
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support/command.rs"]
+mod command;
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support/test_lab.rs"]
+mod test_lab;
+#[path = "support/test_nf.rs"]
+mod test_nf;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::{Method, StatusCode};
+use lab::topology::{LabFolder, Nf};
+use mtc_core::time::UnixTime;
+use mtc_tls::verifier::ExpectedPeer;
+use rustls::{AlertDescription, Error as TlsError};
+use sbi::client::{ClientError, Request};
+use sbi::model::{NfProfile, NfType};
+use sbi::process::Event;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use uuid::Uuid;
+
+use command::{Ended, mtc5g, within};
+use test_lab::{TestFolder, TestLab, now, small};
+use test_nf::{PROFILE, TestNf, der, refusal};
+
+fn expect_parts(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+/// Runs an NF of a lab, which must fail.
+async fn fail(lab: &LabFolder, nf: &str, arguments: &[&str]) -> Ended {
+    let config = lab.config_file(nf);
+    let config = config.to_str().expect("temporary folders are text");
+    let ended = mtc5g([&[nf, "--config", config], arguments].concat()).await;
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    ended
+}
+
+async fn fails_with(lab: &LabFolder, nf: &str, arguments: &[&str], parts: &[&str]) {
+    expect_parts(fail(lab, nf, arguments).await.error(), parts);
+}
+
+#[tokio::test]
+async fn a_wrong_scenario_key_is_shown_with_its_line_and_the_right_spelling() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    let text = include_str!("../../scenarios/quick.toml");
+    let line = 1 + text
+        .lines()
+        .position(|line| line.starts_with("checkpoint_interval"))
+        .unwrap();
+    std::fs::write(
+        &file,
+        text.replace("checkpoint_interval", "checkpoint_intervall"),
+    )
+    .unwrap();
+    let ended = mtc5g(["run".as_ref(), file.as_os_str()]).await;
+    assert_eq!(ended.code(), Some(2));
+    let place = format!("line {line}, column 1: lab.checkpoint_intervall is not a known key");
+    expect_parts(
+        ended.error(),
+        &[
+            "wrong.toml",
+            "1 fault",
+            &place,
+            "did you mean \"checkpoint_interval\"?",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let folder = TestFolder::new(&small());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    folder.set("smf", "admin", format!("\"{address}\""));
+    let parts = [
+        &format!("cannot listen on {address} (admin)"),
+        "is another process using the port?",
+    ];
+    fails_with(&folder.lab, "smf", &[], &parts).await;
+}
+
+#[tokio::test]
+async fn a_missing_scenario_is_named() {
+    let ended = mtc5g(["run", "no/such/scenario.toml"]).await;
+    assert_eq!(ended.code(), Some(2));
+    expect_parts(
+        ended.error(),
+        &["cannot read scenario no/such/scenario.toml", "No such file"],
+    );
+}
+
+#[tokio::test]
+async fn a_missing_file_of_a_lab_is_named() {
+    let folder = TestFolder::new(&small());
+    let remove = |path: &Path| std::fs::remove_file(path).expect("the file was there");
+    let missing = |what: &str, file: &Path| format!("{what}{}", file.display());
+
+    let key = &folder.lab.pki.cosigner_key;
+    remove(key);
+    fails_with(
+        &folder.lab,
+        "nrf",
+        &["--create-log"],
+        &[&missing("cannot read ", key), "No such file"],
+    )
+    .await;
+    let key = &folder.lab.pki.witness_key;
+    remove(key);
+    fails_with(
+        &folder.lab,
+        "scp",
+        &[],
+        &[
+            &missing("cannot read the witness's key ", key),
+            "No such file",
+        ],
+    )
+    .await;
+    let tokens = folder.path().join("tokens");
+    std::fs::remove_dir_all(&tokens).unwrap();
+    let parts = [
+        "smf1.",
+        "cannot read the enrolment token",
+        &missing("", &tokens),
+        "No such file",
+    ];
+    fails_with(&folder.lab, "smf", &[], &parts).await;
+    let trust = &folder.lab.pki.trust;
+    remove(trust);
+    fails_with(
+        &folder.lab,
+        "smf",
+        &[],
+        &[
+            &missing("trust file ", trust),
+            "cannot read",
+            "No such file",
+        ],
+    )
+    .await;
+    let config = folder.lab.config_file("smf");
+    remove(&config);
+    fails_with(
+        &folder.lab,
+        "smf",
+        &[],
+        &[
+            &missing("cannot read configuration ", &config),
+            "is the path right",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_expired_token_is_told_with_both_times() {
+    let lab = TestLab::start(TestFolder::new(&small())).await;
+    let nf = TestNf::new(&lab.folder.lab, 100);
+    let expired = UnixTime(now().0 - 100);
+    let (status, detail) = refusal(&nf.enrol(&nf.token_until(expired)).await.unwrap_err());
+    assert_eq!(status, 401);
+    expect_parts(
+        &detail,
+        &[
+            "enrolment token",
+            "exp",
+            &expired.to_string(),
+            "s before this clock",
+            "mint a new one",
+        ],
+    );
+    lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_is_good_once() {
+    let lab = TestLab::start(TestFolder::new(&small())).await;
+    let nf = TestNf::new(&lab.folder.lab, 100);
+    let token = nf.token();
+    nf.enrol(&token).await.unwrap();
+    let (status, detail) = refusal(&nf.enrol(&token).await.unwrap_err());
+    assert_eq!(status, 403);
+    expect_parts(
+        &detail,
+        &[
+            "enrolment token",
+            "already used",
+            "good for one certificate",
+        ],
+    );
+    lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn a_csr_for_another_is_refused_with_both_names() {
+    let lab = TestLab::start(TestFolder::new(&small())).await;
+    let (nf, other) = (TestNf::new(&lab.folder.lab, 100), Uuid::new_v4());
+    let (token, fqdn) = (nf.token(), nf.instance.fqdn.as_str());
+    let (status, detail) = refusal(&nf.enrol_as(other, fqdn, Some(&token)).await.unwrap_err());
+    assert_eq!(status, 403);
+    let (asked, allowed) = (other.to_string(), nf.id().to_string());
+    expect_parts(
+        &detail,
+        &["CSR is for NF instance", &asked, "token", &allowed],
+    );
+
+    let foreign = "amf1.5gc.mnc001.mcc001.3gppnetwork.org";
+    let (status, detail) = refusal(
+        &nf.enrol_as(nf.id(), foreign, Some(&token))
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(status, 403);
+    expect_parts(&detail, &["CSR asks for", foreign, "allows", fqdn]);
+    nf.enrol(&token)
+        .await
+        .expect("a refused request does not use the token up");
+
+    nf.present(der(&nf.enrol(&nf.token()).await.unwrap()));
+    let (status, detail) = refusal(&nf.enrol_as(other, fqdn, None).await.unwrap_err());
+    assert_eq!(status, 403);
+    expect_parts(
+        &detail,
+        &["CSR is for NF instance", &asked, "certificate", &allowed],
+    );
+    lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn an_smf_cannot_register_as_an_amf() {
+    let lab = TestLab::start(TestFolder::new(&small())).await;
+    let nf = TestNf::new(&lab.folder.lab, 100);
+    nf.present(der(&nf.enrol(&nf.token()).await.unwrap()));
+    let profile = |nf_type| NfProfile::new(nf.instance.id, nf_type, nf.instance.fqdn.clone());
+    let connection = nf.connect().await.unwrap().connection;
+    let error = nf
+        .nrf
+        .register(&connection, &profile(NfType::Amf))
+        .await
+        .unwrap_err();
+    let ClientError::Status { status, details } = error else {
+        panic!("not a refusal: {error:?}");
+    };
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(details.cause.as_deref(), Some("MTC5G_CERTIFICATE_MISMATCH"));
+    expect_parts(
+        &details.detail.unwrap(),
+        &["certificate is for nfType SMF", "profile has AMF"],
+    );
+    nf.nrf
+        .register(&connection, &profile(NfType::Smf))
+        .await
+        .unwrap();
+    lab.topology.stop().await;
+}
+
+/// The alert that ends a connection.
+async fn alert(stream: &mut (impl AsyncRead + Unpin)) -> AlertDescription {
+    let error = within(stream.read_u8())
+        .await
+        .expect_err("the peer refuses");
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(TlsError::AlertReceived(alert)) => *alert,
+        _ => panic!("no alert: {error:?}"),
+    }
+}
+
+/// The SBI address of the first instance of a process, and its name.
+fn sbi_of(lab: &mut TestLab, nf: Nf) -> (std::net::SocketAddr, String) {
+    let child = lab.topology.child(nf).expect("the process was started");
+    let listening = child.seen(|event| match event {
+        Event::SbiListening { instance, addr } => Some((*addr, instance.clone())),
+        _ => None,
+    });
+    listening.expect("the process serves")
+}
+
+#[tokio::test]
+async fn without_a_client_certificate_there_is_an_alert_or_a_problem() {
+    let mut lab = TestLab::start(TestFolder::new(&small())).await;
+    let nf = TestNf::new(&lab.folder.lab, 100);
+    for producer in [Nf::Amf, Nf::Smf] {
+        let (addr, fqdn) = sbi_of(&mut lab, producer);
+        let expected = ExpectedPeer {
+            fqdn,
+            instance_id: None,
+            nf_type: None,
+        };
+        // In TLS 1.3 the client is done before the server has looked at its certificate.
+        let mut connected = nf
+            .instance
+            .shake_hands(addr, PROFILE, expected)
+            .await
+            .unwrap();
+        let alert = alert(&mut connected.stream).await;
+        assert_eq!(alert, AlertDescription::CertificateRequired);
+    }
+    let connection = nf.connect().await.unwrap().connection;
+    let ask = |method, path: String| Request::new(method, nf.nrf.authority(), path);
+    let id = nf.id();
+    let refused = [
+        (
+            ask(
+                Method::GET,
+                "/nnrf-cm/v1/certificates/1/landmark-relative".to_owned(),
+            ),
+            401,
+        ),
+        (
+            ask(Method::POST, "/nnrf-cm/v1/certificates".to_owned()),
+            401,
+        ),
+        (
+            ask(Method::GET, format!("/nnrf-nfm/v1/nf-instances/{id}")),
+            403,
+        ),
+        (
+            ask(
+                Method::GET,
+                "/nnrf-disc/v1/nf-instances?target-nf-type=SMF&requester-nf-type=AMF".to_owned(),
+            ),
+            403,
+        ),
+    ];
+    for (request, expected) in refused {
+        let error = connection
+            .call(request, command::PATIENCE)
+            .await
+            .unwrap_err();
+        let ClientError::Status { status, details } = error else {
+            panic!("not a refusal: {error:?}");
+        };
+        assert_eq!(status.as_u16(), expected, "{details}");
+        assert!(details.detail.unwrap().contains("client certificate"));
+    }
+    lab.topology.stop().await;
+}
+
+/// Changes a certificate (DER).
+type Damage = fn(&mut [u8]);
+
+/// The DER of the MTC in an NF's state file, changed by `damage`.
+fn damage_stored(lab: &LabFolder, nf: &str, damage: Damage) -> PathBuf {
+    let instance = lab
+        .instances
+        .iter()
+        .find(|instance| instance.nf_type.eq_ignore_ascii_case(nf))
+        .expect("planned");
+    let file = lab
+        .path()
+        .join(format!("state/{nf}/{}.json", instance.instance_id));
+    let text = std::fs::read(&file).expect("state is readable");
+    let mut vault: serde_json::Value = serde_json::from_slice(&text).expect("state is JSON");
+    let leaf = &mut vault["credentials"][0]["chain"][0];
+    let mut certificate = STANDARD
+        .decode(leaf.as_str().expect("chain has a leaf"))
+        .expect("base64");
+    damage(&mut certificate);
+    *leaf = STANDARD.encode(certificate).into();
+    std::fs::write(&file, vault.to_string()).expect("state is written");
+    file
+}
+
+/// A byte of the last cosignature.
+fn flip_signature(certificate: &mut [u8]) {
+    *certificate.last_mut().expect("certificates are not empty") ^= 1;
+}
+
+/// A byte in the middle of the public key, which is the longest part before the proof.
+fn flip_key(certificate: &mut [u8]) {
+    certificate[1000] ^= 1;
+}
+
+/// What the message says is to be done with the damaged state file of an instance.
+async fn enrol_again(lab: &LabFolder, file: &Path) {
+    std::fs::remove_file(file).expect("state file was there");
+    let instance = file
+        .file_stem()
+        .expect("state files are named for instances");
+    let minted = mtc5g(["token".as_ref(), lab.path().as_os_str(), instance]).await;
+    assert_eq!(minted.code(), Some(0), "{}", minted.stderr);
+}
+
+#[tokio::test]
+async fn a_corrupted_certificate_is_noticed_by_its_owner_and_by_its_peer() {
+    let mut lab = TestLab::start(TestFolder::new(&small())).await;
+    let damages: [(Nf, &str, Damage, &str); 2] = [
+        (Nf::Smf, "smf", flip_signature, "cosignatures verify"),
+        (Nf::Amf, "amf", flip_key, "not one of this key"),
+    ];
+    for (nf, name, damage, why) in damages {
+        lab.topology.kill(nf).await.unwrap();
+        let file = damage_stored(&lab.folder.lab, name, damage);
+        let parts = [
+            name,
+            file.to_str().unwrap(),
+            "is damaged; remove it and enrol again with a new token",
+            why,
+        ];
+        fails_with(&lab.folder.lab, name, &[], &parts).await;
+        enrol_again(&lab.folder.lab, &file).await;
+        lab.topology.restart(nf).await.unwrap();
+    }
+
+    let nf = TestNf::new(&lab.folder.lab, 100);
+    let mut certificate = der(&nf.enrol(&nf.token()).await.unwrap());
+    flip_signature(&mut certificate);
+    nf.present(certificate);
+    let opening = nf
+        .instance
+        .shake_hands(nf.nrf.addr(), PROFILE, nf.nrf.expected());
+    let mut stream = opening.await.unwrap().stream;
+    // The request that a client sends along with its certificate must not cost it the alert.
+    stream.write_all(b"PRI * HTTP/2.0").await.unwrap();
+    assert_eq!(
+        alert(&mut stream).await,
+        AlertDescription::CertificateUnknown
+    );
+    drop(stream);
+    let TestLab { topology, folder } = lab;
+    topology.stop().await;
+    let log = std::fs::read_to_string(folder.lab.log_file("nrf")).unwrap();
+    let parts = [
+        "refused the peer's certificate",
+        "not authentic",
+        "invalid: [",
+        "32473.2",
+    ];
+    expect_parts(&log, &parts);
+}
+
+const YEAR: i64 = 365 * 86_400;
+
+#[tokio::test]
+async fn a_wrong_clock_is_told_with_both_times() {
+    let mut lab = TestLab::start(TestFolder::new(&small())).await;
+    for (nf, name, offset, parts) in [
+        (
+            Nf::Smf,
+            "smf",
+            YEAR,
+            ["notAfter", "s before this clock", "or is a clock wrong?"],
+        ),
+        (
+            Nf::Amf,
+            "amf",
+            -YEAR,
+            ["notBefore", "s ahead of this clock", "is a clock wrong?"],
+        ),
+    ] {
+        lab.topology.kill(nf).await.unwrap();
+        lab.folder.set(name, "clock_offset_seconds", offset);
+        // It tries again for as long: the clock that is wrong may be the NRF's, and be set right.
+        lab.folder.set(name, "startup_seconds", 1);
+        let wrong = UnixTime(now().0.saturating_add_signed(offset)).to_string();
+        let (year, _) = wrong.split_once('-').expect("times begin with the year");
+        let clock = format!("this clock, {year}-");
+        fails_with(
+            &lab.folder.lab,
+            name,
+            &[],
+            &[&parts[..], &[name, &clock]].concat(),
+        )
+        .await;
+    }
+    lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_is_created_only_when_told_and_never_over_another() {
+    let folder = TestFolder::new(&small());
+    let log = folder.path().join("log");
+    let in_log = format!("the issuance log in {}", log.display());
+    let never = "never do that to replace a log that was lost";
+    let absent = [in_log.as_str(), "start with --create-log", never];
+    fails_with(&folder.lab, "nrf", &[], &absent).await;
+
+    let TestLab { topology, folder } = TestLab::start(folder).await;
+    folder.set("nrf", "admin", "\"127.0.0.1:0\"");
+    let in_use = [
+        in_log.as_str(),
+        "in use by another writer",
+        "stop the other NRF",
+    ];
+    fails_with(&folder.lab, "nrf", &[], &in_use).await;
+    topology.stop().await;
+    let exists = [in_log.as_str(), "start without --create-log", "not empty"];
+    fails_with(&folder.lab, "nrf", &["--create-log"], &exists).await;
+
+    std::fs::remove_dir_all(&log).unwrap();
+    fails_with(&folder.lab, "nrf", &[], &absent).await;
+    // Permissions would not stop root, as whom tests may run.
+    std::fs::write(&log, "not a folder").unwrap();
+    for arguments in [&[][..], &["--create-log"]] {
+        let unreadable = [
+            in_log.as_str(),
+            "must be a folder that this user may read and write",
+        ];
+        fails_with(&folder.lab, "nrf", arguments, &unreadable).await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_not_opened() {
+    let TestLab { topology, folder } = TestLab::start(TestFolder::new(&small())).await;
+    topology.stop().await;
+    let tiles = folder.path().join("log/log/tile/0/000.p");
+    let widths = std::fs::read_dir(&tiles)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let newest = widths.max_by_key(|width| width.to_str().unwrap().parse::<u16>().unwrap());
+    let newest = tiles.join(newest.unwrap());
+    let mut hashes = std::fs::read(&newest).unwrap();
+    hashes[0] ^= 1;
+    std::fs::write(&newest, hashes).unwrap();
+    let parts = [
+        "it is damaged: restore the files",
+        "damaged is one of log/tile/0/000.p/",
+    ];
+    fails_with(&folder.lab, "nrf", &[], &parts).await;
+}

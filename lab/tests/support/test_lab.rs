@@ -1,0 +1,183 @@
+//! A small lab whose processes this test supervises, and loads for it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use lab::load::worker::{Answer, Command};
+use lab::load::{LoadResult, Progress};
+use lab::scenario::{ArrivalProcess, LoadPlan, OperationKind, Stage};
+use lab::topology::{LabFolder, Nf, Plan, Ports, Topology};
+use mtc_core::time::UnixTime;
+use mtc_tls::endpoint::Clock;
+use mtc_tls::key::{KeyAlgorithm, NfKey};
+use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
+use sbi::process::Event;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::command::{binary, within};
+
+/// The algorithm of every leaf key in these labs.
+pub(crate) const LEAF_KEY: KeyAlgorithm = KeyAlgorithm::MlDsa65;
+
+/// One AMF and one SMF with Merkle Tree Certificates only, quick to start.
+pub(crate) fn small() -> Plan {
+    Plan {
+        amf: 1,
+        smf: 1,
+        certificate_lifetime: Duration::from_secs(3600),
+        checkpoint_interval: Duration::from_millis(20),
+        landmark_interval: Duration::from_secs(1),
+        preload: 0,
+        mtc: vec![LEAF_KEY],
+        x509: Vec::new(),
+        ports: Ports::Free,
+        await_landmarks: false,
+    }
+}
+
+/// The files of a lab, in a temporary folder that goes with them.
+pub(crate) struct TestFolder {
+    pub(crate) lab: LabFolder,
+    _temporary: TempDir,
+}
+
+impl TestFolder {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let temporary = tempfile::tempdir().expect("temporary folder");
+        let path = temporary.path().join("lab");
+        let lab = LabFolder::create(&path, plan, now()).expect("lab folder is made");
+        Self {
+            lab,
+            _temporary: temporary,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.lab.path()
+    }
+
+    /// Replaces a line `key = ...` of a configuration.
+    pub(crate) fn set(&self, process: &str, key: &str, value: impl std::fmt::Display) {
+        let file = self.lab.config_file(process);
+        let text = std::fs::read_to_string(&file).expect("configuration is readable");
+        let mut changed = String::new();
+        for line in text.lines() {
+            let is_it = line.split_once(" = ").is_some_and(|(name, _)| name == key);
+            let line = if is_it {
+                format!("{key} = {value}")
+            } else {
+                line.to_owned()
+            };
+            writeln!(changed, "{line}").expect("strings take everything");
+        }
+        assert_ne!(changed, text, "{key} is in {process}.toml and changes");
+        std::fs::write(file, changed).expect("configuration is written");
+    }
+}
+
+pub(crate) fn now() -> UnixTime {
+    Clock::default().now()
+}
+
+/// A token of the lab's enrolment authority.
+pub(crate) fn mint(lab: &LabFolder, id: Uuid, nf_type: &str, fqdn: &str, exp: UnixTime) -> String {
+    let key = std::fs::read_to_string(&lab.pki.authority_key).expect("authority key is readable");
+    let key = NfKey::from_pem(&key)
+        .and_then(|key| key.to_pkcs8())
+        .expect("authority key is one");
+    let claims = EnrolmentClaims {
+        iss: ENROLMENT_ISSUER.to_owned(),
+        sub: id,
+        nf_type: nf_type.to_owned(),
+        fqdn: vec![fqdn.to_owned()],
+        exp: exp.0,
+        jti: Uuid::new_v4(),
+    };
+    jsonwebtoken::encode(
+        &Header::new(Algorithm::ES256),
+        &claims,
+        &EncodingKey::from_ec_der(&key),
+    )
+    .expect("claims encode")
+}
+
+/// A running lab. Dropping it kills its processes.
+pub(crate) struct TestLab {
+    pub(crate) topology: Topology,
+    pub(crate) folder: TestFolder,
+}
+
+impl TestLab {
+    pub(crate) async fn start(folder: TestFolder) -> Self {
+        let starting = Topology::start(folder.lab.clone(), binary(), |_| {});
+        let topology = within(starting)
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        Self { topology, folder }
+    }
+
+    pub(crate) fn pid(&mut self, nf: Nf) -> u32 {
+        let child = self.topology.child(nf).expect("the process was started");
+        child.id().expect("the process runs")
+    }
+
+    /// Makes the AMF establish sessions: `rate` a second for `duration`, over each kind of MTC in turn.
+    pub(crate) async fn start_load(&mut self, rate: f64, duration: Duration) {
+        let profile = |domain: &str| format!("{domain}/{LEAF_KEY}/X25519MLKEM768");
+        let command = Command::Load {
+            plan: LoadPlan {
+                operation: OperationKind::Session,
+                arrivals: ArrivalProcess::Constant,
+                stages: vec![Stage { rate, duration }],
+                warmup: Duration::ZERO,
+                max_in_flight: 256,
+            },
+            profiles: vec![profile("mtc-standalone"), profile("mtc-landmark")],
+            seed: 1,
+        };
+        let command = serde_json::to_string(&command).expect("commands encode");
+        let amf = self.topology.child(Nf::Amf).expect("the AMF was started");
+        amf.command(&command).await.expect("the AMF hears");
+    }
+
+    async fn answer(&mut self) -> Answer {
+        let amf = self.topology.child(Nf::Amf).expect("the AMF was started");
+        loop {
+            let event = within(amf.next_event()).await.expect("the AMF runs");
+            if let Event::Answer { value } = event {
+                return serde_json::from_value(value).expect("answers are readable");
+            }
+        }
+    }
+
+    /// Waits until the load has done something.
+    pub(crate) async fn load_is_under_way(&mut self) -> Progress {
+        loop {
+            match self.answer().await {
+                Answer::Progress(progress) if progress.done > 0 => return progress,
+                Answer::Progress(_) => {}
+                Answer::Result(result) => panic!("the load is over: {result:?}"),
+            }
+        }
+    }
+
+    pub(crate) async fn load_result(&mut self) -> LoadResult {
+        loop {
+            if let Answer::Result(result) = self.answer().await {
+                return *result;
+            }
+        }
+    }
+
+    /// Runs a short load in which nothing may fail.
+    pub(crate) async fn expect_service(&mut self) {
+        self.start_load(10.0, Duration::from_secs(1)).await;
+        for variant in self.load_result().await.variants {
+            assert_eq!(variant.errors, [].into());
+            assert_eq!((variant.attempts, variant.ok, variant.dropped), (5, 5, 0));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A network function of the test's own: an instance with a key, which enrols and calls the NRF.
+
+use std::sync::Arc;
+
+use lab::pki;
+use lab::topology::LabFolder;
+use mtc_core::time::UnixTime;
+use mtc_tls::credentials::{Credential, CredentialSet, MtcCredential, MtcTrust};
+use mtc_tls::csr;
+use mtc_tls::endpoint::Clock;
+use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::key::NfKey;
+use mtc_tls::provider::KeyExchange;
+use sbi::credentials::ObtainError;
+use sbi::enrolment::{EnrolmentError, IssuedCertificate, MTC_PROFILE, request_certificate};
+use sbi::instance::{CallError, Instance, Opened};
+use sbi::ledger::Ledger;
+use sbi::model::{NfInstanceId, NfType};
+use sbi::nnrf::Nrf;
+use sbi::trust_file::TrustFile;
+use uuid::Uuid;
+
+use crate::test_lab::{LEAF_KEY, mint, now};
+
+/// Without landmarks, which nobody needs who only wants to enrol.
+pub(crate) const PROFILE: ConnectionProfile = ConnectionProfile {
+    domain: TrustDomain::MtcStandalone,
+    leaf_key: LEAF_KEY,
+    key_exchange: KeyExchange::X25519MlKem768,
+};
+
+/// An SMF that serves nothing.
+pub(crate) struct TestNf {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) nrf: Nrf,
+    pub(crate) key: NfKey,
+    lab: LabFolder,
+}
+
+impl TestNf {
+    pub(crate) fn new(lab: &LabFolder, number: u16) -> Self {
+        let trust = TrustFile::load(&lab.pki.trust)
+            .expect("trust file is valid")
+            .trust;
+        let instance = Instance::new(
+            NfInstanceId::random(),
+            NfType::Smf,
+            pki::fqdn("SMF", number),
+            CredentialSet::new(MtcTrust::new(trust), Vec::new()),
+            Clock::default(),
+            Arc::new(Ledger::default()),
+        );
+        Self {
+            instance: Arc::new(instance),
+            nrf: Nrf::new(&lab.nrf),
+            key: NfKey::generate(LEAF_KEY).expect("keys can be made"),
+            lab: lab.clone(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        self.instance.id.uuid()
+    }
+
+    /// A token that is good until `exp`.
+    pub(crate) fn token_until(&self, exp: UnixTime) -> String {
+        mint(
+            &self.lab,
+            self.id(),
+            self.instance.nf_type.as_str(),
+            &self.instance.fqdn,
+            exp,
+        )
+    }
+
+    /// A token that is good for a minute.
+    pub(crate) fn token(&self) -> String {
+        self.token_until(UnixTime(now().0 + 60))
+    }
+
+    /// Connects to the NRF, with the certificate if there is one.
+    pub(crate) async fn connect(&self) -> Result<Opened, CallError> {
+        self.nrf.open(&self.instance, PROFILE).await
+    }
+
+    /// Asks for a certificate for its own name.
+    pub(crate) async fn enrol(&self, token: &str) -> Result<IssuedCertificate, ObtainError> {
+        self.enrol_as(self.id(), &self.instance.fqdn, Some(token))
+            .await
+    }
+
+    /// Asks for a certificate for any name.
+    pub(crate) async fn enrol_as(
+        &self,
+        id: Uuid,
+        fqdn: &str,
+        token: Option<&str>,
+    ) -> Result<IssuedCertificate, ObtainError> {
+        let csr = csr::create(&self.key, id, &[fqdn.to_owned()])?;
+        let connection = self.connect().await?.connection;
+        request_certificate(&connection, &self.nrf.authority(), &csr, MTC_PROFILE, token)
+            .await
+            .map_err(|source| ObtainError::Enrolment {
+                profile: MTC_PROFILE.to_owned(),
+                source,
+            })
+    }
+
+    /// Presents a certificate (DER) from now on.
+    pub(crate) fn present(&self, certificate: Vec<u8>) {
+        let standalone = Credential::new(vec![certificate], &self.key, UnixTime(u64::MAX))
+            .expect("the certificate is one of the key");
+        let mtc = MtcCredential {
+            standalone,
+            landmark: None,
+        };
+        self.instance.store.update(|set| set.mtc = vec![mtc]);
+    }
+}
+
+/// The certificate (DER) in an answer of the NRF.
+pub(crate) fn der(issued: &IssuedCertificate) -> Vec<u8> {
+    issued
+        .chain_der()
+        .expect("chains are base64")
+        .swap_remove(0)
+}
+
+/// Status and detail of a refusal by the NRF.
+pub(crate) fn refusal(error: &ObtainError) -> (u16, String) {
+    match error {
+        ObtainError::Enrolment {
+            source: EnrolmentError::Refused { status, details },
+            ..
+        } => (status.as_u16(), details.detail.clone().unwrap_or_default()),
+        other => panic!("not a refusal: {other:?}"),
+    }
+}

@@ -1,0 +1,149 @@
+//! Whole runs of a scenario through the built command: a core starts, enrols, is loaded, is measured and is gone.
+
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support/command.rs"]
+mod command;
+
+use lab::load::Schedule;
+use lab::results::{Results, VariantResult};
+use lab::scenario::Scenario;
+use tempfile::TempDir;
+
+use command::{mtc5g, processes_of};
+
+/// The lab and the variants of the shipped scenario, which is what README tells strangers to run.
+const QUICK: &str = include_str!("../../scenarios/quick.toml");
+/// Sums of both sides' bytes that issue 2 promises at most, as shares of two X.509 variants.
+const BYTES_AT_MOST: [(&str, f64); 2] = [("x509-mldsa65-direct", 0.75), ("x509-mldsa65", 0.50)];
+
+/// The shipped scenario with a load of a few seconds.
+fn short(operation: &str) -> String {
+    let (before_load, _) = QUICK.split_once("[load]").expect("quick.toml has a load");
+    format!(
+        "{before_load}[load]\noperation = \"{operation}\"\nwarmup = \"1s\"\n\
+         stages = [{{ rate = 15.0, duration = \"2s\" }}]\n"
+    )
+}
+
+/// Recorded arrivals by variant, as the schedule alone decides them.
+fn planned(scenario: &Scenario) -> Vec<u64> {
+    let variants = scenario.variants.len();
+    let mut planned = vec![0; variants];
+    let schedule = Schedule::new(
+        &scenario.load,
+        variants,
+        scenario.lab.amf.into(),
+        scenario.seed,
+    );
+    for arrival in schedule.filter(|arrival| !arrival.warmup) {
+        planned[arrival.variant] += 1;
+    }
+    planned
+}
+
+/// Runs a scenario and checks what every good run has.
+async fn run(text: &str) -> (TempDir, Results) {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (file, out) = (
+        folder.path().join("scenario.toml"),
+        folder.path().join("out"),
+    );
+    std::fs::write(&file, text).expect("scenario is written");
+    let ended = mtc5g([
+        "run".as_ref(),
+        file.as_os_str(),
+        "--out".as_ref(),
+        out.as_os_str(),
+        "--json".as_ref(),
+    ])
+    .await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let written = std::fs::read_to_string(out.join("results.json")).expect("results are written");
+    assert_eq!(ended.stdout, written, "--json prints results.json");
+    let results = Results::from_json(&written).expect("results are readable");
+    assert!(results.verdict.passed, "{:?}", results.verdict);
+    assert_eq!(results.scenario, text);
+    for report in ["report.html", "summary.md"] {
+        let report = std::fs::read_to_string(out.join(report)).expect("reports are written");
+        assert!(report.contains("mtc-landmark"), "{report}");
+    }
+    assert_eq!(processes_of(folder.path()), []);
+    assert!(
+        !out.join("lab").exists(),
+        "the lab's keys are gone without --keep"
+    );
+    (folder, results)
+}
+
+fn check_variants(text: &str, results: &Results) {
+    let scenario = Scenario::parse(text).expect("scenario is valid");
+    let attempts: Vec<u64> = results
+        .variants
+        .iter()
+        .map(|variant| variant.attempts)
+        .collect();
+    assert_eq!(
+        attempts,
+        planned(&scenario),
+        "the seed decides the arrivals"
+    );
+    for variant in &results.variants {
+        let name = &variant.name;
+        assert!(
+            variant.ok > 0 && variant.ok == variant.attempts,
+            "{name}: {variant:?}"
+        );
+        assert!(variant.errors.is_empty(), "{name}: {:?}", variant.errors);
+        assert!(
+            variant.credential_kinds.of(variant.auth) >= variant.ok,
+            "{name}"
+        );
+        assert_eq!(
+            variant.credential_kinds.other_than(variant.auth),
+            [],
+            "{name}"
+        );
+        assert!(
+            variant.handshake_ms.is_some() && variant.operation_ms.is_some(),
+            "{name}"
+        );
+        assert!(
+            variant.cpu_us_client > Some(0.0) && variant.cpu_us_server > Some(0.0),
+            "{name}"
+        );
+        assert!(variant.verify_us > Some(0.0), "{name}");
+    }
+}
+
+fn check_bytes(results: &Results) {
+    let bytes = |name: &str| {
+        let variant = results.variants.iter().find(|variant| variant.name == name);
+        variant
+            .and_then(VariantResult::bytes)
+            .expect("the variant has handshakes")
+    };
+    for (rival, share) in BYTES_AT_MOST {
+        let (landmark, rival_bytes) = (bytes("mtc-landmark"), bytes(rival));
+        assert!(
+            landmark <= share * rival_bytes,
+            "mtc-landmark {landmark} bytes, {rival} {rival_bytes}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sessions_run_in_every_variant_and_landmarks_save_the_promised_bytes() {
+    let text = short("session");
+    let (_folder, results) = run(&text).await;
+    assert_eq!(results.variants.len(), 5);
+    check_variants(&text, &results);
+    check_bytes(&results);
+}
+
+#[tokio::test]
+async fn handshakes_run_in_every_variant_and_landmarks_save_the_promised_bytes() {
+    let text = short("handshake");
+    let (_folder, results) = run(&text).await;
+    check_variants(&text, &results);
+    check_bytes(&results);
+}
