@@ -22,7 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::http::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -229,8 +230,12 @@ where
     let service = service_fn(|request| {
         let (peer, handler) = (Arc::clone(&peer), Arc::clone(&handler));
         async move {
+            let is_head = request.method() == Method::HEAD;
             let answer = answer(request, peer, handler.as_ref()).await;
-            let response = answer.unwrap_or_else(Problem::into_response);
+            let mut response = answer.unwrap_or_else(Problem::into_response);
+            if is_head {
+                remove_body(&mut response);
+            }
             Ok::<_, Infallible>(into_http(response))
         }
     });
@@ -285,6 +290,15 @@ async fn read_body(body: Incoming) -> Result<Bytes, Problem> {
             StatusCode::REQUEST_TIMEOUT,
             format!("body did not arrive within {BODY_TIMEOUT:?}"),
         )),
+    }
+}
+
+/// Makes the answer to GET that to HEAD. Over HTTP/1.1 hyper would do so itself, over HTTP/2 it sends the body.
+fn remove_body(response: &mut Response) {
+    let body = std::mem::take(&mut response.body);
+    if !body.is_empty() {
+        let length = HeaderValue::from(body.len());
+        response.headers.insert(CONTENT_LENGTH, length);
     }
 }
 

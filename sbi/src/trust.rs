@@ -55,7 +55,7 @@ pub enum TrustError {
     /// The landmarks document is not text.
     #[error("the landmarks document is not text")]
     NotText,
-    /// The log shows an older list of landmarks than before.
+    /// The log shows an older list of landmarks than before, or what it shows verifies fewer of them.
     #[error("the log went back from landmark {before} to {now}")]
     WentBack {
         /// The newest landmark before.
@@ -147,6 +147,13 @@ impl TrustUpdater {
         }
         let checkpoint = self.reference_checkpoint().await?;
         let (newest, subtrees) = self.verified_subtrees(&active, &checkpoint).await?;
+        // A stale checkpoint or a damaged tile is no reason to forget what was verified before.
+        if newest < self.newest {
+            return Err(TrustError::WentBack {
+                before: self.newest,
+                now: newest,
+            });
+        }
         self.trust = self.trust.with_landmarks(&self.log, newest, subtrees)?;
         self.newest = newest;
         // A document whose newest landmark could not be validated is looked at again.

@@ -1,0 +1,569 @@
+//! nnrf-cm, from the request that a connection hands over to the certificate that a relying party verifies.
+
+#[path = "support/mtca.rs"]
+mod mtca;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::http::HeaderValue;
+use hyper::{HeaderMap, Method};
+use mtc_core::certificate::Certificate;
+use mtc_core::verify::{Basis, PolicyError, Rejection};
+use mtc_tls::csr;
+use mtc_tls::endpoint::Clock;
+use mtc_tls::identity::{NfIdentity, Role, check_certificate_usage};
+use mtc_tls::key::{KeyAlgorithm, NfKey};
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime as TlsTime};
+use sbi::enrolment::{
+    CERTIFICATES, CertificateRequest, IssuedCertificate, LandmarkRelativeCertificate, MTC_PROFILE,
+};
+use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
+use sbi::problem::{Problem, ProblemDetails};
+use sbi::response::Response;
+use sbi::server::{Peer, Request};
+use uuid::Uuid;
+
+use mtca::{Authority, BASELINE, LANDMARK_INTERVAL, Service};
+
+const AMF: Uuid = Uuid::from_u128(0x0a3f_5c1e_7d24_4b8f_9c61_2f4f_0d9e_1a01);
+const OTHER: Uuid = Uuid::from_u128(0x5b1d_9a77_3a51_4c0b_8d55_7e0f_6a3b_2c02);
+const FQDN: &str = "amf1.5gc.mnc001.mcc001.3gppnetwork.org";
+const SECOND_FQDN: &str = "amf1-mgmt.5gc.mnc001.mcc001.3gppnetwork.org";
+const FOREIGN_FQDN: &str = "nrf1.5gc.mnc001.mcc001.3gppnetwork.org";
+/// The baseline of the service as a profile.
+const X509: &str = "x509-ecdsa-p256-intermediate";
+
+/// What a new token says: the AMF, good for an hour.
+fn claims() -> EnrolmentClaims {
+    EnrolmentClaims {
+        iss: ENROLMENT_ISSUER.to_owned(),
+        sub: AMF,
+        nf_type: "AMF".to_owned(),
+        fqdn: vec![FQDN.to_owned(), SECOND_FQDN.to_owned()],
+        exp: Clock::default().unix_seconds() + 3600,
+        jti: Uuid::new_v4(),
+    }
+}
+
+/// What a certificate for [`claims`] must say.
+fn is_the_amf(identity: &NfIdentity) -> bool {
+    let NfIdentity {
+        instance_id,
+        nf_types,
+        fqdns,
+        not_after: _,
+    } = identity;
+    *instance_id == AMF && *nf_types == ["AMF"] && *fqdns == [FQDN, SECOND_FQDN]
+}
+
+fn new_key() -> NfKey {
+    NfKey::generate(KeyAlgorithm::EcdsaP256).expect("randomness")
+}
+
+/// A CSR for a new key with these names.
+fn csr(instance: Uuid, fqdns: &[&str]) -> Vec<u8> {
+    let fqdns: Vec<_> = fqdns.iter().map(|&fqdn| fqdn.to_owned()).collect();
+    csr::create(&new_key(), instance, &fqdns).expect("a key that signs")
+}
+
+fn amf_csr() -> Vec<u8> {
+    csr(AMF, &[FQDN])
+}
+
+/// The `Authorization` of a token.
+fn bearer(token: &str) -> Option<String> {
+    Some(format!("Bearer {token}"))
+}
+
+fn request(
+    method: Method,
+    identity: Option<NfIdentity>,
+    authorization: Option<String>,
+    body: Vec<u8>,
+) -> Request {
+    let authorization = authorization.map(|value| {
+        let value = HeaderValue::from_str(&value).expect("visible ASCII");
+        (AUTHORIZATION, value)
+    });
+    Request {
+        method,
+        path: String::new(),
+        query: String::new(),
+        headers: HeaderMap::from_iter(authorization),
+        body: body.into(),
+        peer: Arc::new(Peer {
+            identity,
+            remote: ([127, 0, 0, 1], 1).into(),
+            profile: None,
+        }),
+    }
+}
+
+fn certificate_request(csr: &[u8], profile: &str) -> Vec<u8> {
+    let body = CertificateRequest {
+        csr: STANDARD.encode(csr),
+        profile: profile.to_owned(),
+    };
+    serde_json::to_vec(&body).expect("JSON")
+}
+
+async fn answer(service: &Service, request: &Request, segments: &[&str]) -> Response {
+    let answered = service.enrolment.handle(request, segments).await;
+    answered.unwrap_or_else(Problem::into_response)
+}
+
+/// Asks for a certificate with a token, without a client certificate.
+async fn enrol_for(service: &Service, token: &str, csr: &[u8], profile: &str) -> Response {
+    let body = certificate_request(csr, profile);
+    let request = request(Method::POST, None, bearer(token), body);
+    answer(service, &request, &["certificates"]).await
+}
+
+async fn enrol(service: &Service, token: &str, csr: &[u8]) -> Response {
+    enrol_for(service, token, csr, MTC_PROFILE).await
+}
+
+/// Asks for a certificate with a client certificate.
+async fn renew(service: &Service, identity: &NfIdentity, csr: &[u8]) -> Response {
+    let body = certificate_request(csr, MTC_PROFILE);
+    let request = request(Method::POST, Some(identity.clone()), None, body);
+    answer(service, &request, &["certificates"]).await
+}
+
+async fn landmark_relative(service: &Service, identity: &NfIdentity, id: &str) -> Response {
+    let request = request(Method::GET, Some(identity.clone()), None, Vec::new());
+    let segments = ["certificates", id, "landmark-relative"];
+    answer(service, &request, &segments).await
+}
+
+/// What an answer of 201 brings.
+fn issued(response: &Response) -> IssuedCertificate {
+    assert_eq!(response.status, 201, "{}", detail(response));
+    response.read_json().expect("an issued certificate")
+}
+
+fn leaf(issued: &IssuedCertificate) -> Vec<u8> {
+    issued.chain_der().expect("a chain").swap_remove(0)
+}
+
+fn details(response: &Response) -> ProblemDetails {
+    ProblemDetails::from_body(&response.body).unwrap_or_default()
+}
+
+fn detail(response: &Response) -> String {
+    details(response).detail.unwrap_or_default()
+}
+
+/// The AMF after its enrolment, as its connections show it.
+async fn enrolled(service: &Service) -> (IssuedCertificate, NfIdentity) {
+    let token = service.authority.mint(&claims());
+    let issued = issued(&enrol(service, &token, &amf_csr()).await);
+    let identity = NfIdentity::from_certificate(&leaf(&issued)).expect("names an NF");
+    (issued, identity)
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+#[tokio::test]
+async fn a_token_brings_a_certificate_that_relying_parties_verify() {
+    let service = Service::start();
+    let key = new_key();
+    let csr = csr::create(&key, AMF, &[FQDN.to_owned()]).unwrap();
+    let response = enrol(&service, &service.authority.mint(&claims()), &csr).await;
+    let issued = issued(&response);
+    let location = format!("{CERTIFICATES}/{}", issued.certificate_id);
+    assert_eq!(response.header(&LOCATION), Some(location.as_str()));
+    assert_eq!(
+        issued.landmark_relative,
+        Some(format!("{location}/landmark-relative"))
+    );
+    assert_eq!((issued.profile.as_str(), issued.chain.len()), ("mtc", 1));
+
+    let leaf = leaf(&issued);
+    let accepted = service.trust().verify(&leaf).unwrap();
+    assert_eq!(accepted.basis, Basis::Cosignatures);
+    let serial = Certificate::parse(&leaf).unwrap().serial;
+    assert_eq!(issued.certificate_id, serial.to_string());
+    assert!(contains(&leaf, key.spki_der()));
+    assert_eq!(
+        NfIdentity::from_certificate(&leaf).unwrap().not_after,
+        issued.not_after
+    );
+    let stranger = Service::start();
+    assert!(stranger.trust().verify(&leaf).is_err());
+}
+
+#[tokio::test]
+async fn the_certificate_names_whom_the_token_names() {
+    let service = Service::start();
+    for names in [&[][..], &[SECOND_FQDN]] {
+        let token = service.authority.mint(&claims());
+        let issued = issued(&enrol(&service, &token, &csr(AMF, names)).await);
+        let identity = NfIdentity::from_certificate(&leaf(&issued)).unwrap();
+        assert!(is_the_amf(&identity), "{identity:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_else_a_csr_asks_for_is_not_certified() {
+    let service = Service::start();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut wish = rcgen::CertificateParams::new([FQDN.to_owned()]).unwrap();
+    wish.distinguished_name
+        .push(rcgen::DnType::OrganizationName, "Intruder");
+    wish.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    wish.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let csr = wish.serialize_request(&key).unwrap();
+    assert!(contains(csr.der(), b"Intruder"));
+    let token = service.authority.mint(&claims());
+    let leaf = leaf(&issued(&enrol(&service, &token, csr.der()).await));
+    assert!(is_the_amf(&NfIdentity::from_certificate(&leaf).unwrap()));
+    assert!(!contains(&leaf, b"Intruder"));
+    let usage = check_certificate_usage(&leaf, Clock::default().now(), Role::Client);
+    assert_eq!(usage, Ok(()));
+}
+
+#[tokio::test]
+async fn an_expired_token_is_401_with_a_challenge() {
+    let service = Service::start();
+    let expired = EnrolmentClaims {
+        exp: Clock::default().unix_seconds() - 1,
+        ..claims()
+    };
+    let response = enrol(&service, &service.authority.mint(&expired), &amf_csr()).await;
+    assert_eq!(response.status, 401);
+    let challenge = response.header(&WWW_AUTHENTICATE).unwrap();
+    assert!(challenge.starts_with("Bearer "), "{challenge}");
+    assert!(challenge.contains("invalid_token"), "{challenge}");
+    assert!(detail(&response).contains("exp"), "{}", detail(&response));
+}
+
+#[tokio::test]
+async fn a_token_of_another_authority_is_401() {
+    let service = Service::start();
+    let response = enrol(&service, &Authority::new().mint(&claims()), &amf_csr()).await;
+    assert_eq!(response.status, 401);
+    assert!(response.header(&WWW_AUTHENTICATE).is_some());
+}
+
+#[tokio::test]
+async fn an_authorization_that_is_no_token_is_401_whoever_connects() {
+    let service = Service::start();
+    let (_, identity) = enrolled(&service).await;
+    let token = service.authority.mint(&claims());
+    for authorization in [String::new(), "Bearer".to_owned(), format!("Basic {token}")] {
+        let body = certificate_request(&amf_csr(), MTC_PROFILE);
+        let request = request(
+            Method::POST,
+            Some(identity.clone()),
+            Some(authorization.clone()),
+            body,
+        );
+        let response = answer(&service, &request, &["certificates"]).await;
+        assert_eq!(response.status, 401, "{authorization:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_one_certificate() {
+    let service = Service::start();
+    let token = service.authority.mint(&claims());
+    issued(&enrol(&service, &token, &amf_csr()).await);
+    let again = enrol(&service, &token, &amf_csr()).await;
+    assert_eq!(again.status, 403);
+    assert!(detail(&again).contains("already used"));
+    let for_a_baseline = enrol_for(&service, &token, &amf_csr(), X509).await;
+    assert_eq!(for_a_baseline.status, 403);
+}
+
+#[tokio::test]
+async fn names_that_the_token_does_not_allow_are_403() {
+    let service = Service::start();
+    let token = service.authority.mint(&claims());
+    for (instance, fqdns, at_fault) in [
+        (OTHER, &[FQDN][..], OTHER.to_string()),
+        (AMF, &[FQDN, FOREIGN_FQDN], FOREIGN_FQDN.to_owned()),
+        (AMF, &[FOREIGN_FQDN], FOREIGN_FQDN.to_owned()),
+    ] {
+        let response = enrol(&service, &token, &csr(instance, fqdns)).await;
+        assert_eq!(response.status, 403, "{instance} {fqdns:?}");
+        assert!(
+            detail(&response).contains(&at_fault),
+            "{}",
+            detail(&response)
+        );
+    }
+    issued(&enrol(&service, &token, &amf_csr()).await);
+}
+
+#[tokio::test]
+async fn a_csr_without_proof_of_possession_is_400() {
+    let service = Service::start();
+    let token = service.authority.mint(&claims());
+    let mut stolen_key = amf_csr();
+    // The last bytes are the signature's.
+    *stolen_key.last_mut().unwrap() ^= 1;
+    let response = enrol(&service, &token, &stolen_key).await;
+    assert_eq!(response.status, 400);
+    let invalid = &details(&response).invalid_params[0];
+    assert_eq!(invalid.param, "/csr");
+    let reason = invalid.reason.clone().unwrap_or_default();
+    assert!(reason.contains("does not verify"), "{reason}");
+    issued(&enrol(&service, &token, &amf_csr()).await);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_certificate_request_is_400() {
+    let service = Service::start();
+    let token = service.authority.mint(&claims());
+    for body in [
+        "",
+        "{}",
+        r#"{"csr":"AA==","profile":"mtc","more":1}"#,
+        r#"{"csr":"*","profile":"mtc"}"#,
+        r#"{"csr":"AA==","profile":"mtc"}"#,
+    ] {
+        let request = request(Method::POST, None, bearer(&token), body.into());
+        let response = answer(&service, &request, &["certificates"]).await;
+        assert_eq!(response.status, 400, "{body}");
+    }
+    issued(&enrol(&service, &token, &amf_csr()).await);
+}
+
+#[tokio::test]
+async fn an_unknown_profile_is_400_and_lists_the_known() {
+    let service = Service::start();
+    let token = service.authority.mint(&claims());
+    for profile in [
+        "",
+        "MTC",
+        "mtc-standalone",
+        "x509",
+        "x509-ecdsa-p256-direct",
+        "ecdsa-p256-intermediate",
+    ] {
+        let response = enrol_for(&service, &token, &amf_csr(), profile).await;
+        assert_eq!(response.status, 400, "{profile:?}");
+        let invalid = &details(&response).invalid_params[0];
+        assert_eq!(invalid.param, "/profile");
+        let reason = invalid.reason.clone().unwrap_or_default();
+        assert!(reason.contains(&format!("mtc, {X509}")), "{reason}");
+    }
+    issued(&enrol(&service, &token, &amf_csr()).await);
+}
+
+#[tokio::test]
+async fn neither_certificate_nor_token_is_401() {
+    let service = Service::start();
+    let body = certificate_request(&amf_csr(), MTC_PROFILE);
+    let to_issue = request(Method::POST, None, None, body);
+    let response = answer(&service, &to_issue, &["certificates"]).await;
+    assert_eq!(response.status, 401);
+    let (issued, _) = enrolled(&service).await;
+    // A token is for enrolment and opens nothing else.
+    let token = service.authority.mint(&claims());
+    for authorization in [None, bearer(&token)] {
+        let to_read = request(Method::GET, None, authorization, Vec::new());
+        let segments = ["certificates", &issued.certificate_id, "landmark-relative"];
+        assert_eq!(answer(&service, &to_read, &segments).await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_renewed_for_the_same_nf() {
+    let service = Service::start();
+    let (first, identity) = enrolled(&service).await;
+    let mut serials = vec![first.certificate_id];
+    for _ in 0..2 {
+        let renewed = issued(&renew(&service, &identity, &amf_csr()).await);
+        let leaf = leaf(&renewed);
+        assert!(service.trust().verify(&leaf).is_ok());
+        assert!(is_the_amf(&NfIdentity::from_certificate(&leaf).unwrap()));
+        assert!(!serials.contains(&renewed.certificate_id));
+        serials.push(renewed.certificate_id);
+    }
+    for stranger in [csr(OTHER, &[FQDN]), csr(AMF, &[FOREIGN_FQDN])] {
+        assert_eq!(renew(&service, &identity, &stranger).await.status, 403);
+    }
+}
+
+#[tokio::test]
+async fn an_x509_profile_brings_a_chain_to_its_root() {
+    let service = Service::start();
+    let (_, identity) = enrolled(&service).await;
+    let key = new_key();
+    let csr = csr::create(&key, AMF, &[FQDN.to_owned()]).unwrap();
+    let body = certificate_request(&csr, X509);
+    let request = request(Method::POST, Some(identity), None, body);
+    let response = answer(&service, &request, &["certificates"]).await;
+    let issued = issued(&response);
+    assert_eq!(
+        (issued.profile.as_str(), &issued.landmark_relative),
+        (X509, &None)
+    );
+    let chain = issued.chain_der().unwrap();
+    assert_eq!(chain.len(), 2, "leaf and intermediate, without the root");
+    assert!(contains(&chain[0], key.spki_der()));
+    let named = NfIdentity::from_certificate(&chain[0]).unwrap();
+    assert!(is_the_amf(&named));
+    assert_eq!(named.not_after, issued.not_after);
+
+    let baseline = &service.enrolment.baselines[0];
+    assert_eq!(baseline.profile(), BASELINE);
+    let mut roots = RootCertStore::empty();
+    roots.add(baseline.root().clone()).unwrap();
+    let provider = Arc::new(default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    let verifier = verifier.build().unwrap();
+    let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+    let verify = |name: &'static str| {
+        let name = ServerName::try_from(name).expect("a DNS name");
+        verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], TlsTime::now())
+    };
+    assert!(verify(FQDN).is_ok() && verify(SECOND_FQDN).is_ok());
+    assert!(verify(FOREIGN_FQDN).is_err());
+}
+
+#[tokio::test]
+async fn a_token_is_free_again_when_no_certificate_was_issued() {
+    let service = Service::start();
+    let token = service.authority.mint(&claims());
+    service.set_witness_down(true);
+    // The witness is asked until the deadline, which with a paused clock is as soon as nothing else happens.
+    tokio::time::pause();
+    let response = enrol(&service, &token, &amf_csr()).await;
+    tokio::time::resume();
+    assert_eq!(response.status, 503);
+    assert_eq!(response.header(&RETRY_AFTER), Some("1"));
+    assert!(detail(&response).contains("32473.9"), "names the witness");
+
+    service.set_witness_down(false);
+    let issued = issued(&enrol(&service, &token, &amf_csr()).await);
+    assert!(service.trust().verify(&leaf(&issued)).is_ok());
+    assert_eq!(enrol(&service, &token, &amf_csr()).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_concurrent_requests_with_one_token_one_gets_a_certificate() {
+    let service = Arc::new(Service::start());
+    let token: Arc<str> = service.authority.mint(&claims()).into();
+    let requests: Vec<_> = (0..8)
+        .map(|_| {
+            let (service, token) = (service.clone(), token.clone());
+            tokio::spawn(async move { enrol(&service, &token, &amf_csr()).await.status })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for request in requests {
+        let finished = tokio::time::timeout(Duration::from_secs(30), request).await;
+        statuses.push(finished.unwrap().unwrap().as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 403, 403, 403, 403, 403, 403, 403]);
+}
+
+#[tokio::test]
+async fn a_landmark_relative_certificate_comes_with_the_landmark() {
+    let service = Service::start();
+    let (standalone, identity) = enrolled(&service).await;
+    let early = landmark_relative(&service, &identity, &standalone.certificate_id).await;
+    assert_eq!((early.status.as_u16(), early.body.len()), (202, 0));
+    let wait = LANDMARK_INTERVAL.as_secs().to_string();
+    assert_eq!(early.header(&RETRY_AFTER), Some(wait.as_str()));
+
+    service.allocate_first_landmark().await;
+    let response = landmark_relative(&service, &identity, &standalone.certificate_id).await;
+    assert_eq!(response.status, 200);
+    let ready: LandmarkRelativeCertificate = response.read_json().unwrap();
+    assert_eq!((ready.log_number, ready.landmark), (1, 1));
+    let certificate = ready.der().unwrap();
+    assert!(
+        Certificate::parse(&certificate)
+            .unwrap()
+            .proof
+            .is_unsigned()
+    );
+    let accepted = service.trust_in_landmarks().verify(&certificate).unwrap();
+    assert_eq!(accepted.basis, Basis::TrustedSubtree);
+    assert!(matches!(
+        service.trust().verify(&certificate),
+        Err(Rejection::Policy(PolicyError::NoCaCosignature(_)))
+    ));
+    let named = NfIdentity::from_certificate(&certificate).unwrap();
+    assert_eq!(named, identity);
+    let leaf = leaf(&standalone);
+    assert_eq!(
+        Certificate::parse(&certificate).unwrap().serial,
+        Certificate::parse(&leaf).unwrap().serial
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_after_the_newest_landmark_waits_for_the_next() {
+    let service = Service::start();
+    let (before, identity) = enrolled(&service).await;
+    service.allocate_first_landmark().await;
+    let after = issued(&renew(&service, &identity, &amf_csr()).await);
+    let late = landmark_relative(&service, &identity, &after.certificate_id).await;
+    assert_eq!(late.status, 202);
+    let ready = landmark_relative(&service, &identity, &before.certificate_id).await;
+    assert_eq!(ready.status, 200);
+}
+
+#[tokio::test]
+async fn an_unknown_certificate_is_404() {
+    let service = Service::start();
+    let (issued, identity) = enrolled(&service).await;
+    service.allocate_first_landmark().await;
+    let serial: u64 = issued.certificate_id.parse().unwrap();
+    for id in [
+        (serial + 1).to_string(),
+        "0".to_owned(),
+        u64::MAX.to_string(),
+        "18446744073709551616".to_owned(),
+        "../used-tokens".to_owned(),
+        String::new(),
+        Uuid::new_v4().to_string(),
+    ] {
+        let response = landmark_relative(&service, &identity, &id).await;
+        assert_eq!(response.status, 404, "{id:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_405_and_other_paths_do_not_exist() {
+    let service = Service::start();
+    let (_, identity) = enrolled(&service).await;
+    for (method, segments, status, allow) in [
+        (Method::GET, &["certificates"][..], 405, Some("POST")),
+        (
+            Method::POST,
+            &["certificates", "1", "landmark-relative"],
+            405,
+            Some("GET"),
+        ),
+        (Method::GET, &["certificates", "1"], 404, None),
+        (Method::GET, &["certificates", "1", "chain"], 404, None),
+        (Method::GET, &[], 404, None),
+        (Method::POST, &["keys"], 404, None),
+    ] {
+        let request = request(method.clone(), Some(identity.clone()), None, Vec::new());
+        let response = answer(&service, &request, segments).await;
+        assert_eq!(response.status, status, "{method} {segments:?}");
+        assert_eq!(
+            response.header(&hyper::header::ALLOW),
+            allow,
+            "{method} {segments:?}"
+        );
+    }
+}

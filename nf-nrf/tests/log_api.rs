@@ -1,0 +1,261 @@
+//! The issuance log over real HTTP/2: every served object byte for byte, and nothing else that the folder holds.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Method;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+use mtc_core::id::{LogId, LogNumber};
+use mtc_core::time::UnixTime;
+use mtc_log::{
+    CosigningKey, DirectoryStorage, IssuanceLog, LandmarkPolicy, LandmarkStore, Object, Storage,
+};
+use nf_nrf::log_api::LogApi;
+use sbi::client::{Connection, Request};
+use sbi::response::Response;
+use sbi::server::serve_cleartext;
+use sbi::uri::Scheme;
+use tempfile::TempDir;
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+const DEADLINE: Duration = Duration::from_secs(10);
+const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+/// Makes a full and a partial tile of hashes and of entries, and a tile on level 1.
+const ENTRIES: usize = 300;
+/// What is in the folder of such a log, and served.
+const SERVED: [&str; 7] = [
+    "checkpoint",
+    "landmarks",
+    "tile/0/000",
+    "tile/0/001.p/44",
+    "tile/1/000.p/1",
+    "tile/entries/000",
+    "tile/entries/001.p/44",
+];
+
+/// A log in a folder, and a connection to what serves it.
+struct Served {
+    folder: TempDir,
+    client: Connection,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let storage: Arc<dyn Storage> = Arc::new(
+            DirectoryStorage::create(folder.path().join("storage")).expect("a new folder"),
+        );
+        write_log(&storage);
+        let api = Arc::new(LogApi {
+            number: LogNumber::FIRST,
+            storage,
+        });
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(serve_cleartext(server, REMOTE, api, std::future::pending()));
+        Self {
+            folder,
+            client: Connection::handshake(client, Scheme::Http)
+                .await
+                .expect("http/2"),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str) -> Response {
+        let request = Request::new(method, "nrf1.example.org:7000", path);
+        let response = self.client.send(request, DEADLINE).await;
+        response.expect("an answer")
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.send(Method::GET, path).await
+    }
+
+    fn file(&self, object: &str) -> PathBuf {
+        self.folder.path().join("storage").join(object)
+    }
+}
+
+/// Two batches, published without witnesses, and a landmark.
+fn write_log(storage: &Arc<dyn Storage>) {
+    let ca = "32473.1".parse().expect("a trust anchor ID");
+    let secret = SecretKey::generate(SignatureAlgorithm::MlDsa44).expect("randomness");
+    let key = CosigningKey::new(ca, secret).expect("a public half");
+    let id = LogId::new(ca, LogNumber::FIRST).expect("a short ID");
+    let mut log = IssuanceLog::create(storage.clone(), id, key, NOW).expect("an empty storage");
+    let entries: Vec<_> = (0..ENTRIES)
+        .map(|entry| format!("entry {entry}").into_bytes())
+        .collect();
+    for batch in entries.chunks(ENTRIES / 2) {
+        let note = log
+            .append(batch, NOW)
+            .expect("written")
+            .checkpoint
+            .to_note();
+        log.publish(&note).expect("published");
+    }
+    let policy = LandmarkPolicy {
+        time_between: Duration::from_secs(60),
+        max_certificate_lifetime: Duration::from_secs(3600),
+    };
+    let mut landmarks =
+        LandmarkStore::open(storage.clone(), policy, log.published(), NOW).expect("no landmarks");
+    landmarks
+        .allocate(log.published().expect("just published"), NOW)
+        .expect("the log has grown");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => files_below(&path),
+            false => vec![path],
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_served_object_comes_exactly_as_it_is_stored() {
+    let served = Served::start().await;
+    for object in SERVED {
+        let response = served.get(&format!("/1/{object}")).await;
+        assert_eq!(response.status, 200, "{object}");
+        let stored = fs::read(served.file("log").join(object)).unwrap();
+        assert!(!stored.is_empty());
+        assert_eq!(response.body, stored, "{object}");
+        let (content_type, cache_control) = if object.starts_with("tile/") {
+            (
+                "application/octet-stream",
+                "public, max-age=604800, immutable",
+            )
+        } else {
+            ("text/plain; charset=utf-8", "no-cache")
+        };
+        assert_eq!(
+            response.header(&CONTENT_TYPE),
+            Some(content_type),
+            "{object}"
+        );
+        assert_eq!(
+            response.header(&CACHE_CONTROL),
+            Some(cache_control),
+            "{object}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn everything_below_the_served_folder_is_served() {
+    let served = Served::start().await;
+    let folder = served.file("log");
+    let files = files_below(&folder);
+    assert!(files.len() >= SERVED.len());
+    for file in files {
+        let object = file.strip_prefix(&folder).unwrap().to_str().unwrap();
+        let response = served.get(&format!("/1/{object}")).await;
+        assert_eq!(response.body, fs::read(&file).unwrap(), "{object}");
+    }
+}
+
+// Over HTTP/2 the body came along, which clients must treat as a protocol error.
+#[tokio::test]
+async fn a_head_request_gets_the_headers_alone() {
+    let served = Served::start().await;
+    let response = served.send(Method::HEAD, "/1/tile/0/000").await;
+    assert_eq!((response.status.as_u16(), response.body.len()), (200, 0));
+    assert_eq!(response.header(&CONTENT_LENGTH), Some("8192"));
+}
+
+#[tokio::test]
+async fn another_log_number_is_404() {
+    let served = Served::start().await;
+    for number in ["0", "2", "01", "+1", "11", "", "x"] {
+        for object in SERVED {
+            let response = served.get(&format!("/{number}/{object}")).await;
+            assert_eq!(response.status, 404, "{number} {object}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_outside_the_served_objects_has_a_path() {
+    let served = Served::start().await;
+    for private in [&Object::SignedCheckpoint, &Object::LandmarkState] {
+        assert!(served.file(&private.to_string()).is_file(), "{private}");
+    }
+    for path in [
+        "/1/../state/signed-checkpoint",
+        "/1/../state/landmarks",
+        "/1/../../state/landmarks",
+        "/1/../log/checkpoint",
+        "/1/./checkpoint",
+        "/1//checkpoint",
+        "/1/tile/0/../../checkpoint",
+        "/1/tile/0/../..",
+        "/1/tile/../../state/landmarks",
+        "/1/tile/0/%2e%2e/%2e%2e/checkpoint",
+        "/1/%2e%2e/state/landmarks",
+        "/1/..%2fstate%2flandmarks",
+        "/1/%63heckpoint",
+        "/1/state/signed-checkpoint",
+        "/1/log/checkpoint",
+        "/1/lock",
+        "/../storage/state/landmarks",
+        "/",
+        "/1",
+        "/1/",
+        "/1/tile",
+        "/1/tile/",
+    ] {
+        assert_eq!(served.get(path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_tile_has_one_path() {
+    let served = Served::start().await;
+    for path in [
+        "/1/tile/0/0",
+        "/1/tile/00/000",
+        "/1/tile/0/x000/000",
+        "/1/tile/0/000.p/256",
+        "/1/tile/0/000/",
+        "/1/tile/Entries/000",
+        "/1/tile/64/000",
+    ] {
+        assert_eq!(served.get(path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_tile_that_the_log_has_not_is_404() {
+    let served = Served::start().await;
+    for path in [
+        "/1/tile/0/001",
+        "/1/tile/0/001.p/45",
+        "/1/tile/0/002",
+        "/1/tile/2/000",
+        "/1/tile/entries/002",
+        "/1/tile/0/x999/x999/x999/999",
+    ] {
+        assert_eq!(served.get(path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_read_only() {
+    let served = Served::start().await;
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let response = served.send(method.clone(), "/1/checkpoint").await;
+        assert_eq!(
+            (response.status.as_u16(), response.header(&ALLOW)),
+            (405, Some("GET, HEAD")),
+            "{method}"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! A log server that shows what it is told to, and remembers what it was asked for.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::StatusCode;
+use sbi::problem::Problem;
+use sbi::response::Response;
+use sbi::server::{Handler, Request, serve_cleartext};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The server, on a port of its own.
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    shown: Arc<Shown>,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("bound");
+        let shown = Arc::new(Shown::default());
+        let handler = shown.clone();
+        let serving = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (tcp, remote) = listener.accept().await.expect("a connection");
+                let never = std::future::pending();
+                connections.spawn(serve_cleartext(tcp, remote, handler.clone(), never));
+            }
+        });
+        Self {
+            addr,
+            shown,
+            serving,
+        }
+    }
+
+    /// Shows `bytes` as object `name` of log 1 from now on.
+    pub(crate) fn show(&self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        let path = format!("/1/{}", name.into());
+        self.shown.objects().insert(path, bytes.into());
+    }
+
+    /// Shows no such object any more.
+    pub(crate) fn hide(&self, name: &str) {
+        let hidden = self.shown.objects().remove(&format!("/1/{name}"));
+        assert!(hidden.is_some(), "{name} was shown");
+    }
+
+    /// The objects that were asked for since the last call, in order.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.shown.asked())
+    }
+
+    /// Closes the port and every connection; when this returns, they are closed.
+    pub(crate) async fn stop(&mut self) {
+        self.serving.abort();
+        let ended = (&mut self.serving).await;
+        ended.expect_err("it was aborted");
+    }
+}
+
+#[derive(Default)]
+struct Shown {
+    objects: Mutex<HashMap<String, Vec<u8>>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Shown {
+    fn objects(&self) -> MutexGuard<'_, HashMap<String, Vec<u8>>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handler for Shown {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        self.asked().push(request.path.clone());
+        let object = self.objects().get(&request.path).cloned();
+        object
+            .map(|bytes| Response::bytes(StatusCode::OK, "application/octet-stream", bytes))
+            .ok_or_else(|| Problem::not_found("not shown"))
+    }
+}
