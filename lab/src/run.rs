@@ -135,7 +135,7 @@ async fn measure(
     let load = timeout(patience, async {
         loop {
             let event = tokio::select! {
-                event = async { topology.child(Nf::Amf)?.next_event().await } => event?,
+                event = topology.next_event(Nf::Amf) => event?,
                 () = &mut interrupt, if !interrupted => {
                     interrupted = true;
                     audience.step("interrupted: no more arrivals, waiting for what is under way");

@@ -78,12 +78,15 @@ pub enum TopologyError {
     },
 }
 
+/// A process of the lab, by what it is.
+type Started = (Nf, Child);
+
 /// A running lab.
 pub struct Topology {
     /// Its files.
     pub folder: LabFolder,
     binary: PathBuf,
-    children: Vec<(Nf, Child)>,
+    children: Vec<Started>,
 }
 
 impl Topology {
@@ -152,16 +155,37 @@ impl Topology {
         nf: Nf,
         is_it: impl Fn(&Event) -> bool,
     ) -> Result<Event, TopologyError> {
-        let name = nf.as_str();
-        let (mut awaited, others): (Vec<_>, Vec<_>) = self
-            .children
-            .iter_mut()
-            .partition(|(started, _)| *started == nf);
-        let (_, child) = awaited.first_mut().ok_or(ChildError::NotStarted { name })?;
+        let (child, others) = self.part(nf)?;
         tokio::select! {
             event = child.await_event(START_TIMEOUT, is_it) => Ok(event?),
             error = first_ending(others) => Err(error.into()),
         }
+    }
+
+    /// The next event of an NF; an error as soon as any process of the lab has ended or failed.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// A process was not started, failed or ended.
+    pub async fn next_event(&mut self, nf: Nf) -> Result<Event, ChildError> {
+        let (awaited, others) = self.part(nf)?;
+        tokio::select! {
+            event = awaited.next_event() => event,
+            error = first_ending(others) => Err(error),
+        }
+    }
+
+    /// A process, and the others.
+    fn part(&mut self, nf: Nf) -> Result<(&mut Child, Vec<&mut Started>), ChildError> {
+        let (mut wanted, others): (Vec<_>, Vec<_>) = self
+            .children
+            .iter_mut()
+            .partition(|(started, _)| *started == nf);
+        let wanted = wanted
+            .pop()
+            .ok_or(ChildError::NotStarted { name: nf.as_str() })?;
+        Ok((&mut wanted.1, others))
     }
 
     /// The process of an NF.
@@ -256,7 +280,7 @@ impl Topology {
 /// Completes when one of the processes has ended or failed.
 ///
 /// Dropping the future loses nothing.
-async fn first_ending(children: impl IntoIterator<Item = &mut (Nf, Child)>) -> ChildError {
+async fn first_ending(children: impl IntoIterator<Item = &mut Started>) -> ChildError {
     let endings = children.into_iter().map(|(_, child)| {
         Box::pin(async {
             loop {

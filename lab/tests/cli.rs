@@ -179,6 +179,8 @@ async fn init(folder: &Path, port: u16) -> command::Ended {
         "1",
         "--landmark-interval",
         "1",
+        "--certificate-lifetime",
+        "1",
     ];
     mtc5g(
         ["init".as_ref(), folder.as_os_str()]
@@ -275,6 +277,8 @@ async fn lab_up_prints_its_endpoints_and_stops_on_ctrl_c() {
         "--smf",
         "1",
         "--landmark-interval",
+        "1",
+        "--certificate-lifetime",
         "1",
     ];
     let arguments = [

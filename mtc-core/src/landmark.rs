@@ -18,6 +18,10 @@ use crate::tree::{Subtree, covering_subtrees};
 /// Most lines after the first that a document may have; 169 are active with lifetimes of 7 days and one an hour.
 pub const MAX_LANDMARKS: usize = 4096;
 
+/// How long an expired landmark is kept before it is dropped: a reader whose clock is behind by less must still find one
+/// that has expired by its clock.
+const EXPIRED_FOR: Duration = Duration::from_secs(300);
+
 /// Why a landmark cannot be allocated, or a document is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -142,7 +146,7 @@ impl LandmarkSequence {
         let expired = self
             .landmarks
             .iter()
-            .take_while(|landmark| landmark.expiry <= now)
+            .take_while(|landmark| landmark.expiry.plus(EXPIRED_FOR) <= now)
             .count();
         self.landmarks.drain(..expired.saturating_sub(1));
         Ok(landmark)

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_tls::endpoint::Clock;
 use sbi::config::{ConfigError, Wanted, WantedCredential};
 use sbi::model::PlmnId;
@@ -128,6 +129,25 @@ impl NrfConfig {
     /// # Errors
     /// The first rule that is broken.
     pub fn resolve(mut self, folder: &Path) -> Result<Self, ConfigError> {
+        self.check()?;
+        for path in [
+            &mut self.trust,
+            &mut self.cosigner_key,
+            &mut self.log,
+            &mut self.state,
+            &mut self.enrolment_authority,
+        ] {
+            *path = folder.join(&*path);
+        }
+        self.x509 = self.x509.map(|x509| folder.join(x509));
+        Ok(self)
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let rule = |key, rule: &str| ConfigError::Rule {
             key,
             rule: rule.to_owned(),
@@ -139,6 +159,13 @@ impl NrfConfig {
             return Err(rule(
                 "landmark_interval_seconds, trust_interval_ms",
                 "must be at least 1",
+            ));
+        }
+        let active = self.certificate_lifetime_seconds / self.landmark_interval_seconds;
+        if active >= MAX_LANDMARKS as u64 {
+            return Err(rule(
+                "landmark_interval_seconds",
+                "too short for the certificate lifetime: more than 4096 landmarks could be active at once",
             ));
         }
         if self.preload > MAX_PRELOAD {
@@ -160,17 +187,7 @@ impl NrfConfig {
                 "the NRF needs an MTC itself: add one with profile = \"mtc\"",
             ));
         }
-        for path in [
-            &mut self.trust,
-            &mut self.cosigner_key,
-            &mut self.log,
-            &mut self.state,
-            &mut self.enrolment_authority,
-        ] {
-            *path = folder.join(&*path);
-        }
-        self.x509 = self.x509.map(|x509| folder.join(x509));
-        Ok(self)
+        Ok(())
     }
 
     /// The NRF's own wanted credentials.

@@ -230,7 +230,7 @@ impl Enrolment {
         })
     }
 
-    /// Answers with an issued MTC, for an NF that lost the answer to its request.
+    /// Answers with an issued MTC.
     async fn retrieve(&self, id: &str) -> Result<Response, Problem> {
         let issuance = self
             .mtca

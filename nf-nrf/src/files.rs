@@ -1,4 +1,4 @@
-//! The NRF's private files: issued certificates until they have their landmark, and registered profiles.
+//! The NRF's private files: issued certificates until they expire, and registered profiles.
 //!
 //! Each file is replaced as a whole, so a crash leaves it old or new. Certificates are synced, since an acknowledged one
 //! must be found again; profiles are not, since an NF that finds itself unknown registers again.
@@ -106,22 +106,37 @@ impl PrivateFolder {
         }
     }
 
-    /// The files whose names end in `suffix`. Blocks on the disk.
+    /// The names of files that end in `suffix`, in order. Blocks on the disk.
     ///
     /// # Errors
     /// The disk fails.
-    pub fn list(&self, suffix: &str) -> Result<Vec<(String, Vec<u8>)>, FileError> {
+    pub fn names(&self, suffix: &str) -> Result<Vec<String>, FileError> {
         let failed = |source| FileError {
             doing: "list",
             path: self.0.clone(),
             source,
         };
-        let mut files = Vec::new();
+        let mut names = Vec::new();
         for entry in fs::read_dir(&self.0).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            if let Some(name) = name.to_str().filter(|name| name.ends_with(suffix)) {
-                files.extend(self.read(name)?.map(|bytes| (name.to_owned(), bytes)));
-            }
+            names.extend(
+                name.to_str()
+                    .filter(|name| name.ends_with(suffix))
+                    .map(str::to_owned),
+            );
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The files whose names end in `suffix`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn list(&self, suffix: &str) -> Result<Vec<(String, Vec<u8>)>, FileError> {
+        let mut files = Vec::new();
+        for name in self.names(suffix)? {
+            files.extend(self.read(&name)?.map(|bytes| (name, bytes)));
         }
         Ok(files)
     }

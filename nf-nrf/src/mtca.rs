@@ -26,6 +26,7 @@ use sbi::telemetry::Causes;
 
 /// How far validity begins before issuance, for relying parties whose clocks are behind.
 pub const BACKDATE: Duration = Duration::from_secs(300);
+const ARCHIVE_SUFFIX: &str = ".der";
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -182,14 +183,15 @@ impl Mtca {
         let Ok((_, index)) = split_serial(serial) else {
             return Err(MtcaError::Unknown(serial));
         };
-        let Some(tree) = self.published_tree()? else {
-            return Ok(None);
-        };
         let proof = {
+            // Locked before the tree is read: no landmark can be allocated beyond that tree in between.
             let landmarks = self
                 .landmarks
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
+            let Some(tree) = self.published_tree()? else {
+                return Ok(None);
+            };
             landmarks.prove(&tree, index, self.clock.now())?
         };
         let Some(proof) = proof else { return Ok(None) };
@@ -236,6 +238,19 @@ impl Mtca {
         Ok(certificate)
     }
 
+    /// Removes archived certificates that have expired. Serial numbers ascend with time and lifetimes are equal, so the
+    /// first that has not ends the sweep. Blocks on the disk.
+    fn sweep_archive(&self) -> Result<(), FileError> {
+        for name in self.archive.names(ARCHIVE_SUFFIX)? {
+            let certificate = self.archive.read(&name)?.unwrap_or_default();
+            if expiry(&certificate).is_some_and(|not_after| not_after >= self.clock.now()) {
+                break;
+            }
+            self.archive.remove(&name)?;
+        }
+        Ok(())
+    }
+
     fn published_tree(&self) -> Result<Option<TreeReader>, MtcaError> {
         let published = self.issuer.published().borrow().clone();
         let Some(published) = published else {
@@ -259,6 +274,13 @@ impl Mtca {
         }
         loop {
             let mtca = self.clone();
+            let swept = blocking({
+                let mtca = mtca.clone();
+                move || mtca.sweep_archive()
+            });
+            if let Err(error) = swept.await {
+                tracing::warn!(error = %Causes(&error), "expired certificates stay in the archive");
+            }
             match blocking(move || mtca.allocate_landmark()).await {
                 Ok(Some(landmark)) => {
                     tracing::info!(
@@ -321,7 +343,7 @@ fn expiry(certificate: &[u8]) -> Option<UnixTime> {
 }
 
 fn archive_name(serial: u64) -> String {
-    format!("{serial:016x}.der")
+    format!("{serial:016x}{ARCHIVE_SUFFIX}")
 }
 
 /// Runs file operations where they may block.

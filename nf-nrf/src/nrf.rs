@@ -30,7 +30,7 @@ use sbi::instance::Instance;
 use sbi::ledger::Ledger;
 use sbi::listener::{ListenError, bind, serve_plain, serve_sbi};
 use sbi::model::{NfInstanceId, NfType};
-use sbi::nf::{NfError, keep_trust, load_root};
+use sbi::nf::{NfError, await_stop, keep_trust, load_root};
 use sbi::problem::Problem;
 use sbi::process::{Control, Event, Events, Stop};
 use sbi::response::Response;
@@ -288,7 +288,7 @@ impl Process {
     }
 
     async fn finish(mut self) {
-        self.stop.requested().await;
+        await_stop(&mut self.tasks, self.stop.clone()).await;
         while self.tasks.join_next().await.is_some() {}
     }
 

@@ -1,13 +1,14 @@
 //! Witnesses as the MTCA reaches them: c2sp.org/tlog-witness over cleartext HTTP/2.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
 use hyper::http::HeaderValue;
 use mtc_core::cosign::Cosigner;
 use mtc_log::{Witness, WitnessError};
-use sbi::client::{Connection, Request};
+use sbi::client::{ClientError, Connection, Request};
 use tokio::sync::Mutex;
 
 /// How long one answer may take; the sequencer's deadline covers retries.
@@ -21,7 +22,7 @@ pub struct HttpWitness {
     cosigner: Cosigner,
     addr: SocketAddr,
     /// A tokio mutex: it is held while connecting, so that requests at the same time share the connection.
-    connection: Mutex<Option<Connection>>,
+    connection: Mutex<Option<Arc<Connection>>>,
 }
 
 impl HttpWitness {
@@ -34,22 +35,25 @@ impl HttpWitness {
         }
     }
 
-    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
-        let unreachable =
-            |error: sbi::client::ClientError| WitnessError::Unreachable(Box::new(error));
-        let request = Request::new(Method::POST, self.addr.to_string(), path).body(BODY_TYPE, body);
+    /// The kept connection, or a new one.
+    async fn connection(&self) -> Result<Arc<Connection>, ClientError> {
         let mut kept = self.connection.lock().await;
-        let connection = match kept.take().filter(|connection| !connection.is_closed()) {
-            Some(connection) => connection,
-            None => Connection::connect_cleartext(self.addr, TIMEOUT)
-                .await
-                .map_err(unreachable)?,
-        };
+        if let Some(open) = kept.as_ref().filter(|open| !open.is_closed()) {
+            return Ok(open.clone());
+        }
+        let opened = Arc::new(Connection::connect_cleartext(self.addr, TIMEOUT).await?);
+        *kept = Some(opened.clone());
+        Ok(opened)
+    }
+
+    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
+        let unreachable = |error: ClientError| WitnessError::Unreachable(Box::new(error));
+        let request = Request::new(Method::POST, self.addr.to_string(), path).body(BODY_TYPE, body);
+        let connection = self.connection().await.map_err(unreachable)?;
         let response = connection
             .send(request, TIMEOUT)
             .await
             .map_err(unreachable)?;
-        *kept = Some(connection);
         let status = response.status.as_u16();
         let text = String::from_utf8_lossy(&response.body);
         match status {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::process::{Control, Event, Events};
 use crate::telemetry::{Causes, LogFormat, init_logs};
@@ -51,6 +52,7 @@ impl NfArguments {
             },
             DEFAULT_LEVEL,
         );
+        raise_descriptor_limit();
         let events = Events::new(self.supervised);
         let control = match Control::new(self.supervised) {
             Ok(control) => control,
@@ -60,6 +62,18 @@ impl NfArguments {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&events, &error),
         }
+    }
+}
+
+/// Raises the soft limit of file descriptors to the hard one: every connection is one.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
     }
 }
 

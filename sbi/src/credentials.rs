@@ -15,7 +15,7 @@ use mtc_tls::csr;
 use mtc_tls::hints::{ConnectionProfile, TrustDomain};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
 use mtc_tls::provider::KeyExchange;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff;
 use crate::config::Wanted;
@@ -34,6 +34,8 @@ const fn renewal_point(lifetime: u64) -> u64 {
 
 /// How long one renewal is tried before the next look at what is due.
 const RENEWAL_TIME: Duration = Duration::from_secs(30);
+/// Pause after something that was refused or failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Least pause between looks at what is due.
 const LEAST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -260,20 +262,42 @@ impl<S: CertificateSource> Keeper<S> {
     /// Dropping the future stops renewing.
     pub async fn keep(mut self) {
         loop {
-            sleep(self.next_due()).await;
-            let fqdn = self.instance.fqdn.clone();
-            if let Err(error) = self.complete_landmarks(Instant::now() + RENEWAL_TIME).await {
-                tracing::info!(%fqdn, error = %Causes(&error), "no landmark-relative certificate yet");
-            }
+            self.await_renewal().await;
             for wanted in self.wanted.clone() {
                 if !self.is_due(wanted) {
                     continue;
                 }
                 if let Err(error) = self.renew(wanted).await {
-                    tracing::warn!(%fqdn, error = %Causes(&error), "certificate not renewed, will try again");
+                    tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificate not renewed, will try again");
+                    if let Err(error) = self.publish() {
+                        tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificates unusable");
+                    }
+                    sleep(RETRY_PAUSE).await;
                 }
             }
         }
+    }
+
+    /// Waits until a renewal is due; meanwhile gets what landmark-relative certificates are missing, as often as the NRF
+    /// wants to be asked.
+    async fn await_renewal(&mut self) {
+        let due = Instant::now() + self.until_renewal();
+        while self
+            .stored
+            .credentials
+            .iter()
+            .any(StoredCredential::lacks_landmark)
+        {
+            let Err(error) = self.complete_landmarks(due).await else {
+                break;
+            };
+            tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "no landmark-relative certificate yet");
+            if Instant::now() + RETRY_PAUSE >= due {
+                break;
+            }
+            sleep(RETRY_PAUSE).await;
+        }
+        sleep_until(due).await;
     }
 
     async fn renew(&mut self, wanted: Wanted) -> Result<(), ObtainError> {
@@ -304,18 +328,16 @@ impl<S: CertificateSource> Keeper<S> {
             .is_none_or(|position| self.stored.credentials[position].renew_at <= self.now())
     }
 
-    /// Until something is due, or soon if a landmark-relative certificate is missing.
-    fn next_due(&self) -> Duration {
+    /// Until the first certificate is to be renewed.
+    fn until_renewal(&self) -> Duration {
         let now = self.now();
-        let due = |credential: &StoredCredential| {
-            if credential.lacks_landmark() {
-                now
-            } else {
-                credential.renew_at
-            }
-        };
-        let first = self.stored.credentials.iter().map(due).min().unwrap_or(now);
-        Duration::from_secs(first.saturating_sub(now)).max(LEAST_PAUSE)
+        let first = self
+            .stored
+            .credentials
+            .iter()
+            .map(|credential| credential.renew_at)
+            .min();
+        Duration::from_secs(first.unwrap_or(now).saturating_sub(now)).max(LEAST_PAUSE)
     }
 
     fn position(&self, wanted: Wanted) -> Option<usize> {
@@ -420,7 +442,14 @@ impl<S: CertificateSource> Keeper<S> {
     fn publish(&self) -> Result<(), RestoreError> {
         let trust = self.instance.store.current().mtc_trust.clone();
         let (mut mtc, mut x509) = (Vec::new(), Vec::new());
-        for stored in &self.stored.credentials {
+        let now = self.now();
+        // An expired one would be refused by every peer, the NRF among them, whose token path it would close.
+        let valid = self
+            .stored
+            .credentials
+            .iter()
+            .filter(|stored| stored.not_after > now);
+        for stored in valid {
             match stored.profile.strip_prefix("x509-") {
                 Some(profile) => x509.push(stored.x509(profile.parse()?)?),
                 None => {

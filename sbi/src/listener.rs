@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use mtc_tls::endpoint::{ClientAuth, Endpoint};
 use mtc_tls::handshake;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::ledger::Ledger;
 use crate::process::Stop;
@@ -17,7 +19,11 @@ use crate::server::{Handler, Peer, serve_cleartext, serve_connection};
 use crate::telemetry::Causes;
 
 /// Connections that one port serves at a time; each costs a file descriptor and about 100 KiB.
-const MAX_CONNECTIONS: usize = 4096;
+const MAX_CONNECTIONS: u64 = 4096;
+/// Share of the process's file descriptors that one port may take: a process has a handful of ports, and files.
+const DESCRIPTOR_SHARE: u64 = 8;
+/// How long connections may take to end after a stop.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the system refused to accept, so that running out of file descriptors is no busy loop.
@@ -33,6 +39,13 @@ pub struct ListenError {
     pub what: &'static str,
     /// What the system says.
     pub source: io::Error,
+}
+
+/// As many connections as the process's limit of file descriptors allows: a peer that opens too many must not keep the
+/// process from opening files.
+fn max_connections() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from((limit / DESCRIPTOR_SHARE).clamp(16, MAX_CONNECTIONS)).unwrap_or(16)
 }
 
 /// Binds a port; `what` names it in the error. Port 0 takes a free one.
@@ -67,9 +80,12 @@ pub async fn serve_sbi<H: Handler>(
             connection_stop.clone(),
         );
         async move {
-            let accepted = match handshake::accept(tcp, &endpoint, client_auth, HANDSHAKE_TIMEOUT)
-                .await
-            {
+            let handshake = handshake::accept(tcp, &endpoint, client_auth, HANDSHAKE_TIMEOUT);
+            let accepted = tokio::select! {
+                accepted = handshake => accepted,
+                () = stop.clone().wait() => return,
+            };
+            let accepted = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     ledger.record_accept_failure();
@@ -114,7 +130,7 @@ where
     F: Fn(TcpStream, SocketAddr) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(max_connections()));
     let mut connections = JoinSet::new();
     loop {
         let place = places.clone().acquire_owned();
@@ -142,5 +158,9 @@ where
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    // Each connection ends by itself in time; this bounds what a mistake in that could cost.
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(CLOSE_TIMEOUT, ended).await.is_err() {
+        tracing::warn!("connections did not end in time and are cut off");
+    }
 }

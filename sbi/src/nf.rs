@@ -44,8 +44,8 @@ use crate::vault::{Vault, VaultError};
 const DEREGISTER_TIME: Duration = Duration::from_secs(2);
 /// Share of the heartbeat interval after which the next one is sent: early enough to be repeated once.
 const HEARTBEAT_SHARE: (u32, u32) = (4, 5);
-/// Pause after a heartbeat that did not get through.
-const HEARTBEAT_RETRY: Duration = Duration::from_millis(500);
+/// Pause after a heartbeat, or a look at the log, that did not get through.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// What the admin port is told when the process is ready.
 const NOTHING_MISSING: &str = "";
 
@@ -101,6 +101,14 @@ pub enum NfError {
     /// There is no trust state.
     #[error("no trust state from the log")]
     Trust(#[source] TrustError),
+    /// The log does not have the landmarks of this process's own certificates.
+    #[error(
+        "the log does not have landmark {own:?}, to which this NF's certificates belong: is it an older copy, or another lab's? then remove the NF's state and enrol it anew"
+    )]
+    OldLog {
+        /// The newest landmark of the process's own certificates.
+        own: Option<u64>,
+    },
     /// An instance is not registered.
     #[error("{fqdn} could not register at the NRF")]
     Register {
@@ -165,8 +173,12 @@ pub async fn start<N: NetworkFunction>(
     let instances = parts.listen(&keepers, build).await?;
     let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
     parts.trust(&mut updater, &instances, own_landmark).await?;
-    let profiles = parts.register(&instances).await?;
-    parts.maintain(&instances, &profiles, keepers, updater);
+    let registrations = parts.register(&instances).await?;
+    let profiles = registrations
+        .iter()
+        .map(|registration| registration.profile.clone())
+        .collect();
+    parts.maintain(&instances, registrations, keepers, updater);
     parts.missing.send_replace(NOTHING_MISSING.to_owned());
     parts.events.tell(&Event::Ready {
         nf_type: parts.nf_type.to_string(),
@@ -196,9 +208,10 @@ pub async fn run<N: NetworkFunction>(
 }
 
 impl<N: NetworkFunction> Running<N> {
-    /// Waits until `stop` is requested, deregisters, and ends when requests in progress are finished.
+    /// Waits until `stop` is requested, deregisters, and ends when requests in progress are finished. A task that dies
+    /// before ends the process too: half an NF would look like a whole one.
     pub async fn finish(mut self, stop: Stop) {
-        stop.wait().await;
+        await_stop(&mut self.tasks, stop).await;
         let deregister = async {
             for (up, profile) in self.instances.iter().zip(&self.profiles) {
                 match self.nrf.open(&up.instance, up.instance.own_profile()).await {
@@ -218,6 +231,24 @@ impl<N: NetworkFunction> Running<N> {
             tracing::info!("the NRF took too long to deregister all instances");
         }
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Waits until `stop` is requested, or one of `tasks` has panicked, in which case the others are ended too; that they end
+/// by themselves is no reason.
+pub async fn await_stop(tasks: &mut JoinSet<()>, stop: Stop) {
+    let mut stop = std::pin::pin!(stop.wait());
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            Some(ended) = tasks.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a part of the process died, stopping");
+                    tasks.abort_all();
+                    return;
+                }
+            }
+        }
     }
 }
 
@@ -394,15 +425,21 @@ impl Parts {
     ) -> Result<(), NfError> {
         self.missing.send_replace("trust state".to_owned());
         let clock = self.config.clock();
-        while updater.trust().newest_landmark() < own_landmark {
-            match updater.update(clock.now()).await {
-                Ok(_) => {}
-                Err(error) if Instant::now() >= self.deadline => return Err(NfError::Trust(error)),
-                Err(error) => {
-                    tracing::info!(error = %Causes(&error), "no trust state yet");
-                    sleep(HEARTBEAT_RETRY).await;
-                }
+        loop {
+            let looked = updater.update(clock.now()).await;
+            if updater.trust().newest_landmark() >= own_landmark {
+                break;
             }
+            if Instant::now() >= self.deadline {
+                return Err(match looked {
+                    Err(error) => NfError::Trust(error),
+                    Ok(_) => NfError::OldLog { own: own_landmark },
+                });
+            }
+            if let Err(error) = looked {
+                tracing::info!(error = %Causes(&error), "no trust state yet");
+            }
+            sleep(RETRY_PAUSE).await;
         }
         publish_trust(
             updater.trust(),
@@ -415,9 +452,9 @@ impl Parts {
     async fn register<N: NetworkFunction>(
         &self,
         instances: &[Up<N>],
-    ) -> Result<Vec<NfProfile>, NfError> {
+    ) -> Result<Vec<Registration>, NfError> {
         self.missing.send_replace("registration".to_owned());
-        let mut profiles = Vec::new();
+        let mut registrations = Vec::new();
         for up in instances {
             let mut profile = up.handler.profile(&up.instance, up.addr);
             profile.heart_beat_timer = Some(self.config.heartbeat_seconds);
@@ -426,39 +463,36 @@ impl Parts {
                     .nrf
                     .open(&up.instance, up.instance.own_profile())
                     .await?;
-                Ok(self.nrf.register(&opened.connection, &profile).await?)
+                let interval = self.nrf.register(&opened.connection, &profile).await?;
+                Ok((opened.connection, interval))
             };
-            let interval = backoff::until(self.deadline, attempt, is_temporary)
+            let (connection, interval) = backoff::until(self.deadline, attempt, is_temporary)
                 .await
                 .map_err(|source| NfError::Register {
                     fqdn: up.instance.fqdn.clone(),
                     source,
                 })?;
             self.metrics.registrations.inc();
-            if let Some(interval) = interval {
-                profile.heart_beat_timer = u32::try_from(interval.as_secs()).ok();
-            }
-            profiles.push(profile);
+            registrations.push(Registration::new(profile, connection, interval));
         }
-        Ok(profiles)
+        Ok(registrations)
     }
 
     /// Starts what keeps the instances up.
     fn maintain<N>(
         &mut self,
         instances: &[Up<N>],
-        profiles: &[NfProfile],
+        registrations: Vec<Registration>,
         keepers: Vec<Keeper<NrfSource>>,
         updater: TrustUpdater,
     ) {
-        for (up, profile) in instances.iter().zip(profiles) {
-            let beat = heartbeats(
+        for (up, registration) in instances.iter().zip(registrations) {
+            self.spawn_until_stop(heartbeats(
                 up.instance.clone(),
                 self.nrf.clone(),
-                profile.clone(),
+                registration,
                 self.metrics.clone(),
-            );
-            self.spawn_until_stop(beat);
+            ));
         }
         for keeper in keepers {
             self.spawn_until_stop(keeper.keep());
@@ -538,18 +572,38 @@ pub async fn keep_trust(
     }
 }
 
+/// An instance's registration, and the connection that it was made over, which heartbeats go on using: a heartbeat costs no
+/// handshake that would be counted among those of an experiment.
+struct Registration {
+    profile: NfProfile,
+    connection: Option<Connection>,
+    interval: Duration,
+}
+
+impl Registration {
+    fn new(profile: NfProfile, connection: Connection, decided: Option<Duration>) -> Self {
+        let proposed = Duration::from_secs(profile.heart_beat_timer.unwrap_or(1).into());
+        Self {
+            profile,
+            connection: Some(connection),
+            interval: decided.unwrap_or(proposed),
+        }
+    }
+}
+
 /// Sends heartbeats for ever; registers again where the NRF has forgotten the instance.
-async fn heartbeats(instance: Arc<Instance>, nrf: Nrf, mut profile: NfProfile, metrics: Metrics) {
-    let mut connection: Option<Connection> = None;
+async fn heartbeats(
+    instance: Arc<Instance>,
+    nrf: Nrf,
+    mut registration: Registration,
+    metrics: Metrics,
+) {
     loop {
-        let interval = Duration::from_secs(profile.heart_beat_timer.unwrap_or(1).into());
-        sleep(interval * HEARTBEAT_SHARE.0 / HEARTBEAT_SHARE.1).await;
-        while let Err(error) = beat(&instance, &nrf, &mut profile, &mut connection, &metrics).await
-        {
+        sleep(registration.interval * HEARTBEAT_SHARE.0 / HEARTBEAT_SHARE.1).await;
+        while let Err(error) = beat(&instance, &nrf, &mut registration, &metrics).await {
             tracing::info!(fqdn = %instance.fqdn, error = %Causes(&error), "heartbeat did not get through");
             metrics.heartbeats.with_label_values(&["failed"]).inc();
-            connection = None;
-            sleep(HEARTBEAT_RETRY).await;
+            sleep(RETRY_PAUSE).await;
         }
     }
 }
@@ -557,17 +611,15 @@ async fn heartbeats(instance: Arc<Instance>, nrf: Nrf, mut profile: NfProfile, m
 async fn beat(
     instance: &Instance,
     nrf: &Nrf,
-    profile: &mut NfProfile,
-    connection: &mut Option<Connection>,
+    registration: &mut Registration,
     metrics: &Metrics,
 ) -> Result<(), CallError> {
-    let open = match connection
-        .take()
-        .filter(|connection| !connection.is_closed())
-    {
+    let kept = registration.connection.take();
+    let open = match kept.filter(|connection| !connection.is_closed()) {
         Some(open) => open,
         None => nrf.open(instance, instance.own_profile()).await?.connection,
     };
+    let profile = &registration.profile;
     let decided = match nrf
         .heartbeat(&open, profile, profile.load.unwrap_or(0))
         .await?
@@ -583,9 +635,7 @@ async fn beat(
             interval
         }
     };
-    if let Some(interval) = decided {
-        profile.heart_beat_timer = u32::try_from(interval.as_secs()).ok();
-    }
-    *connection = Some(open);
+    registration.interval = decided.unwrap_or(registration.interval);
+    registration.connection = Some(open);
     Ok(())
 }

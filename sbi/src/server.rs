@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -51,8 +52,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection goes without a PING from this side, and how long the answer may take.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests in progress may take after GOAWAY.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be open before its first request.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests in progress may take after GOAWAY; well within what a supervisor grants a process.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Who is on the other side of a connection.
 #[derive(Clone, Debug)]
@@ -227,7 +230,9 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
+    let spoken = AtomicBool::new(false);
     let service = service_fn(|request| {
+        spoken.store(true, Ordering::Relaxed);
         let (peer, handler) = (Arc::clone(&peer), Arc::clone(&handler));
         async move {
             let is_head = request.method() == Method::HEAD;
@@ -243,6 +248,7 @@ where
     tokio::select! {
         done = connection.as_mut() => return done.map_err(ServeError::Connection),
         () = shutdown => {}
+        () = silence(&spoken) => tracing::debug!(remote = %peer.remote, "closing: no request"),
         () = peer.expired() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
     }
     connection.as_mut().graceful_shutdown();
@@ -254,6 +260,14 @@ where
             Ok(())
         }
         Err(_) => Err(ServeError::Drain),
+    }
+}
+
+/// Completes when a connection has been open for a while without a request: it only holds a place.
+async fn silence(spoken: &AtomicBool) {
+    sleep(FIRST_REQUEST_TIMEOUT).await;
+    if spoken.load(Ordering::Relaxed) {
+        pending().await
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct LabArguments {
     #[arg(long, default_value_t = 7777, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
     port: u16,
     /// Seconds between landmarks
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     landmark_interval: u64,
     /// Hours that certificates live
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]

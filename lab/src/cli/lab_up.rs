@@ -1,9 +1,12 @@
 //! `mtc5g lab up`
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use sbi::process::Event;
+use uuid::Uuid;
 
 use super::init::LabArguments;
 use super::{DONE, fail, interrupted};
@@ -27,9 +30,10 @@ impl UpArguments {
     }
 
     async fn up(self) -> Result<(), Box<dyn std::error::Error>> {
-        let path = self.folder.clone().unwrap_or_else(|| {
-            std::env::temp_dir().join(format!("mtc5g-lab-{}", std::process::id()))
-        });
+        let path = match self.folder.clone() {
+            Some(path) => path,
+            None => own_temporary_folder()?,
+        };
         let now = mtc_tls::endpoint::Clock::default().now();
         let folder = LabFolder::create(&path, &self.lab.plan(), now)?;
         let (log, nrf) = (folder.nrf.log, folder.nrf.clone());
@@ -74,4 +78,11 @@ impl UpArguments {
         topology.stop().await;
         Ok(())
     }
+}
+
+/// A folder that nobody else could have made: keys go into it.
+fn own_temporary_folder() -> std::io::Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("mtc5g-lab-{}", Uuid::new_v4()));
+    DirBuilder::new().mode(0o700).create(&path)?;
+    Ok(path)
 }

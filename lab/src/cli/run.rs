@@ -82,11 +82,7 @@ impl RunArguments {
         let audience = Terminal::new();
         let ran = run(scenario, &setting, interrupted(), &audience).await;
         audience.finish();
-        if self.keep {
-            eprintln!("the lab's folder stays: {}", setting.folder.display());
-        } else if ran.is_ok() {
-            std::fs::remove_dir_all(&setting.folder)?;
-        } else if setting.folder.exists() {
+        if ran.is_err() && setting.folder.exists() {
             eprintln!(
                 "the lab's folder stays for a look at its logs: {}",
                 setting.folder.display()
@@ -96,6 +92,14 @@ impl RunArguments {
         std::fs::write(out.join("results.json"), results.to_json())?;
         std::fs::write(out.join("summary.md"), report::summary(&results))?;
         std::fs::write(out.join("report.html"), report::html(&results))?;
+        if self.keep {
+            eprintln!("the lab's folder stays: {}", setting.folder.display());
+        } else if let Err(error) = std::fs::remove_dir_all(&setting.folder) {
+            eprintln!(
+                "warning: cannot remove {}: {error}",
+                setting.folder.display()
+            );
+        }
         let printed = if self.json {
             results.to_json()
         } else {

@@ -7,13 +7,13 @@
 //! ```
 
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_tls::hints::{ConnectionProfile, UnknownConnectionProfile};
 use nf_amf::{Amf, Attempt, ErrorClass};
 use sbi::nf::{NfError, Running};
+use sbi::nnrf::Nrf;
 use sbi::process::{Control, Event, Events};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -65,7 +65,6 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         running = nf_amf::start(config, events.clone(), stop.clone()) => running?,
         () = stop.clone().wait() => return Ok(()),
     };
-    let running = Arc::new(running);
     let working = async {
         while let Some(line) = commands.recv().await {
             match serde_json::from_str(&line) {
@@ -73,10 +72,9 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                     plan,
                     profiles,
                     seed,
-                }) => match parse_profiles(&profiles) {
-                    Ok(profiles) => {
-                        let result =
-                            generate(&running, plan, profiles, seed, &mut commands, &events).await;
+                }) => match AmfOperation::new(&running, &plan, &profiles) {
+                    Ok(operation) => {
+                        let result = generate(operation, plan, seed, &mut commands, &events).await;
                         tell(&events, &Answer::Result(Box::new(result)));
                     }
                     Err(error) => tracing::error!(%error, "cannot run this load"),
@@ -90,18 +88,8 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         () = working => {}
         () = stop.clone().wait() => {}
     }
-    // The load has ended or been dropped with its future: nothing else holds the instances.
-    if let Some(running) = Arc::into_inner(running) {
-        running.finish(stop).await;
-    }
+    running.finish(stop).await;
     Ok(())
-}
-
-fn parse_profiles(profiles: &[String]) -> Result<Vec<ConnectionProfile>, UnknownConnectionProfile> {
-    profiles
-        .iter()
-        .map(|profile| ConnectionProfile::from_str(profile))
-        .collect()
 }
 
 fn tell(events: &Events, answer: &Answer) {
@@ -111,24 +99,19 @@ fn tell(events: &Events, answer: &Answer) {
 }
 
 async fn generate(
-    running: &Arc<Running<Amf>>,
+    operation: AmfOperation,
     plan: LoadPlan,
-    profiles: Vec<ConnectionProfile>,
     seed: u64,
     commands: &mut mpsc::Receiver<String>,
     events: &Events,
 ) -> LoadResult {
-    let schedule = Schedule::new(&plan, profiles.len(), running.instances.len(), seed);
+    let schedule = Schedule::new(&plan, operation.profiles.len(), operation.amfs.len(), seed);
     let engine = Engine {
         max_in_flight: plan.max_in_flight,
         operation_timeout: OPERATION_TIMEOUT,
         drain: DRAIN,
     };
-    let operation = Arc::new(AmfOperation {
-        running: running.clone(),
-        profiles,
-        kind: plan.operation,
-    });
+    let operation = Arc::new(operation);
     let (stop, mut stopped) = watch::channel(false);
     let stopping = async {
         // A sender that is gone will never ask: the run goes to its end.
@@ -153,21 +136,44 @@ async fn generate(
 
 /// What an arrival makes an AMF do.
 struct AmfOperation {
-    running: Arc<Running<Amf>>,
+    amfs: Vec<Arc<Amf>>,
+    nrf: Nrf,
     profiles: Vec<ConnectionProfile>,
     kind: OperationKind,
 }
 
+impl AmfOperation {
+    fn new(
+        running: &Running<Amf>,
+        plan: &LoadPlan,
+        profiles: &[String],
+    ) -> Result<Self, UnknownConnectionProfile> {
+        Ok(Self {
+            amfs: running
+                .instances
+                .iter()
+                .map(|up| up.handler.clone())
+                .collect(),
+            nrf: running.nrf.clone(),
+            profiles: profiles
+                .iter()
+                .map(|profile| profile.parse())
+                .collect::<Result<_, _>>()?,
+            kind: plan.operation,
+        })
+    }
+}
+
 impl Operation for AmfOperation {
     async fn run(&self, arrival: &Arrival) -> Outcome {
-        let amf = &self.running.instances[arrival.instance].handler;
+        let amf = &self.amfs[arrival.instance];
         let profile = self.profiles[arrival.variant];
         let Attempt { handshakes, result } = match self.kind {
             OperationKind::Session => {
-                amf.establish_session(&self.running.nrf, profile, arrival.sequence)
+                amf.establish_session(&self.nrf, profile, arrival.sequence)
                     .await
             }
-            OperationKind::Handshake => amf.shake_hands(&self.running.nrf, profile).await,
+            OperationKind::Handshake => amf.shake_hands(&self.nrf, profile).await,
         };
         let result = result.map_err(|error| Failure {
             class: class(error.class()),

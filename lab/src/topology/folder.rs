@@ -19,7 +19,7 @@ use mtc_tls::hints::TrustDomain;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
 use nf_nrf::config::{NrfConfig, WitnessAddress};
 use nf_scp::config::{ScpConfig, WitnessConfig};
-use sbi::config::{InstanceConfig, NfConfig, NrfAddress, WantedCredential};
+use sbi::config::{ConfigError, InstanceConfig, NfConfig, NrfAddress, WantedCredential};
 use sbi::enrolment::MTC_PROFILE;
 use sbi::model::PlmnId;
 use serde::Serialize;
@@ -151,6 +151,9 @@ pub enum FolderError {
     /// A configuration cannot be encoded.
     #[error("a configuration cannot be encoded")]
     Encode(#[from] toml::ser::Error),
+    /// The plan breaks a rule of a configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// No port.
     #[error("no free port on 127.0.0.1")]
     Port(#[source] io::Error),
@@ -197,12 +200,15 @@ impl LabFolder {
             ca_lifetime: CA_LIFETIME,
             token_lifetime: TOKEN_LIFETIME,
         };
-        let pki = LabPki::create(path, &pki_plan, now)?;
         let nrf = NrfAddress {
             sbi,
             fqdn: pki::fqdn("NRF", 1),
             log,
         };
+        let nrf_config = Self::nrf_config(&nrf, plan, witness, admin_nrf);
+        // The NRF would refuse it at its start, when the PKI is made and the command long done.
+        nrf_config.check()?;
+        let pki = LabPki::create(path, &pki_plan, now)?;
         let folder = Self {
             path: path.to_owned(),
             nrf,
@@ -212,7 +218,7 @@ impl LabFolder {
         let logs = path.join("logs");
         std::fs::create_dir_all(&logs)
             .map_err(|source| FolderError::Write { path: logs, source })?;
-        folder.write("nrf", &folder.nrf_config(plan, witness, admin_nrf))?;
+        folder.write("nrf", &nrf_config)?;
         folder.write("scp", &folder.scp_config(plan, witness, admin_scp))?;
         folder.write(
             "amf",
@@ -255,12 +261,17 @@ impl LabFolder {
         std::fs::write(&path, text).map_err(|source| FolderError::Write { path, source })
     }
 
-    fn nrf_config(&self, plan: &Plan, witness: SocketAddr, admin: SocketAddr) -> NrfConfig {
+    fn nrf_config(
+        nrf: &NrfAddress,
+        plan: &Plan,
+        witness: SocketAddr,
+        admin: SocketAddr,
+    ) -> NrfConfig {
         NrfConfig {
             id: Uuid::new_v4(),
-            fqdn: self.nrf.fqdn.clone(),
-            listen: self.nrf.sbi,
-            log_listen: self.nrf.log,
+            fqdn: nrf.fqdn.clone(),
+            listen: nrf.sbi,
+            log_listen: nrf.log,
             admin,
             trust: "trust.toml".into(),
             cosigner_key: "mtca/cosigner.key".into(),
