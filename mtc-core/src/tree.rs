@@ -32,7 +32,7 @@ pub use self::subtree::Subtree;
 /// A SHA-256 hash.
 pub type Hash = [u8; HASH_SIZE];
 
-/// Length of a [`Hash`] in bytes.
+/// Length of a hash in bytes.
 pub const HASH_SIZE: usize = 32;
 
 /// Why a proof does not hold.
