@@ -39,7 +39,7 @@ use uuid::Uuid;
 
 /// Home domain of the lab's PLMN 001/01, the test network of TS 23.003.
 pub const HOME_DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";
-/// Country of the certificates' subjects: user-assigned in ISO 3166, no real one.
+/// Deviation: country of the certificates' subjects, user-assigned in ISO 3166: a lab has none.
 pub const COUNTRY: &str = "XX";
 
 /// How far validity begins before the PKI is made, for NFs on machines whose clocks are behind.

@@ -67,7 +67,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads the text of a checkpoint note; extension lines, which mtc-tlog does not use, are refused.
+    /// Reads the text of a checkpoint note.
+    ///
+    /// Deviation: extension lines, which c2sp.org/tlog-checkpoint allows and mtc-tlog does not use, are refused.
     ///
     /// # Errors
     /// Not three lines of the canonical form.

@@ -41,7 +41,9 @@ pub enum IdError {
     /// The binary form is empty or longer than 32 bytes.
     #[error("the binary form has {0} bytes, allowed are 1 to 32")]
     Length(usize),
-    /// A component is not minimal, cut short, or 2^64 or more (a bound of this implementation).
+    /// A component is not minimal, cut short, or 2^64 or more.
+    ///
+    /// Deviation: components may exceed 64 bits; this implementation bounds them and fails closed.
     #[error("a component is not minimally encoded, cut short, or above the supported 64 bits")]
     Component,
     /// Not a name with one RDN that holds one `id-rdna-trustAnchorID`.

@@ -17,7 +17,9 @@ pub enum PolicyError {
     Invalid(TrustAnchorId),
     /// Too few of a group cosigned.
     #[error(
-        "{valid} of the {required} required cosignatures verify; missing: {missing:?}, invalid: {invalid:?}"
+        "{valid} of the {required} required cosignatures verify{}{}",
+        listed("missing", missing),
+        listed("invalid", invalid)
     )]
     Quorum {
         /// How many of the group must cosign.
@@ -40,6 +42,16 @@ pub enum PolicyError {
     /// A group that names a cosigner twice, or the CA, which never counts towards a group.
     #[error("{0} is named twice in a group, or is the CA, which never counts towards a group")]
     Member(TrustAnchorId),
+}
+
+/// `; what: id, id`, or nothing without IDs.
+fn listed(what: &str, ids: &[TrustAnchorId]) -> String {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    if ids.is_empty() {
+        String::new()
+    } else {
+        format!("; {what}: {}", ids.join(", "))
+    }
 }
 
 /// Cosigners of whom at least so many must have signed.
