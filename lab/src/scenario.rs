@@ -12,6 +12,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_tls::handshake::CertificateKind;
 use mtc_tls::hints::{ConnectionProfile, TrustDomain};
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
@@ -30,14 +31,14 @@ use reader::{Reader, Table, choice, integer, list, number, span_of_time, text};
 /// Instances of one NF type; each has its own key, certificate, registration and connections.
 const INSTANCES: RangeInclusive<u64> = 1..=256;
 const CERTIFICATE_LIFETIME: RangeInclusive<Duration> =
-    Duration::from_secs(60)..=Duration::from_secs(365 * 86_400);
+    Duration::from_secs(10)..=Duration::from_secs(365 * 86_400);
 const CHECKPOINT_INTERVAL: RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(60);
 /// Landmarks carry an expiry in whole seconds, so they are not allocated more often than that.
 const LANDMARK_INTERVAL: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(86_400);
-/// A relying party holds two hashes for each active landmark: this bound keeps its state below 2.5 MB.
-const MAX_ACTIVE_LANDMARKS: u128 = 40_000;
+/// A published list of landmarks has room for so many active ones beside the expired one that ends it.
+const MAX_ACTIVE_LANDMARKS: u128 = MAX_LANDMARKS as u128 - 1;
 /// The log is filled before the first NF starts; ten million entries are a proof of 24 hashes.
 const PRELOAD: RangeInclusive<u64> = 0..=10_000_000;
 /// As many as a chart can tell apart by colour and dash.

@@ -13,7 +13,7 @@ use command::{mtc5g, processes_of};
 
 /// The lab and the variants of the shipped scenario, which is what README tells strangers to run.
 const QUICK: &str = include_str!("../../scenarios/quick.toml");
-/// Sums of both sides' bytes that issue 2 promises at most, as shares of two X.509 variants.
+/// Sums of both sides' bytes that mtc-landmark may have at most, as shares of two X.509 variants.
 const BYTES_AT_MOST: [(&str, f64); 2] = [("x509-mldsa65-direct", 0.75), ("x509-mldsa65", 0.50)];
 
 /// The shipped scenario with a load of a few seconds.
@@ -65,7 +65,7 @@ async fn run(text: &str) -> (TempDir, Results) {
     assert_eq!(results.scenario, text);
     for report in ["report.html", "summary.md"] {
         let report = std::fs::read_to_string(out.join(report)).expect("reports are written");
-        assert!(report.contains("mtc-landmark"), "{report}");
+        assert!(report.contains(&results.variants[0].name), "{report}");
     }
     assert_eq!(processes_of(folder.path()), []);
     assert!(
@@ -146,4 +146,31 @@ async fn handshakes_run_in_every_variant_and_landmarks_save_the_promised_bytes()
     let (_folder, results) = run(&text).await;
     check_variants(&text, &results);
     check_bytes(&results);
+}
+
+/// The run is longer than a certificate lives, so what was shown at its end was issued after its beginning.
+#[tokio::test]
+async fn certificates_are_renewed_before_they_expire() {
+    let text = r#"
+[scenario]
+name = "renewal"
+[lab]
+amf = 1
+smf = 1
+certificate_lifetime = "10s"
+landmark_interval = "1s"
+[[variant]]
+name = "x509"
+auth = "x509"
+leaf_key = "ed25519"
+[[variant]]
+name = "standalone"
+auth = "mtc-standalone"
+[load]
+operation = "session"
+warmup = "1s"
+stages = [{ rate = 10.0, duration = "13s" }]
+"#;
+    let (_folder, results) = run(text).await;
+    check_variants(text, &results);
 }
