@@ -24,7 +24,7 @@ mod read;
 
 use thiserror::Error;
 
-pub use self::issue::{CertificateFields, MtcProof, with_proof};
+pub use self::issue::{CertificateFields, MtcProof, PreparedCertificate, ProofParts, with_proof};
 pub use self::read::{Certificate, ParsedProof, is_mtc};
 use crate::der::DerError;
 use crate::entry::EntryError;

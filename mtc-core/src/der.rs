@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The input is cut short or not DER.
-    #[inline]
+    #[inline(always)]
     pub fn element(&mut self) -> Result<Element<'a>, DerError> {
         let [tag, first, after @ ..] = self.input else {
             return Err(DerError::Truncated);
@@ -122,32 +122,20 @@ impl<'a> Reader<'a> {
         if tag & HIGH_TAG_NUMBER == HIGH_TAG_NUMBER {
             return Err(DerError::NotDistinguished);
         }
-        let (length, header) = match first {
-            0..=0x7f => (usize::from(*first), 2),
-            0x81..=0x84 => {
-                let count = usize::from(first & 0x7f);
-                let octets = after.get(..count).ok_or(DerError::Truncated)?;
-                let length = octets
-                    .iter()
-                    .fold(0_u64, |length, octet| (length << 8) | u64::from(*octet));
-                let minimal = if count == 1 {
-                    0x80
-                } else {
-                    1_u64 << (8 * (count - 1))
-                };
-                if length < minimal {
-                    return Err(DerError::NotDistinguished);
-                }
-                (
-                    usize::try_from(length).map_err(|_| DerError::Truncated)?,
-                    2 + count,
-                )
+        let (length, header) = match (*first, after) {
+            (0..=0x7f, _) => (usize::from(*first), 2),
+            (0x81, [octet @ 0x80..=0xff, ..]) => (usize::from(*octet), 3),
+            (0x82, [high @ 1..=0xff, low, ..]) => {
+                (usize::from(u16::from_be_bytes([*high, *low])), 4)
             }
-            _ => return Err(DerError::NotDistinguished),
+            _ => long_length(*first, after)?,
         };
         let end = header.checked_add(length).ok_or(DerError::Truncated)?;
-        let whole = self.input.get(..end).ok_or(DerError::Truncated)?;
-        self.input = &self.input[end..];
+        let (whole, rest) = self
+            .input
+            .split_at_checked(end)
+            .ok_or(DerError::Truncated)?;
+        self.input = rest;
         Ok(Element {
             tag: *tag,
             contents: &whole[header..],
@@ -159,7 +147,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Another tag, or not DER.
-    #[inline]
+    #[inline(always)]
     pub fn expect(&mut self, tag: u8) -> Result<Element<'a>, DerError> {
         match self.peek_tag() {
             Some(found) if found == tag => self.element(),
@@ -175,9 +163,18 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Another tag, or not DER.
-    #[inline]
+    #[inline(always)]
     pub fn contents(&mut self, tag: u8) -> Result<&'a [u8], DerError> {
         self.expect(tag).map(|element| element.contents)
+    }
+
+    /// Reads an element whose octets are all known, if it is next.
+    #[inline]
+    pub fn known(&mut self, whole: &[u8]) -> bool {
+        self.input.strip_prefix(whole).is_some_and(|rest| {
+            self.input = rest;
+            true
+        })
     }
 
     /// Reads an element if it is next.
@@ -204,6 +201,30 @@ impl<'a> Reader<'a> {
             Err(DerError::TrailingBytes(self.input.len()))
         }
     }
+}
+
+/// The length and the size of tag and length, for lengths in more octets than certificates usually have, and for the
+/// forms that are not allowed.
+#[cold]
+fn long_length(first: u8, after: &[u8]) -> Result<(usize, usize), DerError> {
+    let count = match first {
+        0x81..=0x84 => usize::from(first & 0x7f),
+        _ => return Err(DerError::NotDistinguished),
+    };
+    let octets = after.get(..count).ok_or(DerError::Truncated)?;
+    let length = octets
+        .iter()
+        .fold(0_u64, |length, octet| (length << 8) | u64::from(*octet));
+    let minimal = if count == 1 {
+        0x80
+    } else {
+        1_u64 << (8 * (count - 1))
+    };
+    if length < minimal {
+        return Err(DerError::NotDistinguished);
+    }
+    let length = usize::try_from(length).map_err(|_| DerError::Truncated)?;
+    Ok((length, 2 + count))
 }
 
 /// Reads an element that must be the whole input and returns its contents octets.
@@ -252,21 +273,40 @@ pub fn unsigned(contents: &[u8]) -> Result<u64, DerError> {
 
 /// Encodes an element whose contents are `parts`, concatenated.
 pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut out = Vec::with_capacity(length + 6);
-    out.push(tag);
-    if length < 0x80 {
-        out.push(u8::try_from(length).unwrap_or_default());
-    } else {
-        let octets = (length as u64).to_be_bytes();
-        let skip = octets.iter().take_while(|octet| **octet == 0).count();
-        out.push(0x80 | u8::try_from(octets.len() - skip).unwrap_or_default());
-        out.extend_from_slice(&octets[skip..]);
-    }
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut out = Vec::with_capacity(element_length(length));
+    put_header(&mut out, tag, length);
     for part in parts {
         out.extend_from_slice(part);
     }
     out
+}
+
+/// Appends the tag and length of an element with so many contents octets.
+pub fn put_header(out: &mut Vec<u8>, tag: u8, length: usize) {
+    out.push(tag);
+    if length < 0x80 {
+        out.push(length as u8);
+    } else {
+        let octets = (length as u64).to_be_bytes();
+        let significant = &octets[8 - length_octets(length)..];
+        out.push(0x80 | significant.len() as u8);
+        out.extend_from_slice(significant);
+    }
+}
+
+/// Octets of an element with so many contents octets.
+pub const fn element_length(length: usize) -> usize {
+    if length < 0x80 {
+        2 + length
+    } else {
+        2 + length_octets(length) + length
+    }
+}
+
+/// Octets of a length, without leading zeros.
+const fn length_octets(length: usize) -> usize {
+    (usize::BITS - length.leading_zeros()).div_ceil(8) as usize
 }
 
 /// Encodes a non-negative INTEGER.
@@ -295,6 +335,7 @@ mod tests {
         for length in [0_usize, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x1_0000] {
             let contents = vec![7_u8; length];
             let encoded = element(OCTET_STRING, &[&contents]);
+            assert_eq!(encoded.len(), element_length(length));
             assert_eq!(
                 only(&encoded, OCTET_STRING),
                 Ok(contents.as_slice()),

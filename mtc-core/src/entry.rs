@@ -9,10 +9,10 @@
 //! } MTCLogEntry;                                      at most 65535 bytes
 //! ```
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::der;
+use crate::sha256::{self, Gather};
 use crate::tree::Hash;
 use crate::wire::{self, Reader, WireError};
 
@@ -176,25 +176,23 @@ const KEY_HASH_HEADER: [u8; 2] = [der::OCTET_STRING, 32];
 impl EntryParts<'_> {
     /// `H(0x00 || MTCLogEntry)` without building the entry.
     pub(crate) fn leaf_hash(&self, extensions: &[u8]) -> Hash {
-        let key_hash = Sha256::digest(self.spki);
-        Sha256::new()
-            .chain_update([0])
-            .chain_update((extensions.len() as u16).to_be_bytes())
-            .chain_update(extensions)
-            .chain_update(TBS_CERT_ENTRY.to_be_bytes())
-            .chain_update(self.version)
-            .chain_update(self.issuer_validity_subject)
-            .chain_update(self.key_algorithm)
-            .chain_update(KEY_HASH_HEADER)
-            .chain_update(key_hash)
-            .chain_update(self.after_spki)
-            .finalize()
-            .into()
+        let mut message = Gather::new();
+        message.update(&[0]);
+        message.update(&(extensions.len() as u16).to_be_bytes());
+        message.update(extensions);
+        message.update(&TBS_CERT_ENTRY.to_be_bytes());
+        message.update(self.version);
+        message.update(self.issuer_validity_subject);
+        message.update(self.key_algorithm);
+        message.update(&KEY_HASH_HEADER);
+        message.update(&sha256::digest(self.spki));
+        message.update(self.after_spki);
+        message.finish()
     }
 
     /// The contents octets of the `TBSCertificateLogEntry`.
     pub(crate) fn entry_contents(&self) -> Vec<u8> {
-        let key_hash: Hash = Sha256::digest(self.spki).into();
+        let key_hash = sha256::digest(self.spki);
         [
             self.version,
             self.issuer_validity_subject,

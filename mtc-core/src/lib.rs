@@ -25,6 +25,7 @@ pub mod entry;
 pub mod id;
 pub mod landmark;
 pub mod note;
+mod sha256;
 pub mod tile;
 pub mod time;
 pub mod tree;

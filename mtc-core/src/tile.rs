@@ -20,6 +20,9 @@ pub const TILE_HEIGHT: u8 = 8;
 /// Highest level of tiles: 2^48 entries need six levels, tlog-tiles allows up to 63.
 pub const MAX_LEVEL: u8 = 63;
 
+/// Tile numbers are written in groups of three digits.
+const GROUP: u64 = 1000;
+
 /// The text is not the path of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not the path of a tile")]
@@ -69,18 +72,15 @@ impl fmt::Display for TilePath {
             TileKind::Hashes(level) => write!(f, "tile/{level}/")?,
             TileKind::Entries => f.write_str("tile/entries/")?,
         }
-        let digits = self.index.to_string();
-        let padded = format!("{:0>width$}", digits, width = digits.len().div_ceil(3) * 3);
-        for start in (0..padded.len()).step_by(3) {
-            let last = start + 3 == padded.len();
-            write!(
-                f,
-                "{}{}{}",
-                if last { "" } else { "x" },
-                &padded[start..start + 3],
-                if last { "" } else { "/" }
-            )?;
+        let mut group = 1;
+        while self.index / group >= GROUP {
+            group *= GROUP;
         }
+        while group > 1 {
+            write!(f, "x{:03}/", self.index / group % GROUP)?;
+            group /= GROUP;
+        }
+        write!(f, "{:03}", self.index % GROUP)?;
         if self.is_partial() {
             write!(f, ".p/{}", self.width)
         } else {
@@ -119,7 +119,9 @@ impl FromStr for TilePath {
                 if digits.len() != 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
                     return None;
                 }
-                index = index.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
+                index = index
+                    .checked_mul(GROUP)?
+                    .checked_add(digits.parse().ok()?)?;
             }
             Some(Self { kind, index, width })
         };

@@ -19,21 +19,19 @@ mod subtree;
 
 use std::convert::Infallible;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 pub use self::consistency::{consistency_proof, verify_consistency};
 pub use self::cover::covering_subtrees;
-pub use self::inclusion::{
-    evaluate_inclusion, evaluate_inclusion_iter, inclusion_proof, inclusion_proof_length,
-};
+pub use self::inclusion::{evaluate_inclusion, inclusion_proof, inclusion_proof_length};
 pub use self::subtree::Subtree;
+use crate::sha256::{self, Gather, NodeHasher};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; HASH_SIZE];
 
 /// Length of a hash in bytes.
-pub const HASH_SIZE: usize = 32;
+pub const HASH_SIZE: usize = sha256::DIGEST_SIZE;
 
 /// Why a proof does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -95,26 +93,23 @@ impl<R: HashReader + ?Sized> HashReader for &R {
 
 /// The hash of a leaf: `H(0x00 || entry)`.
 pub fn leaf_hash(entry: &[u8]) -> Hash {
-    Sha256::new()
-        .chain_update([0])
-        .chain_update(entry)
-        .finalize()
-        .into()
+    let mut message = Gather::new();
+    message.update(&[0]);
+    message.update(entry);
+    message.finish()
 }
 
 /// The hash of an inner node: `H(0x01 || left || right)`.
 #[inline]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut message = [0; 1 + 2 * HASH_SIZE];
-    message[0] = 1;
-    message[1..=HASH_SIZE].copy_from_slice(left);
-    message[1 + HASH_SIZE..].copy_from_slice(right);
-    Sha256::digest(message).into()
+    let mut node = NodeHasher::new(left);
+    node.with_right(right);
+    node.finish()
 }
 
 /// The root of the empty tree: `H("")`.
 pub fn empty_hash() -> Hash {
-    Sha256::digest([]).into()
+    sha256::digest(&[])
 }
 
 /// The hash of a subtree, read from stored nodes: at most two per level.

@@ -4,12 +4,14 @@
 //! parse ─> issuer ─> serial: log, index, revoked? ─> entry hash ─> inclusion proof ─> subtree hash
 //!                                                                                        │
 //!                          trusted subtree [start, end) of that log? ── yes ─> equal hash accepts, another rejects
+//!                                                                    └─ no ──> verified before, and remembered? accepts
 //!                                                                    └─ no ──> cosigner policy: CA and k of n witnesses
 //! ```
 //!
 //! Everything else of X.509 (validity, names, usages) is the caller's: see `mtc-tls`.
 
 mod policy;
+mod remembered;
 mod trust;
 
 use thiserror::Error;
@@ -27,6 +29,9 @@ use crate::tree::{Hash, ProofError, Subtree, evaluate_inclusion};
 pub enum Basis {
     /// Its subtree is trusted: no signature was looked at.
     TrustedSubtree,
+    /// Cosignatures on its subtree satisfied the policy before: no signature was looked at
+    /// ([`CaTrust::remembering`]).
+    VerifiedSubtree,
     /// Its cosignatures satisfy the policy.
     Cosignatures,
 }
@@ -89,10 +94,7 @@ impl CaTrust {
         let basis = match self.trusted_hash(log_number, subtree) {
             Some(trusted) if *trusted == hash => Basis::TrustedSubtree,
             Some(_) => return Err(Rejection::TrustedSubtreeMismatch(subtree)),
-            None => {
-                self.check_policy(log_number, &certificate.proof, &hash)?;
-                Basis::Cosignatures
-            }
+            None => self.check_cosigned(log_number, &certificate.proof, hash)?,
         };
         Ok(Accepted {
             basis,
@@ -111,6 +113,29 @@ impl CaTrust {
             return Err(Rejection::Revoked(certificate.serial));
         }
         Ok(entry)
+    }
+
+    fn check_cosigned(
+        &self,
+        log_number: LogNumber,
+        proof: &ParsedProof<'_>,
+        hash: Hash,
+    ) -> Result<Basis, Rejection> {
+        let subtree = TrustedSubtree {
+            log_number,
+            subtree: proof.subtree,
+            hash,
+        };
+        let Some(verified) = self.verified() else {
+            self.check_policy(log_number, proof, &hash)?;
+            return Ok(Basis::Cosignatures);
+        };
+        if verified.contains(&subtree) {
+            return Ok(Basis::VerifiedSubtree);
+        }
+        self.check_policy(log_number, proof, &hash)?;
+        verified.insert(subtree);
+        Ok(Basis::Cosignatures)
     }
 
     /// The CA's cosignature, and k of n in every group; cosigners that nobody named are ignored.

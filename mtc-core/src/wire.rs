@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
     /// Fewer bytes are left.
     #[inline]
     pub fn uint16(&mut self) -> Result<u16, WireError> {
-        Ok(self.uint(2)? as u16)
+        self.array().map(|bytes| u16::from_be_bytes(*bytes))
     }
 
     /// Reads a `uint48`.
@@ -81,7 +81,17 @@ impl<'a> Reader<'a> {
     /// Fewer bytes are left.
     #[inline]
     pub fn uint48(&mut self) -> Result<u64, WireError> {
-        self.uint(6)
+        let [a, b, c, d, e, f] = *self.array()?;
+        Ok(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    }
+
+    #[inline]
+    const fn array<const LENGTH: usize>(&mut self) -> Result<&'a [u8; LENGTH], WireError> {
+        let Some((taken, rest)) = self.input.split_first_chunk() else {
+            return Err(WireError::Truncated);
+        };
+        self.input = rest;
+        Ok(taken)
     }
 
     /// Reads a vector whose length prefix has `prefix_width` bytes.
@@ -122,11 +132,25 @@ pub fn put_vector(
     prefix_width: usize,
     what: &'static str,
 ) -> Result<(), WireError> {
-    if contents.len() as u64 >= 1_u64 << (8 * prefix_width) {
+    put_length(out, contents.len(), prefix_width, what)?;
+    out.extend_from_slice(contents);
+    Ok(())
+}
+
+/// Appends the length prefix of a vector whose contents the caller appends.
+///
+/// # Errors
+/// As [`put_vector`].
+pub fn put_length(
+    out: &mut Vec<u8>,
+    length: usize,
+    prefix_width: usize,
+    what: &'static str,
+) -> Result<(), WireError> {
+    if length as u64 >= 1_u64 << (8 * prefix_width) {
         return Err(WireError::TooLong(what));
     }
-    put_uint(out, contents.len() as u64, prefix_width);
-    out.extend_from_slice(contents);
+    put_uint(out, length as u64, prefix_width);
     Ok(())
 }
 

@@ -1,10 +1,19 @@
 //! Building certificates from what they state (Section 6.3, step 5).
+//!
+//! ```text
+//! CertificateFields --prepare--> PreparedCertificate --log_entry---> the log
+//!                                        |                            | index, proof
+//!                                        +-----certificate <----------+
+//! ```
+//!
+//! Entry and certificate repeat each other, so what they share is encoded once; a certificate is written front to back
+//! into a buffer of its size.
 
-use super::read::{Certificate, TbsCertificate};
+use super::read::Certificate;
 use super::{CertificateError, MTC_PROOF_ALGORITHM, VERSION_3};
 use crate::cosign::Cosignature;
 use crate::der;
-use crate::entry::{self, EntryBody, MtcLogEntry};
+use crate::entry::{self, EntryBody, EntryParts, MtcLogEntry};
 use crate::id::{self, IdError, LogNumber, TrustAnchorId};
 use crate::time::UnixTime;
 use crate::tree::{Hash, Subtree};
@@ -27,52 +36,114 @@ pub struct CertificateFields<'a> {
     pub extensions: &'a [u8],
 }
 
-impl CertificateFields<'_> {
+impl<'a> CertificateFields<'a> {
+    /// Encodes what the log entry and the certificate have in common.
+    ///
+    /// # Errors
+    /// Subject, key or extensions are not one SEQUENCE, or the key names no algorithm.
+    pub fn prepare(&self) -> Result<PreparedCertificate<'a>, CertificateError> {
+        der::only(self.subject, der::SEQUENCE)?;
+        der::only(self.extensions, der::SEQUENCE)?;
+        let mut spki = der::Reader::new(der::only(self.spki, der::SEQUENCE)?);
+        let key_algorithm = spki.expect(der::SEQUENCE)?.whole;
+        let validity = der::element(
+            der::SEQUENCE,
+            &[&self.not_before.to_der(), &self.not_after.to_der()],
+        );
+        Ok(PreparedCertificate {
+            issuer_validity_subject: [&self.issuer.to_name(), &validity[..], self.subject].concat(),
+            key_algorithm,
+            spki: self.spki,
+            after_spki: der::element(der::context(3), &[self.extensions]),
+        })
+    }
+
     /// The entry that states these fields in the log.
     ///
     /// # Errors
-    /// The key is not a SubjectPublicKeyInfo.
+    /// As [`CertificateFields::prepare`].
     pub fn log_entry(&self) -> Result<MtcLogEntry, CertificateError> {
-        let tbs = self.tbs_certificate(1)?;
-        let parts = TbsCertificate::parse(&tbs)?.entry_parts;
-        Ok(MtcLogEntry {
-            extensions: Vec::new(),
-            body: EntryBody::TbsCert(parts.entry_contents()),
-        })
+        Ok(self.prepare()?.log_entry())
     }
 
     /// The certificate for entry `index` of log `log`.
     ///
     /// # Errors
-    /// The index or the proof exceeds its bounds, or the key is not a SubjectPublicKeyInfo.
-    pub fn certificate(
+    /// As [`CertificateFields::prepare`] and [`PreparedCertificate::certificate`].
+    pub fn certificate<'p>(
         &self,
         log: LogNumber,
         index: u64,
-        proof: &MtcProof,
+        proof: impl Into<ProofParts<'p>>,
     ) -> Result<Vec<u8>, CertificateError> {
-        assemble(&self.tbs_certificate(id::serial(log, index)?)?, proof)
+        self.prepare()?.certificate(log, index, proof)
+    }
+}
+
+/// A certificate that lacks its serial number and its proof: an index in the log makes the one, the log the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedCertificate<'a> {
+    issuer_validity_subject: Vec<u8>,
+    key_algorithm: &'a [u8],
+    spki: &'a [u8],
+    after_spki: Vec<u8>,
+}
+
+impl PreparedCertificate<'_> {
+    /// The entry that states in the log what the certificate will. Hashes the key.
+    pub fn log_entry(&self) -> MtcLogEntry {
+        let parts = EntryParts {
+            version: VERSION_3,
+            issuer_validity_subject: &self.issuer_validity_subject,
+            key_algorithm: self.key_algorithm,
+            spki: self.spki,
+            after_spki: &self.after_spki,
+        };
+        MtcLogEntry {
+            extensions: Vec::new(),
+            body: EntryBody::TbsCert(parts.entry_contents()),
+        }
     }
 
-    fn tbs_certificate(&self, serial: u64) -> Result<Vec<u8>, CertificateError> {
-        let validity = der::element(
-            der::SEQUENCE,
-            &[&self.not_before.to_der(), &self.not_after.to_der()],
-        );
-        der::only(self.spki, der::SEQUENCE)?;
-        Ok(der::element(
-            der::SEQUENCE,
-            &[
-                VERSION_3,
-                &der::unsigned_integer(serial),
-                MTC_PROOF_ALGORITHM,
-                &self.issuer.to_name(),
-                &validity,
-                self.subject,
-                self.spki,
-                &der::element(der::context(3), &[self.extensions]),
-            ],
-        ))
+    /// The certificate for entry `index` of log `log`.
+    ///
+    /// # Errors
+    /// The index or the proof exceeds its bounds.
+    pub fn certificate<'p>(
+        &self,
+        log: LogNumber,
+        index: u64,
+        proof: impl Into<ProofParts<'p>>,
+    ) -> Result<Vec<u8>, CertificateError> {
+        let contents: [&[u8]; 6] = [
+            VERSION_3,
+            &der::unsigned_integer(id::serial(log, index)?),
+            MTC_PROOF_ALGORITHM,
+            &self.issuer_validity_subject,
+            self.spki,
+            &self.after_spki,
+        ];
+        let length = contents.iter().map(|part| part.len()).sum();
+        let mut header = Vec::new();
+        der::put_header(&mut header, der::SEQUENCE, length);
+        let [
+            version,
+            serial,
+            algorithm,
+            issuer_validity_subject,
+            spki,
+            after_spki,
+        ] = contents;
+        let tbs = [
+            &header,
+            version,
+            serial,
+            algorithm,
+            issuer_validity_subject,
+            spki,
+            after_spki,
+        ];
+        assemble(&tbs, proof.into())
     }
 }
 
@@ -80,16 +151,28 @@ impl CertificateFields<'_> {
 ///
 /// # Errors
 /// Not a Merkle Tree Certificate, or the proof exceeds its bounds.
-pub fn with_proof(certificate: &[u8], proof: &MtcProof) -> Result<Vec<u8>, CertificateError> {
+pub fn with_proof<'p>(
+    certificate: &[u8],
+    proof: impl Into<ProofParts<'p>>,
+) -> Result<Vec<u8>, CertificateError> {
     let certificate = Certificate::parse(certificate)?;
-    assemble(certificate.tbs_der, proof)
+    assemble(&[certificate.tbs_der], proof.into())
 }
 
-fn assemble(tbs: &[u8], proof: &MtcProof) -> Result<Vec<u8>, CertificateError> {
-    Ok(der::element(
-        der::SEQUENCE,
-        &[tbs, MTC_PROOF_ALGORITHM, &der::bit_string(&proof.encode()?)],
-    ))
+/// A certificate of a TBSCertificate, given in pieces, and a proof.
+fn assemble(tbs: &[&[u8]], proof: ProofParts<'_>) -> Result<Vec<u8>, CertificateError> {
+    let proof = ProofEncoder::new(proof)?;
+    let tbs_length: usize = tbs.iter().map(|part| part.len()).sum();
+    let signature = 1 + proof.length;
+    let length = tbs_length + MTC_PROOF_ALGORITHM.len() + der::element_length(signature);
+    let mut out = Vec::with_capacity(der::element_length(length));
+    der::put_header(&mut out, der::SEQUENCE, length);
+    tbs.iter().for_each(|part| out.extend_from_slice(part));
+    out.extend_from_slice(MTC_PROOF_ALGORITHM);
+    der::put_header(&mut out, der::BIT_STRING, signature);
+    out.push(0); // unused bits
+    proof.put(&mut out)?;
+    Ok(out)
 }
 
 /// An MTCProof to put in a certificate.
@@ -111,42 +194,104 @@ impl MtcProof {
     /// # Errors
     /// A cosigner signed twice, or something is too long for its length prefix.
     pub fn encode(&self) -> Result<Vec<u8>, CertificateError> {
-        let mut ordered: Vec<&Cosignature> = self.signatures.iter().collect();
-        ordered.sort_by_key(|signature| signature.cosigner_id);
-        if let Some(pair) = ordered
+        let proof = ProofEncoder::new(self.into())?;
+        let mut out = Vec::with_capacity(proof.length);
+        proof.put(&mut out)?;
+        Ok(out)
+    }
+}
+
+/// An [`MtcProof`] whose parts are elsewhere: thousands of certificates share the cosignatures of one subtree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofParts<'a> {
+    /// The log entry's extensions, repeated.
+    pub extensions: &'a [(u16, Vec<u8>)],
+    /// The subtree in which inclusion is proven.
+    pub subtree: Subtree,
+    /// The inclusion proof, leaf's sibling first.
+    pub inclusion_proof: &'a [Hash],
+    /// The cosignatures; encoded in the order of their cosigners' IDs whatever the order here.
+    pub signatures: &'a [Cosignature],
+}
+
+impl<'a> From<&'a MtcProof> for ProofParts<'a> {
+    fn from(proof: &'a MtcProof) -> Self {
+        let MtcProof {
+            extensions,
+            subtree,
+            inclusion_proof,
+            signatures,
+        } = proof;
+        Self {
+            extensions,
+            subtree: *subtree,
+            inclusion_proof,
+            signatures,
+        }
+    }
+}
+
+/// A proof that can be written, and how long it gets.
+struct ProofEncoder<'a> {
+    /// Without the length prefix.
+    extensions: Vec<u8>,
+    subtree: Subtree,
+    inclusion_proof: &'a [u8],
+    /// In the order of their cosigners' IDs, no two of one.
+    signatures: Vec<&'a Cosignature>,
+    signatures_length: usize,
+    length: usize,
+}
+
+impl<'a> ProofEncoder<'a> {
+    fn new(proof: ProofParts<'a>) -> Result<Self, CertificateError> {
+        if proof.subtree.end() >> id::INDEX_BITS != 0 {
+            return Err(IdError::EntryIndex(proof.subtree.end()).into());
+        }
+        let mut signatures: Vec<_> = proof.signatures.iter().collect();
+        signatures.sort_by_key(|signature| signature.cosigner_id);
+        if let Some(pair) = signatures
             .windows(2)
             .find(|pair| pair[0].cosigner_id == pair[1].cosigner_id)
         {
             return Err(CertificateError::CosignerOrder(pair[0].cosigner_id));
         }
-        let mut signatures = Vec::new();
+        let extensions = entry::encode_extensions(proof.extensions)?;
+        let inclusion_proof = proof.inclusion_proof.as_flattened();
+        let signature_length = |signature: &&Cosignature| {
+            1 + signature.cosigner_id.as_bytes().len() + 2 + signature.signature.len()
+        };
+        let signatures_length = signatures.iter().map(signature_length).sum();
+        Ok(Self {
+            length: 2
+                + extensions.len()
+                + 2 * 6
+                + 2
+                + inclusion_proof.len()
+                + 3
+                + signatures_length,
+            extensions,
+            subtree: proof.subtree,
+            inclusion_proof,
+            signatures,
+            signatures_length,
+        })
+    }
+
+    fn put(&self, out: &mut Vec<u8>) -> Result<(), CertificateError> {
+        wire::put_vector(out, &self.extensions, 2, "entry extensions")?;
+        wire::put_uint(out, self.subtree.start(), 6);
+        wire::put_uint(out, self.subtree.end(), 6);
+        wire::put_vector(out, self.inclusion_proof, 2, "inclusion proof")?;
+        wire::put_length(out, self.signatures_length, 3, "cosignatures")?;
         for Cosignature {
             cosigner_id,
             signature,
-        } in ordered
+        } in &self.signatures
         {
-            wire::put_vector(&mut signatures, cosigner_id.as_bytes(), 1, "cosigner ID")?;
-            wire::put_vector(&mut signatures, signature, 2, "cosignature")?;
+            wire::put_vector(out, cosigner_id.as_bytes(), 1, "cosigner ID")?;
+            wire::put_vector(out, signature, 2, "cosignature")?;
         }
-        if self.subtree.end() >> id::INDEX_BITS != 0 {
-            return Err(IdError::EntryIndex(self.subtree.end()).into());
-        }
-        let mut out = Vec::new();
-        wire::put_vector(
-            &mut out,
-            &entry::encode_extensions(&self.extensions)?,
-            2,
-            "entry extensions",
-        )?;
-        wire::put_uint(&mut out, self.subtree.start(), 6);
-        wire::put_uint(&mut out, self.subtree.end(), 6);
-        wire::put_vector(
-            &mut out,
-            self.inclusion_proof.as_flattened(),
-            2,
-            "inclusion proof",
-        )?;
-        wire::put_vector(&mut out, &signatures, 3, "cosignatures")?;
-        Ok(out)
+        Ok(())
     }
 }

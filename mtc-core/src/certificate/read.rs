@@ -24,6 +24,7 @@ impl<'a> ParsedProof<'a> {
     ///
     /// # Errors
     /// Anything but the one encoding that Section 6.2 gives.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, CertificateError> {
         let mut reader = Reader::new(bytes);
         let extensions = reader.vector(2)?;
@@ -90,22 +91,23 @@ impl<'a> Certificate<'a> {
     ///
     /// # Errors
     /// Not DER, not an MTC, or a malformed proof.
+    #[inline]
     pub fn parse(der: &'a [u8]) -> Result<Self, CertificateError> {
         let mut fields = der::Reader::new(der::only(der, der::SEQUENCE)?);
-        let tbs_der = fields.expect(der::SEQUENCE)?.whole;
-        check_algorithm(fields.expect(der::SEQUENCE)?.whole)?;
+        let tbs = fields.expect(der::SEQUENCE)?;
+        read_algorithm(&mut fields)?;
         let proof = der::whole_octets(fields.contents(der::BIT_STRING)?)?;
         fields.finish()?;
         let TbsCertificate {
             serial,
             issuer,
             entry_parts,
-        } = TbsCertificate::parse(tbs_der)?;
+        } = TbsCertificate::parse(tbs.contents)?;
         Ok(Self {
             serial,
             issuer,
             proof: ParsedProof::parse(proof)?,
-            tbs_der,
+            tbs_der: tbs.whole,
             entry_parts,
         })
     }
@@ -152,10 +154,12 @@ pub(super) struct TbsCertificate<'a> {
 }
 
 impl<'a> TbsCertificate<'a> {
-    pub(super) fn parse(tbs: &'a [u8]) -> Result<Self, CertificateError> {
-        let mut fields = der::Reader::new(der::only(tbs, der::SEQUENCE)?);
-        let version = fields.expect(der::context(0))?.whole;
-        if version != VERSION_3 {
+    #[inline]
+    pub(super) fn parse(tbs_contents: &'a [u8]) -> Result<Self, CertificateError> {
+        let mut fields = der::Reader::new(tbs_contents);
+        let version = fields.rest().get(..VERSION_3.len()).unwrap_or_default();
+        if !fields.known(VERSION_3) {
+            fields.expect(der::context(0))?;
             return Err(CertificateError::Version);
         }
         let serial = der::unsigned(fields.contents(der::INTEGER)?)
@@ -163,7 +167,7 @@ impl<'a> TbsCertificate<'a> {
         if serial == 0 {
             return Err(CertificateError::SerialRange);
         }
-        check_algorithm(fields.expect(der::SEQUENCE)?.whole)?;
+        read_algorithm(&mut fields)?;
         let before_issuer = fields.rest();
         let issuer = fields.expect(der::SEQUENCE)?.whole;
         fields.expect(der::SEQUENCE)?; // validity: checked with the rest of X.509
@@ -191,15 +195,24 @@ impl<'a> TbsCertificate<'a> {
     }
 }
 
-fn check_algorithm(identifier: &[u8]) -> Result<(), CertificateError> {
-    if identifier == MTC_PROOF_ALGORITHM {
-        return Ok(());
-    }
-    let mut fields = der::Reader::new(der::only(identifier, der::SEQUENCE)?);
-    let experimental = fields.contents(der::OID)?.starts_with(EXPERIMENTAL_ARC);
-    Err(if experimental {
-        CertificateError::Experimental
+#[inline]
+fn read_algorithm(fields: &mut der::Reader<'_>) -> Result<(), CertificateError> {
+    if fields.known(MTC_PROOF_ALGORITHM) {
+        Ok(())
     } else {
-        CertificateError::NotMtc
-    })
+        Err(other_algorithm(fields))
+    }
+}
+
+/// What is wrong with an AlgorithmIdentifier that is not `id-alg-mtcProof`.
+#[cold]
+fn other_algorithm(fields: &mut der::Reader<'_>) -> CertificateError {
+    let oid = fields
+        .contents(der::SEQUENCE)
+        .and_then(|contents| der::Reader::new(contents).contents(der::OID));
+    match oid {
+        Ok(oid) if oid.starts_with(EXPERIMENTAL_ARC) => CertificateError::Experimental,
+        Ok(_) => CertificateError::NotMtc,
+        Err(malformed) => malformed.into(),
+    }
 }

@@ -1,8 +1,7 @@
 //! Inclusion proofs of an entry in a subtree (Section 4.3).
 
-use super::{
-    Hash, HashReader, ProofError, Subtree, interval_hash, largest_power_of_two_below, node_hash,
-};
+use super::{Hash, HashReader, ProofError, Subtree, interval_hash, largest_power_of_two_below};
+use crate::sha256::NodeHasher;
 
 /// The inclusion proof of entry `index` in `subtree`, leaf's sibling first.
 ///
@@ -60,20 +59,6 @@ pub fn evaluate_inclusion(
     leaf: Hash,
     proof: &[Hash],
 ) -> Result<Hash, ProofError> {
-    evaluate_inclusion_iter(index, subtree, leaf, proof.iter())
-}
-
-/// [`evaluate_inclusion`] for hashes that stand in some other place than a slice of hashes, such as a certificate.
-///
-/// # Errors
-/// As [`evaluate_inclusion`].
-#[inline]
-pub fn evaluate_inclusion_iter<'a>(
-    index: u64,
-    subtree: Subtree,
-    leaf: Hash,
-    proof: impl Iterator<Item = &'a Hash>,
-) -> Result<Hash, ProofError> {
     if !subtree.contains(index) {
         return Err(ProofError::IndexOutside {
             index,
@@ -83,25 +68,25 @@ pub fn evaluate_inclusion_iter<'a>(
     }
     let mut position = index - subtree.start();
     let mut last = subtree.len() - 1;
-    let mut hash = leaf;
+    let mut node = NodeHasher::new(&leaf);
     for sibling in proof {
         if last == 0 {
             return Err(ProofError::WrongLength);
         }
         if position & 1 == 1 || position == last {
-            hash = node_hash(sibling, &hash);
+            node.with_left(sibling);
             // A node at the right edge without a right sibling is carried up unchanged.
             let levels = position.trailing_zeros();
             position >>= levels;
             last >>= levels;
         } else {
-            hash = node_hash(&hash, sibling);
+            node.with_right(sibling);
         }
         position >>= 1;
         last >>= 1;
     }
     if last == 0 {
-        Ok(hash)
+        Ok(node.finish())
     } else {
         Err(ProofError::WrongLength)
     }
