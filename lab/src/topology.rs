@@ -214,7 +214,15 @@ impl Topology {
     /// # Errors
     /// It cannot start or does not become ready.
     pub async fn restart(&mut self, nf: Nf) -> Result<(), TopologyError> {
-        self.spawn(nf, &[])?;
+        self.restart_with(nf, &[]).await
+    }
+
+    /// The same with more arguments, such as an operator's `--next-log 2`.
+    ///
+    /// # Errors
+    /// As [`Self::restart`].
+    pub async fn restart_with(&mut self, nf: Nf, arguments: &[&str]) -> Result<(), TopologyError> {
+        self.spawn(nf, arguments)?;
         self.await_event(nf, |event| matches!(event, Event::Ready { .. }))
             .await?;
         Ok(())

@@ -7,6 +7,8 @@
 //!             id-pe-mtcCertificationAuthority-SHA256 = SEQUENCE { sigAlg, minSerial INTEGER, maxSerial INTEGER }
 //! ```
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use crate::cosign::{Cosigner, KeyError, PublicKey};
@@ -155,9 +157,13 @@ impl CaCertificate {
         let mut list = der::Reader::new(extensions);
         let (mut is_ca, mut signs_certificates, mut serials, mut prefix_url) =
             (false, false, None, None);
+        let mut seen = BTreeSet::new();
         while !list.is_empty() {
             let mut fields = der::Reader::new(list.contents(der::SEQUENCE)?);
             let oid = fields.contents(der::OID)?;
+            if !seen.insert(oid) {
+                return Err(CaError::Profile("an extension occurs twice"));
+            }
             let critical = match fields.optional(der::BOOLEAN)? {
                 Some(flag) if flag.whole != TRUE => {
                     return Err(DerError::InvalidValue("critical flag").into());
@@ -167,7 +173,7 @@ impl CaCertificate {
             let value = fields.contents(der::OCTET_STRING)?;
             fields.finish()?;
             match oid {
-                BASIC_CONSTRAINTS => is_ca = der::only(value, der::SEQUENCE)?.starts_with(TRUE),
+                BASIC_CONSTRAINTS => is_ca = Self::parse_basic_constraints(value)?,
                 KEY_USAGE => {
                     signs_certificates = matches!(der::only(value, der::BIT_STRING)?, [0..=7, bits, ..] if bits & KEY_CERT_SIGN != 0);
                 }
@@ -198,6 +204,14 @@ impl CaCertificate {
             max_serial,
             prefix_url,
         })
+    }
+
+    fn parse_basic_constraints(value: &[u8]) -> Result<bool, DerError> {
+        let mut fields = der::Reader::new(der::only(value, der::SEQUENCE)?);
+        let is_ca = fields.optional(der::BOOLEAN)?;
+        fields.optional(der::INTEGER)?; // pathLenConstraint: these CAs issue no CA certificates
+        fields.finish()?;
+        Ok(is_ca.is_some_and(|is_ca| is_ca.whole == TRUE))
     }
 
     fn parse_serials(value: &[u8], cosigner: &Cosigner) -> Result<(u64, u64), CaError> {
@@ -269,6 +283,49 @@ mod tests {
         }
         // Serial number, issuer, validity, path length and unused bits say nothing to a relying party.
         assert!(unnoticed < 64, "{unnoticed}");
+    }
+
+    /// [`certificate`] with other extensions.
+    fn with_extensions(extensions: &[u8]) -> Vec<u8> {
+        let der = certificate().to_der(UnixTime(0), UnixTime(1));
+        let mut fields = der::Reader::new(der::only(&der, der::SEQUENCE).expect("our own"));
+        let mut tbs = der::Reader::new(fields.contents(der::SEQUENCE).expect("our own"));
+        let mut kept = Vec::new();
+        while tbs.peek_tag() != Some(der::context(3)) {
+            kept.extend_from_slice(tbs.element().expect("our own").whole);
+        }
+        let extensions = der::element(der::SEQUENCE, &[extensions]);
+        kept.extend(der::element(der::context(3), &[&extensions]));
+        let tbs = der::element(der::SEQUENCE, &[&kept]);
+        der::element(der::SEQUENCE, &[&tbs, fields.rest()])
+    }
+
+    #[test]
+    fn an_extension_that_occurs_twice_is_rejected() {
+        let extensions = certificate().extensions();
+        assert!(CaCertificate::parse(&with_extensions(&extensions)).is_ok());
+        let key_usage = extension(KEY_USAGE, true, &[der::BIT_STRING, 2, 2, KEY_CERT_SIGN]);
+        let twice = [extensions, key_usage].concat();
+        assert_eq!(
+            CaCertificate::parse(&with_extensions(&twice)),
+            Err(CaError::Profile("an extension occurs twice"))
+        );
+    }
+
+    #[test]
+    fn basic_constraints_are_read_to_their_end() {
+        let parse = |constraints: &[&[u8]]| {
+            let value = der::element(der::SEQUENCE, constraints);
+            CaCertificate::parse_basic_constraints(&value)
+        };
+        let path_length: &[u8] = &[der::INTEGER, 1, 0];
+        assert_eq!(parse(&[TRUE]), Ok(true));
+        assert_eq!(parse(&[TRUE, path_length]), Ok(true));
+        assert_eq!(parse(&[]), Ok(false));
+        assert_eq!(
+            parse(&[TRUE, path_length, TRUE]),
+            Err(DerError::TrailingBytes(TRUE.len()))
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::cosign::{CosignedMessage, Cosigner, KeyError, SecretKey, SignatureAlgorithm};
+pub use crate::decimal::parse_decimal;
 use crate::id::{LogId, TrustAnchorId};
 use crate::note::{NoteError, NoteSignature, SignedNote};
 use crate::time::UnixTime;
@@ -257,13 +258,6 @@ fn key_id(id: &TrustAnchorId, cosigner: &Cosigner) -> Result<[u8; 4], Checkpoint
         .chain_update(cosigner.key.raw())
         .finalize();
     Ok([digest[0], digest[1], digest[2], digest[3]])
-}
-
-/// A decimal number without sign or leading zeros.
-pub fn parse_decimal(text: &str) -> Option<u64> {
-    let canonical =
-        text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
-    if canonical { text.parse().ok() } else { None }
 }
 
 /// A hash in padded base64.

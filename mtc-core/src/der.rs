@@ -3,6 +3,8 @@
 //! Only single-byte tags and definite, minimal lengths below 2^32 exist here; everything else is an error, so what
 //! parses has exactly one encoding (X.690 clause 10).
 
+use alloc::vec::Vec;
+
 use thiserror::Error;
 
 /// BOOLEAN.

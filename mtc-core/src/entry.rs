@@ -9,6 +9,8 @@
 //! } MTCLogEntry;                                      at most 65535 bytes
 //! ```
 
+use alloc::vec::Vec;
+
 use thiserror::Error;
 
 use crate::der;

@@ -5,12 +5,17 @@
 //! C.1.N.L    landmark L of log N               C.2.N.L    the CA and every landmark of log N up to L
 //! ```
 
-use std::cmp::Ordering;
-use std::fmt;
-use std::str::FromStr;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::fmt;
+use core::str::FromStr;
 
 use thiserror::Error;
 
+use crate::decimal::push_decimal;
 use crate::der;
 
 /// Longest binary form of a trust anchor ID, in bytes.
@@ -95,7 +100,7 @@ impl TrustAnchorId {
     /// The components, from the left.
     pub fn components(&self) -> impl Iterator<Item = u64> + '_ {
         let mut rest = self.as_bytes();
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             let (component, after) = split_component(rest)?;
             rest = after;
             Some(component)
@@ -117,6 +122,17 @@ impl TrustAnchorId {
     /// The name in signed text: `oid/1.3.6.1.4.1.` and the dotted form.
     pub fn signed_text_name(&self) -> String {
         format!("{NAME_PREFIX}{self}")
+    }
+
+    /// Appends [`Self::signed_text_name`].
+    pub(crate) fn put_signed_text_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(NAME_PREFIX.as_bytes());
+        for (position, component) in self.components().enumerate() {
+            if position > 0 {
+                out.push(b'.');
+            }
+            push_decimal(out, component);
+        }
     }
 
     /// Reads [`Self::signed_text_name`].

@@ -7,11 +7,15 @@
 //!                                                                1100 <expiry 2>  ... down to an expired one
 //! ```
 
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use thiserror::Error;
 
-use crate::checkpoint::parse_decimal;
+use crate::decimal::parse_decimal;
 use crate::time::UnixTime;
 use crate::tree::{Subtree, covering_subtrees};
 

@@ -7,6 +7,9 @@
 //! Section numbers are those of the draft's revision -07, the one wire format that is implemented; C2SP documents are
 //! cited by name. Reading order: [`id`], [`tree`], [`entry`], [`certificate`], [`cosign`], [`landmark`], [`verify`].
 //!
+//! Without the feature `std` the base layer remains, on `no_std` with `alloc`: everything that needs no keys, which is
+//! identifiers, tree, entries, certificates, tiles and landmarks. The feature `ml-dsa` adds `cosign::pure`.
+//!
 //! ```
 //! use mtc_core::tree::{MemoryTree, Subtree, evaluate_inclusion, inclusion_proof, leaf_hash};
 //!
@@ -16,18 +19,27 @@
 //! assert_eq!(evaluate_inclusion(2, whole, leaf_hash(b"c"), &proof), Ok(tree.root()));
 //! ```
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
 pub mod ca;
 pub mod certificate;
+#[cfg(feature = "std")]
 pub mod checkpoint;
 pub mod cosign;
+pub mod decimal;
 pub mod der;
 pub mod entry;
 pub mod id;
 pub mod landmark;
+#[cfg(feature = "std")]
 pub mod note;
 mod sha256;
 pub mod tile;
 pub mod time;
 pub mod tree;
+#[cfg(feature = "std")]
 pub mod verify;
 pub mod wire;

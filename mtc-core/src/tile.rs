@@ -6,12 +6,13 @@
 //! <N> = 1234067 is written x001/x234/067
 //! ```
 
-use std::fmt;
-use std::str::FromStr;
+use alloc::string::ToString;
+use core::fmt;
+use core::str::FromStr;
 
 use thiserror::Error;
 
-use crate::checkpoint::parse_decimal;
+use crate::decimal::parse_decimal;
 
 /// Hashes or entries in a full tile.
 pub const TILE_WIDTH: u64 = 256;

@@ -1,7 +1,10 @@
 //! Times as certificates and logs have them: whole seconds since 1970.
 
-use std::fmt;
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
 use crate::der::{self, DerError};
 
@@ -129,7 +132,7 @@ impl Civil {
     }
 
     fn parse(century: &[u8], digits: &[u8]) -> Option<Self> {
-        let number = |range: std::ops::Range<usize>, digits: &[u8]| {
+        let number = |range: core::ops::Range<usize>, digits: &[u8]| {
             digits.get(range)?.iter().try_fold(0, |value, digit| {
                 digit
                     .is_ascii_digit()

@@ -17,7 +17,8 @@ mod cover;
 mod inclusion;
 mod subtree;
 
-use std::convert::Infallible;
+use alloc::vec::Vec;
+use core::convert::Infallible;
 
 use thiserror::Error;
 

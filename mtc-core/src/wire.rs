@@ -2,6 +2,8 @@
 //!
 //! All length arithmetic of MTC structures is here.
 
+use alloc::vec::Vec;
+
 use thiserror::Error;
 
 /// Why bytes are not the structure that was expected.

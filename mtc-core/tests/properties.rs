@@ -5,6 +5,12 @@
 //! same hash. What it must never do is yield the *true* hash of another interval, or satisfy the *true* root of another
 //! size; with those it is compared wherever it is used, and so it is here.
 
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support/parts.rs"]
+mod parts;
+#[path = "support/sparse_tree.rs"]
+mod sparse_tree;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -13,11 +19,13 @@ use mtc_core::certificate::{
     Certificate, CertificateFields, MtcProof, ParsedProof, is_mtc, with_proof,
 };
 use mtc_core::checkpoint::{Checkpoint, SignedCheckpoint};
-use mtc_core::cosign::{Cosignature, PublicKey};
+use mtc_core::cosign::{
+    Cosignature, CosignedMessage, Cosigner, PublicKey, SecretKey, SignatureAlgorithm,
+};
 use mtc_core::der;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
 use mtc_core::id::{Anchor, LogId, LogNumber, TrustAnchorId, serial, split_serial};
-use mtc_core::landmark::LandmarkSequence;
+use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteSignature, SignedNote};
 use mtc_core::tile::{MAX_LEVEL, TileKind, TilePath};
 use mtc_core::time::UnixTime;
@@ -26,14 +34,20 @@ use mtc_core::tree::{
     evaluate_inclusion, inclusion_proof, inclusion_proof_length, leaf_hash, node_hash,
     subtree_hash, verify_consistency,
 };
+use mtc_core::wire;
 use proptest::array::uniform32;
 use proptest::collection::{btree_map, vec};
+use proptest::option;
 use proptest::prelude::{
     Just, Strategy, any, prop_assert, prop_assert_eq, prop_assert_ne, prop_assume, prop_oneof,
     proptest,
 };
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestCaseError;
+use sha2::{Digest, Sha256};
+
+use self::parts::Parts;
+use self::sparse_tree::SparseTree;
 
 /// Leaves of the trees that are held in memory.
 const LEAVES: u64 = 300;
@@ -174,6 +188,60 @@ fn flipped(mut hash: Hash, bit: u8) -> Hash {
     hash
 }
 
+/// Block boundaries are where a hash that is fed in pieces goes wrong: every length of every piece, three blocks long.
+#[test]
+fn hashes_are_sha_256_for_every_length_of_what_is_hashed() {
+    let bytes: Vec<u8> = (0..200).map(|byte| byte as u8 ^ 0x5a).collect();
+    let issuer: TrustAnchorId = "32473.1".parse().expect("an ID");
+    let certificate = |subject: &[u8], key: &[u8], extensions: &[u8], entry_extension: &[u8]| {
+        let key = der::element(
+            der::SEQUENCE,
+            &[&der::element(der::SEQUENCE, &[]), &der::bit_string(key)],
+        );
+        let fields = CertificateFields {
+            issuer: &issuer,
+            not_before: UnixTime(0),
+            not_after: UnixTime(1),
+            subject: &der::element(der::SEQUENCE, &[subject]),
+            spki: &key,
+            extensions: &der::element(der::SEQUENCE, &[extensions]),
+        };
+        let proof = MtcProof {
+            extensions: vec![(1, entry_extension.to_vec())],
+            subtree: Subtree::whole(1),
+            inclusion_proof: Vec::new(),
+            signatures: Vec::new(),
+        };
+        fields
+            .certificate(LogNumber::FIRST, 0, &proof)
+            .expect("short")
+    };
+    for length in 0..=bytes.len() {
+        let piece = &bytes[..length];
+        let expected: Hash = Sha256::digest([&[0][..], piece].concat()).into();
+        assert_eq!(leaf_hash(piece), expected, "leaf of {length} bytes");
+        for certificate in [
+            certificate(piece, &[], &[], &[]),
+            certificate(&[], piece, &[], &[]),
+            certificate(&[], &[], piece, &[]),
+            certificate(&[], &[], &[], piece),
+            certificate(&bytes[length..], piece, piece, &bytes[length..]),
+        ] {
+            let parsed = Certificate::parse(&certificate).expect("our own");
+            assert_eq!(
+                parsed.leaf_hash(),
+                Parts::of(&certificate).leaf_hash(),
+                "{length} bytes"
+            );
+        }
+    }
+    let (left, right) = ([0xab; 32], [0xcd; 32]);
+    let expected: Hash = Sha256::digest([&[1][..], &left, &right].concat()).into();
+    assert_eq!(node_hash(&left, &right), expected);
+    let nothing: Hash = Sha256::digest([]).into();
+    assert_eq!(empty_hash(), nothing);
+}
+
 #[test]
 fn subtree_hashes_are_those_of_the_definition() {
     let tree = tree();
@@ -249,6 +317,30 @@ fn a_generated_consistency_proof_verifies_and_nothing_near_it_does() {
 }
 
 #[test]
+fn ca_certificates_round_trip() {
+    let keys = SignatureAlgorithm::ALL.map(|algorithm| {
+        let secret = SecretKey::generate(algorithm).expect("randomness");
+        secret.public_key().expect("a key")
+    });
+    proptest!(|(
+        id in trust_anchor_id(),
+        key in select(keys.to_vec()),
+        (one, other) in (any_magnitude(), any_magnitude()),
+        prefix_url in option::of(vec(0x20..0x7f_u8, 0..300)),
+        (not_before, not_after) in (any_time(), any_time()),
+    )| {
+        let certificate = CaCertificate {
+            cosigner: Cosigner { id, key },
+            min_serial: one.min(other),
+            max_serial: one.max(other),
+            prefix_url: prefix_url.map(|url| String::from_utf8(url).expect("ASCII")),
+        };
+        let der = certificate.to_der(not_before, not_after);
+        prop_assert_eq!(CaCertificate::parse(&der), Ok(certificate));
+    });
+}
+
+#[test]
 fn an_empty_subtree_is_consistent_with_every_tree_and_by_an_empty_proof_alone() {
     proptest!(|(size in any_magnitude(), place in any_magnitude(), root in uniform32(any::<u8>()))| {
         let subtree = Subtree::new(place, place).expect("empty");
@@ -314,7 +406,7 @@ proptest! {
         marked in any_magnitude(),
     ) {
         for marked in [index, marked] {
-            let tree = MarkedTree::new(marked);
+            let tree = SparseTree::new(size, [(marked, leaf_hash(b"marked"))]);
             let hash = read(subtree_hash(&tree, subtree));
             let root = read(subtree_hash(&tree, Subtree::whole(size)));
             let leaf = read(tree.node(0, index));
@@ -384,48 +476,6 @@ fn random_hashes(seed: u64, length: usize) -> Vec<Hash> {
         .collect()
 }
 
-/// A tree of any size whose leaves are all the same but for one.
-struct MarkedTree {
-    marked: u64,
-    /// Nodes above unmarked leaves, by level.
-    plain: Vec<Hash>,
-    /// Nodes above the marked leaf, by level.
-    above_mark: Vec<Hash>,
-}
-
-impl MarkedTree {
-    fn new(marked: u64) -> Self {
-        let (mut plain, mut above_mark) = (vec![leaf_hash(b"plain")], vec![leaf_hash(b"marked")]);
-        for level in 0..63 {
-            let (sibling, below) = (plain[level], above_mark[level]);
-            above_mark.push(if (marked >> level) & 1 == 0 {
-                node_hash(&below, &sibling)
-            } else {
-                node_hash(&sibling, &below)
-            });
-            plain.push(node_hash(&sibling, &sibling));
-        }
-        Self {
-            marked,
-            plain,
-            above_mark,
-        }
-    }
-}
-
-impl HashReader for MarkedTree {
-    type Error = Infallible;
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash, Infallible> {
-        let nodes = if self.marked >> level == index {
-            &self.above_mark
-        } else {
-            &self.plain
-        };
-        Ok(nodes[usize::from(level)])
-    }
-}
-
 fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..=longest)
 }
@@ -489,6 +539,13 @@ fn certificate() -> impl Strategy<Value = (Vec<u8>, MtcProof)> {
             let certificate = fields.certificate(log, index, &proof);
             (certificate.expect("in range"), proof)
         })
+}
+
+/// Seconds up to the end of the year 9999.
+fn any_time() -> impl Strategy<Value = UnixTime> {
+    let of_any_year = 0..=253_402_300_799_u64;
+    let beside_2050 = 2_524_607_990..2_524_608_010_u64;
+    prop_oneof![3 => of_any_year, 1 => beside_2050].prop_map(UnixTime)
 }
 
 /// The proof of a certificate, read and made again.
@@ -582,6 +639,51 @@ proptest! {
     }
 
     #[test]
+    fn a_certificate_taken_to_pieces_has_the_same_entry_hash((certificate, _) in certificate()) {
+        let parts = Parts::of(&certificate);
+        let parsed = Certificate::parse(&certificate).expect("our own");
+        prop_assert_eq!(parts.leaf_hash(), parsed.leaf_hash());
+        prop_assert_eq!(parts.encode(), certificate);
+    }
+
+    #[test]
+    fn cosigned_messages_say_every_field_once(
+        (cosigner, ca) in (trust_anchor_id(), trust_anchor_id()),
+        number in 1..=u64::from(u16::MAX),
+        timestamp in any_magnitude(),
+        (subtree, _) in subtree_in(any_magnitude()),
+        hash in uniform32(any::<u8>()),
+    ) {
+        let number = LogNumber::new(number).expect("in range");
+        let Ok(log) = LogId::new(ca, number) else { return Ok(()) };
+        let timestamp = UnixTime(timestamp);
+        let message = CosignedMessage { cosigner: &cosigner, log: &log, timestamp, subtree, hash: &hash };
+        let encoded = message.encode();
+        // Whatever can be read back of it belongs to no other message.
+        let (name, origin) = (cosigner.signed_text_name(), log.origin());
+        let mut reader = wire::Reader::new(&encoded);
+        prop_assert_eq!(reader.bytes(12), Ok(&b"subtree/v1\n\0"[..]));
+        prop_assert_eq!(reader.vector(1), Ok(name.as_bytes()));
+        prop_assert_eq!(reader.uint(8), Ok(timestamp.0));
+        prop_assert_eq!(reader.vector(1), Ok(origin.as_bytes()));
+        prop_assert_eq!(reader.uint(8), Ok(subtree.start()));
+        prop_assert_eq!(reader.uint(8), Ok(subtree.end()));
+        prop_assert_eq!(reader.bytes(32), Ok(&hash[..]));
+        prop_assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn times_round_trip_and_keep_their_order(one in any_time(), other in any_time()) {
+        let read = |time: UnixTime| {
+            let der = time.to_der();
+            let mut reader = der::Reader::new(&der);
+            UnixTime::from_der(&mut reader).and_then(|time| reader.finish().map(|()| time))
+        };
+        prop_assert_eq!(read(one), Ok(one));
+        prop_assert_eq!(one.to_string().cmp(&other.to_string()), one.cmp(&other));
+    }
+
+    #[test]
     fn trust_anchor_ids_round_trip_in_every_form(id in trust_anchor_id(), number in 1..=u64::from(u16::MAX), landmark in 0..1_u64 << 48) {
         prop_assert_eq!(TrustAnchorId::from_bytes(id.as_bytes()), Ok(id));
         prop_assert_eq!(id.to_string().parse(), Ok(id));
@@ -651,6 +753,38 @@ proptest! {
             lowest.filter(|landmark| landmark.expiry > now)
         );
         prop_assert!(found.is_none_or(|pair| pair.holding(index).is_some()));
+    }
+}
+
+proptest! {
+    /// Whatever the clock and the lifetime do from one landmark to the next.
+    #[test]
+    fn landmarks_expire_after_what_they_cover_and_never_before_the_last(
+        steps in vec((0..3_u64, 0..5000_u64, 0..20_000_u64), 1..40),
+        spacing in 0..2000_u64,
+    ) {
+        let mut sequence = LandmarkSequence::new();
+        for (growth, now, lifetime) in steps {
+            let (now, lifetime) = (UnixTime(now), Duration::from_secs(lifetime));
+            let before = sequence.clone();
+            let size = before.latest().tree_size + growth;
+            match sequence.allocate(size, now, Duration::from_secs(spacing), lifetime) {
+                Ok(landmark) => {
+                    prop_assert!(growth > 0);
+                    prop_assert_eq!(landmark, sequence.latest());
+                    prop_assert_eq!(landmark.number, before.latest().number + 1);
+                    prop_assert_eq!(landmark.tree_size, size);
+                    prop_assert!(landmark.expiry >= now.plus(lifetime));
+                    prop_assert!(landmark.expiry >= before.latest().expiry);
+                }
+                Err(error) => {
+                    prop_assert_eq!(growth == 0, matches!(error, LandmarkError::NotGrown(_)));
+                    prop_assert_eq!(&sequence, &before);
+                }
+            }
+            prop_assert!(sequence.active(now).all(|pair| pair.landmark.number > 0));
+            prop_assert!(sequence.active(now).all(|pair| pair.landmark.expiry > now));
+        }
     }
 }
 

@@ -27,8 +27,7 @@ use tracing::{debug, error, warn};
 
 use crate::checkpoint::CaCheckpoint;
 use crate::log::{CosignError, IssuanceLog};
-use crate::storage::Storage;
-use crate::tiles::{TreeError, TreeReader};
+use crate::tiles::{TreeError, Trees};
 use crate::witness::{AddCheckpoint, SignSubtree};
 
 /// Pause before a witness is asked for the second time; it doubles each time, up to [`LONGEST_PAUSE`].
@@ -123,14 +122,15 @@ pub struct WitnessFailure {
 /// A subtree of a checkpoint, cosigned to policy.
 pub(crate) struct CosignedSubtree {
     pub(crate) subtree: Subtree,
-    /// Of the CA and of witnesses, in the order that certificates want: by ID, shorter ones first.
-    pub(crate) cosignatures: Vec<Cosignature>,
+    /// Of the CA and of witnesses, in the order that certificates want: by ID, shorter ones first. Shared by the
+    /// certificates of the subtree's entries.
+    pub(crate) cosignatures: Arc<[Cosignature]>,
 }
 
 /// A checkpoint that awaits witnesses, with the subtrees that certificates will be proven in.
 pub(crate) struct Job {
     log: LogId,
-    storage: Arc<dyn Storage>,
+    trees: Arc<Trees>,
     pub(crate) checkpoint: CaCheckpoint,
     subtrees: Vec<PendingSubtree>,
 }
@@ -149,7 +149,7 @@ impl Job {
         let checkpoint = log.signed().clone();
         let reader = log.reader()?;
         let prepare = |subtree| {
-            let (hash, ca_cosignature) = log.cosign_subtree(subtree)?;
+            let (hash, ca_cosignature) = log.cosign_in(&reader, subtree)?;
             Ok(PendingSubtree {
                 subtree,
                 hash,
@@ -163,7 +163,7 @@ impl Job {
         let subtrees = subtrees.map(prepare).collect::<Result<_, CosignError>>()?;
         Ok(Self {
             log: *log.id(),
-            storage: log.storage(),
+            trees: log.trees(),
             checkpoint,
             subtrees,
         })
@@ -190,20 +190,22 @@ impl Job {
             cosignatures.sort_by_key(|cosignature| cosignature.cosigner_id);
             CosignedSubtree {
                 subtree: pending.subtree,
-                cosignatures,
+                cosignatures: cosignatures.into(),
             }
         };
         self.subtrees.iter().enumerate().map(cosigned).collect()
     }
 
     async fn consistency_proof(&self, old_size: u64) -> Result<Vec<Hash>, WitnessError> {
-        let (storage, size, root) = (
-            Arc::clone(&self.storage),
+        let (trees, size, root) = (
+            Arc::clone(&self.trees),
             self.checkpoint.size(),
             self.checkpoint.root(),
         );
         let prove = move || {
-            TreeReader::open(storage, size, root)?.consistency_proof(Subtree::whole(old_size))
+            trees
+                .open(size, root)?
+                .consistency_proof(Subtree::whole(old_size))
         };
         Ok(spawn_blocking(prove).await??)
     }

@@ -8,7 +8,7 @@
 //!                              |
 //!                              |--> IssuanceLog: published checkpoint --> LandmarkStore: landmarks
 //!                              v
-//! Issued: index, subtree, inclusion proof, cosignatures
+//! Certified: index, standalone certificate       (Issued: what one is made of, for entries of other kinds)
 //! ```
 //!
 //! Three promises. **Durable before visible**: a checkpoint, a certificate, a landmark or a cosignature leaves this crate only
@@ -16,6 +16,9 @@
 //! until it has been opened again, opening checks what is stored against the signed checkpoint, and one process at a
 //! time writes. **Nothing unchecked is signed**: what a batch has written is read back, hashed, and proven to extend the
 //! old tree first; everything else is checked, when it is read, up to the signed root.
+//!
+//! A log costs what its batch costs, not what its size would: appending reads and writes the right edge, a proof reads one
+//! tile of leaves, and the tiles above are few enough to stay in [`Trees`] (`benches/large_log.rs`).
 //!
 //! [`IssuanceLog`], [`LandmarkStore`], [`TreeReader`] and [`WitnessStore`] are synchronous and block on the storage;
 //! [`Sequencer`] is asynchronous and calls the log on threads that may block. HTTP is left to others: a log is served
@@ -42,11 +45,11 @@ pub use self::log::{
     Poisoned, PublishError,
 };
 pub use self::sequencer::{
-    Clock, IssueError, Issued, Issuer, Sequencer, SequencerConfig, SequencerConfigError,
-    SequencerError,
+    Certified, CertifyError, Clock, IssueError, Issued, Issuer, Sequencer, SequencerConfig,
+    SequencerConfigError, SequencerError,
 };
 pub use self::storage::{DirectoryStorage, Object, Storage, StorageError};
-pub use self::tiles::{TreeError, TreeReader};
+pub use self::tiles::{TreeError, TreeReader, Trees};
 pub use self::witness::{
     AddCheckpoint, CONFLICT_CONTENT_TYPE, MAX_PROOF_HASHES, MAX_REQUEST_SIZE, Refusal,
     RequestError, SignSubtree, WitnessOpenError, WitnessStore, WitnessedLog,

@@ -1,7 +1,7 @@
 //! The issuance log: entries in, signed checkpoints out.
 //!
 //! ```text
-//! append:  entries -> bundles, tiles        put    | crash: junk beyond the signed checkpoint, replaced by the next batch
+//! append:  entries -> bundles, tiles    put_all    | crash: junk beyond the signed checkpoint, replaced by the next batch
 //!          read back, hash, compare                | a flipped bit ends here, before it is signed
 //!          checkpoint, signed by the CA            | crash: as above, nobody has seen the signature
 //!          state/signed-checkpoint          put    | crash: the log continues from here, witnesses are asked again
@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use crate::checkpoint::{CaCheckpoint, CosigningKey};
 use crate::storage::{Object, Storage, StorageError};
-use crate::tiles::{NewTiles, TreeError, TreeReader};
+use crate::tiles::{NewTiles, TreeError, TreeReader, Trees};
 
 /// Longest entry in bytes: bundles have two bytes for its length.
 pub const MAX_ENTRY_SIZE: usize = 0xffff;
@@ -37,6 +37,7 @@ pub const MAX_LOG_SIZE: u64 = (1 << INDEX_BITS) - 1;
 /// landmarks.
 pub struct IssuanceLog {
     storage: Arc<dyn Storage>,
+    trees: Arc<Trees>,
     id: LogId,
     key: CosigningKey,
     /// What is in [`Object::SignedCheckpoint`].
@@ -67,6 +68,7 @@ impl IssuanceLog {
         let signed = CaCheckpoint::sign(&key, &id, 0, tree::empty_hash(), now)?;
         storage.put(&Object::SignedCheckpoint, &signed.to_note())?;
         Ok(Self {
+            trees: Arc::new(Trees::new(Arc::clone(&storage))),
             storage,
             id,
             key,
@@ -96,9 +98,10 @@ impl IssuanceLog {
             });
         };
         let published = load(&*storage, Object::Checkpoint, &id, &key)?;
-        let reader = TreeReader::open(Arc::clone(&storage), signed.size(), signed.root())?;
+        let trees = Arc::new(Trees::new(Arc::clone(&storage)));
+        let reader = trees.open(signed.size(), signed.root())?;
         if let Some(last) = signed.size().checked_sub(1) {
-            reader.bundle(last / TILE_WIDTH)?;
+            reader.checked_bundle(last / TILE_WIDTH)?;
         }
         if let Some(published) = &published {
             check_prefix(published, &reader)?;
@@ -107,6 +110,7 @@ impl IssuanceLog {
         storage.put(&Object::SignedCheckpoint, &signed.to_note())?;
         Ok(Self {
             storage,
+            trees,
             id,
             key,
             signed,
@@ -161,7 +165,16 @@ impl IssuanceLog {
     /// # Errors
     /// The subtree reaches beyond the signed checkpoint, its tiles cannot be read or are damaged, or the key cannot sign.
     pub fn cosign_subtree(&self, subtree: Subtree) -> Result<(Hash, Cosignature), CosignError> {
-        let hash = self.reader()?.subtree_hash(subtree)?;
+        self.cosign_in(&self.reader()?, subtree)
+    }
+
+    /// [`IssuanceLog::cosign_subtree`] with the reader that is open.
+    pub(crate) fn cosign_in(
+        &self,
+        tree: &TreeReader,
+        subtree: Subtree,
+    ) -> Result<(Hash, Cosignature), CosignError> {
+        let hash = tree.subtree_hash(subtree)?;
         Ok((hash, self.key.cosign(&self.id, subtree, &hash)?))
     }
 
@@ -188,9 +201,14 @@ impl IssuanceLog {
     /// The tree of the signed checkpoint.
     ///
     /// # Errors
-    /// The tiles at its right edge cannot be read or are damaged.
+    /// The tiles at its right edge have to be read, and cannot be or are damaged.
     pub fn reader(&self) -> Result<TreeReader, TreeError> {
-        TreeReader::open(self.storage(), self.signed.size(), self.signed.root())
+        self.trees.open(self.signed.size(), self.signed.root())
+    }
+
+    /// The trees of this log's checkpoints.
+    pub fn trees(&self) -> Arc<Trees> {
+        Arc::clone(&self.trees)
     }
 
     const fn check_usable(&self) -> Result<(), Poisoned> {
@@ -206,7 +224,7 @@ impl IssuanceLog {
                 length: entry.len(),
             });
         }
-        if entries.len() as u64 > MAX_LOG_SIZE - self.signed.size() {
+        if entries.len() as u64 > MAX_LOG_SIZE.saturating_sub(self.signed.size()) {
             return Err(AppendError::Full {
                 size: self.signed.size(),
             });
@@ -228,14 +246,13 @@ impl IssuanceLog {
     ) -> Result<CaCheckpoint, AppendError> {
         let old = self.reader()?;
         let new = NewTiles::append(&old, entries)?;
-        for (object, bytes) in &new.objects {
-            self.storage.put(object, bytes)?;
-        }
-        let stored = TreeReader::open_stored(self.storage(), new.size)?;
+        self.storage.put_all(&new.objects)?;
+        let stored = self.trees.open_stored(new.size)?;
         check_growth(&old, &stored, entries)?;
         let signed = CaCheckpoint::sign(&self.key, &self.id, stored.size(), stored.root(), now)?;
         self.storage
             .put(&Object::SignedCheckpoint, &signed.to_note())?;
+        self.trees.keep(&stored);
         Ok(signed)
     }
 }
@@ -303,7 +320,7 @@ fn check_growth(
     let prefix = Subtree::whole(old.size());
     let proof = stored.consistency_proof(prefix)?;
     tree::verify_consistency(prefix, stored.size(), &old.root(), &stored.root(), &proof)?;
-    let mut expected = entries.iter();
+    let mut expected = entries.iter().map(Vec::as_slice);
     let first = old.size() / TILE_WIDTH;
     for number in first..=(stored.size() - 1) / TILE_WIDTH {
         let known = if number == first {
@@ -312,8 +329,8 @@ fn check_growth(
             0
         };
         if !stored
-            .bundle(number)?
-            .iter()
+            .checked_bundle(number)?
+            .entries()
             .skip(known)
             .all(|entry| expected.next() == Some(entry))
         {

@@ -1,7 +1,7 @@
 //! The sequencer: many callers that want certificates, one log.
 //!
 //! ```text
-//! Issuer::issue --bounded queue--> Sequencer::run: append a batch, cosign, publish, prove --> Issued, to each caller
+//! Issuer::certify, issue --queue--> Sequencer::run: append a batch, cosign, publish, prove --> Issued, to each caller
 //!                                        |                |
 //!                                        | storage fails  | witnesses fail: the batch's callers are told; its entries
 //!                                        v                | are in the log, and the next batch's subtrees cover them
@@ -19,7 +19,9 @@ use std::iter::successors;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use mtc_core::certificate::{CertificateError, CertificateFields, ProofParts};
 use mtc_core::cosign::Cosignature;
+use mtc_core::id::{LogId, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -30,7 +32,7 @@ use tracing::{debug, error, warn};
 use crate::checkpoint::CaCheckpoint;
 use crate::issuance::{CosignedSubtree, Job, Peer, Witness, WitnessFailure, collect};
 use crate::log::{AppendError, Batch, CosignError, IssuanceLog, MAX_ENTRY_SIZE, PublishError};
-use crate::tiles::TreeError;
+use crate::tiles::{TreeError, TreeReader, Trees};
 
 /// How a [`Sequencer`] works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
 /// Hands entries to a [`Sequencer`]. Cheap to clone; when the last one is dropped, the sequencer ends.
 #[derive(Clone)]
 pub struct Issuer {
+    log: LogId,
+    trees: Arc<Trees>,
     queue: mpsc::Sender<Pending>,
     published: watch::Receiver<Option<CaCheckpoint>>,
     failure: Arc<OnceLock<Arc<SequencerError>>>,
@@ -73,12 +77,62 @@ pub struct Issued {
     pub tree_size: u64,
 }
 
+/// A certificate that was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certified {
+    /// Its entry's index.
+    pub index: u64,
+    /// Size of the published checkpoint that holds the entry.
+    pub tree_size: u64,
+    /// The standalone certificate, DER.
+    pub certificate: Vec<u8>,
+}
+
 struct Pending {
     entry: Vec<u8>,
-    answer: oneshot::Sender<Result<Issued, IssueError>>,
+    answer: oneshot::Sender<Result<Proven, IssueError>>,
+}
+
+/// [`Issued`] with the cosignatures that the other entries of the subtree have too.
+struct Proven {
+    index: u64,
+    subtree: Subtree,
+    inclusion_proof: Vec<Hash>,
+    cosignatures: Arc<[Cosignature]>,
+    tree_size: u64,
 }
 
 impl Issuer {
+    /// Issues a standalone certificate: logs its entry, waits until that is durable and cosigned to policy, and proves it.
+    ///
+    /// Dropping the future abandons the answer; the entry may be logged all the same.
+    ///
+    /// # Errors
+    /// The fields make no certificate of this log's CA, or as [`Issuer::issue`].
+    pub async fn certify(&self, fields: &CertificateFields<'_>) -> Result<Certified, CertifyError> {
+        if fields.issuer != self.log.ca() {
+            return Err(CertifyError::ForeignIssuer {
+                issuer: *fields.issuer,
+                ca: *self.log.ca(),
+            });
+        }
+        let prepared = fields.prepare()?;
+        let entry = prepared.log_entry();
+        let encoded = entry.encode().map_err(CertificateError::from)?;
+        let proven = self.enqueue(encoded).await?;
+        let proof = ProofParts {
+            extensions: &entry.extensions,
+            subtree: proven.subtree,
+            inclusion_proof: &proven.inclusion_proof,
+            signatures: &proven.cosignatures,
+        };
+        Ok(Certified {
+            index: proven.index,
+            tree_size: proven.tree_size,
+            certificate: prepared.certificate(self.log.number(), proven.index, proof)?,
+        })
+    }
+
     /// Logs an entry and waits until it is durable and cosigned to policy.
     ///
     /// Dropping the future abandons the answer; the entry may be logged all the same.
@@ -87,6 +141,34 @@ impl Issuer {
     /// The entry is too long, the queue is full, or the batch or the log has failed. After an error the entry may be in the
     /// log, which harms nobody: no certificate for it has been issued.
     pub async fn issue(&self, entry: Vec<u8>) -> Result<Issued, IssueError> {
+        let Proven {
+            index,
+            subtree,
+            inclusion_proof,
+            cosignatures,
+            tree_size,
+        } = self.enqueue(entry).await?;
+        Ok(Issued {
+            index,
+            subtree,
+            inclusion_proof,
+            cosignatures: cosignatures.to_vec(),
+            tree_size,
+        })
+    }
+
+    /// The tree of the published checkpoint, from which landmark-relative certificates are proven. Blocks on the storage.
+    ///
+    /// # Errors
+    /// The tiles at its right edge cannot be read or are damaged.
+    pub fn published_tree(&self) -> Result<Option<TreeReader>, TreeError> {
+        let published = self.published.borrow().clone();
+        published
+            .map(|published| self.trees.open(published.size(), published.root()))
+            .transpose()
+    }
+
+    async fn enqueue(&self, entry: Vec<u8>) -> Result<Proven, IssueError> {
         if entry.len() > MAX_ENTRY_SIZE {
             return Err(IssueError::EntryTooLong {
                 length: entry.len(),
@@ -110,6 +192,26 @@ impl Issuer {
             IssueError::LogFailed(Arc::clone(failure))
         })
     }
+}
+
+/// Why no certificate was issued.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertifyError {
+    /// The issuer is another CA.
+    #[error("{issuer} was named as the issuer, this log is one of CA {ca}")]
+    ForeignIssuer {
+        /// Who was named.
+        issuer: TrustAnchorId,
+        /// Whose log it is.
+        ca: TrustAnchorId,
+    },
+    /// The fields make no certificate.
+    #[error("cannot encode the certificate")]
+    Certificate(#[from] CertificateError),
+    /// The entry was not logged, or not proven.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
 }
 
 /// Why no certificate can be made for an entry.
@@ -241,6 +343,8 @@ impl<W: Witness> Sequencer<W> {
         let (published, watcher) = watch::channel(log.published().cloned());
         let failure = Arc::default();
         let issuer = Issuer {
+            log: *log.id(),
+            trees: log.trees(),
             queue: sender,
             published: watcher,
             failure: Arc::clone(&failure),
@@ -324,29 +428,27 @@ impl<W: Witness> Sequencer<W> {
         // Recorded before any caller can notice.
         let result = result.map_err(|failure| self.fail(failure));
         // Whoever has dropped the future of `issue` gets no answer.
-        match &result {
-            Ok(Ok(issued)) => answers
-                .into_iter()
-                .zip(issued)
-                .for_each(|(answer, issued)| drop(answer.send(Ok(issued.clone())))),
-            Ok(Err(error)) => answers
-                .into_iter()
-                .for_each(|answer| drop(answer.send(Err(error.clone())))),
-            Err(failure) => {
-                let error = IssueError::LogFailed(Arc::clone(failure));
-                answers
-                    .into_iter()
-                    .for_each(|answer| drop(answer.send(Err(error.clone()))));
+        let (error, result) = match result {
+            Ok(Ok(proven)) => {
+                for (answer, proven) in answers.into_iter().zip(proven) {
+                    drop(answer.send(Ok(proven)));
+                }
+                return Ok(());
             }
+            Ok(Err(error)) => (error, Ok(())),
+            Err(failure) => (IssueError::LogFailed(Arc::clone(&failure)), Err(failure)),
+        };
+        for answer in answers {
+            drop(answer.send(Err(error.clone())));
         }
-        result.map(drop)
+        result
     }
 
     /// The outer error is the end, the inner one that of this batch.
     async fn issue(
         &mut self,
         entries: Vec<Vec<u8>>,
-    ) -> Result<Result<Vec<Issued>, IssueError>, SequencerError> {
+    ) -> Result<Result<Vec<Proven>, IssueError>, SequencerError> {
         let now = (self.clock)();
         let batch = match self.with_log(move |log| log.append(&entries, now)).await? {
             Ok(batch) => batch,
@@ -436,30 +538,30 @@ impl<W: Witness> Sequencer<W> {
     }
 }
 
-/// What certificates for the entries of a batch are made of.
+/// What certificates for the entries of a batch are made of, in their order.
 fn prove(
     log: &IssuanceLog,
     batch: &Batch,
     subtrees: &[CosignedSubtree],
-) -> Result<Vec<Issued>, TreeError> {
+) -> Result<Vec<Proven>, TreeError> {
     let reader = log.reader()?;
-    let prove = |index| {
-        let cosigned = subtrees
-            .iter()
-            .find(|cosigned| cosigned.subtree.contains(index));
-        let CosignedSubtree {
-            subtree,
-            cosignatures,
-            ..
-        } = cosigned.expect("the subtrees cover the batch");
-        let inclusion_proof = reader.inclusion_proof(index, *subtree)?;
-        Ok(Issued {
+    let mut proven = Vec::with_capacity((batch.end - batch.start) as usize);
+    for CosignedSubtree {
+        subtree,
+        cosignatures,
+    } in subtrees
+    {
+        // A subtree that reaches back to entries of failed batches may start, and even end, before this one.
+        let entries = batch.start.max(subtree.start())..batch.end.min(subtree.end());
+        let proofs = reader.inclusion_proofs(entries.clone(), *subtree)?;
+        let prove = |(index, inclusion_proof)| Proven {
             index,
             subtree: *subtree,
             inclusion_proof,
-            cosignatures: cosignatures.clone(),
+            cosignatures: Arc::clone(cosignatures),
             tree_size: batch.end,
-        })
-    };
-    (batch.start..batch.end).map(prove).collect()
+        };
+        proven.extend(entries.zip(proofs).map(prove));
+    }
+    Ok(proven)
 }

@@ -1,6 +1,6 @@
 //! Where an issuance log, its landmarks and a witness keep their bytes.
 //!
-//! Everything stored is an [`Object`] that is written whole and read whole, so a [`Storage`] has three methods and one
+//! Everything stored is an [`Object`] that is written whole and read whole, so a [`Storage`] has few methods and one
 //! promise: when [`Storage::put`] returns `Ok`, the object survives a crash, whole. Which order objects are written in,
 //! and therefore what a crash can leave behind, is decided by the callers.
 
@@ -33,6 +33,19 @@ pub trait Storage: Send + Sync + 'static {
     /// The object could not be made durable; see the trait's documentation for what is stored then.
     fn put(&self, object: &Object, bytes: &[u8]) -> Result<(), StorageError>;
 
+    /// Creates or replaces objects, all durable when this returns, each of them as by [`Storage::put`]. In which order they
+    /// get there is undefined, and an error or a crash may leave some of them new and others old.
+    ///
+    /// A storage overrides this if making many objects durable at once is cheaper.
+    ///
+    /// # Errors
+    /// As [`Storage::put`], for any of them.
+    fn put_all(&self, objects: &[(Object, Vec<u8>)]) -> Result<(), StorageError> {
+        objects
+            .iter()
+            .try_for_each(|(object, bytes)| self.put(object, bytes))
+    }
+
     /// The bytes of an object, or `None` if there is no such object.
     ///
     /// # Errors
@@ -49,6 +62,10 @@ pub trait Storage: Send + Sync + 'static {
 impl<S: Storage + ?Sized> Storage for Arc<S> {
     fn put(&self, object: &Object, bytes: &[u8]) -> Result<(), StorageError> {
         (**self).put(object, bytes)
+    }
+
+    fn put_all(&self, objects: &[(Object, Vec<u8>)]) -> Result<(), StorageError> {
+        (**self).put_all(objects)
     }
 
     fn get(&self, object: &Object) -> Result<Option<Vec<u8>>, StorageError> {
@@ -71,7 +88,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 /// state/landmarks                    the landmarks with a checksum
 /// witness/<hex H(origin)>/checkpoint what a witness has cosigned last
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Object {
     /// A hash tile or entry bundle. Immutable as far as a signed checkpoint covers it; beyond that it is what a crash left,
     /// and the next batch replaces it.

@@ -1,4 +1,4 @@
-//! A tree read from tiles, and tiles made of new entries (c2sp.org/tlog-tiles).
+//! Trees read from tiles, and tiles made of new entries (c2sp.org/tlog-tiles).
 //!
 //! ```text
 //! level 1                      [n0 n1 ....            ] partial: right edge, checked against the root
@@ -10,22 +10,29 @@
 //! A [`TreeReader`] trusts one thing, the root hash it is opened with. The partial tiles at the right edge are hashed up to
 //! that root when it opens; every full tile is compared with its node in the tile above when it is loaded; every entry with
 //! its leaf hash. A bit that has flipped on disk therefore ends in an error that names the file, not in a proof.
+//!
+//! What is read of a log of any size is the right edge, once per checkpoint; of its upper tiles, few and wanted by every
+//! proof, those that [`TileCache`] has not kept; and one tile of leaves per proof.
+
+mod append;
+mod bundle;
+mod cache;
+mod hash_tile;
+mod prove;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{self, HASH_SIZE, Hash, HashReader, Subtree};
-use mtc_core::wire;
 use thiserror::Error;
 
+pub(crate) use self::append::NewTiles;
+pub(crate) use self::bundle::Bundle;
+use self::cache::TileCache;
+use self::hash_tile::HashTile;
 use crate::storage::{Object, Storage, StorageError};
-
-/// Full tiles kept by a [`TreeReader`], 16 KiB each: a proof touches two per tile level, of which there are six below the
-/// largest log of 2^48 - 1 entries, and neighbouring entries share them.
-const CACHED_TILES: usize = 12;
 
 /// Why a stored tree could not be read.
 #[derive(Debug, Error)]
@@ -103,20 +110,74 @@ fn list(objects: &[Object]) -> String {
         .join(", ")
 }
 
+/// The trees of one log's checkpoints, for readers that come again and again: what does not change between them is kept.
+///
+/// Memory is bounded, whatever the size of the log; see [`TreeReader`].
+pub struct Trees {
+    storage: Arc<dyn Storage>,
+    tiles: Arc<TileCache>,
+    newest: Mutex<Option<TreeReader>>,
+}
+
+impl Trees {
+    /// The trees of the log in `storage`.
+    pub fn new(storage: Arc<dyn Storage>) -> Self {
+        Self {
+            storage,
+            tiles: Arc::default(),
+            newest: Mutex::new(None),
+        }
+    }
+
+    /// Opens the tree of `size` entries whose root hash is `root`; at once if it is the one that was opened last.
+    ///
+    /// # Errors
+    /// As [`TreeReader::open`].
+    pub fn open(&self, size: u64, root: Hash) -> Result<TreeReader, TreeError> {
+        if let Some(kept) = &*self.newest()
+            && (kept.size, kept.root) == (size, root)
+        {
+            return Ok(kept.again());
+        }
+        let reader = self.open_stored(size)?.rooted(root)?;
+        self.keep(&reader);
+        Ok(reader)
+    }
+
+    /// Opens the tree with whatever root its tiles hash to.
+    pub(crate) fn open_stored(&self, size: u64) -> Result<TreeReader, TreeError> {
+        TreeReader::open_stored(Arc::clone(&self.storage), Arc::clone(&self.tiles), size)
+    }
+
+    /// Makes this the tree that was opened last.
+    pub(crate) fn keep(&self, reader: &TreeReader) {
+        *self.newest() = Some(reader.again());
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Option<TreeReader>> {
+        // A thread that panicked has not assigned to it: what is there is a tree that was opened.
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The tree of one checkpoint, read from tiles and authenticated by the checkpoint's root.
 ///
-/// Memory is bounded, whatever the size of the log; each operation reads O(log n) tiles. Reads block on the storage. Opening
-/// is cheap, so open one per operation (or per batch of neighbouring entries) rather than keep it.
+/// Memory is bounded, whatever the size of the log: a tile per level, and a few MiB of upper tiles, which readers from one
+/// [`Trees`] share. Each operation reads O(log n) tiles. Reads block on the storage.
 pub struct TreeReader {
     storage: Arc<dyn Storage>,
     size: u64,
     root: Hash,
     /// The partial tile of each level, `None` where the level ends with a full one. Pinned, because nothing above
     /// authenticates them a second time.
-    edge: Vec<Option<Rc<HashTile>>>,
-    /// Full tiles, most recently used last.
-    cache: RefCell<VecDeque<CachedTile>>,
+    edge: Arc<[Option<Arc<HashTile>>]>,
+    tiles: Arc<TileCache>,
+    /// The full tile of each level that was used last: neighbouring nodes are in it.
+    path: RefCell<Vec<Option<NumberedTile>>>,
 }
+
+/// A tile with its number at its level.
+type NumberedTile = (u64, Arc<HashTile>);
 
 impl TreeReader {
     /// Opens the tree of `size` entries whose root hash is `root`.
@@ -124,39 +185,64 @@ impl TreeReader {
     /// # Errors
     /// A tile at the right edge is missing or malformed, or the tiles hash to another root.
     pub fn open(storage: Arc<dyn Storage>, size: u64, root: Hash) -> Result<Self, TreeError> {
-        let reader = Self::open_stored(storage, size)?;
-        if reader.root == root {
-            return Ok(reader);
-        }
-        let edge = (0..).zip(&reader.edge).filter(|(_, tile)| tile.is_some());
-        let edge =
-            edge.map(|(level, _)| reader.tile_object(level, reader.nodes(level) / TILE_WIDTH));
-        let edge = edge.collect::<Result<_, _>>()?;
-        Err(TreeError::RootMismatch { size, edge })
+        Self::open_stored(storage, Arc::default(), size)?.rooted(root)
     }
 
-    /// Opens the tree with whatever root its tiles hash to.
-    pub(crate) fn open_stored(storage: Arc<dyn Storage>, size: u64) -> Result<Self, TreeError> {
+    fn open_stored(
+        storage: Arc<dyn Storage>,
+        tiles: Arc<TileCache>,
+        size: u64,
+    ) -> Result<Self, TreeError> {
         let mut reader = Self {
             storage,
             size,
             root: tree::empty_hash(),
-            edge: Vec::new(),
-            cache: RefCell::default(),
+            edge: Arc::default(),
+            tiles,
+            path: RefCell::default(),
         };
+        let mut edge = Vec::new();
         for level in 0.. {
             let nodes = reader.nodes(level);
             if nodes == 0 {
                 break;
             }
-            let partial = match nodes % TILE_WIDTH {
+            edge.push(match nodes % TILE_WIDTH {
                 0 => None,
-                _ => Some(Rc::new(reader.load(level, nodes / TILE_WIDTH)?)),
-            };
-            reader.edge.push(partial);
+                _ => Some(Arc::new(reader.load(level, nodes / TILE_WIDTH)?)),
+            });
         }
+        reader.path = RefCell::new(vec![None; edge.len()]);
+        reader.edge = edge.into();
         reader.root = tree::subtree_hash(&reader, Subtree::whole(size))?;
         Ok(reader)
+    }
+
+    /// This reader, if its tiles hash to `root`.
+    fn rooted(self, root: Hash) -> Result<Self, TreeError> {
+        if self.root == root {
+            return Ok(self);
+        }
+        let edge = (0..)
+            .zip(&*self.edge)
+            .filter(|(_, tile)| tile.is_some())
+            .map(|(level, _)| self.tile_object(level, self.nodes(level) / TILE_WIDTH));
+        Err(TreeError::RootMismatch {
+            size: self.size,
+            edge: edge.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Another reader of the same tree.
+    fn again(&self) -> Self {
+        Self {
+            storage: Arc::clone(&self.storage),
+            size: self.size,
+            root: self.root,
+            edge: Arc::clone(&self.edge),
+            tiles: Arc::clone(&self.tiles),
+            path: RefCell::new(vec![None; self.edge.len()]),
+        }
     }
 
     /// Number of entries.
@@ -180,9 +266,11 @@ impl TreeReader {
                 size: self.size,
             });
         }
-        Ok(self
-            .bundle(index / TILE_WIDTH)?
-            .swap_remove((index % TILE_WIDTH) as usize))
+        let bundle = self.checked_bundle(index / TILE_WIDTH)?;
+        Ok(bundle
+            .entry((index % TILE_WIDTH) as usize)
+            .expect("a bundle that agrees with its tile has as many entries")
+            .to_vec())
     }
 
     /// The entries of a bundle, checked against their leaf hashes.
@@ -190,15 +278,22 @@ impl TreeReader {
     /// # Errors
     /// As [`TreeReader::entry`].
     pub fn bundle(&self, number: u64) -> Result<Vec<Vec<u8>>, TreeError> {
+        let bundle = self.checked_bundle(number)?;
+        Ok(bundle.entries().map(<[u8]>::to_vec).collect())
+    }
+
+    pub(crate) fn checked_bundle(&self, number: u64) -> Result<Bundle, TreeError> {
         let tile = self.tile(0, number)?;
         let object = self.object(TileKind::Entries, number, self.size)?;
-        let bytes = self.read(&object)?;
-        let entries = parse_bundle(&bytes).ok_or_else(|| TreeError::Malformed {
-            object: object.clone(),
-        })?;
-        let hashes = entries.iter().map(|entry| tree::leaf_hash(entry));
-        if hashes.eq(tile.hashes().iter().copied()) {
-            return Ok(entries);
+        let Some(bundle) = Bundle::parse(self.read(&object)?) else {
+            return Err(TreeError::Malformed { object });
+        };
+        if bundle
+            .entries()
+            .map(tree::leaf_hash)
+            .eq(tile.hashes().iter().copied())
+        {
+            return Ok(bundle);
         }
         Err(TreeError::Contradiction {
             object,
@@ -225,6 +320,29 @@ impl TreeReader {
             return Err(TreeError::IndexOutside { index, subtree });
         }
         tree::inclusion_proof(self, index, subtree)
+    }
+
+    /// The inclusion proofs of neighbouring entries in a subtree, in their order. What their proofs have in common, which
+    /// is nearly everything, is looked up once.
+    ///
+    /// # Errors
+    /// As [`TreeReader::inclusion_proof`], for the last entry.
+    pub fn inclusion_proofs(
+        &self,
+        entries: Range<u64>,
+        subtree: Subtree,
+    ) -> Result<Vec<Vec<Hash>>, TreeError> {
+        self.require(subtree)?;
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(&index) = [&entries.start, &(entries.end - 1)]
+            .into_iter()
+            .find(|index| !subtree.contains(**index))
+        {
+            return Err(TreeError::IndexOutside { index, subtree });
+        }
+        prove::inclusion_proofs(self, entries, subtree)
     }
 
     /// The proof that a subtree is part of this tree.
@@ -270,16 +388,12 @@ impl TreeReader {
     }
 
     /// A tile that has been authenticated.
-    fn tile(&self, level: u8, number: u64) -> Result<Rc<HashTile>, TreeError> {
+    fn tile(&self, level: u8, number: u64) -> Result<Arc<HashTile>, TreeError> {
         let full = self.nodes(level) / TILE_WIDTH;
         if number < full {
             return self.full_tile(level, number);
         }
-        let edge = self
-            .edge
-            .get(usize::from(level))
-            .and_then(Option::as_ref)
-            .filter(|_| number == full);
+        let edge = self.edge_tile(level).filter(|_| number == full);
         edge.cloned().ok_or(TreeError::NoSuchTile {
             kind: TileKind::Hashes(level),
             number,
@@ -287,40 +401,35 @@ impl TreeReader {
         })
     }
 
-    fn full_tile(&self, level: u8, number: u64) -> Result<Rc<HashTile>, TreeError> {
-        if let Some(tile) = self.cached(level, number) {
-            return Ok(tile);
-        }
-        let tile = Rc::new(self.load(level, number)?);
-        let parent = self.tile(level + 1, number / TILE_WIDTH)?;
-        if tile.root() != parent.node(0, number % TILE_WIDTH) {
-            let parent = self.tile_object(level + 1, number / TILE_WIDTH)?;
-            return Err(TreeError::Contradiction {
-                object: self.tile_object(level, number)?,
-                parent,
-            });
-        }
-        let mut cache = self.cache.borrow_mut();
-        if cache.len() == CACHED_TILES {
-            cache.pop_front();
-        }
-        cache.push_back(CachedTile {
-            level,
-            number,
-            tile: Rc::clone(&tile),
-        });
-        Ok(tile)
+    /// The partial tile of a level, if it has one.
+    fn edge_tile(&self, level: u8) -> Option<&Arc<HashTile>> {
+        self.edge.get(usize::from(level)).and_then(Option::as_ref)
     }
 
-    fn cached(&self, level: u8, number: u64) -> Option<Rc<HashTile>> {
-        let mut cache = self.cache.borrow_mut();
-        let position = cache
-            .iter()
-            .position(|cached| (cached.level, cached.number) == (level, number))?;
-        let cached = cache.remove(position)?;
-        let tile = Rc::clone(&cached.tile);
-        cache.push_back(cached);
-        Some(tile)
+    fn full_tile(&self, level: u8, number: u64) -> Result<Arc<HashTile>, TreeError> {
+        if let Some((last, tile)) = &self.path.borrow()[usize::from(level)]
+            && *last == number
+        {
+            return Ok(Arc::clone(tile));
+        }
+        let (above, position) = (number / TILE_WIDTH, number % TILE_WIDTH);
+        let expected = self.tile(level + 1, above)?.hashes()[position as usize];
+        let tile = match self.tiles.get(level, &expected) {
+            Some(tile) => tile,
+            None => {
+                let tile = Arc::new(self.load(level, number)?);
+                if tile.root() != Some(expected) {
+                    return Err(TreeError::Contradiction {
+                        object: self.tile_object(level, number)?,
+                        parent: self.tile_object(level + 1, above)?,
+                    });
+                }
+                self.tiles.insert(level, expected, &tile);
+                tile
+            }
+        };
+        self.path.borrow_mut()[usize::from(level)] = Some((number, Arc::clone(&tile)));
+        Ok(tile)
     }
 
     fn load(&self, level: u8, number: u64) -> Result<HashTile, TreeError> {
@@ -328,7 +437,7 @@ impl TreeReader {
         let bytes = self.read(&object)?;
         let width = (self.nodes(level) - number * TILE_WIDTH).min(TILE_WIDTH);
         match bytes.as_chunks::<HASH_SIZE>() {
-            (hashes, []) if hashes.len() as u64 == width => Ok(HashTile::new(hashes.to_vec())),
+            (hashes, []) if hashes.len() as u64 == width => Ok(HashTile::new(hashes)),
             _ => Err(TreeError::Malformed { object }),
         }
     }
@@ -339,13 +448,6 @@ impl TreeReader {
             size: self.size,
         })
     }
-}
-
-/// A full tile that has been compared with its parent.
-struct CachedTile {
-    level: u8,
-    number: u64,
-    tile: Rc<HashTile>,
 }
 
 impl HashReader for TreeReader {
@@ -363,129 +465,4 @@ impl HashReader for TreeReader {
             size: self.size,
         })
     }
-}
-
-/// What the tree with new entries stores, to be put in this order: a tile after those it is made of.
-pub(crate) struct NewTiles {
-    /// Each with its bytes.
-    pub(crate) objects: Vec<(Object, Vec<u8>)>,
-    /// Size of the tree with the new entries.
-    pub(crate) size: u64,
-}
-
-impl NewTiles {
-    /// Appends entries to a tree. Reads the partial tiles and the partial bundle at the right edge and nothing else, so the
-    /// cost depends on the number of new entries and not on the size of the log.
-    ///
-    /// # Errors
-    /// The partial bundle cannot be read or is damaged.
-    pub(crate) fn append(reader: &TreeReader, entries: &[Vec<u8>]) -> Result<Self, TreeError> {
-        let mut new = Self {
-            objects: Vec::new(),
-            size: reader.size + entries.len() as u64,
-        };
-        new.bundles(reader, entries)?;
-        let mut hashes: Vec<Hash> = entries.iter().map(|entry| tree::leaf_hash(entry)).collect();
-        for level in 0.. {
-            if hashes.is_empty() {
-                break;
-            }
-            hashes = new.level(reader, level, hashes);
-        }
-        Ok(new)
-    }
-
-    fn bundles(&mut self, reader: &TreeReader, entries: &[Vec<u8>]) -> Result<(), TreeError> {
-        let first = reader.size / TILE_WIDTH;
-        let mut row = if reader.size.is_multiple_of(TILE_WIDTH) {
-            Vec::new()
-        } else {
-            reader.bundle(first)?
-        };
-        row.extend_from_slice(entries);
-        for (number, bundle) in (first..).zip(row.chunks(TILE_WIDTH as usize)) {
-            self.push(
-                TileKind::Entries,
-                number,
-                bundle.len(),
-                encode_bundle(bundle),
-            );
-        }
-        Ok(())
-    }
-
-    /// Appends hashes to a tile level; returns the roots of the tiles that this completes.
-    fn level(&mut self, reader: &TreeReader, level: u8, hashes: Vec<Hash>) -> Vec<Hash> {
-        let first = reader.nodes(level) / TILE_WIDTH;
-        let edge = reader.edge.get(usize::from(level)).and_then(Option::as_ref);
-        let mut row = edge.map_or_else(Vec::new, |tile| tile.hashes().to_vec());
-        row.extend(hashes);
-        for (number, tile) in (first..).zip(row.chunks(TILE_WIDTH as usize)) {
-            self.push(TileKind::Hashes(level), number, tile.len(), tile.concat());
-        }
-        row.chunks_exact(TILE_WIDTH as usize)
-            .filter_map(|tile| HashTile::new(tile.to_vec()).root())
-            .collect()
-    }
-
-    fn push(&mut self, kind: TileKind, index: u64, width: usize, bytes: Vec<u8>) {
-        let width = u16::try_from(width).expect("a tile is at most 256 wide");
-        self.objects
-            .push((Object::Tile(TilePath { kind, index, width }), bytes));
-    }
-}
-
-/// A tile with the nodes inside it.
-struct HashTile {
-    /// `rows[r][i]` is the root of hashes `[i << r, (i + 1) << r)`; complete nodes only.
-    rows: Vec<Vec<Hash>>,
-}
-
-impl HashTile {
-    fn new(hashes: Vec<Hash>) -> Self {
-        let mut rows = vec![hashes];
-        for row in 0..usize::from(TILE_HEIGHT) {
-            let pairs = rows[row].as_chunks::<2>().0;
-            let next = pairs
-                .iter()
-                .map(|[left, right]| tree::node_hash(left, right))
-                .collect();
-            rows.push(next);
-        }
-        Self { rows }
-    }
-
-    fn hashes(&self) -> &[Hash] {
-        &self.rows[0]
-    }
-
-    fn node(&self, row: u8, index: u64) -> Option<Hash> {
-        self.rows[usize::from(row)].get(index as usize).copied()
-    }
-
-    /// The root of a full tile.
-    fn root(&self) -> Option<Hash> {
-        self.node(TILE_HEIGHT, 0)
-    }
-}
-
-/// Entries, each behind its length in two bytes. That they fit has been checked by whoever accepted them.
-fn encode_bundle(entries: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for entry in entries {
-        let length = u16::try_from(entry.len()).expect("entries are at most 65535 bytes");
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(entry);
-    }
-    bytes
-}
-
-fn parse_bundle(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut reader = wire::Reader::new(bytes);
-    let mut entries = Vec::new();
-    while !reader.is_empty() {
-        let length = reader.uint16().ok()?;
-        entries.push(reader.bytes(length.into()).ok()?.to_vec());
-    }
-    Some(entries)
 }

@@ -126,11 +126,11 @@ pub struct MtcTrust {
     pub(crate) landmarks: Option<LandmarkTrust>,
 }
 
-/// Trust in the landmarks of a log up to one.
+/// Trust in the landmarks of a log up to one, and in what is left of older logs'.
 #[derive(Clone)]
 pub(crate) struct LandmarkTrust {
     pub(crate) trust: Arc<CaTrust>,
-    pub(crate) newest: u64,
+    pub(crate) newest: (LogNumber, u64),
     pub(crate) hint: Arc<[DistinguishedName]>,
 }
 
@@ -147,6 +147,8 @@ impl MtcTrust {
 
     /// The same with the landmarks of `log` up to `newest`, whose subtrees were verified, in place of any before.
     ///
+    /// Subtrees of other logs of the CA may be among them. Peers are not told of those: they are told one group a CA.
+    ///
     /// # Errors
     /// The landmark group has no ID.
     pub fn with_landmarks(
@@ -161,7 +163,7 @@ impl MtcTrust {
         Ok(Self {
             landmarks: Some(LandmarkTrust {
                 trust: Arc::new(self.cosigners.with_trusted_subtrees(subtrees)),
-                newest,
+                newest: (log.number(), newest),
                 hint: [DistinguishedName::from(group.to_name())].into(),
             }),
             ..self.clone()
@@ -181,8 +183,8 @@ impl MtcTrust {
         self.cosigners.id()
     }
 
-    /// The newest landmark whose subtrees are trusted.
-    pub fn newest_landmark(&self) -> Option<u64> {
+    /// The newest landmark whose subtrees are trusted, behind the number of its log: what comes later is greater.
+    pub fn newest_landmark(&self) -> Option<(LogNumber, u64)> {
         self.landmarks.as_ref().map(|landmarks| landmarks.newest)
     }
 

@@ -29,8 +29,13 @@ pub struct NrfConfig {
     pub trust: PathBuf,
     /// The CA cosigner's private key (PKCS#8 PEM).
     pub cosigner_key: PathBuf,
-    /// Folder of the issuance log. Created by `--create-log` only.
+    /// Folder of issuance log 1, created by `--create-log` only. Log N, with which the CA goes on after others have failed,
+    /// is in `<log>-N`.
     pub log: PathBuf,
+    /// Whether a log is retired, and the next one created, when signatures prove at the start that it cannot go on; default
+    /// false: an operator says `--next-log`.
+    #[serde(default)]
+    pub retire_failed_log: bool,
     /// Private folder: used tokens, issued certificates, registered profiles, the NRF's own keys.
     pub state: PathBuf,
     /// The enrolment authority's public key (PEM).

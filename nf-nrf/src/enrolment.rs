@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
-use mtc_log::IssueError;
+use mtc_log::{IssueError, WitnessError};
 use mtc_tls::csr::Csr;
 use mtc_tls::endpoint::Clock;
 use mtc_tls::hints::TrustDomain;
@@ -365,6 +365,16 @@ fn check_names(csr: &Csr, applicant: &Applicant) -> Result<(), Problem> {
     }
 }
 
+/// Whether a witness has seen more of the log than there is.
+fn was_rolled_back(error: &MtcaError) -> bool {
+    let MtcaError::Issue(IssueError::WitnessUnavailable { failures, .. }) = error else {
+        return false;
+    };
+    failures
+        .iter()
+        .any(|failure| matches!(failure.source, WitnessError::Ahead { .. }))
+}
+
 /// What a failed issuance is at the SBI.
 fn issuance_problem(error: MtcaError) -> Problem {
     let detail = Causes(&error).to_string();
@@ -373,6 +383,12 @@ fn issuance_problem(error: MtcaError) -> Problem {
             Problem::unavailable(Cause::NfCongestion, detail, RETRY_ISSUANCE)
         }
         MtcaError::Issue(IssueError::WitnessUnavailable { .. } | IssueError::Refused(_)) => {
+            if was_rolled_back(&error) {
+                tracing::error!(
+                    error = detail,
+                    "the issuance log was rolled back: restart the NRF, which says what to do"
+                );
+            }
             Problem::unavailable(
                 Cause::NfCongestion,
                 format!("no certificate can be issued now: {detail}"),
@@ -380,6 +396,7 @@ fn issuance_problem(error: MtcaError) -> Problem {
             )
         }
         MtcaError::Unknown(_) => Problem::not_found(detail),
+        MtcaError::Retired(_) => Problem::new(StatusCode::GONE, detail),
         _ => {
             tracing::error!(error = detail, "issuance failed");
             Problem::system_failure()

@@ -5,7 +5,8 @@
 //!   discovery    GET nf-instances?target-nf-type=..      |--> registry: pure state, changes in order
 //!                missing heartbeats suspend and purge  --'
 //!   enrolment    POST certificates --> mtca (issuance log, landmarks) or baseline (X.509)
-//!   log_api      GET checkpoint, landmarks, tiles: the issuance log, public
+//!   logs         which of the CA's issuance logs is current --> log_opening
+//!   log_api      GET checkpoint, landmarks, tiles: the issuance logs, public
 //! ```
 //!
 //! [`run`] is the process: everything from configuration to drain.
@@ -18,19 +19,24 @@ pub mod enrolment_token;
 pub mod etag;
 pub mod files;
 pub mod log_api;
+pub mod log_opening;
+pub mod logs;
 pub mod management;
 pub mod mtca;
 mod nrf;
 mod own;
 pub mod registry;
 mod registry_files;
+pub mod retired_log;
 pub mod witness_client;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use mtc_core::id::{IdError, LogNumber};
 use sbi::command_line::NfArguments;
 
+use self::logs::LogWish;
 pub use self::nrf::{NrfError, run};
 
 /// Runs an NRF, the Merkle Tree CA of the lab
@@ -41,14 +47,26 @@ pub struct NrfArguments {
     /// Create the issuance log. Needed once; an existing log is never replaced
     #[arg(long)]
     create_log: bool,
+    /// Retire the current issuance log, which cannot go on, and go on with log N; done once, if repeated
+    #[arg(long, value_name = "N", value_parser = log_number, conflicts_with = "create_log")]
+    next_log: Option<LogNumber>,
+}
+
+fn log_number(text: &str) -> Result<LogNumber, IdError> {
+    // Whatever is no number is no log's either.
+    LogNumber::new(text.parse().unwrap_or_default())
 }
 
 impl NrfArguments {
     /// Runs the NRF until it ends.
     pub async fn run(self) -> ExitCode {
-        let create_log = self.create_log;
+        let wish = match self.next_log {
+            Some(next) => LogWish::ContinueWith(next),
+            None if self.create_log => LogWish::Create,
+            None => LogWish::Open,
+        };
         let nrf = |config: std::path::PathBuf, events, control| async move {
-            run(&config, create_log, events, control).await
+            run(&config, wish, events, control).await
         };
         self.process.run(nrf).await
     }

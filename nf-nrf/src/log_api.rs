@@ -6,7 +6,11 @@
 //! GET /<log number>/tile/<L>/<N>[.p/<W>]          never changes
 //! GET /<log number>/tile/entries/<N>[.p/<W>]      never changes
 //! ```
+//!
+//! Every log that the CA has had is served as far as it can be read. A retired one that has no checkpoint to show is `410`,
+//! so that relying parties look at the one after it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hyper::header::CACHE_CONTROL;
@@ -20,17 +24,21 @@ use sbi::server::{Handler, Request};
 use sbi::telemetry::Causes;
 use tokio::task::spawn_blocking;
 
+use crate::retired_log::RetiredLog;
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const BINARY: &str = "application/octet-stream";
 const CHANGES: HeaderValue = HeaderValue::from_static("no-cache");
 const NEVER_CHANGES: HeaderValue = HeaderValue::from_static("public, max-age=604800, immutable");
 
-/// Serves one log.
+/// Serves a CA's logs.
 pub struct LogApi {
-    /// The log's number, first segment of the path.
-    pub number: LogNumber,
-    /// Where the log is stored.
+    /// The current log's number, first segment of the path.
+    pub current: LogNumber,
+    /// Where the current log is stored.
     pub storage: Arc<dyn Storage>,
+    /// The logs before it.
+    pub retired: BTreeMap<LogNumber, RetiredLog>,
 }
 
 impl Handler for LogApi {
@@ -38,24 +46,35 @@ impl Handler for LogApi {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return Err(Problem::method_not_allowed("GET, HEAD"));
         }
-        let object = self.object(&request.path).ok_or_else(|| {
-            Problem::not_found(format!(
-                "this is log {0}: known are /{0}/checkpoint, /{0}/landmarks and /{0}/tile/...",
-                self.number
-            ))
-        })?;
-        let (storage, wanted) = (self.storage.clone(), object.clone());
+        let (number, object) = object(&request.path).ok_or_else(|| self.unknown())?;
+        let retired = self.retired.get(&number).cloned();
+        let is_retired = retired.is_some();
+        let storage = match retired {
+            Some(retired) => Arc::new(retired),
+            None if number == self.current => self.storage.clone(),
+            None => return Err(self.unknown()),
+        };
+        let wanted = object.clone();
         let read = spawn_blocking(move || storage.get(&wanted)).await;
         let bytes = match read {
-            Ok(Ok(bytes)) => bytes,
+            Ok(Ok(Some(bytes))) => bytes,
+            Ok(Ok(None)) if is_retired && object == Object::Checkpoint => return Err(gone(number)),
+            Ok(Ok(None)) => {
+                return Err(Problem::not_found(format!(
+                    "the log has no {}",
+                    request.path
+                )));
+            }
+            Ok(Err(error)) if is_retired => {
+                tracing::debug!(error = %Causes(&error), log = %number, "a retired log cannot be read");
+                return Err(gone(number));
+            }
             Ok(Err(error)) => {
                 tracing::error!(error = %Causes(&error), "the log cannot be read");
                 return Err(Problem::system_failure());
             }
             Err(_) => return Err(Problem::system_failure()),
         };
-        let bytes =
-            bytes.ok_or_else(|| Problem::not_found(format!("the log has no {}", request.path)))?;
         let (content_type, cache) = match object {
             Object::Tile(_) => (BINARY, NEVER_CHANGES),
             _ => (TEXT, CHANGES),
@@ -65,11 +84,25 @@ impl Handler for LogApi {
 }
 
 impl LogApi {
-    fn object(&self, path: &str) -> Option<Object> {
-        let (number, rest) = path.strip_prefix('/')?.split_once('/')?;
-        if number != self.number.to_string() {
-            return None;
-        }
-        Object::served_at(rest)
+    fn unknown(&self) -> Problem {
+        Problem::not_found(format!(
+            "the current log is {0}: known are /{0}/checkpoint, /{0}/landmarks and /{0}/tile/...",
+            self.current
+        ))
     }
+}
+
+fn gone(number: LogNumber) -> Problem {
+    Problem::new(
+        StatusCode::GONE,
+        format!("log {number} has been retired and cannot be read"),
+    )
+}
+
+/// A path's log and object.
+fn object(path: &str) -> Option<(LogNumber, Object)> {
+    let (number, rest) = path.strip_prefix('/')?.split_once('/')?;
+    let log = LogNumber::new(number.parse().ok()?).ok()?;
+    // One path an object: neither `01` nor `+1`.
+    (number == log.to_string()).then_some((log, Object::served_at(rest)?))
 }

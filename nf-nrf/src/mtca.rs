@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mtc_core::certificate::{CertificateError, CertificateFields, MtcProof, with_proof};
-use mtc_core::id::{LogId, split_serial};
+use mtc_core::id::{LogId, LogNumber, split_serial};
 use mtc_core::landmark::{Landmark, LandmarkError};
 use mtc_core::time::UnixTime;
 use mtc_log::{
@@ -47,6 +47,9 @@ pub enum MtcaError {
     /// No such certificate was issued.
     #[error("no certificate with serial number {0} was issued here, or it has expired")]
     Unknown(u64),
+    /// The certificate's log has been retired.
+    #[error("log {0} has been retired: it gets no more landmarks")]
+    Retired(LogNumber),
 }
 
 /// A certificate that was issued.
@@ -180,9 +183,13 @@ impl Mtca {
     /// Blocks on the disk.
     fn build_landmark_relative(&self, serial: u64) -> Result<Option<LandmarkRelative>, MtcaError> {
         let standalone = self.read_archive(serial)?;
-        let Ok((_, index)) = split_serial(serial) else {
+        let Ok((log, index)) = split_serial(serial) else {
             return Err(MtcaError::Unknown(serial));
         };
+        // Its landmarks could be read, but peers show the newest log's: nobody would be presented the certificate.
+        if log != self.log.number() {
+            return Err(MtcaError::Retired(log));
+        }
         let proof = {
             // Locked before the tree is read: no landmark can be allocated beyond that tree in between.
             let landmarks = self

@@ -5,24 +5,18 @@
 //!            ─> SBI: nnrf-nfm, nnrf-disc, nnrf-cm ─> trust in its own landmarks ─> ready
 //! ```
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mtc_core::entry::{EntryError, MtcLogEntry};
-use mtc_core::id::{IdError, LogId};
-use mtc_log::{
-    AppendError, CosigningKey, DirectoryStorage, IssuanceLog, Issuer, LandmarkPolicy,
-    LandmarkStore, LandmarkStoreError, OpenError, Sequencer, SequencerConfig, SequencerConfigError,
-    Storage, StorageError,
-};
+use mtc_core::id::{IdError, LogId, LogNumber};
+use mtc_log::{Issuer, LandmarkStore, Sequencer, SequencerConfig, SequencerConfigError, Storage};
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::endpoint::ClientAuth;
 use mtc_tls::identity::{NfSubject, SubjectError};
-use mtc_tls::key::{NfKey, NfKeyError};
 use sbi::admin::Admin;
 use sbi::config::{ConfigError, Wanted};
 use sbi::credentials::{Keeper, ObtainError};
@@ -41,7 +35,7 @@ use sbi::trust_file::{TrustFile, TrustFileError};
 use sbi::uri::{ApiRoot, Scheme, UriError};
 use sbi::vault::{Vault, VaultError};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use crate::baseline::{BaselineCa, BaselineError};
 use crate::config::NrfConfig;
@@ -50,17 +44,18 @@ use crate::enrolment::Enrolment;
 use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedTokensError};
 use crate::files::{FileError, PrivateFolder, read_text};
 use crate::log_api::LogApi;
+use crate::log_opening::{OpenLogError, OpenedLog, open_current};
+use crate::logs::LogWish;
 use crate::management::Management;
 use crate::mtca::Mtca;
 use crate::own::OwnSource;
 use crate::registry::{Settings, SharedRegistry};
 use crate::registry_files;
+use crate::retired_log::RetiredLog;
 use crate::witness_client::HttpWitness;
 
 /// How often missing heartbeats are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
-/// Null entries that are appended at once when a log is preloaded.
-const PRELOAD_BATCH: u64 = 65_536;
 const SERVICES: [&str; 3] = ["nnrf-nfm/v1", "nnrf-disc/v1", "nnrf-cm/v1"];
 
 /// Why the NRF cannot start, or go on.
@@ -81,47 +76,9 @@ pub enum NrfError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The cosigner key.
-    #[error("cosigner_key {}", path.display())]
-    CosignerKey {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: NfKeyError,
-    },
-    /// The cosigner key is not the CA's.
-    #[error("cosigner_key")]
-    CosigningKey(#[from] mtc_core::cosign::KeyError),
-    /// The log's folder.
-    #[error("the issuance log in {}{}", path.display(), storage_hint(source))]
-    Storage {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong.
-        source: StorageError,
-    },
-    /// There is no log, or it contradicts its checkpoint.
-    #[error("the issuance log in {}{}", path.display(), hint(source))]
-    Log {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong.
-        source: OpenError,
-    },
-    /// The log could not be preloaded.
-    #[error("the new log could not be preloaded")]
-    Preload(#[from] AppendError),
-    /// A null entry cannot be encoded.
-    #[error("a null entry cannot be encoded")]
-    Entry(#[from] EntryError),
-    /// The landmarks.
-    #[error("the landmarks of the log in {}", path.display())]
-    Landmarks {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong.
-        source: LandmarkStoreError,
-    },
+    /// The issuance log.
+    #[error(transparent)]
+    OpenLog(#[from] OpenLogError),
     /// The sequencer.
     #[error("the sequencer")]
     Sequencer(#[from] SequencerConfigError),
@@ -163,29 +120,6 @@ pub enum NrfError {
     Listen(#[from] ListenError),
 }
 
-const CREATE: &str =
-    " (start with --create-log to create one; never do that to replace a log that was lost)";
-
-fn storage_hint(error: &StorageError) -> &'static str {
-    match error {
-        StorageError::Locked { .. } => " (stop the other NRF that runs on it)",
-        StorageError::Io { source, .. } if source.kind() == ErrorKind::NotFound => CREATE,
-        _ => " (it must be a folder that this user may read and write)",
-    }
-}
-
-fn hint(error: &OpenError) -> &'static str {
-    match error {
-        OpenError::NoLog { .. } => CREATE,
-        OpenError::Exists { .. } => " (start without --create-log to open it)",
-        OpenError::Checkpoint { .. } | OpenError::Tree(_) => {
-            " (it is damaged: restore the files as they were last)"
-        }
-        OpenError::Storage(error) => storage_hint(error),
-        _ => "",
-    }
-}
-
 /// The NRF's SBI.
 struct Nrf {
     management: Management,
@@ -212,14 +146,14 @@ impl Handler for Nrf {
 /// It cannot start, or its log failed.
 pub async fn run(
     config: &Path,
-    create_log: bool,
+    wish: LogWish,
     events: Events,
     control: Control,
 ) -> Result<(), NrfError> {
     let config = sbi::config::load::<NrfConfig>(config)?.resolve(sbi::config::folder_of(config))?;
     let stop = control.stop.clone();
     let process = tokio::select! {
-        started = Process::start(config, create_log, events, control.stop) => started?,
+        started = Process::start(config, wish, events, control.stop) => started?,
         () = stop.wait() => return Ok(()),
     };
     process.finish().await;
@@ -238,19 +172,31 @@ struct Process {
     tasks: JoinSet<()>,
 }
 
-/// The log, opened, and what works on it.
+/// The current log, opened, and what works on it.
 struct Log {
     id: LogId,
     storage: Arc<dyn Storage>,
     issuer: Issuer,
     sequencer: Sequencer<HttpWitness>,
     landmarks: LandmarkStore,
+    /// The logs before it.
+    retired: BTreeMap<LogNumber, RetiredLog>,
+}
+
+impl Log {
+    fn api(&self) -> LogApi {
+        LogApi {
+            current: self.id.number(),
+            storage: self.storage.clone(),
+            retired: self.retired.clone(),
+        }
+    }
 }
 
 impl Process {
     async fn start(
         config: NrfConfig,
-        create_log: bool,
+        wish: LogWish,
         events: Events,
         stop: Stop,
     ) -> Result<Self, NrfError> {
@@ -265,15 +211,25 @@ impl Process {
         };
         process.serve_admin().await?;
         let trust_file = process.trust_file()?;
-        let log = open_log(&process.config, &trust_file, create_log).await?;
-        let (id, storage) = (log.id, log.storage.clone());
+        let log = open_log(&process.config, &trust_file, wish).await?;
+        let current = log.id.number();
+        let log_api = log.api();
         let enrolment = Arc::new(process.enrolment(log)?);
-        let log_addr = process.serve_log(id, storage).await?;
+        let log_addr = process.serve_log(log_api).await?;
         process.missing.send_replace("own certificates".to_owned());
-        let keeper = process.own_certificates(&trust_file, &enrolment).await?;
-        let (instance, own_landmark) = (keeper.instance().clone(), keeper.newest_own_landmark());
+        let mut keeper = process.own_certificates(&trust_file, &enrolment).await?;
+        keeper.renew_into(current);
+        // Landmarks of a retired log may be gone with it.
+        let own_landmark = keeper
+            .newest_own_landmark()
+            .filter(|(log, _)| *log == current);
+        let instance = keeper.instance().clone();
         process.spawn(keeper.keep());
-        process.keep_trust(TrustUpdater::new(log_addr, id, trust_file.trust), &instance);
+        let logs = trust_file.logs.into_iter().chain([current]);
+        process.keep_trust(
+            TrustUpdater::new(log_addr, logs, trust_file.trust)?,
+            &instance,
+        );
         process.serve_sbi(enrolment, &instance).await?;
         process.missing.send_replace("trust state".to_owned());
         let mut credentials = instance.store.receiver();
@@ -324,18 +280,10 @@ impl Process {
     }
 
     /// Serves the log, and returns where it is reached from this machine.
-    async fn serve_log(
-        &mut self,
-        id: LogId,
-        storage: Arc<dyn Storage>,
-    ) -> Result<SocketAddr, NrfError> {
+    async fn serve_log(&mut self, log_api: LogApi) -> Result<SocketAddr, NrfError> {
         let (listener, addr) = bind(self.config.log_listen, "issuance log").await?;
-        let log_api = Arc::new(LogApi {
-            number: id.number(),
-            storage,
-        });
         self.tasks
-            .spawn(serve_plain(listener, log_api, self.stop.clone()));
+            .spawn(serve_plain(listener, Arc::new(log_api), self.stop.clone()));
         Ok(reachable(addr))
     }
 
@@ -382,6 +330,7 @@ impl Process {
             issuer,
             sequencer,
             landmarks,
+            retired: _,
         } = log;
         let mtca = Arc::new(Mtca::new(
             id,
@@ -516,7 +465,7 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
 async fn open_log(
     config: &NrfConfig,
     trust_file: &TrustFile,
-    create_log: bool,
+    wish: LogWish,
 ) -> Result<Log, NrfError> {
     let mut witnesses = Vec::new();
     for address in &config.witness {
@@ -527,12 +476,14 @@ async fn open_log(
         let cosigner = known.ok_or_else(|| NrfError::UnknownWitness(address.id.clone()))?;
         witnesses.push(HttpWitness::new(cosigner.clone(), address.addr));
     }
-    let id = LogId::new(*trust_file.trust.id(), trust_file.logs[0])?;
-    let (for_thread, clock) = (config.clone(), config.clock());
-    let opening = spawn_blocking(move || open_log_files(&for_thread, id, create_log));
-    let (storage, log, landmarks) = opening
-        .await
-        .expect("opening does not panic and is not aborted")?;
+    let OpenedLog {
+        id,
+        storage,
+        log,
+        landmarks,
+        logs,
+    } = open_current(config, trust_file, wish, &witnesses).await?;
+    let clock = config.clock();
     let sequencer_config = SequencerConfig {
         queue: config.queue,
         min_interval: Duration::from_millis(config.checkpoint_interval_ms),
@@ -545,74 +496,17 @@ async fn open_log(
         sequencer_config,
         Arc::new(move || clock.now()),
     )?;
+    let retired = logs
+        .retired()
+        .map(|log| (log, RetiredLog::new(logs.folder(log))));
     Ok(Log {
         id,
         storage,
         issuer,
         sequencer,
         landmarks,
+        retired: retired.collect(),
     })
-}
-
-/// Opens or creates the log and its landmarks. Blocks on the disk.
-fn open_log_files(
-    config: &NrfConfig,
-    id: LogId,
-    create: bool,
-) -> Result<(Arc<dyn Storage>, IssuanceLog, LandmarkStore), NrfError> {
-    let now = config.clock().now();
-    let path = &config.log;
-    let key = NfKey::from_pem(&read_text(&config.cosigner_key)?).map_err(|source| {
-        NrfError::CosignerKey {
-            path: config.cosigner_key.clone(),
-            source,
-        }
-    })?;
-    let key = CosigningKey::new(*id.ca(), key.into_secret())?;
-    let opened = if create {
-        DirectoryStorage::create(path)
-    } else {
-        DirectoryStorage::open(path)
-    };
-    let storage: Arc<dyn Storage> = Arc::new(opened.map_err(|source| NrfError::Storage {
-        path: path.clone(),
-        source,
-    })?);
-    let log = if create {
-        IssuanceLog::create(storage.clone(), id, key, now)
-    } else {
-        IssuanceLog::open(storage.clone(), id, key)
-    };
-    let mut log = log.map_err(|source| NrfError::Log {
-        path: path.clone(),
-        source,
-    })?;
-    if create {
-        preload(&mut log, config.preload, config)?;
-    }
-    let policy = LandmarkPolicy {
-        time_between: Duration::from_secs(config.landmark_interval_seconds),
-        max_certificate_lifetime: config.certificate_lifetime(),
-    };
-    let landmarks =
-        LandmarkStore::open(storage.clone(), policy, log.published(), now).map_err(|source| {
-            NrfError::Landmarks {
-                path: path.clone(),
-                source,
-            }
-        })?;
-    Ok((storage, log, landmarks))
-}
-
-fn preload(log: &mut IssuanceLog, entries: u64, config: &NrfConfig) -> Result<(), NrfError> {
-    let null = MtcLogEntry::NULL.encode()?;
-    let mut left = entries;
-    while left > 0 {
-        let batch = left.min(PRELOAD_BATCH);
-        log.append(&vec![null.clone(); batch as usize], config.clock().now())?;
-        left -= batch;
-    }
-    Ok(())
 }
 
 /// Suspends and purges instances whose heartbeats are missing, for ever.

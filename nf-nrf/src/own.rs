@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hyper::StatusCode;
 use mtc_tls::csr::Csr;
 use mtc_tls::identity::NfSubject;
 use sbi::credentials::{CertificateSource, ObtainError};
@@ -43,7 +44,12 @@ impl CertificateSource for OwnSource {
         };
         let id = path.rsplit('/').nth(1).unwrap_or_default();
         let answered = self.enrolment.landmark_relative(id).await;
-        let response = answered.map_err(|problem| failed(refusal(problem)))?;
+        let response = match answered.map_err(refusal) {
+            Err(EnrolmentError::Refused { status, .. }) if status == StatusCode::GONE => {
+                return Ok(LandmarkAnswer::Never);
+            }
+            answered => answered.map_err(failed)?,
+        };
         let ready: Option<LandmarkRelativeCertificate> = response.read_json().ok();
         Ok(ready.map_or_else(
             || LandmarkAnswer::RetryAfter(self.enrolment.mtca.landmark_interval()),

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use hyper::Method;
 use hyper::http::HeaderValue;
 use mtc_core::cosign::Cosigner;
-use mtc_log::{Witness, WitnessError};
+use mtc_core::id::{LogId, TrustAnchorId};
+use mtc_log::{CaCheckpoint, Witness, WitnessError};
 use sbi::client::{ClientError, Connection, Request};
 use tokio::sync::Mutex;
 
@@ -32,6 +34,44 @@ impl HttpWitness {
             cosigner,
             addr,
             connection: Mutex::const_new(None),
+        }
+    }
+
+    /// Whose cosignatures it makes.
+    pub const fn id(&self) -> TrustAnchorId {
+        self.cosigner.id
+    }
+
+    /// The latest checkpoint of a log that the witness has cosigned, with the signature of the log's CA verified. None if
+    /// it has cosigned none.
+    ///
+    /// # Errors
+    /// It does not answer, or not with such a checkpoint.
+    pub async fn latest(
+        &self,
+        log: &LogId,
+        ca: &Cosigner,
+    ) -> Result<Option<CaCheckpoint>, WitnessError> {
+        let unreachable = |error: ClientError| WitnessError::Unreachable(Box::new(error));
+        let origin = digest(&SHA256, log.origin().as_bytes());
+        let path = origin
+            .as_ref()
+            .iter()
+            .fold("/".to_owned(), |path, byte| format!("{path}{byte:02x}"));
+        let path = format!("{path}/checkpoint");
+        let request = Request::new(Method::GET, self.addr.to_string(), path);
+        let connection = self.connection().await.map_err(unreachable)?;
+        let response = connection
+            .send(request, TIMEOUT)
+            .await
+            .map_err(unreachable)?;
+        match response.status.as_u16() {
+            200 => Ok(Some(CaCheckpoint::verify(&response.body, log, ca)?)),
+            404 => Ok(None),
+            status => Err(WitnessError::Refused {
+                status,
+                detail: "no checkpoint".to_owned(),
+            }),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The issuance log over real HTTP/2: every served object byte for byte, and nothing else that the folder holds.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use mtc_log::{
     CosigningKey, DirectoryStorage, IssuanceLog, LandmarkPolicy, LandmarkStore, Object, Storage,
 };
 use nf_nrf::log_api::LogApi;
+use nf_nrf::retired_log::RetiredLog;
 use sbi::client::{Connection, Request};
 use sbi::response::Response;
 use sbi::server::serve_cleartext;
@@ -45,14 +47,20 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
+        Self::start_after(BTreeMap::new(), LogNumber::FIRST).await
+    }
+
+    /// The same log under a number of its own, after others.
+    async fn start_after(retired: BTreeMap<LogNumber, RetiredLog>, current: LogNumber) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let storage: Arc<dyn Storage> = Arc::new(
             DirectoryStorage::create(folder.path().join("storage")).expect("a new folder"),
         );
         write_log(&storage);
         let api = Arc::new(LogApi {
-            number: LogNumber::FIRST,
+            current,
             storage,
+            retired,
         });
         let (client, server) = tokio::io::duplex(64 * 1024);
         tokio::spawn(serve_cleartext(server, REMOTE, api, std::future::pending()));
@@ -258,4 +266,61 @@ async fn the_log_is_read_only() {
             "{method}"
         );
     }
+}
+
+/// Two logs after a first one in `folder`, of which the second is lost.
+async fn third_log(folder: &Path) -> Served {
+    let number = |number| LogNumber::new(number).expect("a log number");
+    let retired = [
+        (number(1), RetiredLog::new(folder.to_owned())),
+        (number(2), RetiredLog::new(folder.join("lost"))),
+    ];
+    Served::start_after(retired.into(), number(3)).await
+}
+
+#[tokio::test]
+async fn retired_logs_are_served_beside_the_current_one() {
+    let first = Served::start().await;
+    let served = third_log(&first.file("")).await;
+    for object in SERVED {
+        for (number, log) in [(1, &first), (3, &served)] {
+            let response = served.get(&format!("/{number}/{object}")).await;
+            let stored = fs::read(log.file("log").join(object)).unwrap();
+            assert_eq!(response.body, stored, "{number} {object}");
+        }
+    }
+    for private in [
+        "/1/../state/landmarks",
+        "/1/state/signed-checkpoint",
+        "/1/lock",
+        "/01/checkpoint",
+        "/0/checkpoint",
+        "/4/checkpoint",
+        "/65536/checkpoint",
+    ] {
+        assert_eq!(served.get(private).await.status, 404, "{private}");
+    }
+}
+
+#[tokio::test]
+async fn a_retired_log_that_cannot_be_read_is_gone() {
+    let first = Served::start().await;
+    let served = third_log(&first.file("")).await;
+    assert_eq!(served.get("/2/checkpoint").await.status, 410);
+    // A tile that the log never had is not served by a log that is there.
+    assert_eq!(served.get("/1/tile/0/002").await.status, 404);
+    fs::remove_file(first.file("log/checkpoint")).unwrap();
+    fs::create_dir(first.file("log/checkpoint")).unwrap();
+    assert_eq!(served.get("/1/checkpoint").await.status, 410);
+    assert_eq!(served.get("/1/landmarks").await.status, 200);
+}
+
+#[test]
+fn a_retired_log_takes_no_writes_and_leaves_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = RetiredLog::new(folder.path().to_owned());
+    assert!(!log.is_empty().unwrap(), "no log can be created there");
+    assert_eq!(log.get(&Object::Checkpoint).unwrap(), None);
+    log.put(&Object::Checkpoint, b"x").expect_err("refused");
+    assert_eq!(files_below(folder.path()), [] as [PathBuf; 0]);
 }

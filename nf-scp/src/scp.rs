@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mtc_core::id::{IdError, LogId};
+use mtc_core::id::{IdError, LogId, LogNumber};
 use mtc_log::{
     CosigningKey, DirectoryStorage, StorageError, WitnessOpenError, WitnessStore, WitnessedLog,
 };
@@ -26,6 +26,9 @@ use crate::witness_api::WitnessApi;
 
 /// The domain that the lab's SCP serves.
 const DOMAIN: &str = "lab";
+/// Logs after those of the trust file that the witness knows: it keeps a few kilobytes for each, and logs that fail more
+/// often have an operator who lists the newest one in the trust file.
+const LOGS_AHEAD: u64 = 255;
 
 /// Why the SCP cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +155,18 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     Ok(())
 }
 
-/// Opens the witness for the logs in the trust file. Blocks on the disk.
+/// The logs that are cosigned for: those of the trust file, and those with which the CA may go on after them without anybody
+/// telling the witness. That the CA signs for them is checked with each checkpoint.
+fn witnessed(known: &[LogNumber]) -> impl Iterator<Item = LogNumber> {
+    let last = known.iter().max().map_or(0, |log| u64::from(log.get()));
+    let after = last + 1..=last + LOGS_AHEAD;
+    let known = known.iter().map(|log| u64::from(log.get()));
+    known
+        .chain(after)
+        .filter_map(|number| LogNumber::new(number).ok())
+}
+
+/// Opens the witness for the logs of the trust file's CA. Blocks on the disk.
 fn open_witness(config: &WitnessConfig, trust_file: &TrustFile) -> Result<WitnessStore, ScpError> {
     let text = std::fs::read_to_string(&config.key).map_err(|source| ScpError::ReadKey {
         path: config.key.clone(),
@@ -168,8 +182,8 @@ fn open_witness(config: &WitnessConfig, trust_file: &TrustFile) -> Result<Witnes
         source,
     })?;
     let mut logs = Vec::new();
-    for number in &trust_file.logs {
-        let id = LogId::new(*trust_file.trust.id(), *number)?;
+    for number in witnessed(&trust_file.logs) {
+        let id = LogId::new(*trust_file.trust.id(), number)?;
         logs.push(WitnessedLog {
             id,
             ca: trust_file.trust.cosigner().clone(),
@@ -179,4 +193,25 @@ fn open_witness(config: &WitnessConfig, trust_file: &TrustFile) -> Result<Witnes
         path: config.state.clone(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(known: &[u64]) -> Vec<u16> {
+        let known = known
+            .iter()
+            .map(|log| LogNumber::new(*log).expect("a log number"));
+        let known: Vec<_> = known.collect();
+        witnessed(&known).map(LogNumber::get).collect()
+    }
+
+    #[test]
+    fn the_logs_after_the_known_ones_are_cosigned_for_too() {
+        assert_eq!(numbers(&[1]), (1..=256).collect::<Vec<_>>());
+        assert_eq!(numbers(&[3, 1])[..4], [3, 1, 4, 5]);
+        assert_eq!(numbers(&[65535]), [65535]);
+        assert_eq!(numbers(&[65530]), (65530..=65535).collect::<Vec<_>>());
+    }
 }

@@ -405,6 +405,10 @@ impl<S: CertificateSource> Keeper<S> {
                     );
                     return Ok(());
                 }
+                LandmarkAnswer::Never => {
+                    credential.landmark_relative = None;
+                    return Ok(());
+                }
                 LandmarkAnswer::RetryAfter(wait) if Instant::now() + wait < deadline => {
                     sleep(wait).await;
                 }
@@ -481,8 +485,17 @@ impl<S: CertificateSource> Keeper<S> {
         &self.instance
     }
 
-    /// The newest landmark that the instance's certificates need.
-    pub fn newest_own_landmark(&self) -> Option<u64> {
+    /// Makes the certificates of every other log than `log` due for renewal, whatever is left of their lives.
+    pub fn renew_into(&mut self, log: LogNumber) {
+        for credential in &mut self.stored.credentials {
+            if credential.log_number().is_some_and(|other| other != log) {
+                credential.renew_at = 0;
+            }
+        }
+    }
+
+    /// The newest landmark that the instance's certificates need, behind the number of its log.
+    pub fn newest_own_landmark(&self) -> Option<(LogNumber, u64)> {
         self.stored
             .credentials
             .iter()

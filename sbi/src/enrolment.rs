@@ -6,6 +6,7 @@
 //! GET  /nnrf-cm/v1/certificates/<id>                          200 IssuedCertificate; MTC only, until it expires
 //! GET  /nnrf-cm/v1/certificates/<id>/landmark-relative        200 LandmarkRelativeCertificate
 //!                                                             202 + Retry-After until its landmark exists
+//!                                                             410 if it never will: the log has been retired
 //! ```
 //!
 //! Binary fields are standard base64 of DER.
@@ -180,6 +181,8 @@ pub enum LandmarkAnswer {
     Ready(LandmarkRelativeCertificate),
     /// Its landmark does not exist yet.
     RetryAfter(Duration),
+    /// There will be none: its log has been retired.
+    Never,
 }
 
 /// Asks for the landmark-relative certificate of an issued one. `path` is [`IssuedCertificate::landmark_relative`].
@@ -193,9 +196,13 @@ pub async fn landmark_relative(
     authority: &str,
     path: &str,
 ) -> Result<LandmarkAnswer, EnrolmentError> {
-    let response = connection
-        .call(Request::new(Method::GET, authority, path), READ_TIMEOUT)
-        .await?;
+    let request = Request::new(Method::GET, authority, path);
+    let response = match connection.call(request, READ_TIMEOUT).await {
+        Err(ClientError::Status { status, .. }) if status == StatusCode::GONE => {
+            return Ok(LandmarkAnswer::Never);
+        }
+        answered => answered?,
+    };
     if response.status != StatusCode::ACCEPTED {
         let certificate = response
             .read_json()

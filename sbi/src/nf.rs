@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_core::id::{IdError, LogId};
+use mtc_core::id::{IdError, LogNumber};
 use mtc_tls::credentials::{CredentialError, CredentialSet, MtcTrust, X509Trust};
 use mtc_tls::endpoint::ClientAuth;
 use rustls::pki_types::CertificateDer;
@@ -103,11 +103,13 @@ pub enum NfError {
     Trust(#[source] TrustError),
     /// The log does not have the landmarks of this process's own certificates.
     #[error(
-        "the log does not have landmark {own:?}, to which this NF's certificates belong: is it an older copy, or another lab's? then remove the NF's state and enrol it anew"
+        "log {log} does not have landmark {landmark}, to which this NF's certificates belong: is it an older copy, or another lab's? then remove the NF's state and enrol it anew"
     )]
     OldLog {
+        /// The log of the process's own certificates.
+        log: LogNumber,
         /// The newest landmark of the process's own certificates.
-        own: Option<u64>,
+        landmark: u64,
     },
     /// An instance is not registered.
     #[error("{fqdn} could not register at the NRF")]
@@ -264,8 +266,11 @@ async fn prepare(
         path: config.trust.clone(),
         source: Box::new(source),
     })?;
-    let log = LogId::new(*trust_file.trust.id(), trust_file.logs[0])?;
-    let updater = TrustUpdater::new(config.nrf.log, log, trust_file.trust.clone());
+    let updater = TrustUpdater::new(
+        config.nrf.log,
+        trust_file.logs.iter().copied(),
+        trust_file.trust.clone(),
+    )?;
     let initial = CredentialSet::new(
         MtcTrust::new(trust_file.trust),
         x509_trust(&config, &wanted)?,
@@ -421,19 +426,20 @@ impl Parts {
         &self,
         updater: &mut TrustUpdater,
         instances: &[Up<N>],
-        own_landmark: Option<u64>,
+        own_landmark: Option<(LogNumber, u64)>,
     ) -> Result<(), NfError> {
         self.missing.send_replace("trust state".to_owned());
         let clock = self.config.clock();
         loop {
             let looked = updater.update(clock.now()).await;
-            if updater.trust().newest_landmark() >= own_landmark {
+            let Some((log, landmark)) = own_landmark.filter(|own| !updater.has_caught_up(*own))
+            else {
                 break;
-            }
+            };
             if Instant::now() >= self.deadline {
                 return Err(match looked {
                     Err(error) => NfError::Trust(error),
-                    Ok(_) => NfError::OldLog { own: own_landmark },
+                    Ok(_) => NfError::OldLog { log, landmark },
                 });
             }
             if let Err(error) = looked {
@@ -539,7 +545,7 @@ fn publish_trust<'a>(
     metrics.newest_landmark.set(
         trust
             .newest_landmark()
-            .and_then(|newest| i64::try_from(newest).ok())
+            .and_then(|(_, newest)| i64::try_from(newest).ok())
             .unwrap_or(0),
     );
     metrics

@@ -1,39 +1,49 @@
-//! Relying-party state kept fresh from the log (Section 7.4): nothing is trusted that was not checked.
+//! Relying-party state kept fresh from the CA's logs (Section 7.4): nothing is trusted that was not checked.
 //!
 //! ```text
-//!  log ── landmarks ───────> sequence, well formed, never older than the last one
-//!      ── checkpoint ──────> cosigned to policy, as large as the newest landmark: the reference
-//!      ── tiles ───────────> subtree hashes and consistency proofs to the reference, verified
-//!                                            │
-//!  a new MtcTrust <──────────────────────────┘   all or nothing; a failed update keeps the old one
+//!  log N ── landmarks ───────> sequence, well formed, never older than the last one
+//!        ── checkpoint ──────> cosigned to policy, as large as the newest landmark: the reference
+//!        ── tiles ───────────> subtree hashes and consistency proofs to the reference, verified
+//!                                              │
+//!  a new MtcTrust <────────────────────────────┘   a log all or nothing; a failed update keeps what it had
+//!
+//!  log N+1 ── checkpoint ──> cosigned to policy? then the CA has gone on there, and it is followed too
 //! ```
 //!
-//! Tiles need no trust of their own: a wrong one makes a proof that does not verify.
+//! A CA goes on with the next log when it cannot extend one (Section 5.2). Nobody announces that: the log after the newest
+//! is looked for each time, and its checkpoint is proof. What is trusted of the old log stays until it expires, and peers
+//! are told of the newest log that has landmarks, because they are told one landmark group a CA.
 
-use std::collections::HashMap;
+mod follower;
+mod source;
+mod tiles;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::Method;
-use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-use mtc_core::id::LogId;
-use mtc_core::landmark::{LandmarkError, LandmarkSequence, LandmarkSubtrees};
-use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
+use hyper::StatusCode;
+use mtc_core::checkpoint::CheckpointError;
+use mtc_core::id::{IdError, LogId, LogNumber};
+use mtc_core::landmark::LandmarkError;
+use mtc_core::tile::TilePath;
 use mtc_core::time::UnixTime;
-use mtc_core::tree::{
-    self, HASH_SIZE, Hash, HashReader, ProofError, Subtree, consistency_proof, node_hash,
-    subtree_hash,
-};
-use mtc_core::verify::{CaTrust, PolicyError, TrustedSubtree};
+use mtc_core::tree::ProofError;
+use mtc_core::verify::{CaTrust, PolicyError};
 use mtc_tls::credentials::{CredentialError, MtcTrust};
 
-use crate::client::{ClientError, Connection, Request};
+use self::follower::Follower;
+use self::source::LogSource;
+use self::tiles::MAX_TILES;
+use crate::client::ClientError;
+use crate::telemetry::Causes;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Tiles that one update may fetch: two subtrees of each of 4096 landmarks touch at most two tiles on each of six levels,
-/// most of them shared; an honest log of this lab stays far below.
-const MAX_TILES: usize = 4096;
+/// How many log numbers above the newest known one are looked at in one update. A retired log that cannot be shown any
+/// more (`410`) is passed over, so this bounds how far a CA may move on in one step.
+pub const LOOK_AHEAD: u64 = 16;
+/// Logs that are followed at the same time; the oldest goes when there are more. A CA whose logs fail once an hour has 24
+/// with certificates that are valid for a day.
+const MAX_LOGS: usize = 64;
 
 /// Why an update failed; the trust from before stays.
 #[derive(Debug, thiserror::Error)]
@@ -88,31 +98,70 @@ pub enum TrustError {
     /// The landmark's ID exceeds its bound.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// The CA's ID is too long for one of its logs.
+    #[error("the CA's ID")]
+    Log(#[from] IdError),
 }
 
-/// Fetches from one log and checks what it gets.
+impl TrustError {
+    /// The status with which the log's server refused, if it answered.
+    const fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Fetch {
+                source: ClientError::Status { status, .. },
+                ..
+            } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether there was no answer, so that there will be none to another question either.
+    const fn is_silence(&self) -> bool {
+        matches!(self, Self::Fetch { .. }) && self.status().is_none()
+    }
+}
+
+/// Fetches from the logs of one CA and checks what it gets.
 pub struct TrustUpdater {
-    addr: SocketAddr,
-    log: LogId,
-    trust: MtcTrust,
+    source: LogSource,
     policy: CaTrust,
-    connection: Option<Connection>,
-    newest: u64,
-    document: Option<Bytes>,
+    /// Trust in the cosigners alone, to which landmarks are added.
+    cosigners: MtcTrust,
+    trust: MtcTrust,
+    /// By number, at least one.
+    logs: Vec<Follower>,
+    /// Whether the logs have other landmarks than `trust`.
+    is_stale: bool,
 }
 
 impl TrustUpdater {
-    /// An updater for the log served at `addr`, starting from trust in the cosigners alone.
-    pub fn new(addr: SocketAddr, log: LogId, policy: CaTrust) -> Self {
-        Self {
-            addr,
-            log,
-            trust: MtcTrust::new(policy.clone()),
-            policy,
-            connection: None,
-            newest: 0,
-            document: None,
+    /// An updater for the CA's logs served at `addr`, starting from trust in the cosigners alone. Later logs than `known` are
+    /// found; if none is known, log 1 is.
+    ///
+    /// # Errors
+    /// The CA's ID is too long for a log.
+    pub fn new(
+        addr: SocketAddr,
+        known: impl IntoIterator<Item = LogNumber>,
+        policy: CaTrust,
+    ) -> Result<Self, IdError> {
+        let mut known: Vec<_> = known.into_iter().collect();
+        if known.is_empty() {
+            known.push(LogNumber::FIRST);
         }
+        known.sort_unstable();
+        known.dedup();
+        let follow = |number| Ok(Follower::new(LogId::new(*policy.id(), number)?));
+        let logs = known.into_iter().map(follow).collect::<Result<_, _>>()?;
+        let cosigners = MtcTrust::new(policy.clone());
+        Ok(Self {
+            source: LogSource::new(addr),
+            policy,
+            trust: cosigners.clone(),
+            cosigners,
+            logs,
+            is_stale: false,
+        })
     }
 
     /// The trust that was established last.
@@ -120,232 +169,140 @@ impl TrustUpdater {
         &self.trust
     }
 
-    /// Asks the log for landmarks, and returns the new trust if there are other ones than before.
+    /// Whether a landmark of a log is trusted, or a later one, or a later log is known, which leaves the landmark for what
+    /// is left of its certificates.
+    pub fn has_caught_up(&self, (log, landmark): (LogNumber, u64)) -> bool {
+        self.newest_log() > Some(log) || self.trust.newest_landmark() >= Some((log, landmark))
+    }
+
+    /// The newest log that is followed.
+    fn newest_log(&self) -> Option<LogNumber> {
+        self.logs.last().map(|follower| follower.log().number())
+    }
+
+    /// Asks the logs for landmarks, and returns the new trust if there are other ones than before.
     ///
     /// Dropping the future keeps the old trust.
     ///
     /// # Errors
-    /// See [`TrustError`]; the old trust stays.
+    /// The newest log's, see [`TrustError`]; the old trust stays. A retired log that fails is told in the log.
     pub async fn update(&mut self, now: UnixTime) -> Result<Option<MtcTrust>, TrustError> {
-        let document = self.fetch("landmarks").await?;
-        if self.document.as_ref() == Some(&document) {
+        self.forget_expired(now);
+        self.update_retired(now).await;
+        let mut looked = self.update_newest(now).await;
+        if !looked.as_ref().is_err_and(TrustError::is_silence) {
+            match self.find_newer(now).await {
+                Ok(false) => {}
+                // What was the newest log has been retired; it may be in any state.
+                Ok(true) => looked = Ok(()),
+                Err(error) => looked = looked.and(Err(error)),
+            }
+        }
+        match looked {
+            Err(error) if !self.is_stale => return Err(error),
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), "not all of the newest log was read");
+            }
+            Ok(()) => {}
+        }
+        if !self.is_stale {
             return Ok(None);
         }
-        let text = std::str::from_utf8(&document).map_err(|_| TrustError::NotText)?;
-        let sequence = LandmarkSequence::parse(text, now)?;
-        let latest = sequence.latest().number;
-        if latest < self.newest {
-            return Err(TrustError::WentBack {
-                before: self.newest,
-                now: latest,
-            });
-        }
-        let active: Vec<_> = sequence.active(now).collect();
-        if active.is_empty() {
-            self.document = Some(document);
-            return Ok(None);
-        }
-        let checkpoint = self.reference_checkpoint().await?;
-        let (newest, subtrees) = self.verified_subtrees(&active, &checkpoint).await?;
-        // A stale checkpoint or a damaged tile is no reason to forget what was verified before.
-        if newest < self.newest {
-            return Err(TrustError::WentBack {
-                before: self.newest,
-                now: newest,
-            });
-        }
-        self.trust = self.trust.with_landmarks(&self.log, newest, subtrees)?;
-        self.newest = newest;
-        // A document whose newest landmark could not be validated is looked at again.
-        self.document = (newest == latest).then_some(document);
+        self.trust = self.assemble()?;
+        self.is_stale = false;
         Ok(Some(self.trust.clone()))
     }
 
-    /// The newest checkpoint, cosigned by the CA and to the policy's quorums.
-    async fn reference_checkpoint(&mut self) -> Result<Checkpoint, TrustError> {
-        let note = self.fetch("checkpoint").await?;
-        let signed = SignedCheckpoint::parse(&note, &self.log)?;
-        signed.verify(&self.log, self.policy.cosigner())?;
-        for group in self.policy.groups() {
-            group.check(|cosigner| match signed.verify(&self.log, cosigner) {
-                Ok(_) => Some(true),
-                Err(CheckpointError::NotSigned(_)) => None,
-                Err(_) => Some(false),
-            })?;
-        }
-        Ok(signed.checkpoint)
-    }
-
-    /// The subtrees of the landmarks up to the first that is not consistent with the checkpoint, and the last one's number.
-    async fn verified_subtrees(
-        &mut self,
-        active: &[LandmarkSubtrees],
-        checkpoint: &Checkpoint,
-    ) -> Result<(u64, Vec<TrustedSubtree>), TrustError> {
-        let mut tiles = TileCache {
-            size: checkpoint.size,
-            tiles: HashMap::new(),
-        };
-        let mut newest = None;
-        let mut trusted = Vec::new();
-        for landmark in active {
-            match self
-                .landmark_subtrees(landmark, checkpoint, &mut tiles)
-                .await
-            {
-                Ok(subtrees) => trusted.extend(subtrees),
-                // It and later ones are dropped, older ones stay; without older ones there is nothing to trust.
-                Err(error) if newest.is_some() => {
-                    tracing::warn!(%error, landmark = landmark.landmark.number, "dropped a landmark");
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-            newest = Some(landmark.landmark.number);
-        }
-        Ok((newest.unwrap_or_default(), trusted))
-    }
-
-    async fn landmark_subtrees(
-        &mut self,
-        landmark: &LandmarkSubtrees,
-        checkpoint: &Checkpoint,
-        tiles: &mut TileCache,
-    ) -> Result<Vec<TrustedSubtree>, TrustError> {
-        let mut trusted = Vec::new();
-        for subtree in landmark
-            .subtrees
-            .into_iter()
-            .filter(|subtree| !subtree.is_empty())
-        {
-            let hash = self
-                .verified_subtree(subtree, checkpoint, tiles)
-                .await?
-                .map_err(|source| TrustError::Inconsistent {
-                    landmark: landmark.landmark.number,
-                    size: checkpoint.size,
-                    source,
-                })?;
-            trusted.push(TrustedSubtree {
-                log_number: self.log.number(),
-                subtree,
-                hash,
-            });
-        }
-        Ok(trusted)
-    }
-
-    /// The hash of a subtree whose consistency with the checkpoint was verified. Fetches what the computation misses
-    /// until it misses nothing.
-    async fn verified_subtree(
-        &mut self,
-        subtree: Subtree,
-        checkpoint: &Checkpoint,
-        tiles: &mut TileCache,
-    ) -> Result<Result<Hash, ProofError>, TrustError> {
-        let size = checkpoint.size;
-        if subtree.end() > size {
-            return Ok(Err(ProofError::BeyondTree {
-                end: subtree.end(),
-                tree_size: size,
-            }));
-        }
-        loop {
-            let computed = subtree_hash(&*tiles, subtree)
-                .and_then(|hash| Ok((hash, consistency_proof(&*tiles, subtree, size)?)));
-            match computed {
-                Ok((hash, proof)) => {
-                    let verified =
-                        tree::verify_consistency(subtree, size, &hash, &checkpoint.root, &proof);
-                    return Ok(verified.map(|()| hash));
-                }
-                Err(Missing(path)) => {
-                    let tile = self.fetch(&path.to_string()).await?;
-                    tiles.insert(path, &tile)?;
-                }
-            }
+    fn forget_expired(&mut self, now: UnixTime) {
+        for follower in &mut self.logs {
+            self.is_stale |= follower.forget_expired(now);
         }
     }
 
-    /// Gets an object of the log, over a connection that is kept.
-    async fn fetch(&mut self, object: &str) -> Result<Bytes, TrustError> {
-        let path = format!("/{}/{object}", self.log.number());
-        let failed = |source| TrustError::Fetch {
-            addr: self.addr,
-            path: path.clone(),
-            source,
-        };
-        let connection = match self
-            .connection
-            .take()
-            .filter(|connection| !connection.is_closed())
-        {
-            Some(connection) => connection,
-            None => Connection::connect_cleartext(self.addr, TIMEOUT)
-                .await
-                .map_err(failed)?,
-        };
-        let request = Request::new(Method::GET, self.addr.to_string(), path.clone());
-        let response = connection.call(request, TIMEOUT).await.map_err(failed)?;
-        self.connection = Some(connection);
-        Ok(response.body)
-    }
-}
-
-/// A tile that a computation needs.
-struct Missing(TilePath);
-
-/// Hash tiles of a tree of one size.
-struct TileCache {
-    size: u64,
-    tiles: HashMap<(u8, u64), Vec<Hash>>,
-}
-
-impl TileCache {
-    fn insert(&mut self, path: TilePath, bytes: &[u8]) -> Result<(), TrustError> {
-        let TilePath {
-            kind: TileKind::Hashes(level),
-            index,
-            width,
-        } = path
-        else {
-            return Err(TrustError::Tile(path));
-        };
-        let (hashes, rest) = bytes.as_chunks::<HASH_SIZE>();
-        if !rest.is_empty() || hashes.len() != usize::from(width) {
-            return Err(TrustError::Tile(path));
+    async fn update_newest(&mut self, now: UnixTime) -> Result<(), TrustError> {
+        if let Some(newest) = self.logs.last_mut() {
+            self.is_stale |= newest.update(&mut self.source, &self.policy, now).await?;
         }
-        if self.tiles.len() >= MAX_TILES {
-            return Err(TrustError::TooManyTiles);
-        }
-        self.tiles.insert((level, index), hashes.to_vec());
         Ok(())
     }
-}
 
-impl HashReader for TileCache {
-    type Error = Missing;
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash, Missing> {
-        let (tile_level, within) = (level / TILE_HEIGHT, level % TILE_HEIGHT);
-        let first = index << within;
-        let hashes_on_level = self.size >> (TILE_HEIGHT * tile_level);
-        let path = TilePath::holding(TileKind::Hashes(tile_level), first, hashes_on_level)
-            .expect("proofs ask for complete nodes of the tree only");
-        let tile = self
-            .tiles
-            .get(&(tile_level, path.index))
-            .ok_or(Missing(path))?;
-        let position = (first % TILE_WIDTH) as usize;
-        let mut nodes = tile[position..position + (1 << within)].to_vec();
-        while nodes.len() > 1 {
-            nodes = nodes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|[left, right]| node_hash(left, right))
-                .collect();
+    /// Looks at the logs that the newest has followed. Such a log is never extended, so one without landmarks that are
+    /// active is not looked at again once there are others to trust.
+    async fn update_retired(&mut self, now: UnixTime) {
+        let Some((newest, retired)) = self.logs.split_last_mut() else {
+            return;
+        };
+        for follower in retired {
+            match follower.update(&mut self.source, &self.policy, now).await {
+                Ok(new) => self.is_stale |= new,
+                Err(error) => {
+                    let log = follower.log().number();
+                    tracing::debug!(error = %Causes(&error), %log, "a retired log was not read");
+                }
+            }
         }
-        Ok(nodes[0])
+        if newest.newest_trusted().is_some() {
+            let number = newest.log().number();
+            self.logs.retain(|follower| {
+                follower.log().number() == number || follower.newest_trusted().is_some()
+            });
+        }
+    }
+
+    /// Follows the logs after the newest, if the CA has gone on there; returns whether it has.
+    async fn find_newer(&mut self, now: UnixTime) -> Result<bool, TrustError> {
+        let newest = self.newest_log().map_or(0, |number| number.get().into());
+        let mut found = false;
+        for number in newest + 1..=newest + LOOK_AHEAD {
+            // After 65535 there is none.
+            let Ok(number) = LogNumber::new(number) else {
+                break;
+            };
+            let mut follower = Follower::new(LogId::new(*self.policy.id(), number)?);
+            let checkpoint = follower.reference_checkpoint(&mut self.source, &self.policy);
+            match checkpoint.await {
+                Ok(checkpoint) => {
+                    tracing::info!(log = %number, size = checkpoint.size, "the CA has gone on with another log");
+                }
+                Err(error) => match error.status() {
+                    Some(StatusCode::GONE) => continue,
+                    Some(StatusCode::NOT_FOUND) => break,
+                    _ => return Err(error),
+                },
+            }
+            match follower.update(&mut self.source, &self.policy, now).await {
+                Ok(new) => self.is_stale |= new,
+                // They are looked at again next time.
+                Err(error) => {
+                    tracing::warn!(error = %Causes(&error), log = %number, "no landmarks of the new log yet");
+                }
+            }
+            self.logs.push(follower);
+            self.forget_oldest();
+            found = true;
+        }
+        Ok(found)
+    }
+
+    fn forget_oldest(&mut self) {
+        let surplus = self.logs.len().saturating_sub(MAX_LOGS);
+        self.is_stale |= self
+            .logs
+            .drain(..surplus)
+            .any(|follower| follower.newest_trusted().is_some());
+    }
+
+    /// Everything that is trusted of all logs, under the group of the newest log that has any.
+    fn assemble(&self) -> Result<MtcTrust, CredentialError> {
+        let newest = self
+            .logs
+            .iter()
+            .rev()
+            .find_map(|follower| Some((follower.log(), follower.newest_trusted()?)));
+        let Some((log, landmark)) = newest else {
+            return Ok(self.cosigners.clone());
+        };
+        let subtrees = self.logs.iter().flat_map(Follower::subtrees);
+        self.cosigners.with_landmarks(log, landmark, subtrees)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! ca_certificate = "mtca/ca.pem"     # unsigned (RFC 9925), relative to this file
-//! logs = [1]                         # numbers of the issuance logs to follow
+//! logs = [1]                         # numbers of the issuance logs that are known; later ones are found
 //!
 //! [[cosigner]]                       # witnesses; the CA cosigner is in the certificate
 //! id = "32473.2"
@@ -31,7 +31,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 
-/// Logs and cosigners in one file: a CA has one current log, a quorum a handful of members.
+/// Logs and cosigners in one file: a CA has one current log and few that are not forgotten, a quorum a handful of members.
 const MAX_ENTRIES: usize = 64;
 
 /// Why a trust file cannot be used.
@@ -100,7 +100,7 @@ pub enum TrustFileError {
 pub struct TrustDocument {
     /// PEM file of the CA certificate, relative to the folder of the trust file.
     pub ca_certificate: PathBuf,
-    /// Numbers of the CA's issuance logs.
+    /// Numbers of the CA's issuance logs that are known when this is written; NFs find later ones by themselves.
     pub logs: Vec<u64>,
     /// Cosigners other than the CA.
     #[serde(default, rename = "cosigner")]
@@ -246,7 +246,7 @@ pub struct TrustFile {
     pub certificate: CaCertificate,
     /// Trust in the CA under the file's policy, with no trusted subtree yet.
     pub trust: CaTrust,
-    /// The logs to follow, at least one.
+    /// The logs that are known, at least one.
     pub logs: Vec<LogNumber>,
     /// Every cosigner other than the CA, in a group or not.
     pub cosigners: Vec<Cosigner>,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mtc_core::certificate::Certificate;
 use mtc_core::id::LogNumber;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::Rejection;
@@ -156,9 +157,17 @@ impl StoredCredential {
         self.landmark_relative.is_some() && self.landmark.is_none()
     }
 
-    /// The landmark that the landmark-relative certificate belongs to.
-    pub fn landmark(&self) -> Option<u64> {
-        self.landmark.as_ref().map(|landmark| landmark.landmark)
+    /// The landmark that the landmark-relative certificate belongs to, behind the number of its log.
+    pub fn landmark(&self) -> Option<(LogNumber, u64)> {
+        let stored = self.landmark.as_ref()?;
+        Some((LogNumber::new(stored.log_number).ok()?, stored.landmark))
+    }
+
+    /// The log that holds the certificate's entry; none if it is no MTC.
+    pub fn log_number(&self) -> Option<LogNumber> {
+        let leaf = STANDARD.decode(self.chain.first()?).ok()?;
+        let (log_number, _) = Certificate::parse(&leaf).ok()?.entry().ok()?;
+        Some(log_number)
     }
 
     fn key_and_chain(&self) -> Result<(NfKey, Credential), RestoreError> {

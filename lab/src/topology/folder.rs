@@ -36,6 +36,10 @@ const CA_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 /// How often NFs of a lab look for new landmarks: a lab's landmarks follow each other within seconds.
 const TRUST_INTERVAL: Duration = Duration::from_millis(250);
+const LOG: &str = "log";
+const NRF_STATE: &str = "state/nrf";
+/// Where the NRF records which log is current.
+const NRF_LOG_RECORD: &str = "state/nrf/issuance-logs.json";
 const HEARTBEAT_SECONDS: u32 = 5;
 const STARTUP_SECONDS: u64 = 60;
 const WITNESS_DEADLINE_SECONDS: u64 = 5;
@@ -250,9 +254,11 @@ impl LabFolder {
         self.path.join("logs").join(format!("{name}.log"))
     }
 
-    /// Whether the issuance log was created.
+    /// Whether an issuance log was created; it may be lost, or another one may be current now.
     pub fn has_log(&self) -> bool {
-        self.path.join("log").exists()
+        [LOG, NRF_LOG_RECORD]
+            .iter()
+            .any(|name| self.path.join(name).exists())
     }
 
     fn write(&self, name: &str, config: &impl Serialize) -> Result<(), FolderError> {
@@ -275,8 +281,9 @@ impl LabFolder {
             admin,
             trust: "trust.toml".into(),
             cosigner_key: "mtca/cosigner.key".into(),
-            log: "log".into(),
-            state: "state/nrf".into(),
+            log: LOG.into(),
+            retire_failed_log: false,
+            state: NRF_STATE.into(),
             enrolment_authority: "enrolment/authority.pub".into(),
             x509: Some("x509".into()),
             credential: plan.credentials(),

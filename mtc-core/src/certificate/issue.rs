@@ -9,6 +9,8 @@
 //! Entry and certificate repeat each other, so what they share is encoded once; a certificate is written front to back
 //! into a buffer of its size.
 
+use alloc::vec::Vec;
+
 use super::read::Certificate;
 use super::{CertificateError, MTC_PROOF_ALGORITHM, VERSION_3};
 use crate::cosign::Cosignature;
@@ -293,5 +295,149 @@ impl<'a> ProofEncoder<'a> {
             wire::put_vector(out, signature, 2, "cosignature")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::der::DerError;
+    use crate::tree::leaf_hash;
+
+    const SPKI: [u8; 14] = [0x30, 12, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 3, 0, 1, 2];
+
+    fn fields<'a>(issuer: &'a TrustAnchorId, extensions: &'a [u8]) -> CertificateFields<'a> {
+        CertificateFields {
+            issuer,
+            not_before: UnixTime(1_795_305_600),
+            not_after: UnixTime(4_000_000_000), // in GeneralizedTime
+            subject: &[0x30, 0],
+            spki: &SPKI,
+            extensions,
+        }
+    }
+
+    fn proof(signatures: &[Cosignature]) -> ProofParts<'_> {
+        ProofParts {
+            extensions: &[],
+            subtree: Subtree::whole(9),
+            inclusion_proof: &[[1; 32], [2; 32]],
+            signatures,
+        }
+    }
+
+    #[test]
+    fn an_entry_and_its_certificate_state_the_same_at_every_length() {
+        let issuer = "32473.1".parse().unwrap();
+        for length in [0, 40, 100, 200, 300, 60_000] {
+            let extensions = der::element(der::SEQUENCE, &[&vec![5; length]]);
+            let signature = Cosignature {
+                cosigner_id: issuer,
+                signature: vec![7; length],
+            };
+            let prepared = fields(&issuer, &extensions).prepare().unwrap();
+            let certificate = prepared
+                .certificate(LogNumber::FIRST, 8, proof(&[signature]))
+                .unwrap();
+            assert_eq!(certificate.len(), certificate.capacity(), "length {length}");
+            let parsed = Certificate::parse(&certificate).unwrap();
+            let entry = prepared.log_entry();
+            assert_eq!(parsed.log_entry(), Ok(entry.clone()));
+            assert_eq!(parsed.leaf_hash(), leaf_hash(&entry.encode().unwrap()));
+            assert_eq!(parsed.serial, (1 << 48) + 8);
+            assert_eq!(parsed.issuer, issuer.to_name());
+        }
+    }
+
+    #[test]
+    fn fields_that_are_not_one_sequence_are_rejected() {
+        let issuer = "32473.1".parse().unwrap();
+        let good = fields(&issuer, &[0x30, 0]);
+        assert!(good.prepare().is_ok());
+        for bad in [
+            CertificateFields {
+                subject: &[0x31, 0],
+                ..good
+            },
+            CertificateFields {
+                subject: &[0x30, 0, 0x30, 0],
+                ..good
+            },
+            CertificateFields { spki: &[], ..good },
+            CertificateFields {
+                spki: &[0x30, 0],
+                ..good
+            },
+            CertificateFields {
+                extensions: &[0x30, 1],
+                ..good
+            },
+        ] {
+            assert!(
+                matches!(bad.prepare(), Err(CertificateError::Der(_))),
+                "{bad:?}"
+            );
+        }
+        assert_eq!(
+            CertificateFields {
+                spki: &[0x30, 0],
+                ..good
+            }
+            .prepare(),
+            Err(CertificateError::Der(DerError::Truncated))
+        );
+    }
+
+    #[test]
+    fn what_exceeds_its_bounds_is_refused() {
+        let issuer: TrustAnchorId = "32473.1".parse().unwrap();
+        let prepared = fields(&issuer, &[0x30, 0]).prepare().unwrap();
+        let certificate = |index, proof| prepared.certificate(LogNumber::FIRST, index, proof);
+        assert!(certificate((1 << 48) - 2, proof(&[])).is_ok());
+        assert_eq!(
+            certificate(1 << 48, proof(&[])),
+            Err(CertificateError::Id(IdError::EntryIndex(1 << 48)))
+        );
+        let beyond = ProofParts {
+            subtree: Subtree::whole(1 << 48),
+            ..proof(&[])
+        };
+        assert_eq!(
+            certificate(1, beyond),
+            Err(CertificateError::Id(IdError::EntryIndex(1 << 48)))
+        );
+        let long = ProofParts {
+            inclusion_proof: &[[0; 32]; 2048],
+            ..proof(&[])
+        };
+        assert_eq!(
+            certificate(1, long),
+            Err(CertificateError::Proof(wire::WireError::TooLong(
+                "inclusion proof"
+            )))
+        );
+        let signature = Cosignature {
+            cosigner_id: issuer,
+            signature: vec![0; 65_536],
+        };
+        assert_eq!(
+            certificate(1, proof(std::slice::from_ref(&signature))),
+            Err(CertificateError::Proof(wire::WireError::TooLong(
+                "cosignature"
+            )))
+        );
+        // 257 cosignatures of 65,535 bytes do not fit into 24 bits.
+        let signatures: Vec<_> = (0..257)
+            .map(|number| Cosignature {
+                cosigner_id: issuer.child(&[number]).unwrap(),
+                signature: vec![0; 65_535],
+            })
+            .collect();
+        assert_eq!(
+            certificate(1, proof(&signatures)),
+            Err(CertificateError::Proof(wire::WireError::TooLong(
+                "cosignatures"
+            )))
+        );
     }
 }

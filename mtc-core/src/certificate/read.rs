@@ -57,7 +57,7 @@ impl<'a> ParsedProof<'a> {
     /// The cosignatures: who, and the bare signature.
     pub fn signatures(&self) -> impl Iterator<Item = (TrustAnchorId, &'a [u8])> + use<'a> {
         let mut reader = Reader::new(self.signatures);
-        std::iter::from_fn(move || read_cosignature(&mut reader).ok())
+        core::iter::from_fn(move || read_cosignature(&mut reader).ok())
     }
 
     /// Whether there are no cosignatures, as in a landmark-relative certificate.

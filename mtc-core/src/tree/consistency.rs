@@ -1,5 +1,7 @@
 //! Consistency proofs of a subtree in a tree (Section 4.4).
 
+use alloc::vec::Vec;
+
 use super::{
     Hash, HashReader, ProofError, Subtree, empty_hash, interval_hash, largest_power_of_two_below,
     node_hash,

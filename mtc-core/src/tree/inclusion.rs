@@ -1,5 +1,7 @@
 //! Inclusion proofs of an entry in a subtree (Section 4.3).
 
+use alloc::vec::Vec;
+
 use super::{Hash, HashReader, ProofError, Subtree, interval_hash, largest_power_of_two_below};
 use crate::sha256::NodeHasher;
 

@@ -72,8 +72,8 @@ impl Subtree {
     }
 }
 
-impl std::fmt::Display for Subtree {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for Subtree {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "[{}, {})", self.start, self.end)
     }
 }

@@ -271,7 +271,11 @@ mod tests {
             found.map(|hash| hash[0])
         };
         assert_eq!(all.map(hash), [1, 5, 3, 4, 5].map(Some));
-        for absent in [subtree(2, 0, 8, 0), subtree(1, 0, 9, 0), subtree(1, 6, 8, 0)] {
+        for absent in [
+            subtree(2, 0, 8, 0),
+            subtree(1, 0, 9, 0),
+            subtree(1, 6, 8, 0),
+        ] {
             assert_eq!(hash(absent), None);
         }
     }

@@ -1,5 +1,7 @@
 //! Two verifiers of the same wire format, asked about the same certificates: `mtc_core::verify` and the crate `mtcs`.
 
+use std::ops::RangeInclusive;
+
 use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::{Cosigner, SignatureAlgorithm};
 use mtc_core::verify::{
@@ -9,9 +11,11 @@ use mtcs::{Verification, VerificationKind, verify_certificate_ignoring_validity}
 
 use crate::mtca::{Mtca, Signer};
 
-/// The largest `maxSerial` that mtcs 0.3.1 reads from a CA certificate, although serial numbers go up to 2^64 - 1
-/// (Section 7.1). DER puts a zero octet before larger ones; mtcs skips it and then takes the number for negative.
-pub(crate) const LARGEST_BOUND_OF_MTCS: u64 = i64::MAX as u64;
+/// Whether mtcs 0.3.1 can read a bound from a CA certificate. Serial numbers go up to 2^64 - 1 (Section 7.1); DER puts a
+/// zero octet before a number whose first bit is set, and mtcs skips it and then takes the number for negative.
+pub(crate) const fn read_by_mtcs(bound: u64) -> bool {
+    !bound.leading_zeros().is_multiple_of(8) || bound == 0
+}
 
 /// What each verifier says of a certificate.
 pub(crate) type Verdicts = (Result<Accepted, Rejection>, mtcs::Result<Verification>);
@@ -28,13 +32,18 @@ impl Verifiers {
     ///
     /// The certificate admits the serial numbers of the CA's log, as far as mtcs can read them.
     pub(crate) fn of(mtca: &Mtca) -> Self {
-        let serials = mtca.serials();
+        Self::admitting(mtca, mtca.serials())
+    }
+
+    /// The same for other serial numbers, all positive.
+    pub(crate) fn admitting(mtca: &Mtca, serials: RangeInclusive<u64>) -> Self {
         let der = mtca.ca_certificate(serials.clone());
         let ours = CaTrust::new(&CaCertificate::parse(&der).expect("our own CA certificate"));
-        let ca = if *serials.end() <= LARGEST_BOUND_OF_MTCS {
+        let readable = read_by_mtcs(*serials.start()) && read_by_mtcs(*serials.end());
+        let ca = if readable {
             mtcs::CaTrust::from_ca_certificate(&der).expect("a CA certificate")
         } else {
-            let der = mtca.ca_certificate(1..=LARGEST_BOUND_OF_MTCS);
+            let der = mtca.ca_certificate(1..=1);
             let mut ca = mtcs::CaTrust::from_ca_certificate(&der).expect("a CA certificate");
             ca.revoked_ranges = vec![0..=serials.start() - 1];
             ca.revoked_ranges
@@ -47,8 +56,15 @@ impl Verifiers {
     }
 
     /// Requires cosignatures of `required` of `witnesses` too.
-    pub(crate) fn require(self, required: usize, witnesses: &[Signer]) -> Self {
-        let members: Vec<Cosigner> = witnesses.iter().map(|one| one.cosigner.clone()).collect();
+    pub(crate) fn require<'a>(
+        self,
+        required: usize,
+        witnesses: impl IntoIterator<Item = &'a Signer>,
+    ) -> Self {
+        let members: Vec<Cosigner> = witnesses
+            .into_iter()
+            .map(|one| one.cosigner.clone())
+            .collect();
         let their_members = members.iter().map(cosigner_info).collect();
         let mut theirs = self.theirs;
         theirs.cas[0]
@@ -98,7 +114,7 @@ impl Verifiers {
         let theirs = theirs.expect("mtcs accepts");
         let kind = match ours.basis {
             Basis::TrustedSubtree => VerificationKind::LandmarkRelative,
-            Basis::Cosignatures => VerificationKind::Standalone,
+            Basis::Cosignatures | Basis::VerifiedSubtree => VerificationKind::Standalone,
         };
         assert_eq!(theirs.kind, kind);
         assert_eq!(

@@ -85,6 +85,47 @@ fn after_any_interrupted_write_the_log_continues_with_everything_acknowledged() 
 }
 
 #[test]
+fn whichever_objects_of_a_batch_survive_a_crash_the_log_continues() {
+    // They are put together, so any of them may be there when others are not.
+    let world = World::new();
+    for (before, count) in BATCHES {
+        let whole = Arc::new(MemoryStorage::default());
+        let mut log = world.create(&whole);
+        let acknowledged = entries("acknowledged", before);
+        if before > 0 {
+            log.append(&acknowledged, NOW).expect("the storage works");
+        }
+        let old = whole.paths();
+        let signed = whole.bytes("state/signed-checkpoint");
+        log.append(&entries("interrupted", count), NOW)
+            .expect("the storage works");
+        drop(log);
+        let new: Vec<_> = whole
+            .paths()
+            .into_iter()
+            .filter(|path| !old.contains(path))
+            .collect();
+        assert!((2..=8).contains(&new.len()), "{new:?}");
+        for survivors in 0..1_u32 << new.len() {
+            let storage = Arc::new(MemoryStorage::default());
+            let survives = |path: &&String| {
+                let position = new.iter().position(|new| new == *path);
+                position.is_none_or(|position| survivors & (1 << position) != 0)
+            };
+            for path in whole.paths().iter().filter(survives) {
+                storage.replace(path, whole.bytes(path));
+            }
+            storage.replace("state/signed-checkpoint", signed.clone());
+            let mut log = world.open(&storage).unwrap();
+            assert_holds(&log, &acknowledged);
+            let next = entries("next", 300);
+            log.append(&next, NOW).unwrap();
+            assert_holds(&log, &[&acknowledged[..], &next].concat());
+        }
+    }
+}
+
+#[test]
 fn a_second_fault_while_the_log_is_reopened_loses_nothing() {
     interrupt_everywhere(|world, storage, acknowledged, interrupted| {
         for fault in Fault::ALL {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use mtc_core::checkpoint::CheckpointError;
+use mtc_core::tile::{TileKind, TilePath};
 use mtc_log::{DirectoryStorage, Object, OpenError, Storage, StorageError};
 
 use crate::world::{NOW, World, all_entries, entries};
@@ -156,6 +158,111 @@ fn an_unwritable_place_is_named() {
         panic!("written through a file");
     };
     assert!(path.starts_with(directory.path()));
+}
+
+#[test]
+fn what_is_put_together_is_stored_like_what_is_put_alone() {
+    let (together, alone) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let contents = |root: &Path| -> Vec<_> {
+        let files = files(root).into_iter();
+        files
+            .map(|file| (fs::read(root.join(&file)).unwrap(), file))
+            .collect()
+    };
+    let one = DirectoryStorage::open(alone.path()).unwrap();
+    let all = DirectoryStorage::open(together.path()).unwrap();
+    // Few, many, and many of which some replace others.
+    for (first, count) in [(0, 2), (0, 12), (6, 14)] {
+        let objects: Vec<_> = (first..first + count)
+            .map(|index| {
+                let path = TilePath {
+                    kind: TileKind::Hashes((index % 3) as u8),
+                    index,
+                    width: 256,
+                };
+                (Object::Tile(path), vec![index as u8; first as usize + 3])
+            })
+            .collect();
+        all.put_all(&objects).unwrap();
+        for (object, bytes) in &objects {
+            one.put(object, bytes).unwrap();
+            assert_eq!(all.get(object).unwrap().as_ref(), Some(bytes));
+        }
+        assert_eq!(contents(together.path()), contents(alone.path()));
+    }
+}
+
+#[test]
+fn one_object_that_cannot_be_written_fails_all_that_are_put_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = DirectoryStorage::open(directory.path()).unwrap();
+    fs::create_dir_all(directory.path().join("log/tile/0")).unwrap();
+    // A file where a directory has to be fails for every user, root too.
+    fs::write(directory.path().join("log/tile/1"), b"in the way").unwrap();
+    let tile = |level, index| {
+        let path = TilePath {
+            kind: TileKind::Hashes(level),
+            index,
+            width: 256,
+        };
+        (Object::Tile(path), vec![7; 32])
+    };
+    let objects: Vec<_> = (0..20)
+        .map(|index| tile(0, index))
+        .chain([tile(1, 0)])
+        .collect();
+    let Err(StorageError::Io { path, .. }) = storage.put_all(&objects) else {
+        panic!("written through a file");
+    };
+    assert!(
+        path.starts_with(directory.path().join("log/tile/1")),
+        "{}",
+        path.display()
+    );
+}
+
+#[test]
+fn logs_of_one_ca_lie_side_by_side() {
+    let (first, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let worlds = [first.with_log(1), first.with_log(2), first.with_log(65_535)];
+    let root = |world: &World| directory.path().join(world.log.number().to_string());
+    let storages = worlds
+        .each_ref()
+        .map(|world| Arc::new(DirectoryStorage::create(root(world)).unwrap()));
+    let mut logs: Vec<_> = worlds
+        .iter()
+        .zip(&storages)
+        .map(|(world, storage)| world.create(storage))
+        .collect();
+    for round in 0..3 {
+        for (number, log) in logs.iter_mut().enumerate() {
+            log.append(&entries(&format!("log {number} round {round}"), 100), NOW)
+                .unwrap();
+        }
+    }
+    drop(logs);
+    for (number, (world, storage)) in worlds.iter().zip(&storages).enumerate() {
+        let expected =
+            (0..3).flat_map(|round| entries(&format!("log {number} round {round}"), 100));
+        let log = world.open(storage).unwrap();
+        assert_eq!(
+            all_entries(&log.reader().unwrap()),
+            expected.collect::<Vec<_>>()
+        );
+        // Their CA and key are the same, their place and their signatures are not.
+        for other in worlds.iter().filter(|other| other.log != world.log) {
+            assert!(matches!(
+                other.open(storage),
+                Err(OpenError::Checkpoint {
+                    source: CheckpointError::Origin { .. },
+                    ..
+                })
+            ));
+            let created =
+                mtc_log::IssuanceLog::create(storage.clone(), other.log, other.ca_key(), NOW);
+            assert!(matches!(created, Err(OpenError::Exists { .. })));
+        }
+    }
 }
 
 #[test]

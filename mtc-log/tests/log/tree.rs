@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use mtc_core::tree::{self, MemoryTree, Subtree, covering_subtrees, leaf_hash};
-use mtc_log::{TreeError, TreeReader};
+use mtc_log::{TreeError, TreeReader, Trees};
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, proptest};
 
 use crate::storage::MemoryStorage;
@@ -77,6 +77,31 @@ proptest! {
     }
 
     #[test]
+    fn trees_of_one_log_opened_in_any_order_do_not_mix(places in proptest::collection::vec(places(), 1..8)) {
+        let trees = Trees::new(BIG_LOG.storage.clone());
+        for (size, subtree, index) in places {
+            let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(size));
+            let reader = trees.open(size, root).unwrap();
+            let Ok(inclusion) = tree::inclusion_proof(&BIG_LOG.tree, index, subtree);
+            prop_assert_eq!(reader.inclusion_proof(index, subtree).unwrap(), inclusion);
+            let Ok(consistency) = tree::consistency_proof(&BIG_LOG.tree, subtree, size);
+            prop_assert_eq!(reader.consistency_proof(subtree).unwrap(), consistency);
+        }
+    }
+
+    #[test]
+    fn proofs_made_together_are_those_made_one_by_one((size, subtree, index) in places(), count in 1..40_u64) {
+        let reader = reader(size);
+        let end = subtree.end().min(index + count);
+        let one_by_one: Vec<_> = (index..end)
+            .map(|index| reader.inclusion_proof(index, subtree).unwrap())
+            .collect();
+        prop_assert_eq!(reader.inclusion_proofs(index..end, subtree).unwrap(), one_by_one);
+        let none = reader.inclusion_proofs(end..end, subtree).unwrap();
+        prop_assert_eq!(none.len(), 0);
+    }
+
+    #[test]
     fn any_sequence_of_batches_makes_the_tree_of_its_entries(batches in proptest::collection::vec(1..400_u64, 1..6)) {
         let (world, storage) = (World::new(), Arc::new(MemoryStorage::default()));
         let mut log = world.create(&storage);
@@ -143,6 +168,51 @@ fn nothing_beyond_the_tree_can_be_read_or_proven() {
         reader.inclusion_proof(256, whole),
         Err(TreeError::IndexOutside { index: 256, .. })
     ));
+    assert!(matches!(
+        reader.inclusion_proofs(250..257, whole),
+        Err(TreeError::IndexOutside { index: 256, .. })
+    ));
+    assert!(matches!(
+        reader.inclusion_proofs(256..257, beyond),
+        Err(TreeError::BeyondTree { .. })
+    ));
+}
+
+#[test]
+fn a_tree_with_another_root_is_not_opened_whatever_was_opened_before() {
+    let trees = Trees::new(BIG_LOG.storage.clone());
+    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(1000));
+    for _ in 0..2 {
+        trees.open(1000, root).unwrap();
+        let Err(TreeError::RootMismatch { size: 1000, .. }) = trees.open(1000, [7; 32]) else {
+            panic!("another root");
+        };
+    }
+}
+
+#[test]
+fn upper_tiles_are_read_once_and_the_newest_tree_is_at_hand() {
+    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(66_000));
+    // Other tests read the big log at the same time: reads are counted on a copy.
+    let storage = Arc::new(MemoryStorage::default());
+    for path in BIG_LOG.storage.paths() {
+        storage.replace(&path, BIG_LOG.storage.bytes(&path));
+    }
+    let trees = Trees::new(storage.clone());
+    let reads = |index| {
+        let (_, before) = storage.operations();
+        let reader = trees.open(66_000, root).unwrap();
+        reader
+            .inclusion_proof(index, Subtree::whole(66_000))
+            .unwrap();
+        storage.operations().1 - before
+    };
+    // Three partial tiles, the tile above the leaves, the leaves; then only leaves.
+    assert_eq!(reads(3), 5);
+    assert_eq!(reads(40_000), 1);
+    assert_eq!(reads(70 * 256), 1);
+    // The right edge is pinned.
+    assert_eq!(reads(65_999), 0);
 }
 
 #[test]

@@ -332,6 +332,33 @@ fn a_log_is_listed_once() {
     assert!(matches!(opened, Err(WitnessOpenError::DuplicateLog { .. })));
 }
 
+#[test]
+fn logs_of_one_ca_are_witnessed_each_by_itself() {
+    let (first, storage) = (World::new(), Arc::new(MemoryStorage::default()));
+    let second = first.with_log(2);
+    let worlds = [&first, &second];
+    let logs = worlds.map(|world| WitnessedLog {
+        id: world.log,
+        ca: world.ca(),
+    });
+    let witness = WitnessStore::open(storage, first.witness_key(), logs).unwrap();
+    // A first checkpoint needs no proof; each log has one, of another size.
+    for (world, size) in worlds.into_iter().zip([10, 20]) {
+        let mut log = world.create(&Arc::new(MemoryStorage::default()));
+        let checkpoint = log.append(&entries("a", size), NOW).unwrap().checkpoint;
+        let request = AddCheckpoint {
+            old_size: 0,
+            proof: vec![],
+            checkpoint: checkpoint.to_note(),
+        };
+        witness.add_checkpoint(&request.encode(), NOW).unwrap();
+        assert!(matches!(
+            witness.add_checkpoint(&request.encode(), NOW),
+            Err(Refusal::Conflict { latest }) if latest == size
+        ));
+    }
+}
+
 /// A storage whose writes take long enough for others to come in between, and which notices if one does.
 #[derive(Default)]
 struct SlowStorage {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use mtc_core::checkpoint::Checkpoint;
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
+use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
-use mtc_core::tree::{MemoryTree, leaf_hash};
+use mtc_core::tree::{Hash, MemoryTree, leaf_hash};
 use mtc_log::{CosigningKey, IssuanceLog, OpenError, Storage, TreeReader};
 
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -27,6 +29,16 @@ impl World {
         }
     }
 
+    /// The same CA and witness with another log.
+    pub(crate) fn with_log(&self, number: u64) -> Self {
+        let number = LogNumber::new(number).expect("a log number");
+        Self {
+            log: LogId::new(*self.log.ca(), number).expect("a short ID"),
+            ca: self.ca.clone(),
+            witness: self.witness.clone(),
+        }
+    }
+
     pub(crate) fn ca_key(&self) -> CosigningKey {
         key(*self.log.ca(), &self.ca)
     }
@@ -37,6 +49,22 @@ impl World {
 
     pub(crate) fn ca(&self) -> Cosigner {
         self.ca_key().cosigner().clone()
+    }
+
+    /// The note of a checkpoint that the CA has signed, whether or not there is such a log.
+    pub(crate) fn signed_note(&self, size: u64, root: Hash) -> Vec<u8> {
+        let checkpoint = Checkpoint {
+            origin: self.log.origin(),
+            size,
+            root,
+        };
+        let secret = secret_key(&self.ca);
+        let line = checkpoint.cosign(&self.log, self.log.ca(), &secret, NOW);
+        let note = SignedNote {
+            text: checkpoint.to_text(),
+            signatures: vec![line.expect("an ML-DSA-44 key")],
+        };
+        note.encode().into_bytes()
     }
 
     pub(crate) fn create<S: Storage>(&self, storage: &Arc<S>) -> IssuanceLog {
@@ -60,10 +88,12 @@ fn secret() -> Vec<u8> {
         .expect("a new key")
 }
 
+fn secret_key(pkcs8: &[u8]) -> SecretKey {
+    SecretKey::from_pkcs8(SignatureAlgorithm::MlDsa44, pkcs8).expect("its own encoding")
+}
+
 fn key(id: TrustAnchorId, pkcs8: &[u8]) -> CosigningKey {
-    let secret =
-        SecretKey::from_pkcs8(SignatureAlgorithm::MlDsa44, pkcs8).expect("its own encoding");
-    CosigningKey::new(id, secret).expect("a key with a public half")
+    CosigningKey::new(id, secret_key(pkcs8)).expect("a key with a public half")
 }
 
 /// Entries that tell where they come from.

@@ -6,6 +6,8 @@
 //!                  └─ the NF ─┴──────────────────┘
 //! ```
 
+use std::sync::Arc;
+
 use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::checkpoint::Checkpoint;
@@ -33,7 +35,7 @@ const LANDMARKS: [u64; 4] = [0, 256, 300, 600];
 pub(crate) const CERTIFIED: [u64; 3] = [10, 290, 590];
 /// Entries in the log.
 pub(crate) const SIZE: u64 = 700;
-const LIFETIME_SECONDS: u64 = 3600;
+pub(crate) const LIFETIME_SECONDS: u64 = 3600;
 
 /// Someone who cosigns.
 pub(crate) struct Signer {
@@ -60,8 +62,8 @@ impl Signer {
 /// The log, who signs it, and the NF that is certified in it.
 pub(crate) struct Log {
     pub(crate) id: LogId,
-    pub(crate) ca: Signer,
-    pub(crate) witness: Signer,
+    pub(crate) ca: Arc<Signer>,
+    pub(crate) witness: Arc<Signer>,
     pub(crate) now: UnixTime,
     tree: MemoryTree,
     subject: NfSubject,
@@ -69,8 +71,19 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// The CA's first log.
     pub(crate) fn new() -> Self {
-        let ca = Signer::new("32473.1");
+        let (ca, witness) = (Signer::new("32473.1"), Signer::new("32473.9"));
+        Self::of(Arc::new(ca), Arc::new(witness), LogNumber::FIRST)
+    }
+
+    /// Another log of the CA, of the same size.
+    pub(crate) fn sibling(&self, number: u64) -> Self {
+        let number = LogNumber::new(number).expect("a log number");
+        Self::of(self.ca.clone(), self.witness.clone(), number)
+    }
+
+    fn of(ca: Arc<Signer>, witness: Arc<Signer>, number: LogNumber) -> Self {
         let subject = NfSubject::new(
             "DE",
             "5gc.mnc001.mcc001.3gppnetwork.org",
@@ -79,9 +92,9 @@ impl Log {
             &[FQDN.to_owned()],
         );
         let mut log = Self {
-            id: LogId::new(ca.id(), LogNumber::FIRST).expect("a short ID"),
+            id: LogId::new(ca.id(), number).expect("a short ID"),
             ca,
-            witness: Signer::new("32473.9"),
+            witness,
             now: Clock::default().now(),
             tree: MemoryTree::new(),
             subject: subject.expect("legal"),
@@ -100,11 +113,10 @@ impl Log {
 
     /// Trust in the CA together with the witness.
     pub(crate) fn policy(&self) -> CaTrust {
-        let number = self.id.number();
         let certificate = CaCertificate {
             cosigner: self.ca.cosigner.clone(),
-            min_serial: serial(number, 0).expect("an index"),
-            max_serial: serial(number, (1 << 48) - 1).expect("an index"),
+            min_serial: serial(LogNumber::FIRST, 0).expect("an index"),
+            max_serial: u64::MAX,
             prefix_url: None,
         };
         let witness = CosignerGroup::new(vec![self.witness.cosigner.clone()], 1);

@@ -1,6 +1,7 @@
 //! What a relying party makes of what a log shows it: trust that peers' certificates verify with, or the old trust.
 
 mod log;
+mod next_log;
 mod server;
 
 use std::time::Duration;
@@ -38,7 +39,8 @@ impl Scene {
     async fn new() -> Self {
         let (log, server) = (Log::new(), Server::start().await);
         Self {
-            updater: TrustUpdater::new(server.addr, log.id, log.policy()),
+            updater: TrustUpdater::new(server.addr, [log.id.number()], log.policy())
+                .expect("a short ID"),
             log,
             server,
         }
@@ -90,7 +92,9 @@ impl Scene {
         let trust = trust.expect("new trust");
         let newest = trust.newest_landmark();
         assert_eq!(newest, self.updater.trust().newest_landmark());
-        newest.expect("a landmark")
+        let (log, landmark) = newest.expect("a landmark");
+        assert_eq!(log, self.log.id.number());
+        landmark
     }
 
     async fn refused(&mut self) -> TrustError {
@@ -100,7 +104,7 @@ impl Scene {
     /// Exactly the landmarks up to `newest` are trusted, as handshakes with an NF certified below each of them show.
     async fn assert_trusted(&self, newest: usize) {
         let trust = self.updater.trust();
-        let number = (newest > 0).then_some(newest as u64);
+        let number = (newest > 0).then_some((self.log.id.number(), newest as u64));
         assert_eq!(trust.newest_landmark(), number);
         assert_eq!(trust.trusted_subtrees(), 2 * newest);
         for (landmark, index) in CERTIFIED.into_iter().enumerate() {
@@ -115,9 +119,14 @@ impl Scene {
 
     /// The kind of certificate with which the NF of entry `index` convinces the relying party.
     async fn handshake(&self, index: u64) -> CertificateKind {
-        let nothing_known = MtcTrust::new(self.log.policy());
+        self.handshake_in(&self.log, index).await
+    }
+
+    /// The same for an entry of another log of the CA.
+    async fn handshake_in(&self, log: &Log, index: u64) -> CertificateKind {
+        let nothing_known = MtcTrust::new(log.policy());
         let nf = CredentialSet {
-            mtc: vec![self.log.credential(index)],
+            mtc: vec![log.credential(index)],
             ..CredentialSet::new(nothing_known, Vec::new())
         };
         let relying_party = CredentialSet::new(self.updater.trust().clone(), Vec::new());
@@ -180,17 +189,18 @@ async fn each_object_is_fetched_once() {
             "/1/tile/0/001",
             "/1/tile/0/002.p/188",
             "/1/tile/1/000.p/2",
+            "/2/checkpoint",
         ]
     );
 }
 
 #[tokio::test]
-async fn unchanged_landmarks_change_nothing_and_cost_one_request() {
+async fn unchanged_landmarks_change_nothing_and_cost_two_requests() {
     let mut scene = Scene::trusting(2).await;
     scene.server.asked();
     scene.show_checkpoint(600, &[]);
     assert!(scene.update().await.unwrap().is_none());
-    assert_eq!(scene.server.asked(), ["/1/landmarks"]);
+    assert_eq!(scene.server.asked(), ["/1/landmarks", "/2/checkpoint"]);
     scene.assert_trusted(2).await;
 }
 
@@ -264,7 +274,7 @@ async fn a_key_under_the_witness_s_name_is_not_the_witness() {
 async fn cosignatures_of_another_checkpoint_are_refused() {
     let mut scene = Scene::trusting(1).await;
     scene.show(2, SIZE);
-    let signers = [&scene.log.ca, &scene.log.witness];
+    let signers: [&Signer; 2] = [&scene.log.ca, &scene.log.witness];
     let cosigned = scene.log.checkpoint(SIZE, &signers);
     let claimed = String::from_utf8(cosigned).unwrap();
     let claimed = claimed.replacen("\n700\n", "\n699\n", 1);
@@ -512,7 +522,7 @@ async fn sizes_that_no_tree_has_are_beyond_the_checkpoint() {
 async fn the_checkpoint_of_another_log_is_refused() {
     let mut scene = Scene::trusting(1).await;
     scene.show(2, SIZE);
-    let signers = [&scene.log.ca, &scene.log.witness];
+    let signers: [&Signer; 2] = [&scene.log.ca, &scene.log.witness];
     let own = String::from_utf8(scene.log.checkpoint(SIZE, &signers)).unwrap();
     scene
         .server

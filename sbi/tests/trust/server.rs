@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::StatusCode;
+use mtc_core::id::LogNumber;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Request, serve_cleartext};
@@ -45,6 +46,21 @@ impl Server {
         self.shown.objects().insert(path, bytes.into());
     }
 
+    /// Shows `bytes` as object `name` of log `number` from now on.
+    pub(crate) fn show_in(&self, number: LogNumber, name: &str, bytes: impl Into<Vec<u8>>) {
+        let path = format!("/{number}/{name}");
+        self.shown.objects().insert(path, bytes.into());
+    }
+
+    /// Says of log `number` that it is gone.
+    pub(crate) fn lose(&self, number: LogNumber) {
+        let prefix = format!("/{number}/");
+        self.shown
+            .objects()
+            .retain(|path, _| !path.starts_with(&prefix));
+        self.shown.gone().push(prefix);
+    }
+
     /// Shows no such object any more.
     pub(crate) fn hide(&self, name: &str) {
         let hidden = self.shown.objects().remove(&format!("/1/{name}"));
@@ -68,6 +84,8 @@ impl Server {
 struct Shown {
     objects: Mutex<HashMap<String, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
+    /// Prefixes of paths.
+    gone: Mutex<Vec<String>>,
 }
 
 impl Shown {
@@ -78,11 +96,22 @@ impl Shown {
     fn asked(&self) -> MutexGuard<'_, Vec<String>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn gone(&self) -> MutexGuard<'_, Vec<String>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Handler for Shown {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
         self.asked().push(request.path.clone());
+        if self
+            .gone()
+            .iter()
+            .any(|prefix| request.path.starts_with(prefix))
+        {
+            return Err(Problem::new(StatusCode::GONE, "retired"));
+        }
         let object = self.objects().get(&request.path).cloned();
         object
             .map(|bytes| Response::bytes(StatusCode::OK, "application/octet-stream", bytes))

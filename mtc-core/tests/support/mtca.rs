@@ -9,7 +9,9 @@ use std::ops::RangeInclusive;
 
 use mtc_core::ca::{CaCertificate, extension};
 use mtc_core::certificate::{CertificateFields, MtcProof};
-use mtc_core::cosign::{CosignedMessage, Cosigner, PublicKey, SecretKey, SignatureAlgorithm};
+use mtc_core::cosign::{
+    Cosignature, CosignedMessage, Cosigner, PublicKey, SecretKey, SignatureAlgorithm,
+};
 use mtc_core::der;
 use mtc_core::entry::MtcLogEntry;
 use mtc_core::id::{LogId, LogNumber, TrustAnchorId, serial};
@@ -60,6 +62,32 @@ impl Signer {
             secret,
         }
     }
+
+    /// Its cosignature of a subtree, as certificates carry it.
+    pub(crate) fn cosignature(&self, log: &LogId, subtree: Subtree, hash: &Hash) -> Cosignature {
+        self.sign(&CosignedMessage {
+            cosigner: &self.cosigner.id,
+            log,
+            timestamp: UnixTime(0),
+            subtree,
+            hash,
+        })
+    }
+
+    /// Its signature on any message.
+    pub(crate) fn sign(&self, message: &CosignedMessage<'_>) -> Cosignature {
+        message.sign(&self.secret).expect("a key that signs")
+    }
+}
+
+impl Clone for Signer {
+    fn clone(&self) -> Self {
+        let pkcs8 = self.secret.to_pkcs8().expect("a key");
+        Self {
+            cosigner: self.cosigner.clone(),
+            secret: SecretKey::from_pkcs8(self.secret.algorithm(), &pkcs8).expect("the same key"),
+        }
+    }
 }
 
 /// What one entry certifies.
@@ -97,6 +125,18 @@ impl Mtca {
                 })
                 .collect(),
             ca,
+            tree: MemoryTree::new(),
+            subjects: Vec::new(),
+        }
+    }
+
+    /// Another log of the same CA, empty.
+    pub(crate) fn another_log(&self, number: u64) -> Self {
+        let number = LogNumber::new(number).expect("a log number");
+        Self {
+            log: LogId::new(self.ca.cosigner.id, number).expect("short"),
+            ca: self.ca.clone(),
+            witnesses: self.witnesses.clone(),
             tree: MemoryTree::new(),
             subjects: Vec::new(),
         }
@@ -165,22 +205,15 @@ impl Mtca {
     /// The MTCProof of entry `index` in `subtree` with the cosignatures of `signers`.
     pub(crate) fn proof(&self, index: u64, subtree: Subtree, signers: &[&Signer]) -> MtcProof {
         let hash = self.hash(subtree);
-        let cosign = |signer: &&Signer| {
-            let message = CosignedMessage {
-                cosigner: &signer.cosigner.id,
-                log: &self.log,
-                timestamp: UnixTime(0),
-                subtree,
-                hash: &hash,
-            };
-            message.sign(&signer.secret).expect("a key that signs")
-        };
         let Ok(inclusion_proof) = inclusion_proof(&self.tree, index, subtree);
         MtcProof {
             extensions: self.subjects[index as usize].entry_extensions.clone(),
             subtree,
             inclusion_proof,
-            signatures: signers.iter().map(cosign).collect(),
+            signatures: signers
+                .iter()
+                .map(|signer| signer.cosignature(&self.log, subtree, &hash))
+                .collect(),
         }
     }
 

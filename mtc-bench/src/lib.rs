@@ -1,0 +1,14 @@
+//! What is timed, by `mtc5g bench` and by the benches of `mtc-core` and `mtc-log` alike.
+//!
+//! ```text
+//! verification   certificates, relying parties, the SHA-256 floor ─┐
+//! issuance       a CA, a log, a witness, a thousand requests      ─┼─> suite: mtc5g bench [--json]
+//! measure        kernels that take turns, medians                 ─┘
+//! ```
+//!
+//! Everything here calls the functions that the lab's network functions run, and nothing else.
+
+pub mod issuance;
+pub mod measure;
+pub mod suite;
+pub mod verification;

@@ -1,0 +1,461 @@
+//! The current log, opened or created, and compared with what witnesses have seen before anything of it is signed.
+//!
+//! ```text
+//! Logs ── current ──> folder ──> IssuanceLog, LandmarkStore      an error: the operator is told what can be done
+//!                                     │
+//!                      witnesses: have they cosigned what this log does not lead to, or a later log?
+//!                                     │
+//!                      recorded as begun ──> Sequencer
+//! ```
+//!
+//! Two kinds of failure are kept apart ([`OpenLogError::is_proof`]): what signatures prove will not pass, and everything else
+//! may.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_core::cosign::Cosigner;
+use mtc_core::entry::{EntryError, MtcLogEntry};
+use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
+use mtc_core::tree::Subtree;
+use mtc_log::{
+    AppendError, CaCheckpoint, CosigningKey, DirectoryStorage, IssuanceLog, LandmarkPolicy,
+    LandmarkStore, LandmarkStoreError, OpenError, Storage, StorageError, TreeError, TreeReader,
+};
+use mtc_tls::key::{NfKey, NfKeyError};
+use sbi::telemetry::Causes;
+use sbi::trust_file::TrustFile;
+use tokio::task::spawn_blocking;
+
+use crate::config::NrfConfig;
+use crate::files::{FileError, PrivateFolder, read_text};
+use crate::logs::{LogWish, Logs, LogsError};
+use crate::witness_client::HttpWitness;
+
+/// Null entries that are appended at once when a log is preloaded.
+const PRELOAD_BATCH: u64 = 65_536;
+
+/// A log and where it is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its number.
+    pub log: LogNumber,
+    /// Its folder.
+    pub path: PathBuf,
+}
+
+impl Place {
+    /// How to go on without it.
+    fn next(&self) -> String {
+        match LogNumber::new(u64::from(self.log.get()) + 1) {
+            Ok(next) => {
+                format!("--next-log {next} retires it for good and goes on with log {next}")
+            }
+            Err(_) => "it is the last log that this CA can have".to_owned(),
+        }
+    }
+}
+
+/// Why the current log cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenLogError {
+    /// Which log is current.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The cosigner key.
+    #[error("cosigner_key {}", path.display())]
+    CosignerKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NfKeyError,
+    },
+    /// The cosigner key cannot sign.
+    #[error("cosigner_key")]
+    CosigningKey(#[from] mtc_core::cosign::KeyError),
+    /// The CA's ID is too long for a log.
+    #[error("the CA's ID")]
+    Id(#[from] IdError),
+    /// The log's folder.
+    #[error("the issuance log in {} ({})", place.path.display(), storage_hint(place, source))]
+    Storage {
+        /// The log.
+        place: Place,
+        /// What is wrong.
+        source: StorageError,
+    },
+    /// There is no log, or it contradicts its checkpoint.
+    #[error("the issuance log in {}{}", place.path.display(), hint(place, source))]
+    Log {
+        /// The log.
+        place: Place,
+        /// What is wrong.
+        source: OpenError,
+    },
+    /// A log is to be created where one has been.
+    #[error(
+        "the issuance log in {} was created before and is gone: restore the files as they were last; if they are lost, {}",
+        place.path.display(), place.next()
+    )]
+    Lost {
+        /// The log.
+        place: Place,
+    },
+    /// The log could not be preloaded.
+    #[error("the new log could not be preloaded")]
+    Preload(#[from] AppendError),
+    /// A null entry cannot be encoded.
+    #[error("a null entry cannot be encoded")]
+    Entry(#[from] EntryError),
+    /// The landmarks.
+    #[error(
+        "the landmarks of the log in {} (if they are damaged, restore the files as they were last; if those are lost, {})",
+        place.path.display(), place.next()
+    )]
+    Landmarks {
+        /// The log.
+        place: Place,
+        /// What is wrong.
+        source: LandmarkStoreError,
+    },
+    /// A witness has cosigned a tree that is not part of this log.
+    #[error(
+        "the issuance log in {} has {size} entries, and witness {witness} has cosigned {seen} that they do not lead to: it was \
+         rolled back, or replaced. Restore the files as they were last; if they are lost, {}",
+        place.path.display(), place.next()
+    )]
+    RolledBack {
+        /// The log.
+        place: Place,
+        /// Its size.
+        size: u64,
+        /// The witness.
+        witness: TrustAnchorId,
+        /// Size of the tree that it has cosigned, which is signed by the CA.
+        seen: u64,
+    },
+    /// A witness has cosigned a later log.
+    #[error(
+        "witness {witness} has cosigned log {later}, so the log in {} has been retired, and this NRF's files are an older copy. \
+         Restore the newest; if they are lost, go on with a log that nobody has seen: --next-log {}",
+        place.path.display(), later.get().saturating_add(1)
+    )]
+    Superseded {
+        /// The log.
+        place: Place,
+        /// The witness.
+        witness: TrustAnchorId,
+        /// The newest log that it has cosigned.
+        later: LogNumber,
+    },
+}
+
+impl OpenLogError {
+    /// Whether this proves that the log cannot go on: two things that the CA has signed contradict each other, or what is
+    /// stored contradicts the checkpoint that the CA has signed for it.
+    ///
+    /// Nothing else does. A file that is missing, a folder that cannot be read and a disk that is full may be there, be
+    /// readable and have room tomorrow; a checkpoint that does not verify may be another CA's, by a mistake in the
+    /// configuration.
+    pub const fn is_proof(&self) -> bool {
+        matches!(
+            self,
+            Self::Log {
+                source: OpenError::PublishedContradictsSigned { .. }
+                    | OpenError::Tree(
+                        TreeError::Malformed { .. }
+                            | TreeError::Contradiction { .. }
+                            | TreeError::RootMismatch { .. }
+                    ),
+                ..
+            } | Self::Landmarks {
+                source: LandmarkStoreError::Damaged | LandmarkStoreError::BeyondPublished { .. },
+                ..
+            } | Self::RolledBack { .. }
+        )
+    }
+}
+
+fn create_hint(place: &Place) -> String {
+    format!(
+        "start with --create-log to create one; never do that to replace a log that was lost: restore it, or {}",
+        place.next()
+    )
+}
+
+fn storage_hint(place: &Place, error: &StorageError) -> String {
+    match error {
+        StorageError::Locked { .. } => "stop the other NRF that runs on it".to_owned(),
+        StorageError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            create_hint(place)
+        }
+        _ => format!(
+            "it must be a folder that this user may read and write; if its disk is lost, {}",
+            place.next()
+        ),
+    }
+}
+
+fn hint(place: &Place, error: &OpenError) -> String {
+    match error {
+        OpenError::NoLog { .. } => format!(" ({})", create_hint(place)),
+        OpenError::Exists { .. } => " (start without --create-log to open it)".to_owned(),
+        OpenError::Checkpoint { .. }
+        | OpenError::Tree(_)
+        | OpenError::PublishedContradictsSigned { .. } => format!(
+            " (it is damaged: restore the files as they were last; if those are lost, {})",
+            place.next()
+        ),
+        OpenError::Storage(error) => format!(" ({})", storage_hint(place, error)),
+        _ => String::new(),
+    }
+}
+
+/// The current log, and the record of which one that is.
+pub struct OpenedLog {
+    /// Its ID.
+    pub id: LogId,
+    /// Where it is stored.
+    pub storage: Arc<dyn Storage>,
+    /// The log.
+    pub log: IssuanceLog,
+    /// Its landmarks.
+    pub landmarks: LandmarkStore,
+    /// What else the CA has.
+    pub logs: Logs,
+}
+
+impl fmt::Debug for OpenedLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "OpenedLog({}, {} entries)",
+            self.id.id(),
+            self.log.signed().size()
+        )
+    }
+}
+
+/// Opens or creates the current log, as the operator wishes.
+///
+/// # Errors
+/// It cannot be used; see [`OpenLogError`].
+pub async fn open_current(
+    config: &NrfConfig,
+    trust_file: &TrustFile,
+    wish: LogWish,
+    witnesses: &[HttpWitness],
+) -> Result<OpenedLog, OpenLogError> {
+    let ca = *trust_file.trust.id();
+    let (for_thread, known) = (config.clone(), trust_file.logs.clone());
+    let logs = blocking(move || decide(&for_thread, &known, wish)).await?;
+    let mut opened = open_checked(config, trust_file, logs.clone(), wish, witnesses).await;
+    if let Err(error) = &opened
+        && error.is_proof()
+        && config.retire_failed_log
+    {
+        let (mut logs, reason) = (logs, Causes(error).to_string());
+        tracing::error!(
+            log = %logs.current(),
+            reason,
+            "the issuance log cannot go on; it is retired, and the CA goes on with the next one"
+        );
+        let now = config.clock().now();
+        let logs = blocking(move || logs.retire(&reason, now).map(|()| logs)).await?;
+        opened = open_checked(config, trust_file, logs, LogWish::Open, witnesses).await;
+    }
+    let opened = opened?;
+    tracing::info!(log = %opened.id.number(), size = opened.log.signed().size(), %ca, "issuance log opened");
+    let mut logs = opened.logs;
+    let logs = blocking(move || logs.begin().map(|()| logs)).await?;
+    Ok(OpenedLog { logs, ..opened })
+}
+
+/// Which log is current, after the operator's wish. Blocks on the disk.
+fn decide(config: &NrfConfig, known: &[LogNumber], wish: LogWish) -> Result<Logs, OpenLogError> {
+    let state = PrivateFolder::open(config.state.clone())?;
+    let mut logs = Logs::open(&config.log, state, known)?;
+    if let LogWish::ContinueWith(wanted) = wish
+        && wanted != logs.current()
+    {
+        let place = place_of(&logs);
+        // Whoever extends it would go on doing so.
+        if let Err(source @ StorageError::Locked { .. }) = DirectoryStorage::open(&place.path) {
+            return Err(OpenLogError::Storage { place, source });
+        }
+        logs.continue_with(wanted, "--next-log", config.clock().now())?;
+        tracing::warn!(retired = %place.log, current = %wanted, "the CA goes on with another log, as --next-log says");
+    }
+    logs.check()?;
+    Ok(logs)
+}
+
+async fn open_checked(
+    config: &NrfConfig,
+    trust_file: &TrustFile,
+    logs: Logs,
+    wish: LogWish,
+    witnesses: &[HttpWitness],
+) -> Result<OpenedLog, OpenLogError> {
+    let id = LogId::new(*trust_file.trust.id(), logs.current())?;
+    let for_thread = config.clone();
+    let opened = blocking(move || open_files(&for_thread, id, logs, wish)).await?;
+    for witness in witnesses {
+        check_witness(&opened, witness, trust_file.trust.cosigner()).await?;
+    }
+    Ok(opened)
+}
+
+/// Compares the log with what a witness has cosigned, of it and of the logs after it. A witness that does not answer is
+/// passed over: it is asked again before each checkpoint.
+async fn check_witness(
+    opened: &OpenedLog,
+    witness: &HttpWitness,
+    ca: &Cosigner,
+) -> Result<(), OpenLogError> {
+    let mut later = None;
+    for number in std::iter::once(opened.id.number()).chain(opened.logs.within_reach()) {
+        let id = LogId::new(*opened.id.ca(), number)?;
+        match witness.latest(&id, ca).await {
+            Ok(None) => {}
+            Ok(Some(seen)) if id == opened.id => check_seen(opened, witness, &seen).await?,
+            Ok(Some(_)) => later = Some(number),
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), witness = %witness.id(), "the log is not compared with what the witness has seen");
+                break;
+            }
+        }
+    }
+    match later {
+        None => Ok(()),
+        Some(later) => Err(OpenLogError::Superseded {
+            place: place_of(&opened.logs),
+            witness: witness.id(),
+            later,
+        }),
+    }
+}
+
+/// The log goes through what the witness has cosigned.
+async fn check_seen(
+    opened: &OpenedLog,
+    witness: &HttpWitness,
+    seen: &CaCheckpoint,
+) -> Result<(), OpenLogError> {
+    let place = place_of(&opened.logs);
+    let rolled_back = OpenLogError::RolledBack {
+        place: place.clone(),
+        size: opened.log.signed().size(),
+        witness: witness.id(),
+        seen: seen.size(),
+    };
+    let prefix = seen.size();
+    if prefix > opened.log.signed().size() {
+        return Err(rolled_back);
+    }
+    let (storage, signed) = (opened.storage.clone(), opened.log.signed().clone());
+    let root = blocking(move || {
+        TreeReader::open(storage, signed.size(), signed.root())?
+            .subtree_hash(Subtree::whole(prefix))
+    });
+    match root.await {
+        Ok(root) if root == seen.root() => Ok(()),
+        Ok(_) => Err(rolled_back),
+        Err(error) => Err(OpenLogError::Log {
+            place,
+            source: error.into(),
+        }),
+    }
+}
+
+fn place_of(logs: &Logs) -> Place {
+    Place {
+        log: logs.current(),
+        path: logs.folder(logs.current()),
+    }
+}
+
+/// Opens or creates the log and its landmarks. Blocks on the disk.
+fn open_files(
+    config: &NrfConfig,
+    id: LogId,
+    logs: Logs,
+    wish: LogWish,
+) -> Result<OpenedLog, OpenLogError> {
+    let now = config.clock().now();
+    let place = place_of(&logs);
+    let key = NfKey::from_pem(&read_text(&config.cosigner_key)?).map_err(|source| {
+        OpenLogError::CosignerKey {
+            path: config.cosigner_key.clone(),
+            source,
+        }
+    })?;
+    let key = CosigningKey::new(*id.ca(), key.into_secret())?;
+    let create = match wish {
+        LogWish::Create => true,
+        LogWish::Open | LogWish::ContinueWith(_) => logs.is_to_be_created()?,
+    };
+    let opened = if create {
+        DirectoryStorage::create(&place.path)
+    } else {
+        DirectoryStorage::open(&place.path)
+    };
+    let storage: Arc<dyn Storage> = Arc::new(opened.map_err(|source| OpenLogError::Storage {
+        place: place.clone(),
+        source,
+    })?);
+    let failed = |source| OpenLogError::Log {
+        place: place.clone(),
+        source,
+    };
+    let mut log = if create {
+        let is_empty = storage.is_empty().map_err(|error| failed(error.into()))?;
+        if is_empty && logs.is_begun() {
+            return Err(OpenLogError::Lost { place });
+        }
+        IssuanceLog::create(storage.clone(), id, key, now).map_err(failed)?
+    } else {
+        IssuanceLog::open(storage.clone(), id, key).map_err(failed)?
+    };
+    if create {
+        preload(&mut log, config.preload, config)?;
+    }
+    let policy = LandmarkPolicy {
+        time_between: Duration::from_secs(config.landmark_interval_seconds),
+        max_certificate_lifetime: config.certificate_lifetime(),
+    };
+    let landmarks = LandmarkStore::open(storage.clone(), policy, log.published(), now);
+    let landmarks = landmarks.map_err(|source| OpenLogError::Landmarks { place, source })?;
+    Ok(OpenedLog {
+        id,
+        storage,
+        log,
+        landmarks,
+        logs,
+    })
+}
+
+fn preload(log: &mut IssuanceLog, entries: u64, config: &NrfConfig) -> Result<(), OpenLogError> {
+    let null = MtcLogEntry::NULL.encode()?;
+    let mut left = entries;
+    while left > 0 {
+        let batch = left.min(PRELOAD_BATCH);
+        log.append(&vec![null.clone(); batch as usize], config.clock().now())?;
+        left -= batch;
+    }
+    Ok(())
+}
+
+/// Runs file operations where they may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn_blocking(work)
+        .await
+        .expect("file operations do not panic and are not aborted")
+}

@@ -1,0 +1,506 @@
+//! Which of the CA's logs is current: written down, never guessed (Section 5.2).
+//!
+//! ```text
+//!                state/issuance-logs.json          folders
+//! first start    -                                 -                 --create-log makes <log>
+//! running        current 1, begun                  <log>
+//! log 1 fails    the same                          <log>             every start fails and says what to do
+//! retire log 1   current 2, not begun, 1 retired   <log>             durable before anything of log 2 exists
+//!                the same                          <log>, <log>-2    a crash leaves this: log 2 is made or opened again
+//! running        current 2, begun                  <log>, <log>-2    before anything of log 2 leaves the process
+//! ```
+//!
+//! A log that cannot be opened is no reason to go on with the next one: its disk may be mounted in a minute. So a log is
+//! retired only by an operator ([`LogWish::ContinueWith`]), or, if the configuration allows that, when signatures prove that
+//! it cannot go on. A retired log is never opened for writing again: its record says so, a marker in its folder says so to
+//! an NRF whose record was restored from an older copy, and so does the folder of the log that follows it.
+
+use std::path::{Path, PathBuf};
+
+use mtc_core::id::{IdError, LogNumber};
+use mtc_core::time::UnixTime;
+use sbi::trust::LOOK_AHEAD;
+use serde::{Deserialize, Serialize};
+
+use crate::files::{FileError, PrivateFolder};
+
+const RECORD: &str = "issuance-logs.json";
+/// In the folder of a retired log.
+const MARKER: &str = "retired";
+/// The object that every log has from its first moment.
+const FIRST_OBJECT: &str = "state/signed-checkpoint";
+/// Characters of a reason that are kept.
+const MAX_REASON: usize = 500;
+/// How many retirements are told in full; older ones are counted by their numbers alone.
+const MAX_RETIREMENTS: usize = 256;
+
+/// What the operator wants of the issuance log at this start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogWish {
+    /// To go on with the current one.
+    #[default]
+    Open,
+    /// To create the CA's first one.
+    Create,
+    /// To retire whatever is before this one, and go on with it. If it is the current one already, to go on with it.
+    ContinueWith(LogNumber),
+}
+
+/// Why it is not known which log is current, or cannot be changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogsError {
+    /// The record, or a marker, cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The record is not what was written.
+    #[error(
+        "{} is damaged: restore it, or write what is true, {{\"current\":N,\"begun\":true}}, where N is the newest log that exists",
+        path.display()
+    )]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A folder cannot be looked at.
+    #[error("cannot look into {}", path.display())]
+    Look {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The current log is marked as retired.
+    #[error(
+        "log {log} is current according to {}, but {} says that it has been retired: the record is missing or an older copy. \
+         Restore the newest, or go on with the log that the marker names: --next-log N",
+        record.display(), marker.display()
+    )]
+    Retired {
+        /// The log.
+        log: LogNumber,
+        /// The record.
+        record: PathBuf,
+        /// The marker.
+        marker: PathBuf,
+    },
+    /// A log after the current one exists.
+    #[error(
+        "log {log} is current according to {}, but there is log {later} in {}: the record is missing or an older copy. Restore the \
+         newest, or say that log {later} is current: --next-log {later}",
+        record.display(), folder.display()
+    )]
+    Later {
+        /// The log that would be current.
+        log: LogNumber,
+        /// The record.
+        record: PathBuf,
+        /// The log after it.
+        later: LogNumber,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// The wanted log is not one that can follow.
+    #[error(
+        "--next-log {wanted}: the current log is {current}, so the next one is {}; at most {LOOK_AHEAD} further, so that relying parties find it",
+        current.get().saturating_add(1)
+    )]
+    NotNext {
+        /// What the operator wants.
+        wanted: LogNumber,
+        /// The current log.
+        current: LogNumber,
+    },
+    /// There is no further number.
+    #[error(
+        "log {current} is the last that this CA can have: make a new CA with another trust anchor ID"
+    )]
+    Exhausted {
+        /// The current log, 65535.
+        current: LogNumber,
+    },
+}
+
+/// The CA's logs on this machine.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    folder: PathBuf,
+    state: PrivateFolder,
+    record: Record,
+}
+
+/// The file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    current: u64,
+    /// Whether the current log was created. Its folder being empty is a loss then, and not a beginning.
+    begun: bool,
+    /// For people: why the logs before the current one are no more extended.
+    #[serde(default)]
+    retired: Vec<Retirement>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Retirement {
+    log: u64,
+    at: u64,
+    reason: String,
+}
+
+impl Logs {
+    /// Reads which log is current. `folder` is the configured one, `known` are the logs in the trust file, whose greatest is
+    /// current where there is no record. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The record is damaged, or a folder contradicts it.
+    pub fn open(
+        folder: &Path,
+        state: PrivateFolder,
+        known: &[LogNumber],
+    ) -> Result<Self, LogsError> {
+        let record = match state.read(RECORD)? {
+            Some(bytes) => Record::parse(&bytes).map_err(|source| LogsError::Record {
+                path: state.path(RECORD),
+                source,
+            })?,
+            None => Record {
+                current: known.iter().max().map_or(1, |log| log.get().into()),
+                begun: false,
+                retired: Vec::new(),
+            },
+        };
+        Ok(Self {
+            folder: folder.to_owned(),
+            state,
+            record,
+        })
+    }
+
+    /// The current log: the only one that is ever extended.
+    pub fn current(&self) -> LogNumber {
+        LogNumber::new(self.record.current).expect("checked when the record was read or changed")
+    }
+
+    /// Whether the current log was created in earlier times, so that it must not be made anew.
+    pub const fn is_begun(&self) -> bool {
+        self.record.begun
+    }
+
+    /// Whether the current log follows a retired one and still has to be created. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Its folder cannot be looked at.
+    pub fn is_to_be_created(&self) -> Result<bool, LogsError> {
+        let follows = !self.record.begun && !self.record.retired.is_empty();
+        Ok(follows && !exists(&self.folder(self.current()).join(FIRST_OBJECT))?)
+    }
+
+    /// The logs before the current one, oldest first.
+    pub fn retired(&self) -> impl Iterator<Item = LogNumber> {
+        (1..self.record.current).filter_map(|number| LogNumber::new(number).ok())
+    }
+
+    /// The folder of a log: the configured one for log 1, which labs have had from their beginning, and `<that>-N` for log N,
+    /// beside it, since a log often fails with its disk.
+    pub fn folder(&self, log: LogNumber) -> PathBuf {
+        if log == LogNumber::FIRST {
+            return self.folder.clone();
+        }
+        let mut name = self.folder.file_name().unwrap_or_default().to_owned();
+        name.push(format!("-{log}"));
+        self.folder.with_file_name(name)
+    }
+
+    /// Refuses to go on with a current log of which the folders tell that it has been retired. Blocks on the disk.
+    ///
+    /// # Errors
+    /// It has a marker, or a log that follows it exists.
+    pub fn check(&self) -> Result<(), LogsError> {
+        let log = self.current();
+        let record = self.state.path(RECORD);
+        let marker = self.folder(log).join(MARKER);
+        if exists(&marker)? {
+            return Err(LogsError::Retired {
+                log,
+                record,
+                marker,
+            });
+        }
+        for later in self.within_reach() {
+            let folder = self.folder(later);
+            if exists(&folder.join(FIRST_OBJECT))? {
+                return Err(LogsError::Later {
+                    log,
+                    record,
+                    later,
+                    folder,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that the current log exists. Durable when this returns. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails; then nothing of the log may leave the process.
+    pub fn begin(&mut self) -> Result<(), LogsError> {
+        if self.record.begun {
+            return Ok(());
+        }
+        self.write(Record {
+            begun: true,
+            ..self.record.clone()
+        })
+    }
+
+    /// Makes `wanted` current, and retires what is before it. Durable when this returns. Does nothing if it is current: an
+    /// operator's wish that stays in a service file is carried out once. Blocks on the disk.
+    ///
+    /// # Errors
+    /// It is not after the current log, or too far after it; or the disk fails.
+    pub fn continue_with(
+        &mut self,
+        wanted: LogNumber,
+        reason: &str,
+        now: UnixTime,
+    ) -> Result<(), LogsError> {
+        let current = self.current();
+        if wanted == current {
+            return Ok(());
+        }
+        if !self.within_reach().any(|next| next == wanted) {
+            return Err(match self.within_reach().next() {
+                Some(_) => LogsError::NotNext { wanted, current },
+                None => LogsError::Exhausted { current },
+            });
+        }
+        let mut retired = self.record.retired.clone();
+        retired.push(Retirement {
+            log: self.record.current,
+            at: now.0,
+            reason: reason.chars().take(MAX_REASON).collect(),
+        });
+        let surplus = retired.len().saturating_sub(MAX_RETIREMENTS);
+        retired.drain(..surplus);
+        self.write(Record {
+            current: wanted.get().into(),
+            begun: false,
+            retired,
+        })?;
+        self.mark(current, wanted);
+        Ok(())
+    }
+
+    /// Makes the next log current, as [`Self::continue_with`].
+    ///
+    /// # Errors
+    /// There is none after 65535, or the disk fails.
+    pub fn retire(&mut self, reason: &str, now: UnixTime) -> Result<(), LogsError> {
+        let current = self.current();
+        let next = self.within_reach().next();
+        let next = next.ok_or(LogsError::Exhausted { current })?;
+        self.continue_with(next, reason, now)
+    }
+
+    /// The logs that may follow the current one.
+    pub fn within_reach(&self) -> impl Iterator<Item = LogNumber> {
+        let current = self.record.current;
+        (current + 1..=current + LOOK_AHEAD).filter_map(|number| LogNumber::new(number).ok())
+    }
+
+    fn write(&mut self, record: Record) -> Result<(), LogsError> {
+        let bytes = serde_json::to_vec_pretty(&record).expect("numbers and text have a JSON form");
+        self.state.write_durably(RECORD, &bytes)?;
+        self.record = record;
+        Ok(())
+    }
+
+    /// Leaves a marker in the folder of a retired log, if its disk still takes one: the record is what counts.
+    fn mark(&self, retired: LogNumber, next: LogNumber) {
+        let marker = self.folder(retired).join(MARKER);
+        let text = format!(
+            "This log is retired and must never be extended; the CA went on with log {next}.\n"
+        );
+        if let Err(error) = std::fs::write(&marker, text) {
+            tracing::warn!(%error, marker = %marker.display(), "the retired log has no marker");
+        }
+    }
+}
+
+impl Record {
+    fn parse(bytes: &[u8]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let record: Self = serde_json::from_slice(bytes)?;
+        LogNumber::new(record.current).map_err(|error: IdError| Box::new(error))?;
+        Ok(record)
+    }
+}
+
+fn exists(path: &Path) -> Result<bool, LogsError> {
+    match path.try_exists() {
+        // Something that is no folder is in the way; whoever opens it says so.
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
+        looked => looked.map_err(|source| LogsError::Look {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn number(number: u64) -> LogNumber {
+        LogNumber::new(number).expect("a log number")
+    }
+
+    /// The logs of a NRF whose files are in `folder`.
+    fn open(folder: &TempDir) -> Result<Logs, LogsError> {
+        let state = PrivateFolder::open(folder.path().join("state"))?;
+        Logs::open(&folder.path().join("log"), state, &[LogNumber::FIRST])
+    }
+
+    /// What creating a log leaves that others look at.
+    fn create(logs: &Logs) {
+        let state = logs.folder(logs.current()).join("state");
+        std::fs::create_dir_all(&state).expect("a new folder");
+        std::fs::write(state.join("signed-checkpoint"), "").expect("written");
+    }
+
+    #[test]
+    fn the_current_log_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut logs = open(&folder).unwrap();
+        assert_eq!(
+            (
+                logs.current(),
+                logs.is_begun(),
+                logs.is_to_be_created().unwrap()
+            ),
+            (number(1), false, false)
+        );
+        create(&logs);
+        logs.begin().unwrap();
+        logs.retire("disk", NOW).unwrap();
+
+        let mut logs = open(&folder).unwrap();
+        assert_eq!(
+            (
+                logs.current(),
+                logs.is_begun(),
+                logs.is_to_be_created().unwrap()
+            ),
+            (number(2), false, true)
+        );
+        assert_eq!(logs.retired().collect::<Vec<_>>(), [number(1)]);
+        assert_eq!(logs.folder(number(1)), folder.path().join("log"));
+        assert_eq!(logs.folder(number(2)), folder.path().join("log-2"));
+        create(&logs);
+        logs.begin().unwrap();
+
+        let logs = open(&folder).unwrap();
+        assert!(logs.is_begun() && !logs.is_to_be_created().unwrap());
+        logs.check().unwrap();
+        let record = std::fs::read_to_string(folder.path().join("state/issuance-logs.json"));
+        assert!(record.unwrap().contains("\"reason\": \"disk\""));
+    }
+
+    #[test]
+    fn a_wish_is_carried_out_once_and_only_forwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut logs = open(&folder).unwrap();
+        for _ in 0..2 {
+            logs.continue_with(number(3), "wish", NOW).unwrap();
+            assert_eq!(logs.current(), number(3));
+        }
+        assert_eq!(logs.retired().collect::<Vec<_>>(), [number(1), number(2)]);
+        for wanted in [1, 2, 3 + LOOK_AHEAD + 1, 65535] {
+            let refused = logs.continue_with(number(wanted), "wish", NOW);
+            assert!(
+                matches!(refused, Err(LogsError::NotNext { .. })),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(open(&folder).unwrap().current(), number(3));
+    }
+
+    #[test]
+    fn the_last_number_has_no_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut logs = open(&folder).unwrap();
+        logs.write(Record {
+            current: 65535 - LOOK_AHEAD,
+            begun: true,
+            retired: Vec::new(),
+        })
+        .unwrap();
+        logs.continue_with(number(65535), "wish", NOW).unwrap();
+        let error = logs.retire("full", NOW).unwrap_err();
+        assert!(matches!(error, LogsError::Exhausted { .. }), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            "log 65535 is the last that this CA can have: make a new CA with another trust anchor ID"
+        );
+        let error = logs.continue_with(number(1), "wish", NOW).unwrap_err();
+        assert!(matches!(error, LogsError::Exhausted { .. }), "{error:?}");
+        assert_eq!(open(&folder).unwrap().current(), number(65535));
+    }
+
+    #[test]
+    fn an_older_record_does_not_revive_a_retired_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut logs = open(&folder).unwrap();
+        create(&logs);
+        logs.begin().unwrap();
+        let record = folder.path().join("state/issuance-logs.json");
+        let old = std::fs::read(&record).unwrap();
+        logs.retire("disk", NOW).unwrap();
+        std::fs::write(&record, old).unwrap();
+        let error = open(&folder).unwrap().check().unwrap_err();
+        assert!(matches!(error, LogsError::Retired { .. }), "{error:?}");
+
+        // The same where the retired log's disk took no marker.
+        std::fs::remove_file(folder.path().join("log/retired")).unwrap();
+        open(&folder).unwrap().check().unwrap();
+        create(&logs);
+        for record_is_lost in [false, true] {
+            if record_is_lost {
+                std::fs::remove_file(&record).unwrap();
+            }
+            let error = open(&folder).unwrap().check().unwrap_err();
+            assert!(
+                matches!(&error, LogsError::Later { later, .. } if *later == number(2)),
+                "{error:?}"
+            );
+        }
+        // As the message advises.
+        let mut logs = open(&folder).unwrap();
+        logs.continue_with(number(2), "wish", NOW).unwrap();
+        logs.check().unwrap();
+        assert!(!logs.is_to_be_created().unwrap(), "it exists");
+    }
+
+    #[test]
+    fn a_damaged_record_is_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut logs = open(&folder).unwrap();
+        logs.begin().unwrap();
+        let record = folder.path().join("state/issuance-logs.json");
+        for damaged in ["", "{}", "{\"current\":0,\"begun\":true}", "{\"current\":2"] {
+            std::fs::write(&record, damaged).unwrap();
+            let error = open(&folder).unwrap_err();
+            assert!(matches!(error, LogsError::Record { .. }), "{error:?}");
+        }
+        std::fs::write(&record, "{\"current\":2,\"begun\":true}").unwrap();
+        assert_eq!(open(&folder).unwrap().current(), number(2));
+    }
+}

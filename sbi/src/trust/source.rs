@@ -1,0 +1,61 @@
+//! Where the logs of a CA are served: `<address>/<log number>/<object>`, over a connection that is kept.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use hyper::Method;
+use mtc_core::id::LogNumber;
+
+use super::{TIMEOUT, TrustError};
+use crate::client::{ClientError, Connection, Request};
+
+/// The server of a CA's logs.
+pub(super) struct LogSource {
+    addr: SocketAddr,
+    connection: Option<Connection>,
+}
+
+impl LogSource {
+    pub(super) const fn new(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            connection: None,
+        }
+    }
+
+    /// Gets an object of a log.
+    ///
+    /// # Errors
+    /// [`TrustError::Fetch`].
+    pub(super) async fn fetch(
+        &mut self,
+        log: LogNumber,
+        object: &str,
+    ) -> Result<Bytes, TrustError> {
+        let path = format!("/{log}/{object}");
+        let fetched = self.get(&path).await;
+        fetched.map_err(|source| TrustError::Fetch {
+            addr: self.addr,
+            path,
+            source,
+        })
+    }
+
+    async fn get(&mut self, path: &str) -> Result<Bytes, ClientError> {
+        let connection = match self
+            .connection
+            .take()
+            .filter(|connection| !connection.is_closed())
+        {
+            Some(connection) => connection,
+            None => Connection::connect_cleartext(self.addr, TIMEOUT).await?,
+        };
+        let request = Request::new(Method::GET, self.addr.to_string(), path);
+        let answered = connection.call(request, TIMEOUT).await;
+        // Whoever answers, even with a refusal, goes on answering.
+        if matches!(answered, Ok(_) | Err(ClientError::Status { .. })) {
+            self.connection = Some(connection);
+        }
+        Ok(answered?.body)
+    }
+}
