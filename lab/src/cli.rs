@@ -1,12 +1,17 @@
 //! The command line of `mtc5g`: arguments, and a file a subcommand.
 //!
 //! Results go to standard output, everything else to standard error. Exit status: 0 done, 1 could not run, 2 usage or a
-//! faulty scenario, 4 the run shows not what it claims.
+//! faulty scenario, 4 the run shows not what it claims, 5 a log showed two histories.
 
+mod bench;
+mod cert;
 mod init;
 mod lab_up;
+mod log;
+mod output;
 mod run;
 mod token;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -21,6 +26,8 @@ const COULD_NOT_RUN: u8 = 1;
 const USAGE: u8 = 2;
 /// The run was no valid measurement: see its verdict.
 const INVALID: u8 = 4;
+/// A log showed two histories.
+const FORK: u8 = 5;
 
 /// What each way of authenticating network functions costs a 5G Service-Based Architecture
 ///
@@ -30,7 +37,7 @@ const INVALID: u8 = 4;
 #[command(
     name = "mtc5g",
     version,
-    after_help = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 4 not a valid measurement (see the verdict)."
+    after_help = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 4 not a valid measurement (see the verdict), 5 a log showed two histories."
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -46,6 +53,14 @@ enum Command {
     Lab(LabCommand),
     /// Write the PKI and the configuration files of a lab
     Init(init::InitArguments),
+    /// Time signatures, certificate verification and issuance on this machine
+    Bench(bench::BenchArguments),
+    /// Look at certificates, and verify Merkle Tree Certificates
+    #[command(subcommand)]
+    Cert(cert::CertCommand),
+    /// Verify, prove and follow issuance logs
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Mint a new enrolment token for an NF instance whose token is used or expired
     Token(token::TokenArguments),
     /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
@@ -77,6 +92,9 @@ impl Arguments {
             Command::Run(arguments) => arguments.run().await,
             Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
             Command::Init(arguments) => arguments.run(),
+            Command::Bench(arguments) => arguments.run().await,
+            Command::Cert(command) => command.run(),
+            Command::Log(command) => command.run().await,
             Command::Token(arguments) => arguments.run(),
             Command::Nrf(arguments) => arguments.run().await,
             Command::Scp(arguments) => arguments.run().await,

@@ -6,13 +6,22 @@
 //!                                                                  Environment ──────────────┘
 //! ```
 
+pub mod audit;
+pub mod certificate_file;
 pub mod cli;
+pub mod entry;
 pub mod environment;
+pub mod inclusion;
+pub mod inspect;
 pub mod load;
 pub mod measure;
+pub mod monitor;
 pub mod pki;
+pub mod public_log;
+pub mod relying_party;
 pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod topology;
+pub mod x509;

@@ -1,0 +1,229 @@
+//! Certificates and keys as people keep them: DER, PEM, PEM with several certificates, standard input.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use mtc_core::cosign::{KeyError, PublicKey};
+use mtc_core::der;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use thiserror::Error;
+
+/// Longest file: a bundle of all web root certificates in PEM has a quarter of a megabyte.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// What begins every PEM section.
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+
+/// Why a file gives no certificate or key.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("cannot be read")]
+    Io(#[from] io::Error),
+    /// It is longer than any certificate file.
+    #[error("longer than {MAX_FILE} bytes")]
+    TooLong,
+    /// It holds nothing.
+    #[error("the file is empty")]
+    Empty,
+    /// It begins neither as DER nor holds a PEM section.
+    #[error("neither DER nor PEM (which has a line such as -----BEGIN CERTIFICATE-----)")]
+    UnknownForm,
+    /// A PEM section is malformed.
+    #[error("malformed PEM: {0}")]
+    Pem(String),
+    /// PEM, but of other things.
+    #[error("PEM without a section {wanted}; it has: {found}")]
+    NoSection {
+        /// What was looked for.
+        wanted: &'static str,
+        /// Labels of what is there.
+        found: String,
+    },
+    /// The key is none that can be used.
+    #[error(
+        "not a usable public key (a PEM section PUBLIC KEY, or the DER of a SubjectPublicKeyInfo)"
+    )]
+    Key(#[from] KeyError),
+}
+
+/// Where to read from: a path, or `-` for standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileName {
+    /// Standard input.
+    Stdin,
+    /// A file.
+    Path(PathBuf),
+}
+
+impl FromStr for FileName {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "-" => Self::Stdin,
+            path => Self::Path(path.into()),
+        })
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("-"),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl FileName {
+    /// The bytes. Blocks.
+    ///
+    /// # Errors
+    /// They cannot be read, are none, or too many.
+    pub fn read(&self) -> Result<Vec<u8>, FileError> {
+        match self {
+            Self::Stdin => read_bounded(io::stdin().lock()),
+            Self::Path(path) => read_file(path),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
+    read_bounded(File::open(path)?)
+}
+
+fn read_bounded(source: impl io::Read) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    source.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        0 => Err(FileError::Empty),
+        length if length > MAX_FILE => Err(FileError::TooLong),
+        _ => Ok(bytes),
+    }
+}
+
+/// The certificates (DER) in a file's bytes, at least one: the bytes themselves if they are DER, or every PEM section
+/// CERTIFICATE.
+///
+/// # Errors
+/// Neither DER nor PEM, malformed PEM, or PEM without a certificate.
+pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
+    if !is_pem(bytes)? {
+        return Ok(vec![bytes.to_vec()]);
+    }
+    let sections = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
+    let sections = sections.map_err(|error| FileError::Pem(error.to_string()))?;
+    if sections.is_empty() {
+        return Err(no_section("CERTIFICATE", bytes));
+    }
+    Ok(sections.iter().map(|section| section.to_vec()).collect())
+}
+
+/// The first certificate (DER) of a file. Blocks.
+///
+/// # Errors
+/// As [`certificates`], or the file cannot be read.
+pub fn read_certificate(path: &Path) -> Result<Vec<u8>, FileError> {
+    Ok(certificates(&read_file(path)?)?.swap_remove(0))
+}
+
+/// The public key in a file: the DER of a SubjectPublicKeyInfo, or a PEM section PUBLIC KEY. Blocks.
+///
+/// # Errors
+/// The file cannot be read, or holds no usable key.
+pub fn read_public_key(path: &Path) -> Result<PublicKey, FileError> {
+    let bytes = read_file(path)?;
+    if !is_pem(&bytes)? {
+        return Ok(PublicKey::from_spki(&bytes)?);
+    }
+    use rustls::pki_types::pem::Error;
+    match SubjectPublicKeyInfoDer::from_pem_slice(&bytes) {
+        Ok(spki) => Ok(PublicKey::from_spki(&spki)?),
+        Err(Error::NoItemsFound) => Err(no_section("PUBLIC KEY", &bytes)),
+        Err(error) => Err(FileError::Pem(error.to_string())),
+    }
+}
+
+/// Whether the bytes are to be read as PEM; DER, malformed or not, begins with a SEQUENCE.
+fn is_pem(bytes: &[u8]) -> Result<bool, FileError> {
+    if der::only(bytes, der::SEQUENCE).is_ok() {
+        return Ok(false);
+    }
+    if bytes.windows(PEM_BEGIN.len()).any(|at| at == PEM_BEGIN) {
+        return Ok(true);
+    }
+    // DER with a damaged length is still better told as such than as an unknown form.
+    match bytes {
+        [der::SEQUENCE, 0x80..=0xff, ..] => Ok(false),
+        _ => Err(FileError::UnknownForm),
+    }
+}
+
+fn no_section(wanted: &'static str, bytes: &[u8]) -> FileError {
+    let text = String::from_utf8_lossy(bytes);
+    let mut labels: Vec<_> = text
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("-----BEGIN ")?
+                .strip_suffix("-----")
+        })
+        .map(crate::x509::printable)
+        .collect();
+    labels.dedup();
+    FileError::NoSection {
+        wanted,
+        found: labels.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mtc_tls::pem;
+
+    use super::*;
+
+    const DER: [u8; 4] = [0x30, 2, 5, 0];
+
+    #[test]
+    fn der_and_every_certificate_of_a_pem_bundle_are_read() {
+        assert_eq!(certificates(&DER).unwrap(), [DER]);
+        let bundle = format!(
+            "comment\n{}{}{}",
+            pem::encode(pem::CERTIFICATE, &DER),
+            pem::encode(pem::PUBLIC_KEY, &DER),
+            pem::encode(pem::CERTIFICATE, &DER)
+        );
+        assert_eq!(certificates(bundle.as_bytes()).unwrap(), [DER, DER]);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_told_apart() {
+        assert!(matches!(
+            certificates(b"hello"),
+            Err(FileError::UnknownForm)
+        ));
+        let key = pem::encode(pem::PRIVATE_KEY, &DER);
+        assert!(matches!(
+            certificates(key.as_bytes()),
+            Err(FileError::NoSection { found, .. }) if found == "PRIVATE KEY"
+        ));
+        let cut = pem::encode(pem::CERTIFICATE, &DER).replace("-----END", "");
+        assert!(matches!(
+            certificates(cut.as_bytes()),
+            Err(FileError::Pem(_))
+        ));
+        assert!(matches!(read_bounded(io::empty()), Err(FileError::Empty)));
+        assert!(matches!(
+            read_bounded(io::repeat(0)),
+            Err(FileError::TooLong)
+        ));
+        // A certificate whose end was lost is malformed DER, not an unknown form.
+        assert_eq!(certificates(&[0x30, 0x82, 1, 0]).unwrap().len(), 1);
+    }
+}

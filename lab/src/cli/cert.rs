@@ -1,0 +1,52 @@
+//! `mtc5g cert ...`
+
+mod inspect;
+mod verify;
+
+use std::process::ExitCode;
+
+/// What to do with certificates.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(super) enum CertCommand {
+    /// Show what certificates say and what their bytes are spent on; verifies nothing
+    Inspect(inspect::InspectArguments),
+    /// Verify Merkle Tree Certificates as a relying party would
+    Verify(verify::VerifyArguments),
+}
+
+impl CertCommand {
+    pub(super) fn run(self) -> ExitCode {
+        match self {
+            Self::Inspect(arguments) => arguments.run(),
+            Self::Verify(arguments) => arguments.run(),
+        }
+    }
+}
+
+/// The certificates of the files, each with the name under which it is told of: `FILE`, or `FILE#2` in a bundle. A file
+/// that gives none has one line with the reason.
+fn read_all(
+    files: &[crate::certificate_file::FileName],
+) -> Vec<(String, Result<Vec<u8>, crate::certificate_file::FileError>)> {
+    let mut named = Vec::new();
+    for file in files {
+        let read = file
+            .read()
+            .and_then(|bytes| crate::certificate_file::certificates(&bytes));
+        match read {
+            Ok(certificates) => {
+                let bundle = certificates.len() > 1;
+                for (position, der) in certificates.into_iter().enumerate() {
+                    let name = if bundle {
+                        format!("{file}#{}", position + 1)
+                    } else {
+                        file.to_string()
+                    };
+                    named.push((name, Ok(der)));
+                }
+            }
+            Err(error) => named.push((file.to_string(), Err(error))),
+        }
+    }
+    named
+}

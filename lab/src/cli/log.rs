@@ -1,0 +1,98 @@
+//! `mtc5g log ...`
+
+mod monitor;
+mod prove;
+mod verify;
+
+use std::process::ExitCode;
+
+use mtc_core::verify::CaTrust;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+
+use super::output::usage;
+use super::trust::TrustArguments;
+use crate::public_log::{CheckpointSignature, Observed, PublicLog, SignatureState};
+
+/// What to do with an issuance log.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(super) enum LogCommand {
+    /// Recompute a whole log and compare it with its tiles, checkpoint and landmarks
+    Verify(verify::VerifyArguments),
+    /// Prove that an entry, or a certificate's entry, is in a log
+    Prove(prove::ProveArguments),
+    /// Follow a log: print new entries, end when it shows two histories
+    Monitor(monitor::MonitorArguments),
+}
+
+impl LogCommand {
+    pub(super) async fn run(self) -> ExitCode {
+        match self {
+            Self::Verify(arguments) => arguments.run().await,
+            Self::Prove(arguments) => arguments.run().await,
+            Self::Monitor(arguments) => arguments.run().await,
+        }
+    }
+}
+
+/// The log at a place and whom to believe about it; or the usage error.
+fn open(
+    place: &str,
+    trust: &TrustArguments,
+    command: &str,
+) -> Result<(PublicLog, Option<CaTrust>), ExitCode> {
+    let trust = trust.resolve().map_err(|error| usage(&error, command))?;
+    let log = PublicLog::at(place, Handle::current()).map_err(|error| usage(&error, command))?;
+    Ok((log, trust))
+}
+
+/// Reads a log where that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn_blocking(work)
+        .await
+        .expect("reading a log does not panic and is not aborted")
+}
+
+/// A checkpoint in a line.
+fn checkpoint_text(observed: &Observed) -> String {
+    let plural = if observed.checkpoint.size == 1 {
+        "entry"
+    } else {
+        "entries"
+    };
+    format!(
+        "{} {plural}, root {}",
+        observed.checkpoint.size,
+        crate::inspect::hex(&observed.checkpoint.root)
+    )
+}
+
+/// The signatures of a checkpoint in a line.
+fn signatures_text(signatures: &[CheckpointSignature]) -> String {
+    let names: Vec<_> = signatures
+        .iter()
+        .map(|signature| {
+            let name = signature
+                .name
+                .strip_prefix("oid/1.3.6.1.4.1.")
+                .unwrap_or(&signature.name);
+            match (signature.state, &signature.time) {
+                (SignatureState::Verified, Some(time)) => format!("{name} verified, of {time}"),
+                (SignatureState::Verified, None) => format!("{name} verified"),
+                (SignatureState::Unknown, _) => format!("{name} unknown"),
+                (SignatureState::NotChecked, _) => name.to_owned(),
+            }
+        })
+        .collect();
+    let unchecked = signatures
+        .iter()
+        .any(|signature| signature.state == SignatureState::NotChecked);
+    match (names.is_empty(), unchecked) {
+        (true, _) => "none".to_owned(),
+        (_, true) => format!(
+            "NOT CHECKED ({}): anybody could have made this log; give --trust or --ca",
+            names.join(", ")
+        ),
+        (_, false) => names.join("; "),
+    }
+}

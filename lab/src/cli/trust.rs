@@ -1,0 +1,140 @@
+//! `--trust`, `--ca`, `--cosigner` and `--require`: whom to believe, the same for every command.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use mtc_core::ca::{CaCertificate, CaError};
+use mtc_core::cosign::Cosigner;
+use mtc_core::id::{IdError, TrustAnchorId};
+use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError};
+use sbi::trust_file::{TrustFile, TrustFileError};
+use thiserror::Error;
+
+use crate::certificate_file::{self, FileError};
+
+/// Whom to believe: a trust file, or a CA certificate with cosigners.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Trust")]
+pub(super) struct TrustArguments {
+    /// Trust file, as `mtc5g init` writes it: CA certificate, cosigners and quorums
+    #[arg(long, value_name = "TRUST_TOML", conflicts_with_all = ["ca", "cosigner", "require"])]
+    trust: Option<PathBuf>,
+    /// CA certificate of the MTCA (PEM or DER, unsigned as RFC 9925 says); its cosignature is always required
+    #[arg(long, value_name = "CERT")]
+    ca: Option<PathBuf>,
+    /// A witness or mirror: its trust anchor ID and the file of its public key (PEM section PUBLIC KEY, or DER)
+    #[arg(long, value_name = "ID=SPKI_FILE", requires = "ca")]
+    cosigner: Vec<CosignerArgument>,
+    /// How many of the named cosigners must have signed, besides the CA [default: all of them]
+    #[arg(long, value_name = "K", requires = "ca")]
+    require: Option<usize>,
+}
+
+/// `ID=SPKI_FILE`.
+#[derive(Clone, Debug)]
+struct CosignerArgument {
+    id: TrustAnchorId,
+    file: PathBuf,
+}
+
+/// Why an argument is no cosigner.
+#[derive(Clone, Debug, Error)]
+pub(super) enum CosignerArgumentError {
+    #[error("a cosigner is ID=SPKI_FILE, such as 32473.2=witness.pub")]
+    Form,
+    #[error(transparent)]
+    Id(#[from] IdError),
+}
+
+impl FromStr for CosignerArgument {
+    type Err = CosignerArgumentError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (id, file) = text.split_once('=').ok_or(CosignerArgumentError::Form)?;
+        if file.is_empty() {
+            return Err(CosignerArgumentError::Form);
+        }
+        Ok(Self {
+            id: id.parse()?,
+            file: file.into(),
+        })
+    }
+}
+
+/// Why there is nobody to believe: the arguments, or the files that they name, cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum TrustArgumentsError {
+    #[error("--trust {}", path.display())]
+    TrustFile {
+        path: PathBuf,
+        source: TrustFileError,
+    },
+    #[error("{option} {}", path.display())]
+    File {
+        option: &'static str,
+        path: PathBuf,
+        source: FileError,
+    },
+    #[error("--ca {}: not the certificate of a Merkle Tree CA", path.display())]
+    Ca { path: PathBuf, source: CaError },
+    #[error("--require {required}: only {named} cosigners are named with --cosigner")]
+    Require { required: usize, named: usize },
+    #[error("--cosigner")]
+    Group(#[from] PolicyError),
+}
+
+impl TrustArguments {
+    /// Reads the files and puts the trust together; nothing without arguments. Blocks.
+    pub(super) fn resolve(&self) -> Result<Option<CaTrust>, TrustArgumentsError> {
+        if let Some(path) = &self.trust {
+            let file = TrustFile::load(path).map_err(|source| TrustArgumentsError::TrustFile {
+                path: path.clone(),
+                source,
+            })?;
+            return Ok(Some(file.trust));
+        }
+        let Some(path) = &self.ca else {
+            return Ok(None);
+        };
+        let trust = CaTrust::new(&read_ca(path)?);
+        let named = self.cosigner.len();
+        let required = self.require.unwrap_or(named);
+        if required > named {
+            return Err(TrustArgumentsError::Require { required, named });
+        }
+        let members = self.cosigners()?;
+        if required == 0 {
+            return Ok(Some(trust));
+        }
+        Ok(Some(trust.require(CosignerGroup::new(members, required)?)?))
+    }
+
+    fn cosigners(&self) -> Result<Vec<Cosigner>, TrustArgumentsError> {
+        self.cosigner
+            .iter()
+            .map(|CosignerArgument { id, file }| {
+                let key = certificate_file::read_public_key(file).map_err(|source| {
+                    TrustArgumentsError::File {
+                        option: "--cosigner",
+                        path: file.clone(),
+                        source,
+                    }
+                })?;
+                Ok(Cosigner { id: *id, key })
+            })
+            .collect()
+    }
+}
+
+fn read_ca(path: &Path) -> Result<CaCertificate, TrustArgumentsError> {
+    let der =
+        certificate_file::read_certificate(path).map_err(|source| TrustArgumentsError::File {
+            option: "--ca",
+            path: path.to_owned(),
+            source,
+        })?;
+    CaCertificate::parse(&der).map_err(|source| TrustArgumentsError::Ca {
+        path: path.to_owned(),
+        source,
+    })
+}

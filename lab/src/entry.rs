@@ -1,0 +1,134 @@
+//! A log entry in a line, for people and programs.
+
+use std::fmt;
+
+use mtc_core::entry::{EntryBody, MtcLogEntry};
+use sbi::telemetry::Causes;
+use serde::Serialize;
+
+use crate::x509::{
+    GeneralName, LogEntry, alternative_names, distinguished_name, extension_name, key_algorithm,
+};
+
+/// What a log entry states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EntrySummary {
+    /// Its index.
+    pub index: u64,
+    /// What it states.
+    #[serde(flatten)]
+    pub statement: Statement,
+}
+
+/// What an entry states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Statement {
+    /// A certificate's contents.
+    Certificate {
+        /// The subject's distinguished name.
+        subject: String,
+        /// Subject alternative names.
+        alternative_names: Vec<GeneralName>,
+        /// Algorithm of the subject's key.
+        key_algorithm: String,
+        /// First second of validity.
+        not_before: String,
+        /// Last second of validity.
+        not_after: String,
+    },
+    /// Nothing.
+    Null,
+    /// It is not of the form of an entry.
+    Malformed {
+        /// What is wrong.
+        error: String,
+    },
+}
+
+impl EntrySummary {
+    /// Reads an entry's bytes.
+    pub fn of(index: u64, bytes: &[u8]) -> Self {
+        let statement =
+            Statement::read(bytes).unwrap_or_else(|error| Statement::Malformed { error });
+        Self { index, statement }
+    }
+}
+
+impl Statement {
+    fn read(bytes: &[u8]) -> Result<Self, String> {
+        let entry = MtcLogEntry::decode(bytes).map_err(|error| Causes(&error).to_string())?;
+        let EntryBody::TbsCert(contents) = &entry.body else {
+            return Ok(Self::Null);
+        };
+        let LogEntry {
+            statement,
+            key_algorithm: identifier,
+        } = LogEntry::parse(contents).map_err(|error| Causes(&error).to_string())?;
+        let names = statement
+            .extensions
+            .iter()
+            .find(|extension| extension_name(extension.oid) == "subjectAltName");
+        let names = names.map(|names| alternative_names(names.value));
+        Ok(Self::Certificate {
+            subject: distinguished_name(statement.subject).map_err(|error| error.to_string())?,
+            alternative_names: names
+                .transpose()
+                .map_err(|error| error.to_string())?
+                .unwrap_or_default(),
+            key_algorithm: key_algorithm(identifier.contents),
+            not_before: statement.not_before.to_string(),
+            not_after: statement.not_after.to_string(),
+        })
+    }
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate {
+                subject,
+                alternative_names,
+                key_algorithm,
+                not_before,
+                not_after,
+            } => {
+                write!(f, "{subject}")?;
+                for name in alternative_names {
+                    write!(f, ", {name}")?;
+                }
+                write!(f, ", {key_algorithm}, {not_before} to {not_after}")
+            }
+            Self::Null => f.write_str("null entry"),
+            Self::Malformed { error } => write!(f, "malformed: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for EntrySummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "entry {}: {}", self.index, self.statement)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_and_malformed_entries_are_told_as_such() {
+        let null = MtcLogEntry::NULL.encode().unwrap();
+        assert_eq!(
+            EntrySummary::of(7, &null).to_string(),
+            "entry 7: null entry"
+        );
+        assert_eq!(
+            EntrySummary::of(8, &[0, 0, 0, 9]).to_string(),
+            "entry 8: malformed: unknown entry type 9"
+        );
+        assert_eq!(
+            EntrySummary::of(9, &[0, 0, 0, 1, 5]).to_string(),
+            "entry 9: malformed: issuer is malformed: expected tag 0x30, found 0x05"
+        );
+    }
+}

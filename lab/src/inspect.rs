@@ -1,0 +1,607 @@
+//! What a certificate says and what its bytes are spent on: the report of `mtc5g cert inspect`.
+//!
+//! ```text
+//! bytes ──> x509::Certificate ─┬─ id-alg-mtcProof ──> mtc_core: log, entry, subtree, cosigners
+//!                              ├─ id-alg-unsigned ──> mtc_core: the CA certificate of an MTCA
+//!                              └─ anything else       directly signed
+//! ```
+//!
+//! Nothing is verified. What is wrong with a part is told among the faults, and the other parts are shown all the same.
+
+use std::fmt::{self, Write as _};
+
+use mtc_core::ca::CaCertificate;
+use mtc_core::certificate::{Certificate as MtcCertificate, CertificateError, ParsedProof, is_mtc};
+use mtc_core::id::split_serial;
+use mtc_core::tree::{HASH_SIZE, inclusion_proof_length};
+use sbi::telemetry::Causes;
+use serde::Serialize;
+
+use crate::x509::{self, Certificate, GeneralName, X509Error};
+
+/// Octets of an entry extension that the report shows; it tells the length of longer ones.
+const SHOWN_EXTENSION: usize = 32;
+/// Column at which the values of the report for people begin.
+const LABEL_WIDTH: usize = 18;
+
+/// How a certificate is vouched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An MTC with cosignatures.
+    Standalone,
+    /// An MTC without: its subtree must be trusted already.
+    LandmarkRelative,
+    /// It says that it is an MTC, and its proof cannot be read.
+    MalformedMtc,
+    /// The unsigned certificate of a Merkle Tree CA.
+    Mtca,
+    /// Today's X.509: signed by its issuer.
+    DirectlySigned,
+}
+
+/// What a certificate says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Inspection {
+    /// How it is vouched for.
+    pub kind: Kind,
+    /// The issuer: a trust anchor ID or a distinguished name.
+    pub issuer: String,
+    /// The serial number in hexadecimal.
+    pub serial_hex: String,
+    /// The serial number in decimal, if it has at most 64 bits; text, because JSON readers round large numbers.
+    pub serial: Option<String>,
+    /// First second of validity.
+    pub not_before: String,
+    /// Last second of validity.
+    pub not_after: String,
+    /// The subject's distinguished name.
+    pub subject: String,
+    /// Subject alternative names.
+    pub alternative_names: Vec<GeneralName>,
+    /// NF types (RFC 9310).
+    pub nf_types: Vec<String>,
+    /// Algorithm of the subject's key.
+    pub key_algorithm: String,
+    /// Length of the subject's key without its wrapping, in bytes.
+    pub key_bytes: usize,
+    /// Key usages; none when the extension is not there.
+    pub key_usage: Option<Vec<&'static str>>,
+    /// Extended key usages; none when the extension is not there.
+    pub extended_key_usage: Option<Vec<String>>,
+    /// All extensions.
+    pub extensions: Vec<ExtensionSummary>,
+    /// The signature algorithm.
+    pub signature_algorithm: String,
+    /// What makes it a Merkle Tree Certificate.
+    pub mtc: Option<MtcSummary>,
+    /// What a CA certificate says of its MTCA.
+    pub ca: Option<CaSummary>,
+    /// What its bytes are spent on.
+    pub sizes: Sizes,
+    /// What is wrong with it as far as it alone can tell.
+    pub faults: Vec<String>,
+}
+
+/// One extension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExtensionSummary {
+    /// Its name, or its dotted OID.
+    pub name: String,
+    /// Whether who does not know it must refuse the certificate.
+    pub critical: bool,
+    /// Length of its value.
+    pub bytes: usize,
+}
+
+/// What makes a certificate a Merkle Tree Certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MtcSummary {
+    /// Number of the issuance log.
+    pub log: Option<u16>,
+    /// Index of the entry.
+    pub index: Option<u64>,
+    /// First index of the subtree in which inclusion is proven.
+    pub start: u64,
+    /// One past the last index of the subtree.
+    pub end: u64,
+    /// Hashes of the inclusion proof.
+    pub proof_hashes: usize,
+    /// Hash of the log entry, in hexadecimal.
+    pub leaf_hash: String,
+    /// Who cosigned the subtree.
+    pub cosigners: Vec<CosignerSummary>,
+    /// Extensions of the log entry.
+    pub entry_extensions: Vec<EntryExtensionSummary>,
+}
+
+/// One cosignature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CosignerSummary {
+    /// The cosigner's trust anchor ID.
+    pub id: String,
+    /// Length of the signature.
+    pub signature_bytes: usize,
+}
+
+/// One extension of a log entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EntryExtensionSummary {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: u16,
+    /// Its length.
+    pub bytes: usize,
+    /// Its first bytes, in hexadecimal.
+    pub data: String,
+}
+
+/// What a CA certificate says of its MTCA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CaSummary {
+    /// The CA's trust anchor ID.
+    pub id: String,
+    /// Algorithm of the CA cosigner's key.
+    pub cosigner_algorithm: String,
+    /// Lowest serial number that relying parties accept.
+    pub min_serial: String,
+    /// Highest serial number that relying parties accept.
+    pub max_serial: String,
+    /// Where the CA's logs are served.
+    pub prefix_url: Option<String>,
+}
+
+/// What a certificate's bytes are spent on: `whole` is the sum of `tbs`, `proof_hashes`, `cosignatures`, `entry_extensions`,
+/// `signature` and `overhead`; `tbs` is the sum of `spki` and `tbs_other`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// All bytes.
+    pub whole: usize,
+    /// The part that states something.
+    pub tbs: usize,
+    /// The subject's key with its wrapping.
+    pub spki: usize,
+    /// The rest of the TBS.
+    pub tbs_other: usize,
+    /// Hashes of the inclusion proof.
+    pub proof_hashes: usize,
+    /// Each cosignature with its cosigner's ID and length prefixes.
+    pub cosignatures: Vec<CosignatureSize>,
+    /// Extensions of the log entry.
+    pub entry_extensions: usize,
+    /// The issuer's signature, of a directly-signed certificate.
+    pub signature: usize,
+    /// Tags, lengths, algorithm identifiers, the subtree's interval.
+    pub overhead: usize,
+}
+
+/// The bytes of one cosignature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CosignatureSize {
+    /// The cosigner's trust anchor ID.
+    pub id: String,
+    /// Its bytes.
+    pub bytes: usize,
+}
+
+impl Inspection {
+    /// Looks at a certificate of any kind.
+    ///
+    /// # Errors
+    /// The bytes are not an X.509 certificate.
+    pub fn of(der: &[u8]) -> Result<Self, X509Error> {
+        let certificate = Certificate::parse(der)?;
+        let mut faults = Vec::new();
+        let statement = &certificate.statement;
+        let (key_algorithm, key_bytes) = x509::public_key(certificate.spki).unwrap_or_else(|| {
+            faults.push("subjectPublicKeyInfo is malformed".to_owned());
+            ("unknown".to_owned(), 0)
+        });
+        let serial = unsigned(certificate.serial);
+        let mut inspection = Self {
+            kind: Kind::DirectlySigned,
+            issuer: name(statement.issuer, "issuer", &mut faults),
+            serial_hex: hex(certificate.serial),
+            serial: serial.map(|serial| serial.to_string()),
+            not_before: statement.not_before.to_string(),
+            not_after: statement.not_after.to_string(),
+            subject: name(statement.subject, "subject", &mut faults),
+            alternative_names: Vec::new(),
+            nf_types: Vec::new(),
+            key_algorithm,
+            key_bytes,
+            key_usage: None,
+            extended_key_usage: None,
+            extensions: Vec::new(),
+            signature_algorithm: x509::signature_algorithm(certificate.signature_algorithm),
+            mtc: None,
+            ca: None,
+            sizes: Sizes::of(&certificate),
+            faults,
+        };
+        inspection.read_extensions(&certificate);
+        if is_mtc(der) {
+            inspection.read_proof(der);
+        } else if inspection.signature_algorithm == "id-alg-unsigned" {
+            inspection.read_ca(der);
+        } else if let Err(error @ CertificateError::Experimental) = MtcCertificate::parse(der) {
+            inspection.faults.push(error.to_string());
+        }
+        Ok(inspection)
+    }
+
+    fn read_extensions(&mut self, certificate: &Certificate<'_>) {
+        for extension in &certificate.statement.extensions {
+            let name = x509::extension_name(extension.oid);
+            let value = extension.value;
+            let read = match name.as_str() {
+                "keyUsage" => x509::key_usages(value).map(|usages| self.key_usage = Some(usages)),
+                "extKeyUsage" => {
+                    x509::purposes(value).map(|purposes| self.extended_key_usage = Some(purposes))
+                }
+                "subjectAltName" => {
+                    x509::alternative_names(value).map(|names| self.alternative_names = names)
+                }
+                "nfTypes" => x509::nf_types(value).map(|types| self.nf_types = types),
+                _ => Ok(()),
+            };
+            if let Err(error) = read {
+                self.faults
+                    .push(format!("extension {name} is malformed: {error}"));
+            }
+            self.extensions.push(ExtensionSummary {
+                name,
+                critical: extension.critical,
+                bytes: value.len(),
+            });
+        }
+    }
+
+    fn read_proof(&mut self, der: &[u8]) {
+        self.kind = Kind::MalformedMtc;
+        let certificate = match MtcCertificate::parse(der) {
+            Ok(certificate) => certificate,
+            Err(error) => return self.faults.push(Causes(&error).to_string()),
+        };
+        let proof = &certificate.proof;
+        self.kind = if proof.is_unsigned() {
+            Kind::LandmarkRelative
+        } else {
+            Kind::Standalone
+        };
+        let entry = match split_serial(certificate.serial) {
+            Ok((log, index)) => Some((log.get(), index)),
+            Err(error) => {
+                self.faults
+                    .push(format!("the serial number names no log: {error}"));
+                None
+            }
+        };
+        let subtree = proof.subtree;
+        let index = entry.map(|(_, index)| index);
+        if let Some(index) = index.filter(|index| !subtree.contains(*index)) {
+            self.faults.push(format!(
+                "entry {index} is not in the subtree {subtree}: no proof can hold"
+            ));
+        } else if let Some(index) = index {
+            let due = inclusion_proof_length(index, subtree);
+            if due != proof.inclusion_proof.len() {
+                self.faults.push(format!(
+                    "entry {index} in {subtree} needs a proof of {due} hashes: this one cannot hold"
+                ));
+            }
+        }
+        let extensions = certificate
+            .log_entry()
+            .map(|entry| entry.extensions)
+            .unwrap_or_default();
+        self.mtc = Some(MtcSummary {
+            log: entry.map(|(log, _)| log),
+            index,
+            start: subtree.start(),
+            end: subtree.end(),
+            proof_hashes: proof.inclusion_proof.len(),
+            leaf_hash: hex(&certificate.leaf_hash()),
+            cosigners: cosigners(proof),
+            entry_extensions: extensions
+                .iter()
+                .map(|(kind, data)| EntryExtensionSummary {
+                    kind: *kind,
+                    bytes: data.len(),
+                    data: hex(&data[..data.len().min(SHOWN_EXTENSION)]),
+                })
+                .collect(),
+        });
+        let extension_bytes = extensions.iter().map(|(_, data)| 4 + data.len()).sum();
+        self.sizes.take_proof(proof, extension_bytes);
+    }
+
+    fn read_ca(&mut self, der: &[u8]) {
+        match CaCertificate::parse(der) {
+            Ok(ca) => {
+                self.kind = Kind::Mtca;
+                self.ca = Some(CaSummary {
+                    id: ca.cosigner.id.to_string(),
+                    cosigner_algorithm: ca.cosigner.key.algorithm().to_string(),
+                    min_serial: ca.min_serial.to_string(),
+                    max_serial: ca.max_serial.to_string(),
+                    prefix_url: ca.prefix_url.as_deref().map(x509::printable),
+                });
+            }
+            Err(error) => self.faults.push(format!(
+                "unsigned, and not the certificate of an MTCA: {}",
+                Causes(&error)
+            )),
+        }
+    }
+}
+
+fn cosigners(proof: &ParsedProof<'_>) -> Vec<CosignerSummary> {
+    proof
+        .signatures()
+        .map(|(id, signature)| CosignerSummary {
+            id: id.to_string(),
+            signature_bytes: signature.len(),
+        })
+        .collect()
+}
+
+impl Sizes {
+    fn of(certificate: &Certificate<'_>) -> Self {
+        let (whole, tbs, spki) = (
+            certificate.whole.len(),
+            certificate.tbs.len(),
+            certificate.spki.len(),
+        );
+        let signature = certificate.signature.len();
+        Self {
+            whole,
+            tbs,
+            spki,
+            tbs_other: tbs - spki,
+            signature,
+            overhead: whole - tbs - signature,
+            ..Self::default()
+        }
+    }
+
+    /// Divides the signature of an MTC, which is a proof, into its parts.
+    fn take_proof(&mut self, proof: &ParsedProof<'_>, entry_extensions: usize) {
+        self.proof_hashes = HASH_SIZE * proof.inclusion_proof.len();
+        self.cosignatures = proof
+            .signatures()
+            .map(|(id, signature)| CosignatureSize {
+                id: id.to_string(),
+                bytes: 1 + id.as_bytes().len() + 2 + signature.len(),
+            })
+            .collect();
+        self.entry_extensions = entry_extensions;
+        let cosignatures: usize = self.cosignatures.iter().map(|one| one.bytes).sum();
+        self.overhead += self.signature - self.proof_hashes - cosignatures - self.entry_extensions;
+        self.signature = 0;
+    }
+}
+
+fn name(der: &[u8], field: &'static str, faults: &mut Vec<String>) -> String {
+    x509::distinguished_name(der).unwrap_or_else(|error| {
+        faults.push(format!("{field} is malformed: {error}"));
+        hex(der)
+    })
+}
+
+/// The value of an INTEGER's contents octets, if it is not negative and has at most 64 bits.
+fn unsigned(contents: &[u8]) -> Option<u64> {
+    mtc_core::der::unsigned(contents).ok()
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The report for people, without the certificate's name.
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = Lines::default();
+        lines.line("kind", self.kind_text());
+        lines.line("issuer", &self.issuer);
+        lines.line("serial", self.serial_text());
+        if let Some(mtc) = &self.mtc {
+            mtc.write(&mut lines);
+        }
+        if let Some(ca) = &self.ca {
+            ca.write(&mut lines);
+        }
+        lines.line(
+            "validity",
+            format!("{} to {}", self.not_before, self.not_after),
+        );
+        lines.line("subject", &self.subject);
+        lines.list("names", &self.alternative_names);
+        if !self.nf_types.is_empty() {
+            lines.line("NF types", self.nf_types.join(", "));
+        }
+        lines.line(
+            "key",
+            format!("{}, {} bytes", self.key_algorithm, self.key_bytes),
+        );
+        if let Some(usages) = &self.key_usage {
+            lines.line("key usage", usages.join(", "));
+        }
+        if let Some(purposes) = &self.extended_key_usage {
+            lines.line("extended usage", purposes.join(", "));
+        }
+        lines.line("extensions", self.extensions_text());
+        if matches!(self.kind, Kind::DirectlySigned) {
+            lines.line(
+                "signature",
+                format!(
+                    "{}, {} bytes",
+                    self.signature_algorithm, self.sizes.signature
+                ),
+            );
+        }
+        self.sizes.write(&mut lines);
+        for fault in &self.faults {
+            lines.line("FAULT", fault);
+        }
+        f.write_str(&lines.text)
+    }
+}
+
+impl Inspection {
+    fn kind_text(&self) -> &'static str {
+        match self.kind {
+            Kind::Standalone => "standalone Merkle Tree Certificate",
+            Kind::LandmarkRelative => {
+                "landmark-relative Merkle Tree Certificate: good for who trusts its subtree"
+            }
+            Kind::MalformedMtc => "Merkle Tree Certificate whose proof cannot be read",
+            Kind::Mtca => "CA certificate of a Merkle Tree CA, unsigned (RFC 9925)",
+            Kind::DirectlySigned => "directly-signed certificate, not a Merkle Tree Certificate",
+        }
+    }
+
+    fn serial_text(&self) -> String {
+        let decimal = self.serial.as_deref().unwrap_or("more than 64 bits");
+        let mut text = format!("{decimal} (0x{})", self.serial_hex);
+        let entry = self
+            .mtc
+            .as_ref()
+            .and_then(|mtc| Some((mtc.log?, mtc.index?)));
+        if let Some((log, index)) = entry {
+            text.push_str(&format!(": log {log}, entry {index}"));
+        }
+        text
+    }
+
+    fn extensions_text(&self) -> String {
+        let texts: Vec<_> = self
+            .extensions
+            .iter()
+            .map(|extension| {
+                let critical = if extension.critical { " critical" } else { "" };
+                format!("{}{critical}", extension.name)
+            })
+            .collect();
+        if texts.is_empty() {
+            "none".to_owned()
+        } else {
+            texts.join(", ")
+        }
+    }
+}
+
+impl MtcSummary {
+    fn write(&self, lines: &mut Lines) {
+        let Self {
+            start,
+            end,
+            proof_hashes,
+            ..
+        } = self;
+        let plural = if *proof_hashes == 1 { "" } else { "es" };
+        lines.line(
+            "subtree",
+            format!("[{start}, {end}), inclusion proof of {proof_hashes} hash{plural}"),
+        );
+        lines.line("leaf hash", &self.leaf_hash);
+        let cosigners = self
+            .cosigners
+            .iter()
+            .map(|cosigner| format!("{}, {} bytes", cosigner.id, cosigner.signature_bytes))
+            .collect::<Vec<_>>();
+        if cosigners.is_empty() {
+            lines.line("cosigners", "none");
+        }
+        lines.list("cosigners", &cosigners);
+        let extensions = self
+            .entry_extensions
+            .iter()
+            .map(|extension| {
+                let cut = if extension.bytes > SHOWN_EXTENSION {
+                    "..."
+                } else {
+                    ""
+                };
+                format!(
+                    "type {}, {} bytes: {}{cut}",
+                    extension.kind, extension.bytes, extension.data
+                )
+            })
+            .collect::<Vec<_>>();
+        if extensions.is_empty() {
+            lines.line("entry extensions", "none");
+        }
+        lines.list("entry extensions", &extensions);
+    }
+}
+
+impl CaSummary {
+    fn write(&self, lines: &mut Lines) {
+        lines.line("CA ID", &self.id);
+        lines.line("CA cosigner key", &self.cosigner_algorithm);
+        lines.line(
+            "serial numbers",
+            format!("{} to {}", self.min_serial, self.max_serial),
+        );
+        lines.line(
+            "log prefix URL",
+            self.prefix_url.as_deref().unwrap_or("none"),
+        );
+    }
+}
+
+impl Sizes {
+    fn write(&self, lines: &mut Lines) {
+        lines.line("size", format!("{} bytes:", self.whole));
+        lines.size(
+            "TBS",
+            self.tbs,
+            &format!("SPKI {} and the rest {}", self.spki, self.tbs_other),
+        );
+        let hashes = self.proof_hashes / HASH_SIZE;
+        if hashes > 0 {
+            lines.size(
+                "proof hashes",
+                self.proof_hashes,
+                &format!("{hashes} of {HASH_SIZE}"),
+            );
+        }
+        for cosignature in &self.cosignatures {
+            lines.size("cosignature", cosignature.bytes, &cosignature.id);
+        }
+        if self.entry_extensions > 0 {
+            lines.size("entry extensions", self.entry_extensions, "");
+        }
+        if self.signature > 0 {
+            lines.size("signature", self.signature, "");
+        }
+        lines.size("overhead", self.overhead, "");
+    }
+}
+
+/// Labels and values in two columns.
+#[derive(Default)]
+struct Lines {
+    text: String,
+}
+
+impl Lines {
+    fn line(&mut self, label: &str, value: impl fmt::Display) {
+        writeln!(self.text, "  {label:<LABEL_WIDTH$}{value}")
+            .expect("writing to a String does not fail");
+    }
+
+    /// The first value beside the label, the others below it; nothing without values.
+    fn list<T: fmt::Display>(&mut self, label: &str, values: &[T]) {
+        for (position, value) in values.iter().enumerate() {
+            self.line(if position == 0 { label } else { "" }, value);
+        }
+    }
+
+    fn size(&mut self, part: &str, bytes: usize, remark: &str) {
+        let value = format!("{bytes:>6}  {remark}");
+        self.line(&format!("  {part}"), value.trim_end());
+    }
+}

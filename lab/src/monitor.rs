@@ -1,0 +1,210 @@
+//! Following a log: every checkpoint must continue the one before.
+//!
+//! ```text
+//! checkpoint ─> signatures ─┬─ smaller, or the same size with another root ─────────────────────────────> fork
+//!                           ├─ the same: nothing new
+//!                           └─ larger ─> tiles up to its root ─> consistency proof ─┬─ does not hold ──> fork
+//!                                                                                   └─ holds ─> new entries
+//! ```
+
+use mtc_core::tree::{Subtree, verify_consistency};
+use mtc_core::verify::CaTrust;
+use mtc_log::{TreeError, TreeReader};
+use thiserror::Error;
+
+use mtc_core::tile::TILE_WIDTH;
+
+use crate::entry::EntrySummary;
+use crate::public_log::{Observed, ObservedError, PublicLog};
+
+/// Two checkpoints that cannot both be from one log's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// How they contradict each other.
+    pub kind: ForkKind,
+    /// The one that was seen first.
+    pub before: Observed,
+    /// The one that was seen now.
+    pub now: Observed,
+}
+
+/// How two checkpoints contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkKind {
+    /// The log has become smaller.
+    Rollback,
+    /// One size has two root hashes.
+    TwoRoots,
+    /// The larger tree does not begin with the smaller.
+    Inconsistent,
+}
+
+impl std::fmt::Display for Fork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (before, now) = (self.before.checkpoint.size, self.now.checkpoint.size);
+        match self.kind {
+            ForkKind::Rollback => write!(f, "the log went back from {before} to {now} entries"),
+            ForkKind::TwoRoots => write!(f, "the log shows two trees of {now} entries"),
+            ForkKind::Inconsistent => write!(
+                f,
+                "the log's tree of {now} entries does not begin with the one of {before} that it showed before"
+            ),
+        }
+    }
+}
+
+/// Why a look at the log told nothing new.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MonitorError {
+    /// The checkpoint cannot be had or used.
+    #[error(transparent)]
+    Checkpoint(#[from] ObservedError),
+    /// The tree of the new checkpoint cannot be read, or is not what the checkpoint says.
+    #[error("the tiles of the new checkpoint")]
+    Tree(#[from] TreeError),
+    /// The place serves another log than before.
+    #[error("the log here is {now}; followed was {before}")]
+    OtherLog {
+        /// Origin of the log that was followed.
+        before: String,
+        /// Origin of the log that is served.
+        now: String,
+    },
+    /// The log shows two histories.
+    #[error("{0}")]
+    Fork(Box<Fork>),
+    /// Nobody takes what is found any more.
+    #[error("nobody reads what is found")]
+    Output(#[from] std::io::Error),
+}
+
+/// What a look at the log found besides entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The first checkpoint ever seen.
+    First,
+    /// The same checkpoint as before.
+    Unchanged,
+    /// A checkpoint that continues the one before.
+    Grown,
+}
+
+/// What a monitor remembers of a log.
+#[derive(Debug)]
+pub struct Monitor {
+    /// The newest checkpoint that continues all before it.
+    last: Option<Observed>,
+    /// The first entry that has not been told; none until the size of the log is known.
+    next: Option<u64>,
+}
+
+impl Monitor {
+    /// A monitor that has seen `last`, and tells entries from `next` on, or those that are new to it.
+    pub fn new(last: Option<Observed>, next: Option<u64>) -> Self {
+        let next = next.or_else(|| last.as_ref().map(|last| last.checkpoint.size));
+        Self { last, next }
+    }
+
+    /// The newest checkpoint that continues all before it.
+    pub const fn last(&self) -> Option<&Observed> {
+        self.last.as_ref()
+    }
+
+    /// Looks at the log once; `checkpoint` is told of a new checkpoint and `entry` of each new entry, after it was checked.
+    ///
+    /// # Errors
+    /// [`MonitorError::Fork`] when the log shows two histories; anything else may pass.
+    pub fn look(
+        &mut self,
+        log: &PublicLog,
+        trust: Option<&CaTrust>,
+        mut checkpoint: impl FnMut(&Step, &Observed) -> std::io::Result<()>,
+        entry: impl FnMut(&EntrySummary) -> std::io::Result<()>,
+    ) -> Result<(), MonitorError> {
+        let now = log.checkpoint()?;
+        now.signatures(trust)?;
+        let step = self.compare(&now)?;
+        // An unchanged log is read only when an earlier look could not tell all its entries.
+        let next = *self.next.get_or_insert(now.checkpoint.size);
+        if step == Step::Unchanged && next >= now.checkpoint.size {
+            return Ok(());
+        }
+        let tree = log.tree(&now)?;
+        if let Some(before) = self.last.as_ref().filter(|_| step == Step::Grown) {
+            check_continues(before, &now, &tree)?;
+        }
+        if step != Step::Unchanged {
+            checkpoint(&step, &now)?;
+        }
+        self.last = Some(now);
+        self.tell_entries(&tree, entry)
+    }
+
+    /// What sizes and roots alone tell.
+    fn compare(&self, now: &Observed) -> Result<Step, MonitorError> {
+        let Some(before) = &self.last else {
+            return Ok(Step::First);
+        };
+        if before.log != now.log {
+            return Err(MonitorError::OtherLog {
+                before: before.log.origin(),
+                now: now.log.origin(),
+            });
+        }
+        if before.is_same_tree(now) {
+            return Ok(Step::Unchanged);
+        }
+        let kind = match now.checkpoint.size.cmp(&before.checkpoint.size) {
+            std::cmp::Ordering::Less => ForkKind::Rollback,
+            std::cmp::Ordering::Equal => ForkKind::TwoRoots,
+            std::cmp::Ordering::Greater => return Ok(Step::Grown),
+        };
+        Err(fork(kind, before, now))
+    }
+
+    fn tell_entries(
+        &mut self,
+        tree: &TreeReader,
+        mut entry: impl FnMut(&EntrySummary) -> std::io::Result<()>,
+    ) -> Result<(), MonitorError> {
+        let mut next = self.next.unwrap_or_else(|| tree.size());
+        while next < tree.size() {
+            let bundle = tree.bundle(next / TILE_WIDTH)?;
+            let known = (next % TILE_WIDTH) as usize;
+            for bytes in bundle.iter().skip(known) {
+                entry(&EntrySummary::of(next, bytes))?;
+                next += 1;
+                self.next = Some(next);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks with a consistency proof, made of tiles that lead to the new root, that a tree begins with another.
+fn check_continues(
+    before: &Observed,
+    now: &Observed,
+    tree: &TreeReader,
+) -> Result<(), MonitorError> {
+    let prefix = Subtree::whole(before.checkpoint.size);
+    let proof = tree.consistency_proof(prefix)?;
+    verify_consistency(
+        prefix,
+        now.checkpoint.size,
+        &before.checkpoint.root,
+        &now.checkpoint.root,
+        &proof,
+    )
+    // The proof was made of authenticated nodes: that it does not hold is no fault of the tiles.
+    .map_err(|_| fork(ForkKind::Inconsistent, before, now))
+}
+
+fn fork(kind: ForkKind, before: &Observed, now: &Observed) -> MonitorError {
+    MonitorError::Fork(Box::new(Fork {
+        kind,
+        before: before.clone(),
+        now: now.clone(),
+    }))
+}

@@ -1,0 +1,262 @@
+//! X.509 certificates of anybody, read in place for people to look at, and what RFC 5280 says of them without a peer.
+//!
+//! ```text
+//! Certificate
+//!   tbsCertificate       version, serial, signature, issuer, validity, subject, SPKI, extensions
+//!   signatureAlgorithm   one of an issuer's key, id-alg-mtcProof, id-alg-unsigned
+//!   signatureValue       a signature, an MTCProof, or nothing
+//! ```
+//!
+//! Who vouches for a certificate is not judged here: `mtc_core::verify` does that for Merkle Tree Certificates.
+
+mod algorithm;
+mod name;
+mod oid;
+mod usage;
+
+use mtc_core::der::{self, DerError, Element, Reader};
+use mtc_core::time::UnixTime;
+use mtc_tls::identity::Extension;
+use thiserror::Error;
+
+pub use self::algorithm::{key_algorithm, public_key, signature_algorithm};
+pub use self::name::{GeneralName, alternative_names, distinguished_name, printable};
+pub use self::oid::{dotted, extension_name};
+pub use self::usage::{UsageError, check_end_entity, key_usages, nf_types, purposes};
+
+/// Extensions in one certificate. Public web certificates have about ten; the bound keeps a hostile one cheap.
+const MAX_EXTENSIONS: usize = 64;
+
+/// Why bytes are not a certificate that can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum X509Error {
+    /// A field is not the DER that belongs there.
+    #[error("{field} is malformed")]
+    Field {
+        /// The X.509 name of the field.
+        field: &'static str,
+        /// What is wrong with it.
+        source: DerError,
+    },
+    /// The two places that name the signature algorithm differ (RFC 5280 section 4.1.1.2).
+    #[error("signatureAlgorithm differs from the one inside tbsCertificate")]
+    AlgorithmMismatch,
+    /// An extension that occurs twice (RFC 5280 section 4.2).
+    #[error("extension {0} occurs twice")]
+    DuplicateExtension(String),
+    /// More extensions than the bound of this implementation.
+    #[error("more than {MAX_EXTENSIONS} extensions")]
+    TooManyExtensions,
+}
+
+/// Names the field in which a [`DerError`] happened.
+fn in_field(field: &'static str) -> impl Fn(DerError) -> X509Error + Copy {
+    move |source| X509Error::Field { field, source }
+}
+
+/// What a certificate and a log entry both say of their subject.
+#[derive(Clone, Debug)]
+pub struct Statement<'a> {
+    /// DER of the issuer's name.
+    pub issuer: &'a [u8],
+    /// First second of validity.
+    pub not_before: UnixTime,
+    /// Last second of validity.
+    pub not_after: UnixTime,
+    /// DER of the subject's name.
+    pub subject: &'a [u8],
+    /// The extensions, in their order, no two alike.
+    pub extensions: Vec<Extension<'a>>,
+}
+
+impl<'a> Statement<'a> {
+    /// The value of an extension, if there is one with this OID.
+    pub fn extension(&self, oid: &[u8]) -> Option<&Extension<'a>> {
+        self.extensions
+            .iter()
+            .find(|extension| extension.oid == oid)
+    }
+}
+
+/// A certificate of any kind.
+#[derive(Clone, Debug)]
+pub struct Certificate<'a> {
+    /// Contents octets of the serial number.
+    pub serial: &'a [u8],
+    /// What it says of its subject.
+    pub statement: Statement<'a>,
+    /// DER of the SubjectPublicKeyInfo.
+    pub spki: &'a [u8],
+    /// DER of the signature's AlgorithmIdentifier.
+    pub signature_algorithm: &'a [u8],
+    /// Octets of the signature, without the one that counts unused bits.
+    pub signature: &'a [u8],
+    /// DER of the part that is signed.
+    pub tbs: &'a [u8],
+    /// All its bytes.
+    pub whole: &'a [u8],
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// Not the DER of an X.509 certificate, or an extension twice.
+    pub fn parse(whole: &'a [u8]) -> Result<Self, X509Error> {
+        let in_certificate = in_field("Certificate");
+        let mut fields = Reader::new(der::only(whole, der::SEQUENCE).map_err(in_certificate)?);
+        let tbs = fields
+            .expect(der::SEQUENCE)
+            .map_err(in_field("tbsCertificate"))?;
+        let signature_algorithm = fields
+            .expect(der::SEQUENCE)
+            .map_err(in_field("signatureAlgorithm"))?
+            .whole;
+        let signature = fields
+            .contents(der::BIT_STRING)
+            .map_err(in_field("signatureValue"))?;
+        fields.finish().map_err(in_certificate)?;
+        let (_, signature) = signature
+            .split_first()
+            .ok_or_else(|| in_field("signatureValue")(DerError::Truncated))?;
+
+        let mut fields = Reader::new(tbs.contents);
+        fields
+            .optional(der::context(0))
+            .map_err(in_field("version"))?;
+        let serial = fields
+            .contents(der::INTEGER)
+            .map_err(in_field("serialNumber"))?;
+        let inner_algorithm = fields
+            .expect(der::SEQUENCE)
+            .map_err(in_field("signature"))?
+            .whole;
+        if inner_algorithm != signature_algorithm {
+            return Err(X509Error::AlgorithmMismatch);
+        }
+        let subject = Subject::read(&mut fields)?;
+        let spki = fields
+            .expect(der::SEQUENCE)
+            .map_err(in_field("subjectPublicKeyInfo"))?
+            .whole;
+        Ok(Self {
+            serial,
+            statement: subject.with_extensions(fields)?,
+            spki,
+            signature_algorithm,
+            signature,
+            tbs: tbs.whole,
+            whole,
+        })
+    }
+}
+
+/// Contents octets of a `TBSCertificateLogEntry` (Section 5.2.1), read as the statement that it is.
+#[derive(Clone, Debug)]
+pub struct LogEntry<'a> {
+    /// What it says of its subject.
+    pub statement: Statement<'a>,
+    /// DER of the key's AlgorithmIdentifier; the key itself is not in the log.
+    pub key_algorithm: Element<'a>,
+}
+
+impl<'a> LogEntry<'a> {
+    /// Reads the contents octets.
+    ///
+    /// # Errors
+    /// Not of the form that Section 5.2.1 gives, or an extension twice.
+    pub fn parse(contents: &'a [u8]) -> Result<Self, X509Error> {
+        let mut fields = Reader::new(contents);
+        fields
+            .optional(der::context(0))
+            .map_err(in_field("version"))?;
+        let subject = Subject::read(&mut fields)?;
+        let key_algorithm = fields
+            .expect(der::SEQUENCE)
+            .map_err(in_field("subjectPublicKeyAlgorithm"))?;
+        let in_hash = in_field("subjectPublicKeyInfoHash");
+        let key_hash = fields.contents(der::OCTET_STRING).map_err(in_hash)?;
+        if key_hash.len() != mtc_core::tree::HASH_SIZE {
+            return Err(in_hash(DerError::InvalidValue("length of a SHA-256 hash")));
+        }
+        Ok(Self {
+            statement: subject.with_extensions(fields)?,
+            key_algorithm,
+        })
+    }
+}
+
+/// Issuer, validity and subject: the run of fields that certificates and log entries share.
+struct Subject<'a> {
+    issuer: &'a [u8],
+    not_before: UnixTime,
+    not_after: UnixTime,
+    subject: &'a [u8],
+}
+
+impl<'a> Subject<'a> {
+    fn read(fields: &mut Reader<'a>) -> Result<Self, X509Error> {
+        let issuer = fields
+            .expect(der::SEQUENCE)
+            .map_err(in_field("issuer"))?
+            .whole;
+        let in_validity = in_field("validity");
+        let mut validity = Reader::new(fields.contents(der::SEQUENCE).map_err(in_validity)?);
+        let not_before = UnixTime::from_der(&mut validity).map_err(in_validity)?;
+        let not_after = UnixTime::from_der(&mut validity).map_err(in_validity)?;
+        validity.finish().map_err(in_validity)?;
+        let subject = fields
+            .expect(der::SEQUENCE)
+            .map_err(in_field("subject"))?
+            .whole;
+        Ok(Self {
+            issuer,
+            not_before,
+            not_after,
+            subject,
+        })
+    }
+
+    /// Reads what follows the key: unique identifiers and extensions, to the end.
+    fn with_extensions(self, mut fields: Reader<'a>) -> Result<Statement<'a>, X509Error> {
+        fields
+            .optional(der::context_primitive(1))
+            .map_err(in_field("issuerUniqueID"))?;
+        fields
+            .optional(der::context_primitive(2))
+            .map_err(in_field("subjectUniqueID"))?;
+        let in_extensions = in_field("extensions");
+        let extensions = fields.optional(der::context(3)).map_err(in_extensions)?;
+        fields.finish().map_err(in_field("tbsCertificate"))?;
+        let Self {
+            issuer,
+            not_before,
+            not_after,
+            subject,
+        } = self;
+        let mut statement = Statement {
+            issuer,
+            not_before,
+            not_after,
+            subject,
+            extensions: Vec::new(),
+        };
+        let Some(extensions) = extensions else {
+            return Ok(statement);
+        };
+        let mut list =
+            Reader::new(der::only(extensions.contents, der::SEQUENCE).map_err(in_extensions)?);
+        while !list.is_empty() {
+            if statement.extensions.len() == MAX_EXTENSIONS {
+                return Err(X509Error::TooManyExtensions);
+            }
+            let extension = Extension::read(&mut list).map_err(in_extensions)?;
+            if statement.extension(extension.oid).is_some() {
+                return Err(X509Error::DuplicateExtension(extension_name(extension.oid)));
+            }
+            statement.extensions.push(extension);
+        }
+        Ok(statement)
+    }
+}
