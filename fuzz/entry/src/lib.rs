@@ -1,0 +1,161 @@
+//! What is fuzzed: one function for each thing that the project reads from outside.
+//!
+//! ```text
+//! bytes ──> certificate, mtc_proof, ca_certificate, log_entry, der, identifier     mtc-core: DER and TLS structures
+//!      ├──> landmarks, checkpoint, tile_path                                       mtc-core: texts
+//!      ├──> tree, trust                                                            mtc-core: proofs, relying party
+//!      ├──> witness_request, witness_history                                       mtc-log
+//!      └──> csr, nf_identity                                                       mtc-tls
+//! ```
+//!
+//! Every function panics when an invariant of its module's documentation does not hold, and otherwise says whether the
+//! input was accepted. Two callers: the targets of cargo-fuzz in `fuzz/fuzz_targets`, and `tests/corpus.rs`, which needs
+//! neither nightly nor libFuzzer. How to run both is in `docs/fuzzing.md`.
+//!
+//! An invariant is one of three kinds, the strongest that can be had: *agreement* with a second implementation that is
+//! written for clarity (`oracle`); *no forgery*, since the fixture's keys are known to nobody who mutates bytes; and *one
+//! encoding*, that what is accepted is encoded to the very bytes that were read.
+
+mod ca_certificate;
+mod certificate;
+mod checkpoint;
+mod csr;
+mod der;
+mod fixture;
+mod identifier;
+mod landmarks;
+mod log_entry;
+mod mtc_proof;
+mod nf_identity;
+mod oracle;
+mod tile_path;
+mod tree;
+mod trust;
+mod witness_history;
+mod witness_request;
+
+pub use self::ca_certificate::ca_certificate;
+pub use self::certificate::certificate;
+pub use self::checkpoint::checkpoint;
+pub use self::csr::csr;
+pub use self::der::der;
+pub use self::identifier::identifier;
+pub use self::landmarks::landmarks;
+pub use self::log_entry::log_entry;
+pub use self::mtc_proof::mtc_proof;
+pub use self::nf_identity::nf_identity;
+pub use self::tile_path::tile_path;
+pub use self::tree::tree;
+pub use self::trust::trust;
+pub use self::witness_history::witness_history;
+pub use self::witness_request::witness_request;
+
+/// Whether an input was taken for what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It was, and everything that follows from that was checked.
+    Accepted,
+    /// It was refused with an error.
+    Refused,
+}
+
+impl Verdict {
+    const fn of(accepted: bool) -> Self {
+        if accepted {
+            Self::Accepted
+        } else {
+            Self::Refused
+        }
+    }
+}
+
+/// A function to fuzz, and valid inputs to start from.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of the function, of cargo-fuzz's target and of the folder with regression inputs.
+    pub name: &'static str,
+    /// The function.
+    pub run: fn(&[u8]) -> Verdict,
+    /// Inputs that must be accepted.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every target.
+pub const TARGETS: [Target; 15] = [
+    Target {
+        name: "certificate",
+        run: certificate,
+        seeds: certificate::seeds,
+    },
+    Target {
+        name: "mtc_proof",
+        run: mtc_proof,
+        seeds: mtc_proof::seeds,
+    },
+    Target {
+        name: "ca_certificate",
+        run: ca_certificate,
+        seeds: ca_certificate::seeds,
+    },
+    Target {
+        name: "log_entry",
+        run: log_entry,
+        seeds: log_entry::seeds,
+    },
+    Target {
+        name: "der",
+        run: der,
+        seeds: der::seeds,
+    },
+    Target {
+        name: "identifier",
+        run: identifier,
+        seeds: identifier::seeds,
+    },
+    Target {
+        name: "landmarks",
+        run: landmarks,
+        seeds: landmarks::seeds,
+    },
+    Target {
+        name: "checkpoint",
+        run: checkpoint,
+        seeds: checkpoint::seeds,
+    },
+    Target {
+        name: "tile_path",
+        run: tile_path,
+        seeds: tile_path::seeds,
+    },
+    Target {
+        name: "tree",
+        run: tree,
+        seeds: tree::seeds,
+    },
+    Target {
+        name: "trust",
+        run: trust,
+        seeds: trust::seeds,
+    },
+    Target {
+        name: "witness_request",
+        run: witness_request,
+        seeds: witness_request::seeds,
+    },
+    Target {
+        name: "witness_history",
+        run: witness_history,
+        seeds: witness_history::seeds,
+    },
+    Target {
+        name: "csr",
+        run: csr,
+        seeds: csr::seeds,
+    },
+    Target {
+        name: "nf_identity",
+        run: nf_identity,
+        seeds: nf_identity::seeds,
+    },
+];
