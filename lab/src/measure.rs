@@ -17,8 +17,12 @@ use sbi::ledger::HandshakeTotals;
 use serde::{Deserialize, Serialize};
 
 mod histogram;
+mod slice;
+mod sparse;
 
 pub use histogram::{Histogram, HistogramError};
+pub use slice::{ClientSlice, SLICES, SliceSums, Slicing};
+pub use sparse::SparseHistogram;
 
 /// Distinct error causes kept for one variant; what comes after is counted together under its class.
 const MAX_CAUSES: usize = 32;
@@ -49,14 +53,17 @@ pub struct ClientTotals {
     pub handshake: Histogram,
     /// TCP connect, each completed handshake.
     pub tcp_connect: Histogram,
+    /// The same run cut into [`SLICES`]; slices at the end in which nothing ended may be missing.
+    pub slices: Vec<ClientSlice>,
 }
 
 impl ClientTotals {
-    /// Counts a successful operation.
-    pub fn record_success(&mut self, latency: Duration) {
+    /// Counts a successful operation of a slice.
+    pub fn record_success(&mut self, slice: usize, latency: Duration) {
         self.attempts += 1;
         self.ok += 1;
         self.operation.record(latency);
+        self.slice(slice).operation.record(latency);
     }
 
     /// Counts a failed operation; `cause` is cut to 200 characters.
@@ -66,8 +73,9 @@ impl ClientTotals {
         self.add_error(class, format!("{class}: {cause}"), 1);
     }
 
-    /// Counts a completed handshake.
-    pub fn record_handshake(&mut self, cost: &HandshakeCost) {
+    /// Counts a completed handshake of an operation of a slice.
+    pub fn record_handshake(&mut self, slice: usize, cost: &HandshakeCost) {
+        self.slice(slice).record_handshake(cost);
         self.handshakes.record(cost);
         self.handshake.record(cost.elapsed);
         self.tcp_connect.record(cost.tcp_connect);
@@ -89,6 +97,7 @@ impl ClientTotals {
             operation,
             handshake,
             tcp_connect,
+            slices,
         } = other;
         self.attempts += attempts;
         self.ok += ok;
@@ -106,11 +115,22 @@ impl ClientTotals {
         self.operation.merge(operation);
         self.handshake.merge(handshake);
         self.tcp_connect.merge(tcp_connect);
+        for (index, slice) in slices.iter().enumerate() {
+            self.slice(index).merge(slice);
+        }
     }
 
     /// Failed operations.
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
+    }
+
+    fn slice(&mut self, index: usize) -> &mut ClientSlice {
+        let index = index.min(SLICES - 1);
+        if self.slices.len() <= index {
+            self.slices.resize_with(index + 1, ClientSlice::default);
+        }
+        &mut self.slices[index]
     }
 
     fn add_error(&mut self, class: &str, cause: String, count: u64) {
@@ -147,8 +167,8 @@ mod tests {
     #[test]
     fn a_handshake_is_counted_on_every_counter() {
         let mut totals = ClientTotals::default();
-        totals.record_handshake(&cost(CertificateKind::LandmarkRelative));
-        totals.record_handshake(&cost(CertificateKind::Standalone));
+        totals.record_handshake(0, &cost(CertificateKind::LandmarkRelative));
+        totals.record_handshake(7, &cost(CertificateKind::Standalone));
         let sums = &totals.handshakes;
         assert_eq!(
             (sums.handshakes, sums.cpu_ns, sums.verify_ns),
@@ -164,6 +184,8 @@ mod tests {
             (2, 2)
         );
         assert_eq!(totals.groups["X25519MLKEM768"], 2);
+        let by_slice: Vec<u64> = totals.slices.iter().map(|s| s.sums.handshakes).collect();
+        assert_eq!(by_slice, [1, 0, 0, 0, 0, 0, 0, 1]);
     }
 
     #[test]
@@ -172,8 +194,8 @@ mod tests {
             <(ClientTotals, ClientTotals, ClientTotals)>::default();
         for (n, part) in [(1, &mut first), (2, &mut second)] {
             for totals in [part, &mut whole] {
-                totals.record_handshake(&cost(CertificateKind::Standalone));
-                totals.record_success(Duration::from_millis(n));
+                totals.record_handshake(7, &cost(CertificateKind::Standalone));
+                totals.record_success(n as usize, Duration::from_millis(n));
                 totals.record_failure("tls", "alert: unknown ca");
                 totals.dropped += n;
             }
@@ -200,7 +222,7 @@ mod tests {
     #[test]
     fn totals_survive_the_way_between_processes() {
         let mut totals = ClientTotals::default();
-        totals.record_handshake(&cost(CertificateKind::Standalone));
+        totals.record_handshake(7, &cost(CertificateKind::Standalone));
         totals.record_failure("http", "503");
         let sent = serde_json::to_string(&totals).unwrap();
         assert!(

@@ -11,7 +11,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
 use super::{Arrival, Failure, FailureClass, LoadResult, Operation, Outcome, Schedule};
-use crate::measure::{ClientTotals, Histogram};
+use crate::measure::{ClientTotals, Histogram, Slicing};
 
 /// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -91,6 +91,7 @@ struct Run<O, P> {
     started: OffsetDateTime,
     planned: Duration,
     measured_from: Duration,
+    slicing: Slicing,
     progress: P,
     phase: Phase,
     tasks: JoinSet<Completed>,
@@ -121,6 +122,7 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
             started: OffsetDateTime::now_utc(),
             planned: schedule.end(),
             measured_from: schedule.measured_from(),
+            slicing: Slicing::new(schedule.measured_from(), schedule.end()),
             progress,
             phase: Phase::WarmUp,
             tasks: JoinSet::new(),
@@ -266,13 +268,14 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
         if arrival.warmup {
             return;
         }
+        let slice = self.slicing.index(arrival.at);
         let totals = &mut self.variants[arrival.variant];
         outcome
             .handshakes
             .iter()
-            .for_each(|cost| totals.record_handshake(cost));
+            .for_each(|cost| totals.record_handshake(slice, cost));
         match outcome.result {
-            Ok(()) => totals.record_success(latency),
+            Ok(()) => totals.record_success(slice, latency),
             Err(Failure { class, cause }) => {
                 totals.record_failure(&class.to_string(), &cause);
                 self.errors += 1;

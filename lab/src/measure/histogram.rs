@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 
 /// Any recorded time is off by at most a thousandth of itself.
 const SIGNIFICANT_FIGURES: u8 = 3;
-/// Longer times are recorded as this; every operation is abandoned long before.
-const MAX_NANOSECONDS: u64 = 600_000_000_000;
 /// A full histogram of these bounds has fewer than 32,768 counts of at most 9 bytes: no honest text is longer.
 const MAX_BASE64: usize = 512 * 1024;
 
@@ -24,11 +22,30 @@ const MAX_BASE64: usize = 512 * 1024;
 pub struct Histogram(HdrHistogram<u64>);
 
 impl Histogram {
+    /// Longer times are recorded as this; every operation is abandoned long before.
+    pub(super) const MAX_NANOSECONDS: u64 = 600_000_000_000;
+
     /// Counts one time.
     pub fn record(&mut self, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.0
-            .saturating_record(nanoseconds.clamp(1, MAX_NANOSECONDS));
+            .saturating_record(nanoseconds.clamp(1, Self::MAX_NANOSECONDS));
+    }
+
+    /// Counts a time in nanoseconds `count` times; beyond the bounds it counts as the nearest one.
+    pub(super) fn add(&mut self, nanoseconds: u64, count: u64) {
+        self.0
+            .saturating_record_n(nanoseconds.clamp(1, Self::MAX_NANOSECONDS), count);
+    }
+
+    /// A time in nanoseconds of each bucket that is not empty, ascending, with its count.
+    pub(super) fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter_recorded().map(|bucket| {
+            (
+                bucket.value_iterated_to(),
+                bucket.count_since_last_iteration(),
+            )
+        })
     }
 
     /// Adds the counts of another histogram.
@@ -67,7 +84,7 @@ impl fmt::Debug for Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        let bounds = HdrHistogram::new_with_bounds(1, MAX_NANOSECONDS, SIGNIFICANT_FIGURES);
+        let bounds = HdrHistogram::new_with_bounds(1, Self::MAX_NANOSECONDS, SIGNIFICANT_FIGURES);
         Self(bounds.expect("the bounds are constants that HdrHistogram accepts"))
     }
 }
@@ -128,7 +145,7 @@ pub enum HistogramError {
     #[error("histogram is not an HdrHistogram V2 encoding")]
     Encoding,
     /// Holds times beyond ten minutes.
-    #[error("histogram holds values beyond {MAX_NANOSECONDS} ns")]
+    #[error("histogram holds values beyond {} ns", Histogram::MAX_NANOSECONDS)]
     Range,
 }
 

@@ -10,7 +10,7 @@ use time::macros::datetime;
 use super::Results;
 use crate::environment::Environment;
 use crate::load::LoadResult;
-use crate::measure::{ClientTotals, Histogram};
+use crate::measure::{ClientTotals, Histogram, SLICES};
 use crate::scenario::Scenario;
 
 pub(crate) const QUICK: &str = include_str!("../../../scenarios/quick.toml");
@@ -89,21 +89,28 @@ fn client(
 ) -> ClientTotals {
     let mut totals = ClientTotals::default();
     for n in 0..OPERATIONS * 2 {
+        let slice = n as usize * SLICES / (OPERATIONS as usize * 2);
         let spread = (n * 7919 % (OPERATIONS * 2)) as f64 / (OPERATIONS * 2) as f64;
         let elapsed = median as f64 * (0.8 + 0.35 * spread + 0.02 / (1.004 - spread));
-        totals.record_handshake(&HandshakeCost {
-            tcp_connect: Duration::from_micros(55 + n % 40),
-            elapsed: Duration::from_secs_f64(elapsed / 1e6),
-            cpu: Duration::from_micros(cpu),
-            verify: Duration::from_micros(verify),
-            bytes_sent: bytes,
-            bytes_received: bytes - 152,
-            presented: Some(kind),
-            received: Some(kind),
-            group: Some("X25519MLKEM768".to_owned()),
-        });
+        totals.record_handshake(
+            slice,
+            &HandshakeCost {
+                tcp_connect: Duration::from_micros(55 + n % 40),
+                elapsed: Duration::from_secs_f64(elapsed / 1e6),
+                cpu: Duration::from_micros(cpu),
+                verify: Duration::from_micros(verify),
+                bytes_sent: bytes,
+                bytes_received: bytes - 152,
+                presented: Some(kind),
+                received: Some(kind),
+                group: Some("X25519MLKEM768".to_owned()),
+            },
+        );
         if n % 2 == 0 {
-            totals.record_success(Duration::from_secs_f64((elapsed * 3.4 + 900.0) / 1e6));
+            totals.record_success(
+                slice,
+                Duration::from_secs_f64((elapsed * 3.4 + 900.0) / 1e6),
+            );
         }
     }
     totals

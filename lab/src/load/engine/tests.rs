@@ -106,6 +106,28 @@ async fn latency_counts_from_the_intended_start() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operation_belongs_to_the_slice_of_its_intended_start() {
+    // Ends in another slice than it starts in: a slice lasts 100 ms.
+    let operation = Fixed::taking(Duration::from_millis(250));
+    let result = ENGINE
+        .run(
+            operation,
+            schedule(20.0, 1, 2),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    for totals in &result.variants {
+        let counts: Vec<u64> = totals
+            .slices
+            .iter()
+            .map(|slice| slice.operation.count())
+            .collect();
+        assert_eq!(counts, [1; crate::measure::SLICES]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn warm_up_runs_and_is_not_recorded() {
     let operation = Fixed::taking(Duration::from_millis(1));
     let result = ENGINE
