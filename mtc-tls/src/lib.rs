@@ -20,4 +20,5 @@ pub mod key;
 pub mod pem;
 pub mod provider;
 mod resolver;
+pub mod tcp_info;
 pub mod verifier;
