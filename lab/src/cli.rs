@@ -1,7 +1,7 @@
 //! The command line of `mtc5g`: arguments, and a file a subcommand.
 //!
 //! Results go to standard output, everything else to standard error. Exit status: 0 done, 1 could not run, 2 usage or a
-//! faulty scenario, 4 the run shows not what it claims, 5 a log showed two histories.
+//! faulty scenario, 3 a threshold is broken, 4 the run shows not what it claims (whatever its thresholds), 5 a log showed two histories.
 
 mod bench;
 mod cert;
@@ -24,6 +24,8 @@ const DONE: u8 = 0;
 const COULD_NOT_RUN: u8 = 1;
 /// Usage: wrong arguments (clap exits with the same) or a faulty scenario.
 const USAGE: u8 = 2;
+/// The run is a valid measurement, and what it shows is not what was wanted.
+const THRESHOLDS_BROKEN: u8 = 3;
 /// The run was no valid measurement: see its verdict.
 const INVALID: u8 = 4;
 /// A log showed two histories.
@@ -37,7 +39,7 @@ const FORK: u8 = 5;
 #[command(
     name = "mtc5g",
     version,
-    after_help = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 4 not a valid measurement (see the verdict), 5 a log showed two histories."
+    after_help = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 3 a threshold is broken, 4 not a valid measurement (see the verdict), 5 a log showed two histories."
 )]
 pub struct Arguments {
     #[command(subcommand)]

@@ -17,6 +17,10 @@ use crate::load::{LoadResult, VariantMismatch};
 use crate::measure::{ClientTotals, Histogram};
 use crate::scenario::{OperationKind, Scenario, Variant};
 
+mod thresholds;
+
+pub use thresholds::ThresholdOutcome;
+
 /// The schema that this version writes and reads; it changes when a field changes its meaning.
 pub const SCHEMA: &str = "mtc5g-results/1";
 
@@ -32,6 +36,9 @@ pub struct Results {
     pub run: Run,
     /// Whether it shows what it claims.
     pub verdict: Verdict,
+    /// What became of the scenario's thresholds.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdOutcome>,
     /// Where and with what it was measured.
     pub environment: Environment,
     /// The scenario file, verbatim.
@@ -251,7 +258,12 @@ impl Results {
             variants,
         } = load;
         let counted = variants.into_iter().zip(network_functions);
-        let variants = scenario.variants.iter().zip(counted);
+        let variants: Vec<VariantResult> = scenario
+            .variants
+            .iter()
+            .zip(counted)
+            .map(|(variant, (load, nfs))| VariantResult::new(variant, load, nfs))
+            .collect();
         let mut results = Self {
             schema: SCHEMA.to_owned(),
             run: Run {
@@ -270,14 +282,22 @@ impl Results {
             },
             environment,
             scenario: scenario.text().to_owned(),
-            variants: variants
-                .map(|(variant, (load, nfs))| VariantResult::new(variant, load, nfs))
+            thresholds: scenario
+                .thresholds
+                .iter()
+                .map(|threshold| ThresholdOutcome::of(threshold, &variants))
                 .collect(),
+            variants,
             lateness_ms: Latency::of(&lateness),
             lateness_histogram: lateness,
         };
         results.verdict = results.judge();
         Ok(results)
+    }
+
+    /// Whether every threshold of the scenario is met; says nothing of a run that did not pass.
+    pub fn thresholds_met(&self) -> bool {
+        self.thresholds.iter().all(|threshold| threshold.met)
     }
 
     /// Every reason why the run does not show what it claims; none for a good run.

@@ -23,10 +23,12 @@ use toml::de::DeTable;
 mod duration;
 mod fault;
 mod reader;
+mod thresholds;
 
 pub use duration::{DurationError, parse_duration};
 pub use fault::{Fault, ScenarioFaults};
 use reader::{Reader, Table, choice, integer, list, number, span_of_time, text};
+pub use thresholds::{Amount, Figure, Operator, Relation, Statistic, Term, Threshold, Timed};
 
 /// Instances of one NF type; each has its own key, certificate, registration and connections.
 const INSTANCES: RangeInclusive<u64> = 1..=256;
@@ -68,6 +70,8 @@ pub struct Scenario {
     pub variants: Vec<Variant>,
     /// `[load]`: what is done.
     pub load: LoadPlan,
+    /// `[thresholds]`: what the run has to show, in the order of their names.
+    pub thresholds: Vec<Threshold>,
     text: String,
 }
 
@@ -215,7 +219,7 @@ fn read_scenario(
     root: &DeTable<'_>,
     text_of_file: &str,
 ) -> Option<Scenario> {
-    let root = reader.root(root, &["scenario", "lab", "variant", "load"]);
+    let root = reader.root(root, &["scenario", "lab", "variant", "load", "thresholds"]);
     let head = reader
         .section(&root, "scenario", &["name", "description", "seed"])
         .map(|table| read_head(reader, &table));
@@ -241,6 +245,9 @@ fn read_scenario(
             &["operation", "arrivals", "stages", "warmup", "max_in_flight"],
         )
         .map(|table| read_load(reader, &table));
+    let thresholds = variants
+        .as_deref()
+        .and_then(|variants| thresholds::read(reader, &root, variants));
     let (name, description, seed) = head??;
     Some(Scenario {
         name,
@@ -249,6 +256,7 @@ fn read_scenario(
         lab: lab??,
         variants: variants?,
         load: load??,
+        thresholds: thresholds?,
         text: text_of_file.to_owned(),
     })
 }

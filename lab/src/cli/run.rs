@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::{DONE, INVALID, USAGE, fail, interrupted};
+use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail, interrupted};
 use crate::load::{Phase, Progress};
 use crate::report;
 use crate::results::Results;
@@ -58,8 +58,7 @@ impl RunArguments {
             .clone()
             .unwrap_or_else(|| default_out(&scenario.name));
         match self.run_into(&scenario, &out).await {
-            Ok(results) if results.verdict.passed => ExitCode::from(DONE),
-            Ok(_) => ExitCode::from(INVALID),
+            Ok(results) => ExitCode::from(status(&results)),
             Err(error) => fail(&*error),
         }
     }
@@ -114,6 +113,17 @@ impl RunArguments {
             out.display()
         );
         Ok(results)
+    }
+}
+
+/// An invalid measurement neither meets nor breaks a threshold.
+fn status(results: &Results) -> u8 {
+    if !results.verdict.passed {
+        INVALID
+    } else if !results.thresholds_met() {
+        THRESHOLDS_BROKEN
+    } else {
+        DONE
     }
 }
 
@@ -182,5 +192,21 @@ impl Audience for Terminal {
             }
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::sample::{quick, thresholds};
+
+    #[test]
+    fn the_exit_status_tells_invalid_before_broken_before_done() {
+        let mut results = quick();
+        assert_eq!(status(&results), DONE);
+        results.thresholds = thresholds();
+        assert_eq!(status(&results), THRESHOLDS_BROKEN);
+        results.verdict.passed = false;
+        assert_eq!(status(&results), INVALID);
     }
 }

@@ -1,6 +1,6 @@
 //! How figures are written: as many digits as a reader can use.
 
-use crate::results::{Latency, VariantResult};
+use crate::results::{Latency, ThresholdOutcome, VariantResult};
 
 /// Stands where nothing was measured.
 const MISSING: &str = "–";
@@ -49,6 +49,16 @@ pub(super) fn ratio(value: Option<f64>, base: Option<f64>) -> Option<f64> {
 /// A ratio: `0.71×`.
 pub(super) fn times(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| MISSING.to_owned(), |ratio| format!("{ratio:.2}×"))
+}
+
+/// Both sides of a threshold: `1.31 against 1.40`.
+pub(super) fn sides(threshold: &ThresholdOutcome) -> String {
+    format!("{} against {}", time(threshold.left), time(threshold.right))
+}
+
+/// A word for what became of a threshold.
+pub(super) const fn outcome(threshold: &ThresholdOutcome) -> &'static str {
+    if threshold.met { "met" } else { "broken" }
 }
 
 /// What a variant is made of, in one line.

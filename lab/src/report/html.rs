@@ -7,7 +7,7 @@
 //!  how             environment, method, scenario
 //! ```
 
-use super::figures::{at, composition, count, ratio, time, times, whole};
+use super::figures::{at, composition, count, outcome, ratio, sides, time, times, whole};
 use super::findings::{caveats, findings, headline};
 use super::svg::{Bar, Caption, Curve, bars, percentiles, swatch};
 use crate::measure::Histogram;
@@ -64,7 +64,7 @@ fn opening(results: &Results) -> String {
     };
     format!(
         "<header>\n<p class=\"kicker\">mtc5g report: scenario {}, {} to {}</p>\n<h1>What each variant costs, compared with \
-         {}</h1>\n{description}</header>\n<p class=\"lead\">{}</p>\n{}{}{}",
+         {}</h1>\n{description}</header>\n<p class=\"lead\">{}</p>\n{}{}{}{}",
         escape(&results.run.name),
         moment(results.run.started),
         moment(results.run.ended),
@@ -72,7 +72,8 @@ fn opening(results: &Results) -> String {
         escape(&headline(results)),
         before,
         comparison(results),
-        after
+        after,
+        thresholds(results)
     )
 }
 
@@ -110,12 +111,37 @@ fn verdict(results: &Results) -> String {
     } else {
         (
             " failed",
-            "<strong>Failed.</strong> This run does not show what its scenario asks for:",
+            "<strong>Not a valid measurement.</strong> The figures below are not what the scenario asks for:",
         )
     };
     let violations = list(&results.verdict.violations);
     let warnings = list(&results.verdict.warnings);
     format!("<div class=\"verdict{class}\">{text}{violations}{warnings}</div>\n")
+}
+
+fn thresholds(results: &Results) -> String {
+    if results.thresholds.is_empty() {
+        return String::new();
+    }
+    let (class, text) = if results.thresholds_met() {
+        ("", "Thresholds met.")
+    } else {
+        (" failed", "Thresholds broken.")
+    };
+    let items: String = results
+        .thresholds
+        .iter()
+        .map(|threshold| {
+            format!(
+                "<li><strong class=\"{word}\">{word}</strong> {}: <code>{}</code> ({})</li>",
+                escape(&threshold.name),
+                escape(&threshold.expression),
+                sides(threshold),
+                word = outcome(threshold)
+            )
+        })
+        .collect();
+    format!("<div class=\"verdict{class}\"><strong>{text}</strong><ul>{items}</ul></div>\n")
 }
 
 fn comparison(results: &Results) -> String {

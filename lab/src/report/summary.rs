@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{at, count, ratio, time, times, whole};
+use super::figures::{at, count, outcome, ratio, sides, time, times, whole};
 use super::findings::{caveats, findings, headline};
 use crate::results::{Results, VariantResult};
 
@@ -13,6 +13,7 @@ pub fn summary(results: &Results) -> String {
         text.push_str(&format!("{}\n\n", escape(&results.run.description)));
     }
     text.push_str(&format!("{}\n\n", verdict(results)));
+    text.push_str(&thresholds(results));
     text.push_str(&format!("{}\n\n", headline(results)));
     text.push_str(&figures(results));
     text.push_str(
@@ -48,7 +49,29 @@ fn verdict(results: &Results) -> String {
         .violations
         .iter()
         .map(|violation| format!("\n- {}", escape(violation)));
-    format!("**Failed**:\n{}", violations.collect::<String>())
+    format!(
+        "**Not a valid measurement**:\n{}",
+        violations.collect::<String>()
+    )
+}
+
+fn thresholds(results: &Results) -> String {
+    if results.thresholds.is_empty() {
+        return String::new();
+    }
+    let mut text = "Thresholds:\n\n".to_owned();
+    let lines = results.thresholds.iter().map(|threshold| {
+        format!(
+            "**{}** {}: {} ({})",
+            outcome(threshold),
+            escape(&threshold.name),
+            escape(&threshold.expression),
+            sides(threshold)
+        )
+    });
+    bullets(&mut text, lines);
+    text.push('\n');
+    text
 }
 
 fn figures(results: &Results) -> String {
@@ -200,6 +223,20 @@ mod tests {
             assert!(text.lines().any(|line| line == heading), "{heading}");
         }
         assert!(text.contains("**Passed**"));
+    }
+
+    #[test]
+    fn a_threshold_shows_both_sides_and_what_became_of_it() {
+        let mut results = quick();
+        results.thresholds = crate::results::sample::thresholds();
+        let text = summary(&results);
+        assert!(
+            text.contains(
+                "- **met** small: bytes(\"a\") \\< bytes(\"b\") (14,860 against 31,600)\n\
+                 - **broken** quick: p99(handshake, \"a\") \\< 1 (– against 1.00)\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

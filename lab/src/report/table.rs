@@ -1,8 +1,8 @@
 //! The table that a run ends with on a terminal: 120 columns, no colour needed.
 
-use super::figures::{at, count, ratio, time, times, whole};
+use super::figures::{at, count, outcome, ratio, sides, time, times, whole};
 use super::findings::{caveats, findings, headline};
-use crate::results::{Results, VariantResult};
+use crate::results::{Results, ThresholdOutcome, VariantResult};
 
 const WIDTH: usize = 120;
 /// Longer names are cut, so that the figures keep their columns.
@@ -18,6 +18,11 @@ struct Column {
 /// The results as plain text, lines of at most 120 characters.
 pub fn table(results: &Results) -> String {
     let mut text = String::new();
+    if !results.verdict.passed {
+        text.push_str("NOT A VALID MEASUREMENT\n");
+        violations(&mut text, results);
+        text.push('\n');
+    }
     if let Some(first) = results.variants.first() {
         text.push_str(&grid(results, first));
     }
@@ -36,17 +41,40 @@ pub fn table(results: &Results) -> String {
         .warnings
         .iter()
         .for_each(|line| paragraph(&mut text, "- warning: ", line));
+    thresholds(&mut text, results);
     if results.verdict.passed {
         text.push_str("\nPASSED: no errors, no drops, every handshake was served the credential kind its variant asks for\n");
     } else {
-        text.push_str("\nFAILED\n");
-        results
-            .verdict
-            .violations
-            .iter()
-            .for_each(|line| paragraph(&mut text, "- ", line));
+        text.push_str("\nNOT A VALID MEASUREMENT\n");
+        violations(&mut text, results);
     }
     text
+}
+
+fn violations(text: &mut String, results: &Results) {
+    results
+        .verdict
+        .violations
+        .iter()
+        .for_each(|line| paragraph(text, "- ", line));
+}
+
+fn thresholds(text: &mut String, results: &Results) {
+    if results.thresholds.is_empty() {
+        return;
+    }
+    text.push_str("\nTHRESHOLDS\n");
+    for threshold in &results.thresholds {
+        let ThresholdOutcome {
+            name, expression, ..
+        } = threshold;
+        let line = format!(
+            "{} {name}: {expression} ({})",
+            outcome(threshold),
+            sides(threshold)
+        );
+        paragraph(text, "- ", &line);
+    }
 }
 
 fn columns(operation: &str) -> Vec<Column> {
@@ -265,6 +293,18 @@ variant               ok  err  p50  p90  p99 p99.9    p50   p99  client server  
         assert!(table(&results).ends_with("credential kind its variant asks for\n"));
         results.verdict.passed = false;
         results.verdict.violations = vec!["x509-ed25519: 3 of 540 operations failed".to_owned()];
-        assert!(table(&results).ends_with("FAILED\n- x509-ed25519: 3 of 540 operations failed\n"));
+        let failed = "NOT A VALID MEASUREMENT\n- x509-ed25519: 3 of 540 operations failed\n";
+        assert!(table(&results).starts_with(failed) && table(&results).ends_with(failed));
+    }
+
+    #[test]
+    fn a_threshold_shows_both_sides_and_what_became_of_it() {
+        assert!(!table(&quick()).contains("THRESHOLDS"));
+        let mut results = quick();
+        results.thresholds = crate::results::sample::thresholds();
+        assert!(table(&results).contains(
+            "\nTHRESHOLDS\n- met small: bytes(\"a\") < bytes(\"b\") (14,860 against 31,600)\n\
+             - broken quick: p99(handshake, \"a\") < 1 (– against 1.00)\n"
+        ));
     }
 }

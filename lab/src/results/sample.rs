@@ -7,7 +7,7 @@ use mtc_tls::handshake::{CertificateKind, HandshakeCost};
 use sbi::ledger::NfTotals;
 use time::macros::datetime;
 
-use super::Results;
+use super::{Results, ThresholdOutcome};
 use crate::environment::Environment;
 use crate::load::LoadResult;
 use crate::measure::{ClientTotals, Histogram, SLICES};
@@ -27,7 +27,11 @@ const OPERATIONS: u64 = 540;
 
 /// A run without a fault.
 pub(crate) fn quick() -> Results {
-    let scenario = Scenario::parse(QUICK).expect("the shipped scenario is valid");
+    quick_with(&Scenario::parse(QUICK).expect("the shipped scenario is valid"))
+}
+
+/// The same of a scenario with as many variants.
+pub(crate) fn quick_with(scenario: &Scenario) -> Results {
     let mut lateness = Histogram::default();
     (0..2700).for_each(|n| lateness.record(Duration::from_micros(300 + n * 37 % 1100)));
     let measured = scenario.variants.iter().zip(COSTS).map(|(variant, cost)| {
@@ -48,8 +52,35 @@ pub(crate) fn quick() -> Results {
         lateness,
         variants,
     };
-    Results::new(environment(), &scenario, load, &network_functions)
+    Results::new(environment(), scenario, load, &network_functions)
         .expect("one part for each variant")
+}
+
+/// A threshold that is met, and one that is broken.
+pub(crate) fn thresholds() -> Vec<ThresholdOutcome> {
+    let outcome = |name: &str, expression: &str, left, right, met| ThresholdOutcome {
+        name: name.to_owned(),
+        expression: expression.to_owned(),
+        left,
+        right,
+        met,
+    };
+    vec![
+        outcome(
+            "small",
+            r#"bytes("a") < bytes("b")"#,
+            Some(14_860.0),
+            Some(31_600.0),
+            true,
+        ),
+        outcome(
+            "quick",
+            r#"p99(handshake, "a") < 1"#,
+            None,
+            Some(1.0),
+            false,
+        ),
+    ]
 }
 
 pub(crate) fn environment() -> Environment {

@@ -102,6 +102,33 @@ impl<'t> Reader<'t> {
         Some(self.open(path, span, entries, known))
     }
 
+    /// The table below `key` whose keys are names of the writer's choice, if there is one; `None` for a fault.
+    pub(super) fn named<'d>(
+        &mut self,
+        parent: &Table<'d>,
+        key: &str,
+        max: usize,
+    ) -> Option<Option<Table<'d>>> {
+        let Some((span, value)) = parent.get(key) else {
+            return Some(None);
+        };
+        let path = parent.path_of(key);
+        let Some(entries) = value.as_table() else {
+            self.push(span.start, path, wrong_type("a table", value));
+            return None;
+        };
+        if entries.len() > max {
+            let rule = format!("has {} entries; at most {max} are allowed", entries.len());
+            self.push(span.start, path, Refusal::new(rule));
+            return None;
+        }
+        Some(Some(Table {
+            path,
+            span,
+            entries,
+        }))
+    }
+
     /// The tables of the array below `key`.
     pub(super) fn sections<'d>(
         &mut self,
@@ -249,6 +276,11 @@ impl<'t> Reader<'t> {
 }
 
 impl<'d> Table<'d> {
+    /// Its keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'d str> {
+        self.entries.iter().map(|(key, _)| key.get_ref().as_ref())
+    }
+
     fn get(&self, key: &str) -> Option<(Range<usize>, &'d DeValue<'d>)> {
         let value = self.entries.get(key)?;
         Some((value.span(), value.get_ref()))

@@ -98,8 +98,26 @@ fn a_failed_run_says_so_first() {
     results.verdict.passed = false;
     results.verdict.violations = vec!["x509-ed25519: 3 of 540 operations failed".to_owned()];
     let page = html(&results);
-    assert!(page.find("<strong>Failed.</strong>") < page.find("aria-label=\"Comparison\""));
+    assert!(
+        page.find("<strong>Not a valid measurement.</strong>")
+            < page.find("aria-label=\"Comparison\"")
+    );
     assert!(page.contains("<li>x509-ed25519: 3 of 540 operations failed</li>"));
+}
+
+#[test]
+fn a_threshold_shows_both_sides_and_what_became_of_it() {
+    assert!(!html(&quick()).contains("Thresholds"));
+    let mut results = quick();
+    results.thresholds = crate::results::sample::thresholds();
+    let page = html(&results);
+    assert!(page.contains("<strong>Thresholds broken.</strong>"));
+    assert!(page.contains(
+        "<strong class=\"met\">met</strong> small: <code>bytes(&quot;a&quot;) &lt; bytes(&quot;b&quot;)</code> (14,860 \
+         against 31,600)"
+    ));
+    results.thresholds.truncate(1);
+    assert!(html(&results).contains("<strong>Thresholds met.</strong>"));
 }
 
 #[test]
