@@ -1,0 +1,5 @@
+//! Real links: real namespaces, real kernel TCP. As root only; elsewhere each test says that it was skipped.
+
+mod cliff;
+mod network;
+mod support;
