@@ -24,6 +24,7 @@ use time::OffsetDateTime;
 use crate::measure::{ClientTotals, Histogram};
 
 pub use engine::{Engine, Phase, Progress};
+pub(crate) use schedule::SplitMix64;
 pub use schedule::{Arrival, Schedule};
 
 /// What an arrival does; implemented by the network function that generates the load.

@@ -17,8 +17,10 @@ use crate::load::{LoadResult, VariantMismatch};
 use crate::measure::{ClientTotals, Histogram};
 use crate::scenario::{OperationKind, Scenario, Variant};
 
+mod slices;
 mod thresholds;
 
+pub use slices::{Metric, Ratio, Slice, between};
 pub use thresholds::ThresholdOutcome;
 
 /// The schema that this version writes and reads; it changes when a field changes its meaning.
@@ -132,6 +134,12 @@ pub struct VariantResult {
     pub verify_us_client: Option<f64>,
     /// The same, servers only.
     pub verify_us_server: Option<f64>,
+    /// How the figures relate to the first variant's, with 95 % intervals; empty for the first variant.
+    #[serde(default)]
+    pub to_first: Vec<Ratio>,
+    /// The measured part in slices of equal length.
+    #[serde(default)]
+    pub slices: Vec<Slice>,
     /// The sums that the means come from.
     pub totals: NfTotals,
     /// The distributions that the quantiles come from.
@@ -291,8 +299,26 @@ impl Results {
             lateness_ms: Latency::of(&lateness),
             lateness_histogram: lateness,
         };
+        results.relate();
         results.verdict = results.judge();
         Ok(results)
+    }
+
+    /// Adds what network functions counted in each slice, a list for each variant.
+    pub fn sliced(&mut self, network_functions: &[Vec<NfTotals>]) {
+        for (variant, counted) in self.variants.iter_mut().zip(network_functions) {
+            let slices = variant.slices.iter_mut().zip(counted);
+            slices.for_each(|(slice, counted)| slice.add(counted));
+        }
+        self.relate();
+    }
+
+    fn relate(&mut self) {
+        let slices: Vec<Vec<Slice>> = self.variants.iter().map(|v| v.slices.clone()).collect();
+        let ratios = slices::to_first(&slices, self.run.seed);
+        for (variant, ratios) in self.variants.iter_mut().zip(ratios) {
+            variant.to_first = ratios;
+        }
     }
 
     /// Whether every threshold of the scenario is met; says nothing of a run that did not pass.
@@ -393,6 +419,8 @@ impl VariantResult {
             verify_us: both.mean(both.verify_ns).map(microseconds),
             verify_us_client: client.mean(client.verify_ns).map(microseconds),
             verify_us_server: server.mean(server.verify_ns).map(microseconds),
+            to_first: Vec::new(),
+            slices: Slice::of_client(load.slices),
             errors: load.errors,
             groups: load.groups,
             histograms: Histograms {
@@ -412,6 +440,11 @@ impl VariantResult {
     /// Mean CPU time of both sides per handshake, in microseconds.
     pub fn cpu_us(&self) -> Option<f64> {
         Some(self.cpu_us_client? + self.cpu_us_server?)
+    }
+
+    /// How a figure relates to the first variant's.
+    pub fn ratio(&self, metric: Metric) -> Option<&Ratio> {
+        self.to_first.iter().find(|ratio| ratio.metric == metric)
     }
 
     /// Operations that failed.

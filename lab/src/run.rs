@@ -19,9 +19,14 @@ use tokio::time::timeout;
 use crate::environment::Environment;
 use crate::load::worker::{Answer, Command};
 use crate::load::{LoadResult, Phase, Progress, VariantMismatch};
+use crate::measure::SLICES;
 use crate::results::Results;
 use crate::scenario::Scenario;
 use crate::topology::{ChildError, FolderError, LabFolder, Nf, Plan, Topology, TopologyError};
+
+mod slices;
+
+use slices::Slices;
 
 /// How much longer than planned a load may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,14 +100,11 @@ pub async fn run(
     let measured = measure(scenario, &mut topology, interrupt, audience).await;
     audience.step("stopping the lab");
     topology.stop().await;
-    let (load, before, after) = measured?;
+    let (load, before, after, slices) = measured?;
     let totals = totals(scenario, &before, &after);
-    Ok(Results::new(
-        Environment::detect(),
-        scenario,
-        load,
-        &totals,
-    )?)
+    let mut results = Results::new(Environment::detect(), scenario, load, &totals)?;
+    results.sliced(&slices);
+    Ok(results)
 }
 
 fn now() -> UnixTime {
@@ -114,7 +116,7 @@ async fn measure(
     topology: &mut Topology,
     mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
     audience: &impl Audience,
-) -> Result<(LoadResult, Counters, Counters), RunError> {
+) -> Result<(LoadResult, Counters, Counters, Vec<Vec<NfTotals>>), RunError> {
     let command = Command::Load {
         plan: scenario.load.clone(),
         profiles: scenario
@@ -124,7 +126,9 @@ async fn measure(
             .collect(),
         seed: scenario.seed,
     };
+    let slice = (scenario.load.duration() - scenario.load.warmup) / SLICES as u32;
     let mut before = counters(topology).await?;
+    let mut slices = Slices::begin(topology, slice).await;
     topology
         .child(Nf::Amf)?
         .command(&serde_json::to_string(&command)?)
@@ -136,6 +140,10 @@ async fn measure(
         loop {
             let event = tokio::select! {
                 event = topology.next_event(Nf::Amf) => event?,
+                () = slices.due(), if phase == Some(Phase::Measured) => {
+                    slices.sample(topology).await;
+                    continue;
+                }
                 () = &mut interrupt, if !interrupted => {
                     interrupted = true;
                     audience.step("interrupted: no more arrivals, waiting for what is under way");
@@ -151,6 +159,7 @@ async fn measure(
                 Answer::Progress(progress) => {
                     if progress.phase == Phase::Measured && phase != Some(Phase::Measured) {
                         before = counters(topology).await?;
+                        slices = Slices::begin(topology, slice).await;
                     }
                     phase = Some(progress.phase);
                     audience.progress(&progress);
@@ -161,7 +170,8 @@ async fn measure(
     });
     let load = load.await.map_err(|_| RunError::Stuck(patience))??;
     let after = counters(topology).await?;
-    Ok((load, before, after))
+    let slices = slices.finish(topology, scenario).await;
+    Ok((load, before, after, slices))
 }
 
 async fn counters(topology: &mut Topology) -> Result<Counters, RunError> {

@@ -181,3 +181,36 @@ fn a_late_generator_and_a_debug_build_are_warned_of() {
         "{warnings:?}"
     );
 }
+
+#[test]
+fn every_variant_but_the_first_is_related_to_it_with_intervals() {
+    let results = quick();
+    assert_eq!(results.variants[0].to_first, []);
+    for variant in &results.variants[1..] {
+        for metric in Metric::ALL {
+            let ratio = variant.ratio(metric).expect("a ratio for each metric");
+            assert!(
+                ratio.low <= ratio.ratio && ratio.ratio <= ratio.high,
+                "{ratio:?}"
+            );
+        }
+    }
+    let bytes = results.variants[4].ratio(Metric::Bytes).unwrap();
+    assert!((3.40..3.42).contains(&bytes.ratio), "{bytes:?}");
+}
+
+#[test]
+fn slices_and_whole_count_the_same() {
+    for variant in quick().variants {
+        let of = |of: fn(&Slice) -> u64| variant.slices.iter().map(of).sum::<u64>();
+        assert_eq!(of(|slice| slice.operation.count()), variant.ok);
+        assert_eq!(
+            of(|slice| slice.handshake.count()),
+            variant.histograms.handshake.count()
+        );
+        assert_eq!(
+            of(|slice| slice.client.handshakes),
+            variant.totals.client.handshakes
+        );
+    }
+}

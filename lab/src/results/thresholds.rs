@@ -84,14 +84,14 @@ fn of_variant(amount: Amount, variant: &VariantResult) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{QUICK, quick_with};
+    use super::super::sample::{QUICK, quick};
     use super::*;
     use crate::scenario::Scenario;
 
     fn outcome(expression: &str) -> ThresholdOutcome {
         let text = format!("{QUICK}\n[thresholds]\nonly = '{expression}'\n");
-        let results = quick_with(&Scenario::parse(&text).expect("a valid threshold"));
-        results.thresholds[0].clone()
+        let scenario = Scenario::parse(&text).expect("a valid threshold");
+        ThresholdOutcome::of(&scenario.thresholds[0], &quick().variants)
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
     fn what_was_not_measured_breaks_a_threshold() {
         let text = format!("{QUICK}\n[thresholds]\nonly = 'verify(\"mtc-landmark\") < 1000'\n");
         let scenario = Scenario::parse(&text).unwrap();
-        let mut variants = quick_with(&scenario).variants;
+        let mut variants = quick().variants;
         variants[4].verify_us = None;
         let outcome = ThresholdOutcome::of(&scenario.thresholds[0], &variants);
         assert_eq!((outcome.met, outcome.left), (false, None));

@@ -1,0 +1,157 @@
+//! What the network functions counted in each slice of the measured part.
+//!
+//! ```text
+//!  begin      sample     sample          finish
+//!    │ slice 0  │ slice 1  │ ...  slice 19 │        counters are read at the boundaries; a slice is a difference
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sbi::ledger::{HandshakeTotals, Measurements, NfTotals};
+use tokio::time::{Instant, sleep_until};
+
+use crate::measure::SLICES;
+use crate::scenario::Scenario;
+use crate::topology::{Nf, Topology};
+
+/// Counters of the NFs at one moment.
+type Counters = BTreeMap<&'static str, Measurements>;
+
+/// The counters read so far.
+pub(super) struct Slices {
+    samples: Vec<Counters>,
+    began: Instant,
+    length: Duration,
+}
+
+impl Slices {
+    /// Reads the counters now, when the measured part begins.
+    pub(super) async fn begin(topology: &mut Topology, length: Duration) -> Self {
+        let began = Instant::now();
+        let mut slices = Self {
+            samples: Vec::with_capacity(SLICES + 1),
+            began,
+            length,
+        };
+        slices.sample(topology).await;
+        slices
+    }
+
+    /// Completes at the next boundary between two slices. Dropping it loses nothing.
+    pub(super) async fn due(&self) {
+        match u32::try_from(self.samples.len()) {
+            Ok(next) if self.samples.len() < SLICES => {
+                sleep_until(self.began + self.length * next).await;
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Reads the counters. A network function that does not answer, because a scenario has stopped it, stands still.
+    pub(super) async fn sample(&mut self, topology: &mut Topology) {
+        let mut counters = self.samples.last().cloned().unwrap_or_default();
+        for nf in Nf::ALL {
+            if let Ok(measured) = topology.measurements(nf).await {
+                counters.insert(nf.as_str(), measured);
+            }
+        }
+        self.samples.push(counters);
+    }
+
+    /// Reads the counters a last time. For each variant, what was counted in each slice, the load generator's own
+    /// connections left out.
+    pub(super) async fn finish(
+        mut self,
+        topology: &mut Topology,
+        scenario: &Scenario,
+    ) -> Vec<Vec<NfTotals>> {
+        self.sample(topology).await;
+        let profiles = scenario.variants.iter().map(|variant| variant.profile());
+        profiles
+            .map(|profile| self.of(&profile.to_string()))
+            .collect()
+    }
+
+    fn of(&self, profile: &str) -> Vec<NfTotals> {
+        let between = |pair: &[Counters]| {
+            let mut totals = NfTotals::default();
+            for (nf, measured) in &pair[1] {
+                let at = |measured: &Measurements| measured.profiles.get(profile).cloned();
+                let later = at(measured).unwrap_or_default();
+                let earlier = pair[0].get(nf).and_then(at).unwrap_or_default();
+                let mut counted = NfTotals {
+                    client: counted(&later.client, &earlier.client),
+                    server: counted(&later.server, &earlier.server),
+                };
+                if *nf == Nf::Amf.as_str() {
+                    counted.client = HandshakeTotals::default();
+                }
+                totals.merge(&counted);
+            }
+            totals
+        };
+        self.samples.windows(2).map(between).collect()
+    }
+}
+
+/// The difference; a process that was started again has counted from nothing.
+fn counted(later: &HandshakeTotals, earlier: &HandshakeTotals) -> HandshakeTotals {
+    if later.handshakes < earlier.handshakes {
+        later.clone()
+    } else {
+        later.since(earlier)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(nf: &'static str, client: u64, server: u64) -> Counters {
+        let handshakes = |handshakes| HandshakeTotals {
+            handshakes,
+            ..HandshakeTotals::default()
+        };
+        let totals = NfTotals {
+            client: handshakes(client),
+            server: handshakes(server),
+        };
+        let profiles = BTreeMap::from([("p".to_owned(), totals)]);
+        let measured = Measurements {
+            profiles,
+            failed_accepts: 0,
+        };
+        Counters::from([(nf, measured)])
+    }
+
+    fn counted_of(samples: Vec<Counters>) -> Vec<(u64, u64)> {
+        let slices = Slices {
+            samples,
+            began: Instant::now(),
+            length: Duration::from_secs(1),
+        };
+        let counted = slices.of("p").into_iter();
+        counted
+            .map(|totals| (totals.client.handshakes, totals.server.handshakes))
+            .collect()
+    }
+
+    #[test]
+    fn a_slice_is_the_difference_of_two_samples() {
+        let samples = [(1, 10), (3, 30), (3, 31)].map(|(c, s)| counters("smf", c, s));
+        assert_eq!(counted_of(samples.into()), [(2, 20), (0, 1)]);
+    }
+
+    #[test]
+    fn the_generator_s_own_connections_are_left_out() {
+        let samples = [(0, 0), (50, 7)].map(|(c, s)| counters("amf", c, s));
+        assert_eq!(counted_of(samples.into()), [(0, 7)]);
+    }
+
+    #[test]
+    fn a_process_that_was_started_again_has_counted_from_nothing() {
+        let samples = [(0, 90), (0, 100), (0, 4), (0, 9)].map(|(c, s)| counters("smf", c, s));
+        assert_eq!(counted_of(samples.into()), [(0, 10), (0, 4), (0, 5)]);
+    }
+}
