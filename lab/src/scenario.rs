@@ -20,12 +20,19 @@ use mtc_tls::provider::KeyExchange;
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
+use crate::topology::Nf;
+
 mod duration;
+mod event;
+mod expect;
 mod fault;
 mod reader;
 mod thresholds;
+mod short;
 
 pub use duration::{DurationError, parse_duration};
+pub use event::{Action, Event};
+pub use expect::{ErrorsAllowed, Expectation, Fallback};
 pub use fault::{Fault, ScenarioFaults};
 use reader::{Reader, Table, choice, integer, list, number, span_of_time, text};
 pub use thresholds::{Amount, Figure, Operator, Relation, Statistic, Term, Threshold, Timed};
@@ -64,6 +71,11 @@ pub struct Scenario {
     pub description: String,
     /// `scenario.seed`: two runs with the same seed make the same arrivals; default 1.
     pub seed: u64,
+    /// `scenario.shortest`: the measured part that still shows what the scenario is for, see [`Self::shortened`]; default
+    /// 3 s.
+    pub shortest: Duration,
+    /// Whether this is the short form.
+    pub is_shortened: bool,
     /// `[lab]`: what is started.
     pub lab: LabPlan,
     /// `[[variant]]`: what is compared, at least one; the first is what the others are related to.
@@ -72,6 +84,10 @@ pub struct Scenario {
     pub load: LoadPlan,
     /// `[thresholds]`: what the run has to show, in the order of their names.
     pub thresholds: Vec<Threshold>,
+    /// `[[event]]`: what happens meanwhile, in the order of the file.
+    pub events: Vec<Event>,
+    /// `[expect]`: what is no fault of the run.
+    pub expect: Expectation,
     text: String,
 }
 
@@ -114,6 +130,17 @@ pub struct LabPlan {
     pub landmark_interval: Duration,
     /// `preload`: log entries made before the first NF enrols, so that proofs have a realistic length; default 0.
     pub preload: u64,
+}
+
+impl LabPlan {
+    /// How many instances of an NF there are.
+    pub const fn instances(&self, nf: Nf) -> u16 {
+        match nf {
+            Nf::Amf => self.amf,
+            Nf::Smf => self.smf,
+            Nf::Nrf | Nf::Scp => 1,
+        }
+    }
 }
 
 /// One `[[variant]]`: a way of authenticating both ends of every connection.
@@ -166,12 +193,12 @@ pub struct LoadPlan {
 impl LoadPlan {
     /// From the first arrival to the last, warm-up included.
     pub fn duration(&self) -> Duration {
-        self.warmup
-            + self
-                .stages
-                .iter()
-                .map(|stage| stage.duration)
-                .sum::<Duration>()
+        self.warmup + self.measured()
+    }
+
+    /// From the first arrival that is recorded to the last.
+    pub fn measured(&self) -> Duration {
+        self.stages.iter().map(|stage| stage.duration).sum()
     }
 }
 
@@ -219,9 +246,22 @@ fn read_scenario(
     root: &DeTable<'_>,
     text_of_file: &str,
 ) -> Option<Scenario> {
-    let root = reader.root(root, &["scenario", "lab", "variant", "load", "thresholds"]);
+    const TABLES: &[&str] = &[
+        "scenario",
+        "lab",
+        "variant",
+        "load",
+        "event",
+        "expect",
+        "thresholds",
+    ];
+    let root = reader.root(root, TABLES);
     let head = reader
-        .section(&root, "scenario", &["name", "description", "seed"])
+        .section(
+            &root,
+            "scenario",
+            &["name", "description", "seed", "shortest"],
+        )
         .map(|table| read_head(reader, &table));
     let lab = reader
         .section(
@@ -248,24 +288,45 @@ fn read_scenario(
     let thresholds = variants
         .as_deref()
         .and_then(|variants| thresholds::read(reader, &root, variants));
-    let (name, description, seed) = head??;
+    let length = load
+        .as_ref()
+        .and_then(Option::as_ref)
+        .map(LoadPlan::measured);
+    let instances_of = |nf| Some(lab.as_ref()?.as_ref()?.instances(nf));
+    let events = event::read(reader, &root, length, instances_of);
+    let has_events = root.has("event");
+    let expect = expect::read(reader, &root, variants.as_deref(), has_events);
+    let (name, description, seed, shortest) = head??;
     Some(Scenario {
         name,
         description,
         seed,
+        shortest,
+        is_shortened: false,
         lab: lab??,
         variants: variants?,
         load: load??,
         thresholds: thresholds?,
+        events: events?,
+        expect: expect?,
         text: text_of_file.to_owned(),
     })
 }
 
-fn read_head(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<(String, String, u64)> {
+fn read_head(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+) -> Option<(String, String, u64, Duration)> {
     let name = reader.required(table, "name", reader::name(MAX_NAME));
     let description = reader.optional(table, "description", String::new(), text(MAX_DESCRIPTION));
     let seed = reader.optional(table, "seed", 1, integer(0..=i64::MAX as u64));
-    Some((name?, description?, seed?))
+    let shortest = reader.optional(
+        table,
+        "shortest",
+        Duration::from_secs(3),
+        span_of_time(STAGE),
+    );
+    Some((name?, description?, seed?, shortest?))
 }
 
 fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {

@@ -39,6 +39,7 @@ use sbi::command_line::NfArguments;
 use sbi::instance::Instance;
 use sbi::model::NfType;
 use sbi::nf::{self, NfError, Running};
+use sbi::orders::Orders;
 use sbi::process::{Control, Events, Stop};
 
 pub use amf::Amf;
@@ -67,7 +68,8 @@ impl AmfArguments {
 /// # Errors
 /// They cannot start.
 pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), NfError> {
-    nf::run(start(config, events, control.stop.clone()), control.stop).await
+    let Control { stop, orders, .. } = control;
+    nf::run(start(config, events, stop.clone(), orders), stop).await
 }
 
 /// Starts the AMF instances of a configuration file; returns when all are ready.
@@ -76,9 +78,14 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
 ///
 /// # Errors
 /// They cannot start.
-pub async fn start(config: &Path, events: Events, stop: Stop) -> Result<Running<Amf>, NfError> {
+pub async fn start(
+    config: &Path,
+    events: Events,
+    stop: Stop,
+    orders: Orders,
+) -> Result<Running<Amf>, NfError> {
     let Config { nf, amf } = Config::load(config)?;
     let amf = Arc::new(amf);
     let build = |instance: &Arc<Instance>| Amf::new(amf.clone(), instance.clone());
-    nf::start(nf, NfType::Amf, build, events, stop).await
+    nf::start(nf, NfType::Amf, build, events, stop, orders).await
 }

@@ -25,6 +25,7 @@ use sbi::ledger::Ledger;
 use sbi::listener::{ListenError, bind, serve_plain, serve_sbi};
 use sbi::model::{NfInstanceId, NfType};
 use sbi::nf::{NfError, await_stop, keep_trust, load_root};
+use sbi::orders::Orders;
 use sbi::problem::Problem;
 use sbi::process::{Control, Event, Events, Stop};
 use sbi::response::Response;
@@ -224,7 +225,7 @@ impl Process {
             .newest_own_landmark()
             .filter(|(log, _)| *log == current);
         let instance = keeper.instance().clone();
-        process.spawn(keeper.keep());
+        process.spawn(keeper.keep(Orders::none().of_instance(0)));
         let logs = trust_file.logs.into_iter().chain([current]);
         process.keep_trust(
             TrustUpdater::new(log_addr, logs, trust_file.trust)?,
@@ -318,6 +319,7 @@ impl Process {
             interval,
             vec![instance.clone()],
             metrics,
+            Orders::none(),
         ));
     }
 

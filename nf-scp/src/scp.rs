@@ -148,6 +148,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         |_| Scp,
         events,
         control.stop.clone(),
+        control.orders,
     );
     nf::run(starting, control.stop).await?;
     // The witness answers until the very end: it ends with the same signal, and a panic in it was reported by its task.

@@ -34,6 +34,7 @@ use sbi::instance::Instance;
 use sbi::model::NfType;
 use sbi::nf::{self, NfError, Running};
 use sbi::nnrf::Nrf;
+use sbi::orders::Orders;
 use sbi::process::{Control, Events, Stop};
 
 pub use config::Config;
@@ -60,7 +61,8 @@ impl SmfArguments {
 /// # Errors
 /// They cannot start.
 pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), NfError> {
-    nf::run(start(config, events, control.stop.clone()), control.stop).await
+    let Control { stop, orders, .. } = control;
+    nf::run(start(config, events, stop.clone(), orders), stop).await
 }
 
 /// Starts the SMF instances of a configuration file; returns when all are ready.
@@ -69,10 +71,15 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
 ///
 /// # Errors
 /// They cannot start.
-pub async fn start(config: &Path, events: Events, stop: Stop) -> Result<Running<Smf>, NfError> {
+pub async fn start(
+    config: &Path,
+    events: Events,
+    stop: Stop,
+    orders: Orders,
+) -> Result<Running<Smf>, NfError> {
     let Config { nf, smf } = Config::load(config)?;
     let nrf = Nrf::new(&nf.nrf);
     let smf = Arc::new(smf);
     let build = |instance: &Arc<Instance>| Smf::new(smf.clone(), instance.clone(), nrf.clone());
-    nf::start(nf, NfType::Smf, build, events, stop).await
+    nf::start(nf, NfType::Smf, build, events, stop, orders).await
 }

@@ -4,6 +4,7 @@
 //!  token ──> first MTC ──mTLS──> X.509 baselines          all stored in the vault, then published in the Store
 //!                 └──> landmark-relative, once its landmark exists
 //!  at 75 % of a lifetime: the same again with a new key; what is presented changes when the new one is complete
+//!  when ordered to:       all again with new keys, presented at once, as by an instance that was replaced
 //! ```
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use mtc_tls::csr;
 use mtc_tls::hints::{ConnectionProfile, TrustDomain};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
 use mtc_tls::provider::KeyExchange;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff;
@@ -24,6 +26,7 @@ use crate::enrolment::{
 };
 use crate::instance::{CallError, Instance};
 use crate::nnrf::Nrf;
+use crate::orders::InstanceOrders;
 use crate::telemetry::{Causes, Metrics};
 use crate::vault::{RestoreError, Stored, StoredCredential, Vault, VaultError};
 
@@ -194,6 +197,8 @@ pub struct Keeper<S> {
     vault: Vault,
     stored: Stored,
     metrics: Metrics,
+    /// How often all certificates were replaced on order.
+    replacements: watch::Sender<u64>,
 }
 
 impl<S: CertificateSource> Keeper<S> {
@@ -220,6 +225,7 @@ impl<S: CertificateSource> Keeper<S> {
             vault,
             stored,
             metrics,
+            replacements: watch::Sender::new(0),
         };
         keeper
             .publish()
@@ -257,12 +263,15 @@ impl<S: CertificateSource> Keeper<S> {
         Ok(())
     }
 
-    /// Renews for ever what is due; errors are logged and tried again.
+    /// Renews for ever what is due, and replaces everything when ordered to; errors are logged and tried again.
     ///
     /// Dropping the future stops renewing.
-    pub async fn keep(mut self) {
+    pub async fn keep(mut self, mut orders: InstanceOrders) {
         loop {
-            self.await_renewal().await;
+            tokio::select! {
+                () = self.await_renewal() => {}
+                () = orders.re_enrolment() => self.replace_all().await,
+            }
             for wanted in self.wanted.clone() {
                 if !self.is_due(wanted) {
                     continue;
@@ -298,6 +307,26 @@ impl<S: CertificateSource> Keeper<S> {
             sleep(RETRY_PAUSE).await;
         }
         sleep_until(due).await;
+    }
+
+    /// Gets new keys and certificates in place of all, as an instance does that starts anew: what it presents has no
+    /// landmark until the next one.
+    async fn replace_all(&mut self) {
+        while let Err(error) = self.obtain_all().await {
+            tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "not enrolled again, will try again");
+            sleep(RETRY_PAUSE).await;
+        }
+        self.replacements.send_modify(|count| *count += 1);
+    }
+
+    async fn obtain_all(&mut self) -> Result<(), ObtainError> {
+        let deadline = Instant::now() + RENEWAL_TIME;
+        let mut obtained = Vec::with_capacity(self.wanted.len());
+        for wanted in &self.wanted {
+            obtained.push(self.obtain(*wanted, deadline).await?);
+        }
+        self.stored.credentials = obtained;
+        self.save().await
     }
 
     async fn renew(&mut self, wanted: Wanted) -> Result<(), ObtainError> {
@@ -478,6 +507,11 @@ impl<S: CertificateSource> Keeper<S> {
                 .set(i64::try_from(first).unwrap_or(i64::MAX));
         }
         Ok(())
+    }
+
+    /// Tells when all certificates were replaced on order.
+    pub fn replacements(&self) -> watch::Receiver<u64> {
+        self.replacements.subscribe()
     }
 
     /// Whose certificates these are.

@@ -28,6 +28,7 @@ pub mod model;
 pub mod multipart;
 pub mod nf;
 pub mod nnrf;
+pub mod orders;
 pub mod problem;
 pub mod process;
 pub mod response;

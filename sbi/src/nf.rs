@@ -33,6 +33,7 @@ use crate::ledger::Ledger;
 use crate::listener::{ListenError, bind, serve_plain, serve_sbi};
 use crate::model::{NfInstanceId, NfProfile, NfType};
 use crate::nnrf::{Heartbeat, Nrf};
+use crate::orders::Orders;
 use crate::process::{Event, Events, Stop};
 use crate::server::Handler;
 use crate::telemetry::{Causes, Metrics};
@@ -153,6 +154,7 @@ struct Parts {
     deadline: Instant,
     events: Events,
     stop: Stop,
+    orders: Orders,
     missing: watch::Sender<String>,
     tasks: JoinSet<()>,
 }
@@ -169,8 +171,9 @@ pub async fn start<N: NetworkFunction>(
     build: impl Fn(&Arc<Instance>) -> N,
     events: Events,
     stop: Stop,
+    orders: Orders,
 ) -> Result<Running<N>, NfError> {
-    let (mut parts, mut updater) = prepare(config, nf_type, events, stop).await?;
+    let (mut parts, mut updater) = prepare(config, nf_type, events, stop, orders).await?;
     let keepers = parts.certificates().await?;
     let instances = parts.listen(&keepers, build).await?;
     let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
@@ -260,6 +263,7 @@ async fn prepare(
     nf_type: NfType,
     events: Events,
     stop: Stop,
+    orders: Orders,
 ) -> Result<(Parts, TrustUpdater), NfError> {
     let wanted = config.wanted()?;
     let trust_file = TrustFile::load(&config.trust).map_err(|source| NfError::TrustFile {
@@ -299,6 +303,7 @@ async fn prepare(
         deadline,
         events,
         stop,
+        orders,
         missing,
         tasks,
     };
@@ -492,16 +497,19 @@ impl Parts {
         keepers: Vec<Keeper<NrfSource>>,
         updater: TrustUpdater,
     ) {
-        for (up, registration) in instances.iter().zip(registrations) {
-            self.spawn_until_stop(heartbeats(
-                up.instance.clone(),
-                self.nrf.clone(),
+        for ((up, registration), keeper) in instances.iter().zip(registrations).zip(&keepers) {
+            let registrar = Registrar {
+                instance: up.instance.clone(),
+                nrf: self.nrf.clone(),
                 registration,
-                self.metrics.clone(),
-            ));
+                replacements: keeper.replacements(),
+                metrics: self.metrics.clone(),
+                events: self.events.clone(),
+            };
+            self.spawn_until_stop(registrar.keep());
         }
-        for keeper in keepers {
-            self.spawn_until_stop(keeper.keep());
+        for (position, keeper) in keepers.into_iter().enumerate() {
+            self.spawn_until_stop(keeper.keep(self.orders.clone().of_instance(position)));
         }
         let interval = Duration::from_millis(self.config.trust_interval_ms);
         let all = instances.iter().map(|up| up.instance.clone()).collect();
@@ -511,6 +519,7 @@ impl Parts {
             interval,
             all,
             self.metrics.clone(),
+            self.orders.clone(),
         ));
     }
 
@@ -553,16 +562,22 @@ fn publish_trust<'a>(
         .set(i64::try_from(trust.trusted_subtrees()).unwrap_or(i64::MAX));
 }
 
-/// Looks at the log for ever; a failed look keeps the old trust.
+/// Looks at the log for ever, unless ordered not to; a failed look keeps the old trust.
 pub async fn keep_trust(
     mut updater: TrustUpdater,
     clock: mtc_tls::endpoint::Clock,
     interval: Duration,
     instances: Vec<Arc<Instance>>,
     metrics: Metrics,
+    orders: Orders,
 ) {
     loop {
-        let result = match updater.update(clock.now()).await {
+        let looked = if orders.landmarks_are_paused() {
+            updater.expire(clock.now())
+        } else {
+            updater.update(clock.now()).await
+        };
+        let result = match looked {
             Ok(Some(trust)) => {
                 publish_trust(&trust, instances.iter(), &metrics);
                 "new"
@@ -595,53 +610,104 @@ impl Registration {
             interval: decided.unwrap_or(proposed),
         }
     }
-}
 
-/// Sends heartbeats for ever; registers again where the NRF has forgotten the instance.
-async fn heartbeats(
-    instance: Arc<Instance>,
-    nrf: Nrf,
-    mut registration: Registration,
-    metrics: Metrics,
-) {
-    loop {
-        sleep(registration.interval * HEARTBEAT_SHARE.0 / HEARTBEAT_SHARE.1).await;
-        while let Err(error) = beat(&instance, &nrf, &mut registration, &metrics).await {
-            tracing::info!(fqdn = %instance.fqdn, error = %Causes(&error), "heartbeat did not get through");
-            metrics.heartbeats.with_label_values(&["failed"]).inc();
-            sleep(RETRY_PAUSE).await;
-        }
+    /// Goes on with a connection that worked, and with the interval that the NRF decided on.
+    fn keep(&mut self, connection: Connection, decided: Option<Duration>) {
+        self.connection = Some(connection);
+        self.interval = decided.unwrap_or(self.interval);
     }
 }
 
-async fn beat(
-    instance: &Instance,
-    nrf: &Nrf,
-    registration: &mut Registration,
-    metrics: &Metrics,
-) -> Result<(), CallError> {
-    let kept = registration.connection.take();
-    let open = match kept.filter(|connection| !connection.is_closed()) {
-        Some(open) => open,
-        None => nrf.open(instance, instance.own_profile()).await?.connection,
-    };
-    let profile = &registration.profile;
-    let decided = match nrf
-        .heartbeat(&open, profile, profile.load.unwrap_or(0))
-        .await?
-    {
-        Heartbeat::Known { interval } => {
-            metrics.heartbeats.with_label_values(&["ok"]).inc();
-            interval
+/// Keeps an instance registered.
+struct Registrar {
+    instance: Arc<Instance>,
+    nrf: Nrf,
+    registration: Registration,
+    /// Changes when the instance has new certificates and is to register anew with them.
+    replacements: watch::Receiver<u64>,
+    metrics: Metrics,
+    events: Events,
+}
+
+impl Registrar {
+    /// Sends heartbeats for ever; registers again where the NRF has forgotten the instance, and when it was replaced.
+    async fn keep(mut self) {
+        loop {
+            let interval = self.registration.interval * HEARTBEAT_SHARE.0 / HEARTBEAT_SHARE.1;
+            tokio::select! {
+                () = sleep(interval) => self.beat_until_heard().await,
+                // The keeper that counts them lives as long as this.
+                Ok(()) = self.replacements.changed() => self.register_until_heard().await,
+            }
         }
-        Heartbeat::Unknown => {
-            tracing::info!(fqdn = %instance.fqdn, "the NRF has forgotten this instance, registering again");
-            let interval = nrf.register(&open, profile).await?;
-            metrics.registrations.inc();
-            interval
+    }
+
+    async fn beat_until_heard(&mut self) {
+        while let Err(error) = self.beat().await {
+            tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "heartbeat did not get through");
+            self.metrics.heartbeats.with_label_values(&["failed"]).inc();
+            sleep(RETRY_PAUSE).await;
         }
-    };
-    registration.interval = decided.unwrap_or(registration.interval);
-    registration.connection = Some(open);
-    Ok(())
+    }
+
+    async fn beat(&mut self) -> Result<(), CallError> {
+        let kept = self.registration.connection.take();
+        let open = match kept.filter(|connection| !connection.is_closed()) {
+            Some(open) => open,
+            None => self.open().await?,
+        };
+        let profile = &self.registration.profile;
+        let decided = match self
+            .nrf
+            .heartbeat(&open, profile, profile.load.unwrap_or(0))
+            .await?
+        {
+            Heartbeat::Known { interval } => {
+                self.metrics.heartbeats.with_label_values(&["ok"]).inc();
+                interval
+            }
+            Heartbeat::Unknown => {
+                tracing::info!(fqdn = %self.instance.fqdn, "the NRF has forgotten this instance, registering again");
+                self.register(&open).await?
+            }
+        };
+        self.registration.keep(open, decided);
+        Ok(())
+    }
+
+    /// Registers over a connection that shows the new certificate.
+    async fn register_until_heard(&mut self) {
+        self.registration.connection = None;
+        loop {
+            let registering = async {
+                let open = self.open().await?;
+                let decided = self.register(&open).await?;
+                Ok::<_, CallError>((open, decided))
+            };
+            match registering.await {
+                Ok((open, decided)) => {
+                    self.registration.keep(open, decided);
+                    break;
+                }
+                Err(error) => {
+                    tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "not registered again, will try again");
+                    sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+        self.events.tell(&Event::ReEnrolled {
+            instance: self.instance.fqdn.clone(),
+        });
+    }
+
+    async fn open(&self) -> Result<Connection, CallError> {
+        let profile = self.instance.own_profile();
+        Ok(self.nrf.open(&self.instance, profile).await?.connection)
+    }
+
+    async fn register(&self, open: &Connection) -> Result<Option<Duration>, CallError> {
+        let decided = self.nrf.register(open, &self.registration.profile).await?;
+        self.metrics.registrations.inc();
+        Ok(decided)
+    }
 }

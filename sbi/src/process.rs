@@ -1,7 +1,7 @@
 //! The life of a network function's process: what it tells whoever started it, and when it stops.
 //!
 //! ```text
-//!  mtc5g run ──stdin──> lines: commands; end of file: stop         (only when supervised)
+//!  mtc5g run ──stdin──> lines: orders, commands; end of file: stop (only when supervised)
 //!            <──stdout── events, a JSON object a line
 //!            ──SIGTERM, SIGINT──> stop
 //! ```
@@ -13,6 +13,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::orders::{OrderSource, Orders};
 
 /// Commands that may wait; a supervisor sends one at a time.
 const MAX_COMMANDS: usize = 16;
@@ -42,6 +44,11 @@ pub enum Event {
     Ready {
         /// The NF type.
         nf_type: String,
+    },
+    /// An instance that was ordered to has new certificates and is registered again.
+    ReEnrolled {
+        /// The FQDN of the NF instance.
+        instance: String,
     },
     /// A command's answer, as the NF defines it.
     Answer {
@@ -85,7 +92,9 @@ impl Events {
 pub struct Control {
     /// Turns true when the process is to stop.
     pub stop: Stop,
-    /// Lines on standard input; none when not supervised.
+    /// Orders on standard input; none when not supervised.
+    pub orders: Orders,
+    /// Other lines on standard input; none when not supervised.
     pub commands: mpsc::Receiver<String>,
 }
 
@@ -120,6 +129,7 @@ impl Control {
     pub fn new(supervised: bool) -> std::io::Result<Self> {
         let (raise, stop) = Stop::new();
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
+        let (source, orders) = Orders::new();
         let mut terminate =
             tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt =
@@ -128,24 +138,31 @@ impl Control {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                () = read_commands(sender), if supervised => {}
+                () = read_input(sender, source), if supervised => {}
             }
             raise.send_replace(true);
         });
-        Ok(Self { stop, commands })
+        Ok(Self {
+            stop,
+            orders,
+            commands,
+        })
     }
 }
 
-/// Hands on lines until standard input ends.
+/// Hands on orders and other lines until standard input ends.
 ///
 /// On a thread of its own: tokio reads standard input on a thread that its runtime waits for, so a process that stops for
 /// another reason would go on until its supervisor closed the pipe.
-async fn read_commands(commands: mpsc::Sender<String>) {
+async fn read_input(commands: mpsc::Sender<String>, orders: OrderSource) {
     let (end, ended) = oneshot::channel::<()>();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
-            // Nobody listens for commands: the end of input still matters.
-            let _ = commands.blocking_send(line);
+            match serde_json::from_str(&line) {
+                Ok(order) => orders.give(order),
+                // Nobody listens for commands: the end of input still matters.
+                Err(_) => drop(commands.blocking_send(line)),
+            }
         }
         drop(end);
     });

@@ -205,12 +205,25 @@ impl TrustUpdater {
             }
             Ok(()) => {}
         }
+        self.publish()
+    }
+
+    fn publish(&mut self) -> Result<Option<MtcTrust>, TrustError> {
         if !self.is_stale {
             return Ok(None);
         }
         self.trust = self.assemble()?;
         self.is_stale = false;
         Ok(Some(self.trust.clone()))
+    }
+
+    /// Looks at the clock and not at the logs: returns the new trust if some of it has expired.
+    ///
+    /// # Errors
+    /// See [`TrustError`].
+    pub fn expire(&mut self, now: UnixTime) -> Result<Option<MtcTrust>, TrustError> {
+        self.forget_expired(now);
+        self.publish()
     }
 
     fn forget_expired(&mut self, now: UnixTime) {

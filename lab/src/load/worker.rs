@@ -60,9 +60,13 @@ pub enum Answer {
 /// # Errors
 /// They cannot start.
 pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), NfError> {
-    let Control { stop, mut commands } = control;
+    let Control {
+        stop,
+        orders,
+        mut commands,
+    } = control;
     let running = tokio::select! {
-        running = nf_amf::start(config, events.clone(), stop.clone()) => running?,
+        running = nf_amf::start(config, events.clone(), stop.clone(), orders) => running?,
         () = stop.clone().wait() => return Ok(()),
     };
     let working = async {

@@ -281,6 +281,11 @@ impl<'d> Table<'d> {
         self.entries.iter().map(|(key, _)| key.get_ref().as_ref())
     }
 
+    /// Whether the key is there, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     fn get(&self, key: &str) -> Option<(Range<usize>, &'d DeValue<'d>)> {
         let value = self.entries.get(key)?;
         Some((value.span(), value.get_ref()))
