@@ -21,10 +21,12 @@ use std::time::Duration;
 
 use sbi::client::{ClientError, Connection, Request};
 use sbi::ledger::Measurements;
+use sbi::orders::Order;
 use sbi::process::Event;
 
 pub use self::child::{Child, ChildError};
 pub use self::folder::{FolderError, LabFolder, Plan, Ports};
+use crate::pki::PlannedInstance;
 
 /// How long a child may take to reach what is waited for.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -176,6 +178,19 @@ impl Topology {
         }
     }
 
+    /// The next event of any process; an error as soon as one has ended or failed.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// A process failed or ended.
+    pub async fn next(&mut self) -> Result<(Nf, Event), ChildError> {
+        let events = self.children.iter_mut().map(|(nf, child)| {
+            Box::pin(async { child.next_event().await.map(|event| (*nf, event)) })
+        });
+        first(events.collect()).await
+    }
+
     /// A process, and the others.
     fn part(&mut self, nf: Nf) -> Result<(&mut Child, Vec<&mut Started>), ChildError> {
         let (mut wanted, others): (Vec<_>, Vec<_>) = self
@@ -207,6 +222,43 @@ impl Topology {
         self.child(nf)?.kill().await?;
         self.children.retain(|(started, _)| *started != nf);
         Ok(())
+    }
+
+    /// Takes a process out of the lab; the returned future has it drain and end, and kills it if it does not.
+    ///
+    /// # Errors
+    /// It was not started.
+    pub fn take_out(&mut self, nf: Nf) -> Result<impl Future<Output = ()> + use<>, ChildError> {
+        let position = self.children.iter().position(|(started, _)| *started == nf);
+        let position = position.ok_or(ChildError::NotStarted { name: nf.as_str() })?;
+        let (_, child) = self.children.swap_remove(position);
+        Ok(child.stop())
+    }
+
+    /// Starts a process again on the same files; it tells by itself when it is ready.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn put_back(&mut self, nf: Nf) -> Result<(), TopologyError> {
+        self.spawn(nf, &[])
+    }
+
+    /// Gives a process an order.
+    ///
+    /// # Errors
+    /// It was not started, or does not read any more.
+    pub async fn order(&mut self, nf: Nf, order: Order) -> Result<(), ChildError> {
+        let line = serde_json::to_string(&order).expect("orders have string keys and integers only");
+        self.child(nf)?.command(&line).await
+    }
+
+    /// The names of an NF's instances, in the order of its configuration.
+    pub fn instances(&self, nf: Nf) -> impl Iterator<Item = &str> {
+        let of_type = move |planned: &&PlannedInstance| {
+            planned.nf_type.eq_ignore_ascii_case(nf.as_str())
+        };
+        let instances = self.folder.instances.iter().filter(of_type);
+        instances.map(|planned| planned.fqdn.as_str())
     }
 
     /// Starts a process again on the same files, and waits until it is ready.
