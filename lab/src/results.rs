@@ -15,11 +15,14 @@ use time::OffsetDateTime;
 use crate::environment::Environment;
 use crate::load::{LoadResult, VariantMismatch};
 use crate::measure::{ClientTotals, Histogram};
-use crate::scenario::{OperationKind, Scenario, Variant};
+use crate::scenario::{Expectation, OperationKind, Scenario, Variant};
 
+mod events;
+mod expectation;
 mod slices;
 mod thresholds;
 
+pub use events::{EventRecord, Happenings, TimelinePoint};
 pub use slices::{Metric, Ratio, Slice, between};
 pub use thresholds::ThresholdOutcome;
 
@@ -51,6 +54,15 @@ pub struct Results {
     pub lateness_ms: Option<Latency>,
     /// The same as a histogram.
     pub lateness_histogram: Histogram,
+    /// What the scenario expects besides success.
+    #[serde(default)]
+    pub expect: Expectation,
+    /// What happened to the network functions meanwhile, in the scenario's order.
+    #[serde(default)]
+    pub events: Vec<EventRecord>,
+    /// How the load went on, about once a second.
+    #[serde(default)]
+    pub timeline: Vec<TimelinePoint>,
 }
 
 /// What a run was.
@@ -72,6 +84,9 @@ pub struct Run {
     pub ended: OffsetDateTime,
     /// Whether arrivals were stopped before the schedule's end.
     pub interrupted: bool,
+    /// Whether this is the scenario's short form, whose figures are not to be cited.
+    #[serde(default)]
+    pub shortened: bool,
 }
 
 /// The outcome of the checks that every run goes through.
@@ -175,7 +190,7 @@ pub struct Histograms {
 }
 
 /// A reason why a run does not show what it claims.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
     /// A certificate of another kind was shown.
@@ -234,6 +249,40 @@ pub enum Violation {
         /// `client` or `server`.
         side: &'static str,
     },
+    /// Operations failed at a time when nothing disturbed the lab.
+    #[error(
+        "{count} operations failed outside the scenario's events, the first about {at_s} s after the start"
+    )]
+    ErrorsOutsideEvents {
+        /// How many.
+        count: u64,
+        /// When the first was known, in seconds from the start of the measured part.
+        at_s: u64,
+    },
+    /// The scenario's event did not come to its end.
+    #[error("the event at {planned_s} s, {action} {nf}, was not over when the load ended")]
+    EventNotOver {
+        /// What was done.
+        action: String,
+        /// To which network function.
+        nf: String,
+        /// When it was to begin, in seconds from the start of the measured part.
+        planned_s: f64,
+    },
+    /// Fewer or more certificates were standalone than the scenario expects.
+    #[error(
+        "{variant}: {percent} % of certificates were standalone, expected are {min_percent} to {max_percent} %"
+    )]
+    FallbackShare {
+        /// The variant.
+        variant: String,
+        /// The share that was found.
+        percent: String,
+        /// The least that is expected.
+        min_percent: String,
+        /// The most that is expected.
+        max_percent: String,
+    },
     /// The run was stopped.
     #[error("the run was interrupted before its schedule ended")]
     Interrupted,
@@ -282,6 +331,7 @@ impl Results {
                 started,
                 ended,
                 interrupted,
+                shortened: scenario.is_shortened,
             },
             verdict: Verdict {
                 passed: false,
@@ -298,6 +348,9 @@ impl Results {
             variants,
             lateness_ms: Latency::of(&lateness),
             lateness_histogram: lateness,
+            expect: scenario.expect.clone(),
+            events: Vec::new(),
+            timeline: Vec::new(),
         };
         results.relate();
         results.verdict = results.judge();
@@ -326,12 +379,21 @@ impl Results {
         self.thresholds.iter().all(|threshold| threshold.met)
     }
 
+    /// Adds what happened during the run, which the verdict then takes into account.
+    pub fn happened(&mut self, Happenings { events, timeline }: Happenings) {
+        self.events = events;
+        self.timeline = timeline;
+        self.verdict = self.judge();
+    }
+
     /// Every reason why the run does not show what it claims; none for a good run.
     pub fn violations(&self) -> Vec<Violation> {
         let interrupted = self.run.interrupted.then_some(Violation::Interrupted);
         interrupted
             .into_iter()
             .chain(self.variants.iter().flat_map(VariantResult::violations))
+            .filter(|violation| !self.is_expected(violation))
+            .chain(self.unmet_expectations())
             .collect()
     }
 
@@ -371,6 +433,9 @@ impl Results {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        if self.run.shortened {
+            warnings.push("the short form of the scenario: it shows that the scenario works, its figures are not to be cited".to_owned());
+        }
         if let Some(late) = self.lateness_ms.filter(|late| late.p99 > MAX_LATENESS_MS) {
             warnings.push(format!(
                 "the load generator started 1 % of operations more than {:.1} ms late: operation latencies include that",

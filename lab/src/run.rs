@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!  Scenario ─> LabFolder ─> Topology ─> load: warm-up | measured ─> LoadResult ──────────┐
-//!                                            │ counters              │ counters           ├─> Results
-//!                                            └──────── difference ───┴─> NfTotals ────────┘
+//!                                            │ counters              │ counters           │
+//!                                            ├──────── difference ───┴─> NfTotals ────────┼─> Results
+//!                                            └─ director: [[event]] ───> EventRecord ─────┘
 //! ```
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use mtc_core::time::UnixTime;
-use sbi::ledger::{Measurements, NfTotals};
+use sbi::ledger::NfTotals;
 use sbi::process::Event;
 use tokio::time::timeout;
 
@@ -20,14 +20,20 @@ use crate::environment::Environment;
 use crate::load::worker::{Answer, Command};
 use crate::load::{LoadResult, Phase, Progress, VariantMismatch};
 use crate::measure::SLICES;
-use crate::results::Results;
+use crate::results::{Happenings, Results, TimelinePoint};
 use crate::scenario::Scenario;
 use crate::topology::{ChildError, FolderError, LabFolder, Nf, Plan, Topology, TopologyError};
 
+mod counters;
+mod director;
 mod slices;
 
+use counters::Counters;
+use director::Director;
 use slices::Slices;
 
+/// Points of a timeline: an hour of seconds.
+const MAX_POINTS: usize = 3600;
 /// How much longer than planned a load may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -75,9 +81,6 @@ pub trait Audience {
     fn progress(&self, progress: &Progress);
 }
 
-/// Counters of the NFs at one moment.
-type Counters = BTreeMap<&'static str, Measurements>;
-
 /// Runs a scenario from beginning to end. When `interrupt` completes, no more arrivals come and what was measured is
 /// reported. The lab is stopped whatever happens.
 ///
@@ -100,10 +103,15 @@ pub async fn run(
     let measured = measure(scenario, &mut topology, interrupt, audience).await;
     audience.step("stopping the lab");
     topology.stop().await;
-    let (load, before, after, slices) = measured?;
-    let totals = totals(scenario, &before, &after);
-    let mut results = Results::new(Environment::detect(), scenario, load, &totals)?;
+    let Measured {
+        load,
+        network_functions,
+        slices,
+        happenings,
+    } = measured?;
+    let mut results = Results::new(Environment::detect(), scenario, load, &network_functions)?;
     results.sliced(&slices);
+    results.happened(happenings);
     Ok(results)
 }
 
@@ -111,12 +119,21 @@ fn now() -> UnixTime {
     mtc_tls::endpoint::Clock::default().now()
 }
 
+/// What a run has shown.
+struct Measured {
+    load: LoadResult,
+    network_functions: Vec<NfTotals>,
+    /// What the network functions counted in each slice, a list for each variant.
+    slices: Vec<Vec<NfTotals>>,
+    happenings: Happenings,
+}
+
 async fn measure(
     scenario: &Scenario,
     topology: &mut Topology,
     mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
     audience: &impl Audience,
-) -> Result<(LoadResult, Counters, Counters, Vec<Vec<NfTotals>>), RunError> {
+) -> Result<Measured, RunError> {
     let command = Command::Load {
         plan: scenario.load.clone(),
         profiles: scenario
@@ -126,8 +143,8 @@ async fn measure(
             .collect(),
         seed: scenario.seed,
     };
-    let slice = (scenario.load.duration() - scenario.load.warmup) / SLICES as u32;
-    let mut before = counters(topology).await?;
+    let slice = scenario.load.measured() / SLICES as u32;
+    let mut counters = Counters::begin(topology).await?;
     let mut slices = Slices::begin(topology, slice).await;
     topology
         .child(Nf::Amf)?
@@ -136,10 +153,17 @@ async fn measure(
     let patience = scenario.load.duration() + PATIENCE;
     let mut interrupted = false;
     let mut phase = None;
+    // There are no events before the measured part.
+    let mut director = Director::begin(&[], topology);
+    let mut timeline = Vec::new();
     let load = timeout(patience, async {
         loop {
-            let event = tokio::select! {
-                event = topology.next_event(Nf::Amf) => event?,
+            let (nf, event) = tokio::select! {
+                event = topology.next() => event?,
+                () = director.due() => {
+                    director.act(topology, &mut counters, audience).await?;
+                    continue;
+                }
                 () = slices.due(), if phase == Some(Phase::Measured) => {
                     slices.sample(topology).await;
                     continue;
@@ -152,16 +176,20 @@ async fn measure(
                     continue;
                 }
             };
+            director.hear(nf, &event);
             let Event::Answer { value } = event else {
                 continue;
             };
             match serde_json::from_value(value)? {
                 Answer::Progress(progress) => {
                     if progress.phase == Phase::Measured && phase != Some(Phase::Measured) {
-                        before = counters(topology).await?;
+                        counters = Counters::begin(topology).await?;
                         slices = Slices::begin(topology, slice).await;
+                        director = Director::begin(&scenario.events, topology);
                     }
                     phase = Some(progress.phase);
+                    timeline.extend(point_of(&progress, scenario));
+                    thin_out(&mut timeline);
                     audience.progress(&progress);
                 }
                 Answer::Result(result) => return Ok::<_, RunError>(*result),
@@ -169,44 +197,38 @@ async fn measure(
         }
     });
     let load = load.await.map_err(|_| RunError::Stuck(patience))??;
-    let after = counters(topology).await?;
-    let slices = slices.finish(topology, scenario).await;
-    Ok((load, before, after, slices))
+    Ok(Measured {
+        load,
+        network_functions: counters.end(topology, scenario).await?,
+        slices: slices.finish(topology, scenario).await,
+        happenings: Happenings {
+            events: director.finish(),
+            timeline,
+        },
+    })
 }
 
-async fn counters(topology: &mut Topology) -> Result<Counters, RunError> {
-    let mut counters = Counters::new();
-    for nf in Nf::ALL {
-        counters.insert(nf.as_str(), topology.measurements(nf).await?);
+/// A point of the measured part and what follows it.
+fn point_of(progress: &Progress, scenario: &Scenario) -> Option<TimelinePoint> {
+    (progress.phase != Phase::WarmUp).then(|| TimelinePoint {
+        at_s: progress
+            .elapsed
+            .saturating_sub(scenario.load.warmup)
+            .as_secs_f64(),
+        done: progress.done,
+        errors: progress.errors,
+        dropped: progress.dropped,
+        in_flight: progress.in_flight,
+    })
+}
+
+/// Leaves every other point where there are too many for a chart.
+fn thin_out(timeline: &mut Vec<TimelinePoint>) {
+    if timeline.len() > MAX_POINTS {
+        let mut keep = false;
+        timeline.retain(|_| {
+            keep = !keep;
+            keep
+        });
     }
-    Ok(counters)
-}
-
-/// What the NFs counted in between, one a variant. The load generator counts its own connections by operation, so its
-/// process's client side is left out.
-fn totals(scenario: &Scenario, before: &Counters, after: &Counters) -> Vec<NfTotals> {
-    let of = |counters: &Counters, nf: &str, profile: &str| -> NfTotals {
-        counters
-            .get(nf)
-            .and_then(|measured| measured.profiles.get(profile))
-            .cloned()
-            .unwrap_or_default()
-    };
-    scenario
-        .variants
-        .iter()
-        .map(|variant| {
-            let profile = variant.profile().to_string();
-            let mut totals = NfTotals::default();
-            for nf in Nf::ALL {
-                let mut counted =
-                    of(after, nf.as_str(), &profile).since(&of(before, nf.as_str(), &profile));
-                if nf == Nf::Amf {
-                    counted.client = Default::default();
-                }
-                totals.merge(&counted);
-            }
-            totals
-        })
-        .collect()
 }

@@ -27,8 +27,8 @@ mod event;
 mod expect;
 mod fault;
 mod reader;
-mod thresholds;
 mod short;
+mod thresholds;
 
 pub use duration::{DurationError, parse_duration};
 pub use event::{Action, Event};

@@ -178,6 +178,11 @@ impl Topology {
         }
     }
 
+    /// The network functions whose processes belong to the lab now.
+    pub fn running(&self) -> Vec<Nf> {
+        self.children.iter().map(|(nf, _)| *nf).collect()
+    }
+
     /// The next event of any process; an error as soon as one has ended or failed.
     ///
     /// Dropping the future loses nothing.
@@ -248,15 +253,15 @@ impl Topology {
     /// # Errors
     /// It was not started, or does not read any more.
     pub async fn order(&mut self, nf: Nf, order: Order) -> Result<(), ChildError> {
-        let line = serde_json::to_string(&order).expect("orders have string keys and integers only");
+        let line =
+            serde_json::to_string(&order).expect("orders have string keys and integers only");
         self.child(nf)?.command(&line).await
     }
 
     /// The names of an NF's instances, in the order of its configuration.
     pub fn instances(&self, nf: Nf) -> impl Iterator<Item = &str> {
-        let of_type = move |planned: &&PlannedInstance| {
-            planned.nf_type.eq_ignore_ascii_case(nf.as_str())
-        };
+        let of_type =
+            move |planned: &&PlannedInstance| planned.nf_type.eq_ignore_ascii_case(nf.as_str());
         let instances = self.folder.instances.iter().filter(of_type);
         instances.map(|planned| planned.fqdn.as_str())
     }

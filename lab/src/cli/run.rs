@@ -32,6 +32,9 @@ pub(super) struct RunArguments {
     /// Keep the lab's folder (PKI, keys, issuance log, process logs) in DIR/lab
     #[arg(long)]
     keep: bool,
+    /// Run the scenario's short form, which shows that it works; its figures are not to be cited
+    #[arg(long)]
+    short: bool,
 }
 
 impl RunArguments {
@@ -52,6 +55,11 @@ impl RunArguments {
                 eprintln!("error: scenario {}\n{faults}", self.scenario.display());
                 return ExitCode::from(USAGE);
             }
+        };
+        let scenario = if self.short {
+            scenario.shortened()
+        } else {
+            scenario
         };
         let out = self
             .out

@@ -1,0 +1,65 @@
+//! The events of a run as they happened.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{Action, Event};
+
+/// What happened during a run besides its operations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Happenings {
+    /// One for each event of the scenario.
+    pub events: Vec<EventRecord>,
+    /// In the order of time.
+    pub timeline: Vec<TimelinePoint>,
+}
+
+/// One `[[event]]` of the scenario, as it happened. Times are in seconds from the start of the measured part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// What was done, in the scenario's word.
+    #[serde(rename = "do")]
+    pub action: String,
+    /// To which network function.
+    pub nf: String,
+    /// How many instances re-enrolled; `re-enrol` only.
+    pub instances: Option<u16>,
+    /// When it was to happen.
+    pub planned_s: f64,
+    /// When it began; none if the run ended before.
+    pub began_s: Option<f64>,
+    /// When what it had begun was over: the process gone, ready again, the instances registered again; none if the load
+    /// ended before.
+    pub ended_s: Option<f64>,
+}
+
+impl EventRecord {
+    /// An event that has not begun.
+    pub(crate) fn planned(event: &Event) -> Self {
+        Self {
+            action: event.action.as_str().to_owned(),
+            nf: event.nf.as_str().to_owned(),
+            instances: match event.action {
+                Action::ReEnrol { instances, .. } => Some(instances),
+                _ => None,
+            },
+            planned_s: event.at.as_secs_f64(),
+            began_s: None,
+            ended_s: None,
+        }
+    }
+}
+
+/// How far the load was at one moment, over all variants. Counts are of the measured part and only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimelinePoint {
+    /// Seconds from the start of the measured part.
+    pub at_s: f64,
+    /// Operations that had ended, well or badly.
+    pub done: u64,
+    /// Those that had failed.
+    pub errors: u64,
+    /// Arrivals that had been dropped.
+    pub dropped: u64,
+    /// Operations under way.
+    pub in_flight: usize,
+}

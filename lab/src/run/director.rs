@@ -1,0 +1,249 @@
+//! Makes a scenario's events happen at their times, and keeps the record of them.
+//!
+//! ```text
+//!  [[event]] ──> steps by time ── due ──> act ──> Topology: kill, take out, put back, order
+//!                                          │ under way
+//!                events of the processes ──┴─> over: gone, ready again, re-enrolled ──> EventRecord
+//! ```
+//!
+//! Nothing here waits: what an event has begun goes on while the load does, and is over when a process says so.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sbi::orders::Order;
+use sbi::process::Event as Told;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::counters::Counters;
+use super::{Audience, RunError};
+use crate::results::EventRecord;
+use crate::scenario::{Action, Event};
+use crate::topology::{Nf, Topology};
+
+/// A step of an event: all of it, or one of its instances.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    at: Duration,
+    event: usize,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Begin,
+    /// The second half of a restart, due when the first is over.
+    Start,
+    /// The instance at this position re-enrols.
+    ReEnrol(usize),
+}
+
+/// What an event that has begun waits for.
+#[derive(Debug)]
+enum Awaited {
+    Ready,
+    /// The instances that have not re-enrolled yet, by name.
+    Instances(Vec<String>),
+}
+
+/// Plays the events of one run.
+pub(super) struct Director {
+    began: Instant,
+    steps: VecDeque<Step>,
+    /// One for each event of the scenario.
+    records: Vec<EventRecord>,
+    events: Vec<Event>,
+    awaited: Vec<Option<Awaited>>,
+    /// Processes that drain; each yields its event.
+    ending: JoinSet<usize>,
+}
+
+impl Director {
+    /// Begins now, at the start of the measured part.
+    pub(super) fn begin(events: &[Event], topology: &Topology) -> Self {
+        let mut in_time: Vec<usize> = (0..events.len()).collect();
+        in_time.sort_by_key(|event| events[*event].at);
+        let mut steps = Vec::new();
+        let mut next_instance = Nf::ALL.map(|nf| (nf, 0));
+        for event in in_time {
+            let at = events[event].at;
+            steps.push(Step {
+                at,
+                event,
+                what: What::Begin,
+            });
+            let Action::ReEnrol { instances, over } = events[event].action else {
+                continue;
+            };
+            let nf = events[event].nf;
+            let Some((_, next)) = next_instance.iter_mut().find(|(of, _)| *of == nf) else {
+                continue;
+            };
+            let all = topology.instances(nf).count().max(1);
+            for n in 0..instances {
+                steps.push(Step {
+                    at: at + over * u32::from(n) / u32::from(instances),
+                    event,
+                    what: What::ReEnrol(*next),
+                });
+                *next = (*next + 1) % all;
+            }
+        }
+        steps.sort_by_key(|step| step.at);
+        Self {
+            began: Instant::now(),
+            steps: steps.into(),
+            records: events.iter().map(EventRecord::planned).collect(),
+            awaited: events.iter().map(|_| None).collect(),
+            events: events.to_vec(),
+            ending: JoinSet::new(),
+        }
+    }
+
+    /// Completes when [`Self::act`] has something to do. Dropping the future loses nothing.
+    pub(super) async fn due(&mut self) {
+        let next = async {
+            match self.steps.front() {
+                Some(step) => sleep_until(self.began + step.at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let gone = async {
+            match self.ending.join_next().await {
+                Some(event) => event.expect("stopping a process does not panic"),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = next => {}
+            event = gone => self.is_gone(event),
+        }
+    }
+
+    /// Makes happen what is due.
+    ///
+    /// # Errors
+    /// A process cannot be stopped, started or told.
+    pub(super) async fn act(
+        &mut self,
+        topology: &mut Topology,
+        counters: &mut Counters,
+        audience: &impl Audience,
+    ) -> Result<(), RunError> {
+        while let Some(step) = self.next_due() {
+            let event = self.events[step.event].clone();
+            match step.what {
+                What::Begin => {
+                    audience.step(&format!("event: {} {}", event.action, event.nf.as_str()));
+                    self.records[step.event].began_s = Some(self.began.elapsed().as_secs_f64());
+                    self.begin_event(step.event, &event, topology, counters)
+                        .await?;
+                }
+                What::Start => {
+                    topology.put_back(event.nf)?;
+                    self.awaited[step.event] = Some(Awaited::Ready);
+                }
+                What::ReEnrol(instance) => {
+                    topology
+                        .order(event.nf, Order::ReEnrol { instance })
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next_due(&mut self) -> Option<Step> {
+        let is_due = self.steps.front()?.at <= self.began.elapsed();
+        is_due.then(|| self.steps.pop_front()).flatten()
+    }
+
+    async fn begin_event(
+        &mut self,
+        index: usize,
+        Event { action, nf, .. }: &Event,
+        topology: &mut Topology,
+        counters: &mut Counters,
+    ) -> Result<(), RunError> {
+        match action {
+            Action::Kill => {
+                counters.take(topology, *nf).await?;
+                topology.kill(*nf).await?;
+                self.is_over(index);
+            }
+            Action::Stop | Action::Restart => {
+                counters.take(topology, *nf).await?;
+                let ending = topology.take_out(*nf)?;
+                self.ending.spawn(async move {
+                    ending.await;
+                    index
+                });
+            }
+            Action::Start => {
+                topology.put_back(*nf)?;
+                self.awaited[index] = Some(Awaited::Ready);
+            }
+            Action::PauseLandmarks => {
+                topology.order(*nf, Order::PauseLandmarks).await?;
+                self.is_over(index);
+            }
+            Action::ResumeLandmarks => {
+                topology.order(*nf, Order::ResumeLandmarks).await?;
+                self.is_over(index);
+            }
+            Action::ReEnrol { .. } => {
+                let names: Vec<&str> = topology.instances(*nf).collect();
+                let awaited = self.steps.iter().filter(|step| step.event == index);
+                let awaited = awaited.filter_map(|step| match step.what {
+                    What::ReEnrol(instance) => names.get(instance).map(|name| (*name).to_owned()),
+                    What::Begin | What::Start => None,
+                });
+                self.awaited[index] = Some(Awaited::Instances(awaited.collect()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears what a process tells.
+    pub(super) fn hear(&mut self, nf: Nf, told: &Told) {
+        for index in 0..self.events.len() {
+            if self.events[index].nf != nf {
+                continue;
+            }
+            let is_over = match (&mut self.awaited[index], told) {
+                (Some(Awaited::Ready), Told::Ready { .. }) => true,
+                (Some(Awaited::Instances(names)), Told::ReEnrolled { instance }) => {
+                    names.retain(|name| name != instance);
+                    names.is_empty()
+                }
+                _ => false,
+            };
+            if is_over {
+                self.awaited[index] = None;
+                self.is_over(index);
+            }
+        }
+    }
+
+    /// The record of every event.
+    pub(super) fn finish(self) -> Vec<EventRecord> {
+        self.records
+    }
+
+    fn is_gone(&mut self, index: usize) {
+        if self.events[index].action == Action::Restart {
+            self.steps.push_front(Step {
+                at: Duration::ZERO,
+                event: index,
+                what: What::Start,
+            });
+        } else {
+            self.is_over(index);
+        }
+    }
+
+    fn is_over(&mut self, index: usize) {
+        self.records[index].ended_s = Some(self.began.elapsed().as_secs_f64());
+    }
+}
