@@ -3,6 +3,7 @@
 use super::figures::{at, count, outcome, ratio, sides, time, times, whole};
 use super::findings::{caveats, findings, headline};
 use crate::results::{Results, ThresholdOutcome, VariantResult};
+use crate::scenario::Expectation;
 
 const WIDTH: usize = 120;
 /// Longer names are cut, so that the figures keep their columns.
@@ -43,7 +44,12 @@ pub fn table(results: &Results) -> String {
         .for_each(|line| paragraph(&mut text, "- warning: ", line));
     thresholds(&mut text, results);
     if results.verdict.passed {
-        text.push_str("\nPASSED: no errors, no drops, every handshake was served the credential kind its variant asks for\n");
+        let nothing_special = results.expect == Expectation::default();
+        text.push_str(if nothing_special {
+            "\nPASSED: no errors, no drops, every handshake was served the credential kind its variant asks for\n"
+        } else {
+            "\nPASSED: errors, drops and fallbacks are within what the scenario's [expect] allows\n"
+        });
     } else {
         text.push_str("\nNOT A VALID MEASUREMENT\n");
         violations(&mut text, results);

@@ -227,3 +227,6 @@ fn check_sequence(reader: &mut Reader<'_>, tables: &[Table<'_>], read: &[Option<
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

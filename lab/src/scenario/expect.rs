@@ -194,3 +194,6 @@ fn check_variant(reader: &mut Reader<'_>, table: &Table<'_>, name: &str, variant
     };
     reader.fault_at(table, "variant", rule, None);
 }
+
+#[cfg(test)]
+mod tests;

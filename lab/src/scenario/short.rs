@@ -33,3 +33,6 @@ impl Scenario {
         short
     }
 }
+
+#[cfg(test)]
+mod tests;
