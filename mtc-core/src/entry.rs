@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::der;
 use crate::sha256::{self, Gather};
-use crate::tree::Hash;
+use crate::tree::{HASH_SIZE, Hash};
 use crate::wire::{self, Reader, WireError};
 
 /// Longest entry in bytes: tiles give each entry a 16-bit length.
@@ -172,10 +172,35 @@ pub(crate) struct EntryParts<'a> {
     pub(crate) after_spki: &'a [u8],
 }
 
+/// The length of the extensions, and the type.
+const ENVELOPE: usize = 2 + 2;
 /// Tag and length of the OCTET STRING that holds the key's hash.
 const KEY_HASH_HEADER: [u8; 2] = [der::OCTET_STRING, 32];
 
 impl EntryParts<'_> {
+    /// Whether the entry has a place in a log: one that has none could be accepted and seen by nobody.
+    pub(crate) fn check_length(&self, extensions: &[u8]) -> Result<(), EntryError> {
+        let Self {
+            version,
+            issuer_validity_subject,
+            key_algorithm,
+            spki: _,
+            after_spki,
+        } = self;
+        let length = ENVELOPE
+            + extensions.len()
+            + version.len()
+            + issuer_validity_subject.len()
+            + key_algorithm.len()
+            + KEY_HASH_HEADER.len()
+            + HASH_SIZE
+            + after_spki.len();
+        if length > MAX_ENTRY {
+            return Err(EntryError::TooLong(length));
+        }
+        Ok(())
+    }
+
     /// `H(0x00 || MTCLogEntry)` without building the entry.
     pub(crate) fn leaf_hash(&self, extensions: &[u8]) -> Hash {
         let mut message = Gather::new();
@@ -239,6 +264,20 @@ mod tests {
             );
         }
         assert!(MtcLogEntry::decode(&[0, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn the_longest_entry_is_the_one_that_a_tile_can_hold() {
+        let entry = |length: usize| MtcLogEntry {
+            extensions: vec![],
+            body: EntryBody::TbsCert(vec![7; length - ENVELOPE]),
+        };
+        let longest = entry(MAX_ENTRY);
+        let encoded = longest.encode().unwrap();
+        assert_eq!(encoded.len(), MAX_ENTRY);
+        assert_eq!(MtcLogEntry::decode(&encoded), Ok(longest));
+        let too_long = Err(EntryError::TooLong(MAX_ENTRY + 1));
+        assert_eq!(entry(MAX_ENTRY + 1).encode(), too_long);
     }
 
     #[test]

@@ -84,14 +84,6 @@ pub trait HashReader {
     fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error>;
 }
 
-impl<R: HashReader + ?Sized> HashReader for &R {
-    type Error = R::Error;
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
-        (**self).node(level, index)
-    }
-}
-
 /// The hash of a leaf: `H(0x00 || entry)`.
 pub fn leaf_hash(entry: &[u8]) -> Hash {
     let mut message = Gather::new();

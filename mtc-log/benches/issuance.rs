@@ -1,7 +1,7 @@
 //! Certificates issued per second and core, batches of 1000: `cargo bench -p mtc-log --bench issuance`.
 //!
 //! First what a batch takes on the wall, by divan; then certificates per second of CPU time of the whole process, in
-//! rounds that alternate between a log in memory and one on disk. On disk the wall is the disk's: a batch waits for five
+//! rounds that alternate between a log in memory and one on disk, the median batch of each. On disk the wall is the disk's: a batch waits for five
 //! commits of its journal (tiles and their directories, signed checkpoint, the witness's, published checkpoint).
 
 use divan::Bencher;
@@ -11,7 +11,7 @@ use mtc_bench::issuance::{IssuanceError, IssuanceFixture, LogStorage};
 const BATCH: usize = 1000;
 const STORAGES: [LogStorage; 2] = [LogStorage::Memory, LogStorage::Directory];
 const ROUNDS: usize = 5;
-const BATCHES_IN_ROUND: u64 = 20;
+const BATCHES_IN_ROUND: usize = 20;
 
 fn main() -> Result<(), IssuanceError> {
     divan::main();

@@ -119,6 +119,23 @@ pub struct WitnessFailure {
     pub source: WitnessError,
 }
 
+/// Why a job is not cosigned.
+pub(crate) enum Uncosigned {
+    /// Too few have cosigned; the last error of each of the others.
+    TooFew(Vec<WitnessFailure>),
+    /// One has seen more than there is. Whatever others say, the log must not go on.
+    RolledBack(WitnessFailure),
+}
+
+/// Which witnesses are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hearing {
+    /// All, until the deadline: one may have seen more than the others.
+    All,
+    /// As many as are required, and those that have answered by then.
+    Enough,
+}
+
 /// A subtree of a checkpoint, cosigned to policy.
 pub(crate) struct CosignedSubtree {
     pub(crate) subtree: Subtree,
@@ -242,13 +259,14 @@ impl<W: Witness> Peer<W> {
 /// Has a job cosigned by `required` of the witnesses, at the latest `patience` from now.
 ///
 /// # Errors
-/// Too few have cosigned; the last error of each of the others.
+/// Too few have cosigned, or one of those that answered has seen more of the log than there is.
 pub(crate) async fn collect<W: Witness>(
     job: &Arc<Job>,
     peers: &mut [Peer<W>],
     required: usize,
     patience: Duration,
-) -> Result<Vec<WitnessCosignatures>, Vec<WitnessFailure>> {
+    hearing: Hearing,
+) -> Result<Vec<WitnessCosignatures>, Uncosigned> {
     let deadline = Instant::now() + patience;
     let mut attempts = JoinSet::new();
     for (position, peer) in peers.iter().enumerate() {
@@ -257,9 +275,14 @@ pub(crate) async fn collect<W: Witness>(
     }
     let mut cosigned = Vec::new();
     let mut failures = Vec::new();
-    while cosigned.len() < required {
-        let Some(finished) = attempts.join_next().await else {
-            return Err(failures);
+    loop {
+        let finished = if cosigned.len() < required || hearing == Hearing::All {
+            attempts.join_next().await
+        } else {
+            attempts.try_join_next()
+        };
+        let Some(finished) = finished else {
+            break;
         };
         let Ok((position, result)) =
             finished.inspect_err(|error| error!(%error, "asking a witness has panicked"))
@@ -267,17 +290,26 @@ pub(crate) async fn collect<W: Witness>(
             continue;
         };
         let peer = &mut peers[position];
-        match result {
+        let source = match result {
             Ok(cosignatures) => {
                 peer.size = job.checkpoint.size();
                 cosigned.push(cosignatures);
+                continue;
             }
-            Err(source) => failures.push(WitnessFailure {
-                witness: peer.cosigner().id,
-                source,
-            }),
+            Err(source) => source,
+        };
+        let rolled_back = matches!(source, WitnessError::Ahead { .. });
+        let witness = peer.cosigner().id;
+        let failure = WitnessFailure { witness, source };
+        if rolled_back {
+            return Err(Uncosigned::RolledBack(failure));
         }
+        failures.push(failure);
     }
+    if cosigned.len() < required {
+        return Err(Uncosigned::TooFew(failures));
+    }
+    cosigned.truncate(required);
     Ok(cosigned)
 }
 

@@ -30,7 +30,9 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, warn};
 
 use crate::checkpoint::CaCheckpoint;
-use crate::issuance::{CosignedSubtree, Job, Peer, Witness, WitnessFailure, collect};
+use crate::issuance::{
+    CosignedSubtree, Hearing, Job, Peer, Uncosigned, Witness, WitnessFailure, collect,
+};
 use crate::log::{AppendError, Batch, CosignError, IssuanceLog, MAX_ENTRY_SIZE, PublishError};
 use crate::tiles::{TreeError, TreeReader, Trees};
 
@@ -277,6 +279,10 @@ pub enum SequencerError {
     /// Proofs could not be made.
     #[error("cannot prove entries")]
     Prove(#[from] TreeError),
+    /// A witness has cosigned more of the log than there is: an old copy was put in its place. Extending it would show
+    /// two histories.
+    #[error("the log was rolled back; restore its files as they were last, and open it again")]
+    RolledBack(#[source] WitnessFailure),
     /// The thread that held the log panicked, or the runtime is going down.
     #[error("the log was lost")]
     Lost(#[from] JoinError),
@@ -311,6 +317,9 @@ pub struct Sequencer<W> {
     failure: Arc<OnceLock<Arc<SequencerError>>>,
     /// Entries below are in the published checkpoint: certificates for them could be issued.
     completed: u64,
+    /// Whether as many witnesses as are required agree with the log as it was opened. Until then nothing is signed: if an
+    /// old copy of the log was put back, a signature on its next entry would show two histories.
+    compared: bool,
 }
 
 impl<W: Witness> Sequencer<W> {
@@ -325,6 +334,7 @@ impl<W: Witness> Sequencer<W> {
         clock: Clock,
     ) -> Result<(Issuer, Self), SequencerConfigError> {
         let completed = log.published().map_or(0, CaCheckpoint::size);
+        let compared = log.signed().size() == 0 || config.required_witnesses == 0;
         let peers: Vec<_> = witnesses
             .into_iter()
             .map(|witness| Peer::new(witness, completed))
@@ -360,6 +370,7 @@ impl<W: Witness> Sequencer<W> {
                 published,
                 failure,
                 completed,
+                compared,
             },
         ))
     }
@@ -449,6 +460,11 @@ impl<W: Witness> Sequencer<W> {
         &mut self,
         entries: Vec<Vec<u8>>,
     ) -> Result<Result<Vec<Proven>, IssueError>, SequencerError> {
+        if !self.compared
+            && let Err(error) = self.complete().await?
+        {
+            return Ok(Err(error));
+        }
         let now = (self.clock)();
         let batch = match self.with_log(move |log| log.append(&entries, now)).await? {
             Ok(batch) => batch,
@@ -479,15 +495,25 @@ impl<W: Witness> Sequencer<W> {
             witness_deadline,
             ..
         } = self.config;
-        let witnesses = match collect(&job, &mut self.peers, required, witness_deadline).await {
+        let hearing = if self.compared {
+            Hearing::Enough
+        } else {
+            Hearing::All
+        };
+        let collecting = collect(&job, &mut self.peers, required, witness_deadline, hearing);
+        let witnesses = match collecting.await {
             Ok(witnesses) => witnesses,
-            Err(failures) => {
+            Err(Uncosigned::TooFew(failures)) => {
                 return Ok(Err(IssueError::WitnessUnavailable {
                     required,
                     failures: failures.into(),
                 }));
             }
+            Err(Uncosigned::RolledBack(witness)) => {
+                return Err(SequencerError::RolledBack(witness));
+            }
         };
+        self.compared = true;
         let witnessed = started.elapsed();
         let note = job.note(&witnesses);
         self.with_log(move |log| log.publish(&note)).await??;

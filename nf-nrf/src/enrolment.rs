@@ -365,16 +365,6 @@ fn check_names(csr: &Csr, applicant: &Applicant) -> Result<(), Problem> {
     }
 }
 
-/// Whether a witness has seen more of the log than there is.
-fn was_rolled_back(error: &MtcaError) -> bool {
-    let MtcaError::Issue(IssueError::WitnessUnavailable { failures, .. }) = error else {
-        return false;
-    };
-    failures
-        .iter()
-        .any(|failure| matches!(failure.source, WitnessError::Ahead { .. }))
-}
-
 /// What a failed issuance is at the SBI.
 fn issuance_problem(error: MtcaError) -> Problem {
     let detail = Causes(&error).to_string();
@@ -383,12 +373,6 @@ fn issuance_problem(error: MtcaError) -> Problem {
             Problem::unavailable(Cause::NfCongestion, detail, RETRY_ISSUANCE)
         }
         MtcaError::Issue(IssueError::WitnessUnavailable { .. } | IssueError::Refused(_)) => {
-            if was_rolled_back(&error) {
-                tracing::error!(
-                    error = detail,
-                    "the issuance log was rolled back: restart the NRF, which says what to do"
-                );
-            }
             Problem::unavailable(
                 Cause::NfCongestion,
                 format!("no certificate can be issued now: {detail}"),

@@ -314,7 +314,7 @@ async fn open_checked(
 }
 
 /// Compares the log with what a witness has cosigned, of it and of the logs after it. A witness that does not answer is
-/// passed over: it is asked again before each checkpoint.
+/// passed over: the sequencer signs nothing before enough of them agree.
 async fn check_witness(
     opened: &OpenedLog,
     witness: &HttpWitness,

@@ -302,6 +302,7 @@ impl<'a> ProofEncoder<'a> {
 mod tests {
     use super::*;
     use crate::der::DerError;
+    use crate::entry::EntryError;
     use crate::tree::leaf_hash;
 
     const SPKI: [u8; 14] = [0x30, 12, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 3, 0, 1, 2];
@@ -324,6 +325,30 @@ mod tests {
             inclusion_proof: &[[1; 32], [2; 32]],
             signatures,
         }
+    }
+
+    /// A certificate whose entry no tile can hold was accepted once: monitors could not have seen it.
+    #[test]
+    fn a_certificate_has_an_entry_that_a_log_can_hold() {
+        let issuer: TrustAnchorId = "32473.1".parse().unwrap();
+        let extensions = [0x30, 0];
+        let with_subject = |length: usize| {
+            let subject = der::element(der::SEQUENCE, &[&vec![5; length]]);
+            let fields = CertificateFields {
+                subject: &subject,
+                ..fields(&issuer, &extensions)
+            };
+            let certificate = fields.certificate(LogNumber::FIRST, 3, proof(&[])).unwrap();
+            let read = Certificate::parse(&certificate).map(|read| read.leaf_hash());
+            (fields.log_entry().unwrap().encode(), read)
+        };
+        let overhead = with_subject(60_000).0.unwrap().len() - 60_000;
+        let (entry, read) = with_subject(entry::MAX_ENTRY - overhead);
+        assert_eq!(read, Ok(leaf_hash(&entry.unwrap())));
+        let (entry, read) = with_subject(entry::MAX_ENTRY - overhead + 1);
+        let too_long = EntryError::TooLong(entry::MAX_ENTRY + 1);
+        assert_eq!(entry, Err(too_long.clone()));
+        assert_eq!(read, Err(too_long.into()));
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl<'a> Certificate<'a> {
     /// Reads a certificate.
     ///
     /// # Errors
-    /// Not DER, not an MTC, or a malformed proof.
+    /// Not DER, not an MTC, a malformed proof, or an entry that no log can hold.
     #[inline]
     pub fn parse(der: &'a [u8]) -> Result<Self, CertificateError> {
         let mut fields = der::Reader::new(der::only(der, der::SEQUENCE)?);
@@ -103,10 +103,12 @@ impl<'a> Certificate<'a> {
             issuer,
             entry_parts,
         } = TbsCertificate::parse(tbs.contents)?;
+        let proof = ParsedProof::parse(proof)?;
+        entry_parts.check_length(proof.extensions)?;
         Ok(Self {
             serial,
             issuer,
-            proof: ParsedProof::parse(proof)?,
+            proof,
             tbs_der: tbs.whole,
             entry_parts,
         })

@@ -94,30 +94,28 @@ impl CosignerGroup {
         self.required
     }
 
-    /// Asks about members until the quorum is reached; `verifies` says whether a member's cosignature is there and valid.
+    /// Asks about members until the quorum is reached, each once; `verifies` says whether a member's cosignature is there
+    /// and valid.
     ///
     /// # Errors
     /// The quorum is not reached.
     pub fn check(&self, verifies: impl Fn(&Cosigner) -> Option<bool>) -> Result<(), PolicyError> {
-        let mut valid = 0;
+        let (mut valid, mut missing, mut invalid) = (0, Vec::new(), Vec::new());
         for member in &self.members {
-            valid += usize::from(verifies(member) == Some(true));
+            match verifies(member) {
+                Some(true) => valid += 1,
+                Some(false) => invalid.push(member.id),
+                None => missing.push(member.id),
+            }
             if valid == self.required {
                 return Ok(());
             }
         }
-        let ids = |wanted: Option<bool>| {
-            self.members
-                .iter()
-                .filter(|member| verifies(member) == wanted)
-                .map(|member| member.id)
-                .collect()
-        };
         Err(PolicyError::Quorum {
             required: self.required,
             valid,
-            missing: ids(None),
-            invalid: ids(Some(false)),
+            missing,
+            invalid,
         })
     }
 }

@@ -10,7 +10,8 @@ use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, evaluate_inclusion, leaf_hash, verify_consistency};
 use mtc_log::{
     Clock, DirectoryStorage, IssueError, Issued, Issuer, Refusal, Sequencer, SequencerConfig,
-    SequencerConfigError, Storage, TreeReader, Witness, WitnessError, WitnessStore, WitnessedLog,
+    SequencerConfigError, SequencerError, Storage, TreeReader, Witness, WitnessError, WitnessStore,
+    WitnessedLog,
 };
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -369,29 +370,58 @@ async fn a_witness_at_another_size_is_asked_from_there() {
     scene.assert_valid(b"b", &issued);
 }
 
-#[tokio::test]
-async fn a_log_that_was_rolled_back_gets_no_cosignature() {
+/// A scene whose log is an old copy: the witness has seen two entries, the log has one.
+async fn rolled_back() -> Scene {
     let scene = Scene::new();
-    let backup = scene.storage.bytes("state/signed-checkpoint");
     let (issuer, sequencer) = scene.start(CONFIG);
     issuer.issue(b"a".to_vec()).await.unwrap();
+    let backup = ["state/signed-checkpoint", "log/checkpoint"]
+        .map(|object| (object, scene.storage.bytes(object)));
     issuer.issue(b"b".to_vec()).await.unwrap();
     drop(issuer);
     sequencer.await.unwrap().unwrap();
-    scene.storage.replace("state/signed-checkpoint", backup);
-    scene.storage.replace("log/checkpoint", None);
-    let (issuer, _sequencer) = scene.start(CONFIG);
+    for (object, bytes) in backup {
+        scene.storage.replace(object, bytes);
+    }
+    scene
+}
+
+/// The CA signed the next entry before it asked the witness, so there were two histories with its signature.
+#[tokio::test]
+async fn a_log_that_was_rolled_back_fails_before_anything_is_signed() {
+    let scene = rolled_back().await;
+    let signed = scene.storage.bytes("state/signed-checkpoint");
+    let (issuer, sequencer) = scene.start(CONFIG);
     let error = issuer.issue(b"c".to_vec()).await.unwrap_err();
-    let IssueError::WitnessUnavailable { failures, .. } = &error else {
+    let IssueError::LogFailed(failure) = &error else {
         panic!("{error}")
     };
+    let SequencerError::RolledBack(witness) = &**failure else {
+        panic!("{failure}")
+    };
     assert!(
-        matches!(
-            failures[0].source,
-            WitnessError::Ahead { witness: 2, log: 1 }
-        ),
+        matches!(witness.source, WitnessError::Ahead { witness: 2, log: 1 }),
+        "{witness}"
+    );
+    assert!(sequencer.await.unwrap().is_err(), "it must not go on");
+    assert_eq!(scene.storage.bytes("state/signed-checkpoint"), signed);
+}
+
+#[tokio::test]
+async fn nothing_is_signed_before_the_witness_was_heard() {
+    let scene = rolled_back().await;
+    let signed = scene.storage.bytes("state/signed-checkpoint");
+    scene.witness.set(Mood::Refusing(403));
+    let (issuer, _sequencer) = scene.start(CONFIG);
+    let error = issuer.issue(b"c".to_vec()).await.unwrap_err();
+    assert!(
+        matches!(error, IssueError::WitnessUnavailable { .. }),
         "{error}"
     );
+    scene.witness.set(Mood::Well);
+    let error = issuer.issue(b"c".to_vec()).await.unwrap_err();
+    assert!(matches!(error, IssueError::LogFailed(_)), "{error}");
+    assert_eq!(scene.storage.bytes("state/signed-checkpoint"), signed);
 }
 
 #[tokio::test]
@@ -573,6 +603,18 @@ async fn one_witness_of_two_suffices_if_the_policy_says_so() {
             .expect("one of two");
     tokio::spawn(sequencer.run());
     scene.assert_valid(b"x", &issuer.issue(b"x".to_vec()).await.unwrap());
+}
+
+#[tokio::test]
+async fn one_witness_that_has_seen_more_outweighs_one_that_has_seen_nothing() {
+    let scene = rolled_back().await;
+    let log = scene.world.open(&scene.storage).unwrap();
+    let witnesses = [TestWitness::new(&scene.world), scene.witness.clone()];
+    let (issuer, sequencer) =
+        Sequencer::new(log, witnesses, CONFIG, Arc::new(|| NOW)).expect("one of two");
+    tokio::spawn(sequencer.run());
+    let error = issuer.issue(b"c".to_vec()).await.unwrap_err();
+    assert!(matches!(error, IssueError::LogFailed(_)), "{error}");
 }
 
 #[test]
