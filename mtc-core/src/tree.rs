@@ -200,3 +200,16 @@ impl HashReader for MemoryTree {
         Ok(self.levels[usize::from(level)][index])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_empty_until_it_has_a_leaf() {
+        let mut tree = MemoryTree::new();
+        assert!(tree.is_empty());
+        tree.push(leaf_hash(b""));
+        assert!(!tree.is_empty());
+    }
+}

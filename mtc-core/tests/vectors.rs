@@ -219,6 +219,9 @@ fn certificates_have_the_fields_and_identifiers_of_the_draft() {
         ))
     );
     assert!(is_mtc(&certificate));
+    let ed25519 = algorithm("1.3.101.112");
+    let other = der::element(der::SEQUENCE, &[&tbs, &ed25519, &signature]);
+    assert!(!is_mtc(&other) && !is_mtc(&tbs) && !is_mtc(b""));
 }
 
 #[test]

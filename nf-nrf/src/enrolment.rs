@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
-use mtc_log::{IssueError, WitnessError};
+use mtc_log::IssueError;
 use mtc_tls::csr::Csr;
 use mtc_tls::endpoint::Clock;
 use mtc_tls::hints::TrustDomain;

@@ -370,6 +370,9 @@ mod tests {
             assert_eq!(parsed.log_entry(), Ok(entry.clone()));
             assert_eq!(parsed.leaf_hash(), leaf_hash(&entry.encode().unwrap()));
             assert_eq!(parsed.serial, (1 << 48) + 8);
+            assert!(!parsed.proof.is_unsigned());
+            let unsigned = with_proof(&certificate, proof(&[])).unwrap();
+            assert!(Certificate::parse(&unsigned).unwrap().proof.is_unsigned());
             assert_eq!(parsed.issuer, issuer.to_name());
         }
     }

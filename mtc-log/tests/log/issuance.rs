@@ -149,7 +149,7 @@ impl Scene {
     fn start(
         &self,
         config: SequencerConfig,
-    ) -> (Issuer, JoinHandle<Result<(), Arc<mtc_log::SequencerError>>>) {
+    ) -> (Issuer, JoinHandle<Result<(), Arc<SequencerError>>>) {
         let log = self.world.open(&self.storage).expect("a sound log");
         let now = Arc::clone(&self.now);
         let clock: Clock = Arc::new(move || *now.lock().expect("no panics under the lock"));
@@ -374,12 +374,12 @@ async fn a_witness_at_another_size_is_asked_from_there() {
 async fn rolled_back() -> Scene {
     let scene = Scene::new();
     let (issuer, sequencer) = scene.start(CONFIG);
-    issuer.issue(b"a".to_vec()).await.unwrap();
+    issuer.issue(b"a".to_vec()).await.expect("issued");
     let backup = ["state/signed-checkpoint", "log/checkpoint"]
         .map(|object| (object, scene.storage.bytes(object)));
-    issuer.issue(b"b".to_vec()).await.unwrap();
+    issuer.issue(b"b".to_vec()).await.expect("issued");
     drop(issuer);
-    sequencer.await.unwrap().unwrap();
+    sequencer.await.expect("no panic").expect("a sound log");
     for (object, bytes) in backup {
         scene.storage.replace(object, bytes);
     }
