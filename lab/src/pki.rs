@@ -7,7 +7,8 @@
 //!   mtca/ca.pem, mtca/ca.der        the unsigned CA certificate (RFC 9925), the same in two forms
 //!   witness/witness.key             for the SCP alone
 //!   x509/<profile>/root.crt         for every NF of that trust domain
-//!   x509/<profile>/{root,intermediate}.key, intermediate.crt      for the NRF
+//!   x509/<profile>/root.key         for nobody, or for the NRF where the root issues leaves
+//!   x509/<profile>/intermediate{,-2}.{key,crt}                    for the NRF
 //!   enrolment/authority.pub         for the NRF
 //!   enrolment/authority.key         for whoever mints further tokens
 //!   tokens/<nfInstanceId>.jwt       for that NF instance, good for one certificate
@@ -334,12 +335,14 @@ fn write_baselines(
         folder.secret(baseline::ROOT_KEY_FILE, key)?;
         let root_certificate =
             folder.public(baseline::ROOT_CERTIFICATE_FILE, certificate.as_bytes())?;
-        if let Some(CaPem { key, certificate }) = &ca.intermediate {
-            folder.secret(baseline::INTERMEDIATE_KEY_FILE, key)?;
-            folder.public(
-                baseline::INTERMEDIATE_CERTIFICATE_FILE,
-                certificate.as_bytes(),
-            )?;
+        let files = baseline::INTERMEDIATE_KEY_FILES
+            .into_iter()
+            .zip(baseline::INTERMEDIATE_CERTIFICATE_FILES);
+        for (CaPem { key, certificate }, (key_file, certificate_file)) in
+            ca.intermediates.iter().zip(files)
+        {
+            folder.secret(key_file, key)?;
+            folder.public(certificate_file, certificate.as_bytes())?;
         }
         Ok(X509Paths {
             profile,
@@ -499,6 +502,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use mtc_core::cosign::SecretKey;
+    use mtc_tls::key::Intermediates;
     use nf_nrf::baseline::BaselineCa;
     use nf_nrf::enrolment_token::TokenVerifier;
     use sbi::trust_file::TrustFile;
@@ -521,11 +525,11 @@ mod tests {
             x509_profiles: vec![
                 X509Profile {
                     ca_signature: KeyAlgorithm::Ed25519,
-                    intermediate: false,
+                    intermediates: Intermediates::None,
                 },
                 X509Profile {
                     ca_signature: KeyAlgorithm::MlDsa65,
-                    intermediate: true,
+                    intermediates: Intermediates::Two,
                 },
             ],
             ca_lifetime: Duration::from_secs(86_400),
@@ -641,7 +645,7 @@ mod tests {
             .into_iter()
             .filter(|path| secret(path))
             .collect();
-        assert_eq!(secrets.len(), 3 + 3 + 2);
+        assert_eq!(secrets.len(), 3 + 4 + 2);
         for path in secrets {
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }

@@ -19,10 +19,12 @@ use crate::scenario::{Expectation, OperationKind, Scenario, Variant};
 
 mod events;
 mod expectation;
+mod makeup;
 mod slices;
 mod thresholds;
 
 pub use events::{EventRecord, Happenings, TimelinePoint};
+pub use makeup::{LandmarkState, Makeup};
 pub use slices::{Metric, Ratio, Slice, between};
 pub use thresholds::ThresholdOutcome;
 
@@ -108,6 +110,9 @@ pub struct VariantResult {
     /// The kind of certificate it asks for.
     #[serde(with = "as_text")]
     pub auth: CertificateKind,
+    /// What belongs to `auth` of an MTC, and how sessions are resumed.
+    #[serde(flatten)]
+    pub makeup: Makeup,
     /// Intermediate certificates; X.509 only.
     pub chain: Option<u8>,
     /// The X.509 CAs' algorithm; X.509 only.
@@ -453,10 +458,13 @@ impl VariantResult {
     fn new(variant: &Variant, load: ClientTotals, network_functions: &NfTotals) -> Self {
         let (chain, ca_signature) = match variant.authentication {
             TrustDomain::X509(profile) => (
-                Some(u8::from(profile.intermediate)),
+                Some(profile.intermediates.count()),
                 Some(profile.ca_signature.to_string()),
             ),
-            TrustDomain::MtcStandalone | TrustDomain::MtcLandmark => (None, None),
+            TrustDomain::MtcLandmark
+            | TrustDomain::MtcLandmarkStale
+            | TrustDomain::MtcStandalone
+            | TrustDomain::MtcStandaloneCa => (None, None),
         };
         let mut totals = network_functions.clone();
         totals.client.merge(&load.handshakes);
@@ -465,7 +473,8 @@ impl VariantResult {
         both.merge(server);
         Self {
             name: variant.name.clone(),
-            auth: variant.authentication.kind(),
+            auth: variant.auth,
+            makeup: Makeup::of(variant),
             chain,
             ca_signature,
             leaf_key: variant.leaf_key.to_string(),
@@ -565,10 +574,11 @@ impl VariantResult {
     /// Each side is believed about what it received; what it presented is checked too, in case nobody counted it there.
     fn other_kinds(&self) -> impl Iterator<Item = Violation> {
         let NfTotals { client, server } = &self.totals;
+        let expected = self.makeup.expected_kind(self.auth);
         let seen = |received: &KindCounts, presented: &KindCounts| {
-            let received = received.other_than(self.auth);
+            let received = received.other_than(expected);
             if received.is_empty() {
-                presented.other_than(self.auth)
+                presented.other_than(expected)
             } else {
                 received
             }
@@ -581,10 +591,10 @@ impl VariantResult {
             .map(|other| ("clients", other));
         servers
             .chain(clients)
-            .map(|(side, (found, count))| Violation::OtherKind {
+            .map(move |(side, (found, count))| Violation::OtherKind {
                 variant: self.name.clone(),
                 side,
-                expected: self.auth,
+                expected,
                 found,
                 count,
             })

@@ -13,10 +13,6 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use mtc_core::landmark::MAX_LANDMARKS;
-use mtc_tls::handshake::CertificateKind;
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
-use mtc_tls::key::{KeyAlgorithm, X509Profile};
-use mtc_tls::provider::KeyExchange;
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
@@ -29,13 +25,16 @@ mod fault;
 mod reader;
 mod short;
 mod thresholds;
+mod variant;
 
 pub use duration::{DurationError, parse_duration};
 pub use event::{Action, Event};
 pub use expect::{ErrorsAllowed, Expectation, Fallback};
 pub use fault::{Fault, ScenarioFaults};
-use reader::{Reader, Table, choice, integer, list, number, span_of_time, text};
+use reader::{Reader, Table, choice, integer, number, span_of_time, text};
 pub use thresholds::{Amount, Figure, Operator, Relation, Statistic, Term, Threshold, Timed};
+use variant::MAX_VARIANTS;
+pub use variant::Variant;
 
 /// Instances of one NF type; each has its own key, certificate, registration and connections.
 const INSTANCES: RangeInclusive<u64> = 1..=256;
@@ -50,8 +49,6 @@ const LANDMARK_INTERVAL: RangeInclusive<Duration> =
 const MAX_ACTIVE_LANDMARKS: u128 = MAX_LANDMARKS as u128 - 1;
 /// The log is filled before the first NF starts; ten million entries are a proof of 24 hashes.
 const PRELOAD: RangeInclusive<u64> = 0..=10_000_000;
-/// As many as a chart can tell apart by colour and dash.
-const MAX_VARIANTS: usize = 12;
 const RATE: RangeInclusive<f64> = 0.01..=100_000.0;
 const MAX_STAGES: usize = 100;
 const STAGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
@@ -139,37 +136,6 @@ impl LabPlan {
             Nf::Amf => self.amf,
             Nf::Smf => self.smf,
             Nf::Nrf | Nf::Scp => 1,
-        }
-    }
-}
-
-/// One `[[variant]]`: a way of authenticating both ends of every connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variant {
-    /// `name`, unique in the scenario.
-    pub name: String,
-    /// `auth` and what belongs to it. `x509` has `chain`, the number of intermediates sent with the leaf (0 or 1, default
-    /// 1), and `ca_signature`, the algorithm of root and intermediate (default the variant's `leaf_key`).
-    pub authentication: TrustDomain,
-    /// `leaf_key`: the NFs' own key, which signs CertificateVerify; default `ml-dsa-65`.
-    pub leaf_key: KeyAlgorithm,
-    /// `key_exchange`: the only group that is offered; default `X25519MLKEM768`.
-    pub key_exchange: KeyExchange,
-}
-
-impl Variant {
-    /// How both ends of this variant's connections authenticate each other.
-    pub const fn profile(&self) -> ConnectionProfile {
-        let Self {
-            name: _,
-            authentication,
-            leaf_key,
-            key_exchange,
-        } = self;
-        ConnectionProfile {
-            domain: *authentication,
-            leaf_key: *leaf_key,
-            key_exchange: *key_exchange,
         }
     }
 }
@@ -277,7 +243,7 @@ fn read_scenario(
             ],
         )
         .map(|table| read_lab(reader, &table));
-    let variants = read_variants(reader, &root);
+    let variants = variant::read(reader, &root);
     let load = reader
         .section(
             &root,
@@ -384,143 +350,6 @@ fn check_intervals(reader: &mut Reader<'_>, table: &Table<'_>, plan: &LabPlan) {
             Some("shorten it or lengthen landmark_interval".into()),
         );
     }
-}
-
-fn read_variants(reader: &mut Reader<'_>, root: &Table<'_>) -> Option<Vec<Variant>> {
-    const KEYS: &[&str] = &[
-        "name",
-        "auth",
-        "chain",
-        "ca_signature",
-        "leaf_key",
-        "key_exchange",
-        "cosigners",
-    ];
-    let tables = reader.sections(root, "variant", 1..=MAX_VARIANTS, KEYS)?;
-    let read: Vec<Option<Variant>> = tables
-        .iter()
-        .map(|table| read_variant(reader, table))
-        .collect();
-    for (later, variant) in read.iter().enumerate() {
-        for (earlier, other) in read[..later].iter().enumerate() {
-            if let (Some(variant), Some(other)) = (variant, other) {
-                check_distinct(reader, &tables[later], variant, earlier, other);
-            }
-        }
-    }
-    read.into_iter().collect()
-}
-
-fn check_distinct(
-    reader: &mut Reader<'_>,
-    table: &Table<'_>,
-    variant: &Variant,
-    earlier: usize,
-    other: &Variant,
-) {
-    if variant.name == other.name {
-        reader.fault_at(
-            table,
-            "name",
-            format!(
-                "{:?} is already the name of variant[{earlier}]",
-                variant.name
-            ),
-            None,
-        );
-    }
-    let costs = |v: &Variant| (v.authentication, v.leaf_key, v.key_exchange);
-    if costs(variant) == costs(other) {
-        let rule = format!(
-            "is the same as variant[{earlier}] in auth, chain, ca_signature, leaf_key and key_exchange: the servers could \
-             not tell their figures apart"
-        );
-        reader.fault_at(table, "auth", rule, None);
-    }
-}
-
-fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
-    let name = reader.required(table, "name", reader::name(MAX_NAME));
-    let kind = reader.required(
-        table,
-        "auth",
-        choice(&CertificateKind::ALL.map(|kind| (kind.as_str(), kind))),
-    );
-    let leaf_key = reader.optional(table, "leaf_key", KeyAlgorithm::MlDsa65, key_algorithm);
-    let key_exchange = reader.optional(
-        table,
-        "key_exchange",
-        KeyExchange::X25519MlKem768,
-        choice(&KeyExchange::ALL.map(|group| (group.as_str(), group))),
-    );
-    let authentication = kind.and_then(|kind| match kind {
-        CertificateKind::DirectlySigned => read_x509(reader, table, leaf_key),
-        CertificateKind::Standalone => read_mtc(reader, table, TrustDomain::MtcStandalone),
-        CertificateKind::LandmarkRelative => read_mtc(reader, table, TrustDomain::MtcLandmark),
-    });
-    Some(Variant {
-        name: name?,
-        authentication: authentication?,
-        leaf_key: leaf_key?,
-        key_exchange: key_exchange?,
-    })
-}
-
-fn key_algorithm(value: &toml::de::DeValue<'_>) -> Result<KeyAlgorithm, reader::Refusal> {
-    choice(&KeyAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm)))(value)
-}
-
-fn read_x509(
-    reader: &mut Reader<'_>,
-    table: &Table<'_>,
-    leaf_key: Option<KeyAlgorithm>,
-) -> Option<TrustDomain> {
-    reader.refuse(
-        table,
-        "cosigners",
-        "belongs to the mtc kinds only: an X.509 certificate has no cosignatures",
-    );
-    let chain = reader.optional(table, "chain", 1, integer(0..=1));
-    let ca_signature = match leaf_key {
-        Some(default) => reader.optional(table, "ca_signature", default, key_algorithm),
-        None => reader
-            .optional(table, "ca_signature", KeyAlgorithm::MlDsa65, key_algorithm)
-            .and(None),
-    };
-    Some(TrustDomain::X509(X509Profile {
-        ca_signature: ca_signature?,
-        intermediate: chain? == 1,
-    }))
-}
-
-fn read_mtc(
-    reader: &mut Reader<'_>,
-    table: &Table<'_>,
-    authentication: TrustDomain,
-) -> Option<TrustDomain> {
-    reader.refuse(
-        table,
-        "chain",
-        "belongs to auth = \"x509\" only: a Merkle Tree Certificate has no chain",
-    );
-    reader.refuse(
-        table,
-        "ca_signature",
-        "belongs to auth = \"x509\" only: the MTCA's cosigner key is the lab's",
-    );
-    reader.optional(table, "cosigners", (), |value| {
-        let names = list(value, text(MAX_NAME))?;
-        let mut sorted: Vec<&str> = names.iter().map(String::as_str).collect();
-        sorted.sort_unstable();
-        if sorted == ["ca", "witness"] {
-            return Ok(());
-        }
-        Err(reader::Refusal::new(
-            "is not supported yet: every lab has the CA's cosigner and one witness",
-        )
-        .hint("write [\"ca\", \"witness\"] or leave the key out"))
-    })?;
-    Some(authentication)
 }
 
 fn read_load(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPlan> {

@@ -9,7 +9,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
+use mtc_core::certificate::{self, Certificate, MtcProof};
+use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{Accepted, CaTrust, Rejection, TrustedSubtree};
 use rustls::client::WebPkiServerVerifier;
@@ -21,6 +22,7 @@ use rustls::{DistinguishedName, RootCertStore};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::hints::MtcAnchor;
 use crate::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
 use crate::provider::{KeyExchange, provider};
 
@@ -79,6 +81,15 @@ impl Credential {
         })
     }
 
+    /// The same key with another certificate of it.
+    fn with_leaf(&self, leaf: Vec<u8>) -> Self {
+        let key = self.certified.key.clone();
+        Self {
+            certified: Arc::new(CertifiedKey::new(vec![leaf.into()], key)),
+            ..*self
+        }
+    }
+
     pub(crate) const fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
@@ -96,6 +107,50 @@ pub struct MtcCredential {
     pub standalone: Credential,
     /// The landmark-relative certificate of the same entry and key.
     pub landmark: Option<LandmarkCredential>,
+    /// The standalone certificate without cosignatures of others than the CA.
+    ca_alone: Credential,
+}
+
+impl MtcCredential {
+    /// A standalone certificate, and the landmark-relative one of the same entry if it is there already.
+    pub fn new(standalone: Credential, landmark: Option<LandmarkCredential>) -> Self {
+        let ca_alone = match cosigned_by_ca_alone(standalone.leaf()) {
+            Some(leaf) => standalone.with_leaf(leaf),
+            // What cannot be read is presented as it is: whether to accept it is the peer's to say.
+            None => standalone.clone(),
+        };
+        Self {
+            standalone,
+            landmark,
+            ca_alone,
+        }
+    }
+
+    /// What a party presents that knows no landmark.
+    #[must_use]
+    pub fn without_landmark(self) -> Self {
+        Self {
+            landmark: None,
+            ..self
+        }
+    }
+
+    /// For peers that want the CA's cosignature and no other.
+    pub(crate) const fn ca_alone(&self) -> &Credential {
+        &self.ca_alone
+    }
+}
+
+/// A standalone certificate without cosignatures of others than its CA. Cosignatures stand beside what they sign, so
+/// whoever has a certificate may leave some out (Section 6.2).
+fn cosigned_by_ca_alone(certificate: &[u8]) -> Option<Vec<u8>> {
+    let parsed = Certificate::parse(certificate).ok()?;
+    let ca = TrustAnchorId::from_name(parsed.issuer).ok()?;
+    let mut proof = MtcProof::from(parsed.proof);
+    proof
+        .signatures
+        .retain(|cosignature| cosignature.cosigner_id == ca);
+    certificate::with_proof(certificate, &proof).ok()
 }
 
 /// A landmark-relative certificate and the landmark that a peer must know for it.
@@ -123,6 +178,8 @@ pub struct X509Credential {
 pub struct MtcTrust {
     pub(crate) cosigners: Arc<CaTrust>,
     pub(crate) cosigner_hint: Arc<[DistinguishedName]>,
+    /// The CA's cosignature suffices.
+    pub(crate) ca_alone: Arc<CaTrust>,
     pub(crate) landmarks: Option<LandmarkTrust>,
 }
 
@@ -139,6 +196,7 @@ impl MtcTrust {
     pub fn new(trust: CaTrust) -> Self {
         let cosigner_hint = [DistinguishedName::from(trust.id().to_name())].into();
         Self {
+            ca_alone: Arc::new(trust.without_groups()),
             cosigners: Arc::new(trust),
             cosigner_hint,
             landmarks: None,
@@ -181,6 +239,27 @@ impl MtcTrust {
     /// The CA.
     pub fn ca(&self) -> &TrustAnchorId {
         self.cosigners.id()
+    }
+
+    /// What a party says for which the CA's cosignature suffices.
+    ///
+    /// # Errors
+    /// The CA's ID is too long for an ID below it.
+    pub(crate) fn ca_alone_hint(&self) -> Result<Arc<[DistinguishedName]>, IdError> {
+        let id = MtcAnchor::ca_alone(self.ca())?;
+        Ok([DistinguishedName::from(id.to_name())].into())
+    }
+
+    /// What a party says that follows the newest log and knows its empty first landmark only.
+    ///
+    /// # Errors
+    /// The CA's ID is too long for an ID below it.
+    pub(crate) fn stale_hint(&self) -> Result<Arc<[DistinguishedName]>, IdError> {
+        let log = self
+            .newest_landmark()
+            .map_or(LogNumber::FIRST, |(log, _)| log);
+        let id = LogId::new(*self.ca(), log)?.landmark_group(0)?;
+        Ok([DistinguishedName::from(id.to_name())].into())
     }
 
     /// The newest landmark whose subtrees are trusted, behind the number of its log: what comes later is greater.

@@ -184,6 +184,10 @@ impl Endpoint {
     }
 }
 
+fn long_id(error: mtc_core::id::IdError) -> rustls::Error {
+    rustls::Error::General(format!("the CA's ID has no room below it: {error}"))
+}
+
 /// A verifier of peers in `domain`, for now without expectations and requiring a certificate.
 fn verifier(
     set: &CredentialSet,
@@ -200,6 +204,14 @@ fn verifier(
         (TrustDomain::MtcLandmark, None) | (TrustDomain::MtcStandalone, _) => (
             Trust::Mtc(trust.cosigners.clone()),
             trust.cosigner_hint.clone(),
+        ),
+        (TrustDomain::MtcLandmarkStale, _) => (
+            Trust::Mtc(trust.cosigners.clone()),
+            trust.stale_hint().map_err(long_id)?,
+        ),
+        (TrustDomain::MtcStandaloneCa, _) => (
+            Trust::Mtc(trust.ca_alone.clone()),
+            trust.ca_alone_hint().map_err(long_id)?,
         ),
         (TrustDomain::X509(profile), _) => {
             let trust = set

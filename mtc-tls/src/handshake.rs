@@ -23,7 +23,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::cpu::Metered;
 use crate::endpoint::{ClientAuth, Endpoint};
-use crate::hints::ConnectionProfile;
+use crate::hints::{ConnectionProfile, Tickets};
 use crate::provider::KeyExchange;
 use crate::verifier::{ExpectedPeer, Verdict, VerifiedPeer, VerifyError};
 
@@ -411,6 +411,7 @@ async fn accept_unbounded(
             domain,
             leaf_key,
             key_exchange,
+            tickets: Tickets::None,
         });
     Ok(Accepted {
         stream,

@@ -132,39 +132,66 @@ impl NfKey {
     }
 }
 
-/// One X.509 baseline: how its CA signs and whether an intermediate stands between root and leaf.
-///
-/// Every profile has a root of its own, so that the root's name, shown by a peer as trust anchor, selects the chain.
-/// Written as text, and used as a folder name: `ml-dsa-65-direct`, `ml-dsa-65-intermediate`.
+/// How many CA certificates stand between root and leaf, all of which are sent with the leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct X509Profile {
-    /// Algorithm of the root's key and, if there is one, of the intermediate's.
-    pub ca_signature: KeyAlgorithm,
-    /// Whether leaves are issued by an intermediate, which is then sent with them.
-    pub intermediate: bool,
+pub enum Intermediates {
+    /// The root issues leaves.
+    None,
+    /// The root's one intermediate does.
+    One,
+    /// An intermediate below the root's intermediate does.
+    Two,
 }
 
-impl X509Profile {
-    const DIRECT: &str = "-direct";
-    const INTERMEDIATE: &str = "-intermediate";
+impl Intermediates {
+    /// Every length of chain, the shortest first.
+    pub const ALL: [Self; 3] = [Self::None, Self::One, Self::Two];
+
+    /// Their number.
+    pub const fn count(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+
+    /// What a profile's name ends in.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::None => "-direct",
+            Self::One => "-intermediate",
+            Self::Two => "-two-intermediates",
+        }
+    }
+}
+
+/// One X.509 baseline: how its CAs sign and how many intermediates stand between root and leaf.
+///
+/// Every profile has a root of its own, so that the root's name, shown by a peer as trust anchor, selects the chain.
+/// Written as text, and used as a folder name: `ml-dsa-65-direct`, `ml-dsa-65-intermediate`,
+/// `ml-dsa-65-two-intermediates`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct X509Profile {
+    /// Algorithm of the root's key and of every intermediate's.
+    pub ca_signature: KeyAlgorithm,
+    /// What stands between root and leaf.
+    pub intermediates: Intermediates,
 }
 
 impl fmt::Display for X509Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = if self.intermediate {
-            Self::INTERMEDIATE
-        } else {
-            Self::DIRECT
-        };
-        write!(f, "{}{suffix}", self.ca_signature)
+        write!(f, "{}{}", self.ca_signature, self.intermediates.suffix())
     }
 }
 
 /// The text names no X.509 profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownX509Profile {
-    /// Neither of the two endings is there.
-    #[error("X.509 profile {0:?} ends neither in -direct nor in -intermediate")]
+    /// None of the endings is there.
+    #[error(
+        "X.509 profile {0:?} ends neither in -direct nor in -intermediate nor in -two-intermediates"
+    )]
     Chain(String),
     /// What stands before the ending is no key algorithm.
     #[error("X.509 profile {profile:?} names an unknown CA signature algorithm")]
@@ -180,14 +207,10 @@ impl FromStr for X509Profile {
     type Err = UnknownX509Profile;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (algorithm, intermediate) =
-            if let Some(algorithm) = text.strip_suffix(Self::INTERMEDIATE) {
-                (algorithm, true)
-            } else if let Some(algorithm) = text.strip_suffix(Self::DIRECT) {
-                (algorithm, false)
-            } else {
-                return Err(UnknownX509Profile::Chain(text.to_owned()));
-            };
+        let (algorithm, intermediates) = Intermediates::ALL
+            .into_iter()
+            .find_map(|chain| Some((text.strip_suffix(chain.suffix())?, chain)))
+            .ok_or_else(|| UnknownX509Profile::Chain(text.to_owned()))?;
         let ca_signature = algorithm
             .parse()
             .map_err(|source| UnknownX509Profile::CaSignature {
@@ -196,7 +219,7 @@ impl FromStr for X509Profile {
             })?;
         Ok(Self {
             ca_signature,
-            intermediate,
+            intermediates,
         })
     }
 }
@@ -256,10 +279,10 @@ mod tests {
     #[test]
     fn names_of_profiles_round_trip() {
         for ca_signature in KeyAlgorithm::ALL {
-            for intermediate in [false, true] {
+            for intermediates in Intermediates::ALL {
                 let profile = X509Profile {
                     ca_signature,
-                    intermediate,
+                    intermediates,
                 };
                 assert_eq!(profile.to_string().parse(), Ok(profile));
             }

@@ -17,17 +17,28 @@ pub enum KeyExchange {
     X25519MlKem768,
     /// X25519 alone.
     X25519,
+    /// The hybrid of the NIST curve P-256 and ML-KEM-768.
+    SecP256r1MlKem768,
+    /// P-256 alone.
+    SecP256r1,
 }
 
 impl KeyExchange {
-    /// Every group.
-    pub const ALL: [Self; 2] = [Self::X25519MlKem768, Self::X25519];
+    /// Every group, in the order in which a server prefers them.
+    pub const ALL: [Self; 4] = [
+        Self::X25519MlKem768,
+        Self::SecP256r1MlKem768,
+        Self::X25519,
+        Self::SecP256r1,
+    ];
 
     /// The name in the IANA registry, as scenarios and results have it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::X25519MlKem768 => "X25519MLKEM768",
             Self::X25519 => "X25519",
+            Self::SecP256r1MlKem768 => "SecP256r1MLKEM768",
+            Self::SecP256r1 => "secp256r1",
         }
     }
 
@@ -42,6 +53,8 @@ impl KeyExchange {
         match self {
             Self::X25519MlKem768 => kx_group::X25519MLKEM768,
             Self::X25519 => kx_group::X25519,
+            Self::SecP256r1MlKem768 => kx_group::SECP256R1MLKEM768,
+            Self::SecP256r1 => kx_group::SECP256R1,
         }
     }
 }
@@ -54,7 +67,7 @@ impl fmt::Display for KeyExchange {
 
 /// The text names no key exchange group.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown key exchange {0:?}; known: X25519MLKEM768, X25519")]
+#[error("unknown key exchange {0:?}; known: X25519MLKEM768, SecP256r1MLKEM768, X25519, secp256r1")]
 pub struct UnknownKeyExchange(pub String);
 
 impl FromStr for KeyExchange {

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! server: ClientHello names ──> TrustDomain ──> credential of that domain whose key the client can verify
-//! client: its own domain    ──> credential ──> landmark-relative if CertificateRequest's names cover its landmark
+//! client: its own domain    ──> credential ──> landmark-relative if CertificateRequest's names cover its landmark,
+//!                                              with the CA's cosignature alone if they ask for no other
 //! ```
 
 use std::sync::{Arc, OnceLock};
 
-use mtc_core::id::{Anchor, TrustAnchorId};
+use mtc_core::id::TrustAnchorId;
 use rustls::client::ResolvesClientCert;
 use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
@@ -15,7 +16,7 @@ use rustls::{DistinguishedName, SignatureScheme};
 
 use crate::credentials::{Credential, CredentialSet, MtcCredential};
 use crate::handshake::CertificateKind;
-use crate::hints::{ConnectionProfile, TrustDomain, covers, mtc_anchor};
+use crate::hints::{ConnectionProfile, MtcAnchor, TrustDomain, mtc_anchor};
 use crate::provider::signature_scheme;
 
 /// A credential and how it is authenticated.
@@ -33,9 +34,12 @@ impl Presented {
     }
 
     /// The landmark-relative certificate for a peer that covers its landmark, else the standalone one.
-    fn mtc(credential: &MtcCredential, anchor: Option<Anchor>) -> Self {
+    fn mtc(credential: &MtcCredential, anchor: Option<MtcAnchor>) -> Self {
         match (&credential.landmark, anchor) {
-            (Some(own), Some(anchor)) if covers(anchor, own.log_number, own.landmark) => {
+            (_, Some(MtcAnchor::CaAlone)) => {
+                Self::new(CertificateKind::Standalone, credential.ca_alone())
+            }
+            (Some(own), Some(anchor)) if anchor.covers(own.log_number, own.landmark) => {
                 Self::new(CertificateKind::LandmarkRelative, &own.credential)
             }
             _ => Self::new(CertificateKind::Standalone, &credential.standalone),
@@ -75,10 +79,7 @@ pub(crate) fn choose_for_client(set: &CredentialSet, hello: &ClientHello<'_>) ->
         };
     }
     let anchor = mtc_anchor(names.iter().map(AsRef::as_ref), set.mtc_trust.ca());
-    let domain = match anchor {
-        Some(Anchor::LandmarkGroup { .. }) => TrustDomain::MtcLandmark,
-        Some(Anchor::Ca) | None => TrustDomain::MtcStandalone,
-    };
+    let domain = anchor.map_or(TrustDomain::MtcStandalone, MtcAnchor::domain);
     let chosen = preferred(schemes, set.mtc.iter(), |candidate| &candidate.standalone);
     ServerChoice {
         domain,
@@ -136,15 +137,16 @@ impl ClientResolver {
             Some((credential.clone(), *set.mtc_trust.ca()))
         };
         let offer = match profile.domain {
-            TrustDomain::MtcLandmark => mtc().map(|(credential, ca)| Offer::Mtc { credential, ca }),
-            TrustDomain::MtcStandalone => mtc().map(|(credential, ca)| Offer::Mtc {
-                // Whoever has no landmarks has no landmark-relative certificate either.
-                credential: MtcCredential {
-                    landmark: None,
-                    ..credential
-                },
-                ca,
-            }),
+            TrustDomain::MtcLandmark | TrustDomain::MtcLandmarkStale => {
+                mtc().map(|(credential, ca)| Offer::Mtc { credential, ca })
+            }
+            TrustDomain::MtcStandalone | TrustDomain::MtcStandaloneCa => {
+                mtc().map(|(credential, ca)| Offer::Mtc {
+                    // Whoever has no landmarks has no landmark-relative certificate either.
+                    credential: credential.without_landmark(),
+                    ca,
+                })
+            }
             TrustDomain::X509(wanted) => {
                 let own = |candidate: &&crate::credentials::X509Credential| {
                     candidate.profile == wanted && candidate.credential.leaf_key == profile.leaf_key

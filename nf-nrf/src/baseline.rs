@@ -1,8 +1,9 @@
 //! The X.509 baseline: the directly-signing CAs whose certificates MTC is compared with.
 //!
 //! ```text
-//!  <ca signature>-direct:        root ───────────────────> leaf      sent: [leaf]
-//!  <ca signature>-intermediate:  root ──> intermediate ──> leaf      sent: [leaf, intermediate]
+//!  <ca signature>-direct:             root ─────────────────────────> leaf    sent: [leaf]
+//!  <ca signature>-intermediate:       root ──> 1 ───────────────────> leaf    sent: [leaf, 1]
+//!  <ca signature>-two-intermediates:  root ──> 1 ──────────> 2 ─────> leaf    sent: [leaf, 2, 1]
 //! ```
 //!
 //! A leaf has the subject and the extensions of the NF's MTC leaf byte for byte, and authorityKeyIdentifier before
@@ -36,10 +37,10 @@ use self::write::{Tbs, authority_key_identifier, random_serial};
 pub const ROOT_KEY_FILE: &str = "root.key";
 /// File of the root certificate.
 pub const ROOT_CERTIFICATE_FILE: &str = "root.crt";
-/// File of the intermediate's private key.
-pub const INTERMEDIATE_KEY_FILE: &str = "intermediate.key";
-/// File of the intermediate certificate.
-pub const INTERMEDIATE_CERTIFICATE_FILE: &str = "intermediate.crt";
+/// Files of the intermediates' private keys, that of the root's intermediate first; the NRF reads the last one's only.
+pub const INTERMEDIATE_KEY_FILES: [&str; 2] = ["intermediate.key", "intermediate-2.key"];
+/// Files of the intermediate certificates, in the same order.
+pub const INTERMEDIATE_CERTIFICATE_FILES: [&str; 2] = ["intermediate.crt", "intermediate-2.crt"];
 
 /// Why a baseline CA cannot be made, loaded or used.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +92,8 @@ pub struct BaselineCa {
     profile: X509Profile,
     root: CertificateDer<'static>,
     root_name: Vec<u8>,
-    intermediate: Option<CertificateDer<'static>>,
+    /// From the issuer of leaves upwards, as they are sent.
+    intermediates: Vec<CertificateDer<'static>>,
     key: NfKey,
     /// Subject of the certificate of `key`: the leaves' issuer.
     issuer_name: Vec<u8>,
@@ -101,7 +103,7 @@ pub struct BaselineCa {
 
 impl BaselineCa {
     /// Loads a CA from its folder: the root certificate, and key and certificate of whoever issues leaves.
-    /// The key of a root with an intermediate is not read. Blocks on the disk.
+    /// The keys of the CAs above that one are not read. Blocks on the disk.
     ///
     /// # Errors
     /// A file is missing, damaged, or belongs to another CA.
@@ -127,23 +129,21 @@ impl BaselineCa {
             NfKey::from_pem(&read(file)?).map_err(|source| BaselineError::Key { profile, source })
         };
         let root = certificate(ROOT_CERTIFICATE_FILE)?;
-        if profile.intermediate {
-            let intermediate = certificate(INTERMEDIATE_CERTIFICATE_FILE)?;
-            Self::new(
-                profile,
-                root,
-                Some(intermediate),
-                key(INTERMEDIATE_KEY_FILE)?,
-            )
-        } else {
-            Self::new(profile, root, None, key(ROOT_KEY_FILE)?)
-        }
+        let count = usize::from(profile.intermediates.count());
+        let intermediates = INTERMEDIATE_CERTIFICATE_FILES[..count]
+            .iter()
+            .map(|file| certificate(file))
+            .collect::<Result<_, _>>()?;
+        let key_file = INTERMEDIATE_KEY_FILES[..count]
+            .last()
+            .unwrap_or(&ROOT_KEY_FILE);
+        Self::new(profile, root, intermediates, key(key_file)?)
     }
 
     fn new(
         profile: X509Profile,
         root: CertificateDer<'static>,
-        intermediate: Option<CertificateDer<'static>>,
+        mut intermediates: Vec<CertificateDer<'static>>,
         key: NfKey,
     ) -> Result<Self, BaselineError> {
         let mismatch = |rule| BaselineError::Mismatch { profile, rule };
@@ -155,12 +155,15 @@ impl BaselineCa {
             })
         };
         let root_ca = read_ca(&root, ROOT_CERTIFICATE_FILE)?;
-        let issuer = match &intermediate {
-            Some(der) => read_ca(der, INTERMEDIATE_CERTIFICATE_FILE)?,
-            None => root_ca,
-        };
-        if issuer.issuer != root_ca.subject {
-            return Err(mismatch("the intermediate was not issued by the root"));
+        let mut issuer = root_ca;
+        for (der, file) in intermediates.iter().zip(INTERMEDIATE_CERTIFICATE_FILES) {
+            let next = read_ca(der, file)?;
+            if next.issuer != issuer.subject {
+                return Err(mismatch(
+                    "an intermediate was not issued by the CA above it",
+                ));
+            }
+            issuer = next;
         }
         if issuer.spki != key.spki_der() {
             return Err(mismatch(
@@ -175,13 +178,14 @@ impl BaselineCa {
         let root_name = root_ca.subject.to_vec();
         let issuer_name = issuer.subject.to_vec();
         let issuer_key_identifier = issuer.key_identifier.to_vec();
+        intermediates.reverse();
         Ok(Self {
             profile,
             root_name,
             issuer_name,
             issuer_key_identifier,
             root,
-            intermediate,
+            intermediates,
             key,
         })
     }
@@ -202,7 +206,7 @@ impl BaselineCa {
     }
 
     /// Issues a leaf for the key in `spki`, a DER SubjectPublicKeyInfo whose holder has proved possession, and returns
-    /// the chain to send: the leaf, then the intermediate if there is one. Both ends of the validity are inclusive.
+    /// the chain to send: the leaf, then the intermediates upwards. Both ends of the validity are inclusive.
     ///
     /// # Errors
     /// [`BaselineError::Key`] or [`BaselineError::NoRandomness`] if signing or the serial number fails.
@@ -232,7 +236,7 @@ impl BaselineCa {
             source,
         })?;
         Ok(std::iter::once(leaf.into())
-            .chain(self.intermediate.clone())
+            .chain(self.intermediates.iter().cloned())
             .collect())
     }
 }

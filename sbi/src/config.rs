@@ -264,7 +264,10 @@ impl WantedCredential {
         });
         profile.map(|profile| Wanted::X509(profile, leaf_key)).map_err(|_| ConfigError::Rule {
             key: "credential.profile",
-            rule: format!("{:?} is neither mtc nor x509-<algorithm>-direct or x509-<algorithm>-intermediate", self.profile),
+            rule: format!(
+                "{:?} is neither mtc nor x509-<algorithm>- with direct, intermediate or two-intermediates",
+                self.profile
+            ),
         })
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mtc_core::id::{IdError, LogNumber};
 use mtc_tls::csr;
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
 use mtc_tls::provider::KeyExchange;
 use tokio::sync::watch;
@@ -146,6 +146,7 @@ impl NrfSource {
                 .first()
                 .map_or(self.leaf_key, |mtc| mtc.standalone.leaf_key),
             key_exchange: KeyExchange::X25519MlKem768,
+            tickets: Tickets::None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mtc_tls::credentials::{CredentialSet, Store};
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{self, HandshakeCost, HandshakeError};
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::provider::KeyExchange;
 use mtc_tls::verifier::{ExpectedPeer, VerifiedPeer};
@@ -147,6 +147,7 @@ impl Instance {
                 .first()
                 .map_or(KeyAlgorithm::MlDsa65, |mtc| mtc.standalone.leaf_key),
             key_exchange: KeyExchange::X25519MlKem768,
+            tickets: Tickets::None,
         }
     }
 }

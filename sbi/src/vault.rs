@@ -195,10 +195,7 @@ impl StoredCredential {
                 credential: Credential::new(chain, &key, UnixTime(self.not_after))?,
             })
         });
-        Ok(MtcCredential {
-            standalone,
-            landmark: landmark.transpose()?,
-        })
+        Ok(MtcCredential::new(standalone, landmark.transpose()?))
     }
 
     /// The X.509 credential for TLS.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mtc_tls::key::{KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 
 use super::{DONE, fail};
 use crate::topology::{LabFolder, Plan, Ports};
@@ -31,11 +31,11 @@ pub(super) struct LabArguments {
 
 impl LabArguments {
     pub(super) fn plan(&self) -> Plan {
-        let x509 = |ca_signature, intermediate| {
+        let x509 = |ca_signature, intermediates| {
             (
                 X509Profile {
                     ca_signature,
-                    intermediate,
+                    intermediates,
                 },
                 ca_signature,
             )
@@ -49,9 +49,9 @@ impl LabArguments {
             preload: 0,
             mtc: vec![KeyAlgorithm::MlDsa65],
             x509: vec![
-                x509(KeyAlgorithm::Ed25519, true),
-                x509(KeyAlgorithm::MlDsa65, true),
-                x509(KeyAlgorithm::MlDsa65, false),
+                x509(KeyAlgorithm::Ed25519, Intermediates::One),
+                x509(KeyAlgorithm::MlDsa65, Intermediates::One),
+                x509(KeyAlgorithm::MlDsa65, Intermediates::None),
             ],
             ports: Ports::From(self.port),
             await_landmarks: false,

@@ -66,7 +66,8 @@ pub(super) fn composition(variant: &VariantResult) -> String {
     let key = format!("{} keys, {}", variant.leaf_key, variant.key_exchange);
     match (&variant.ca_signature, variant.chain) {
         (Some(ca), Some(0)) => format!("X.509, {ca} root signs directly, {key}"),
-        (Some(ca), _) => format!("X.509, {ca} root and one intermediate, {key}"),
+        (Some(ca), Some(1)) => format!("X.509, {ca} root and one intermediate, {key}"),
+        (Some(ca), _) => format!("X.509, {ca} root and two intermediates, {key}"),
         _ => format!("{}, {key}", variant.auth),
     }
 }

@@ -34,7 +34,8 @@ pub(crate) fn quick() -> Results {
     MADE.clone()
 }
 
-fn make(scenario: &Scenario) -> Results {
+/// A run of a scenario with at most as many variants.
+pub(crate) fn make(scenario: &Scenario) -> Results {
     let mut lateness = Histogram::default();
     (0..2700).for_each(|n| lateness.record(Duration::from_micros(300 + n * 37 % 1100)));
     let measured = scenario.variants.iter().zip(COSTS).map(|(variant, cost)| {

@@ -1,7 +1,9 @@
 use sbi::ledger::HandshakeTotals;
 
-use super::sample::{QUICK, environment, quick};
+use super::sample::{QUICK, environment, make, quick};
 use super::*;
+
+use CertificateKind::{DirectlySigned, LandmarkRelative, Standalone};
 
 #[test]
 fn a_good_run_has_no_violations() {
@@ -81,16 +83,51 @@ fn a_certificate_of_another_kind_is_a_violation_on_either_side() {
         ("clients", |totals| &mut totals.client.presented),
     ] {
         let mut results = quick();
-        change(&mut results.variants[4].totals).add(Some(CertificateKind::Standalone), 2);
+        change(&mut results.variants[4].totals).add(Some(Standalone), 2);
         let expected = Violation::OtherKind {
             variant: "mtc-landmark".to_owned(),
             side,
-            expected: CertificateKind::LandmarkRelative,
+            expected: LandmarkRelative,
             found: "mtc-standalone",
             count: 2,
         };
         assert_eq!(results.violations(), [expected]);
     }
+}
+
+#[test]
+fn with_stale_landmarks_the_fallback_is_what_must_be_served() {
+    let landmark = |key: &str| {
+        let text = format!(
+            "[scenario]\nname = \"one\"\n[lab]\n[[variant]]\nname = \"a\"\nauth = \"mtc-landmark\"\n{key}\n\
+             [load]\noperation = \"handshake\"\nstages = [{{ rate = 1, duration = \"1s\" }}]\n"
+        );
+        make(&Scenario::parse(&text).unwrap())
+    };
+    // What the scenario says, and which kinds beside the expected one are a violation.
+    for (key, broken_by) in [
+        ("", [1, 0, 1]),
+        ("landmarks = \"fresh\"", [1, 0, 1]),
+        ("landmarks = \"stale\"", [0, 1, 1]),
+        ("[[expect.fallback]]\nvariant = \"a\"", [0, 0, 1]),
+    ] {
+        let results = landmark(key);
+        assert_eq!(results.variants[0].auth, LandmarkRelative);
+        assert_eq!(results.violations(), [], "{key}");
+        let found = [Standalone, LandmarkRelative, DirectlySigned].map(|kind| {
+            let mut results = results.clone();
+            let totals = &mut results.variants[0].totals;
+            totals.client.received.add(Some(kind), 2);
+            results.violations().len()
+        });
+        assert_eq!(found, broken_by, "{key}");
+    }
+    assert_eq!(
+        landmark("landmarks = \"stale\"").variants[0]
+            .makeup
+            .landmarks,
+        Some(LandmarkState::Stale)
+    );
 }
 
 #[test]

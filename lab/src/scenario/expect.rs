@@ -184,12 +184,16 @@ fn check_variant(reader: &mut Reader<'_>, table: &Table<'_>, name: &str, variant
                 names.join(", ")
             )
         }
-        Some(variant) if variant.authentication.kind() != CertificateKind::LandmarkRelative => {
+        Some(variant) if variant.auth != CertificateKind::LandmarkRelative => {
             format!(
                 "is {name:?}, of auth = \"{}\": only \"mtc-landmark\" has something to fall back to",
-                variant.authentication.kind()
+                variant.auth
             )
         }
+        Some(variant) if variant.expected_kind() != CertificateKind::LandmarkRelative => format!(
+            "is {name:?}, of landmarks = \"stale\": there every certificate must be standalone, and the run is invalid \
+             otherwise"
+        ),
         Some(_) => return,
     };
     reader.fault_at(table, "variant", rule, None);

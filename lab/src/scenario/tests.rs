@@ -1,3 +1,7 @@
+use mtc_tls::hints::TrustDomain;
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::provider::KeyExchange;
+
 use super::*;
 
 const MINIMAL: &str = r#"
@@ -37,18 +41,27 @@ fn quick_scenario_is_the_comparison_it_promises() {
         .iter()
         .map(|v| (v.name.as_str(), v.authentication))
         .collect();
-    let x509 = |intermediate, ca_signature| {
+    let x509 = |intermediates, ca_signature| {
         TrustDomain::X509(X509Profile {
             ca_signature,
-            intermediate,
+            intermediates,
         })
     };
     assert_eq!(
         kinds,
         [
-            ("x509-ed25519", x509(true, KeyAlgorithm::Ed25519)),
-            ("x509-mldsa65", x509(true, KeyAlgorithm::MlDsa65)),
-            ("x509-mldsa65-direct", x509(false, KeyAlgorithm::MlDsa65)),
+            (
+                "x509-ed25519",
+                x509(Intermediates::One, KeyAlgorithm::Ed25519)
+            ),
+            (
+                "x509-mldsa65",
+                x509(Intermediates::One, KeyAlgorithm::MlDsa65)
+            ),
+            (
+                "x509-mldsa65-direct",
+                x509(Intermediates::None, KeyAlgorithm::MlDsa65)
+            ),
             ("mtc-standalone", TrustDomain::MtcStandalone),
             ("mtc-landmark", TrustDomain::MtcLandmark),
         ]
@@ -87,7 +100,7 @@ fn ca_signature_defaults_to_the_leaf_key() {
     );
     let expected = TrustDomain::X509(X509Profile {
         ca_signature: KeyAlgorithm::EcdsaP384,
-        intermediate: true,
+        intermediates: Intermediates::One,
     });
     assert_eq!(
         Scenario::parse(&text).unwrap().variants[0].authentication,
@@ -199,15 +212,6 @@ fn keys_of_the_other_kind_are_refused() {
         fault.contains("variant[0].cosigners belongs to the mtc kinds only"),
         "{fault}"
     );
-}
-
-#[test]
-fn other_cosigners_are_refused_as_not_supported() {
-    let fault = one_fault(
-        "auth = \"mtc-landmark\"",
-        "auth = \"mtc-landmark\"\ncosigners = [\"ca\"]",
-    );
-    assert!(fault.contains("cosigners is not supported yet"), "{fault}");
 }
 
 #[test]

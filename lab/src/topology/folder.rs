@@ -107,7 +107,10 @@ impl Plan {
                         plan.x509.push((profile, variant.leaf_key));
                     }
                 }
-                TrustDomain::MtcLandmark | TrustDomain::MtcStandalone => {
+                TrustDomain::MtcLandmark
+                | TrustDomain::MtcLandmarkStale
+                | TrustDomain::MtcStandalone
+                | TrustDomain::MtcStandaloneCa => {
                     if !plan.mtc.contains(&variant.leaf_key) {
                         plan.mtc.push(variant.leaf_key);
                     }

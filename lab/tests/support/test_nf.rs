@@ -8,7 +8,7 @@ use mtc_core::time::UnixTime;
 use mtc_tls::credentials::{Credential, CredentialSet, MtcCredential, MtcTrust};
 use mtc_tls::csr;
 use mtc_tls::endpoint::Clock;
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::NfKey;
 use mtc_tls::provider::KeyExchange;
 use sbi::credentials::ObtainError;
@@ -27,6 +27,7 @@ pub(crate) const PROFILE: ConnectionProfile = ConnectionProfile {
     domain: TrustDomain::MtcStandalone,
     leaf_key: LEAF_KEY,
     key_exchange: KeyExchange::X25519MlKem768,
+    tickets: Tickets::None,
 };
 
 /// An SMF that serves nothing.
@@ -110,10 +111,7 @@ impl TestNf {
     pub(crate) fn present(&self, certificate: Vec<u8>) {
         let standalone = Credential::new(vec![certificate], &self.key, UnixTime(u64::MAX))
             .expect("the certificate is one of the key");
-        let mtc = MtcCredential {
-            standalone,
-            landmark: None,
-        };
+        let mtc = MtcCredential::new(standalone, None);
         self.instance.store.update(|set| set.mtc = vec![mtc]);
     }
 }

@@ -11,7 +11,7 @@
 
 use alloc::vec::Vec;
 
-use super::read::Certificate;
+use super::read::{Certificate, ParsedProof};
 use super::{CertificateError, MTC_PROOF_ALGORITHM, VERSION_3};
 use crate::cosign::Cosignature;
 use crate::der;
@@ -203,6 +203,27 @@ impl MtcProof {
     }
 }
 
+impl From<ParsedProof<'_>> for MtcProof {
+    /// What a certificate's proof says, to be changed and put into another one of the same entry.
+    fn from(parsed: ParsedProof<'_>) -> Self {
+        Self {
+            extensions: parsed
+                .extensions()
+                .map(|(kind, data)| (kind, data.to_vec()))
+                .collect(),
+            subtree: parsed.subtree,
+            inclusion_proof: parsed.inclusion_proof.to_vec(),
+            signatures: parsed
+                .signatures()
+                .map(|(cosigner_id, signature)| Cosignature {
+                    cosigner_id,
+                    signature: signature.to_vec(),
+                })
+                .collect(),
+        }
+    }
+}
+
 /// An [`MtcProof`] whose parts are elsewhere: thousands of certificates share the cosignatures of one subtree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProofParts<'a> {
@@ -375,6 +396,37 @@ mod tests {
             assert!(Certificate::parse(&unsigned).unwrap().proof.is_unsigned());
             assert_eq!(parsed.issuer, issuer.to_name());
         }
+    }
+
+    #[test]
+    fn a_proof_that_was_read_makes_the_same_certificate_again_and_one_with_fewer_cosignatures() {
+        let [issuer, witness] = ["32473.1", "32473.2"].map(|id| id.parse().unwrap());
+        let signatures = [issuer, witness].map(|cosigner_id| Cosignature {
+            cosigner_id,
+            signature: vec![7; 9],
+        });
+        let prepared = fields(&issuer, &[0x30, 0]).prepare().unwrap();
+        let extensions = [(3, vec![1, 2]), (4, Vec::new())];
+        let parts = ProofParts {
+            extensions: &extensions,
+            ..proof(&signatures)
+        };
+        let certificate = prepared.certificate(LogNumber::FIRST, 8, parts).unwrap();
+
+        let mut read = MtcProof::from(Certificate::parse(&certificate).unwrap().proof);
+        assert_eq!(ProofParts::from(&read), parts);
+        assert_eq!(with_proof(&certificate, &read), Ok(certificate.clone()));
+
+        read.signatures.pop();
+        let shorter = with_proof(&certificate, &read).unwrap();
+        let alone = ProofParts {
+            signatures: &signatures[..1],
+            ..parts
+        };
+        assert_eq!(
+            Ok(shorter),
+            prepared.certificate(LogNumber::FIRST, 8, alone)
+        );
     }
 
     #[test]

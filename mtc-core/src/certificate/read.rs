@@ -60,6 +60,12 @@ impl<'a> ParsedProof<'a> {
         core::iter::from_fn(move || read_cosignature(&mut reader).ok())
     }
 
+    /// The entry extensions: their types, and what they hold.
+    pub(super) fn extensions(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
+        let mut reader = Reader::new(self.extensions);
+        core::iter::from_fn(move || Some((reader.uint16().ok()?, reader.vector(2).ok()?)))
+    }
+
     /// Whether there are no cosignatures, as in a landmark-relative certificate.
     pub const fn is_unsigned(&self) -> bool {
         self.signatures.is_empty()

@@ -141,6 +141,17 @@ impl CaTrust {
         self.forget_verified_subtrees();
     }
 
+    /// The same trust for which the CA's cosignature suffices: without quorums, and with no verified subtree remembered.
+    #[must_use]
+    pub fn without_groups(&self) -> Self {
+        let mut trust = Self {
+            groups: Vec::new(),
+            ..self.clone()
+        };
+        trust.forget_verified_subtrees();
+        trust
+    }
+
     /// The CA's ID.
     pub const fn id(&self) -> &TrustAnchorId {
         &self.cosigner.id

@@ -1,4 +1,4 @@
-//! An X.509 CA of a baseline: a root, and an intermediate if its profile has one.
+//! An X.509 CA of a baseline: a root, and the intermediates of its profile.
 
 use mtc_core::ca::extension;
 use mtc_core::der;
@@ -22,8 +22,8 @@ pub(crate) struct Baseline {
     pub(crate) name: Vec<u8>,
     pub(crate) root: Vec<u8>,
     issuer: Issuer,
-    /// What goes between leaf and root.
-    intermediate: Option<Vec<u8>>,
+    /// What goes between leaf and root, the issuer of leaves first.
+    intermediates: Vec<Vec<u8>>,
 }
 
 struct Issuer {
@@ -45,19 +45,19 @@ impl Baseline {
         };
         let root = new_issuer("root");
         let (name, root_certificate) = (root.name.clone(), root.issue(&of_ca(&root)));
-        let (issuer, intermediate) = if profile.intermediate {
-            let issuer = new_issuer("intermediate");
-            let certificate = root.issue(&of_ca(&issuer));
-            (issuer, Some(certificate))
-        } else {
-            (root, None)
-        };
+        let mut issuer = root;
+        let mut intermediates = Vec::new();
+        for number in 0..profile.intermediates.count() {
+            let below = new_issuer(&format!("intermediate {number}"));
+            intermediates.insert(0, issuer.issue(&of_ca(&below)));
+            issuer = below;
+        }
         Self {
             profile,
             name,
             root: root_certificate,
             issuer,
-            intermediate,
+            intermediates,
         }
     }
 
@@ -65,7 +65,7 @@ impl Baseline {
     pub(crate) fn chain(&self, leaf: &Leaf) -> Vec<Vec<u8>> {
         [self.issuer.issue(leaf)]
             .into_iter()
-            .chain(self.intermediate.clone())
+            .chain(self.intermediates.iter().cloned())
             .collect()
     }
 }

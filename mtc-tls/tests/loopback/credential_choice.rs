@@ -355,10 +355,8 @@ async fn updates_change_the_next_connection_and_leave_the_open_one_alone() {
     let certificates = std::mem::take(&mut set.mtc);
     set.mtc = certificates
         .iter()
-        .map(|whole| MtcCredential {
-            landmark: None,
-            ..whole.clone()
-        })
+        .cloned()
+        .map(MtcCredential::without_landmark)
         .collect();
     let store = Store::new(set);
     let server = Server::start(Endpoint::new(store.receiver(), Clock::default())).await;

@@ -12,8 +12,8 @@ use mtc_tls::credentials::{
     X509Trust,
 };
 use mtc_tls::endpoint::{Clock, Endpoint};
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
-use mtc_tls::key::{KeyAlgorithm, X509Profile};
+use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 use mtc_tls::provider::KeyExchange;
 
 use crate::baseline::Baseline;
@@ -28,12 +28,12 @@ pub(crate) const NEWEST_LANDMARK: u64 = 3;
 /// The baseline without an intermediate.
 pub(crate) const DIRECT: X509Profile = X509Profile {
     ca_signature: KeyAlgorithm::EcdsaP256,
-    intermediate: false,
+    intermediates: Intermediates::None,
 };
 /// The baseline with one.
 pub(crate) const INTERMEDIATE: X509Profile = X509Profile {
     ca_signature: KeyAlgorithm::MlDsa65,
-    intermediate: true,
+    intermediates: Intermediates::One,
 };
 
 /// The connection profile of most tests in a trust domain.
@@ -42,6 +42,7 @@ pub(crate) const fn profile(domain: TrustDomain) -> ConnectionProfile {
         domain,
         leaf_key: KeyAlgorithm::EcdsaP256,
         key_exchange: KeyExchange::X25519MlKem768,
+        tickets: Tickets::None,
     }
 }
 
@@ -152,10 +153,8 @@ impl Lab {
 
     /// A credential with this standalone certificate alone, for an NF's key of [`profile`].
     pub(crate) fn standalone_only(&self, nf: &Nf, certificate: Vec<u8>) -> MtcCredential {
-        MtcCredential {
-            standalone: self.credential(nf, KeyAlgorithm::EcdsaP256, vec![certificate]),
-            landmark: None,
-        }
+        let standalone = self.credential(nf, KeyAlgorithm::EcdsaP256, vec![certificate]);
+        MtcCredential::new(standalone, None)
     }
 
     /// The index of the entry for an NF's key.
@@ -166,10 +165,9 @@ impl Lab {
     pub(crate) fn mtc_credential(&self, nf: &Nf, key: KeyAlgorithm) -> MtcCredential {
         let index = self.index_of(nf, key);
         let (landmark, relative) = self.mtca.landmark_relative(index);
-        MtcCredential {
-            standalone: self.credential(nf, key, vec![self.mtca.standalone(index)]),
-            landmark: Some(self.landmark_credential(nf, key, landmark, relative)),
-        }
+        let standalone = self.credential(nf, key, vec![self.mtca.standalone(index)]);
+        let landmark = self.landmark_credential(nf, key, landmark, relative);
+        MtcCredential::new(standalone, Some(landmark))
     }
 
     /// What an NF presents to whoever knows `landmark`.

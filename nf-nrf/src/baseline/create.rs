@@ -1,4 +1,4 @@
-//! Making a new baseline CA: root, and intermediate if the profile has one.
+//! Making a new baseline CA: root, and the intermediates of its profile.
 
 use aws_lc_rs::digest;
 use mtc_core::der::{self, Reader};
@@ -32,11 +32,11 @@ pub struct CaPem {
 pub struct BaselinePem {
     /// The trust anchor, self-signed.
     pub root: CaPem,
-    /// The intermediate, issued by the root, if the profile has one.
-    pub intermediate: Option<CaPem>,
+    /// The intermediates of the profile, each issued by the CA before it, the first by the root.
+    pub intermediates: Vec<CaPem>,
 }
 
-/// Makes the keys and certificates of a CA. Both certificates have the same validity, inclusive at both ends.
+/// Makes the keys and certificates of a CA. All certificates have the same validity, inclusive at both ends.
 ///
 /// # Errors
 /// [`BaselineError::Key`] or [`BaselineError::NoRandomness`] if a key, signature or serial number fails.
@@ -46,25 +46,30 @@ pub fn create(
     not_after: UnixTime,
 ) -> Result<BaselinePem, BaselineError> {
     let validity = (not_before, not_after);
-    let root = Ca::generate(profile, "root")?;
-    let root_certificate = root.certificate(&root, PathLength::Unbounded, validity)?;
-    let intermediate = if profile.intermediate {
-        let intermediate = Ca::generate(profile, "intermediate")?;
-        let certificate = root.certificate(&intermediate, PathLength::LeavesOnly, validity)?;
-        Some(intermediate.into_pem(&certificate)?)
-    } else {
-        None
-    };
+    let mut cas = vec![Ca::generate(profile, ROOT)?];
+    let mut certificates = vec![cas[0].certificate(&cas[0], None, validity)?];
+    let count = profile.intermediates.count();
+    for (name, below) in INTERMEDIATES.into_iter().zip((0..count).rev()) {
+        let ca = Ca::generate(profile, name)?;
+        let issuer = cas.last().expect("there is the root");
+        certificates.push(issuer.certificate(&ca, Some(below), validity)?);
+        cas.push(ca);
+    }
+    let mut texts = cas
+        .into_iter()
+        .zip(&certificates)
+        .map(|(ca, certificate)| ca.into_pem(certificate))
+        .collect::<Result<Vec<_>, _>>()?;
+    let intermediates = texts.split_off(1);
     Ok(BaselinePem {
-        root: root.into_pem(&root_certificate)?,
-        intermediate,
+        root: texts.remove(0),
+        intermediates,
     })
 }
 
-enum PathLength {
-    Unbounded,
-    LeavesOnly,
-}
+/// What the common names end in, the same however deep a chain is, so that chains differ by whole certificates.
+const ROOT: &str = "root";
+const INTERMEDIATES: [&str; 2] = ["intermediate", "intermediate 2"];
 
 struct Ca {
     profile: X509Profile,
@@ -84,19 +89,21 @@ impl Ca {
         })
     }
 
-    /// A CA certificate for `subject`, signed by this CA.
+    /// A CA certificate for `subject`, signed by this CA; `below` is how many CAs may stand between it and a leaf, none
+    /// for any number.
     fn certificate(
         &self,
         subject: &Self,
-        path_length: PathLength,
+        below: Option<u8>,
         (not_before, not_after): (UnixTime, UnixTime),
     ) -> Result<Vec<u8>, BaselineError> {
         let profile = self.profile;
-        let constraints = match path_length {
-            PathLength::Unbounded => der::element(der::SEQUENCE, &[&TRUE]),
-            PathLength::LeavesOnly => {
-                der::element(der::SEQUENCE, &[&TRUE, &der::unsigned_integer(0)])
-            }
+        let constraints = match below {
+            None => der::element(der::SEQUENCE, &[&TRUE]),
+            Some(below) => der::element(
+                der::SEQUENCE,
+                &[&TRUE, &der::unsigned_integer(below.into())],
+            ),
         };
         let identifier = der::element(
             der::OCTET_STRING,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_tls::identity::{NfIdentity, Role, check_certificate_usage};
-use mtc_tls::key::KeyAlgorithm;
+use mtc_tls::key::{Intermediates, KeyAlgorithm};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
@@ -36,9 +36,12 @@ fn write(folder: &Path, pem: &BaselinePem) {
         |name: &str, text: &str| fs::write(folder.join(name), text).expect("file is written");
     file(ROOT_KEY_FILE, &pem.root.key);
     file(ROOT_CERTIFICATE_FILE, &pem.root.certificate);
-    if let Some(intermediate) = &pem.intermediate {
-        file(INTERMEDIATE_KEY_FILE, &intermediate.key);
-        file(INTERMEDIATE_CERTIFICATE_FILE, &intermediate.certificate);
+    for (position, intermediate) in pem.intermediates.iter().enumerate() {
+        file(INTERMEDIATE_KEY_FILES[position], &intermediate.key);
+        file(
+            INTERMEDIATE_CERTIFICATE_FILES[position],
+            &intermediate.certificate,
+        );
     }
 }
 
@@ -54,9 +57,9 @@ fn new_ca(profile: X509Profile) -> (tempfile::TempDir, BaselineCa) {
 
 fn profiles() -> impl Iterator<Item = X509Profile> {
     KeyAlgorithm::ALL.into_iter().flat_map(|ca_signature| {
-        [false, true].map(|intermediate| X509Profile {
+        Intermediates::ALL.map(|intermediates| X509Profile {
             ca_signature,
-            intermediate,
+            intermediates,
         })
     })
 }
@@ -99,7 +102,7 @@ fn rustls_verifies_every_profile_in_both_roles() {
         let chain = ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
         assert_eq!(
             chain.len(),
-            1 + usize::from(profile.intermediate),
+            1 + usize::from(profile.intermediates.count()),
             "{profile}"
         );
         assert_eq!(verify(&ca, &chain, FQDN), Ok(()), "{profile}");
@@ -112,7 +115,7 @@ fn rustls_refuses_another_name_another_root_and_a_missing_intermediate() {
     let leaf_key = NfKey::generate(KeyAlgorithm::Ed25519).unwrap();
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::EcdsaP256,
-        intermediate: true,
+        intermediates: Intermediates::One,
     };
     let (_folder, ca) = new_ca(profile);
     let (_other_folder, other) = new_ca(profile);
@@ -127,7 +130,7 @@ fn subject_and_extensions_are_those_of_the_mtc_leaf_after_the_authority_key_iden
     let leaf_key = NfKey::generate(KeyAlgorithm::Ed25519).unwrap();
     let (_folder, ca) = new_ca(X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
-        intermediate: false,
+        intermediates: Intermediates::None,
     });
     let chain = ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
     let mut tbs = der::Reader::new(
@@ -156,7 +159,7 @@ fn a_leaf_identifies_the_nf_and_serves_both_roles() {
     let leaf_key = NfKey::generate(KeyAlgorithm::MlDsa44).unwrap();
     let (_folder, ca) = new_ca(X509Profile {
         ca_signature: KeyAlgorithm::MlDsa44,
-        intermediate: true,
+        intermediates: Intermediates::One,
     });
     let chain = ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
     let identity = NfIdentity::from_certificate(&chain[0]).unwrap();
@@ -172,7 +175,7 @@ fn serial_numbers_differ() {
     let leaf_key = NfKey::generate(KeyAlgorithm::Ed25519).unwrap();
     let (_folder, ca) = new_ca(X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
-        intermediate: false,
+        intermediates: Intermediates::None,
     });
     let issue = || ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
     assert_ne!(issue(), issue());
@@ -182,10 +185,10 @@ fn serial_numbers_differ() {
 fn a_missing_file_is_named() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
-        intermediate: true,
+        intermediates: Intermediates::One,
     };
     let (folder, _) = new_ca(profile);
-    fs::remove_file(folder.path().join(INTERMEDIATE_KEY_FILE)).unwrap();
+    fs::remove_file(folder.path().join(INTERMEDIATE_KEY_FILES[0])).unwrap();
     let error = BaselineCa::load(folder.path(), profile).err().unwrap();
     assert!(
         error
@@ -194,7 +197,7 @@ fn a_missing_file_is_named() {
         "{error}"
     );
     assert!(
-        error.to_string().ends_with(INTERMEDIATE_KEY_FILE),
+        error.to_string().ends_with(INTERMEDIATE_KEY_FILES[0]),
         "{error}"
     );
 }
@@ -203,7 +206,7 @@ fn a_missing_file_is_named() {
 fn the_key_of_a_root_above_an_intermediate_is_not_needed() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
-        intermediate: true,
+        intermediates: Intermediates::One,
     };
     let (folder, _) = new_ca(profile);
     fs::remove_file(folder.path().join(ROOT_KEY_FILE)).unwrap();
@@ -214,7 +217,7 @@ fn the_key_of_a_root_above_an_intermediate_is_not_needed() {
 fn files_of_different_cas_are_refused() {
     let direct = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
-        intermediate: false,
+        intermediates: Intermediates::None,
     };
     let (folder, _) = new_ca(direct);
     let other = create(direct, NOW, END).unwrap();
@@ -246,7 +249,7 @@ fn files_of_different_cas_are_refused() {
 fn a_leaf_is_no_ca_certificate() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
-        intermediate: false,
+        intermediates: Intermediates::None,
     };
     let (_folder, ca) = new_ca(profile);
     let chain = ca.issue(ca.key.spki_der(), &subject(), NOW, END).unwrap();

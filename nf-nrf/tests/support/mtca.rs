@@ -25,7 +25,7 @@ use mtc_log::{
     WitnessError, WitnessStore, WitnessedLog,
 };
 use mtc_tls::endpoint::Clock;
-use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, NfKey, X509Profile};
 use mtc_tls::pem;
 use nf_nrf::baseline::{self, BaselineCa};
 use nf_nrf::enrolment::Enrolment;
@@ -42,7 +42,7 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 /// The one baseline of the service.
 pub(crate) const BASELINE: X509Profile = X509Profile {
     ca_signature: KeyAlgorithm::EcdsaP256,
-    intermediate: true,
+    intermediates: Intermediates::One,
 };
 const CLOCK: Clock = Clock { offset_seconds: 0 };
 
@@ -267,15 +267,17 @@ fn baseline(folder: &Path) -> BaselineCa {
     let now = CLOCK.now();
     let pem = baseline::create(BASELINE, now.minus(LIFETIME), now.plus(2 * LIFETIME));
     let pem = pem.expect("a new CA");
-    let intermediate = pem.intermediate.expect("of the profile");
+    let [intermediate] = &pem.intermediates[..] else {
+        panic!("the profile has one");
+    };
     fs::create_dir(folder).expect("a new folder");
     for (name, text) in [
         (baseline::ROOT_CERTIFICATE_FILE, &pem.root.certificate),
         (
-            baseline::INTERMEDIATE_CERTIFICATE_FILE,
+            baseline::INTERMEDIATE_CERTIFICATE_FILES[0],
             &intermediate.certificate,
         ),
-        (baseline::INTERMEDIATE_KEY_FILE, &intermediate.key),
+        (baseline::INTERMEDIATE_KEY_FILES[0], &intermediate.key),
     ] {
         fs::write(folder.join(name), text).expect("written");
     }

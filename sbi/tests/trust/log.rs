@@ -187,14 +187,12 @@ impl Log {
             .find(|subtree| subtree.contains(index))
             .expect("covering subtrees cover");
         let standalone = self.certificate(index, Subtree::whole(SIZE), &[&self.ca, &self.witness]);
-        MtcCredential {
-            standalone,
-            landmark: Some(LandmarkCredential {
-                log_number: self.id.number(),
-                landmark: landmark as u64,
-                credential: self.certificate(index, subtree, &[]),
-            }),
-        }
+        let landmark = LandmarkCredential {
+            log_number: self.id.number(),
+            landmark: landmark as u64,
+            credential: self.certificate(index, subtree, &[]),
+        };
+        MtcCredential::new(standalone, Some(landmark))
     }
 
     fn certificate(&self, index: u64, subtree: Subtree, signers: &[&Signer]) -> Credential {

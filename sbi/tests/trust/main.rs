@@ -13,7 +13,7 @@ use mtc_core::verify::PolicyError;
 use mtc_tls::credentials::{CredentialSet, MtcTrust, Store};
 use mtc_tls::endpoint::{ClientAuth, Clock, Endpoint};
 use mtc_tls::handshake::{self, CertificateKind};
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::provider::KeyExchange;
 use mtc_tls::verifier::ExpectedPeer;
@@ -134,6 +134,7 @@ impl Scene {
             domain: TrustDomain::MtcLandmark,
             leaf_key: KeyAlgorithm::EcdsaP256,
             key_exchange: KeyExchange::X25519,
+            tickets: Tickets::None,
         };
         let expected = ExpectedPeer {
             fqdn: FQDN.to_owned(),

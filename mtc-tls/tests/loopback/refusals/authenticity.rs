@@ -6,7 +6,7 @@ use mtc_tls::credentials::{
 };
 use mtc_tls::handshake::CertificateKind;
 use mtc_tls::hints::TrustDomain;
-use mtc_tls::key::X509Profile;
+use mtc_tls::key::{Intermediates, X509Profile};
 use mtc_tls::verifier::VerifyError;
 use rustls::{AlertDescription, CertificateError};
 
@@ -204,10 +204,7 @@ async fn every_damage_is_refused(
 async fn a_damaged_standalone_certificate_is_refused() {
     let lab = Lab::new();
     let certificate = lab.mtca.standalone(lab.index_of(&lab.smf, LEAF_KEY));
-    let credential = |standalone| MtcCredential {
-        standalone,
-        landmark: None,
-    };
+    let credential = |standalone| MtcCredential::new(standalone, None);
     every_damage_is_refused(&lab, &certificate, 67, MtcStandalone, credential).await;
 }
 
@@ -216,12 +213,12 @@ async fn a_damaged_landmark_relative_certificate_is_refused() {
     let lab = Lab::new();
     let whole = lab.mtc_credential(&lab.smf, LEAF_KEY);
     let landmark = whole.landmark.clone().unwrap();
-    let credential = |credential| MtcCredential {
-        landmark: Some(LandmarkCredential {
+    let credential = |credential| {
+        let landmark = LandmarkCredential {
             credential,
             ..landmark.clone()
-        }),
-        ..whole.clone()
+        };
+        MtcCredential::new(whole.standalone.clone(), Some(landmark))
     };
     every_damage_is_refused(&lab, landmark.credential.leaf(), 7, MtcLandmark, credential).await;
 }
@@ -240,10 +237,7 @@ async fn damage_is_refused_for_what_it_damages() {
 
     // Cosignatures are in the order of IDs, hence the witness's is last.
     let standalone = damaged(whole.standalone.leaf(), 1);
-    let server = endpoint(lab.set_with(MtcCredential {
-        standalone,
-        landmark: None,
-    }));
+    let server = endpoint(lab.set_with(MtcCredential::new(standalone, None)));
     let (why, alert) =
         refused_by_client(server, &client, profile(MtcStandalone), lab.smf.expected()).await;
     let VerifyError::Mtc(Rejection::Policy(error)) = &*why else {
@@ -263,13 +257,11 @@ async fn damage_is_refused_for_what_it_damages() {
     // The last hash of the inclusion proof is followed by the empty list of cosignatures and its three length bytes.
     let landmark = whole.landmark.clone().unwrap();
     let credential = damaged(landmark.credential.leaf(), 4);
-    let damaged = MtcCredential {
-        landmark: Some(LandmarkCredential {
-            credential,
-            ..landmark
-        }),
-        ..whole
+    let landmark = LandmarkCredential {
+        credential,
+        ..landmark
     };
+    let damaged = MtcCredential::new(whole.standalone, Some(landmark));
     let server = endpoint(lab.set_with(damaged));
     let (why, alert) =
         refused_by_client(server, &client, profile(MtcLandmark), lab.smf.expected()).await;
@@ -354,10 +346,8 @@ async fn another_hash_than_the_trusted_one_is_refused_whoever_cosigned_it() {
         .mtca
         .certificate(index, subtree, &[&lab.mtca.ca, &lab.mtca.witness]);
     let landmark = lab.landmark_credential(&lab.smf, LEAF_KEY, OWN_LANDMARK, cosigned);
-    let server = lab.set_with(MtcCredential {
-        landmark: Some(landmark),
-        ..lab.mtc_credential(&lab.smf, LEAF_KEY)
-    });
+    let standalone = lab.mtc_credential(&lab.smf, LEAF_KEY).standalone;
+    let server = lab.set_with(MtcCredential::new(standalone, Some(landmark)));
 
     // Its cosignatures are good: whoever trusts no subtree accepts it.
     let mut client = lab.set(&lab.amf, None);
@@ -420,7 +410,7 @@ async fn a_chain_of_another_baseline_is_refused() {
     // The chain comes from a CA of its own, whose name is none of the roots that the client trusts.
     let other = Baseline::new(
         X509Profile {
-            intermediate: false,
+            intermediates: Intermediates::None,
             ..INTERMEDIATE
         },
         lab.validity,

@@ -1,0 +1,54 @@
+//! What a variant is made of beyond kind, keys and group, and what must therefore be served.
+
+use mtc_tls::handshake::CertificateKind;
+use mtc_tls::hints::{Tickets, TrustDomain};
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::Variant;
+
+/// Whether relying parties know the landmarks of their peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LandmarkState {
+    /// They follow the log.
+    Fresh,
+    /// They know none that covers a certificate.
+    Stale,
+}
+
+/// Parts of a variant; results of older versions have none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Makeup {
+    /// Whose cosignatures standalone certificates carry; empty for X.509.
+    pub cosigners: Vec<String>,
+    /// What relying parties know of landmarks; only of `mtc-landmark`.
+    pub landmarks: Option<LandmarkState>,
+    /// How sessions are resumed, if at all: `stateful` or `stateless`.
+    pub tickets: Option<String>,
+}
+
+impl Makeup {
+    pub(super) fn of(variant: &Variant) -> Self {
+        let (cosigners, landmarks): (&[&str], _) = match variant.authentication {
+            TrustDomain::X509(_) => (&[], None),
+            TrustDomain::MtcStandalone => (&["ca", "witness"], None),
+            TrustDomain::MtcStandaloneCa => (&["ca"], None),
+            TrustDomain::MtcLandmark => (&["ca", "witness"], Some(LandmarkState::Fresh)),
+            TrustDomain::MtcLandmarkStale => (&["ca", "witness"], Some(LandmarkState::Stale)),
+        };
+        Self {
+            cosigners: cosigners.iter().map(|&name| name.to_owned()).collect(),
+            landmarks,
+            tickets: (variant.tickets != Tickets::None).then(|| variant.tickets.to_string()),
+        }
+    }
+
+    /// The kind of certificate that must be served in a variant that asks for `auth`: with stale landmarks, the fallback.
+    pub(super) fn expected_kind(&self, auth: CertificateKind) -> CertificateKind {
+        match self.landmarks {
+            Some(LandmarkState::Stale) => CertificateKind::Standalone,
+            Some(LandmarkState::Fresh) | None => auth,
+        }
+    }
+}

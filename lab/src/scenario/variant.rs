@@ -1,0 +1,408 @@
+//! `[[variant]]`: the ways of authenticating both ends of a connection that a scenario compares.
+//!
+//! ```text
+//!  auth, chain, ca_signature ─┐
+//!  auth, cosigners, landmarks ┴─> TrustDomain ─┐
+//!  leaf_key, key_exchange, tickets ────────────┴─> ConnectionProfile    what both ends do
+//!  auth, landmarks ─────────────────────────────────> the kind of certificate that must be served
+//! ```
+
+use mtc_tls::handshake::CertificateKind;
+use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::provider::KeyExchange;
+
+use super::MAX_NAME;
+use super::reader::{self, Reader, Table, choice, list, text};
+
+/// As many as a chart can tell apart by colour and dash.
+pub(super) const MAX_VARIANTS: usize = 12;
+const KEYS: &[&str] = &[
+    "name",
+    "auth",
+    "chain",
+    "ca_signature",
+    "leaf_key",
+    "key_exchange",
+    "cosigners",
+    "landmarks",
+    "tickets",
+];
+
+/// One `[[variant]]`: a way of authenticating both ends of every connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// `name`, unique in the scenario.
+    pub name: String,
+    /// `auth`.
+    pub auth: CertificateKind,
+    /// `auth` and what belongs to it. `x509` has `chain`, the number of intermediates sent with the leaf (0 to 2, default
+    /// 1), and `ca_signature`, the algorithm of root and intermediates (default the variant's `leaf_key`);
+    /// `mtc-standalone` has `cosigners`, `mtc-landmark` has `landmarks`.
+    pub authentication: TrustDomain,
+    /// `leaf_key`: the NFs' own key, which signs CertificateVerify; default `ml-dsa-65`.
+    pub leaf_key: KeyAlgorithm,
+    /// `key_exchange`: the only group that is offered; default `X25519MLKEM768`.
+    pub key_exchange: KeyExchange,
+    /// `tickets`: how sessions are resumed; default not at all.
+    pub tickets: Tickets,
+}
+
+impl Variant {
+    /// How both ends of this variant's connections authenticate each other.
+    pub const fn profile(&self) -> ConnectionProfile {
+        let Self {
+            name: _,
+            auth: _,
+            authentication,
+            leaf_key,
+            key_exchange,
+            tickets,
+        } = self;
+        ConnectionProfile {
+            domain: *authentication,
+            leaf_key: *leaf_key,
+            key_exchange: *key_exchange,
+            tickets: *tickets,
+        }
+    }
+
+    /// The kind of certificate that must be served: that of `auth`, except where landmarks are stale by intent.
+    pub const fn expected_kind(&self) -> CertificateKind {
+        self.authentication.kind()
+    }
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, root: &Table<'_>) -> Option<Vec<Variant>> {
+    let tables = reader.sections(root, "variant", 1..=MAX_VARIANTS, KEYS)?;
+    let read: Vec<Option<Variant>> = tables
+        .iter()
+        .map(|table| read_variant(reader, table))
+        .collect();
+    for (later, variant) in read.iter().enumerate() {
+        for (earlier, other) in read[..later].iter().enumerate() {
+            if let (Some(variant), Some(other)) = (variant, other) {
+                check_distinct(reader, &tables[later], variant, earlier, other);
+            }
+        }
+    }
+    read.into_iter().collect()
+}
+
+fn check_distinct(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    variant: &Variant,
+    earlier: usize,
+    other: &Variant,
+) {
+    if variant.name == other.name {
+        reader.fault_at(
+            table,
+            "name",
+            format!(
+                "{:?} is already the name of variant[{earlier}]",
+                variant.name
+            ),
+            None,
+        );
+    }
+    if variant.profile() == other.profile() {
+        let rule = format!(
+            "is the same as variant[{earlier}] in all but name: the servers could not tell their figures apart"
+        );
+        reader.fault_at(table, "auth", rule, None);
+    }
+}
+
+fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
+    let name = reader.required(table, "name", reader::name(MAX_NAME));
+    let auth = reader.required(
+        table,
+        "auth",
+        choice(&CertificateKind::ALL.map(|kind| (kind.as_str(), kind))),
+    );
+    let leaf_key = reader.optional(table, "leaf_key", KeyAlgorithm::MlDsa65, key_algorithm);
+    let key_exchange = reader.optional(
+        table,
+        "key_exchange",
+        KeyExchange::X25519MlKem768,
+        choice(&KeyExchange::ALL.map(|group| (group.as_str(), group))),
+    );
+    let tickets = reader.optional(
+        table,
+        "tickets",
+        Tickets::None,
+        choice(&Tickets::ALL.map(|tickets| (tickets.as_str(), tickets))),
+    );
+    let authentication = auth.and_then(|auth| {
+        refuse_foreign_keys(reader, table, auth);
+        match auth {
+            CertificateKind::DirectlySigned => read_x509(reader, table, leaf_key),
+            CertificateKind::Standalone => read_cosigners(reader, table),
+            CertificateKind::LandmarkRelative => read_landmarks(reader, table),
+        }
+    });
+    Some(Variant {
+        name: name?,
+        auth: auth?,
+        authentication: authentication?,
+        leaf_key: leaf_key?,
+        key_exchange: key_exchange?,
+        tickets: tickets?,
+    })
+}
+
+/// Names the keys that belong to other kinds of certificate.
+fn refuse_foreign_keys(reader: &mut Reader<'_>, table: &Table<'_>, auth: CertificateKind) {
+    let rules: &[(&str, &str)] = match auth {
+        CertificateKind::DirectlySigned => &[
+            (
+                "cosigners",
+                "belongs to the mtc kinds only: an X.509 certificate has no cosignatures",
+            ),
+            (
+                "landmarks",
+                "belongs to auth = \"mtc-landmark\" only: nobody needs landmarks for X.509",
+            ),
+        ],
+        CertificateKind::Standalone => &[
+            CHAIN_OF_MTC,
+            CA_SIGNATURE_OF_MTC,
+            (
+                "landmarks",
+                "belongs to auth = \"mtc-landmark\" only: a standalone certificate needs no landmark",
+            ),
+        ],
+        CertificateKind::LandmarkRelative => &[CHAIN_OF_MTC, CA_SIGNATURE_OF_MTC],
+    };
+    for (key, rule) in rules {
+        reader.refuse(table, key, rule);
+    }
+}
+
+const CHAIN_OF_MTC: (&str, &str) = (
+    "chain",
+    "belongs to auth = \"x509\" only: a Merkle Tree Certificate has no chain",
+);
+const CA_SIGNATURE_OF_MTC: (&str, &str) = (
+    "ca_signature",
+    "belongs to auth = \"x509\" only: the MTCA's cosigner key is the lab's",
+);
+
+fn key_algorithm(value: &toml::de::DeValue<'_>) -> Result<KeyAlgorithm, reader::Refusal> {
+    choice(&KeyAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm)))(value)
+}
+
+fn read_x509(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    leaf_key: Option<KeyAlgorithm>,
+) -> Option<TrustDomain> {
+    let intermediates = reader.optional(table, "chain", Intermediates::One, |value| {
+        let count = reader::integer(0..=2)(value)?;
+        Ok(Intermediates::ALL
+            .into_iter()
+            .find(|chain| u64::from(chain.count()) == count)
+            .expect("there is one of each length up to two"))
+    });
+    let ca_signature = match leaf_key {
+        Some(default) => reader.optional(table, "ca_signature", default, key_algorithm),
+        None => reader
+            .optional(table, "ca_signature", KeyAlgorithm::MlDsa65, key_algorithm)
+            .and(None),
+    };
+    Some(TrustDomain::X509(X509Profile {
+        ca_signature: ca_signature?,
+        intermediates: intermediates?,
+    }))
+}
+
+/// Whose cosignatures relying parties ask for and certificates carry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cosigners {
+    CaAndWitness,
+    CaAlone,
+}
+
+fn cosigners(value: &toml::de::DeValue<'_>) -> Result<Cosigners, reader::Refusal> {
+    let names = list(value, text(MAX_NAME))?;
+    let mut sorted: Vec<&str> = names.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    match sorted[..] {
+        ["ca", "witness"] => Ok(Cosigners::CaAndWitness),
+        ["ca"] => Ok(Cosigners::CaAlone),
+        _ => Err(reader::Refusal::new(
+            "is no set of cosigners of a lab, which has the CA's, who always signs, and one witness",
+        )
+        .hint("write [\"ca\", \"witness\"] or [\"ca\"]")),
+    }
+}
+
+fn read_cosigners(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<TrustDomain> {
+    let cosigners = reader.optional(table, "cosigners", Cosigners::CaAndWitness, cosigners)?;
+    Some(match cosigners {
+        Cosigners::CaAndWitness => TrustDomain::MtcStandalone,
+        Cosigners::CaAlone => TrustDomain::MtcStandaloneCa,
+    })
+}
+
+fn read_landmarks(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<TrustDomain> {
+    let cosigners = reader.optional(table, "cosigners", Cosigners::CaAndWitness, cosigners);
+    let domain = reader.optional(
+        table,
+        "landmarks",
+        TrustDomain::MtcLandmark,
+        choice(&[
+            ("fresh", TrustDomain::MtcLandmark),
+            ("stale", TrustDomain::MtcLandmarkStale),
+        ]),
+    );
+    if cosigners == Some(Cosigners::CaAlone) {
+        let rule = "belongs to auth = \"mtc-standalone\": a landmark-relative certificate has no cosignatures";
+        reader.fault_at(table, "cosigners", rule, None);
+    }
+    domain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Scenario, ScenarioFaults};
+
+    fn parse(keys: &str) -> Result<Variant, String> {
+        let text = format!(
+            "[scenario]\nname = \"a\"\n[lab]\n[[variant]]\nname = \"v\"\n{keys}\n[load]\noperation = \"handshake\"\n\
+             stages = [{{ rate = 1, duration = \"1s\" }}]\n"
+        );
+        match Scenario::parse(&text) {
+            Ok(scenario) => Ok(scenario.variants[0].clone()),
+            Err(ScenarioFaults(faults)) => Err(faults
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")),
+        }
+    }
+
+    #[test]
+    fn auth_and_what_belongs_to_it_choose_the_trust_domain_and_what_must_be_served() {
+        use CertificateKind::{DirectlySigned, LandmarkRelative, Standalone};
+        for (keys, domain, kind) in [
+            ("auth = \"mtc-landmark\"", "mtc-landmark", LandmarkRelative),
+            (
+                "auth = \"mtc-landmark\"\nlandmarks = \"fresh\"\ncosigners = [\"witness\", \"ca\"]",
+                "mtc-landmark",
+                LandmarkRelative,
+            ),
+            (
+                "auth = \"mtc-landmark\"\nlandmarks = \"stale\"",
+                "mtc-landmark-stale",
+                Standalone,
+            ),
+            ("auth = \"mtc-standalone\"", "mtc-standalone", Standalone),
+            (
+                "auth = \"mtc-standalone\"\ncosigners = [\"ca\", \"witness\"]",
+                "mtc-standalone",
+                Standalone,
+            ),
+            (
+                "auth = \"mtc-standalone\"\ncosigners = [\"ca\"]",
+                "mtc-standalone-ca",
+                Standalone,
+            ),
+            (
+                "auth = \"x509\"\nchain = 0\nca_signature = \"ml-dsa-87\"",
+                "x509-ml-dsa-87-direct",
+                DirectlySigned,
+            ),
+            (
+                "auth = \"x509\"\nleaf_key = \"ecdsa-p384\"",
+                "x509-ecdsa-p384-intermediate",
+                DirectlySigned,
+            ),
+            (
+                "auth = \"x509\"\nchain = 2",
+                "x509-ml-dsa-65-two-intermediates",
+                DirectlySigned,
+            ),
+        ] {
+            let variant = parse(keys).unwrap();
+            assert_eq!(variant.authentication.to_string(), domain, "{keys}");
+            assert_eq!(variant.expected_kind(), kind, "{keys}");
+            assert!(
+                keys.contains(&format!("auth = \"{}\"", variant.auth)),
+                "{keys}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_group_and_kind_of_ticket_has_its_name() {
+        for group in KeyExchange::ALL {
+            let keys = format!("auth = \"x509\"\nkey_exchange = \"{group}\"");
+            assert_eq!(parse(&keys).unwrap().profile().key_exchange, group);
+        }
+        for tickets in Tickets::ALL {
+            let keys = format!("auth = \"x509\"\ntickets = \"{tickets}\"");
+            assert_eq!(parse(&keys).unwrap().profile().tickets, tickets);
+        }
+        assert_eq!(parse("auth = \"x509\"").unwrap().tickets, Tickets::None);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_by_key() {
+        for (keys, expected) in [
+            (
+                "auth = \"x509\"\nchain = 3",
+                "chain must be from 0 to 2, is 3",
+            ),
+            (
+                "auth = \"x509\"\ncosigners = [\"ca\"]",
+                "cosigners belongs to the mtc kinds only",
+            ),
+            (
+                "auth = \"x509\"\nlandmarks = \"stale\"",
+                "landmarks belongs to auth",
+            ),
+            (
+                "auth = \"mtc-standalone\"\nchain = 1",
+                "chain belongs to auth",
+            ),
+            (
+                "auth = \"mtc-standalone\"\nlandmarks = \"fresh\"",
+                "landmarks belongs to auth",
+            ),
+            (
+                "auth = \"mtc-standalone\"\ncosigners = [\"witness\"]",
+                "cosigners is no set of cosigners",
+            ),
+            (
+                "auth = \"mtc-standalone\"\ncosigners = [\"ca\", \"ca\"]",
+                "cosigners is no set of cosigners",
+            ),
+            (
+                "auth = \"mtc-landmark\"\nca_signature = \"ed25519\"",
+                "ca_signature belongs to auth",
+            ),
+            (
+                "auth = \"mtc-landmark\"\ncosigners = [\"ca\"]",
+                "cosigners belongs to auth",
+            ),
+            (
+                "auth = \"x509\"\ntickets = \"stateles\"",
+                "did you mean \"stateless\"?",
+            ),
+            (
+                "auth = \"x509\"\nkey_exchange = \"x25519\"",
+                "did you mean \"X25519\"?",
+            ),
+        ] {
+            let fault = parse(keys).unwrap_err();
+            assert!(
+                fault.contains(expected) && fault.lines().count() == 1,
+                "{keys}: {fault}"
+            );
+        }
+    }
+}
