@@ -19,11 +19,13 @@ use crate::scenario::{Expectation, OperationKind, Scenario, Variant};
 
 mod events;
 mod expectation;
+mod link;
 mod makeup;
 mod slices;
 mod thresholds;
 
 pub use events::{EventRecord, Happenings, TimelinePoint};
+pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};
 pub use slices::{Metric, Ratio, Slice, between};
 pub use thresholds::ThresholdOutcome;
@@ -33,6 +35,11 @@ pub const SCHEMA: &str = "mtc5g-results/1";
 
 /// Operations started later than this at the 99th percentile make a warning: their latency is partly the generator's.
 const MAX_LATENESS_MS: f64 = 10.0;
+
+/// What a run without `[link]` cannot show.
+const LOOPBACK: &str = "The network functions met on the loopback, where a segment holds 32 KB and nothing takes time: round \
+                        trips that flights above the initial congestion window cost cannot be seen. A scenario with [link] \
+                        shows them.";
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +55,12 @@ pub struct Results {
     pub thresholds: Vec<ThresholdOutcome>,
     /// Where and with what it was measured.
     pub environment: Environment,
+    /// The links between network functions; `None` on the loopback.
+    #[serde(default)]
+    pub link: Option<LinkResult>,
+    /// What these figures cannot show, a sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The scenario file, verbatim.
     pub scenario: String,
     /// One for each variant, in the scenario's order; the first is what the others are related to.
@@ -288,6 +301,14 @@ pub enum Violation {
         /// The most that is expected.
         max_percent: String,
     },
+    /// The emulated link is not one that a network has.
+    #[error(
+        "the emulated link failed to carry {count} packets, which no link of the scenario would have lost"
+    )]
+    LinkFailed {
+        /// How many.
+        count: u64,
+    },
     /// The run was stopped.
     #[error("the run was interrupted before its schedule ended")]
     Interrupted,
@@ -344,6 +365,8 @@ impl Results {
                 warnings: Vec::new(),
             },
             environment,
+            link: None,
+            notes: vec![LOOPBACK.to_owned()],
             scenario: scenario.text().to_owned(),
             thresholds: scenario
                 .thresholds
@@ -360,6 +383,13 @@ impl Results {
         results.relate();
         results.verdict = results.judge();
         Ok(results)
+    }
+
+    /// Says which links the network functions had instead of the loopback.
+    pub fn linked(&mut self, link: LinkResult) {
+        self.link = Some(link);
+        self.notes.retain(|note| note != LOOPBACK);
+        self.verdict = self.judge();
     }
 
     /// Adds what network functions counted in each slice, a list for each variant.
@@ -394,8 +424,10 @@ impl Results {
     /// Every reason why the run does not show what it claims; none for a good run.
     pub fn violations(&self) -> Vec<Violation> {
         let interrupted = self.run.interrupted.then_some(Violation::Interrupted);
+        let link = self.link.as_ref().and_then(LinkResult::violations);
         interrupted
             .into_iter()
+            .chain(link)
             .chain(self.variants.iter().flat_map(VariantResult::violations))
             .filter(|violation| !self.is_expected(violation))
             .chain(self.unmet_expectations())
@@ -450,6 +482,7 @@ impl Results {
         if self.environment.profile == "debug" {
             warnings.push("built without optimisation: times and CPU figures say nothing about a release build".to_owned());
         }
+        warnings.extend(self.link.as_ref().and_then(LinkResult::warnings));
         warnings
     }
 }

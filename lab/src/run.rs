@@ -22,14 +22,19 @@ use crate::load::{LoadResult, Phase, Progress, VariantMismatch};
 use crate::measure::SLICES;
 use crate::results::{Happenings, Results, TimelinePoint};
 use crate::scenario::Scenario;
-use crate::topology::{ChildError, FolderError, LabFolder, Nf, Plan, Topology, TopologyError};
+use crate::topology::{
+    Addresses, ChildError, FolderError, LabFolder, Nf, Plan, Topology, TopologyError,
+};
 
 mod counters;
 mod director;
+mod link;
 mod slices;
 
 use counters::Counters;
 use director::Director;
+use link::Links;
+pub use link::RunLinkError;
 use slices::Slices;
 
 /// Points of a timeline: an hour of seconds.
@@ -50,6 +55,9 @@ pub enum RunError {
     /// The load generator.
     #[error("the load generator")]
     Generator(#[from] ChildError),
+    /// The links.
+    #[error(transparent)]
+    Link(#[from] RunLinkError),
     /// The load generator's answer cannot be read.
     #[error("the load generator's answer cannot be read")]
     Answer(#[from] serde_json::Error),
@@ -93,9 +101,20 @@ pub async fn run(
     audience: &impl Audience,
 ) -> Result<Results, RunError> {
     let mut interrupt = std::pin::pin!(interrupt);
+    let links = match &scenario.link {
+        Some(settings) => {
+            audience.step("making and measuring the links");
+            Some(Links::new(settings, scenario.seed).await?)
+        }
+        None => None,
+    };
     audience.step("making the lab's PKI and configurations");
-    let folder = LabFolder::create(&setting.folder, &Plan::of(scenario), now())?;
-    let starting = Topology::start(folder, setting.binary.clone(), |step| audience.step(step));
+    let addresses = links.as_ref().map_or(Addresses::LOOPBACK, Links::addresses);
+    let folder = LabFolder::create_at(&setting.folder, &Plan::of(scenario), addresses, now())?;
+    let network = links.as_ref().map(|links| links.network.clone());
+    let starting = Topology::start_on(network, folder, setting.binary.clone(), |step| {
+        audience.step(step);
+    });
     let mut topology = tokio::select! {
         started = starting => started?,
         () = &mut interrupt => return Err(RunError::Interrupted),
@@ -109,9 +128,16 @@ pub async fn run(
         slices,
         happenings,
     } = measured?;
-    let mut results = Results::new(Environment::detect(), scenario, load, &network_functions)?;
+    let mut environment = Environment::detect();
+    if let Some(links) = &links {
+        links.describe(&mut environment);
+    }
+    let mut results = Results::new(environment, scenario, load, &network_functions)?;
     results.sliced(&slices);
     results.happened(happenings);
+    if let Some(links) = links {
+        results.linked(links.result());
+    }
     Ok(results)
 }
 

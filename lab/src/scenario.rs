@@ -12,6 +12,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ::link::LinkSettings;
 use mtc_core::landmark::MAX_LANDMARKS;
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
@@ -22,6 +23,7 @@ mod duration;
 mod event;
 mod expect;
 mod fault;
+mod link;
 mod reader;
 mod short;
 mod thresholds;
@@ -79,6 +81,8 @@ pub struct Scenario {
     pub variants: Vec<Variant>,
     /// `[load]`: what is done.
     pub load: LoadPlan,
+    /// `[link]`: the path between network functions; `None` for the loopback.
+    pub link: Option<LinkSettings>,
     /// `[thresholds]`: what the run has to show, in the order of their names.
     pub thresholds: Vec<Threshold>,
     /// `[[event]]`: what happens meanwhile, in the order of the file.
@@ -217,6 +221,7 @@ fn read_scenario(
         "lab",
         "variant",
         "load",
+        "link",
         "event",
         "expect",
         "thresholds",
@@ -251,6 +256,11 @@ fn read_scenario(
             &["operation", "arrivals", "stages", "warmup", "max_in_flight"],
         )
         .map(|table| read_load(reader, &table));
+    let link = match reader.optional_section(&root, "link", link::KEYS) {
+        Some(Some(table)) => link::read(reader, &table).map(Some),
+        Some(None) => Some(None),
+        None => None,
+    };
     let thresholds = variants
         .as_deref()
         .and_then(|variants| thresholds::read(reader, &root, variants));
@@ -272,6 +282,7 @@ fn read_scenario(
         lab: lab??,
         variants: variants?,
         load: load??,
+        link: link?,
         thresholds: thresholds?,
         events: events?,
         expect: expect?,

@@ -9,21 +9,28 @@
 //!
 //! Nothing waits by sleeping: children tell what they have reached on their standard output.
 
+mod addresses;
 mod child;
 mod folder;
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use link::{Host, Network};
 use sbi::client::{ClientError, Connection, Request};
 use sbi::ledger::Measurements;
 use sbi::orders::Order;
 use sbi::process::Event;
+use sbi::uri::Scheme;
+use tokio::net::TcpStream;
 
+pub use self::addresses::{Addresses, network};
 pub use self::child::{Child, ChildError};
 pub use self::folder::{FolderError, LabFolder, Plan, Ports};
 use crate::pki::PlannedInstance;
@@ -88,6 +95,8 @@ pub struct Topology {
     /// Its files.
     pub folder: LabFolder,
     binary: PathBuf,
+    /// The hosts that processes are on; `None` when all are on this one.
+    network: Option<Arc<Network>>,
     children: Vec<Started>,
 }
 
@@ -104,9 +113,23 @@ impl Topology {
         binary: PathBuf,
         told: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
+        Self::start_on(None, folder, binary, told).await
+    }
+
+    /// The same with each process on its host of `network`, which [`network`] makes; the folder is for its addresses.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_on(
+        network: Option<Arc<Network>>,
+        folder: LabFolder,
+        binary: PathBuf,
+        told: impl Fn(&str),
+    ) -> Result<Self, TopologyError> {
         let mut topology = Self {
             folder,
             binary,
+            network,
             children: Vec::new(),
         };
         match topology.start_all(told).await {
@@ -146,7 +169,13 @@ impl Topology {
     }
 
     fn spawn(&mut self, nf: Nf, arguments: &[&str]) -> Result<(), TopologyError> {
-        let child = Child::spawn(nf.as_str(), &self.binary, &self.folder, arguments)?;
+        let child = Child::spawn(
+            nf.as_str(),
+            &self.binary,
+            &self.folder,
+            arguments,
+            self.host(nf),
+        )?;
         self.children.retain(|(existing, _)| *existing != nf);
         self.children.push((nf, child));
         Ok(())
@@ -304,9 +333,7 @@ impl Topology {
     pub async fn measurements(&mut self, nf: Nf) -> Result<Measurements, TopologyError> {
         let addr = self.admin(nf)?;
         let failed = |source| TopologyError::Admin { nf, source };
-        let connection = Connection::connect_cleartext(addr, ADMIN_TIMEOUT)
-            .await
-            .map_err(failed)?;
+        let connection = self.connect(nf, addr).await.map_err(failed)?;
         let request = Request::new(hyper::Method::GET, addr.to_string(), "/measurements");
         let response = connection
             .call(request, ADMIN_TIMEOUT)
@@ -315,6 +342,29 @@ impl Topology {
         response
             .read_json()
             .map_err(|error| failed(ClientError::Body(error)))
+    }
+
+    /// Connects to a cleartext port of a process, from its own host: what a supervisor asks takes no link's capacity.
+    async fn connect(&self, nf: Nf, addr: SocketAddr) -> Result<Connection, ClientError> {
+        let Some(host) = self.host(nf).cloned() else {
+            return Connection::connect_cleartext(addr, ADMIN_TIMEOUT).await;
+        };
+        let connect = move || {
+            host.namespace
+                .run(|| std::net::TcpStream::connect_timeout(&addr, ADMIN_TIMEOUT))
+        };
+        let connected = tokio::task::spawn_blocking(connect).await;
+        let connected = connected.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let stream = connected.and_then(|stream| {
+            stream.set_nonblocking(true)?;
+            TcpStream::from_std(stream)
+        });
+        let stream = stream.map_err(|source| ClientError::Connect { addr, source })?;
+        Connection::handshake(stream, Scheme::Http).await
+    }
+
+    fn host(&self, nf: Nf) -> Option<&Host> {
+        self.network.as_ref()?.host(nf.as_str())
     }
 
     /// Every event that tells an endpoint, by NF.

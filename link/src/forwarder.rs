@@ -108,7 +108,7 @@ impl Forwarder {
         })
     }
 
-    /// What was carried since the start or the last [`Self::reset`].
+    /// What was carried since the start.
     pub fn carried(&self) -> Carried {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let late = |quantile| told.lateness.value_at_quantile(quantile) as f64 / 1000.0;

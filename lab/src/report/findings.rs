@@ -275,15 +275,31 @@ fn post_quantum_floor(results: &Results) -> Option<Finding> {
 }
 
 fn round_trips(results: &Results) -> String {
+    let initial_window = results
+        .link
+        .as_ref()
+        .map_or(INITIAL_WINDOW, |link| link.initial_window() as f64);
     let above = results.variants.iter().filter(|variant| {
         variant
             .bytes_server
-            .is_some_and(|bytes| bytes > INITIAL_WINDOW)
+            .is_some_and(|bytes| bytes > initial_window)
     });
     let above: Vec<String> = above
         .map(|variant| format!("{} ({})", variant.name, whole(variant.bytes_server)))
         .collect();
-    let window = count(INITIAL_WINDOW as u64);
+    let window = count(initial_window as u64);
+    if let Some(link) = &results.link {
+        let consequence = if above.is_empty() {
+            "no variant here sends more from the server".to_owned()
+        } else {
+            format!("these servers' flights do: {}", above.join(", "))
+        };
+        return format!(
+            "Over {}, measured {:.2} ms: a first flight above {window} bytes ({} segments) waits one round trip for an \
+             acknowledgement; {consequence}.",
+            link.configured, link.measured.rtt_ms.p50, link.measured.tcp.initcwnd
+        );
+    }
     let consequence = if above.is_empty() {
         "no variant here sends more from the server".to_owned()
     } else {

@@ -102,6 +102,19 @@ impl<'t> Reader<'t> {
         Some(self.open(path, span, entries, known))
     }
 
+    /// As [`Self::section`], for a table that may be missing: `Some(None)`.
+    pub(super) fn optional_section<'d>(
+        &mut self,
+        parent: &Table<'d>,
+        key: &str,
+        known: &[&str],
+    ) -> Option<Option<Table<'d>>> {
+        match parent.get(key) {
+            Some(_) => self.section(parent, key, known).map(Some),
+            None => Some(None),
+        }
+    }
+
     /// The table below `key` whose keys are names of the writer's choice, if there is one; `None` for a fault.
     pub(super) fn named<'d>(
         &mut self,

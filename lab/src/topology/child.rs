@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use link::Host;
 use sbi::process::Event;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, Command};
@@ -86,7 +87,8 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts `binary name --config <folder>/name.toml --supervised`, with its log in the folder.
+    /// Starts `binary name --config <folder>/name.toml --supervised`, with its log in the folder; on `host`, if there is
+    /// one, otherwise where this process is.
     ///
     /// # Errors
     /// The system refuses.
@@ -95,6 +97,7 @@ impl Child {
         binary: &Path,
         folder: &LabFolder,
         arguments: &[&str],
+        host: Option<&Host>,
     ) -> Result<Self, ChildError> {
         let failed = |doing| {
             move |source| ChildError::System {
@@ -109,7 +112,8 @@ impl Child {
             .append(true)
             .open(&log)
             .map_err(failed("write its log"))?;
-        let mut process = Command::new(binary)
+        let mut command = Command::new(binary);
+        command
             .arg(name)
             .arg("--config")
             .arg(folder.config_file(name))
@@ -120,9 +124,18 @@ impl Child {
             .stderr(log_file)
             // A group of its own: Ctrl-C at the terminal goes to the supervisor, which stops the lab in order.
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed("start"))?;
+            .kill_on_drop(true);
+        let spawned = match host {
+            None => command.spawn(),
+            Some(host) => {
+                let runtime = tokio::runtime::Handle::current();
+                host.namespace.run(|| {
+                    let _entered = runtime.enter();
+                    command.spawn()
+                })
+            }
+        };
+        let mut process = spawned.map_err(failed("start"))?;
         let input = process.stdin.take();
         let (sender, arriving) = mpsc::channel(EVENT_QUEUE);
         if let Some(output) = process.stdout.take() {

@@ -28,6 +28,8 @@ use uuid::Uuid;
 use crate::pki::{self, LabPki, PkiError, PkiPlan, PlannedInstance};
 use crate::scenario::Scenario;
 
+use super::{Addresses, Nf};
+
 const CA_ID: &str = "32473.1";
 const WITNESS_ID: &str = "32473.2";
 /// A year: labs are thrown away before.
@@ -184,6 +186,19 @@ impl LabFolder {
     /// # Errors
     /// There is a PKI already, the disk refuses, or no port is free.
     pub fn create(path: &Path, plan: &Plan, now: UnixTime) -> Result<Self, FolderError> {
+        Self::create_at(path, plan, Addresses::LOOPBACK, now)
+    }
+
+    /// The same for processes at these addresses. Their admin ports are on their own hosts' loopbacks.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_at(
+        path: &Path,
+        plan: &Plan,
+        addresses: Addresses,
+        now: UnixTime,
+    ) -> Result<Self, FolderError> {
         let [
             sbi,
             log,
@@ -193,6 +208,8 @@ impl LabFolder {
             admin_amf,
             admin_smf,
         ] = ports(plan.ports)?;
+        let [sbi, log] = [sbi, log].map(|addr| addresses.at(Nf::Nrf, addr));
+        let witness = addresses.at(Nf::Scp, witness);
         let instances = instances(plan);
         let mut profiles: Vec<X509Profile> =
             plan.x509.iter().map(|(profile, _)| *profile).collect();
@@ -226,17 +243,20 @@ impl LabFolder {
         std::fs::create_dir_all(&logs)
             .map_err(|source| FolderError::Write { path: logs, source })?;
         folder.write("nrf", &nrf_config)?;
-        folder.write("scp", &folder.scp_config(plan, witness, admin_scp))?;
+        folder.write(
+            "scp",
+            &folder.scp_config(plan, addresses, witness, admin_scp),
+        )?;
         folder.write(
             "amf",
             &NfFile {
-                nf: folder.nf_config(plan, "AMF", admin_amf),
+                nf: folder.nf_config(plan, "AMF", addresses.of(Nf::Amf), admin_amf),
             },
         )?;
         folder.write(
             "smf",
             &NfFile {
-                nf: folder.nf_config(plan, "SMF", admin_smf),
+                nf: folder.nf_config(plan, "SMF", addresses.of(Nf::Smf), admin_smf),
             },
         )?;
         Ok(folder)
@@ -311,9 +331,15 @@ impl LabFolder {
         }
     }
 
-    fn scp_config(&self, plan: &Plan, witness: SocketAddr, admin: SocketAddr) -> ScpConfig {
+    fn scp_config(
+        &self,
+        plan: &Plan,
+        addresses: Addresses,
+        witness: SocketAddr,
+        admin: SocketAddr,
+    ) -> ScpConfig {
         ScpConfig {
-            nf: self.nf_config(plan, "SCP", admin),
+            nf: self.nf_config(plan, "SCP", addresses.of(Nf::Scp), admin),
             witness: WitnessConfig {
                 listen: witness,
                 id: WITNESS_ID.to_owned(),
@@ -323,7 +349,13 @@ impl LabFolder {
         }
     }
 
-    fn nf_config(&self, plan: &Plan, nf_type: &str, admin: SocketAddr) -> NfConfig {
+    fn nf_config(
+        &self,
+        plan: &Plan,
+        nf_type: &str,
+        address: Ipv4Addr,
+        admin: SocketAddr,
+    ) -> NfConfig {
         let instances = self
             .instances
             .iter()
@@ -344,7 +376,7 @@ impl LabFolder {
                 .map(|instance| InstanceConfig {
                     id: instance.instance_id,
                     fqdn: instance.fqdn.clone(),
-                    listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                    listen: SocketAddr::from((address, 0)),
                     token: Some(format!("tokens/{}.jwt", instance.instance_id).into()),
                 })
                 .collect(),
