@@ -58,7 +58,9 @@ pub(crate) fn skewed(set: CredentialSet, offset_seconds: i64) -> Endpoint {
 
 pub(crate) struct Lab {
     pub(crate) mtca: Mtca,
-    pub(crate) baselines: [Baseline; 2],
+    /// The algorithms of the NFs' keys.
+    keys: Vec<KeyAlgorithm>,
+    pub(crate) baselines: Vec<Baseline>,
     pub(crate) amf: Nf,
     pub(crate) smf: Nf,
     pub(crate) validity: Validity,
@@ -72,24 +74,34 @@ impl Lab {
 
     /// The same with an MTCA of this ID.
     pub(crate) fn of_ca(id: &str) -> Self {
+        Self::with(id, &LEAF_KEYS, &[DIRECT, INTERMEDIATE])
+    }
+
+    /// A lab whose NFs have keys of these algorithms, certified by the MTCA and by these baselines.
+    pub(crate) fn with(id: &str, keys: &[KeyAlgorithm], profiles: &[X509Profile]) -> Self {
         let now = Clock::default().unix_seconds();
         let validity = Validity {
             not_before: UnixTime(now - 3600),
             not_after: UnixTime(now + 3600),
         };
-        let [udm, amf, smf, ausf] = ["UDM", "AMF", "SMF", "AUSF"].map(Nf::new);
+        let [udm, amf, smf, ausf] =
+            ["UDM", "AMF", "SMF", "AUSF"].map(|nf_type| Nf::with_keys(nf_type, keys));
         let mut mtca = Mtca::new(id);
         for of_landmark in [&[&udm][..], &[&amf, &smf], &[&ausf]] {
             for nf in of_landmark {
-                for key in LEAF_KEYS {
-                    mtca.log(&nf.leaf(key, validity));
+                for key in keys {
+                    mtca.log(&nf.leaf(*key, validity));
                 }
                 mtca.sequence();
             }
             mtca.landmark();
         }
-        let baselines = [DIRECT, INTERMEDIATE].map(|profile| Baseline::new(profile, validity));
+        let baselines = profiles
+            .iter()
+            .map(|profile| Baseline::new(*profile, validity))
+            .collect();
         Self {
+            keys: keys.to_vec(),
             mtca,
             baselines,
             amf,
@@ -113,9 +125,13 @@ impl Lab {
         let pairs = self
             .baselines
             .iter()
-            .flat_map(|baseline| LEAF_KEYS.map(|key| (baseline, key)));
+            .flat_map(|baseline| self.keys.iter().map(move |key| (baseline, *key)));
         CredentialSet {
-            mtc: LEAF_KEYS.map(|key| self.mtc_credential(nf, key)).into(),
+            mtc: self
+                .keys
+                .iter()
+                .map(|key| self.mtc_credential(nf, *key))
+                .collect(),
             x509: pairs
                 .map(|(baseline, key)| self.x509_credential(nf, baseline, key))
                 .collect(),

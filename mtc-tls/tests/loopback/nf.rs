@@ -53,15 +53,20 @@ impl Leaf {
     }
 }
 
-/// One NF instance with a key of each algorithm.
+/// One NF instance with keys of some algorithms.
 pub(crate) struct Nf {
     nf_type: &'static str,
     subject: NfSubject,
-    keys: [NfKey; LEAF_KEYS.len()],
+    keys: Vec<NfKey>,
 }
 
 impl Nf {
+    /// One with a key of each of [`LEAF_KEYS`].
     pub(crate) fn new(nf_type: &'static str) -> Self {
+        Self::with_keys(nf_type, &LEAF_KEYS)
+    }
+
+    pub(crate) fn with_keys(nf_type: &'static str, algorithms: &[KeyAlgorithm]) -> Self {
         let fqdn = format!("{}1.{HOME_DOMAIN}", nf_type.to_lowercase());
         let subject = NfSubject::new(
             "DE",
@@ -73,7 +78,10 @@ impl Nf {
         Self {
             nf_type,
             subject: subject.expect("a legal subject"),
-            keys: LEAF_KEYS.map(|algorithm| NfKey::generate(algorithm).expect("randomness")),
+            keys: algorithms
+                .iter()
+                .map(|algorithm| NfKey::generate(*algorithm).expect("randomness"))
+                .collect(),
         }
     }
 
@@ -85,7 +93,7 @@ impl Nf {
         self.keys
             .iter()
             .find(|key| key.algorithm() == algorithm)
-            .expect("a key of each of LEAF_KEYS")
+            .expect("a key of each of its algorithms")
     }
 
     /// What this NF's certificates for its key of this algorithm say.
