@@ -1,21 +1,23 @@
 //! The load generator: operations arrive when the schedule says so, whatever became of the ones before.
 //!
 //! ```text
-//!  Schedule ──arrival──> engine ──spawns──> Operation::run ──Outcome──> ClientTotals ──> LoadResult
-//!            at its        │ in flight < max, else dropped                 latency = end - intended start
-//!            intended      └ lateness = actual start - intended start
-//!            time
+//!  Schedule ──> pacer ──arrival──> engine ──spawns──> Operation::run ──Outcome──> ClientTotals ──> LoadResult
+//!                        at its      │ in flight < max, else dropped                latency = end - intended start
+//!                        intended    └ queueing = actual start - intended start
+//!                        time
 //! ```
 //!
-//! The load is open-loop: a slow server meets the same arrivals as a fast one, and the time an operation waited to be
+//! The load is open-loop unless the plan says `closed`: a slow server meets the same arrivals as a fast one, and the time an operation waited to be
 //! started is part of its latency, so nothing is left out when the system stalls (coordinated omission). The engine runs
 //! in the AMF's process; [`LoadResult`] travels to the `mtc5g` process as JSON.
 
 mod engine;
+mod pacer;
 mod schedule;
 pub mod worker;
 
 use std::fmt;
+use std::time::Duration;
 
 use mtc_tls::handshake::HandshakeCost;
 use serde::{Deserialize, Serialize};
@@ -24,8 +26,9 @@ use time::OffsetDateTime;
 use crate::measure::{ClientTotals, Histogram};
 
 pub use engine::{Engine, Phase, Progress};
+pub use pacer::Pacer;
 pub(crate) use schedule::SplitMix64;
-pub use schedule::{Arrival, Schedule};
+pub use schedule::{Arrival, Schedule, Shard, UnknownShard};
 
 /// What an arrival does; implemented by the network function that generates the load.
 pub trait Operation: Send + Sync + 'static {
@@ -94,8 +97,28 @@ pub struct LoadResult {
     pub interrupted: bool,
     /// How late operations were started, measured arrivals only: the generator's own fault, part of every latency.
     pub lateness: Histogram,
+    /// What the generator itself used in the measured part.
+    pub generator: GeneratorUse,
     /// One for each variant, in the scenario's order.
     pub variants: Vec<ClientTotals>,
+}
+
+/// What load generators used in the measured part; sums over all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratorUse {
+    /// CPU time of their processes, the servers of their network functions included.
+    pub cpu: Duration,
+    /// How long they measured.
+    pub wall: Duration,
+}
+
+impl GeneratorUse {
+    /// Processors that a generator kept busy, on average; none when nothing was measured.
+    pub fn processors(&self) -> Option<f64> {
+        let busy = self.cpu.as_secs_f64() / self.wall.as_secs_f64();
+        busy.is_finite().then_some(busy)
+    }
 }
 
 impl LoadResult {
@@ -110,6 +133,7 @@ impl LoadResult {
             ended,
             interrupted,
             lateness,
+            generator,
             variants,
         } = other;
         if variants.len() != self.variants.len() {
@@ -122,6 +146,8 @@ impl LoadResult {
         self.ended = self.ended.max(*ended);
         self.interrupted |= interrupted;
         self.lateness.merge(lateness);
+        self.generator.cpu += generator.cpu;
+        self.generator.wall += generator.wall;
         self.variants
             .iter_mut()
             .zip(variants)

@@ -53,11 +53,57 @@ pub struct ClientTotals {
     pub handshake: Histogram,
     /// TCP connect, each completed handshake.
     pub tcp_connect: Histogram,
+    /// From an operation's intended start to its actual one: how long it queued at the generator; part of `operation`.
+    pub queueing: Histogram,
+    /// Operations that the generator started later than the plan's `max_lateness`.
+    pub late: u64,
+    /// By the name of the operation, where arrivals differ in what they do; empty otherwise.
+    pub operations: BTreeMap<String, OperationTotals>,
     /// The same run cut into [`SLICES`]; slices at the end in which nothing ended may be missing.
     pub slices: Vec<ClientSlice>,
 }
 
+/// What a load generator saw of one operation of a mix.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperationTotals {
+    /// Operations that were started.
+    pub attempts: u64,
+    /// Operations that succeeded.
+    pub ok: u64,
+    /// From the intended start to the end; successful operations only.
+    pub latency: Histogram,
+}
+
+impl OperationTotals {
+    /// Counts an operation, with its latency if it succeeded.
+    pub fn record(&mut self, latency: Option<Duration>) {
+        self.attempts += 1;
+        if let Some(latency) = latency {
+            self.ok += 1;
+            self.latency.record(latency);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let Self {
+            attempts,
+            ok,
+            latency,
+        } = other;
+        self.attempts += attempts;
+        self.ok += ok;
+        self.latency.merge(latency);
+    }
+}
+
 impl ClientTotals {
+    /// Counts how late an operation was started.
+    pub fn record_start(&mut self, late: Duration, max_lateness: Duration) {
+        self.queueing.record(late);
+        self.late += u64::from(late > max_lateness);
+    }
+
     /// Counts a successful operation of a slice.
     pub fn record_success(&mut self, slice: usize, latency: Duration) {
         self.attempts += 1;
@@ -97,6 +143,9 @@ impl ClientTotals {
             operation,
             handshake,
             tcp_connect,
+            queueing,
+            late,
+            operations,
             slices,
         } = other;
         self.attempts += attempts;
@@ -115,6 +164,14 @@ impl ClientTotals {
         self.operation.merge(operation);
         self.handshake.merge(handshake);
         self.tcp_connect.merge(tcp_connect);
+        self.queueing.merge(queueing);
+        self.late += late;
+        for (name, totals) in operations {
+            self.operations
+                .entry(name.clone())
+                .or_default()
+                .merge(totals);
+        }
         for (index, slice) in slices.iter().enumerate() {
             self.slice(index).merge(slice);
         }
@@ -198,11 +255,17 @@ mod tests {
                 totals.record_success(n as usize, Duration::from_millis(n));
                 totals.record_failure("tls", "alert: unknown ca");
                 totals.dropped += n;
+                totals.record_start(Duration::from_millis(n), Duration::from_millis(1));
+                let operation = totals.operations.entry("discover".to_owned());
+                operation
+                    .or_default()
+                    .record(Some(Duration::from_millis(n)));
             }
         }
         first.merge(&second);
         assert_eq!(first, whole);
         assert_eq!(first.attempts, first.ok + first.failed());
+        assert_eq!(first.late, 1, "a start at the limit is not late");
     }
 
     #[test]

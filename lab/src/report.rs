@@ -11,9 +11,11 @@ mod findings;
 mod html;
 mod summary;
 mod svg;
+mod sweep;
 mod table;
 
 pub use findings::{Finding, Tone, caveats, findings, headline};
 pub use html::html;
 pub use summary::summary;
+pub use sweep::sweep;
 pub use table::table;

@@ -15,8 +15,9 @@ use time::OffsetDateTime;
 use crate::environment::Environment;
 use crate::load::{LoadResult, VariantMismatch};
 use crate::measure::{ClientTotals, Histogram};
-use crate::scenario::{Expectation, OperationKind, Scenario, Variant};
+use crate::scenario::{Connections, Expectation, LoadPlan, Scenario, Variant};
 
+mod arrivals;
 mod events;
 mod expectation;
 mod link;
@@ -24,6 +25,7 @@ mod makeup;
 mod slices;
 mod thresholds;
 
+pub use arrivals::{GeneratorResult, MAX_LATE_SHARE, OperationResult, VariantArrivals};
 pub use events::{EventRecord, Happenings, TimelinePoint};
 pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};
@@ -32,9 +34,6 @@ pub use thresholds::ThresholdOutcome;
 
 /// The schema that this version writes and reads; it changes when a field changes its meaning.
 pub const SCHEMA: &str = "mtc5g-results/1";
-
-/// Operations started later than this at the 99th percentile make a warning: their latency is partly the generator's.
-const MAX_LATENESS_MS: f64 = 10.0;
 
 /// What a run without `[link]` cannot show.
 const LOOPBACK: &str = "The network functions met on the loopback, where a segment holds 32 KB and nothing takes time: round \
@@ -65,6 +64,8 @@ pub struct Results {
     pub scenario: String,
     /// One for each variant, in the scenario's order; the first is what the others are related to.
     pub variants: Vec<VariantResult>,
+    /// What the load generator itself used.
+    pub generator: GeneratorResult,
     /// How late the generator started operations.
     pub lateness_ms: Option<Latency>,
     /// The same as a histogram.
@@ -87,8 +88,12 @@ pub struct Run {
     pub name: String,
     /// The scenario's description.
     pub description: String,
-    /// What each arrival did.
-    pub operation: OperationKind,
+    /// What each arrival did: the name of the operation, or `mix`.
+    pub operation: String,
+    /// Over which connections.
+    pub connections: Connections,
+    /// The values that make this one of several runs of a sweep, by key; empty where nothing was swept.
+    pub cell: BTreeMap<String, String>,
     /// The seed of the arrivals.
     pub seed: u64,
     /// When the first arrival, warm-up included, was intended.
@@ -141,6 +146,8 @@ pub struct VariantResult {
     pub ok: u64,
     /// Arrivals that were not started, see [`ClientTotals::dropped`].
     pub dropped: u64,
+    /// How the load generator kept the schedule.
+    pub arrivals: VariantArrivals,
     /// Failed operations by cause.
     pub errors: BTreeMap<String, u64>,
     /// Handshakes by kind of certificate served, as the clients received it.
@@ -259,6 +266,14 @@ pub enum Violation {
         /// How many.
         count: u64,
     },
+    /// The generator did not keep the schedule.
+    #[error("{variant} is invalid: {reason}")]
+    Late {
+        /// The variant.
+        variant: String,
+        /// How many of how many, and the limit.
+        reason: String,
+    },
     /// A variant has no operation or one side of it no handshake.
     #[error("{variant}: nothing was measured on the {side} side")]
     NothingMeasured {
@@ -338,21 +353,32 @@ impl Results {
             ended,
             interrupted,
             lateness,
+            generator,
             variants,
         } = load;
+        let max_lateness_ms = scenario.load.max_lateness.as_secs_f64() * 1e3;
         let counted = variants.into_iter().zip(network_functions);
         let variants: Vec<VariantResult> = scenario
             .variants
             .iter()
             .zip(counted)
-            .map(|(variant, (load, nfs))| VariantResult::new(variant, load, nfs))
+            .map(|(variant, (load, nfs))| {
+                let arrivals = VariantArrivals::of(&load, max_lateness_ms);
+                VariantResult::new(variant, load, arrivals, nfs)
+            })
             .collect();
         let mut results = Self {
             schema: SCHEMA.to_owned(),
             run: Run {
                 name: scenario.name.clone(),
                 description: scenario.description.clone(),
-                operation: scenario.load.operation,
+                operation: scenario.load.operation.as_str().to_owned(),
+                connections: scenario.load.connections,
+                cell: scenario
+                    .cell
+                    .iter()
+                    .map(|setting| (setting.key.clone(), setting.value.clone()))
+                    .collect(),
                 seed: scenario.seed,
                 started,
                 ended,
@@ -374,6 +400,7 @@ impl Results {
                 .map(|threshold| ThresholdOutcome::of(threshold, &variants))
                 .collect(),
             variants,
+            generator: GeneratorResult::new(1, &generator, max_lateness_ms),
             lateness_ms: Latency::of(&lateness),
             lateness_histogram: lateness,
             expect: scenario.expect.clone(),
@@ -428,7 +455,11 @@ impl Results {
         interrupted
             .into_iter()
             .chain(link)
-            .chain(self.variants.iter().flat_map(VariantResult::violations))
+            .chain(
+                self.variants
+                    .iter()
+                    .flat_map(|variant| variant.violations(self.run.connections)),
+            )
             .filter(|violation| !self.is_expected(violation))
             .chain(self.unmet_expectations())
             .collect()
@@ -473,10 +504,10 @@ impl Results {
         if self.run.shortened {
             warnings.push("the short form of the scenario: it shows that the scenario works, its figures are not to be cited".to_owned());
         }
-        if let Some(late) = self.lateness_ms.filter(|late| late.p99 > MAX_LATENESS_MS) {
+        let limit = self.generator.max_lateness_ms;
+        if limit > LoadPlan::MAX_LATENESS.as_secs_f64() * 1e3 {
             warnings.push(format!(
-                "the load generator started 1 % of operations more than {:.1} ms late: operation latencies include that",
-                late.p99
+                "operations count as late only beyond {limit} ms, as the scenario wants: latencies may be the generator's"
             ));
         }
         if self.environment.profile == "debug" {
@@ -488,7 +519,12 @@ impl Results {
 }
 
 impl VariantResult {
-    fn new(variant: &Variant, load: ClientTotals, network_functions: &NfTotals) -> Self {
+    fn new(
+        variant: &Variant,
+        load: ClientTotals,
+        arrivals: VariantArrivals,
+        network_functions: &NfTotals,
+    ) -> Self {
         let (chain, ca_signature) = match variant.authentication {
             TrustDomain::X509(profile) => (
                 Some(profile.intermediates.count()),
@@ -515,6 +551,7 @@ impl VariantResult {
             attempts: load.attempts,
             ok: load.ok,
             dropped: load.dropped,
+            arrivals,
             credential_kinds: client.received,
             handshake_ms: Latency::of(&load.handshake),
             operation_ms: Latency::of(&load.operation),
@@ -559,7 +596,7 @@ impl VariantResult {
         self.errors.values().sum()
     }
 
-    fn violations(&self) -> Vec<Violation> {
+    fn violations(&self, connections: Connections) -> Vec<Violation> {
         let variant = || self.name.clone();
         let mut violations = Vec::new();
         if let Some((cause, _)) = self.errors.iter().max_by_key(|(_, count)| **count) {
@@ -577,11 +614,19 @@ impl VariantResult {
                 count: self.dropped,
             });
         }
+        if let Some(reason) = self.arrivals.invalid.clone() {
+            violations.push(Violation::Late {
+                variant: variant(),
+                reason,
+            });
+        }
+        // Kept connections need no handshake in the measured part.
+        let reused = matches!(connections, Connections::Reused(_)) && self.ok > 0;
         for (side, totals) in [
             ("client", &self.totals.client),
             ("server", &self.totals.server),
         ] {
-            if totals.handshakes == 0 {
+            if totals.handshakes == 0 && !reused {
                 violations.push(Violation::NothingMeasured {
                     variant: variant(),
                     side,

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::environment::Environment;
 use crate::load::worker::{Answer, Command};
-use crate::load::{LoadResult, Phase, Progress, VariantMismatch};
+use crate::load::{LoadResult, Phase, Progress, Shard, VariantMismatch};
 use crate::measure::SLICES;
 use crate::results::{Happenings, Results, TimelinePoint};
 use crate::scenario::Scenario;
@@ -168,6 +168,7 @@ async fn measure(
             .map(|variant| variant.profile().to_string())
             .collect(),
         seed: scenario.seed,
+        shard: Shard::WHOLE,
     };
     let slice = scenario.load.measured() / SLICES as u32;
     let mut counters = Counters::begin(topology).await?;

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use ::link::LinkSettings;
 use mtc_core::landmark::MAX_LANDMARKS;
-use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use crate::topology::Nf;
@@ -24,8 +23,10 @@ mod event;
 mod expect;
 mod fault;
 mod link;
+mod load;
 mod reader;
 mod short;
+mod sweep;
 mod thresholds;
 mod variant;
 
@@ -33,7 +34,9 @@ pub use duration::{DurationError, parse_duration};
 pub use event::{Action, Event};
 pub use expect::{ErrorsAllowed, Expectation, Fallback};
 pub use fault::{Fault, ScenarioFaults};
-use reader::{Reader, Table, choice, integer, number, span_of_time, text};
+pub use load::{ArrivalProcess, Connections, LoadPlan, OperationKind, Share, Stage, Workload};
+use reader::{Reader, Table, integer, span_of_time, text};
+pub use sweep::Setting;
 pub use thresholds::{Amount, Figure, Operator, Relation, Statistic, Term, Threshold, Timed};
 use variant::MAX_VARIANTS;
 pub use variant::Variant;
@@ -51,13 +54,6 @@ const LANDMARK_INTERVAL: RangeInclusive<Duration> =
 const MAX_ACTIVE_LANDMARKS: u128 = MAX_LANDMARKS as u128 - 1;
 /// The log is filled before the first NF starts; ten million entries are a proof of 24 hashes.
 const PRELOAD: RangeInclusive<u64> = 0..=10_000_000;
-const RATE: RangeInclusive<f64> = 0.01..=100_000.0;
-const MAX_STAGES: usize = 100;
-const STAGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
-const WARMUP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
-const MAX_IN_FLIGHT: RangeInclusive<u64> = 1..=65_536;
-/// Each arrival leaves a count in a histogram; this is the bound on a run, not on memory.
-const MAX_ARRIVALS: f64 = 100e6;
 const MAX_NAME: usize = 32;
 const MAX_DESCRIPTION: usize = 1000;
 
@@ -89,22 +85,46 @@ pub struct Scenario {
     pub events: Vec<Event>,
     /// `[expect]`: what is no fault of the run.
     pub expect: Expectation,
+    /// `[sweep]`: the values that make this one of several runs of the same file; empty when nothing is swept.
+    pub cell: Vec<Setting>,
     text: String,
 }
 
 impl Scenario {
-    /// Reads a scenario from the text of its file.
+    /// Reads a scenario from the text of its file; the first one if the file is a sweep.
     ///
     /// # Errors
     ///
     /// Every fault of the text, in the order of its lines.
     pub fn parse(text: &str) -> Result<Self, ScenarioFaults> {
+        let cells = Self::parse_cells(text)?;
+        Ok(cells.into_iter().next().expect("a sweep has a cell"))
+    }
+
+    /// Reads the scenarios that a file stands for: one, or one for each cell of its sweep.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the text, in the order of its lines.
+    pub fn parse_cells(text: &str) -> Result<Vec<Self>, ScenarioFaults> {
         let mut reader = Reader::new(text);
-        let scenario = reader
+        let cells = reader
             .document()
-            .and_then(|root| read_scenario(&mut reader, &root, text));
-        match (scenario, reader.finish()) {
-            (Some(scenario), Ok(())) => Ok(scenario),
+            .and_then(|root| sweep::cells(&mut reader, text, root));
+        let scenarios = cells.map(|cells| {
+            let read = cells.into_iter().map(|cell| {
+                let scenario = read_scenario(&mut reader, &cell.root, text)?;
+                Some(Self {
+                    cell: cell.settings,
+                    ..scenario
+                })
+            });
+            // All are read, so that all faults are found.
+            let read: Vec<Option<Self>> = read.collect();
+            read.into_iter().collect::<Option<Vec<Self>>>()
+        });
+        match (scenarios.flatten(), reader.finish()) {
+            (Some(scenarios), Ok(())) => Ok(scenarios),
             (None, Ok(())) => unreachable!("a value is withheld only where a fault was reported"),
             (_, Err(faults)) => Err(faults),
         }
@@ -142,73 +162,6 @@ impl LabPlan {
             Nf::Nrf | Nf::Scp => 1,
         }
     }
-}
-
-/// `[load]`: what arrives when. Goes to the load generator's process as it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LoadPlan {
-    /// `operation`: what each arrival does.
-    pub operation: OperationKind,
-    /// `arrivals`: how arrivals are spaced, default `constant`.
-    pub arrivals: ArrivalProcess,
-    /// `stages`: the measured part, in order.
-    pub stages: Vec<Stage>,
-    /// `warmup`: time at the first stage's rate before the measured part, whose arrivals run and are not recorded;
-    /// default 3 s.
-    pub warmup: Duration,
-    /// `max_in_flight`: an arrival that finds this many operations unfinished is dropped and counted; default 256.
-    pub max_in_flight: usize,
-}
-
-impl LoadPlan {
-    /// From the first arrival to the last, warm-up included.
-    pub fn duration(&self) -> Duration {
-        self.warmup + self.measured()
-    }
-
-    /// From the first arrival that is recorded to the last.
-    pub fn measured(&self) -> Duration {
-        self.stages.iter().map(|stage| stage.duration).sum()
-    }
-}
-
-/// What one arrival does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OperationKind {
-    /// Discover an SMF at the NRF, create an SM context, be called back; each over a fresh mTLS connection.
-    Session,
-    /// Connect to an SMF, complete the handshake, close.
-    Handshake,
-}
-
-impl OperationKind {
-    /// The name in scenarios and results.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Handshake => "handshake",
-        }
-    }
-}
-
-/// How arrivals are spaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ArrivalProcess {
-    /// Evenly.
-    Constant,
-    /// With exponentially distributed gaps, drawn from the seed.
-    Poisson,
-}
-
-/// A time at one rate.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stage {
-    /// Operations per second, over all variants together.
-    pub rate: f64,
-    /// How long.
-    pub duration: Duration,
 }
 
 fn read_scenario(
@@ -250,12 +203,8 @@ fn read_scenario(
         .map(|table| read_lab(reader, &table));
     let variants = variant::read(reader, &root);
     let load = reader
-        .section(
-            &root,
-            "load",
-            &["operation", "arrivals", "stages", "warmup", "max_in_flight"],
-        )
-        .map(|table| read_load(reader, &table));
+        .section(&root, "load", load::KEYS)
+        .map(|table| load::read(reader, &table));
     let link = match reader.optional_section(&root, "link", link::KEYS) {
         Some(Some(table)) => link::read(reader, &table).map(Some),
         Some(None) => Some(None),
@@ -286,6 +235,7 @@ fn read_scenario(
         thresholds: thresholds?,
         events: events?,
         expect: expect?,
+        cell: Vec::new(),
         text: text_of_file.to_owned(),
     })
 }
@@ -301,7 +251,7 @@ fn read_head(
         table,
         "shortest",
         Duration::from_secs(3),
-        span_of_time(STAGE),
+        span_of_time(load::STAGE),
     );
     Some((name?, description?, seed?, shortest?))
 }
@@ -361,69 +311,6 @@ fn check_intervals(reader: &mut Reader<'_>, table: &Table<'_>, plan: &LabPlan) {
             Some("shorten it or lengthen landmark_interval".into()),
         );
     }
-}
-
-fn read_load(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPlan> {
-    let operations = [OperationKind::Session, OperationKind::Handshake];
-    let operation = reader.required(
-        table,
-        "operation",
-        choice(&operations.map(|kind| (kind.as_str(), kind))),
-    );
-    let arrivals = reader.optional(
-        table,
-        "arrivals",
-        ArrivalProcess::Constant,
-        choice(&[
-            ("constant", ArrivalProcess::Constant),
-            ("poisson", ArrivalProcess::Poisson),
-        ]),
-    );
-    let stages = read_stages(reader, table);
-    let warmup = reader.optional(
-        table,
-        "warmup",
-        Duration::from_secs(3),
-        span_of_time(WARMUP),
-    );
-    let max_in_flight = reader.optional(table, "max_in_flight", 256, integer(MAX_IN_FLIGHT));
-    Some(LoadPlan {
-        operation: operation?,
-        arrivals: arrivals?,
-        stages: stages?,
-        warmup: warmup?,
-        max_in_flight: usize::try_from(max_in_flight?).expect("MAX_IN_FLIGHT fits in usize"),
-    })
-}
-
-fn read_stages(reader: &mut Reader<'_>, load: &Table<'_>) -> Option<Vec<Stage>> {
-    let tables = reader.sections(load, "stages", 1..=MAX_STAGES, &["rate", "duration"])?;
-    let read: Vec<Option<Stage>> = tables
-        .iter()
-        .map(|table| {
-            let rate = reader.required(table, "rate", number(RATE));
-            let duration = reader.required(table, "duration", span_of_time(STAGE));
-            Some(Stage {
-                rate: rate?,
-                duration: duration?,
-            })
-        })
-        .collect();
-    let stages: Vec<Stage> = read.into_iter().collect::<Option<_>>()?;
-    let arrivals: f64 = stages
-        .iter()
-        .map(|stage| stage.rate * stage.duration.as_secs_f64())
-        .sum();
-    if arrivals > MAX_ARRIVALS {
-        let rule = format!("make {arrivals:.0} arrivals; a run has at most {MAX_ARRIVALS:.0}");
-        reader.fault_at(
-            load,
-            "stages",
-            rule,
-            Some("lower a rate or shorten a stage".into()),
-        );
-    }
-    Some(stages)
 }
 
 #[cfg(test)]

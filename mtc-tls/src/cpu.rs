@@ -1,4 +1,4 @@
-//! CPU time of the calling thread, and of a future: the clock is read around every poll.
+//! CPU time of the calling thread, of the process, and of a future: the clock is read around every poll.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +9,16 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// CPU time that the calling thread has used (`CLOCK_THREAD_CPUTIME_ID`): user and system.
 pub fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    read(ClockId::ThreadCPUTime)
+}
+
+/// CPU time that all threads of this process have used (`CLOCK_PROCESS_CPUTIME_ID`): user and system.
+pub fn process_time() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),

@@ -16,6 +16,8 @@ use crate::ue_context::RegisterError;
 pub enum Step {
     /// Connecting to the NRF and discovering SMFs.
     Discover,
+    /// Connecting to the NRF and putting the own profile.
+    Register,
     /// Connecting to the SMF where nothing else is done.
     Handshake,
     /// Connecting to the SMF and creating the SM context.
@@ -30,6 +32,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Discover => "discover",
+            Self::Register => "register",
             Self::Handshake => "handshake",
             Self::Create => "create",
             Self::Modify => "modify",

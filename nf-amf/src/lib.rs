@@ -13,6 +13,7 @@
 //!
 //! * [`amf`]: the network function
 //! * [`session`]: the operations that a load generator drives
+//! * [`pool`]: connections that are used more than once
 //! * [`selection`]: the choice of an SMF
 //! * [`pdu_session`]: the requests to it
 //! * [`ue_context`]: UE contexts and what their PDU sessions wait for
@@ -25,6 +26,7 @@ pub mod communication;
 pub mod config;
 pub mod error;
 pub mod pdu_session;
+pub mod pool;
 pub mod selection;
 pub mod session;
 pub mod ue_context;
@@ -45,7 +47,7 @@ use sbi::process::{Control, Events, Stop};
 pub use amf::Amf;
 pub use config::Config;
 pub use error::{ErrorClass, SessionError};
-pub use session::Attempt;
+pub use session::{Attempt, ConnectionPool, Reach};
 
 /// Runs AMF instances in a process of their own
 #[derive(Clone, Debug, Parser)]

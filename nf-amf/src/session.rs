@@ -1,12 +1,16 @@
-//! The operations that a load generator drives (TS 23.502 clause 4.3.2, without UDM, PCF and UPF), each over fresh mTLS connections of one profile.
+//! The operations that a load generator drives (TS 23.502 clause 4.3.2, without UDM, PCF and UPF), each over mTLS connections
+//! of one profile, fresh or kept in a pool.
 //!
 //! ```text
 //!  establish_session                                             shake_hands
-//!   1 ── mTLS ──> NRF    discover SMFs, close                     (SMFs are discovered once, over a connection of its own)
+//!   1 ── mTLS ──> NRF    discover SMFs, close or keep             (SMFs are discovered once, over a connection of its own)
 //!   2    choose an SMF, register the session                      1 ── mTLS ──> SMF   close, wait until the SMF has closed
 //!   3 ── mTLS ──> SMF    create
 //!   4 <── mTLS ── SMF    N1N2 transfer, before or after the answer to 3
-//!   5 ──────────> SMF    modify, release, close
+//!   5 ──────────> SMF    modify, release, close or keep
+//!
+//!  discover_smfs                                                 register
+//!   1 ── mTLS ──> NRF    discover SMFs, close or keep             1 ── mTLS ──> NRF   put the own profile, close or keep
 //! ```
 
 use std::io;
@@ -20,7 +24,7 @@ use mtc_tls::hints::ConnectionProfile;
 use mtc_tls::verifier::ExpectedPeer;
 use sbi::client::Connection;
 use sbi::instance::CallError;
-use sbi::model::{NfType, ServiceName};
+use sbi::model::{NfProfile, NfType, ServiceName};
 use sbi::nnrf::{Discover, Nrf};
 use sbi::uri::Scheme;
 use time::OffsetDateTime;
@@ -31,6 +35,7 @@ use tokio::time::timeout;
 use crate::amf::Amf;
 use crate::error::{SessionError, Step};
 use crate::pdu_session::{Requester, SmfConnection, Wanted};
+use crate::pool::{Kept, Pool};
 use crate::selection::{Candidate, Candidates, scramble};
 use crate::ue_context::Registered;
 use crate::watched::{Failure, Watched};
@@ -59,6 +64,20 @@ pub struct Attempt {
     pub result: Result<(), SessionError>,
 }
 
+/// How an operation reaches others.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// The NRF.
+    pub nrf: &'a Nrf,
+    /// How both ends of a connection authenticate each other.
+    pub profile: ConnectionProfile,
+    /// Connections that may be used again.
+    pub pool: &'a ConnectionPool,
+}
+
+/// Open connections of one AMF instance.
+pub type ConnectionPool = Pool<Open>;
+
 impl Amf {
     /// Operation `session`: sets up a PDU session for the UE number `ue`, and releases it.
     ///
@@ -66,14 +85,35 @@ impl Amf {
     /// UEs, as far as their instance ids differ modulo 100,000.
     ///
     /// Dropping the future closes its connections; the SM context stays at the SMF until the UE comes again.
-    pub async fn establish_session(
-        &self,
-        nrf: &Nrf,
-        profile: ConnectionProfile,
-        ue: u64,
-    ) -> Attempt {
+    pub async fn establish_session(&self, reach: Reach<'_>, ue: u64) -> Attempt {
         let mut handshakes = Vec::with_capacity(2);
-        let result = self.set_up(nrf, profile, ue, &mut handshakes).await;
+        let result = self.set_up(reach, ue, &mut handshakes).await;
+        Attempt { handshakes, result }
+    }
+
+    /// Operation `discover`: asks the NRF for SMFs.
+    ///
+    /// Dropping the future closes its connection.
+    pub async fn discover_smfs(&self, reach: Reach<'_>) -> Attempt {
+        let mut handshakes = Vec::with_capacity(1);
+        let result = self.discover(reach, &mut handshakes).await.map(drop);
+        Attempt { handshakes, result }
+    }
+
+    /// Operation `register`: puts `own`, the profile that this AMF is registered with, to the NRF again (NFRegister, TS 29.510
+    /// clause 5.2.2.2). It is not deregistered, because the certificate allows no other instance's profile to be put, and SMFs
+    /// that call this AMF back look it up.
+    ///
+    /// Dropping the future closes its connection.
+    pub async fn register(&self, reach: Reach<'_>, own: &NfProfile) -> Attempt {
+        let mut handshakes = Vec::with_capacity(1);
+        let step = Step::Register;
+        let result = self
+            .ask_nrf(step, reach, &mut handshakes, async |connection| {
+                let registered = reach.nrf.register(connection, own).await;
+                registered.map(drop).map_err(|error| failed(step, error))
+            })
+            .await;
         Attempt { handshakes, result }
     }
 
@@ -91,24 +131,63 @@ impl Amf {
 
     async fn set_up(
         &self,
-        nrf: &Nrf,
-        profile: ConnectionProfile,
+        reach: Reach<'_>,
         ue: u64,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<(), SessionError> {
-        let smfs = self.discover(nrf, profile, handshakes).await?;
+        let smfs = self.discover(reach, handshakes).await?;
         let smf = smfs.choose(scramble(ue));
         let mut session = self.contexts.register(self.supi(ue), PDU_SESSION_ID)?;
         let step = Step::Create;
-        let Open {
-            connection,
-            failure,
-        } = self
-            .open(step, smf.addr, profile, smf.expected(), handshakes)
-            .await?;
-        let result = self.exchange(&connection, smf, &mut session).await;
-        close(connection).await;
+        let (addr, expected) = (smf.addr, smf.expected());
+        self.over(
+            step,
+            reach,
+            addr,
+            expected,
+            handshakes,
+            async |connection| self.exchange(connection, smf, &mut session).await,
+        )
+        .await
+    }
+
+    /// Does something over a connection to a peer: one that is kept, or a new one, which is closed or kept afterwards.
+    async fn over<T>(
+        &self,
+        step: Step,
+        reach: Reach<'_>,
+        addr: SocketAddr,
+        expected: ExpectedPeer,
+        handshakes: &mut Vec<HandshakeCost>,
+        act: impl AsyncFnOnce(&Connection) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let Reach { profile, pool, .. } = reach;
+        let kept = match pool.take(profile, addr, Open::is_usable) {
+            Some(kept) => kept,
+            None => Kept::new(self.open(step, addr, profile, expected, handshakes).await?),
+        };
+        let result = act(&kept.connection.connection).await;
+        let failure = kept.connection.failure.clone();
+        let finished = match result {
+            Ok(_) => pool.give(profile, addr, kept),
+            Err(_) => Some(kept.connection),
+        };
+        if let Some(open) = finished {
+            close(open.connection).await;
+        }
         result.map_err(|error| failure.explain(step, error))
+    }
+
+    async fn ask_nrf<T>(
+        &self,
+        step: Step,
+        reach: Reach<'_>,
+        handshakes: &mut Vec<HandshakeCost>,
+        act: impl AsyncFnOnce(&Connection) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let (addr, expected) = (reach.nrf.addr(), reach.nrf.expected());
+        self.over(step, reach, addr, expected, handshakes, act)
+            .await
     }
 
     /// Everything on the connection to the SMF. Once there is an SM context it is released, whatever happens in between.
@@ -133,22 +212,19 @@ impl Amf {
 
     async fn discover(
         &self,
-        nrf: &Nrf,
-        profile: ConnectionProfile,
+        reach: Reach<'_>,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<Candidates, SessionError> {
         let step = Step::Discover;
-        let Open {
-            connection,
-            failure,
-        } = self
-            .open(step, nrf.addr(), profile, nrf.expected(), handshakes)
+        let result = self
+            .ask_nrf(step, reach, handshakes, async |connection| {
+                let found = reach
+                    .nrf
+                    .discover(connection, &self.instance, &self.wanted())
+                    .await;
+                found.map_err(|error| failed(step, error))
+            })
             .await?;
-        let result = nrf
-            .discover(&connection, &self.instance, &self.wanted())
-            .await;
-        close(connection).await;
-        let result = result.map_err(|error| failure.explain(step, failed(step, error)))?;
         Candidates::of(&result).ok_or(SessionError::NoSmf)
     }
 
@@ -190,8 +266,12 @@ impl Amf {
         let known = self.known_smfs();
         // Over a connection that the scenario does not choose, and that is not part of the operation.
         let discover = || async {
-            let own_profile = self.instance.own_profile();
-            self.discover(nrf, own_profile, &mut Vec::new()).await
+            let reach = Reach {
+                nrf,
+                profile: self.instance.own_profile(),
+                pool: &Pool::new(1),
+            };
+            self.discover(reach, &mut Vec::new()).await
         };
         let smfs = known.get_or_try_init(discover).await?;
         let number = self.handshakes.fetch_add(1, Ordering::Relaxed);
@@ -232,13 +312,19 @@ impl Amf {
 }
 
 /// A connection with HTTP/2 on it.
-struct Open {
+#[derive(Debug)]
+pub struct Open {
     connection: Connection,
     /// What TLS has to say if it ends early.
     failure: Failure,
 }
 
 impl Open {
+    /// Whether it takes requests.
+    fn is_usable(&self) -> bool {
+        !self.connection.is_closed()
+    }
+
     async fn start<S>(step: Step, stream: S) -> Result<Self, SessionError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

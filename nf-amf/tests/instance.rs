@@ -9,7 +9,7 @@ use mtc_core::verify::CaTrust;
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::endpoint::Clock;
 use nf_amf::config::AmfConfig;
-use nf_amf::{Amf, ErrorClass};
+use nf_amf::{Amf, ConnectionPool, ErrorClass, Reach};
 use sbi::config::NrfAddress;
 use sbi::instance::Instance;
 use sbi::ledger::Ledger;
@@ -66,7 +66,7 @@ async fn the_profile_is_the_example_of_the_profile_document() {
 }
 
 #[tokio::test]
-async fn without_an_nrf_both_operations_fail_to_connect_and_no_handshake_is_counted() {
+async fn without_an_nrf_operations_fail_to_connect_and_no_handshake_is_counted() {
     // Bound, so that nobody else gets the port, and not listening.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -78,8 +78,14 @@ async fn without_an_nrf_both_operations_fail_to_connect_and_no_handshake_is_coun
     });
     let amf = Amf::new(Arc::new(AmfConfig::default()), instance());
     let profile = "mtc-landmark/ml-dsa-65/X25519MLKEM768".parse().unwrap();
+    let reach = Reach {
+        nrf: &nrf,
+        profile,
+        pool: &ConnectionPool::new(10),
+    };
     for attempt in [
-        amf.establish_session(&nrf, profile, 1).await,
+        amf.establish_session(reach, 1).await,
+        amf.discover_smfs(reach).await,
         amf.shake_hands(&nrf, profile).await,
     ] {
         assert!(attempt.handshakes.is_empty());

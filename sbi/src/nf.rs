@@ -212,6 +212,13 @@ pub async fn run<N: NetworkFunction>(
     Ok(())
 }
 
+impl<N> Running<N> {
+    /// The profile that each instance registered, in the order of the instances.
+    pub fn profiles(&self) -> &[NfProfile] {
+        &self.profiles
+    }
+}
+
 impl<N: NetworkFunction> Running<N> {
     /// Waits until `stop` is requested, deregisters, and ends when requests in progress are finished. A task that dies
     /// before ends the process too: half an NF would look like a whole one.

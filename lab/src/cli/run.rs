@@ -1,5 +1,6 @@
 //! `mtc5g run SCENARIO`
 
+use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,33 +50,79 @@ impl RunArguments {
                 return ExitCode::from(USAGE);
             }
         };
-        let scenario = match Scenario::parse(&text) {
-            Ok(scenario) => scenario,
+        let cells = match Scenario::parse_cells(&text) {
+            Ok(cells) => cells,
             Err(faults) => {
                 eprintln!("error: scenario {}\n{faults}", self.scenario.display());
                 return ExitCode::from(USAGE);
             }
         };
-        let scenario = if self.short {
-            scenario.shortened()
+        let cells: Vec<Scenario> = if self.short {
+            cells.iter().map(Scenario::shortened).collect()
         } else {
-            scenario
+            cells
         };
         let out = self
             .out
             .clone()
-            .unwrap_or_else(|| default_out(&scenario.name));
-        match self.run_into(&scenario, &out).await {
-            Ok(results) => ExitCode::from(status(&results)),
-            Err(error) => fail(&*error),
-        }
+            .unwrap_or_else(|| default_out(&cells[0].name));
+        let ran = match cells.as_slice() {
+            [scenario] => self.run_one(scenario, &out).await,
+            cells => self.run_sweep(cells, &out).await,
+        };
+        ran.map_or_else(|error| fail(&*error), ExitCode::from)
     }
 
-    async fn run_into(
-        &self,
-        scenario: &Scenario,
-        out: &Path,
-    ) -> Result<Results, Box<dyn std::error::Error>> {
+    async fn run_one(&self, scenario: &Scenario, out: &Path) -> Result<u8, Box<dyn Error>> {
+        let results = self.run_into(scenario, out).await?;
+        print(&if self.json {
+            results.to_json()
+        } else {
+            report::table(&results)
+        });
+        eprintln!(
+            "\nwrote {0}/results.json, {0}/summary.md and {0}/report.html",
+            out.display()
+        );
+        Ok(status(&results))
+    }
+
+    /// Runs the cells one after another, each with a lab of its own; the status is the worst of theirs.
+    async fn run_sweep(&self, cells: &[Scenario], out: &Path) -> Result<u8, Box<dyn Error>> {
+        let mut all: Vec<Results> = Vec::with_capacity(cells.len());
+        for (number, cell) in cells.iter().enumerate() {
+            let settings: Vec<String> = cell
+                .cell
+                .iter()
+                .map(|setting| format!("{} = {}", setting.key, setting.value))
+                .collect();
+            let (number, of) = (number + 1, cells.len());
+            eprintln!("run {number} of {of}: {}", settings.join(", "));
+            let folder = out.join("cells").join(format!("{number:02}"));
+            let results = self.run_into(cell, &folder).await?;
+            let interrupted = results.run.interrupted;
+            all.push(results);
+            if interrupted {
+                break;
+            }
+        }
+        let summary = report::sweep(&all);
+        std::fs::write(out.join("summary.md"), &summary)?;
+        print(&if self.json {
+            let mut json = serde_json::to_string_pretty(&all)?;
+            json.push('\n');
+            json
+        } else {
+            summary
+        });
+        eprintln!(
+            "\nwrote {0}/summary.md, and the results of each run in {0}/cells",
+            out.display()
+        );
+        Ok(all.iter().map(status).max().unwrap_or(DONE))
+    }
+
+    async fn run_into(&self, scenario: &Scenario, out: &Path) -> Result<Results, Box<dyn Error>> {
         std::fs::create_dir_all(out).map_err(|error| {
             io::Error::new(
                 error.kind(),
@@ -107,21 +154,15 @@ impl RunArguments {
                 setting.folder.display()
             );
         }
-        let printed = if self.json {
-            results.to_json()
-        } else {
-            report::table(&results)
-        };
-        // A closed pipe is not an error: whoever reads has read enough.
-        let _ = io::stdout()
-            .write_all(printed.as_bytes())
-            .and_then(|()| io::stdout().flush());
-        eprintln!(
-            "\nwrote {0}/results.json, {0}/summary.md and {0}/report.html",
-            out.display()
-        );
         Ok(results)
     }
+}
+
+/// Prints to standard output. A closed pipe is not an error: whoever reads has read enough.
+fn print(text: &str) {
+    let _ = io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush());
 }
 
 /// An invalid measurement neither meets nor breaks a threshold.

@@ -5,12 +5,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_tls::cpu::process_time;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
-use super::{Arrival, Failure, FailureClass, LoadResult, Operation, Outcome, Schedule};
+use super::pacer::Due;
+use super::{
+    Arrival, Failure, FailureClass, GeneratorUse, LoadResult, Operation, Outcome, Pacer, Schedule,
+};
 use crate::measure::{ClientTotals, Histogram, Slicing};
 
 /// How often progress is reported.
@@ -25,6 +29,10 @@ pub struct Engine {
     pub operation_timeout: Duration,
     /// Operations still running this long after the last arrival are abandoned and count as timeouts.
     pub drain: Duration,
+    /// An operation that is started later than this is late.
+    pub max_lateness: Duration,
+    /// Who waits for the time of an arrival.
+    pub pacer: Pacer,
 }
 
 /// The part of a run that is going on.
@@ -59,7 +67,7 @@ pub struct Progress {
 }
 
 impl Engine {
-    /// Runs the whole schedule, or until `stop` completes, then drains; the result is whole in either case.
+    /// Runs the whole schedule, open loop or closed, or until `stop` completes, then drains; the result is whole in either case.
     ///
     /// `progress` is called once a second and at each change of phase, and holds up arrivals while it runs. Dropping the
     /// future abandons everything. A panic of an operation is passed on.
@@ -75,7 +83,7 @@ impl Engine {
         let interrupted = tokio::select! {
             biased;
             () = &mut stop => true,
-            () = run.fire(schedule) => false,
+            () = run.arrive(self.pacer, schedule) => false,
         };
         run.drain(self.drain).await;
         run.result(interrupted)
@@ -87,6 +95,9 @@ struct Run<O, P> {
     operation: Arc<O>,
     max_in_flight: usize,
     operation_timeout: Duration,
+    max_lateness: Duration,
+    /// Whether operations are counted by kind.
+    by_kind: bool,
     epoch: Instant,
     started: OffsetDateTime,
     planned: Duration,
@@ -98,6 +109,9 @@ struct Run<O, P> {
     /// Which arrival a task is for, needed when it is abandoned; as many as are in flight.
     arrivals: HashMap<Id, Arrival>,
     lateness: Histogram,
+    /// This process's CPU time when the measured part began, and what it used in it.
+    cpu_before: Duration,
+    used: GeneratorUse,
     variants: Vec<ClientTotals>,
     /// Sums over `variants`, kept so that progress costs nothing.
     done: u64,
@@ -107,7 +121,8 @@ struct Run<O, P> {
 
 struct Completed {
     arrival: Arrival,
-    late: Duration,
+    /// None when the operation never told.
+    late: Option<Duration>,
     latency: Duration,
     outcome: Outcome,
 }
@@ -118,6 +133,8 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
             operation,
             max_in_flight: engine.max_in_flight,
             operation_timeout: engine.operation_timeout,
+            max_lateness: engine.max_lateness,
+            by_kind: schedule.is_mix(),
             epoch: Instant::now(),
             started: OffsetDateTime::now_utc(),
             planned: schedule.end(),
@@ -128,6 +145,8 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
             tasks: JoinSet::new(),
             arrivals: HashMap::new(),
             lateness: Histogram::default(),
+            cpu_before: Duration::ZERO,
+            used: GeneratorUse::default(),
             variants: vec![ClientTotals::default(); schedule.variants()],
             done: 0,
             errors: 0,
@@ -135,41 +154,59 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
         }
     }
 
-    /// Starts every arrival at its time. Completions are taken in between and never waited for.
-    async fn fire(&mut self, schedule: Schedule) {
-        let mut ticks = interval_at(self.epoch + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        self.enter(if self.measured_from.is_zero() {
-            Phase::Measured
-        } else {
-            Phase::WarmUp
-        });
-        let end = self.planned;
-        for (at, arrival) in schedule
-            .map(|arrival| (arrival.at, Some(arrival)))
-            .chain([(end, None)])
-        {
-            if self.phase == Phase::WarmUp && at >= self.measured_from {
-                self.wait_until(self.measured_from, &mut ticks).await;
-                self.enter(Phase::Measured);
-            }
-            self.wait_until(at, &mut ticks).await;
-            if let Some(arrival) = arrival {
-                self.start(arrival);
-            }
+    /// Starts operations until the last stage ends. Completions are taken in between.
+    async fn arrive(&mut self, pacer: Pacer, schedule: Schedule) {
+        if !self.measured_from.is_zero() {
+            self.enter(Phase::WarmUp);
+        }
+        match schedule.workers() {
+            Some(workers) => self.work(workers, schedule).await,
+            None => self.fire(pacer, schedule).await,
         }
     }
 
-    async fn wait_until(&mut self, at: Duration, ticks: &mut tokio::time::Interval) {
-        let mut due = pin!(sleep_until(self.epoch + at));
+    /// An open loop: every arrival is started at its time.
+    async fn fire(&mut self, pacer: Pacer, schedule: Schedule) {
+        let mut due = pacer.start(self.epoch, schedule);
+        let mut ticks = self.ticks();
         loop {
             tokio::select! {
                 biased;
-                () = &mut due => return,
+                Some(due) = due.recv() => match due {
+                    Due::Arrival(arrival) => self.start(arrival),
+                    Due::Measured => self.enter(Phase::Measured),
+                    Due::End => return,
+                },
                 Some(joined) = self.tasks.join_next_with_id() => self.take(joined),
                 _ = ticks.tick() => self.report(),
             }
         }
+    }
+
+    /// A closed loop: an operation is started when one has ended, so that always so many are under way.
+    async fn work(&mut self, workers: usize, mut schedule: Schedule) {
+        let mut ticks = self.ticks();
+        let mut end = pin!(sleep_until(self.epoch + self.planned));
+        loop {
+            if self.phase == Phase::WarmUp && self.epoch.elapsed() >= self.measured_from {
+                self.enter(Phase::Measured);
+            }
+            while self.tasks.len() < workers {
+                self.spawn(schedule.next_now(self.epoch.elapsed()));
+            }
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                Some(joined) = self.tasks.join_next_with_id() => self.take(joined),
+                _ = ticks.tick() => self.report(),
+            }
+        }
+    }
+
+    fn ticks(&self) -> Interval {
+        let mut ticks = interval_at(self.epoch + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        ticks
     }
 
     fn start(&mut self, arrival: Arrival) {
@@ -183,6 +220,10 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
             }
             return;
         }
+        self.spawn(arrival);
+    }
+
+    fn spawn(&mut self, arrival: Arrival) {
         let operation = Arc::clone(&self.operation);
         let intended = self.epoch + arrival.at;
         let limit = self.operation_timeout;
@@ -193,7 +234,7 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
                 .unwrap_or_else(|_| abandoned("the operation did not finish in time"));
             Completed {
                 arrival,
-                late: started - intended,
+                late: Some(started.saturating_duration_since(intended)),
                 latency: intended.elapsed(),
                 outcome,
             }
@@ -248,7 +289,7 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
                 let outcome = abandoned("the run ended before the operation did");
                 self.record(Completed {
                     arrival,
-                    late: Duration::ZERO,
+                    late: None,
                     latency: Duration::ZERO,
                     outcome,
                 });
@@ -270,22 +311,41 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
         }
         let slice = self.slicing.index(arrival.at);
         let totals = &mut self.variants[arrival.variant];
+        let mut succeeded = None;
         outcome
             .handshakes
             .iter()
             .for_each(|cost| totals.record_handshake(slice, cost));
         match outcome.result {
-            Ok(()) => totals.record_success(slice, latency),
+            Ok(()) => {
+                totals.record_success(slice, latency);
+                succeeded = Some(latency);
+            }
             Err(Failure { class, cause }) => {
                 totals.record_failure(&class.to_string(), &cause);
                 self.errors += 1;
             }
         }
-        self.lateness.record(late);
+        if self.by_kind {
+            let name = arrival.operation.as_str().to_owned();
+            totals.operations.entry(name).or_default().record(succeeded);
+        }
+        if let Some(late) = late {
+            totals.record_start(late, self.max_lateness);
+            self.lateness.record(late);
+        }
         self.done += 1;
     }
 
     fn enter(&mut self, phase: Phase) {
+        if phase == Phase::Measured {
+            self.cpu_before = process_time();
+        } else if self.phase == Phase::Measured {
+            self.used = GeneratorUse {
+                cpu: process_time().saturating_sub(self.cpu_before),
+                wall: self.epoch.elapsed().saturating_sub(self.measured_from),
+            };
+        }
         self.phase = phase;
         self.report();
     }
@@ -308,6 +368,7 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
             ended: OffsetDateTime::now_utc(),
             interrupted,
             lateness: self.lateness,
+            generator: self.used,
             variants: self.variants,
         }
     }

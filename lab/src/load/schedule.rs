@@ -3,14 +3,79 @@
 //! ```text
 //!  plan    | warm-up | stage 0 | stage 1 |      times within a stage: every 1/rate (constant) or exponential gaps
 //!  rounds  | c a b | a c b | b a c | ...        each round is every variant once, in a random order
+//!  shards  | 0 1 0 | 1 0 1 | 0 1 0 | ...        of n generators number i starts the arrivals whose sequence is i mod n
 //! ```
 //!
 //! Rounds keep variants interleaved arrival by arrival, so that a disturbance of the machine hits all of them alike, and
-//! the random order keeps any one from always following the same other. All arrivals of a round have the same instance.
+//! the random order keeps any one from always following the same other. All arrivals of a round have the same instance
+//! and do the same operation of a mix.
+//!
+//! In a closed loop there are no times: [`Schedule::next_now`] says what a worker that is free does next.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use crate::scenario::{ArrivalProcess, LoadPlan, Stage};
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{ArrivalProcess, LoadPlan, OperationKind, Share, Stage, Workload};
+
+/// Generators that may share a schedule.
+const MAX_SHARDS: u32 = 1024;
+
+/// Which part of a schedule a generator starts: of `count` generators the one with number `index`, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Number of this generator.
+    pub index: u32,
+    /// Generators.
+    pub count: u32,
+}
+
+impl Shard {
+    /// The only generator.
+    pub const WHOLE: Self = Self { index: 0, count: 1 };
+
+    /// Whether an arrival belongs to it.
+    pub fn has(self, sequence: u64) -> bool {
+        sequence % u64::from(self.count) == u64::from(self.index)
+    }
+
+    /// Its part of a bound that holds for all generators together, rounded up.
+    pub fn part_of(self, bound: usize) -> usize {
+        bound.div_ceil(self.count as usize)
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index + 1, self.count)
+    }
+}
+
+/// The text is not `I/N` with `I` from 1 to `N` and `N` up to 1024.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a shard: write 1/3 for the first of three, up to 1024")]
+pub struct UnknownShard(pub String);
+
+/// `1/3` is the first of three: people count from 1.
+impl FromStr for Shard {
+    type Err = UnknownShard;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fault = || UnknownShard(text.to_owned());
+        let (number, count) = text.split_once('/').ok_or_else(fault)?;
+        let number: u32 = number.parse().map_err(|_| fault())?;
+        let count: u32 = count.parse().map_err(|_| fault())?;
+        if !(1..=count).contains(&number) || count > MAX_SHARDS {
+            return Err(fault());
+        }
+        Ok(Self {
+            index: number - 1,
+            count,
+        })
+    }
+}
 
 /// One operation to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +86,8 @@ pub struct Arrival {
     pub at: Duration,
     /// Index of its variant in the scenario.
     pub variant: usize,
+    /// What it does.
+    pub operation: OperationKind,
     /// Index of the NF instance that acts, below the schedule's number of instances.
     pub instance: usize,
     /// Whether it runs without being recorded.
@@ -32,13 +99,13 @@ pub struct Arrival {
 pub struct Schedule {
     process: ArrivalProcess,
     phases: Vec<PhasePlan>,
-    /// The phase of the next arrival, and how many it has made.
+    /// The phase of the next arrival, and how many arrivals of it are due before that one: a whole number, but for Poisson
+    /// arrivals a sum of exponential gaps.
     phase: usize,
-    made: u64,
-    /// Time of the last arrival within the phase, for Poisson gaps.
-    since_phase_start: f64,
+    due: f64,
     round: Round,
     sequence: u64,
+    shard: Shard,
     random: SplitMix64,
 }
 
@@ -47,6 +114,7 @@ impl Schedule {
     pub fn new(plan: &LoadPlan, variants: usize, instances: usize, seed: u64) -> Self {
         let warmup = plan.stages.first().map(|first| Stage {
             duration: plan.warmup,
+            to: first.rate,
             ..*first
         });
         let stages = warmup
@@ -65,20 +133,58 @@ impl Schedule {
                 phase
             })
             .collect();
-        Self {
+        let mut schedule = Self {
             process: plan.arrivals,
             phases,
             phase: 0,
-            made: 0,
-            since_phase_start: 0.0,
+            due: 0.0,
             round: Round {
                 number: 0,
                 order: (0..variants.max(1)).collect(),
                 next: 0,
                 instances: instances.max(1),
+                workload: plan.operation.clone(),
+                operation: OperationKind::Handshake,
             },
             sequence: 0,
+            shard: Shard::WHOLE,
             random: SplitMix64(seed),
+        };
+        schedule.enter_phase();
+        schedule
+    }
+
+    /// The part of it that one of several generators starts; together they start exactly the whole.
+    #[must_use]
+    pub fn shard(self, shard: Shard) -> Self {
+        Self { shard, ..self }
+    }
+
+    /// Whether arrivals differ in what they do.
+    pub fn is_mix(&self) -> bool {
+        self.round.workload.is_mix()
+    }
+
+    /// Operations that are under way at a time in a closed loop, this generator's part; none in an open one.
+    pub fn workers(&self) -> Option<usize> {
+        match self.process {
+            ArrivalProcess::Closed { workers } => Some(self.shard.part_of(workers)),
+            ArrivalProcess::Constant | ArrivalProcess::Poisson => None,
+        }
+    }
+
+    /// What a worker that is free at `at` does next, in a closed loop.
+    pub fn next_now(&mut self, at: Duration) -> Arrival {
+        let warmup = at < self.measured_from();
+        if !warmup && self.phase == 0 && self.phases.len() > 1 {
+            self.phase = 1;
+            self.round.restart();
+        }
+        loop {
+            let arrival = self.arrive(at, warmup);
+            if self.shard.has(arrival.sequence) {
+                return arrival;
+            }
         }
     }
 
@@ -102,30 +208,46 @@ impl Schedule {
             .map_or(Duration::ZERO, |phase| phase.start + phase.stage.duration)
     }
 
-    fn next_in_phase(&mut self, stage: Stage) -> f64 {
-        match self.process {
-            ArrivalProcess::Constant => self.made as f64 / stage.rate,
-            ArrivalProcess::Poisson => {
-                self.since_phase_start + self.random.exponential() / stage.rate
-            }
-        }
+    /// How much of the rate's integral the first arrival of a phase waits for: nothing if arrivals are even.
+    fn enter_phase(&mut self) {
+        self.due = 0.0;
+        self.pass_gap(0.0);
     }
-}
 
-impl Iterator for Schedule {
-    type Item = Arrival;
+    /// Goes on to the next arrival, `even` further where arrivals are even.
+    fn pass_gap(&mut self, even: f64) {
+        self.due += match self.process {
+            ArrivalProcess::Poisson => self.random.exponential(),
+            ArrivalProcess::Constant | ArrivalProcess::Closed { .. } => even,
+        };
+    }
 
-    fn next(&mut self) -> Option<Arrival> {
+    fn arrive(&mut self, at: Duration, warmup: bool) -> Arrival {
+        let (variant, instance) = self.round.draw(&mut self.random);
+        let arrival = Arrival {
+            sequence: self.sequence,
+            at,
+            variant,
+            operation: self.round.operation,
+            instance,
+            warmup,
+        };
+        self.sequence += 1;
+        arrival
+    }
+
+    fn next_of_all(&mut self) -> Option<Arrival> {
         loop {
             let phase = *self.phases.get(self.phase)?;
-            let within = self.next_in_phase(phase.stage);
+            let within = phase.stage.time_of(self.due);
             if within < phase.stage.duration.as_secs_f64() {
-                let arrival = self.arrive(phase, within);
+                let at = phase.start + Duration::from_secs_f64(within);
+                let arrival = self.arrive(at, phase.warmup);
+                self.pass_gap(1.0);
                 return Some(arrival);
             }
             self.phase += 1;
-            self.made = 0;
-            self.since_phase_start = 0.0;
+            self.enter_phase();
             if phase.warmup {
                 self.round.restart();
             }
@@ -133,20 +255,37 @@ impl Iterator for Schedule {
     }
 }
 
-impl Schedule {
-    fn arrive(&mut self, phase: PhasePlan, within: f64) -> Arrival {
-        let (variant, instance) = self.round.draw(&mut self.random);
-        let arrival = Arrival {
-            sequence: self.sequence,
-            at: phase.start + Duration::from_secs_f64(within),
-            variant,
-            instance,
-            warmup: phase.warmup,
-        };
-        self.sequence += 1;
-        self.made += 1;
-        self.since_phase_start = within;
-        arrival
+/// The arrivals of an open loop.
+impl Iterator for Schedule {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        if self.workers().is_some() {
+            return None;
+        }
+        loop {
+            let arrival = self.next_of_all()?;
+            if self.shard.has(arrival.sequence) {
+                return Some(arrival);
+            }
+        }
+    }
+}
+
+impl Stage {
+    /// When, in seconds from its beginning, so many arrivals are due: where the integral of the rate reaches `arrivals`. Beyond
+    /// the stage's duration, or infinite, if that is not within it.
+    fn time_of(&self, arrivals: f64) -> f64 {
+        let growth = (self.to - self.rate) / self.duration.as_secs_f64().max(f64::MIN_POSITIVE);
+        // growth / 2 * t^2 + rate * t = arrivals, solved in the form that does not cancel.
+        let discriminant = self.rate * self.rate + 2.0 * growth * arrivals;
+        if discriminant < 0.0 {
+            return f64::INFINITY;
+        }
+        if arrivals <= 0.0 {
+            return 0.0;
+        }
+        2.0 * arrivals / (self.rate + discriminant.sqrt())
     }
 }
 
@@ -164,12 +303,19 @@ struct Round {
     order: Vec<usize>,
     next: usize,
     instances: usize,
+    workload: Workload,
+    /// What the arrivals of this round do.
+    operation: OperationKind,
 }
 
 impl Round {
     fn draw(&mut self, random: &mut SplitMix64) -> (usize, usize) {
         if self.next == 0 {
             random.shuffle(&mut self.order);
+            self.operation = match &self.workload {
+                Workload::Only(operation) => *operation,
+                Workload::Mix(shares) => draw_operation(shares, random.next()),
+            };
         }
         let drawn = (self.order[self.next], self.number % self.instances);
         self.next += 1;
@@ -184,6 +330,18 @@ impl Round {
         self.next = 0;
         self.number = self.number.wrapping_add(1);
     }
+}
+
+/// An operation of a mix; the bias of the remainder is below 2^-40 for sums of weights this small.
+fn draw_operation(shares: &[Share], random: u64) -> OperationKind {
+    let total: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
+    let mut at = random.checked_rem(total).unwrap_or_default();
+    let drawn = shares.iter().find(|share| {
+        let is_here = at < u64::from(share.weight);
+        at = at.saturating_sub(share.weight.into());
+        is_here
+    });
+    drawn.map_or(OperationKind::Handshake, |share| share.operation)
 }
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): small, seeded by any number, and the same on every machine.
@@ -219,21 +377,18 @@ impl SplitMix64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::OperationKind;
 
     fn plan(arrivals: ArrivalProcess, warmup: u64, stages: &[(f64, u64)]) -> LoadPlan {
+        let stage = |&(rate, s): &(f64, u64)| Stage {
+            rate,
+            to: rate,
+            duration: Duration::from_secs(s),
+        };
         LoadPlan {
-            operation: OperationKind::Session,
             arrivals,
-            stages: stages
-                .iter()
-                .map(|&(rate, s)| Stage {
-                    rate,
-                    duration: Duration::from_secs(s),
-                })
-                .collect(),
+            stages: stages.iter().map(stage).collect(),
             warmup: Duration::from_secs(warmup),
-            max_in_flight: 16,
+            ..LoadPlan::steady(OperationKind::Session, 1.0, Duration::from_secs(1))
         }
     }
 
@@ -322,5 +477,125 @@ mod tests {
                 .flat_map(|variant| [(variant, 0), (variant, 1)])
                 .collect::<Vec<_>>()
         );
+    }
+
+    fn ramp(arrivals: ArrivalProcess, rate: f64, to: f64, seconds: u64) -> Schedule {
+        let stages = vec![Stage {
+            rate,
+            to,
+            duration: Duration::from_secs(seconds),
+        }];
+        let plan = LoadPlan {
+            stages,
+            ..plan(arrivals, 0, &[])
+        };
+        Schedule::new(&plan, 1, 1, 3)
+    }
+
+    #[test]
+    fn a_ramp_changes_the_rate_evenly() {
+        for (rate, to) in [(10.0, 100.0), (100.0, 10.0)] {
+            let times: Vec<f64> = ramp(ArrivalProcess::Constant, rate, to, 20)
+                .map(|arrival| arrival.at.as_secs_f64())
+                .collect();
+            assert_eq!(times.len(), 1100);
+            assert!(times.is_sorted());
+            let of_second = |second: f64| {
+                let within = |at: &&f64| (second..second + 1.0).contains(*at);
+                times.iter().filter(within).count() as f64
+            };
+            for second in 0..20 {
+                let expected = rate + (to - rate) * (f64::from(second) + 0.5) / 20.0;
+                let found = of_second(second.into());
+                assert!(
+                    (found - expected).abs() <= 1.0,
+                    "{second}: {found}, {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_poisson_ramp_has_as_many_arrivals_as_an_even_one() {
+        let count = ramp(ArrivalProcess::Poisson, 10.0, 1000.0, 20).count();
+        assert!((9_700..10_500).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn shards_together_are_exactly_the_schedule() {
+        for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson] {
+            let whole = || Schedule::new(&plan(arrivals, 1, &[(50.0, 2), (9.0, 3)]), 5, 3, 9);
+            for count in [1, 2, 3, 7] {
+                let mut union: Vec<Arrival> = (0..count)
+                    .flat_map(|index| whole().shard(Shard { index, count }))
+                    .collect();
+                union.sort_by_key(|arrival| arrival.sequence);
+                assert_eq!(union, whole().collect::<Vec<_>>(), "{count} shards");
+            }
+        }
+    }
+
+    #[test]
+    fn shards_are_counted_from_one_by_people() {
+        let third: Shard = "3/4".parse().unwrap();
+        assert_eq!(third, Shard { index: 2, count: 4 });
+        assert_eq!(third.to_string(), "3/4");
+        for wrong in ["", "1", "0/2", "3/2", "1/1025", "a/b", "-1/2"] {
+            let fault = wrong.parse::<Shard>();
+            assert_eq!(fault, Err(UnknownShard(wrong.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_mix_is_drawn_by_weight_and_alike_for_all_variants() {
+        let shares = vec![
+            Share {
+                operation: OperationKind::Discover,
+                weight: 9,
+            },
+            Share {
+                operation: OperationKind::Session,
+                weight: 1,
+            },
+        ];
+        let plan = LoadPlan {
+            operation: Workload::Mix(shares),
+            ..plan(ArrivalProcess::Constant, 0, &[(1000.0, 50)])
+        };
+        let arrivals: Vec<Arrival> = Schedule::new(&plan, 5, 2, 7).collect();
+        for round in arrivals.chunks_exact(5) {
+            assert!(round.iter().all(|a| a.operation == round[0].operation));
+        }
+        let sessions = arrivals
+            .iter()
+            .filter(|a| a.operation == OperationKind::Session);
+        let share = sessions.count() as f64 / arrivals.len() as f64;
+        assert!((0.09..0.11).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn a_closed_loop_has_rounds_and_no_times() {
+        let plan = plan(ArrivalProcess::Closed { workers: 5 }, 1, &[(0.0, 10)]);
+        let mut schedule = Schedule::new(&plan, 3, 1, 7);
+        assert_eq!(schedule.clone().next(), None);
+        assert_eq!(schedule.workers(), Some(5));
+        let first = schedule.next_now(Duration::from_millis(999));
+        assert!(first.warmup);
+        let mut variants: Vec<usize> = (0..3)
+            .map(|n| schedule.next_now(Duration::from_secs(1 + n)))
+            .inspect(|arrival| assert!(!arrival.warmup))
+            .map(|arrival| arrival.variant)
+            .collect();
+        variants.sort_unstable();
+        assert_eq!(
+            variants,
+            [0, 1, 2],
+            "the measured part begins with a new round"
+        );
+        let shard = Shard { index: 1, count: 2 };
+        let mut half = schedule.shard(shard);
+        assert_eq!(half.workers(), Some(3));
+        let sequences = [0; 3].map(|_| half.next_now(Duration::from_secs(5)).sequence);
+        assert!(sequences.iter().all(|n| n % 2 == 1), "{sequences:?}");
     }
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_tls::hints::{ConnectionProfile, UnknownConnectionProfile};
-use nf_amf::{Amf, Attempt, ErrorClass};
+use nf_amf::{Amf, Attempt, ConnectionPool, ErrorClass, Reach};
+use sbi::model::NfProfile;
 use sbi::nf::{NfError, Running};
 use sbi::nnrf::Nrf;
 use sbi::process::{Control, Event, Events};
@@ -19,9 +20,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Arrival, Engine, Failure, FailureClass, LoadResult, Operation, Outcome, Progress, Schedule,
+    Arrival, Engine, Failure, FailureClass, LoadResult, Operation, Outcome, Pacer, Progress,
+    Schedule, Shard,
 };
-use crate::scenario::{LoadPlan, OperationKind};
+use crate::scenario::{Connections, LoadPlan, OperationKind};
 
 /// How long one operation may take.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +42,8 @@ pub enum Command {
         profiles: Vec<String>,
         /// Seed of the arrivals.
         seed: u64,
+        /// Which of the arrivals are this generator's.
+        shard: Shard,
     },
     /// No more arrivals.
     Stop,
@@ -76,9 +80,21 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                     plan,
                     profiles,
                     seed,
+                    shard,
                 }) => match AmfOperation::new(&running, &plan, &profiles) {
                     Ok(operation) => {
-                        let result = generate(operation, plan, seed, &mut commands, &events).await;
+                        let variants = profiles.len();
+                        let schedule = Schedule::new(&plan, variants, operation.amfs.len(), seed);
+                        let engine = Engine {
+                            max_in_flight: shard.part_of(plan.max_in_flight),
+                            operation_timeout: OPERATION_TIMEOUT,
+                            drain: DRAIN,
+                            max_lateness: plan.max_lateness,
+                            pacer: Pacer::Thread,
+                        };
+                        let schedule = schedule.shard(shard);
+                        let result =
+                            generate(operation, engine, schedule, &mut commands, &events).await;
                         tell(&events, &Answer::Result(Box::new(result)));
                     }
                     Err(error) => tracing::error!(%error, "cannot run this load"),
@@ -104,17 +120,11 @@ fn tell(events: &Events, answer: &Answer) {
 
 async fn generate(
     operation: AmfOperation,
-    plan: LoadPlan,
-    seed: u64,
+    engine: Engine,
+    schedule: Schedule,
     commands: &mut mpsc::Receiver<String>,
     events: &Events,
 ) -> LoadResult {
-    let schedule = Schedule::new(&plan, operation.profiles.len(), operation.amfs.len(), seed);
-    let engine = Engine {
-        max_in_flight: plan.max_in_flight,
-        operation_timeout: OPERATION_TIMEOUT,
-        drain: DRAIN,
-    };
     let operation = Arc::new(operation);
     let (stop, mut stopped) = watch::channel(false);
     let stopping = async {
@@ -140,10 +150,16 @@ async fn generate(
 
 /// What an arrival makes an AMF do.
 struct AmfOperation {
-    amfs: Vec<Arc<Amf>>,
+    amfs: Vec<Generator>,
     nrf: Nrf,
     profiles: Vec<ConnectionProfile>,
-    kind: OperationKind,
+}
+
+/// An AMF instance as a generator of load.
+struct Generator {
+    amf: Arc<Amf>,
+    own: NfProfile,
+    pool: ConnectionPool,
 }
 
 impl AmfOperation {
@@ -152,32 +168,41 @@ impl AmfOperation {
         plan: &LoadPlan,
         profiles: &[String],
     ) -> Result<Self, UnknownConnectionProfile> {
+        let uses = match plan.connections {
+            Connections::Fresh => 1,
+            Connections::Reused(uses) => uses,
+        };
+        let instances = running.instances.iter().zip(running.profiles());
         Ok(Self {
-            amfs: running
-                .instances
-                .iter()
-                .map(|up| up.handler.clone())
+            amfs: instances
+                .map(|(up, own)| Generator {
+                    amf: up.handler.clone(),
+                    own: own.clone(),
+                    pool: ConnectionPool::new(uses),
+                })
                 .collect(),
             nrf: running.nrf.clone(),
             profiles: profiles
                 .iter()
                 .map(|profile| profile.parse())
                 .collect::<Result<_, _>>()?,
-            kind: plan.operation,
         })
     }
 }
 
 impl Operation for AmfOperation {
     async fn run(&self, arrival: &Arrival) -> Outcome {
-        let amf = &self.amfs[arrival.instance];
-        let profile = self.profiles[arrival.variant];
-        let Attempt { handshakes, result } = match self.kind {
-            OperationKind::Session => {
-                amf.establish_session(&self.nrf, profile, arrival.sequence)
-                    .await
-            }
-            OperationKind::Handshake => amf.shake_hands(&self.nrf, profile).await,
+        let Generator { amf, own, pool } = &self.amfs[arrival.instance];
+        let reach = Reach {
+            nrf: &self.nrf,
+            profile: self.profiles[arrival.variant],
+            pool,
+        };
+        let Attempt { handshakes, result } = match arrival.operation {
+            OperationKind::Session => amf.establish_session(reach, arrival.sequence).await,
+            OperationKind::Handshake => amf.shake_hands(&self.nrf, reach.profile).await,
+            OperationKind::Discover => amf.discover_smfs(reach).await,
+            OperationKind::Register => amf.register(reach, own).await,
         };
         let result = result.map_err(|error| Failure {
             class: class(error.class()),

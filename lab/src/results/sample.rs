@@ -10,7 +10,7 @@ use time::macros::datetime;
 
 use super::{Results, ThresholdOutcome};
 use crate::environment::Environment;
-use crate::load::LoadResult;
+use crate::load::{GeneratorUse, LoadResult};
 use crate::measure::{ClientTotals, Histogram, SLICES};
 use crate::scenario::Scenario;
 
@@ -54,6 +54,10 @@ pub(crate) fn make(scenario: &Scenario) -> Results {
         ended: datetime!(2026-11-22 15:30:48.120 UTC),
         interrupted: false,
         lateness,
+        generator: GeneratorUse {
+            cpu: Duration::from_secs(12),
+            wall: Duration::from_secs(45),
+        },
         variants,
     };
     let slices: Vec<Vec<NfTotals>> = network_functions.iter().map(in_slices).collect();

@@ -2,6 +2,7 @@ use sbi::ledger::HandshakeTotals;
 
 use super::sample::{QUICK, environment, make, quick};
 use super::*;
+use crate::load::GeneratorUse;
 
 use CertificateKind::{DirectlySigned, LandmarkRelative, Standalone};
 
@@ -164,6 +165,7 @@ fn a_variant_without_handshakes_has_no_figures() {
         ended: OffsetDateTime::UNIX_EPOCH,
         interrupted: false,
         lateness: Histogram::default(),
+        generator: GeneratorUse::default(),
         variants: vec![ClientTotals::default(); 5],
     };
     let results = Results::new(
@@ -192,6 +194,7 @@ fn parts_for_other_variants_are_refused() {
         ended: OffsetDateTime::UNIX_EPOCH,
         interrupted: false,
         lateness: Histogram::default(),
+        generator: GeneratorUse::default(),
         variants: vec![ClientTotals::default(); 5],
     };
     let mismatch = Results::new(environment(), &scenario, load, &[]);
@@ -205,18 +208,51 @@ fn parts_for_other_variants_are_refused() {
 }
 
 #[test]
-fn a_late_generator_and_a_debug_build_are_warned_of() {
+fn a_raised_limit_of_lateness_and_a_debug_build_are_warned_of() {
     let mut results = quick();
     results.environment.profile = "debug".to_owned();
-    results.lateness_ms = results
-        .lateness_ms
-        .map(|late| Latency { p99: 25.0, ..late });
+    results.generator.max_lateness_ms = 25.0;
     let warnings = results.judge().warnings;
     assert_eq!(warnings.len(), 2);
     assert!(
-        warnings[0].contains("more than 25.0 ms late"),
+        warnings[0].contains("late only beyond 25 ms"),
         "{warnings:?}"
     );
+}
+
+#[test]
+fn a_variant_is_invalid_when_more_than_a_hundredth_of_it_was_late() {
+    let arrivals = |late| {
+        let totals = ClientTotals {
+            attempts: 1000,
+            late,
+            ..ClientTotals::default()
+        };
+        VariantArrivals::of(&totals, 1.0)
+    };
+    assert_eq!(arrivals(10).invalid, None);
+    let mut results = quick();
+    results.variants[2].arrivals = arrivals(11);
+    let texts: Vec<String> = results
+        .violations()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "x509-mldsa65-direct is invalid: the load generator started 11 of 1000 operations more than 1 ms late; at most 1 % may be"
+        ]
+    );
+}
+
+#[test]
+fn reused_connections_need_no_handshake_in_the_measured_part() {
+    let mut results = quick();
+    results.variants[0].totals = NfTotals::default();
+    assert_eq!(results.violations().len(), 2);
+    results.run.connections = Connections::Reused(1000);
+    assert_eq!(results.violations(), []);
 }
 
 #[test]

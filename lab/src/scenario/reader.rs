@@ -74,6 +74,8 @@ impl<'t> Reader<'t> {
             return Ok(());
         }
         self.faults.sort_by_key(|(start, _)| *start);
+        // The cells of a sweep share what is not swept, and its faults.
+        self.faults.dedup();
         Err(ScenarioFaults(
             self.faults.into_iter().map(|(_, fault)| fault).collect(),
         ))
@@ -241,6 +243,11 @@ impl<'t> Reader<'t> {
                 hint,
             },
         );
+    }
+
+    /// A fault at a place of the text that belongs to no table.
+    pub(super) fn fault(&mut self, start: usize, path: &str, refusal: Refusal) {
+        self.push(start, path.to_owned(), refusal);
     }
 
     fn open<'d>(

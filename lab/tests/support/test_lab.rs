@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lab::load::worker::{Answer, Command};
-use lab::load::{LoadResult, Progress};
-use lab::scenario::{ArrivalProcess, LoadPlan, OperationKind, Stage};
+use lab::load::{LoadResult, Progress, Shard};
+use lab::scenario::{LoadPlan, OperationKind};
 use lab::topology::{LabFolder, Nf, Plan, Ports, Topology};
 use mtc_core::time::UnixTime;
 use mtc_tls::endpoint::Clock;
@@ -129,12 +129,10 @@ impl TestLab {
         let profile = |domain: &str| format!("{domain}/{LEAF_KEY}/X25519MLKEM768");
         let command = Command::Load {
             plan: LoadPlan {
-                operation: OperationKind::Session,
-                arrivals: ArrivalProcess::Constant,
-                stages: vec![Stage { rate, duration }],
                 warmup: Duration::ZERO,
-                max_in_flight: 256,
+                ..LoadPlan::steady(OperationKind::Session, rate, duration)
             },
+            shard: Shard::WHOLE,
             profiles: vec![profile("mtc-standalone"), profile("mtc-landmark")],
             seed: 1,
         };

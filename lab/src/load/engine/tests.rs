@@ -3,12 +3,14 @@ use std::sync::Mutex;
 use tokio::time::sleep;
 
 use super::*;
-use crate::scenario::{ArrivalProcess, LoadPlan, OperationKind, Stage};
+use crate::scenario::{ArrivalProcess, LoadPlan, OperationKind, Share, Workload};
 
 const ENGINE: Engine = Engine {
     max_in_flight: 100,
     operation_timeout: Duration::from_secs(5),
     drain: Duration::from_secs(10),
+    max_lateness: Duration::from_millis(1),
+    pacer: Pacer::Task,
 };
 
 /// Takes a fixed time, well or badly, and notes when it was started.
@@ -44,14 +46,8 @@ impl Operation for Fixed {
 
 fn schedule(rate: f64, warmup: u64, seconds: u64) -> Schedule {
     let plan = LoadPlan {
-        operation: OperationKind::Handshake,
-        arrivals: ArrivalProcess::Constant,
-        stages: vec![Stage {
-            rate,
-            duration: Duration::from_secs(seconds),
-        }],
         warmup: Duration::from_secs(warmup),
-        max_in_flight: ENGINE.max_in_flight,
+        ..LoadPlan::steady(OperationKind::Handshake, rate, Duration::from_secs(seconds))
     };
     Schedule::new(&plan, 2, 1, 1)
 }
@@ -290,6 +286,7 @@ fn results_of_different_scenarios_do_not_merge() {
         ended: OffsetDateTime::UNIX_EPOCH,
         interrupted: false,
         lateness: Histogram::default(),
+        generator: GeneratorUse::default(),
         variants: vec![ClientTotals::default(); variants],
     };
     let mismatch = crate::load::VariantMismatch {
@@ -316,4 +313,91 @@ async fn a_panic_of_an_operation_is_passed_on() {
             |_| {},
         )
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_loop_keeps_its_workers_busy_and_no_more() {
+    let plan = LoadPlan {
+        arrivals: ArrivalProcess::Closed { workers: 4 },
+        warmup: Duration::from_secs(1),
+        ..LoadPlan::steady(OperationKind::Handshake, 1.0, Duration::from_secs(2))
+    };
+    let mut most = 0;
+    let result = ENGINE
+        .run(
+            Fixed::taking(Duration::from_millis(100)),
+            Schedule::new(&plan, 2, 1, 1),
+            std::future::pending(),
+            |progress| most = most.max(progress.in_flight),
+        )
+        .await;
+    let all: u64 = attempts(&result).iter().sum();
+    assert!((76..=84).contains(&all), "{all} of 2 s / 100 ms * 4");
+    assert_eq!(most, 4);
+    let (max, late) = (
+        result.variants[0].operation.quantile_ms(1.0).unwrap(),
+        result.variants[0].late,
+    );
+    assert!(max < 103.0 && late == 0, "{max} {late}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn queueing_is_told_apart_and_what_is_late_is_counted() {
+    /// Blocks the one thread that starts operations, as a generator without processors would be blocked.
+    struct Blocking;
+    impl Operation for Blocking {
+        async fn run(&self, arrival: &Arrival) -> Outcome {
+            if arrival.sequence == 0 {
+                tokio::time::advance(Duration::from_millis(250)).await;
+            }
+            Outcome {
+                handshakes: Vec::new(),
+                result: Ok(()),
+            }
+        }
+    }
+    let result = ENGINE
+        .run(
+            Arc::new(Blocking),
+            schedule(20.0, 0, 1),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    let mut whole = result.variants[0].clone();
+    whole.merge(&result.variants[1]);
+    assert_eq!(whole.queueing.count(), 20);
+    // Those of 50, 100, 150 and 200 ms come at 250.
+    assert_eq!(whole.late, 4);
+    let longest = whole.queueing.quantile_ms(1.0).unwrap();
+    assert!((199.0..203.0).contains(&longest), "{longest}");
+    assert!(whole.operation.quantile_ms(1.0).unwrap() >= longest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mix_is_counted_by_operation() {
+    let share = |operation| Share {
+        operation,
+        weight: 1,
+    };
+    let plan = LoadPlan {
+        operation: Workload::Mix(vec![
+            share(OperationKind::Discover),
+            share(OperationKind::Session),
+        ]),
+        warmup: Duration::ZERO,
+        ..LoadPlan::steady(OperationKind::Discover, 100.0, Duration::from_secs(1))
+    };
+    let result = ENGINE
+        .run(
+            Fixed::taking(Duration::from_millis(1)),
+            Schedule::new(&plan, 1, 1, 1),
+            std::future::pending(),
+            |_| {},
+        )
+        .await;
+    let by_kind = &result.variants[0].operations;
+    let sum: u64 = by_kind.values().map(|totals| totals.ok).sum();
+    assert_eq!(by_kind.keys().collect::<Vec<_>>(), ["discover", "session"]);
+    assert_eq!((sum, result.variants[0].ok), (100, 100));
 }

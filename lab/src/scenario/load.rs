@@ -1,0 +1,377 @@
+//! `[load]`: what arrives when, and over which connections.
+//!
+//! ```text
+//!  operation, mix        what an arrival does            connections   over which connections
+//!  arrivals, stages      when arrivals come  ── open loop: they come whatever became of the ones before
+//!  arrivals = "closed"   workers             ── closed loop: each begins when the one before has ended
+//! ```
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use toml::de::DeValue;
+
+use super::reader::{Reader, Refusal, Table, choice, integer, number, span_of_time};
+
+const RATE: RangeInclusive<f64> = 0.01..=100_000.0;
+const MAX_STAGES: usize = 100;
+pub(super) const STAGE: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(86_400);
+const WARMUP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
+const DEFAULT_WARMUP: Duration = Duration::from_secs(3);
+const MAX_IN_FLIGHT: RangeInclusive<u64> = 1..=65_536;
+const DEFAULT_MAX_IN_FLIGHT: u64 = 256;
+const WORKERS: RangeInclusive<u64> = 1..=4096;
+const DEFAULT_WORKERS: u64 = 8;
+const WEIGHT: RangeInclusive<u64> = 0..=1_000_000;
+/// Uses of one connection; the bound keeps the sum of a sweep readable.
+const REUSES: RangeInclusive<u64> = 1..=1_000_000;
+const MAX_LATENESS: RangeInclusive<Duration> = Duration::from_micros(100)..=Duration::from_secs(60);
+/// Each arrival leaves a count in a histogram; this is the bound on a run, not on memory.
+const MAX_ARRIVALS: f64 = 100e6;
+
+/// `[load]`: what arrives when. Goes to the load generator's process as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadPlan {
+    /// `operation` and `mix`: what each arrival does.
+    pub operation: Workload,
+    /// `connections`: over which connections, default `fresh`.
+    pub connections: Connections,
+    /// `arrivals`: how arrivals are spaced, default `constant`.
+    pub arrivals: ArrivalProcess,
+    /// `stages`: the measured part, in order.
+    pub stages: Vec<Stage>,
+    /// `warmup`: time at the first stage's first rate before the measured part, whose arrivals run and are not recorded;
+    /// default 3 s.
+    pub warmup: Duration,
+    /// `max_in_flight`: an arrival that finds this many operations unfinished is dropped and counted; default 256.
+    pub max_in_flight: usize,
+    /// `max_lateness`: an operation that the generator started later than this was late; default [`Self::MAX_LATENESS`].
+    pub max_lateness: Duration,
+}
+
+impl LoadPlan {
+    /// Where `max_lateness` is not given: what a measurement is held to.
+    pub const MAX_LATENESS: Duration = Duration::from_millis(1);
+
+    /// Operations of one kind at one rate, constant arrivals over fresh connections; everything else as by default.
+    pub fn steady(operation: OperationKind, rate: f64, duration: Duration) -> Self {
+        Self {
+            operation: Workload::Only(operation),
+            connections: Connections::Fresh,
+            arrivals: ArrivalProcess::Constant,
+            stages: vec![Stage {
+                rate,
+                to: rate,
+                duration,
+            }],
+            warmup: DEFAULT_WARMUP,
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT as usize,
+            max_lateness: Self::MAX_LATENESS,
+        }
+    }
+
+    /// From the first arrival to the last, warm-up included.
+    pub fn duration(&self) -> Duration {
+        self.warmup + self.measured()
+    }
+
+    /// From the first arrival that is recorded to the last.
+    pub fn measured(&self) -> Duration {
+        self.stages.iter().map(|stage| stage.duration).sum()
+    }
+}
+
+/// What the arrivals of a load do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Workload {
+    /// All the same.
+    Only(OperationKind),
+    /// One of several, drawn from the seed by weight; at least one weight is not zero.
+    Mix(Vec<Share>),
+}
+
+/// How often an operation occurs in a mix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The operation.
+    pub operation: OperationKind,
+    /// Its weight among those of the mix.
+    pub weight: u32,
+}
+
+impl Workload {
+    /// The name in scenarios and results.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Only(kind) => kind.as_str(),
+            Self::Mix(_) => MIX,
+        }
+    }
+
+    /// Whether arrivals differ in what they do.
+    pub const fn is_mix(&self) -> bool {
+        matches!(self, Self::Mix(_))
+    }
+}
+
+/// The name of a load whose arrivals differ in what they do.
+const MIX: &str = "mix";
+
+/// What one arrival does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationKind {
+    /// Connect to an SMF, complete the handshake, close.
+    Handshake,
+    /// Discover SMFs at the NRF.
+    Discover,
+    /// Discover an SMF at the NRF, create an SM context at it, be called back, release.
+    Session,
+    /// Put the own profile to the NRF.
+    Register,
+}
+
+impl OperationKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [
+        Self::Handshake,
+        Self::Discover,
+        Self::Session,
+        Self::Register,
+    ];
+
+    /// The name in scenarios and results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Handshake => "handshake",
+            Self::Discover => "discover",
+            Self::Register => "register",
+        }
+    }
+}
+
+/// Over which connections operations go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Connections {
+    /// A new one each time; whether its handshake resumes a session is the variant's affair.
+    Fresh,
+    /// One that was used before, until it has served this many operations.
+    Reused(u32),
+}
+
+/// How arrivals are spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArrivalProcess {
+    /// Evenly.
+    Constant,
+    /// With exponentially distributed gaps, drawn from the seed.
+    Poisson,
+    /// Not by time: so many workers begin an operation as soon as their last one has ended.
+    Closed {
+        /// How many.
+        workers: usize,
+    },
+}
+
+/// A time at one rate, or of a rate that changes evenly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Operations per second when it begins, over all variants together. Means nothing in a closed loop.
+    pub rate: f64,
+    /// The same when it ends.
+    pub to: f64,
+    /// How long.
+    pub duration: Duration,
+}
+
+impl Stage {
+    /// Arrivals of the whole stage.
+    fn arrivals(&self) -> f64 {
+        (self.rate + self.to) / 2.0 * self.duration.as_secs_f64()
+    }
+}
+
+pub(super) const KEYS: &[&str] = &[
+    "operation",
+    "mix",
+    "connections",
+    "arrivals",
+    "workers",
+    "stages",
+    "warmup",
+    "max_in_flight",
+    "max_lateness",
+];
+
+pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPlan> {
+    let operation = read_operation(reader, table);
+    let connections = reader.optional(table, "connections", Connections::Fresh, connections);
+    let arrivals = read_arrivals(reader, table);
+    let stages = read_stages(reader, table, arrivals);
+    let warmup = reader.optional(table, "warmup", DEFAULT_WARMUP, span_of_time(WARMUP));
+    let max_in_flight = reader.optional(
+        table,
+        "max_in_flight",
+        DEFAULT_MAX_IN_FLIGHT,
+        integer(MAX_IN_FLIGHT),
+    );
+    let max_lateness = reader.optional(
+        table,
+        "max_lateness",
+        LoadPlan::MAX_LATENESS,
+        span_of_time(MAX_LATENESS),
+    );
+    if matches!(connections, Some(Connections::Reused(_)))
+        && operation == Some(Workload::Only(OperationKind::Handshake))
+    {
+        let rule =
+            "cannot be reused by operation = \"handshake\", which does nothing but open them";
+        let hint = "use operation = \"discover\"";
+        reader.fault_at(table, "connections", rule, Some(hint.into()));
+    }
+    Some(LoadPlan {
+        operation: operation?,
+        connections: connections?,
+        arrivals: arrivals?,
+        stages: stages?,
+        warmup: warmup?,
+        max_in_flight: usize::try_from(max_in_flight?).expect("MAX_IN_FLIGHT fits in usize"),
+        max_lateness: max_lateness?,
+    })
+}
+
+fn read_operation(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Workload> {
+    let kinds = OperationKind::ALL.map(|kind| (kind.as_str(), Some(kind)));
+    let named: Vec<(&str, Option<OperationKind>)> =
+        kinds.into_iter().chain([(MIX, None)]).collect();
+    match reader.required(table, "operation", choice(&named))? {
+        Some(kind) => {
+            reader.refuse(table, "mix", "belongs to operation = \"mix\" only");
+            Some(Workload::Only(kind))
+        }
+        None => read_mix(reader, table).map(Workload::Mix),
+    }
+}
+
+fn read_mix(reader: &mut Reader<'_>, load: &Table<'_>) -> Option<Vec<Share>> {
+    let names = OperationKind::ALL.map(OperationKind::as_str);
+    let table = reader.section(load, "mix", &names)?;
+    let shares: Option<Vec<Share>> = OperationKind::ALL
+        .into_iter()
+        .map(|operation| {
+            let weight = reader.optional(&table, operation.as_str(), 0, integer(WEIGHT))?;
+            let weight = u32::try_from(weight).expect("WEIGHT fits in u32");
+            Some(Share { operation, weight })
+        })
+        .collect();
+    let mut shares = shares?;
+    shares.retain(|share| share.weight > 0);
+    if shares.is_empty() {
+        let rule = "has no operation with a weight above 0";
+        let hint = "write, for example, { discover = 10, session = 1 }";
+        reader.fault_at(load, "mix", rule, Some(hint.into()));
+        return None;
+    }
+    Some(shares)
+}
+
+fn connections(value: &DeValue<'_>) -> Result<Connections, Refusal> {
+    if let Some(table) = value.as_table() {
+        let only = table.iter().next().filter(|_| table.len() == 1);
+        return match only {
+            Some((key, reused)) if key.get_ref() == "reused" => {
+                let uses = integer(REUSES)(reused.get_ref())?;
+                Ok(Connections::Reused(
+                    u32::try_from(uses).expect("REUSES fits in u32"),
+                ))
+            }
+            _ => Err(Refusal::new("is a table with other keys than \"reused\"")
+                .hint("write { reused = 100 } for 100 operations on each connection")),
+        };
+    }
+    if value.as_str() == Some("resumed") {
+        let refusal = Refusal::new("is not \"resumed\": how sessions are resumed is a variant's");
+        return Err(refusal.hint("leave the key out and set tickets in a [[variant]]"));
+    }
+    choice(&[("fresh", Connections::Fresh)])(value)
+}
+
+fn read_arrivals(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<ArrivalProcess> {
+    let workers = reader.optional(table, "workers", DEFAULT_WORKERS, integer(WORKERS));
+    let closed = ArrivalProcess::Closed {
+        workers: usize::try_from(workers.unwrap_or(1)).expect("WORKERS fits in usize"),
+    };
+    let process = reader.optional(
+        table,
+        "arrivals",
+        ArrivalProcess::Constant,
+        choice(&[
+            ("constant", ArrivalProcess::Constant),
+            ("poisson", ArrivalProcess::Poisson),
+            ("closed", closed),
+        ]),
+    )?;
+    if process == closed {
+        workers?;
+    } else {
+        reader.refuse(table, "workers", "belongs to arrivals = \"closed\" only");
+    }
+    Some(process)
+}
+
+fn read_stages(
+    reader: &mut Reader<'_>,
+    load: &Table<'_>,
+    arrivals: Option<ArrivalProcess>,
+) -> Option<Vec<Stage>> {
+    let known = ["rate", "to", "duration"];
+    let tables = reader.sections(load, "stages", 1..=MAX_STAGES, &known)?;
+    let closed = matches!(arrivals, Some(ArrivalProcess::Closed { .. }));
+    let read: Vec<Option<Stage>> = tables
+        .iter()
+        .map(|table| read_stage(reader, table, closed))
+        .collect();
+    let stages: Vec<Stage> = read.into_iter().collect::<Option<_>>()?;
+    let arrivals: f64 = stages.iter().map(Stage::arrivals).sum();
+    if arrivals > MAX_ARRIVALS {
+        let rule = format!("make {arrivals:.0} arrivals; a run has at most {MAX_ARRIVALS:.0}");
+        reader.fault_at(
+            load,
+            "stages",
+            rule,
+            Some("lower a rate or shorten a stage".into()),
+        );
+    }
+    Some(stages)
+}
+
+fn read_stage(reader: &mut Reader<'_>, table: &Table<'_>, closed: bool) -> Option<Stage> {
+    let duration = reader.required(table, "duration", span_of_time(STAGE));
+    if closed {
+        for key in ["rate", "to"] {
+            let rule = "has no meaning with arrivals = \"closed\": workers decide the rate";
+            reader.refuse(table, key, rule);
+        }
+        return Some(Stage {
+            rate: 0.0,
+            to: 0.0,
+            duration: duration?,
+        });
+    }
+    let rate = reader.required(table, "rate", number(RATE));
+    let to = reader.optional(table, "to", rate.unwrap_or(1.0), number(RATE));
+    Some(Stage {
+        rate: rate?,
+        to: to?,
+        duration: duration?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

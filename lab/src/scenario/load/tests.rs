@@ -1,0 +1,150 @@
+use super::*;
+use crate::scenario::{Scenario, ScenarioFaults};
+
+fn parse(load: &str) -> Result<LoadPlan, Vec<String>> {
+    let text = format!(
+        "[scenario]\nname = \"load\"\n[lab]\n[[variant]]\nname = \"only\"\nauth = \"mtc-landmark\"\n[load]\n{load}"
+    );
+    match Scenario::parse(&text) {
+        Ok(scenario) => Ok(scenario.load),
+        Err(ScenarioFaults(faults)) => Err(faults.iter().map(ToString::to_string).collect()),
+    }
+}
+
+fn fault(load: &str) -> String {
+    let faults = parse(load).unwrap_err();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    faults[0].clone()
+}
+
+const STAGE: &str = "stages = [{ rate = 10, duration = \"1s\" }]\n";
+
+#[test]
+fn a_plan_has_its_defaults() {
+    let plan = parse(&format!("operation = \"handshake\"\n{STAGE}")).unwrap();
+    let expected = LoadPlan::steady(OperationKind::Handshake, 10.0, Duration::from_secs(1));
+    assert_eq!(plan, expected);
+    assert_eq!(plan.max_lateness, Duration::from_millis(1));
+}
+
+#[test]
+fn a_stage_may_ramp() {
+    let plan = parse(
+        "operation = \"session\"\nstages = [{ rate = 10, to = 100, duration = \"20s\" }, { rate = 100, duration = \"1s\" }]",
+    )
+    .unwrap();
+    let rates: Vec<(f64, f64)> = plan.stages.iter().map(|s| (s.rate, s.to)).collect();
+    assert_eq!(rates, [(10.0, 100.0), (100.0, 100.0)]);
+}
+
+#[test]
+fn a_ramp_counts_its_arrivals() {
+    let fault =
+        fault("operation = \"session\"\nstages = [{ rate = 10, to = 100000, duration = \"1h\" }]");
+    assert!(
+        fault.contains("load.stages make 180018000 arrivals"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_closed_loop_has_workers_and_no_rate() {
+    let plan = parse(
+        "operation = \"discover\"\narrivals = \"closed\"\nworkers = 3\nstages = [{ duration = \"5s\" }]",
+    )
+    .unwrap();
+    assert_eq!(plan.arrivals, ArrivalProcess::Closed { workers: 3 });
+    let with_rate = fault(&format!(
+        "operation = \"discover\"\narrivals = \"closed\"\n{STAGE}"
+    ));
+    assert!(
+        with_rate.contains("load.stages[0].rate has no meaning with arrivals = \"closed\""),
+        "{with_rate}"
+    );
+    let open = fault(&format!("operation = \"discover\"\nworkers = 3\n{STAGE}"));
+    assert!(
+        open.contains("load.workers belongs to arrivals = \"closed\" only"),
+        "{open}"
+    );
+}
+
+#[test]
+fn a_mix_has_weights_of_known_operations() {
+    let plan = parse(&format!(
+        "operation = \"mix\"\nmix = {{ session = 1, discover = 10, register = 0 }}\n{STAGE}"
+    ))
+    .unwrap();
+    let share = |operation, weight| Share { operation, weight };
+    let expected = Workload::Mix(vec![
+        share(OperationKind::Discover, 10),
+        share(OperationKind::Session, 1),
+    ]);
+    assert_eq!(plan.operation, expected);
+    assert_eq!(plan.operation.as_str(), "mix");
+    let empty = fault(&format!(
+        "operation = \"mix\"\nmix = {{ session = 0 }}\n{STAGE}"
+    ));
+    assert!(empty.contains("load.mix has no operation"), "{empty}");
+    let unknown = parse(&format!(
+        "operation = \"mix\"\nmix = {{ sesion = 1, session = 1 }}\n{STAGE}"
+    ));
+    assert!(
+        unknown.unwrap_err()[0].contains("load.mix.sesion is not a known key"),
+        "suggests the right one"
+    );
+    let without = fault(&format!("operation = \"mix\"\n{STAGE}"));
+    assert!(without.contains("load.mix is missing"), "{without}");
+    let alone = fault(&format!(
+        "operation = \"session\"\nmix = {{ session = 1 }}\n{STAGE}"
+    ));
+    assert!(
+        alone.contains("load.mix belongs to operation = \"mix\" only"),
+        "{alone}"
+    );
+}
+
+#[test]
+fn connections_are_a_word_or_a_number_of_uses() {
+    let of = |connections: &str| {
+        parse(&format!(
+            "operation = \"discover\"\nconnections = {connections}\n{STAGE}"
+        ))
+        .map(|plan| plan.connections)
+    };
+    assert_eq!(of("\"fresh\""), Ok(Connections::Fresh));
+    assert_eq!(of("{ reused = 10 }"), Ok(Connections::Reused(10)));
+    for wrong in [
+        "{ reused = 0 }",
+        "{ used = 1 }",
+        "{ reused = 1, fresh = 2 }",
+        "\"reused\"",
+        "\"resumed\"",
+        "7",
+    ] {
+        let faults = of(wrong).unwrap_err();
+        assert!(
+            faults[0].contains("load.connections"),
+            "{wrong}: {faults:?}"
+        );
+    }
+    let handshakes = fault(&format!(
+        "operation = \"handshake\"\nconnections = {{ reused = 2 }}\n{STAGE}"
+    ));
+    assert!(
+        handshakes.contains("cannot be reused by operation = \"handshake\""),
+        "{handshakes}"
+    );
+}
+
+#[test]
+fn a_plan_survives_the_way_to_the_generator() {
+    for load in [
+        format!("operation = \"mix\"\nmix = {{ session = 1, discover = 2 }}\n{STAGE}"),
+        "operation = \"register\"\narrivals = \"closed\"\nconnections = { reused = 3 }\nstages = [{ duration = \"1s\" }]"
+            .to_owned(),
+    ] {
+        let plan = parse(&load).unwrap();
+        let sent = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<LoadPlan>(&sent).unwrap(), plan);
+    }
+}
