@@ -218,6 +218,7 @@ mod tests {
             presented: Some(kind),
             received: Some(kind),
             group: Some("X25519MLKEM768".to_owned()),
+            ..HandshakeCost::default()
         }
     }
 

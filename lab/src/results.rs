@@ -20,6 +20,7 @@ use crate::scenario::{Connections, Expectation, LoadPlan, Scenario, Variant};
 mod arrivals;
 mod events;
 mod expectation;
+mod handshake;
 mod link;
 mod makeup;
 mod slices;
@@ -27,6 +28,9 @@ mod thresholds;
 
 pub use arrivals::{GeneratorResult, MAX_LATE_SHARE, OperationResult, VariantArrivals};
 pub use events::{EventRecord, Happenings, TimelinePoint};
+pub use handshake::{
+    CpuSplit, HandshakeResult, RoundTrips, SideResult, TcpResult, VerificationResult,
+};
 pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};
 pub use slices::{Metric, Ratio, Slice, between};
@@ -180,6 +184,9 @@ pub struct VariantResult {
     /// The measured part in slices of equal length.
     #[serde(default)]
     pub slices: Vec<Slice>,
+    /// What the handshakes consisted of.
+    #[serde(default)]
+    pub handshake: HandshakeResult,
     /// The sums that the means come from.
     pub totals: NfTotals,
     /// The distributions that the quantiles come from.
@@ -565,6 +572,11 @@ impl VariantResult {
             verify_us_server: server.mean(server.verify_ns).map(microseconds),
             to_first: Vec::new(),
             slices: Slice::of_client(load.slices),
+            handshake: HandshakeResult::of(
+                &totals,
+                load.tcp_connect.quantile_ms(0.5),
+                load.handshake.quantile_ms(0.5),
+            ),
             errors: load.errors,
             groups: load.groups,
             histograms: Histograms {

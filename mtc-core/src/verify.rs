@@ -10,12 +10,14 @@
 //!
 //! Everything else of X.509 (validity, names, usages) is the caller's: see `mtc-tls`.
 
+mod observer;
 mod policy;
 mod remembered;
 mod trust;
 
 use thiserror::Error;
 
+pub use self::observer::{Observer, Step};
 pub use self::policy::{CosignerGroup, PolicyError};
 pub use self::trust::{CaTrust, RevokedRange, TrustedSubtree};
 use crate::certificate::{Certificate, CertificateError, ParsedProof};
@@ -82,20 +84,34 @@ impl CaTrust {
     /// # Errors
     /// The first rule that the certificate breaks.
     pub fn verify(&self, certificate: &[u8]) -> Result<Accepted, Rejection> {
+        self.verify_observed(certificate, &mut ())
+    }
+
+    /// The same, and `observer` hears of its steps.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    #[inline]
+    pub fn verify_observed(
+        &self,
+        certificate: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<Accepted, Rejection> {
         let certificate = Certificate::parse(certificate)?;
+        observer.parsed(&certificate);
         let (log_number, index) = self.check_serial(&certificate)?;
+        observer.ended(Step::Parse);
         let subtree = certificate.proof.subtree;
-        let hash = evaluate_inclusion(
-            index,
-            subtree,
-            certificate.leaf_hash(),
-            certificate.proof.inclusion_proof,
-        )?;
+        let leaf = certificate.leaf_hash();
+        observer.ended(Step::EntryHash);
+        let hash = evaluate_inclusion(index, subtree, leaf, certificate.proof.inclusion_proof)?;
+        observer.ended(Step::InclusionPath);
         let basis = match self.trusted_hash(log_number, subtree) {
             Some(trusted) if *trusted == hash => Basis::TrustedSubtree,
             Some(_) => return Err(Rejection::TrustedSubtreeMismatch(subtree)),
-            None => self.check_cosigned(log_number, &certificate.proof, hash)?,
+            None => self.check_cosigned(log_number, &certificate.proof, hash, observer)?,
         };
+        observer.ended(Step::Policy);
         Ok(Accepted {
             basis,
             log_number,
@@ -120,6 +136,7 @@ impl CaTrust {
         log_number: LogNumber,
         proof: &ParsedProof<'_>,
         hash: Hash,
+        observer: &mut impl Observer,
     ) -> Result<Basis, Rejection> {
         let subtree = TrustedSubtree {
             log_number,
@@ -127,13 +144,13 @@ impl CaTrust {
             hash,
         };
         let Some(verified) = self.verified() else {
-            self.check_policy(log_number, proof, &hash)?;
+            self.check_policy(log_number, proof, &hash, observer)?;
             return Ok(Basis::Cosignatures);
         };
         if verified.contains(&subtree) {
             return Ok(Basis::VerifiedSubtree);
         }
-        self.check_policy(log_number, proof, &hash)?;
+        self.check_policy(log_number, proof, &hash, observer)?;
         verified.insert(subtree);
         Ok(Basis::Cosignatures)
     }
@@ -144,9 +161,10 @@ impl CaTrust {
         log: LogNumber,
         proof: &ParsedProof<'_>,
         hash: &Hash,
+        observer: &mut impl Observer,
     ) -> Result<(), Rejection> {
         let log = LogId::new(*self.id(), log)?;
-        let verifies = |cosigner: &crate::cosign::Cosigner| {
+        let mut verifies = |cosigner: &crate::cosign::Cosigner| {
             let mut signatures = proof.signatures();
             let (_, signature) = signatures.find(|(id, _)| *id == cosigner.id)?;
             let message = CosignedMessage {
@@ -156,7 +174,11 @@ impl CaTrust {
                 subtree: proof.subtree,
                 hash,
             };
-            Some(cosigner.key.verifies(&message.encode(), signature))
+            let message = message.encode();
+            observer.ended(Step::Policy);
+            let valid = cosigner.key.verifies(&message, signature);
+            observer.ended(Step::Cosignature);
+            Some(valid)
         };
         match verifies(self.cosigner()) {
             Some(true) => {}
@@ -164,7 +186,7 @@ impl CaTrust {
             None => return Err(PolicyError::NoCaCosignature(*self.id()).into()),
         }
         for group in self.groups() {
-            group.check(verifies)?;
+            group.check(&mut verifies)?;
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! TLS 1.3 only, ALPN `h2`, no session tickets and no resumption: every handshake is a full one.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustls::client::Resumption;
@@ -14,14 +15,19 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::credentials::{CredentialSet, Receiver};
-use crate::handshake::CertificateKind;
 use crate::hints::{ConnectionProfile, TrustDomain};
 use crate::key::KeyAlgorithm;
+use crate::notes::{Notes, noted};
 use crate::provider::{KeyExchange, provider, signature_scheme};
+use crate::record::certificate_request_length;
 use crate::resolver::{ClientResolver, ServerChoice, choose_for_client};
-use crate::verifier::{ExpectedPeer, PeerVerifier, Trust, Verdict};
+use crate::verifier::{ExpectedPeer, PeerVerifier, Trust};
 
 const ALPN_H2: &[u8] = b"h2";
+
+/// One handshake in so many is broken down into steps and asked for its TCP facts: a reading of the thread's clock takes up
+/// to half a microsecond and a breakdown has a dozen, a question about TCP facts takes several microseconds.
+pub const SAMPLED_ONE_IN: u64 = 16;
 
 /// Where an endpoint gets the time from: the system's clock and an offset, which is how experiments skew a clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,22 +74,15 @@ pub struct Endpoint {
     clock: Clock,
     /// The provider of a server, which accepts every group.
     any_group: Arc<rustls::crypto::CryptoProvider>,
+    /// Handshakes begun, by which the sampled ones are chosen.
+    begun: Arc<AtomicU64>,
 }
 
-/// A client's configuration for one connection, and where its outcome appears.
-pub(crate) struct ClientSetup {
-    pub(crate) config: Arc<ClientConfig>,
-    pub(crate) verdict: Arc<Verdict>,
-    pub(crate) presented: Arc<OnceLock<CertificateKind>>,
-}
-
-/// A server's configuration for one connection, and where its outcome appears.
+/// A server's configuration for one connection.
 pub(crate) struct ServerSetup {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) domain: TrustDomain,
-    pub(crate) presented: CertificateKind,
     pub(crate) leaf_key: Option<KeyAlgorithm>,
-    pub(crate) verdict: Arc<Verdict>,
 }
 
 impl Endpoint {
@@ -93,6 +92,7 @@ impl Endpoint {
             credentials,
             clock,
             any_group: provider(&KeyExchange::ALL),
+            begun: Arc::default(),
         }
     }
 
@@ -106,12 +106,24 @@ impl Endpoint {
         self.credentials.current()
     }
 
+    /// Notes for the next handshake. Which are sampled follows no pattern that load could have, and is the same each time.
+    pub(crate) fn notes(&self) -> Arc<Notes> {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Notes {
+            sampled: scrambled(number).is_multiple_of(SAMPLED_ONE_IN),
+            ..Notes::default()
+        })
+    }
+
+    /// A client's configuration for one connection, whose outcome appears in `notes`.
+    ///
     /// Fails with the name of the trust domain if nothing of it is trusted here.
     pub(crate) fn client(
         &self,
         profile: ConnectionProfile,
         expected: ExpectedPeer,
-    ) -> Result<ClientSetup, rustls::Error> {
+        notes: &Arc<Notes>,
+    ) -> Result<Arc<ClientConfig>, rustls::Error> {
         let set = self.credentials.current();
         let provider = provider(&[profile.key_exchange]);
         let mut schemes = vec![signature_scheme(profile.leaf_key)];
@@ -121,13 +133,11 @@ impl Endpoint {
                 schemes.push(of_ca);
             }
         }
-        let verdict = Arc::new(Verdict::new());
         let verifier = PeerVerifier {
             expected: Some(expected),
-            ..verifier(&set, profile.domain, schemes, &provider, verdict.clone())?
+            ..verifier(&set, profile.domain, schemes, &provider, notes.clone())?
         };
-        let presented = Arc::new(OnceLock::new());
-        let resolver = ClientResolver::new(&set, profile, presented.clone());
+        let resolver = ClientResolver::new(&set, profile, notes.clone());
         let mut config = ClientConfig::builder_with_details(provider, Arc::new(self.clock))
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
@@ -135,18 +145,17 @@ impl Endpoint {
             .with_client_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.resumption = Resumption::disabled();
-        Ok(ClientSetup {
-            config: Arc::new(config),
-            verdict,
-            presented,
-        })
+        Ok(Arc::new(config))
     }
 
+    /// A server's configuration for one connection, whose outcome appears in `notes`.
+    ///
     /// Fails if no credential fits the client.
     pub(crate) fn server(
         &self,
         hello: &ClientHello<'_>,
         client_auth: ClientAuth,
+        notes: &Arc<Notes>,
     ) -> Result<ServerSetup, rustls::Error> {
         let set = self.credentials.current();
         let ServerChoice { domain, presented } = choose_for_client(&set, hello);
@@ -156,11 +165,14 @@ impl Endpoint {
             ))
         })?;
         let schemes = KeyAlgorithm::ALL.map(signature_scheme).to_vec();
-        let verdict = Arc::new(Verdict::new());
         let verifier = PeerVerifier {
             mandatory: client_auth == ClientAuth::Required,
-            ..verifier(&set, domain, schemes, &self.any_group, verdict.clone())?
+            ..verifier(&set, domain, schemes, &self.any_group, notes.clone())?
         };
+        let authorities = verifier.hint.iter().map(AsRef::as_ref);
+        let asked = certificate_request_length(&verifier.schemes, authorities);
+        let _ = notes.certificate_request.set(asked);
+        let _ = notes.presented.set(presented.kind);
         let leaf_key = presented.certified.key.public_key().and_then(|spki| {
             mtc_core::cosign::PublicKey::from_spki(&spki)
                 .ok()
@@ -170,16 +182,17 @@ impl Endpoint {
             ServerConfig::builder_with_details(self.any_group.clone(), Arc::new(self.clock))
                 .with_protocol_versions(&[&TLS13])?
                 .with_client_cert_verifier(Arc::new(verifier))
-                .with_cert_resolver(Arc::new(SingleCertAndKey::from(presented.certified)));
+                .with_cert_resolver(Arc::new(SingleCertAndKey::from(noted(
+                    &presented.certified,
+                    notes,
+                ))));
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(ServerSetup {
             config: Arc::new(config),
             domain,
-            presented: presented.kind,
             leaf_key,
-            verdict,
         })
     }
 }
@@ -194,7 +207,7 @@ fn verifier(
     domain: TrustDomain,
     schemes: Vec<rustls::SignatureScheme>,
     provider: &rustls::crypto::CryptoProvider,
-    verdict: Arc<Verdict>,
+    notes: Arc<Notes>,
 ) -> Result<PeerVerifier, rustls::Error> {
     let trust = &set.mtc_trust;
     let (trust, hint) = match (domain, &trust.landmarks) {
@@ -234,6 +247,14 @@ fn verifier(
         algorithms,
         expected: None,
         mandatory: true,
-        verdict,
+        notes,
     })
+}
+
+/// SplitMix64's finalizer: spreads consecutive numbers over all 64-bit numbers.
+const fn scrambled(number: u64) -> u64 {
+    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }

@@ -2,30 +2,39 @@
 //!
 //! ```text
 //!  connect/accept ── poll ── poll ── poll ──> HandshakeCost
-//!                     └─ thread CPU clock read around every poll, bytes counted on the socket
+//!                     ├─ thread CPU clock read around every poll
+//!                     ├─ bytes counted on the socket, and attributed to messages
+//!                     └─ callbacks of rustls: who is the peer, what was signed and verified
 //! ```
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CommonState};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::cpu::Metered;
 use crate::endpoint::{ClientAuth, Endpoint};
 use crate::hints::{ConnectionProfile, Tickets};
+use crate::notes::Notes;
 use crate::provider::KeyExchange;
+use crate::record::Side;
+use crate::tcp_info::TcpInfo;
 use crate::verifier::{ExpectedPeer, Verdict, VerifiedPeer, VerifyError};
+
+mod cost;
+mod counted;
+
+pub use cost::{HandshakeCost, Negotiated, Sampled, SampledTcp};
+pub use counted::Counted;
 
 /// How a certificate is authenticated; the vocabulary of results, logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,29 +87,6 @@ impl FromStr for CertificateKind {
     }
 }
 
-/// What one handshake cost this side of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandshakeCost {
-    /// From the start of TCP connect to an established connection; zero on the accepting side.
-    pub tcp_connect: Duration,
-    /// From the established TCP connection to the completed handshake on this side.
-    pub elapsed: Duration,
-    /// Thread CPU time that this side spent in the handshake, socket calls included.
-    pub cpu: Duration,
-    /// Thread CPU time spent verifying the peer's certificate (its chain or proof, names, policy), included in `cpu`.
-    pub verify: Duration,
-    /// TLS record bytes this side wrote until its handshake completed.
-    pub bytes_sent: u64,
-    /// TLS record bytes this side read until its handshake completed.
-    pub bytes_received: u64,
-    /// The kind of certificate this side presented, if any.
-    pub presented: Option<CertificateKind>,
-    /// The kind of certificate the peer presented, if any.
-    pub received: Option<CertificateKind>,
-    /// The negotiated key exchange group, e.g. `X25519MLKEM768`.
-    pub group: Option<String>,
-}
-
 /// Why a connection could not be had.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -137,6 +123,20 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// Class and cause by which equal failures count together, `class: cause`, without addresses and identifiers.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Connect { source, .. } => format!("connect: {:?}", source.kind()),
+            Self::ServerName(_) => "setup: not a server name".to_owned(),
+            Self::Setup(_) => "setup: no credential or trust for this connection".to_owned(),
+            Self::Refused(error) => format!("tls: refused: {}", error.rule()),
+            Self::Alert(alert) => format!("tls: alert received: {alert:?}"),
+            Self::Tls(error) => format!("tls: {}", tls_cause(error)),
+            Self::Io(error) => format!("tls: broken off: {:?}", error.kind()),
+            Self::Timeout(_) => "timeout: no handshake in time".to_owned(),
+        }
+    }
+
     /// Sorts out what an I/O error of a TLS stream stands for.
     fn from_io(error: io::Error, verdict: &Verdict) -> Self {
         if let Some(Err(refused)) = verdict.get() {
@@ -151,93 +151,6 @@ impl HandshakeError {
             Some(tls) => Self::Tls(tls),
             None => Self::Io(error),
         }
-    }
-}
-
-/// A byte stream that counts what passes.
-#[derive(Debug)]
-pub struct Counted<S> {
-    stream: S,
-    read: u64,
-    written: u64,
-}
-
-impl<S> Counted<S> {
-    const fn new(stream: S) -> Self {
-        Self {
-            stream,
-            read: 0,
-            written: 0,
-        }
-    }
-
-    /// The stream beneath, for its addresses and options; what passes here is not counted.
-    pub const fn get_ref(&self) -> &S {
-        &self.stream
-    }
-
-    /// Bytes read so far.
-    pub const fn read(&self) -> u64 {
-        self.read
-    }
-
-    /// Bytes written so far.
-    pub const fn written(&self) -> u64 {
-        self.written
-    }
-
-    fn count_written(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(written)) = polled {
-            self.written += written as u64;
-        }
-        polled
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.read += (buffer.filled().len() - before) as u64;
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.count_written(polled)
-    }
-
-    // Without this, rustls' records would leave one by one, each in a segment of its own, and an alert queued behind
-    // another record would be lost: on an error tokio-rustls writes once more before it gives up.
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
-        self.count_written(polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
@@ -287,33 +200,27 @@ async fn connect_unbounded(
         .await
         .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp));
     let tcp = connected.map_err(|source| HandshakeError::Connect { addr, source })?;
-    let established = Instant::now();
+    let tcp_connect = started.elapsed();
+    let observed = Observed::new(endpoint, &tcp);
+    let notes = observed.notes.clone();
     let handshake = async {
-        let setup = endpoint
-            .client(profile, expected)
+        let config = endpoint
+            .client(profile, expected, &notes)
             .map_err(HandshakeError::Setup)?;
-        let connector = TlsConnector::from(setup.config);
-        let stream = connector
-            .connect(server_name, Counted::new(tcp))
+        let stream = TlsConnector::from(config)
+            .connect(server_name, Counted::new(tcp, Side::Client))
             .await
-            .map_err(|error| HandshakeError::from_io(error, &setup.verdict))?;
-        let peer = verified(&setup.verdict)?
+            .map_err(|error| HandshakeError::from_io(error, &notes.verdict))?;
+        let peer = verified(&notes.verdict)?
             .ok_or(HandshakeError::Tls(rustls::Error::NoCertificatesPresented))?;
-        Ok((stream, peer, setup.presented.get().copied()))
+        Ok((stream, peer))
     };
     let (outcome, cpu) = Metered::new(handshake).await;
-    let (stream, peer, presented) = outcome?;
-    let (counted, connection) = stream.get_ref();
+    let (mut stream, peer) = outcome?;
+    let (counted, connection) = stream.get_mut();
     let cost = HandshakeCost {
-        tcp_connect: established - started,
-        elapsed: established.elapsed(),
-        cpu,
-        verify: peer.verify,
-        bytes_sent: counted.written(),
-        bytes_received: counted.read(),
-        presented,
-        received: Some(peer.kind),
-        group: group_name(connection),
+        tcp_connect,
+        ..observed.cost(Side::Client, cpu, counted, connection, Some(&peer))
     };
     Ok(Connected { stream, peer, cost })
 }
@@ -362,15 +269,15 @@ async fn accept_unbounded(
     client_auth: ClientAuth,
 ) -> Result<Accepted, HandshakeError> {
     tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
-    let established = Instant::now();
+    let observed = Observed::new(endpoint, &tcp);
+    let notes = observed.notes.clone();
     let handshake = async {
-        let unjudged = Verdict::new();
-        let acceptor =
-            LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Counted::new(tcp));
+        let counted = Counted::new(tcp, Side::Server);
+        let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), counted);
         let mut start = acceptor
             .await
-            .map_err(|error| HandshakeError::from_io(error, &unjudged))?;
-        let setup = match endpoint.server(&start.client_hello(), client_auth) {
+            .map_err(|error| HandshakeError::from_io(error, &notes.verdict))?;
+        let setup = match endpoint.server(&start.client_hello(), client_auth, &notes) {
             Ok(setup) => setup,
             Err(error) => {
                 // rustls has no configuration by which to say so itself. The client may be gone already; so be it.
@@ -382,26 +289,16 @@ async fn accept_unbounded(
             Ok(stream) => stream,
             Err((error, tcp)) => {
                 linger(tcp).await;
-                return Err(HandshakeError::from_io(error, &setup.verdict));
+                return Err(HandshakeError::from_io(error, &notes.verdict));
             }
         };
-        let peer = verified(&setup.verdict)?;
-        Ok((stream, peer, setup.domain, setup.leaf_key, setup.presented))
+        let peer = verified(&notes.verdict)?;
+        Ok((stream, peer, setup.domain, setup.leaf_key))
     };
     let (outcome, cpu) = Metered::new(handshake).await;
-    let (stream, peer, domain, leaf_key, presented) = outcome?;
-    let (counted, connection) = stream.get_ref();
-    let cost = HandshakeCost {
-        tcp_connect: Duration::ZERO,
-        elapsed: established.elapsed(),
-        cpu,
-        verify: peer.as_ref().map_or(Duration::ZERO, |peer| peer.verify),
-        bytes_sent: counted.written(),
-        bytes_received: counted.read(),
-        presented: Some(presented),
-        received: peer.as_ref().map(|peer| peer.kind),
-        group: group_name(connection),
-    };
+    let (mut stream, peer, domain, leaf_key) = outcome?;
+    let (counted, connection) = stream.get_mut();
+    let cost = observed.cost(Side::Server, cpu, counted, connection, peer.as_ref());
     let key_exchange = connection
         .negotiated_key_exchange_group()
         .and_then(|group| KeyExchange::of_group(group.name()));
@@ -419,6 +316,90 @@ async fn accept_unbounded(
         profile,
         cost,
     })
+}
+
+/// The name of a TLS error without what it carries, which a peer chooses.
+fn tls_cause(error: &rustls::Error) -> String {
+    let text = format!("{error:?}");
+    text.chars().take_while(|c| c.is_alphanumeric()).collect()
+}
+
+/// What is observed of a handshake from outside while it goes on.
+struct Observed {
+    notes: Arc<Notes>,
+    /// TCP facts at its beginning, if it is sampled.
+    tcp: Option<TcpInfo>,
+    began: Instant,
+}
+
+impl Observed {
+    fn new(endpoint: &Endpoint, tcp: &TcpStream) -> Self {
+        let notes = endpoint.notes();
+        let tcp = tcp_facts(&notes, tcp);
+        Self {
+            notes,
+            tcp,
+            began: Instant::now(),
+        }
+    }
+
+    fn cost(
+        self,
+        side: Side,
+        cpu: Duration,
+        counted: &mut Counted<TcpStream>,
+        connection: &CommonState,
+        peer: Option<&VerifiedPeer>,
+    ) -> HandshakeCost {
+        let elapsed = self.began.elapsed();
+        let notes = &*self.notes;
+        let tcp = self.tcp.zip(tcp_facts(notes, counted.get_ref()));
+        let sampled = notes.sampled.then(|| Sampled {
+            sign: notes
+                .own_signature
+                .get()
+                .and_then(|signature| signature.cpu)
+                .unwrap_or_default(),
+            verify: peer
+                .and_then(|peer| peer.verification.steps)
+                .unwrap_or_default(),
+            tcp: tcp.map(|(established, complete)| SampledTcp {
+                established,
+                complete,
+            }),
+        });
+        let watch = counted.take_watch();
+        let counted: &Counted<_> = counted;
+        let wire = watch.and_then(|watch| {
+            let (client, server) = cost::protected(side, connection, notes)?;
+            watch.account(&client, &server)
+        });
+        HandshakeCost {
+            tcp_connect: Duration::ZERO,
+            elapsed,
+            cpu,
+            verify: peer.map_or(Duration::ZERO, |peer| peer.verify),
+            bytes_sent: counted.written(),
+            bytes_received: counted.read(),
+            wire,
+            presented: notes
+                .own_signature
+                .get()
+                .and_then(|_| notes.presented.get().copied()),
+            received: peer.map(|peer| peer.kind),
+            group: connection
+                .negotiated_key_exchange_group()
+                .map(|group| format!("{:?}", group.name())),
+            negotiated: Negotiated::of(connection, notes),
+            verification: peer.map(|peer| peer.verification.clone()),
+            sampled,
+        }
+    }
+}
+
+/// A kernel that does not tell is no reason to fail.
+fn tcp_facts(notes: &Notes, tcp: &TcpStream) -> Option<TcpInfo> {
+    notes.sampled.then(|| TcpInfo::of(tcp).ok()).flatten()
 }
 
 /// Closes a connection so that the alert on it arrives. A client sends its first request along with its certificate, and
@@ -440,10 +421,4 @@ fn verified(verdict: &Verdict) -> Result<Option<VerifiedPeer>, HandshakeError> {
         Some(Ok(peer)) => Ok(Some(peer.clone())),
         Some(Err(refused)) => Err(HandshakeError::Refused(refused.clone())),
     }
-}
-
-fn group_name(connection: &CommonState) -> Option<String> {
-    connection
-        .negotiated_key_exchange_group()
-        .map(|group| format!("{:?}", group.name()))
 }

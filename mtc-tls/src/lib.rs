@@ -5,6 +5,7 @@
 //!  (what an NF has)                              ├─ resolver   which credential for which peer
 //!                                                └─ hints      trust anchor names on the wire
 //! handshake::{connect, accept} ──> a stream, who the peer is, what it cost
+//!                                  └─ record: bytes by message; notes: what was signed and verified; tcp_info: TCP facts
 //! ```
 //!
 //! The only crate that implements rustls' traits. It knows no HTTP and no NF beyond its identity in a certificate.
@@ -17,8 +18,10 @@ pub mod handshake;
 pub mod hints;
 pub mod identity;
 pub mod key;
+mod notes;
 pub mod pem;
 pub mod provider;
+pub mod record;
 mod resolver;
 pub mod tcp_info;
 pub mod verifier;

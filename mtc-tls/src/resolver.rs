@@ -6,7 +6,7 @@
 //!                                              with the CA's cosignature alone if they ask for no other
 //! ```
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use mtc_core::id::TrustAnchorId;
 use rustls::client::ResolvesClientCert;
@@ -17,7 +17,9 @@ use rustls::{DistinguishedName, SignatureScheme};
 use crate::credentials::{Credential, CredentialSet, MtcCredential};
 use crate::handshake::CertificateKind;
 use crate::hints::{ConnectionProfile, MtcAnchor, TrustDomain, mtc_anchor};
+use crate::notes::{Notes, noted};
 use crate::provider::signature_scheme;
+use crate::record::certificate_request_length;
 
 /// A credential and how it is authenticated.
 pub(crate) struct Presented {
@@ -107,7 +109,7 @@ fn preferred<'a, T>(
 #[derive(Debug)]
 pub(crate) struct ClientResolver {
     offer: Option<Offer>,
-    presented: Arc<OnceLock<CertificateKind>>,
+    notes: Arc<Notes>,
 }
 
 #[derive(Debug)]
@@ -124,11 +126,7 @@ enum Offer {
 
 impl ClientResolver {
     /// A resolver with the set's credential for `profile`, if it has one.
-    pub(crate) fn new(
-        set: &CredentialSet,
-        profile: ConnectionProfile,
-        presented: Arc<OnceLock<CertificateKind>>,
-    ) -> Self {
+    pub(crate) fn new(set: &CredentialSet, profile: ConnectionProfile, notes: Arc<Notes>) -> Self {
         let mtc = || {
             let credential = set
                 .mtc
@@ -162,7 +160,7 @@ impl ClientResolver {
                     })
             }
         };
-        Self { offer, presented }
+        Self { offer, notes }
     }
 
     fn choose(&self, names: &[&[u8]]) -> Option<Presented> {
@@ -185,12 +183,14 @@ impl ResolvesClientCert for ClientResolver {
     fn resolve(
         &self,
         root_hint_subjects: &[&[u8]],
-        _sigschemes: &[SignatureScheme],
+        sigschemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
+        let asked = certificate_request_length(sigschemes, root_hint_subjects.iter().copied());
+        let _ = self.notes.certificate_request.set(asked);
         let Presented { kind, certified } = self.choose(root_hint_subjects)?;
         // One CertificateRequest a handshake: the first choice stands.
-        let _ = self.presented.set(kind);
-        Some(certified)
+        let _ = self.notes.presented.set(kind);
+        Some(noted(&certified, &self.notes))
     }
 
     fn has_certs(&self) -> bool {

@@ -11,7 +11,6 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use mtc_core::certificate;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{CaTrust, Rejection};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -31,6 +30,13 @@ use crate::cpu;
 use crate::credentials::X509Trust;
 use crate::handshake::CertificateKind;
 use crate::identity::{IdentityError, NfIdentity, Role, UsageError, check_certificate_usage};
+use crate::notes::{Notes, Signature};
+use crate::record::certificate_length;
+
+mod steps;
+
+use steps::Protocol;
+pub use steps::{Verification, VerifySteps};
 
 /// Why a peer's certificate was refused.
 #[derive(Debug, Error)]
@@ -69,6 +75,30 @@ pub enum VerifyError {
     },
 }
 
+impl VerifyError {
+    /// The broken rule without what a peer wrote, so that equal refusals count together.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Mtc(Rejection::Malformed(_)) => "malformed certificate",
+            Self::Mtc(Rejection::UnknownIssuer(_)) => "unknown issuer",
+            Self::Mtc(Rejection::Serial(_)) => "serial number",
+            Self::Mtc(Rejection::Revoked(_)) => "revoked",
+            Self::Mtc(Rejection::Inclusion(_)) => "inclusion proof",
+            Self::Mtc(Rejection::TrustedSubtreeMismatch(_)) => "trusted subtree mismatch",
+            Self::Mtc(Rejection::Policy(_)) => "cosigner policy",
+            Self::Mtc(_) => "not authentic",
+            Self::X509(_) => "certificate chain",
+            Self::Usage(UsageError::Expired { .. }) => "expired",
+            Self::Usage(UsageError::NotYetValid { .. }) => "not yet valid",
+            Self::Usage(_) => "usage",
+            Self::ServerName(_) => "server name",
+            Self::Identity(_) => "no NF instance",
+            Self::WrongInstance { .. } => "another NF instance",
+            Self::WrongNfType { .. } => "another NF type",
+        }
+    }
+}
+
 /// Who must be at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedPeer {
@@ -89,6 +119,8 @@ pub struct VerifiedPeer {
     pub kind: CertificateKind,
     /// Thread CPU time that the verification took.
     pub verify: Duration,
+    /// What the verification had to do.
+    pub verification: Verification,
 }
 
 /// What a connection trusts.
@@ -109,7 +141,7 @@ pub(crate) struct PeerVerifier {
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
     pub(crate) expected: Option<ExpectedPeer>,
     pub(crate) mandatory: bool,
-    pub(crate) verdict: Arc<Verdict>,
+    pub(crate) notes: Arc<Notes>,
 }
 
 /// What became of the peer's certificate; empty until it was looked at.
@@ -127,7 +159,7 @@ impl PeerVerifier {
             .judge(end_entity, intermediates, server_name, now)
             .map_err(Arc::new);
         // rustls verifies a peer once in a handshake; were it twice, the first verdict would stand.
-        let verdict = self.verdict.get_or_init(|| verdict);
+        let verdict = self.notes.verdict.get_or_init(|| verdict);
         verdict
             .as_ref()
             .map(|_| ())
@@ -142,20 +174,26 @@ impl PeerVerifier {
         now: TlsTime,
     ) -> Result<VerifiedPeer, VerifyError> {
         let started = cpu::thread_time();
-        self.check_authenticity(end_entity, intermediates, server_name, now)?;
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        let length = certificate_length(chain.map(AsRef::as_ref));
+        let _ = self.notes.peer_certificate.set(length);
+        let mut protocol = Protocol::new(1 + intermediates.len(), self.notes.sampled);
+        self.check_authenticity(end_entity, intermediates, server_name, now, &mut protocol)?;
         let role = if server_name.is_some() {
             Role::Server
         } else {
             Role::Client
         };
         check_certificate_usage(end_entity, UnixTime(now.as_secs()), role)?;
+        protocol.ended(|steps| &mut steps.usage_ns);
         let identity = NfIdentity::from_certificate(end_entity)?;
         self.check_expected(&identity)?;
-        let verify = cpu::thread_time().saturating_sub(started);
+        protocol.ended(|steps| &mut steps.identity_ns);
         Ok(VerifiedPeer {
             identity,
-            kind: kind_of(end_entity),
-            verify,
+            kind: protocol.kind,
+            verify: cpu::thread_time().saturating_sub(started),
+            verification: protocol.verification,
         })
     }
 
@@ -165,28 +203,43 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         server_name: Option<&ServerName<'_>>,
         now: TlsTime,
+        protocol: &mut Protocol,
     ) -> Result<(), VerifyError> {
-        match (&self.trust, server_name) {
-            (Trust::Mtc(trust), server_name) => {
-                trust.verify(end_entity)?;
-                let Some(server_name) = server_name else {
-                    return Ok(());
-                };
-                let parsed =
-                    ParsedCertificate::try_from(end_entity).map_err(VerifyError::ServerName)?;
-                verify_server_name(&parsed, server_name).map_err(VerifyError::ServerName)
+        let trust = match &self.trust {
+            Trust::Mtc(trust) => {
+                let accepted = trust.verify_observed(end_entity, protocol)?;
+                protocol.verification.basis = Some(accepted.basis);
+                return check_server_name(end_entity, server_name, protocol);
             }
-            (Trust::X509(trust), Some(server_name)) => trust
+            Trust::X509(trust) => trust,
+        };
+        let verified = match server_name {
+            Some(server_name) => trust
                 .servers
                 .verify_server_cert(end_entity, intermediates, server_name, &[], now)
-                .map(drop)
-                .map_err(VerifyError::X509),
-            (Trust::X509(trust), None) => trust
+                .map(drop),
+            None => trust
                 .clients
                 .verify_client_cert(end_entity, intermediates, now)
-                .map(drop)
-                .map_err(VerifyError::X509),
-        }
+                .map(drop),
+        };
+        protocol.ended(|steps| &mut steps.chain_ns);
+        verified.map_err(VerifyError::X509)
+    }
+
+    /// Verifies CertificateVerify and notes its signature.
+    fn verify_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let _ = self.notes.peer_signature.set(Signature {
+            scheme: dss.scheme,
+            length: dss.signature().len(),
+            cpu: None,
+        });
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn check_expected(&self, identity: &NfIdentity) -> Result<(), VerifyError> {
@@ -207,15 +260,19 @@ impl PeerVerifier {
     }
 }
 
-/// The kind of a certificate, as its form shows.
-pub(crate) fn kind_of(end_entity: &[u8]) -> CertificateKind {
-    if !certificate::is_mtc(end_entity) {
-        return CertificateKind::DirectlySigned;
-    }
-    match certificate::Certificate::parse(end_entity) {
-        Ok(certificate) if certificate.proof.is_unsigned() => CertificateKind::LandmarkRelative,
-        _ => CertificateKind::Standalone,
-    }
+/// An MTC names its server as X.509 certificates do; only servers have a name that was called.
+fn check_server_name(
+    end_entity: &CertificateDer<'_>,
+    server_name: Option<&ServerName<'_>>,
+    protocol: &mut Protocol,
+) -> Result<(), VerifyError> {
+    let Some(server_name) = server_name else {
+        return Ok(());
+    };
+    let parsed = ParsedCertificate::try_from(end_entity).map_err(VerifyError::ServerName)?;
+    verify_server_name(&parsed, server_name).map_err(VerifyError::ServerName)?;
+    protocol.ended(|steps| &mut steps.server_name_ns);
+    Ok(())
 }
 
 /// Makes a TLS error, and with it an alert, of a refusal. The refusal itself is in the verdict.
@@ -279,7 +336,7 @@ impl ServerCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        self.verify_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -325,7 +382,7 @@ impl ClientCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        self.verify_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -105,7 +105,7 @@ impl Instance {
             handshake::connect(addr, &self.endpoint, profile, expected, CONNECT_TIMEOUT).await;
         match &connected {
             Ok(connected) => self.ledger.record_client(profile, &connected.cost),
-            Err(_) => self.ledger.record_client_failure(profile),
+            Err(error) => self.ledger.record_client_failure(profile, error),
         }
         connected
     }

@@ -11,9 +11,17 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mtc_tls::handshake::{CertificateKind, HandshakeCost};
+use mtc_tls::handshake::{CertificateKind, HandshakeCost, HandshakeError};
 use mtc_tls::hints::ConnectionProfile;
 use serde::{Deserialize, Serialize};
+
+mod detail;
+mod named;
+
+pub use detail::{
+    HandshakeDetail, NegotiatedTotals, SampledTotals, TcpTotals, VerificationTotals, WireTotals,
+};
+pub use named::NamedCounts;
 
 /// Sums over the handshakes of one side (as client or as server).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +43,9 @@ pub struct HandshakeTotals {
     pub presented: KindCounts,
     /// Handshakes by the kind of certificate the peer presented.
     pub received: KindCounts,
+    /// What they consisted of.
+    #[serde(default)]
+    pub detail: HandshakeDetail,
 }
 
 impl HandshakeTotals {
@@ -47,6 +58,13 @@ impl HandshakeTotals {
         self.bytes_received += cost.bytes_received;
         self.presented.add(cost.presented, 1);
         self.received.add(cost.received, 1);
+        self.detail.record(cost);
+    }
+
+    /// Counts a handshake that failed.
+    pub fn record_failure(&mut self, error: &HandshakeError) {
+        self.failures += 1;
+        self.detail.failures.add(&error.cause(), 1);
     }
 
     /// Adds the handshakes of another process.
@@ -77,6 +95,7 @@ impl HandshakeTotals {
             bytes_received,
             presented,
             received,
+            detail,
         } = other;
         self.handshakes = with(self.handshakes, *handshakes);
         self.failures = with(self.failures, *failures);
@@ -86,6 +105,7 @@ impl HandshakeTotals {
         self.bytes_received = with(self.bytes_received, *bytes_received);
         self.presented.combine(presented, with);
         self.received.combine(received, with);
+        self.detail.combine(detail, with);
     }
 }
 
@@ -181,6 +201,9 @@ pub struct Measurements {
     pub profiles: BTreeMap<String, NfTotals>,
     /// Accepted connections whose handshake failed.
     pub failed_accepts: u64,
+    /// The same by class and cause, `class: cause`.
+    #[serde(default)]
+    pub failed_accepts_by_cause: NamedCounts,
 }
 
 /// Counts the handshakes of a process.
@@ -191,6 +214,7 @@ pub struct Ledger(Mutex<Counts>);
 struct Counts {
     profiles: BTreeMap<ConnectionProfile, NfTotals>,
     failed_accepts: u64,
+    failed_accepts_by_cause: NamedCounts,
 }
 
 impl Ledger {
@@ -219,13 +243,19 @@ impl Ledger {
     }
 
     /// Counts a connection that this process tried to open in vain.
-    pub fn record_client_failure(&self, profile: ConnectionProfile) {
-        self.with(|counts| counts.profiles.entry(profile).or_default().client.failures += 1);
+    pub fn record_client_failure(&self, profile: ConnectionProfile, error: &HandshakeError) {
+        self.with(|counts| {
+            let totals = counts.profiles.entry(profile).or_default();
+            totals.client.record_failure(error);
+        });
     }
 
     /// Counts a connection whose handshake failed on the accepting side.
-    pub fn record_accept_failure(&self) {
-        self.with(|counts| counts.failed_accepts += 1);
+    pub fn record_accept_failure(&self, error: &HandshakeError) {
+        self.with(|counts| {
+            counts.failed_accepts += 1;
+            counts.failed_accepts_by_cause.add(&error.cause(), 1);
+        });
     }
 
     /// Everything counted so far.
@@ -237,6 +267,7 @@ impl Ledger {
                 .map(|(profile, totals)| (profile.to_string(), totals.clone()))
                 .collect(),
             failed_accepts: counts.failed_accepts,
+            failed_accepts_by_cause: counts.failed_accepts_by_cause.clone(),
         })
     }
 
@@ -273,6 +304,7 @@ mod tests {
             presented: Some(kind),
             received: Some(kind),
             group: Some("X25519MLKEM768".to_owned()),
+            ..HandshakeCost::default()
         }
     }
 
@@ -282,7 +314,7 @@ mod tests {
         let ledger = Ledger::default();
         ledger.record_client(profile, &cost(CertificateKind::LandmarkRelative));
         ledger.record_server(profile, &cost(CertificateKind::Standalone));
-        ledger.record_accept_failure();
+        ledger.record_accept_failure(&HandshakeError::Timeout(Duration::from_secs(10)));
         let snapshot = ledger.snapshot();
         let totals = &snapshot.profiles["mtc-landmark/ml-dsa-65/X25519"];
         assert_eq!(
@@ -301,6 +333,8 @@ mod tests {
             [("mtc-standalone", 1)]
         );
         assert_eq!(snapshot.failed_accepts, 1);
+        let causes: Vec<_> = snapshot.failed_accepts_by_cause.iter().collect();
+        assert_eq!(causes, [("timeout: no handshake in time", 1)]);
         let sent = serde_json::to_string(&snapshot).unwrap();
         assert_eq!(
             serde_json::from_str::<Measurements>(&sent).unwrap(),

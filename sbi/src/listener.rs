@@ -88,7 +88,7 @@ pub async fn serve_sbi<H: Handler>(
             let accepted = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    ledger.record_accept_failure();
+                    ledger.record_accept_failure(&error);
                     tracing::info!(%remote, error = %Causes(&error), "no handshake with a client");
                     return;
                 }

@@ -61,9 +61,13 @@ pub struct SliceSums {
 
 impl SliceSums {
     fn record(&mut self, cost: &HandshakeCost) {
-        let mut totals = HandshakeTotals::default();
-        totals.record(cost);
-        self.merge(&Self::from(&totals));
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.merge(&Self {
+            handshakes: 1,
+            cpu_ns: nanoseconds(cost.cpu),
+            verify_ns: nanoseconds(cost.verify),
+            bytes_sent: cost.bytes_sent,
+        });
     }
 
     /// Adds other sums of the same slice.

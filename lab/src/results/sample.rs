@@ -162,6 +162,7 @@ fn client(
                 presented: Some(kind),
                 received: Some(kind),
                 group: Some("X25519MLKEM768".to_owned()),
+                ..HandshakeCost::default()
             },
         );
         if n % 2 == 0 {

@@ -120,7 +120,7 @@ mod tests {
         let profiles = BTreeMap::from([("p".to_owned(), totals)]);
         let measured = Measurements {
             profiles,
-            failed_accepts: 0,
+            ..Measurements::default()
         };
         Counters::from([(nf, measured)])
     }

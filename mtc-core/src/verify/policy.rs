@@ -99,7 +99,10 @@ impl CosignerGroup {
     ///
     /// # Errors
     /// The quorum is not reached.
-    pub fn check(&self, verifies: impl Fn(&Cosigner) -> Option<bool>) -> Result<(), PolicyError> {
+    pub fn check(
+        &self,
+        mut verifies: impl FnMut(&Cosigner) -> Option<bool>,
+    ) -> Result<(), PolicyError> {
         let (mut valid, mut missing, mut invalid) = (0, Vec::new(), Vec::new());
         for member in &self.members {
             match verifies(member) {

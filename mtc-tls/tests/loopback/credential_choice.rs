@@ -287,7 +287,7 @@ async fn the_server_follows_the_order_of_the_clients_signature_schemes() {
         (vec![ecdsa, ml_dsa], KeyAlgorithm::EcdsaP256),
         (vec![ml_dsa, ecdsa], KeyAlgorithm::MlDsa65),
         (
-            vec![SignatureScheme::ED25519, ml_dsa],
+            vec![SignatureScheme::ECDSA_NISTP384_SHA384, ml_dsa],
             KeyAlgorithm::MlDsa65,
         ),
     ] {
@@ -309,7 +309,7 @@ async fn a_client_that_can_verify_no_key_of_the_server_is_told_so() {
     let lab = Lab::new();
     let server = Server::start(lab.smf_endpoint(NEWEST)).await;
     let profile = ConnectionProfile {
-        leaf_key: KeyAlgorithm::Ed25519,
+        leaf_key: KeyAlgorithm::EcdsaP384,
         ..profile(MtcLandmark)
     };
     let (connected, accepted) = server

@@ -7,6 +7,7 @@
 //! ```
 
 mod baseline;
+mod bytes;
 mod combinations;
 mod credential_choice;
 mod lab;

@@ -7,8 +7,14 @@ use mtc_tls::key::{KeyAlgorithm, NfKey};
 use mtc_tls::verifier::ExpectedPeer;
 use uuid::Uuid;
 
-/// The algorithms of which every NF has a key.
-pub(crate) const LEAF_KEYS: [KeyAlgorithm; 2] = [KeyAlgorithm::EcdsaP256, KeyAlgorithm::MlDsa65];
+/// The algorithms of which every NF has a key: all but one, of which a peer can ask in vain.
+pub(crate) const LEAF_KEYS: [KeyAlgorithm; 5] = [
+    KeyAlgorithm::Ed25519,
+    KeyAlgorithm::EcdsaP256,
+    KeyAlgorithm::MlDsa44,
+    KeyAlgorithm::MlDsa65,
+    KeyAlgorithm::MlDsa87,
+];
 
 const HOME_DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";
 const EXT_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
@@ -61,11 +67,7 @@ pub(crate) struct Nf {
 }
 
 impl Nf {
-    /// One with a key of each of [`LEAF_KEYS`].
-    pub(crate) fn new(nf_type: &'static str) -> Self {
-        Self::with_keys(nf_type, &LEAF_KEYS)
-    }
-
+    /// One with a key of each of these algorithms.
     pub(crate) fn with_keys(nf_type: &'static str, algorithms: &[KeyAlgorithm]) -> Self {
         let fqdn = format!("{}1.{HOME_DOMAIN}", nf_type.to_lowercase());
         let subject = NfSubject::new(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mtc_tls::key::NfKey;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::version::TLS13;
@@ -23,6 +24,7 @@ pub(crate) struct Claims {
     pub(crate) names: Vec<DistinguishedName>,
     pub(crate) schemes: Vec<SignatureScheme>,
     pub(crate) alpn: &'static [u8],
+    pub(crate) groups: Vec<&'static dyn SupportedKxGroup>,
 }
 
 impl Claims {
@@ -35,13 +37,18 @@ impl Claims {
                 SignatureScheme::ML_DSA_65,
             ],
             alpn: b"h2",
+            groups: default_provider().kx_groups,
         }
     }
 
     /// Connects without a client certificate.
     pub(crate) async fn connect(self, addr: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
         let alpn = self.alpn.to_vec();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        let provider = CryptoProvider {
+            kx_groups: self.groups.clone(),
+            ..default_provider()
+        };
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&TLS13])
             .expect("a provider of TLS 1.3")
             .dangerous()

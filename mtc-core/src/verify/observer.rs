@@ -1,0 +1,33 @@
+//! What a verification consists of, for those who measure it.
+
+use crate::certificate::Certificate;
+
+/// A part of a verification that has ended; the time since the end of the part before it is its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Reading the certificate; its issuer, serial number and revocation.
+    Parse,
+    /// Hashing the log entry that the certificate states.
+    EntryHash,
+    /// Evaluating the inclusion proof.
+    InclusionPath,
+    /// Verifying one cosignature, valid or not.
+    Cosignature,
+    /// Looking for trusted and remembered subtrees, and what the policy takes beside its signatures.
+    Policy,
+}
+
+/// Hears of a verification as it goes on. The empty one, `()`, costs nothing.
+pub trait Observer {
+    /// The certificate is well formed.
+    fn parsed(&mut self, certificate: &Certificate<'_>) {
+        let _ = certificate;
+    }
+
+    /// A step has ended, successful or not.
+    fn ended(&mut self, step: Step) {
+        let _ = step;
+    }
+}
+
+impl Observer for () {}

@@ -1,0 +1,120 @@
+//! A byte stream that counts what passes, and watches a handshake's records.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::record::{Side, Watch};
+
+/// A byte stream that counts what passes.
+#[derive(Debug)]
+pub struct Counted<S> {
+    stream: S,
+    read: u64,
+    written: u64,
+    /// Until the handshake is complete.
+    watch: Option<Box<Watch>>,
+}
+
+impl<S> Counted<S> {
+    pub(super) fn new(stream: S, side: Side) -> Self {
+        Self {
+            stream,
+            read: 0,
+            written: 0,
+            watch: Some(Box::new(Watch::new(side))),
+        }
+    }
+
+    /// The stream beneath, for its addresses and options; what passes here is not counted.
+    pub const fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// Bytes read so far.
+    pub const fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Bytes written so far.
+    pub const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// What was watched; what comes now is only counted.
+    pub(super) fn take_watch(&mut self) -> Option<Box<Watch>> {
+        self.watch.take()
+    }
+
+    fn count_written(&mut self, buffers: &[IoSlice<'_>], written: usize) {
+        self.written += written as u64;
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        let mut left = written;
+        for buffer in buffers {
+            let taken = left.min(buffer.len());
+            watch.sent(&buffer[..taken]);
+            left -= taken;
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = &buffer.filled()[before..];
+        self.read += read.len() as u64;
+        if let Some(watch) = &mut self.watch {
+            watch.received(read);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.count_written(&[IoSlice::new(bytes)], written);
+        }
+        polled
+    }
+
+    // Without this, rustls' records would leave one by one, each in a segment of its own, and an alert queued behind
+    // another record would be lost: on an error tokio-rustls writes once more before it gives up.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.count_written(buffers, written);
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
