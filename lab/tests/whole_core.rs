@@ -25,6 +25,38 @@ fn short(operation: &str) -> String {
     )
 }
 
+/// Variants that differ in what `quick.toml` does not vary.
+const UNUSUAL: &str = r#"
+[scenario]
+name = "unusual"
+[lab]
+amf = 1
+smf = 1
+landmark_interval = "1s"
+[[variant]]
+name = "chain-of-two"
+auth = "x509"
+chain = 2
+leaf_key = "ml-dsa-87"
+ca_signature = "ml-dsa-44"
+key_exchange = "SecP256r1MLKEM768"
+[[variant]]
+name = "standalone"
+auth = "mtc-standalone"
+[[variant]]
+name = "standalone-ca"
+auth = "mtc-standalone"
+cosigners = ["ca"]
+[[variant]]
+name = "stale"
+auth = "mtc-landmark"
+landmarks = "stale"
+[load]
+operation = "session"
+warmup = "1s"
+stages = [{ rate = 8, duration = "2s" }]
+"#;
+
 /// Recorded arrivals by variant, as the schedule alone decides them.
 fn planned(scenario: &Scenario) -> Vec<u64> {
     let variants = scenario.variants.len();
@@ -174,4 +206,23 @@ max_lateness = "60s" # other processes share this machine: what is tested is not
 "#;
     let (_folder, results) = run(text).await;
     check_variants(text, &results);
+}
+
+#[tokio::test]
+async fn chains_groups_cosigners_and_stale_landmarks_are_what_the_scenario_says() {
+    let (_folder, results) = run(UNUSUAL).await;
+    let bytes = |name: &str| {
+        let variant = results.variants.iter().find(|of| of.name == name);
+        variant.and_then(VariantResult::bytes).expect("measured")
+    };
+    let stale = &results.variants[3];
+    let standalone = stale.credential_kinds.mtc_standalone;
+    assert!(standalone > 0);
+    assert_eq!(stale.credential_kinds.mtc_landmark, 0);
+    // One cosignature of ML-DSA-44 less, 2420 bytes, on both sides.
+    assert!(bytes("standalone") - bytes("standalone-ca") > 2.0 * 2400.0);
+    // The fallback is the standalone certificate; what the client says that it knows is a few bytes longer.
+    assert!((bytes("stale") - bytes("standalone")).abs() < 40.0);
+    // Two intermediates more than a leaf of these sizes, on both sides.
+    assert!(bytes("chain-of-two") > 2.0 * (3.0 * 2420.0 + 2592.0 + 2.0 * 1312.0 + 4627.0));
 }

@@ -387,9 +387,7 @@ impl Observed {
                 .get()
                 .and_then(|_| notes.presented.get().copied()),
             received: peer.map(|peer| peer.kind),
-            group: connection
-                .negotiated_key_exchange_group()
-                .map(|group| format!("{:?}", group.name())),
+            group: group_name(connection),
             negotiated: Negotiated::of(connection, notes),
             verification: peer.map(|peer| peer.verification.clone()),
             sampled,
@@ -421,4 +419,11 @@ fn verified(verdict: &Verdict) -> Result<Option<VerifiedPeer>, HandshakeError> {
         Some(Ok(peer)) => Ok(Some(peer.clone())),
         Some(Err(refused)) => Err(HandshakeError::Refused(refused.clone())),
     }
+}
+
+/// The group's name in the IANA registry; rustls spells some differently.
+fn group_name(connection: &CommonState) -> Option<String> {
+    let group = connection.negotiated_key_exchange_group()?.name();
+    let known = KeyExchange::of_group(group).map(|known| known.to_string());
+    Some(known.unwrap_or_else(|| format!("{group:?}")))
 }

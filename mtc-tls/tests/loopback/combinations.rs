@@ -69,8 +69,9 @@ async fn the_client_decides_among_every_group() {
         };
         let (connected, accepted) = server.meet(&client, profile, lab.smf.expected()).await;
         assert_eq!(accepted.profile, Some(profile));
-        assert!(connected.cost.group.is_some());
-        assert_eq!(connected.cost.group, accepted.cost.group);
+        for cost in [&connected.cost, &accepted.cost] {
+            assert_eq!(cost.group.as_deref(), Some(key_exchange.as_str()));
+        }
         sent.push(connected.cost.bytes_sent);
     }
     assert_eq!(
