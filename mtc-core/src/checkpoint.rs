@@ -140,13 +140,10 @@ pub fn sign_subtree_line(
     subtree: Subtree,
     hash: &Hash,
 ) -> Result<NoteSignature, CheckpointError> {
-    let key_id = key_id(
-        cosigner,
-        &Cosigner {
-            id: *cosigner,
-            key: key.public_key()?,
-        },
-    )?;
+    let key_id = key_id(&Cosigner {
+        id: *cosigner,
+        key: key.public_key()?,
+    })?;
     let cosignature = CosignedMessage {
         cosigner,
         log,
@@ -178,7 +175,7 @@ pub fn verify_subtree_line(
     hash: &Hash,
 ) -> Result<(UnixTime, Vec<u8>), CheckpointError> {
     let name = cosigner.id.signed_text_name();
-    let key_id = key_id(&cosigner.id, cosigner)?;
+    let key_id = key_id(cosigner)?;
     let mut verified = None;
     for line in signatures
         .iter()
@@ -247,13 +244,16 @@ impl SignedCheckpoint {
     }
 }
 
-/// Key ID of a cosigner: `H(name || "\n" || 0x06 || key)`, the first four bytes.
-fn key_id(id: &TrustAnchorId, cosigner: &Cosigner) -> Result<[u8; 4], CheckpointError> {
+/// Key ID of a cosigner: `H(name || "\n" || 0x06 || key)`, the first four bytes. With the name it tells whose line is meant.
+///
+/// # Errors
+/// Not an ML-DSA-44 key.
+pub fn key_id(cosigner: &Cosigner) -> Result<[u8; 4], CheckpointError> {
     if cosigner.key.algorithm() != SignatureAlgorithm::MlDsa44 {
         return Err(CheckpointError::UnsupportedKey(cosigner.key.algorithm()));
     }
     let digest = Sha256::new()
-        .chain_update(id.signed_text_name())
+        .chain_update(cosigner.id.signed_text_name())
         .chain_update([b'\n', ML_DSA_44_COSIGNATURE])
         .chain_update(cosigner.key.raw())
         .finalize();

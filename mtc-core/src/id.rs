@@ -54,6 +54,9 @@ pub enum IdError {
     /// Not a name with one RDN that holds one `id-rdna-trustAnchorID`.
     #[error("not a trust anchor name (one RDN with one id-rdna-trustAnchorID)")]
     NotAName,
+    /// The ID is of a CA, a cosigner or a landmark.
+    #[error("{0} is not the ID of an issuance log (<CA>.0.<number>)")]
+    NotALog(TrustAnchorId),
     /// Log numbers are 1 to 65535.
     #[error("log number {0} is outside 1..=65535")]
     LogNumber(u64),
@@ -346,6 +349,24 @@ impl LogId {
         self.id.signed_text_name()
     }
 
+    /// Reads [`Self::origin`].
+    ///
+    /// # Errors
+    /// Another prefix, or an ID that is not `C.0.N` with N a log number.
+    pub fn from_origin(origin: &str) -> Result<Self, IdError> {
+        let id = TrustAnchorId::from_signed_text_name(origin)?;
+        let not_a_log = || IdError::NotALog(id);
+        let components: Vec<u64> = id.components().collect();
+        let [ca @ .., LOG_BRANCH, number] = components.as_slice() else {
+            return Err(not_a_log());
+        };
+        let (first, below) = ca.split_first().ok_or_else(not_a_log)?;
+        let mut root = Vec::new();
+        put_component(&mut root, *first);
+        let ca = TrustAnchorId::from_bytes(&root)?.child(below)?;
+        Self::new(ca, LogNumber::new(*number)?)
+    }
+
     /// The ID `C.1.N.L` of a landmark.
     ///
     /// # Errors
@@ -406,6 +427,32 @@ mod tests {
         ];
         assert_eq!(id.to_name(), name);
         assert_eq!(TrustAnchorId::from_name(&name), Ok(id));
+    }
+
+    // A log's name was taken apart as text, far from where it is put together.
+    #[test]
+    fn an_origin_names_a_log_or_nothing() {
+        for ca in ["32473.1", "1", "0", "32473.1.0.7"] {
+            let log = LogId::new(id(ca), LogNumber::new(7).unwrap()).unwrap();
+            assert_eq!(LogId::from_origin(&log.origin()), Ok(log), "{ca}");
+        }
+        let refused = |origin: &str| LogId::from_origin(origin).expect_err(origin);
+        let prefix = "oid/1.3.6.1.4.1";
+        for not_a_log in ["32473.1.1.7", "32473.1", "0.7", "7"] {
+            let error = refused(&format!("{prefix}.{not_a_log}"));
+            assert_eq!(error, IdError::NotALog(id(not_a_log)));
+        }
+        assert_eq!(
+            refused(&format!("{prefix}.32473.1.0.0")),
+            IdError::LogNumber(0)
+        );
+        assert_eq!(
+            refused(&format!("{prefix}.32473.1.0.65536")),
+            IdError::LogNumber(65_536)
+        );
+        for not_an_id in ["example.org/log", "oid/1.3.6.1.4.1.32473.1.0.07"] {
+            assert!(matches!(refused(not_an_id), IdError::NotDotted(_)));
+        }
     }
 
     #[test]
