@@ -48,7 +48,7 @@ pub use self::sequencer::{
     Certified, CertifyError, Clock, IssueError, Issued, Issuer, Sequencer, SequencerConfig,
     SequencerConfigError, SequencerError,
 };
-pub use self::storage::{DirectoryStorage, Object, Storage, StorageError};
+pub use self::storage::{DirectoryStorage, Object, Storage, StorageError, read_object};
 pub use self::tiles::{TreeError, TreeReader, Trees};
 pub use self::witness::{
     AddCheckpoint, CONFLICT_CONTENT_TYPE, MAX_PROOF_HASHES, MAX_REQUEST_SIZE, Refusal,

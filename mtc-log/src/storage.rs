@@ -15,7 +15,7 @@ use mtc_core::tile::TilePath;
 use mtc_core::tree::Hash;
 use thiserror::Error;
 
-pub use self::directory::DirectoryStorage;
+pub use self::directory::{DirectoryStorage, read_object};
 
 /// Keeps [`Object`]s.
 ///

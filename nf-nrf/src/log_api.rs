@@ -7,6 +7,9 @@
 //! GET /<log number>/tile/entries/<N>[.p/<W>]      never changes
 //! ```
 //!
+//! Tiles are served as far as the published checkpoint covers them: what lies beyond it, after a crash or while witnesses are
+//! asked, may still be replaced by another batch.
+//!
 //! Every log that the CA has had is served as far as it can be read. A retired one that has no checkpoint to show is `410`,
 //! so that relying parties look at the one after it.
 
@@ -16,8 +19,11 @@ use std::sync::Arc;
 use hyper::header::CACHE_CONTROL;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use mtc_core::checkpoint::Checkpoint;
 use mtc_core::id::LogNumber;
-use mtc_log::{Object, Storage};
+use mtc_core::note::SignedNote;
+use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
+use mtc_log::{Object, Storage, StorageError};
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Request};
@@ -55,7 +61,7 @@ impl Handler for LogApi {
             None => return Err(self.unknown()),
         };
         let wanted = object.clone();
-        let read = spawn_blocking(move || storage.get(&wanted)).await;
+        let read = spawn_blocking(move || read(&*storage, &wanted)).await;
         let bytes = match read {
             Ok(Ok(Some(bytes))) => bytes,
             Ok(Ok(None)) if is_retired && object == Object::Checkpoint => return Err(gone(number)),
@@ -90,6 +96,38 @@ impl LogApi {
             self.current
         ))
     }
+}
+
+/// The bytes of an object, if the log publishes it.
+fn read(storage: &dyn Storage, object: &Object) -> Result<Option<Vec<u8>>, StorageError> {
+    match object {
+        Object::Tile(path) if !covers(published_size(storage)?, path) => Ok(None),
+        object => storage.get(object),
+    }
+}
+
+/// Size of the published checkpoint; of a log that has none to show, nothing is published.
+fn published_size(storage: &dyn Storage) -> Result<u64, StorageError> {
+    let note = storage.get(&Object::Checkpoint)?;
+    let checkpoint = note
+        .and_then(|note| SignedNote::parse(&note).ok())
+        .and_then(|note| Checkpoint::parse(&note.text).ok());
+    Ok(checkpoint.map_or(0, |checkpoint| checkpoint.size))
+}
+
+/// Whether all that is in a tile or bundle is in the tree of `size` entries.
+fn covers(size: u64, path: &TilePath) -> bool {
+    let nodes = match path.kind {
+        TileKind::Entries => size,
+        TileKind::Hashes(level) => size
+            .checked_shr(u32::from(level) * u32::from(TILE_HEIGHT))
+            .unwrap_or(0),
+    };
+    let end = path
+        .index
+        .checked_mul(TILE_WIDTH)
+        .and_then(|start| start.checked_add(path.width.into()));
+    end.is_some_and(|end| end <= nodes)
 }
 
 fn gone(number: LogNumber) -> Problem {

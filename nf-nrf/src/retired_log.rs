@@ -1,10 +1,9 @@
 //! A log that is no more extended: it can be read and served, and there is no way to write to it.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use mtc_log::{Object, Storage, StorageError};
+use mtc_log::{Object, Storage, StorageError, read_object};
 
 /// The files of a retired log. Takes no lock and makes no folder: its disk may be damaged or mounted read-only.
 #[derive(Clone, Debug)]
@@ -17,10 +16,6 @@ impl RetiredLog {
     pub const fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
-
-    fn path(&self, object: &Object) -> PathBuf {
-        self.folder.join(object.to_string())
-    }
 }
 
 impl Storage for RetiredLog {
@@ -28,22 +23,13 @@ impl Storage for RetiredLog {
     fn put(&self, object: &Object, _bytes: &[u8]) -> Result<(), StorageError> {
         Err(StorageError::Io {
             operation: "write to a retired log:",
-            path: self.path(object),
+            path: self.folder.join(object.to_string()),
             source: io::ErrorKind::ReadOnlyFilesystem.into(),
         })
     }
 
     fn get(&self, object: &Object) -> Result<Option<Vec<u8>>, StorageError> {
-        let path = self.path(object);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StorageError::Io {
-                operation: "read",
-                path,
-                source,
-            }),
-        }
+        read_object(&self.folder, object)
     }
 
     /// A log that was retired is no place for another.

@@ -255,6 +255,32 @@ async fn a_tile_that_the_log_has_not_is_404() {
     }
 }
 
+// Tiles of a batch that no checkpoint had published were served as immutable; after a crash the next batch replaces them.
+#[tokio::test]
+async fn tiles_beyond_the_published_checkpoint_are_404() {
+    let served = Served::start().await;
+    let published = fs::read(served.file("log/checkpoint")).unwrap();
+    for (beyond, within) in [
+        ("tile/0/001.p/45", "tile/0/001.p/44"),
+        ("tile/1/000.p/2", "tile/1/000.p/1"),
+        ("tile/entries/001.p/45", "tile/entries/001.p/44"),
+        ("tile/2/000.p/1", "tile/0/000"),
+    ] {
+        let file = served.file("log").join(beyond);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, b"of a batch that was never published").unwrap();
+        let status = served.get(&format!("/1/{beyond}")).await.status;
+        assert_eq!(status, 404, "{beyond}");
+        let status = served.get(&format!("/1/{within}")).await.status;
+        assert_eq!(status, 200, "{within}");
+    }
+    // Without a checkpoint nothing is published.
+    fs::remove_file(served.file("log/checkpoint")).unwrap();
+    assert_eq!(served.get("/1/tile/0/000").await.status, 404);
+    fs::write(served.file("log/checkpoint"), published).unwrap();
+    assert_eq!(served.get("/1/tile/0/000").await.status, 200);
+}
+
 #[tokio::test]
 async fn the_log_is_read_only() {
     let served = Served::start().await;

@@ -159,12 +159,7 @@ impl Storage for DirectoryStorage {
     }
 
     fn get(&self, object: &Object) -> Result<Option<Vec<u8>>, StorageError> {
-        let path = self.root.join(object.to_string());
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &path)(error)),
-        }
+        read_object(&self.root, object)
     }
 
     fn is_empty(&self) -> Result<bool, StorageError> {
@@ -174,6 +169,20 @@ impl Storage for DirectoryStorage {
             }
         }
         Ok(true)
+    }
+}
+
+/// The bytes of an object below the root of a storage in a directory, or `None` if there is no such object. Takes no lock:
+/// it is there for readers that must not, or cannot, hold the storage open.
+///
+/// # Errors
+/// The file cannot be read; whether the object exists is unknown.
+pub fn read_object(root: &Path, object: &Object) -> Result<Option<Vec<u8>>, StorageError> {
+    let path = root.join(object.to_string());
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", &path)(error)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use mtc_core::tile::TILE_WIDTH;
 use mtc_core::wire;
 
 /// The bytes of a bundle, and where its entries are in them.
@@ -16,6 +17,9 @@ impl Bundle {
         let mut reader = wire::Reader::new(&bytes);
         let mut entries = Vec::new();
         while !reader.is_empty() {
+            if entries.len() as u64 == TILE_WIDTH {
+                return None;
+            }
             let length = reader.vector(2).ok()?.len();
             let end = bytes.len() - reader.rest().len();
             entries.push(end - length..end);
@@ -53,6 +57,15 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // A bundle of empty entries had a range of 16 bytes for every two of its own.
+    #[test]
+    fn no_bundle_has_more_entries_than_a_tile() {
+        let full = vec![0; 2 * TILE_WIDTH as usize];
+        let entries = Bundle::parse(full.clone()).map(|bundle| bundle.len() as u64);
+        assert_eq!(entries, Some(TILE_WIDTH));
+        assert!(Bundle::parse([full, vec![0; 2]].concat()).is_none());
+    }
 
     #[test]
     fn bundles_round_trip_and_no_truncation_is_one() {
