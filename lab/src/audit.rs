@@ -24,8 +24,9 @@ use serde::Serialize;
 use crate::public_log::{LandmarksError, Observed, PublicLog, ReadError};
 use crate::x509::LogEntry;
 
-/// Bundles read at a time: enough to keep a server busy. One has 90 kB with entries of NFs, and 16 MiB at the most.
-const WINDOW: u64 = 16;
+/// Bundles read at a time, with their tiles: enough to keep a server busy. A bundle has 90 kB with entries of NFs, and 16 MiB
+/// at the most.
+const WINDOW: u64 = 8;
 /// Findings that are told one by one; of the others the number is.
 const MAX_FINDINGS: usize = 100;
 /// Findings after which an audit ends: a checkpoint can claim any size, and what is not there takes no space.
@@ -174,7 +175,7 @@ impl Auditor<'_> {
             let mut read = self.log.tiles(&paths);
             let tiles = read.split_off(read.len() / 2);
             for ((number, bundle), tile) in numbers.clone().zip(read).zip(tiles) {
-                self.check_bundle(number, bundle?, tile?)?;
+                self.check_bundle(number, bundle, tile)?;
             }
             let done = self.size().min(numbers.end * TILE_WIDTH);
             progress(done);
@@ -201,8 +202,8 @@ impl Auditor<'_> {
     fn check_bundle(
         &mut self,
         number: u64,
-        bundle: Option<Vec<u8>>,
-        tile: Option<Vec<u8>>,
+        bundle: Result<Option<Vec<u8>>, ReadError>,
+        tile: Result<Option<Vec<u8>>, ReadError>,
     ) -> Result<(), ReadError> {
         let width = (self.size() - number * TILE_WIDTH).min(TILE_WIDTH) as usize;
         let name = |kind| {
@@ -211,28 +212,26 @@ impl Auditor<'_> {
                 .unwrap_or_default()
         };
         let (bundle_name, tile_name) = (name(TileKind::Entries), name(TileKind::Hashes(0)));
-        let stored = self.read_tile(&tile_name, tile, width);
-        let entries = match bundle.as_deref().map(|bytes| split_bundle(bytes, width)) {
-            Some(Some(entries)) => entries,
-            malformed => {
-                let what = if malformed.is_none() {
-                    "is missing"
-                } else {
-                    "is malformed"
-                };
-                self.audit.find(format!(
-                    "{bundle_name} {what}: entries {} to {} cannot be checked",
-                    number * TILE_WIDTH,
-                    number * TILE_WIDTH + width as u64 - 1
-                ));
-                self.substituted = true;
-                // The stored hashes, if there are any, let the rest of the log be checked all the same.
-                let hashes = stored.unwrap_or_else(|| vec![[0; HASH_SIZE]; width]);
-                return self.extend(hashes.into_iter().map(|hash| Computed {
-                    hash,
-                    tainted: true,
-                }));
-            }
+        let stored = self.read_tile(&tile_name, tile, width)?;
+        let (bundle, what) = match bundle {
+            Ok(Some(bundle)) => (bundle, "is malformed"),
+            Ok(None) => (Vec::new(), "is missing"),
+            Err(ReadError::TooLong { .. }) => (Vec::new(), "is longer than a bundle can be"),
+            Err(error) => return Err(error),
+        };
+        let Some(entries) = split_bundle(&bundle, width) else {
+            self.audit.find(format!(
+                "{bundle_name} {what}: entries {} to {} cannot be checked",
+                number * TILE_WIDTH,
+                number * TILE_WIDTH + width as u64 - 1
+            ));
+            self.substituted = true;
+            // The stored hashes, if there are any, let the rest of the log be checked all the same.
+            let hashes = stored.unwrap_or_else(|| vec![[0; HASH_SIZE]; width]);
+            return self.extend(hashes.into_iter().map(|hash| Computed {
+                hash,
+                tainted: true,
+            }));
         };
         let hashes: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
         let mut computed = Vec::with_capacity(width);
@@ -256,22 +255,28 @@ impl Auditor<'_> {
     }
 
     /// The hashes of a stored tile; what is wrong with it is a finding.
-    fn read_tile(&mut self, name: &str, bytes: Option<Vec<u8>>, width: usize) -> Option<Vec<Hash>> {
-        let Some(bytes) = bytes else {
-            self.audit.find(format!("{name} is missing"));
-            return None;
-        };
-        match bytes.as_chunks::<HASH_SIZE>() {
-            (hashes, []) if hashes.len() == width => Some(hashes.to_vec()),
-            _ => {
-                self.audit.find(format!(
-                    "{name} is malformed: {} bytes instead of {}",
-                    bytes.len(),
-                    width * HASH_SIZE
-                ));
-                None
+    fn read_tile(
+        &mut self,
+        name: &str,
+        read: Result<Option<Vec<u8>>, ReadError>,
+        width: usize,
+    ) -> Result<Option<Vec<Hash>>, ReadError> {
+        let fault = match read {
+            Ok(Some(bytes)) => match bytes.as_chunks::<HASH_SIZE>() {
+                (hashes, []) if hashes.len() == width => return Ok(Some(hashes.to_vec())),
+                _ => {
+                    let expected = width * HASH_SIZE;
+                    format!("is malformed: {} bytes instead of {expected}", bytes.len())
+                }
+            },
+            Ok(None) => "is missing".to_owned(),
+            Err(ReadError::TooLong { limit, .. }) => {
+                format!("is malformed: more than {limit} bytes")
             }
-        }
+            Err(error) => return Err(error),
+        };
+        self.audit.find(format!("{name} {fault}"));
+        Ok(None)
     }
 
     /// Appends leaf hashes, whose own tile has been compared already.
@@ -316,8 +321,8 @@ impl Auditor<'_> {
             return Ok(tainted);
         };
         let name = path.to_string();
-        let bytes = self.log.tile(path)?;
-        let Some(stored) = self.read_tile(&name, bytes, row.len()) else {
+        let read = self.log.tile(path);
+        let Some(stored) = self.read_tile(&name, read, row.len())? else {
             return Ok(tainted);
         };
         for (position, (computed, stored)) in row.iter().zip(&stored).enumerate() {
@@ -443,6 +448,9 @@ fn split_bundle(bytes: &[u8], width: usize) -> Option<Vec<&[u8]>> {
     let mut reader = wire::Reader::new(bytes);
     let mut entries = Vec::with_capacity(width);
     while !reader.is_empty() {
+        if entries.len() == width {
+            return None;
+        }
         entries.push(reader.vector(2).ok()?);
     }
     (entries.len() == width).then_some(entries)
@@ -470,5 +478,8 @@ mod tests {
         assert_eq!(split_bundle(&bytes, 1), None);
         assert_eq!(split_bundle(&bytes, 3), None);
         assert_eq!(split_bundle(&bytes[..4], 2), None);
+        // Two bytes for an entry were 16 of memory, for as many as a hostile bundle had.
+        let endless = vec![0; 1 << 20];
+        assert_eq!(split_bundle(&endless, 256), None);
     }
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use mtc_core::cosign::{KeyError, PublicKey};
 use mtc_core::der;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use thiserror::Error;
 
@@ -16,6 +16,8 @@ use thiserror::Error;
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// What begins every PEM section.
 const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a file gives no certificate or key.
 #[derive(Debug, Error)]
@@ -36,6 +38,17 @@ pub enum FileError {
     /// A PEM section is malformed.
     #[error("malformed PEM: {0}")]
     Pem(String),
+    /// A line begins as the first of a section and does not end as one.
+    #[error("malformed PEM: no section begins with the line {0:?}")]
+    SectionStart(String),
+    /// A PEM section has no end.
+    #[error("malformed PEM: section {0:?} has no end; is the file cut short?")]
+    Cut(String),
+    /// There are PEM sections, but on none of their lines does one begin.
+    #[error(
+        "PEM whose lines do not begin with -----BEGIN: remove what is before it (spaces, quotation marks)"
+    )]
+    Indented,
     /// PEM, but of other things.
     #[error("PEM without a section {wanted}; it has: {found}")]
     NoSection {
@@ -113,11 +126,12 @@ fn read_bounded(source: impl io::Read) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// Neither DER nor PEM, malformed PEM, or PEM without a certificate.
 pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
+    let bytes = without_mark(bytes);
     if !is_pem(bytes)? {
         return Ok(vec![bytes.to_vec()]);
     }
     let sections = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
-    let sections = sections.map_err(|error| FileError::Pem(error.to_string()))?;
+    let sections = sections.map_err(malformed)?;
     if sections.is_empty() {
         return Err(no_section("CERTIFICATE", bytes));
     }
@@ -137,15 +151,30 @@ pub fn read_certificate(path: &Path) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// The file cannot be read, or holds no usable key.
 pub fn read_public_key(path: &Path) -> Result<PublicKey, FileError> {
-    let bytes = read_file(path)?;
-    if !is_pem(&bytes)? {
-        return Ok(PublicKey::from_spki(&bytes)?);
+    let file = read_file(path)?;
+    let bytes = without_mark(&file);
+    if !is_pem(bytes)? {
+        return Ok(PublicKey::from_spki(bytes)?);
     }
-    use rustls::pki_types::pem::Error;
-    match SubjectPublicKeyInfoDer::from_pem_slice(&bytes) {
+    match SubjectPublicKeyInfoDer::from_pem_slice(bytes) {
         Ok(spki) => Ok(PublicKey::from_spki(&spki)?),
-        Err(Error::NoItemsFound) => Err(no_section("PUBLIC KEY", &bytes)),
-        Err(error) => Err(FileError::Pem(error.to_string())),
+        Err(pem::Error::NoItemsFound) => Err(no_section("PUBLIC KEY", bytes)),
+        Err(error) => Err(malformed(error)),
+    }
+}
+
+/// The bytes without the byte order mark that some editors put before text.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
+}
+
+fn malformed(error: pem::Error) -> FileError {
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    match error {
+        // Their own texts have what is in the file as lists of numbers.
+        pem::Error::MissingSectionEnd { end_marker } => FileError::Cut(text(&end_marker)),
+        pem::Error::IllegalSectionStart { line } => FileError::SectionStart(text(&line)),
+        error => FileError::Pem(error.to_string()),
     }
 }
 
@@ -169,13 +198,16 @@ fn no_section(wanted: &'static str, bytes: &[u8]) -> FileError {
     let mut labels: Vec<_> = text
         .lines()
         .filter_map(|line| {
-            line.trim()
-                .strip_prefix("-----BEGIN ")?
+            line.strip_prefix("-----BEGIN ")?
+                .trim_end()
                 .strip_suffix("-----")
         })
         .map(crate::x509::printable)
         .collect();
     labels.dedup();
+    if labels.is_empty() {
+        return FileError::Indented;
+    }
     FileError::NoSection {
         wanted,
         found: labels.join(", "),
@@ -202,6 +234,30 @@ mod tests {
         assert_eq!(certificates(bundle.as_bytes()).unwrap(), [DER, DER]);
     }
 
+    // A byte order mark gave "it has: ", indented PEM "without a section CERTIFICATE; it has: CERTIFICATE", and a cut file the
+    // missing line as an array of numbers.
+    #[test]
+    fn pem_that_was_edited_or_cut_is_read_or_says_what_is_wrong() {
+        let text = pem::encode(pem::CERTIFICATE, &DER);
+        let marked = format!("\u{feff}{text}");
+        assert_eq!(certificates(marked.as_bytes()).unwrap(), [DER]);
+        let refusal = |text: &str| certificates(text.as_bytes()).unwrap_err().to_string();
+        let indented = text.replace("-----BEGIN", "  -----BEGIN");
+        assert_eq!(
+            refusal(&indented),
+            "PEM whose lines do not begin with -----BEGIN: remove what is before it (spaces, quotation marks)"
+        );
+        let (cut, _) = text.split_once("-----END").unwrap();
+        assert_eq!(
+            refusal(cut),
+            "malformed PEM: section \"CERTIFICATE\" has no end; is the file cut short?"
+        );
+        assert_eq!(
+            refusal("-----BEGIN CERTIFICATE"),
+            "malformed PEM: no section begins with the line \"-----BEGIN CERTIFICATE\""
+        );
+    }
+
     #[test]
     fn what_is_no_certificate_is_told_apart() {
         assert!(matches!(
@@ -216,7 +272,7 @@ mod tests {
         let cut = pem::encode(pem::CERTIFICATE, &DER).replace("-----END", "");
         assert!(matches!(
             certificates(cut.as_bytes()),
-            Err(FileError::Pem(_))
+            Err(FileError::Cut(_))
         ));
         assert!(matches!(read_bounded(io::empty()), Err(FileError::Empty)));
         assert!(matches!(

@@ -139,8 +139,8 @@ pub fn check_states(certificate: &[u8], inclusion: &Inclusion) -> Result<(), Pro
     }
     Err(ProveError::OtherEntry {
         index: inclusion.entry.index,
-        certificate: crate::inspect::hex(&stated),
-        log: crate::inspect::hex(&inclusion.leaf_hash),
+        certificate: crate::x509::hex(&stated),
+        log: crate::x509::hex(&inclusion.leaf_hash),
     })
 }
 

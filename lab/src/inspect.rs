@@ -17,7 +17,7 @@ use mtc_core::tree::{HASH_SIZE, inclusion_proof_length};
 use sbi::telemetry::Causes;
 use serde::Serialize;
 
-use crate::x509::{self, Certificate, GeneralName, X509Error};
+use crate::x509::{self, Certificate, GeneralName, X509Error, hex};
 
 /// Octets of an entry extension that the report shows; it tells the length of longer ones.
 const SHOWN_EXTENSION: usize = 32;
@@ -392,11 +392,6 @@ fn name(der: &[u8], field: &'static str, faults: &mut Vec<String>) -> String {
 /// The value of an INTEGER's contents octets, if it is not negative and has at most 64 bits.
 fn unsigned(contents: &[u8]) -> Option<u64> {
     mtc_core::der::unsigned(contents).ok()
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The report for people, without the certificate's name.

@@ -1,10 +1,12 @@
 //! Following a log: every checkpoint must continue the one before.
 //!
 //! ```text
-//! checkpoint ─> signatures ─┬─ smaller, or the same size with another root ─────────────────────────────> fork
+//! checkpoint ─> signatures ─┬─ the same size with another root ──────────────────────────────────────────> fork
 //!                           ├─ the same: nothing new
-//!                           └─ larger ─> tiles up to its root ─> consistency proof ─┬─ does not hold ──> fork
-//!                                                                                   └─ holds ─> new entries
+//!                           ├─ larger ─> tiles up to its root ─> consistency proof ─┬─ does not hold ──> fork
+//!                           │                                                       └─ holds ─> new entries
+//!                           └─ smaller ─> tiles of the one before ─> the same proof ─┬─ does not hold ─> fork
+//!                                                                                    └─ holds ─> a stale copy
 //! ```
 
 use mtc_core::tree::{Subtree, verify_consistency};
@@ -31,8 +33,6 @@ pub struct Fork {
 /// How two checkpoints contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForkKind {
-    /// The log has become smaller.
-    Rollback,
     /// One size has two root hashes.
     TwoRoots,
     /// The larger tree does not begin with the smaller.
@@ -43,8 +43,11 @@ impl std::fmt::Display for Fork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (before, now) = (self.before.checkpoint.size, self.now.checkpoint.size);
         match self.kind {
-            ForkKind::Rollback => write!(f, "the log went back from {before} to {now} entries"),
             ForkKind::TwoRoots => write!(f, "the log shows two trees of {now} entries"),
+            ForkKind::Inconsistent if now < before => write!(
+                f,
+                "the log's tree of {before} entries, which it showed before, does not begin with the one of {now} that it shows now"
+            ),
             ForkKind::Inconsistent => write!(
                 f,
                 "the log's tree of {now} entries does not begin with the one of {before} that it showed before"
@@ -71,11 +74,33 @@ pub enum MonitorError {
         /// Origin of the log that is served.
         now: String,
     },
+    /// The log is smaller than before, and what it was then begins with what it is now: a cache or a copy of it is behind.
+    #[error(
+        "the log here is stale: it has {now} entries, and the {before} that it showed before begin with them; is this a cache, or a copy?"
+    )]
+    Stale {
+        /// Size of the tree that was seen before.
+        before: u64,
+        /// Size of the tree that is shown now.
+        now: u64,
+    },
+    /// The log is smaller than before, and whether it is the same log cannot be told yet.
+    #[error(
+        "the log here has {now} entries, fewer than the {before} that it showed before, whose tiles it lacks: they cannot be compared"
+    )]
+    Behind {
+        /// Size of the tree that was seen before.
+        before: u64,
+        /// Size of the tree that is shown now.
+        now: u64,
+        /// What of the larger tree cannot be read.
+        source: TreeError,
+    },
     /// The log shows two histories.
     #[error("{0}")]
     Fork(Box<Fork>),
-    /// Nobody takes what is found any more.
-    #[error("nobody reads what is found")]
+    /// What is found cannot be told.
+    #[error("cannot write what is found")]
     Output(#[from] std::io::Error),
 }
 
@@ -88,6 +113,8 @@ pub enum Step {
     Unchanged,
     /// A checkpoint that continues the one before.
     Grown,
+    /// A checkpoint that the one before may continue.
+    Shrunk,
 }
 
 /// What a monitor remembers of a log.
@@ -125,6 +152,9 @@ impl Monitor {
         let now = log.checkpoint()?;
         now.signatures(trust)?;
         let step = self.compare(&now)?;
+        if let Some(before) = self.last.as_ref().filter(|_| step == Step::Shrunk) {
+            return Err(look_back(before, &now, log));
+        }
         // An unchanged log is read only when an earlier look could not tell all its entries.
         let next = *self.next.get_or_insert(now.checkpoint.size);
         if step == Step::Unchanged && next >= now.checkpoint.size {
@@ -155,12 +185,11 @@ impl Monitor {
         if before.is_same_tree(now) {
             return Ok(Step::Unchanged);
         }
-        let kind = match now.checkpoint.size.cmp(&before.checkpoint.size) {
-            std::cmp::Ordering::Less => ForkKind::Rollback,
-            std::cmp::Ordering::Equal => ForkKind::TwoRoots,
-            std::cmp::Ordering::Greater => return Ok(Step::Grown),
-        };
-        Err(fork(kind, before, now))
+        match now.checkpoint.size.cmp(&before.checkpoint.size) {
+            std::cmp::Ordering::Less => Ok(Step::Shrunk),
+            std::cmp::Ordering::Equal => Err(fork(ForkKind::TwoRoots, before, now)),
+            std::cmp::Ordering::Greater => Ok(Step::Grown),
+        }
     }
 
     fn tell_entries(
@@ -188,17 +217,44 @@ fn check_continues(
     now: &Observed,
     tree: &TreeReader,
 ) -> Result<(), MonitorError> {
-    let prefix = Subtree::whole(before.checkpoint.size);
+    if begins_with(tree, before)? {
+        Ok(())
+    } else {
+        Err(fork(ForkKind::Inconsistent, before, now))
+    }
+}
+
+/// What a log that is smaller than before is: stale, of another history, or not to be told because it does not hold the
+/// larger tree any more.
+fn look_back(before: &Observed, now: &Observed, log: &PublicLog) -> MonitorError {
+    let sizes = (before.checkpoint.size, now.checkpoint.size);
+    let is_beginning = log
+        .tree(before)
+        .and_then(|larger| begins_with(&larger, now));
+    match (is_beginning, sizes) {
+        (Ok(true), (before, now)) => MonitorError::Stale { before, now },
+        (Ok(false), _) => fork(ForkKind::Inconsistent, before, now),
+        (Err(source), (before, now)) => MonitorError::Behind {
+            before,
+            now,
+            source,
+        },
+    }
+}
+
+/// Whether a tree begins with a smaller one.
+fn begins_with(tree: &TreeReader, smaller: &Observed) -> Result<bool, TreeError> {
+    let prefix = Subtree::whole(smaller.checkpoint.size);
     let proof = tree.consistency_proof(prefix)?;
-    verify_consistency(
+    let verified = verify_consistency(
         prefix,
-        now.checkpoint.size,
-        &before.checkpoint.root,
-        &now.checkpoint.root,
+        tree.size(),
+        &smaller.checkpoint.root,
+        &tree.root(),
         &proof,
-    )
+    );
     // The proof was made of authenticated nodes: that it does not hold is no fault of the tiles.
-    .map_err(|_| fork(ForkKind::Inconsistent, before, now))
+    Ok(verified.is_ok())
 }
 
 fn fork(kind: ForkKind, before: &Observed, now: &Observed) -> MonitorError {

@@ -4,8 +4,10 @@
 //! DIR/
 //!   trust.toml                      for every NF: CA certificate, logs, cosigners, policy
 //!   mtca/cosigner.key               for the NRF alone
+//!   mtca/cosigner.pub               its public half (SubjectPublicKeyInfo in PEM), for whoever verifies
 //!   mtca/ca.pem, mtca/ca.der        the unsigned CA certificate (RFC 9925), the same in two forms
 //!   witness/witness.key             for the SCP alone
+//!   witness/witness.pub             its public half, as `--cosigner ID=FILE` takes it
 //!   x509/<profile>/root.crt         for every NF of that trust domain
 //!   x509/<profile>/root.key         for nobody, or for the NRF where the root issues leaves
 //!   x509/<profile>/intermediate{,-2}.{key,crt}                    for the NRF
@@ -211,6 +213,7 @@ impl LabPki {
         let cosigner_key = NfKey::generate(COSIGNER_ALGORITHM)?;
         let certificate = ca_certificate(plan, &cosigner_key)?.to_der(validity.0, validity.1);
         let mtca = folder.public_folder("mtca")?;
+        mtca.public("cosigner.pub", public_pem(&cosigner_key).as_bytes())?;
         let cosigner_key = mtca.secret("cosigner.key", &cosigner_key.to_pem()?)?;
         let ca_pem = mtca.public(
             "ca.pem",
@@ -223,9 +226,9 @@ impl LabPki {
             id: plan.witness_id,
             key: PublicKey::from_spki(witness_key.spki_der())?,
         };
-        let witness_key = folder
-            .private_folder("witness")?
-            .secret("witness.key", &witness_key.to_pem()?)?;
+        let folder_of_witness = folder.private_folder("witness")?;
+        folder_of_witness.public("witness.pub", public_pem(&witness_key).as_bytes())?;
+        let witness_key = folder_of_witness.secret("witness.key", &witness_key.to_pem()?)?;
 
         let x509 = write_baselines(
             &folder.public_folder("x509")?,
@@ -236,8 +239,8 @@ impl LabPki {
         let authority = NfKey::generate(KeyAlgorithm::EcdsaP256)?;
         let tokens = write_tokens(&folder.private_folder("tokens")?, plan, &authority, now)?;
         let enrolment = folder.private_folder("enrolment")?;
-        let public_key = pem::encode(pem::PUBLIC_KEY, authority.spki_der());
-        let authority_public_key = enrolment.public("authority.pub", public_key.as_bytes())?;
+        let authority_public_key =
+            enrolment.public("authority.pub", public_pem(&authority).as_bytes())?;
         let authority_key = enrolment.secret("authority.key", &authority.to_pem()?)?;
 
         let trust = folder.public(TRUST_FILE, trust_document(&witness).to_toml()?.as_bytes())?;
@@ -293,6 +296,11 @@ impl PkiPlan {
             .iter()
             .try_for_each(|profile| unique(profile.to_string()))
     }
+}
+
+/// The public half of a key as people pass it on.
+fn public_pem(key: &NfKey) -> String {
+    pem::encode(pem::PUBLIC_KEY, key.spki_der())
 }
 
 const TRUST_FILE: &str = "trust.toml";
@@ -508,6 +516,7 @@ mod tests {
     use sbi::trust_file::TrustFile;
 
     use super::*;
+    use crate::certificate_file::read_public_key;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -595,6 +604,22 @@ mod tests {
             CaCertificate::parse(&fs::read(&pki.ca_der).unwrap()),
             Ok(trust.certificate)
         );
+    }
+
+    // `--cosigner 32473.2=witness.pub` of the help could not be followed: a lab had private keys alone.
+    #[test]
+    fn public_keys_of_the_cosigners_are_there_for_whoever_verifies() {
+        let (folder, pki) = create(&plan());
+        let trust = TrustFile::load(&pki.unwrap().trust).unwrap();
+        let public_key = |name| read_public_key(&folder.path().join(name)).unwrap();
+        assert_eq!(
+            public_key("mtca/cosigner.pub"),
+            trust.certificate.cosigner.key
+        );
+        assert_eq!(public_key("witness/witness.pub"), trust.cosigners[0].key);
+        for name in ["mtca/cosigner.pub", "witness/witness.pub"] {
+            assert_eq!(mode(&folder.path().join(name)), 0o644, "{name}");
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ mod http;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mtc_core::landmark::{LandmarkError, LandmarkSequence};
+use mtc_core::landmark::{LandmarkError, LandmarkSequence, MAX_LANDMARKS};
+use mtc_core::note::MAX_NOTE;
 use mtc_core::tile::{TILE_WIDTH, TileKind, TilePath};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::HASH_SIZE;
@@ -28,8 +29,11 @@ use self::directory::Directory;
 use self::http::Http;
 pub use self::http::{HttpError, Stop};
 
-/// Longest object in a folder: a bundle of 256 entries of 65535 bytes, each with its length.
-const MAX_OBJECT: u64 = TILE_WIDTH * (65_535 + 2);
+/// Longest entry in a bundle, in bytes, with its length before it.
+const MAX_ENTRY: u64 = 2 + 65_535;
+/// Longest landmarks document: its first line has a number, each other one a tree size and an expiry, and no number more
+/// than 20 digits.
+const MAX_LANDMARKS_DOCUMENT: u64 = 21 + (MAX_LANDMARKS as u64 + 1) * (20 + 1 + 20 + 1);
 
 /// Why there is no log to read at a place.
 #[derive(Debug, Error)]
@@ -69,8 +73,13 @@ pub enum ReadError {
         source: std::io::Error,
     },
     /// An object is longer than any of its kind can be.
-    #[error("{0} is longer than {MAX_OBJECT} bytes")]
-    TooLong(String),
+    #[error("{object} is longer than {limit} bytes")]
+    TooLong {
+        /// Where it is.
+        object: String,
+        /// Length of the longest of its kind.
+        limit: u64,
+    },
     /// The server did not answer.
     #[error("cannot get {url}")]
     Fetch {
@@ -117,7 +126,7 @@ enum Source {
 impl PublicLog {
     /// The log at a place: a folder (as a log serves it, as the NRF keeps it, or a lab's) or an `http://` URL.
     ///
-    /// Requests are driven by `runtime`, on whose blocking threads the log is to be read.
+    /// Requests are driven by `runtime`, which must not be the thread that reads the log.
     ///
     /// # Errors
     /// The place cannot be one of a log. Whether a server answers is seen on the first read.
@@ -148,12 +157,16 @@ impl PublicLog {
         }
     }
 
-    /// The bytes of an object by its path below the log's prefix, or none if there is no such object.
-    fn get(&self, object: &str) -> Result<Option<Vec<u8>>, ReadError> {
+    /// The bytes of an object by its path below the log's prefix, at most `limit`, or none if there is no such object.
+    fn get(&self, object: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
         match &self.source {
-            Source::Directory(directory) => directory.get(object),
-            Source::Http(http) => http.get(object),
+            Source::Directory(directory) => directory.get(object, limit),
+            Source::Http(http) => http.get(object, limit),
         }
+    }
+
+    fn get_tile(&self, path: TilePath) -> Result<Option<Vec<u8>>, ReadError> {
+        self.get(&path.to_string(), longest(path))
     }
 
     /// The newest checkpoint, whose signatures are still to be verified.
@@ -163,7 +176,7 @@ impl PublicLog {
     pub fn checkpoint(&self) -> Result<Observed, ObservedError> {
         let name = "checkpoint";
         let note = self
-            .get(name)?
+            .get(name, MAX_NOTE as u64)?
             .ok_or_else(|| ReadError::Missing(self.describe(name)))?;
         Observed::parse(&note)
     }
@@ -173,7 +186,7 @@ impl PublicLog {
     /// # Errors
     /// The document cannot be read or is malformed.
     pub fn landmarks(&self, now: UnixTime) -> Result<Option<LandmarkSequence>, LandmarksError> {
-        let Some(document) = self.get("landmarks")? else {
+        let Some(document) = self.get("landmarks", MAX_LANDMARKS_DOCUMENT)? else {
             return Ok(None);
         };
         let text = std::str::from_utf8(&document).map_err(|_| LandmarksError::NotText)?;
@@ -186,7 +199,7 @@ impl PublicLog {
     /// # Errors
     /// It cannot be read.
     pub fn tile(&self, path: TilePath) -> Result<Option<Vec<u8>>, ReadError> {
-        if let Some(bytes) = self.get(&path.to_string())? {
+        if let Some(bytes) = self.get_tile(path)? {
             return Ok(Some(bytes));
         }
         self.tile_from_full(path)
@@ -200,7 +213,7 @@ impl PublicLog {
             width: TILE_WIDTH as u16,
             ..path
         };
-        let bytes = self.get(&full.to_string())?;
+        let bytes = self.get_tile(full)?;
         Ok(bytes.and_then(|bytes| first_of(path, &bytes)))
     }
 
@@ -209,8 +222,11 @@ impl PublicLog {
         let Source::Http(http) = &self.source else {
             return paths.iter().map(|path| self.tile(*path)).collect();
         };
-        let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
-        let answers = http.get_all(&names);
+        let wanted = paths
+            .iter()
+            .map(|path| (path.to_string(), longest(*path)))
+            .collect();
+        let answers = http.get_all(wanted);
         paths
             .iter()
             .zip(answers)
@@ -229,6 +245,15 @@ impl PublicLog {
         let storage: Arc<dyn Storage> = Arc::new(ReadOnly(self.clone()));
         TreeReader::open(storage, observed.checkpoint.size, observed.checkpoint.root)
     }
+}
+
+/// Length of the longest tile or bundle that can be at a path.
+fn longest(path: TilePath) -> u64 {
+    let each = match path.kind {
+        TileKind::Hashes(_) => HASH_SIZE as u64,
+        TileKind::Entries => MAX_ENTRY,
+    };
+    each * u64::from(path.width)
 }
 
 /// The first hashes or entries of a full tile or bundle, as many as `path` says.

@@ -64,7 +64,8 @@ impl RelyingParty {
     }
 }
 
-/// Why text is not a trusted subtree or a range of serial numbers.
+/// Why text is not a trusted subtree or a range of serial numbers. The reason is in the text and not the source: clap prints no
+/// sources of what is wrong with an argument.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TrustTextError {
@@ -78,11 +79,13 @@ pub enum TrustTextError {
     #[error("the hash of a trusted subtree is 64 hexadecimal digits, not {0:?}")]
     HashForm(String),
     /// The interval is no subtree.
-    #[error("no subtree of a log")]
-    Interval(#[from] ProofError),
+    #[error(
+        "{0}: START must be a multiple of END - START rounded up to a power of two, and not exceed END"
+    )]
+    Interval(ProofError),
     /// The log's number or the index is out of range.
-    #[error("no entry of a log")]
-    Id(#[from] IdError),
+    #[error("no entry of a log: {0}")]
+    Id(IdError),
     /// The first serial number is greater than the last.
     #[error("the range ends before it begins: {first} to {last}")]
     Inverted {
@@ -116,6 +119,10 @@ fn number(text: &str) -> Result<u64, TrustTextError> {
     mtc_core::checkpoint::parse_decimal(text).ok_or_else(|| TrustTextError::Number(text.to_owned()))
 }
 
+fn log_number(text: &str) -> Result<LogNumber, TrustTextError> {
+    LogNumber::new(number(text)?).map_err(TrustTextError::Id)
+}
+
 /// A trusted subtree as an argument: `LOG:START:END:HEXHASH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubtreeText(pub TrustedSubtree);
@@ -129,8 +136,9 @@ impl FromStr for SubtreeText {
             return Err(TrustTextError::SubtreeForm);
         };
         Ok(Self(TrustedSubtree {
-            log_number: LogNumber::new(number(log)?)?,
-            subtree: Subtree::new(number(start)?, number(end)?)?,
+            log_number: log_number(log)?,
+            subtree: Subtree::new(number(start)?, number(end)?)
+                .map_err(TrustTextError::Interval)?,
             hash: parse_hash(hash).ok_or_else(|| TrustTextError::HashForm((*hash).to_owned()))?,
         }))
     }
@@ -216,7 +224,7 @@ pub fn subtree_line(trusted: &TrustedSubtree) -> String {
         "{log_number} {} {} {}\n",
         subtree.start(),
         subtree.end(),
-        crate::inspect::hex(hash)
+        crate::x509::hex(hash)
     )
 }
 
@@ -239,7 +247,7 @@ impl FromStr for RevokedText {
 
 fn serial(text: &str) -> Result<u64, TrustTextError> {
     if let Some((log, index)) = text.split_once(':') {
-        return Ok(id::serial(LogNumber::new(number(log)?)?, number(index)?)?);
+        return id::serial(log_number(log)?, number(index)?).map_err(TrustTextError::Id);
     }
     if let Some(digits) = text.strip_prefix("0x") {
         return u64::from_str_radix(digits, 16)

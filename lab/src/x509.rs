@@ -20,7 +20,7 @@ use mtc_tls::identity::Extension;
 use thiserror::Error;
 
 pub use self::algorithm::{key_algorithm, public_key, signature_algorithm};
-pub use self::name::{GeneralName, alternative_names, distinguished_name, printable};
+pub use self::name::{GeneralName, alternative_names, distinguished_name, hex, printable};
 pub use self::oid::{dotted, extension_name};
 pub use self::usage::{UsageError, check_end_entity, key_usages, nf_types, purposes};
 

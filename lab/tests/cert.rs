@@ -347,6 +347,19 @@ async fn files_that_are_no_certificates_have_their_line_and_the_others_theirs() 
     assert_eq!(lines.len(), 6, "{}", ended.stdout);
 }
 
+// `cat *.der | cert verify -` said only how many bytes follow.
+#[tokio::test]
+async fn several_certificates_in_der_are_told_to_be_too_many() {
+    let fixture = Fixture::new();
+    let one = std::fs::read(fixture.log.path("amf3.der")).unwrap();
+    fixture.log.write("two.der", &[one.clone(), one].concat());
+    let reason = fixture.rejected(&["--ca", "%ca.pem", "%two.der"]).await;
+    assert!(
+        reason.ends_with("(a DER file holds one certificate; PEM may hold several)"),
+        "{reason}"
+    );
+}
+
 #[tokio::test]
 async fn the_json_document_counts_and_tells_each_verdict() {
     let fixture = Fixture::new();
@@ -378,6 +391,7 @@ async fn the_json_document_counts_and_tells_each_verdict() {
 #[tokio::test]
 async fn trust_that_cannot_be_used_is_a_usage_error_that_says_what_to_do() {
     let fixture = Fixture::new();
+    let off_by_one = format!("1:1:33:{}", "0".repeat(64));
     for (arguments, part) in [
         (&["%amf3.der"][..], "give --trust TRUST_TOML, or --ca CERT"),
         (
@@ -418,6 +432,11 @@ async fn trust_that_cannot_be_used_is_a_usage_error_that_says_what_to_do() {
         (
             &["--ca", "%ca.pem", "--subtree", "1:0:4", "%amf3.der"],
             "LOG:START:END:HEXHASH",
+        ),
+        // It said only that this is no subtree of a log.
+        (
+            &["--ca", "%ca.pem", "--subtree", &off_by_one, "%amf3.der"],
+            "[1, 33) is not a valid subtree: START must be a multiple",
         ),
         (&["--ca", "%ca.pem"], "<FILE>"),
     ] {

@@ -12,7 +12,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use mtc_core::ca::CaCertificate;
+use mtc_core::entry::MtcLogEntry;
 use mtc_core::id::LogNumber;
+use mtc_core::note::SignedNote;
 use mtc_core::tree::Subtree;
 use mtc_log::Storage;
 use mtc_tls::pem;
@@ -666,11 +668,7 @@ async fn a_monitor_remembers_what_it_saw_before_it_was_started_again() {
     assert_eq!(look(&folder, 0).await, "", "nothing new");
     let mut smaller = IssuedLog::twin_of(&log);
     smaller.log(&["amf0"]);
-    let rollback = look(&path(&smaller, "log"), 5).await;
-    assert!(
-        rollback.starts_with("FORK: the log went back from 2 to 1 entries\n"),
-        "{rollback}"
-    );
+    assert_eq!(look(&path(&smaller, "log"), 1).await, "");
     let mut equal = IssuedLog::twin_of(&log);
     equal.log(&["amf0", "evil1"]);
     let two = look(&path(&equal, "log"), 5).await;
@@ -685,6 +683,203 @@ async fn a_monitor_remembers_what_it_saw_before_it_was_started_again() {
         grown.contains("checkpoint: 3 entries") && grown.contains("entry 2: "),
         "{grown}"
     );
+}
+
+// A cache that was behind was called a fork of the log.
+#[tokio::test]
+async fn a_stale_log_is_no_fork_and_another_beginning_is() {
+    let mut log = IssuedLog::new();
+    log.log(&["amf0"]);
+    let old = std::fs::read(log.served("checkpoint")).unwrap();
+    log.log(&["amf1"]);
+    let new = std::fs::read(log.served("checkpoint")).unwrap();
+    let (folder, state) = (path(&log, "log"), path(&log, "state"));
+    let look = async || self::log(&["monitor", &folder, "--state", &state, "--once"]).await;
+    assert_eq!(look().await.code(), Some(0));
+
+    std::fs::write(log.served("checkpoint"), old).unwrap();
+    let stale = look().await;
+    assert_eq!(stale.code(), Some(1), "{stale:?}");
+    assert_eq!(stale.stdout, "");
+    assert!(
+        stale
+            .stderr
+            .starts_with("warning: the log here is stale: it has 1 entries, and the 2 "),
+        "{}",
+        stale.stderr
+    );
+    // What was seen stays remembered.
+    assert_eq!(std::fs::read(&state).unwrap(), new);
+
+    let mut twin = IssuedLog::twin_of(&log);
+    twin.log(&["evil0"]);
+    let other = std::fs::read(twin.served("checkpoint")).unwrap();
+    std::fs::write(log.served("checkpoint"), other).unwrap();
+    let fork = look().await;
+    assert_eq!(fork.code(), Some(5), "{fork:?}");
+    assert!(
+        fork.stdout.starts_with(
+            "FORK: the log's tree of 2 entries, which it showed before, does not begin with the one of 1 that it shows now\n"
+        ),
+        "{}",
+        fork.stdout
+    );
+
+    // A copy that has not even the tiles proves nothing.
+    std::fs::remove_dir_all(log.served("tile")).unwrap();
+    let behind = look().await;
+    assert_eq!(behind.code(), Some(1), "{behind:?}");
+    assert!(
+        behind
+            .stderr
+            .starts_with("warning: the log here has 1 entries, fewer than the 2 "),
+        "{}",
+        behind.stderr
+    );
+}
+
+/// More lines than a pipe and its reader hold: 64 KiB and a few.
+const MANY: usize = 10_000;
+
+fn log_of_many() -> IssuedLog {
+    let mut log = IssuedLog::new();
+    let null = MtcLogEntry::NULL.encode().expect("short");
+    log.log_raw(&vec![null; MANY]);
+    log
+}
+
+// Both signals were without effect while whoever reads the output did not.
+#[tokio::test]
+async fn a_signal_ends_a_monitor_whose_reader_is_stalled() {
+    let log = log_of_many();
+    let folder = path(&log, "log");
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut monitor = Started::new(["log", "monitor", &folder, "--from", "0"]);
+        monitor.prints("entry 0: null entry").await;
+        monitor.signal(signal);
+        assert_eq!(monitor.exits().await.code(), Some(0), "{signal:?}");
+        // It ended without writing all that was left.
+        let lines = monitor.end().await.stdout.lines().count();
+        assert!(lines < MANY, "{lines}");
+    }
+}
+
+// A full disk was taken for a reader who has read enough.
+#[tokio::test]
+async fn a_monitor_that_cannot_write_says_so() {
+    let mut log = IssuedLog::new();
+    log.log(&["amf0"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let output = std::process::Command::new(command::binary())
+        .args(["log", "monitor", &path(&log, "log"), "--once"])
+        .stdout(full.expect("Linux has it"))
+        .output()
+        .expect("the built command starts");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("error: cannot write what is found: No space left on device"),
+        "{said}"
+    );
+}
+
+// A good file was replaced by one without subtrees when the landmarks could not be read a second time.
+#[tokio::test]
+async fn a_file_of_subtrees_is_not_replaced_by_nothing() {
+    let mut log = IssuedLog::new();
+    log.log(&["amf0", "amf1"]);
+    let (folder, trust) = (path(&log, "log"), path(&log, "trust.toml"));
+    let good = log.write("subtrees.txt", b"good").display().to_string();
+    let arguments = [
+        "verify",
+        &folder,
+        "--trust",
+        &trust,
+        "--write-subtrees",
+        &good,
+    ];
+    let ended = self::log(&arguments).await;
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(
+        ended.error().contains("has no active landmark: "),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(std::fs::read(&good).unwrap(), b"good");
+    log.landmark();
+    let ended = self::log(&arguments).await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_ne!(std::fs::read(&good).unwrap(), b"good");
+}
+
+// Every object could have the length of the longest bundle, and sixteen of each kind were held at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_longer_than_its_kind_can_be_is_not_read() {
+    let log = long_log();
+    let grow = |object: &str, length: u64| {
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(log.served(object));
+        file.and_then(|file| file.set_len(length))
+            .expect("writable");
+    };
+    grow("tile/0/000", 8193);
+    grow("tile/1/000.p/1", 33);
+    grow("tile/entries/001.p/44", 44 * (2 + 65_535) + 1);
+    let expected = [
+        "tile/0/000 is malformed: more than 8192 bytes",
+        "tile/entries/001.p/44 is longer than a bundle can be: entries 256 to 299 cannot be checked",
+        "tile/1/000.p/1 is malformed: more than 32 bytes",
+        "with stored hashes in place of what is missing, the hashes lead to the checkpoint's root",
+    ];
+    assert_eq!(findings(&log).await, expected);
+    let server = Server::start(&log).await;
+    let ended = self::log(&["verify", &server.url(), "--json"]).await;
+    let report: Value = serde_json::from_str(&ended.stdout).expect("a report");
+    assert_eq!(report["findings"], serde_json::json!(expected));
+
+    grow("landmarks", 21 + 4097 * 42 + 1);
+    let ended = self::log(&["verify", &path(&log, "log")]).await;
+    assert!(
+        ended
+            .error()
+            .contains("landmarks is longer than 172095 bytes"),
+        "{}",
+        ended.stderr
+    );
+    grow("checkpoint", 512 * 1024 + 1);
+    let ended = self::log(&["verify", &path(&log, "log")]).await;
+    assert!(
+        ended
+            .error()
+            .contains("checkpoint is longer than 524288 bytes"),
+        "{}",
+        ended.stderr
+    );
+}
+
+// A line under a known name was shown as verified, whichever key it is of.
+#[tokio::test]
+async fn a_signature_line_of_another_key_is_not_shown_as_verified() {
+    let mut log = IssuedLog::new();
+    log.log(&["amf0"]);
+    let note = std::fs::read(log.served("checkpoint")).unwrap();
+    let mut note = SignedNote::parse(&note).unwrap();
+    let mut foreign = note.signatures[1].clone();
+    foreign.key_id[0] ^= 1;
+    note.signatures.push(foreign);
+    std::fs::write(log.served("checkpoint"), note.encode()).unwrap();
+    let trust = path(&log, "trust.toml");
+    let ended = self::log(&["verify", &path(&log, "log"), "--trust", &trust, "--json"]).await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let states: Vec<_> = report["signatures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["verified", "verified", "unknown"]);
 }
 
 #[tokio::test]

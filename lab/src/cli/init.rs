@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use thiserror::Error;
 
+use super::output::usage;
 use super::{DONE, fail};
 use crate::topology::{LabFolder, Plan, Ports};
 
@@ -29,7 +32,36 @@ pub(super) struct LabArguments {
     certificate_lifetime: u64,
 }
 
+/// The landmarks that could be active at once are too many.
+#[derive(Debug, Error)]
+#[error(
+    "--landmark-interval {interval} is too short for --certificate-lifetime {hours}: up to {active} landmarks would be active at once, \
+     of at most {}; take at least {shortest} seconds, or a shorter lifetime",
+    MAX_LANDMARKS - 1
+)]
+pub(super) struct TooManyLandmarks {
+    interval: u64,
+    hours: u64,
+    active: u64,
+    shortest: u64,
+}
+
 impl LabArguments {
+    /// Refuses what the NRF would refuse, in the words of its configuration, which nobody has written here.
+    pub(super) fn check(&self) -> Result<(), TooManyLandmarks> {
+        let seconds = self.certificate_lifetime * 3600;
+        let active = seconds / self.landmark_interval;
+        if active < MAX_LANDMARKS as u64 {
+            return Ok(());
+        }
+        Err(TooManyLandmarks {
+            interval: self.landmark_interval,
+            hours: self.certificate_lifetime,
+            active,
+            shortest: seconds / MAX_LANDMARKS as u64 + 1,
+        })
+    }
+
     pub(super) fn plan(&self) -> Plan {
         let x509 = |ca_signature, intermediates| {
             (
@@ -69,6 +101,9 @@ pub(super) struct InitArguments {
 
 impl InitArguments {
     pub(super) fn run(self) -> ExitCode {
+        if let Err(error) = self.lab.check() {
+            return usage(&error, "init");
+        }
         let now = mtc_tls::endpoint::Clock::default().now();
         let folder = match LabFolder::create(&self.folder, &self.lab.plan(), now) {
             Ok(folder) => folder,
@@ -88,5 +123,34 @@ impl InitArguments {
         println!("  mtc5g amf --config {}", file("amf"));
         println!("The enrolment tokens in it are good for a day and for one certificate each.");
         ExitCode::from(DONE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The message named the key landmark_interval_seconds of a file that the command was about to write.
+    #[test]
+    fn an_interval_that_gives_too_many_landmarks_is_told_by_its_option() {
+        let check = |interval, hours| {
+            let arguments = LabArguments {
+                amf: 1,
+                smf: 1,
+                port: 7777,
+                landmark_interval: interval,
+                certificate_lifetime: hours,
+            };
+            arguments.check()
+        };
+        let error = check(5, 24).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--landmark-interval 5 is too short for --certificate-lifetime 24: up to 17280 landmarks would be active at once, \
+             of at most 4095; take at least 22 seconds, or a shorter lifetime"
+        );
+        assert!(check(21, 24).is_err());
+        assert!(check(22, 24).is_ok());
+        assert!(check(5, 5).is_ok());
     }
 }

@@ -9,6 +9,7 @@ use sbi::process::Event;
 use uuid::Uuid;
 
 use super::init::LabArguments;
+use super::output::usage;
 use super::{DONE, fail, interrupted};
 use crate::topology::{LabFolder, Topology};
 
@@ -23,6 +24,9 @@ pub(super) struct UpArguments {
 
 impl UpArguments {
     pub(super) async fn run(self) -> ExitCode {
+        if let Err(error) = self.lab.check() {
+            return usage(&error, "lab up");
+        }
         match self.up().await {
             Ok(()) => ExitCode::from(DONE),
             Err(error) => fail(&*error),

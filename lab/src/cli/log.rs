@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use mtc_core::verify::CaTrust;
 use tokio::runtime::Handle;
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 
 use super::output::usage;
 use super::trust::TrustArguments;
@@ -46,11 +46,15 @@ fn open(
     Ok((log, trust))
 }
 
-/// Reads a log where that may block.
+/// Reads a log where that may block: on a thread of its own, which the end of the process does not wait for. For a blocking
+/// task the runtime would, and one that writes to a pipe which nobody reads never ends.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    spawn_blocking(work)
-        .await
-        .expect("reading a log does not panic and is not aborted")
+    let (tell, told) = oneshot::channel();
+    std::thread::spawn(move || {
+        // With nobody to hear it, the process is about to end.
+        let _ = tell.send(work());
+    });
+    told.await.expect("reading a log does not panic")
 }
 
 /// A checkpoint in a line.
@@ -63,7 +67,7 @@ fn checkpoint_text(observed: &Observed) -> String {
     format!(
         "{} {plural}, root {}",
         observed.checkpoint.size,
-        crate::inspect::hex(&observed.checkpoint.root)
+        crate::x509::hex(&observed.checkpoint.root)
     )
 }
 

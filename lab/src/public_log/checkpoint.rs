@@ -1,17 +1,15 @@
 //! A checkpoint that somebody published, and what its signatures are worth to whoever trusts someone.
 
-use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
-use mtc_core::note::SignedNote;
+use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint, key_id};
+use mtc_core::cosign::Cosigner;
+use mtc_core::id::{IdError, LogId, TrustAnchorId};
+use mtc_core::note::{NoteSignature, SignedNote};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{CaTrust, PolicyError};
 use serde::Serialize;
 use thiserror::Error;
 
 use super::ReadError;
-
-/// The branch of a CA's IDs below which its logs are: `C.0.N`.
-const LOG_BRANCH: &str = "0";
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, Error)]
@@ -25,9 +23,14 @@ pub enum ObservedError {
     Checkpoint(#[from] CheckpointError),
     /// Its origin is not that of an MTCA's log.
     #[error(
-        "the checkpoint's origin {0:?} is not that of an issuance log (oid/1.3.6.1.4.1.<CA>.0.<number>)"
+        "the checkpoint's origin {origin:?} is not that of an issuance log (oid/1.3.6.1.4.1.<CA>.0.<number>)"
     )]
-    Origin(String),
+    Origin {
+        /// The origin.
+        origin: String,
+        /// Why it names no log.
+        source: IdError,
+    },
     /// It is of another CA's log.
     #[error("the log is one of CA {found}; the trust is in CA {trusted}")]
     OtherCa {
@@ -87,7 +90,8 @@ impl Observed {
     pub fn parse(note: &[u8]) -> Result<Self, ObservedError> {
         let note = SignedNote::parse(note).map_err(CheckpointError::from)?;
         let Checkpoint { origin, .. } = Checkpoint::parse(&note.text)?;
-        let log = log_of(&origin).ok_or(ObservedError::Origin(origin))?;
+        let log = LogId::from_origin(&origin)
+            .map_err(|source| ObservedError::Origin { origin, source })?;
         let SignedCheckpoint { checkpoint, note } =
             SignedCheckpoint::parse(note.encode().as_bytes(), &log)?;
         Ok(Self {
@@ -112,17 +116,17 @@ impl Observed {
         trust: Option<&CaTrust>,
     ) -> Result<Vec<CheckpointSignature>, ObservedError> {
         let verified = trust.map(|trust| self.verify(trust)).transpose()?;
-        let state = |name: &str| match &verified {
+        let state = |line: &NoteSignature| match &verified {
             None => (SignatureState::NotChecked, None),
             Some(verified) => verified
                 .iter()
-                .find(|(id, _)| id.signed_text_name() == name)
-                .map_or((SignatureState::Unknown, None), |(_, time)| {
-                    (SignatureState::Verified, Some(time.to_string()))
+                .find(|by| by.is_line(line))
+                .map_or((SignatureState::Unknown, None), |by| {
+                    (SignatureState::Verified, Some(by.time.to_string()))
                 }),
         };
         let lines = self.note.signatures.iter().map(|line| {
-            let (state, time) = state(&line.name);
+            let (state, time) = state(line);
             CheckpointSignature {
                 name: crate::x509::printable(&line.name),
                 state,
@@ -132,7 +136,7 @@ impl Observed {
         Ok(lines.collect())
     }
 
-    fn verify(&self, trust: &CaTrust) -> Result<Vec<(TrustAnchorId, UnixTime)>, ObservedError> {
+    fn verify(&self, trust: &CaTrust) -> Result<Vec<Verified>, ObservedError> {
         if trust.id() != self.log.ca() {
             return Err(ObservedError::OtherCa {
                 found: *self.log.ca(),
@@ -144,18 +148,18 @@ impl Observed {
             note: self.note.clone(),
         };
         let signed_at = signed.verify(&self.log, trust.cosigner())?;
-        let mut verified = vec![(*trust.id(), signed_at)];
+        let mut verified = vec![Verified::new(trust.cosigner(), signed_at)?];
         for group in trust.groups() {
             let mut times = Vec::new();
             for member in group.members() {
                 // A line of a known key that does not verify condemns the note (c2sp.org/signed-note).
                 match signed.verify(&self.log, member) {
-                    Ok(time) => times.push((member.id, time)),
+                    Ok(time) => times.push(Verified::new(member, time)?),
                     Err(CheckpointError::NotSigned(_)) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
-            group.check(|member| times.iter().any(|(id, _)| *id == member.id).then_some(true))?;
+            group.check(|member| times.iter().any(|by| by.id == member.id).then_some(true))?;
             verified.extend(times);
         }
         Ok(verified)
@@ -167,39 +171,24 @@ impl Observed {
     }
 }
 
-/// The log that an origin names: `oid/1.3.6.1.4.1.C.0.N`.
-fn log_of(origin: &str) -> Option<LogId> {
-    let id = TrustAnchorId::from_signed_text_name(origin)
-        .ok()?
-        .to_string();
-    let (above, number) = id.rsplit_once('.')?;
-    let (ca, branch) = above.rsplit_once('.')?;
-    if branch != LOG_BRANCH {
-        return None;
-    }
-    let number = LogNumber::new(number.parse().ok()?).ok()?;
-    LogId::new(ca.parse().ok()?, number).ok()
+/// A cosigner whose signature was verified.
+struct Verified {
+    id: TrustAnchorId,
+    key_id: [u8; 4],
+    time: UnixTime,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Verified {
+    fn new(cosigner: &Cosigner, time: UnixTime) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            id: cosigner.id,
+            key_id: key_id(cosigner)?,
+            time,
+        })
+    }
 
-    #[test]
-    fn an_origin_names_a_log_or_nothing() {
-        let log = log_of("oid/1.3.6.1.4.1.32473.1.0.7").unwrap();
-        assert_eq!(
-            (log.ca().to_string(), log.number().get()),
-            ("32473.1".to_owned(), 7)
-        );
-        for origin in [
-            "example.org/log",
-            "oid/1.3.6.1.4.1.32473.1.1.7",
-            "oid/1.3.6.1.4.1.32473.1.0.0",
-            "oid/1.3.6.1.4.1.0.7",
-            "oid/1.3.6.1.4.1.7",
-        ] {
-            assert_eq!(log_of(origin), None, "{origin}");
-        }
+    /// Whether this is the line that was verified: under the same name there may be lines of other keys.
+    fn is_line(&self, line: &NoteSignature) -> bool {
+        line.key_id == self.key_id && line.name == self.id.signed_text_name()
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{MAX_OBJECT, PlaceError, ReadError};
+use super::{PlaceError, ReadError};
 
 /// Where below a folder a log may lie: what it serves, as the NRF keeps it, as a lab keeps the NRF's.
 const CANDIDATES: [&str; 3] = ["", "log", "log/log"];
@@ -33,19 +33,18 @@ impl Directory {
         self.root.join(object)
     }
 
-    pub(super) fn get(&self, object: &str) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(super) fn get(&self, object: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
         let path = self.path(object);
         let read = || {
             let mut bytes = Vec::new();
-            File::open(&path)?
-                .take(MAX_OBJECT + 1)
-                .read_to_end(&mut bytes)?;
+            File::open(&path)?.take(limit + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read() {
-            Ok(bytes) if bytes.len() as u64 > MAX_OBJECT => {
-                Err(ReadError::TooLong(path.display().to_string()))
-            }
+            Ok(bytes) if bytes.len() as u64 > limit => Err(ReadError::TooLong {
+                object: path.display().to_string(),
+                limit,
+            }),
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if is_absent(&error) => Ok(None),
             Err(source) => Err(ReadError::File { path, source }),

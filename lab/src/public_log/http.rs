@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{MAX_OBJECT, PlaceError, ReadError};
+use super::{PlaceError, ReadError};
 
 /// How long a connection, and then an answer, may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,9 +50,9 @@ pub enum HttpError {
     /// The connection failed, or what it carried is not HTTP.
     #[error("http failed; is this the port of the log, and not one that speaks TLS?")]
     Http(#[from] hyper::Error),
-    /// The answer is longer than any object of a log.
-    #[error("the answer is longer than {MAX_OBJECT} bytes")]
-    TooLong,
+    /// The answer is longer than any object of its kind.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(u64),
     /// The server refused.
     #[error("status {0}")]
     Status(StatusCode),
@@ -109,20 +109,20 @@ impl Http {
         format!("http://{}{}/{object}", self.authority, self.prefix)
     }
 
-    pub(super) fn get(&self, object: &str) -> Result<Option<Vec<u8>>, ReadError> {
-        self.runtime.block_on(self.fetch(object))
+    pub(super) fn get(&self, object: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        self.runtime.block_on(self.fetch(object, limit))
     }
 
-    /// All objects in their order, several at a time.
+    /// All objects, each with the length of the longest of its kind, in their order, several at a time.
     pub(super) fn get_all(
         self: &Arc<Self>,
-        objects: &[String],
+        objects: Vec<(String, u64)>,
     ) -> Vec<Result<Option<Vec<u8>>, ReadError>> {
         self.runtime.block_on(async {
             let mut tasks = JoinSet::new();
-            for (position, object) in objects.iter().cloned().enumerate() {
+            for (position, (object, limit)) in objects.into_iter().enumerate() {
                 let http = Arc::clone(self);
-                tasks.spawn(async move { (position, http.fetch(&object).await) });
+                tasks.spawn(async move { (position, http.fetch(&object, limit).await) });
             }
             let mut answers = tasks.join_all().await;
             answers.sort_by_key(|(position, _)| *position);
@@ -130,16 +130,20 @@ impl Http {
         })
     }
 
-    async fn fetch(&self, object: &str) -> Result<Option<Vec<u8>>, ReadError> {
+    async fn fetch(&self, object: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
         let mut stopped = self.stopped.subscribe();
         let answer = tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => return Err(ReadError::Stopped),
-            answer = self.exchange(object) => answer,
+            answer = self.exchange(object, limit) => answer,
         };
         match answer {
-            Ok(body) => Ok(Some(body.to_vec())),
+            Ok(body) => Ok(Some(body.into())),
             Err(HttpError::Status(StatusCode::NOT_FOUND)) => Ok(None),
+            Err(HttpError::TooLong(limit)) => Err(ReadError::TooLong {
+                object: self.url(object),
+                limit,
+            }),
             Err(source) => Err(ReadError::Fetch {
                 url: self.url(object),
                 source,
@@ -148,16 +152,16 @@ impl Http {
     }
 
     /// Asks over an idle connection, and over a new one when that turns out to be closed: servers close idle ones.
-    async fn exchange(&self, object: &str) -> Result<Bytes, HttpError> {
+    async fn exchange(&self, object: &str, limit: u64) -> Result<Bytes, HttpError> {
         // The semaphore is never closed.
         let _slot = self.connections.acquire().await;
         while let Some(idle) = self.take_idle() {
-            match self.ask(idle, object).await {
+            match self.ask(idle, object, limit).await {
                 Err(HttpError::Http(_)) => {}
                 answer => return answer,
             }
         }
-        self.ask(self.connect().await?, object).await
+        self.ask(self.connect().await?, object, limit).await
     }
 
     fn take_idle(&self) -> Option<SendRequest<Empty<Bytes>>> {
@@ -170,6 +174,7 @@ impl Http {
         &self,
         mut connection: SendRequest<Empty<Bytes>>,
         object: &str,
+        limit: u64,
     ) -> Result<Bytes, HttpError> {
         let request = Request::get(format!("{}/{object}", self.prefix))
             .header(HOST, &self.authority)
@@ -177,12 +182,12 @@ impl Http {
         let exchange = async {
             connection.ready().await?;
             let (head, body) = connection.send_request(request).await?.into_parts();
-            let body = Limited::new(body, MAX_OBJECT as usize).collect().await;
+            let body = Limited::new(body, limit as usize).collect().await;
             let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
                 Ok(error) => HttpError::Http(*error),
                 Err(error) => {
                     debug_assert!(error.is::<LengthLimitError>());
-                    HttpError::TooLong
+                    HttpError::TooLong(limit)
                 }
             })?;
             Ok::<_, HttpError>((head.status, body.to_bytes()))

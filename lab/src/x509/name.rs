@@ -96,7 +96,8 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
-fn hex(octets: &[u8]) -> String {
+/// Octets in hexadecimal.
+pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 

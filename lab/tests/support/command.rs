@@ -95,6 +95,12 @@ impl Started {
         within(self.stderr.until(text)).await;
     }
 
+    /// Waits for the end while nobody reads what it prints.
+    pub(crate) async fn exits(&mut self) -> ExitStatus {
+        let status = within(self.process.wait()).await;
+        status.expect("the system tells how a process ended")
+    }
+
     /// Waits for the end.
     pub(crate) async fn end(mut self) -> Ended {
         let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use mtc_core::certificate::{Certificate, CertificateError};
+use mtc_core::der::{Reader, SEQUENCE};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{Accepted, Basis, CaTrust, PolicyError, Rejection};
 use sbi::telemetry::Causes;
@@ -258,6 +259,9 @@ fn hint(error: &Unacceptable, der: &[u8]) -> Option<&'static str> {
                 _ => "a directly-signed certificate; openssl verify is for those",
             })
         }
+        Unacceptable::Rejected(Rejection::Malformed(_)) if has_more_behind(der) => {
+            Some("a DER file holds one certificate; PEM may hold several")
+        }
         Unacceptable::Rejected(Rejection::Policy(PolicyError::NoCaCosignature(_))) => {
             let certificate = Certificate::parse(der).ok()?;
             certificate.proof.is_unsigned().then_some(
@@ -266,6 +270,12 @@ fn hint(error: &Unacceptable, der: &[u8]) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether something follows the DER of a certificate.
+fn has_more_behind(der: &[u8]) -> bool {
+    let mut reader = Reader::new(der);
+    reader.contents(SEQUENCE).is_ok() && !reader.is_empty()
 }
 
 /// Reads RFC 3339.

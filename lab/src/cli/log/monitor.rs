@@ -33,8 +33,10 @@ Examples:
 
 Ctrl-C ends it. A log that does not answer is asked again, ever more slowly, up to once a minute.
 
-Exit status: 0 ended by Ctrl-C, or --once found nothing wrong; 1 --once could not read or believe the log, or the state cannot
-be used; 2 usage; 5 the log showed two histories (both checkpoints are printed and are the evidence: keep them).
+A log that is smaller than before and begins the same is a stale copy: a warning, and no fork.
+
+Exit status: 0 ended by Ctrl-C, or --once found nothing wrong; 1 --once could not read or believe the log or found it stale, the
+state cannot be used, or the output cannot be written; 2 usage; 5 the log showed two histories (both checkpoints are printed and are the evidence: keep them).
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct MonitorArguments {
     /// The http:// URL of one log, or a folder with one
@@ -194,8 +196,16 @@ impl MonitorArguments {
             Ok(()) => Verdict::Continue,
             Err(MonitorError::Fork(_)) => Verdict::End(ExitCode::from(FORK)),
             // Whoever read has read enough.
-            Err(MonitorError::Output(_)) => Verdict::End(ExitCode::from(DONE)),
-            Err(error @ MonitorError::OtherLog { .. }) => Verdict::End(fail(&error)),
+            Err(MonitorError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Verdict::End(ExitCode::from(DONE))
+            }
+            Err(error @ (MonitorError::Output(_) | MonitorError::OtherLog { .. })) => {
+                Verdict::End(fail(&error))
+            }
+            Err(error @ (MonitorError::Stale { .. } | MonitorError::Behind { .. })) => {
+                eprintln!("warning: {}", Causes(&error));
+                Verdict::Continue
+            }
             Err(error) => {
                 eprintln!("error: {}", Causes(&error));
                 Verdict::Continue
@@ -268,7 +278,7 @@ impl Printer {
             return Self::line(&Line::Checkpoint {
                 log: observed.log.origin(),
                 size: observed.checkpoint.size,
-                root: crate::inspect::hex(&observed.checkpoint.root),
+                root: crate::x509::hex(&observed.checkpoint.root),
                 signatures_checked: self.trust.is_some(),
                 signatures,
             });
@@ -279,7 +289,7 @@ impl Printer {
                 observed.log.origin(),
                 signatures_text(&signatures)
             ),
-            Step::Unchanged | Step::Grown => String::new(),
+            Step::Unchanged | Step::Grown | Step::Shrunk => String::new(),
         };
         try_print(&format!(
             "{first}checkpoint: {}\n",

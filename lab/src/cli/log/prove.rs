@@ -21,8 +21,8 @@ use crate::entry::EntrySummary;
 use crate::inclusion::{
     Inclusion, ProveError, check_states, index_of, landmark_certificate, prove,
 };
-use crate::inspect::hex;
 use crate::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog};
+use crate::x509::hex;
 
 /// An entry to prove
 #[derive(Clone, Debug, clap::Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mtc_core::landmark::LandmarkSequence;
+use mtc_core::landmark::{LandmarkSequence, LandmarkSubtrees};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{CaTrust, TrustedSubtree};
 use mtc_log::TreeError;
@@ -58,6 +58,10 @@ enum VerifyError {
     Subtrees(#[from] TreeError),
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(
+        "the log is sound, but has no active landmark: {} is left as it was", .0.display()
+    )]
+    NoActiveLandmark(PathBuf),
     #[error("--write-subtrees needs --trust or --ca: whom else would the subtrees be trusted for?")]
     NobodyTrusted,
 }
@@ -113,19 +117,27 @@ fn verify(
     let signatures = observed.signatures(trust)?;
     let size = observed.checkpoint.size;
     let mut progress = Progress::new(size);
-    let published = |landmarks: LandmarkSequence| landmarks.active(UnixTime(0)).collect();
+    let published = |landmarks: LandmarkSequence| landmarks.active(UnixTime(0)).collect::<Vec<_>>();
     let landmarks = landmarks.map(|landmarks| landmarks.map(published));
+    let active: Vec<LandmarkSubtrees> = match &landmarks {
+        Ok(Some(all)) => all
+            .iter()
+            .filter(|pair| pair.landmark.expiry > now)
+            .copied()
+            .collect(),
+        _ => Vec::new(),
+    };
     let audit = audit(log, &observed, landmarks, now, |done| progress.show(done))?;
     progress.finish();
     let sound = audit.is_sound();
     let subtrees_written = match write_subtrees {
-        Some(path) if sound => Some(write_landmark_subtrees(log, &observed, now, path)?),
+        Some(path) if sound => Some(write_landmark_subtrees(log, &observed, &active, now, path)?),
         _ => None,
     };
     let report = Report {
         log: observed.log.origin(),
         size,
-        root: crate::inspect::hex(&observed.checkpoint.root),
+        root: crate::x509::hex(&observed.checkpoint.root),
         signatures_checked: trust.is_some(),
         signatures,
         sound,
@@ -135,13 +147,17 @@ fn verify(
     Ok((observed, report))
 }
 
-/// Writes the subtrees of the active landmarks; their number.
+/// Writes the subtrees of the active landmarks, which have been audited; their number.
 fn write_landmark_subtrees(
     log: &PublicLog,
     observed: &Observed,
+    active: &[LandmarkSubtrees],
     now: UnixTime,
     path: PathBuf,
 ) -> Result<usize, VerifyError> {
+    if active.is_empty() {
+        return Err(VerifyError::NoActiveLandmark(path));
+    }
     let tree = log.tree(observed)?;
     let mut text = format!(
         "# subtrees of the active landmarks of {}, verified at {now} up to a checkpoint of {} entries\n\
@@ -150,11 +166,8 @@ fn write_landmark_subtrees(
         observed.checkpoint.size
     );
     let mut count = 0;
-    let landmarks = log.landmarks(now).ok().flatten().unwrap_or_default();
-    let in_tree = landmarks
-        .active(now)
-        .filter(|pair| pair.landmark.tree_size <= observed.checkpoint.size);
-    for pair in in_tree {
+    // In a sound log no landmark is beyond the checkpoint.
+    for pair in active {
         for subtree in pair.subtrees.into_iter().filter(|one| !one.is_empty()) {
             text.push_str(&subtree_line(&TrustedSubtree {
                 log_number: observed.log.number(),
