@@ -4,6 +4,7 @@
 //! faulty scenario, 3 a threshold is broken, 4 the run shows not what it claims (whatever its thresholds), 5 a log showed two histories.
 
 mod bench;
+mod capacity;
 mod cert;
 mod init;
 mod lab_up;
@@ -50,6 +51,8 @@ pub struct Arguments {
 enum Command {
     /// Start a lab, run a scenario in it, stop it, and report
     Run(run::RunArguments),
+    /// Find the highest rate that a scenario's lab sustains, for each variant
+    Capacity(capacity::CapacityArguments),
     /// Labs that stay up
     #[command(subcommand)]
     Lab(LabCommand),
@@ -92,6 +95,7 @@ impl Arguments {
     pub async fn run(self) -> ExitCode {
         match self.command {
             Command::Run(arguments) => arguments.run().await,
+            Command::Capacity(arguments) => arguments.run().await,
             Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
             Command::Init(arguments) => arguments.run(),
             Command::Bench(arguments) => arguments.run().await,

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod audit;
+pub mod capacity;
 pub mod certificate_file;
 pub mod cli;
 pub mod entry;

@@ -85,7 +85,7 @@ impl UpArguments {
 }
 
 /// A folder that nobody else could have made: keys go into it.
-fn own_temporary_folder() -> std::io::Result<PathBuf> {
+pub(super) fn own_temporary_folder() -> std::io::Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("mtc5g-lab-{}", Uuid::new_v4()));
     DirBuilder::new().mode(0o700).create(&path)?;
     Ok(path)

@@ -159,7 +159,7 @@ impl RunArguments {
 }
 
 /// Prints to standard output. A closed pipe is not an error: whoever reads has read enough.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let _ = io::stdout()
         .write_all(text.as_bytes())
         .and_then(|()| io::stdout().flush());

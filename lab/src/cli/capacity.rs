@@ -1,0 +1,161 @@
+//! `mtc5g capacity SCENARIO`
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::lab_up::own_temporary_folder;
+use super::{DONE, USAGE, fail, interrupted};
+use crate::capacity::{Capacity, Limits, Probe, capacities};
+use crate::scenario::{DurationError, Scenario, parse_duration};
+use crate::topology::{LabFolder, Plan, Topology};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CapacityArguments {
+    /// Scenario file (TOML); its stages and events are not used
+    scenario: PathBuf,
+    /// Longest 99th percentile of the operation's latency
+    #[arg(long, visible_alias = "limit", value_name = "DURATION", default_value = "50ms", value_parser = duration)]
+    p99: Duration,
+    /// First rate to try, in operations per second
+    #[arg(long, value_name = "RATE", default_value_t = 25.0, value_parser = rate)]
+    min: f64,
+    /// Highest rate to try
+    #[arg(long, value_name = "RATE", default_value_t = 10_000.0, value_parser = rate)]
+    max: f64,
+    /// Variants to try, one after another [default: all]
+    #[arg(long = "variant", value_name = "NAME")]
+    variants: Vec<String>,
+    /// How long each rate is tried
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    probe_duration: Duration,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, DurationError> {
+    parse_duration(text)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=100_000.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("must be from 0.01 to 100000".to_owned())
+    }
+}
+
+impl CapacityArguments {
+    pub(super) async fn run(self) -> ExitCode {
+        let scenario = match self.scenario() {
+            Ok(scenario) => scenario,
+            Err(fault) => {
+                eprintln!("error: {fault}");
+                return ExitCode::from(USAGE);
+            }
+        };
+        match self.measure(&scenario).await {
+            Ok(found) => {
+                super::run::print(&found);
+                ExitCode::from(DONE)
+            }
+            Err(error) => fail(&*error),
+        }
+    }
+
+    fn scenario(&self) -> Result<Scenario, String> {
+        let path = self.scenario.display();
+        let text = std::fs::read_to_string(&self.scenario)
+            .map_err(|error| format!("cannot read scenario {path}: {error}"))?;
+        let scenario =
+            Scenario::parse(&text).map_err(|faults| format!("scenario {path}\n{faults}"))?;
+        let known = |name: &&String| scenario.variants.iter().any(|v| v.name == **name);
+        if let Some(unknown) = self.variants.iter().find(|name| !known(name)) {
+            return Err(format!("scenario {path} has no variant {unknown:?}"));
+        }
+        if scenario.link.is_some() {
+            return Err(format!(
+                "scenario {path} has [link], which capacity does not set up yet"
+            ));
+        }
+        if self.min > self.max {
+            return Err("--min must not be above --max".to_owned());
+        }
+        Ok(scenario)
+    }
+
+    /// The answer, as text.
+    async fn measure(&self, scenario: &Scenario) -> Result<String, Box<dyn Error>> {
+        let path = own_temporary_folder()?;
+        let now = mtc_tls::endpoint::Clock::default().now();
+        let folder = LabFolder::create(&path, &Plan::of(scenario), now)?;
+        let mut stop = std::pin::pin!(interrupted());
+        let starting =
+            Topology::start(folder, std::env::current_exe()?, |step| eprintln!("{step}"));
+        let mut topology = tokio::select! {
+            started = starting => started?,
+            () = &mut stop => return Err("interrupted".into()),
+        };
+        let limits = Limits {
+            p99: self.p99,
+            min: self.min,
+            max: self.max,
+            probe: self.probe_duration,
+        };
+        let told = |variant: &str, probe: &Probe| {
+            let verdict = probe.refused.as_deref().unwrap_or("sustained");
+            eprintln!("{variant}: {:.1} per second: {verdict}", probe.rate);
+        };
+        let found = tokio::select! {
+            found = capacities(&mut topology, scenario, &self.variants, limits, told) => found,
+            () = &mut stop => {
+                topology.stop().await;
+                return Err("interrupted".into());
+            }
+        };
+        topology.stop().await;
+        let found = found?;
+        if let Err(error) = std::fs::remove_dir_all(&path) {
+            eprintln!("warning: cannot remove {}: {error}", path.display());
+        }
+        if self.json {
+            return Ok(serde_json::to_string_pretty(&found)? + "\n");
+        }
+        Ok(found
+            .iter()
+            .map(|capacity| table(capacity, limits))
+            .collect())
+    }
+}
+
+fn table(capacity: &Capacity, limits: Limits) -> String {
+    let limit = limits.p99.as_secs_f64() * 1e3;
+    let mut text = format!("{}: ", capacity.variant);
+    let _ = match capacity.rate {
+        Some(rate) if capacity.at_max => writeln!(text, "at least {rate:.1} per second"),
+        Some(rate) => writeln!(text, "{rate:.1} per second with p99 within {limit} ms"),
+        None => writeln!(text, "not even {:.1} per second", limits.min),
+    };
+    text.push_str("      rate       ok   failed  dropped     late    p99, ms\n");
+    for probe in &capacity.probes {
+        let p99 = probe
+            .p99_ms
+            .map_or_else(|| "–".to_owned(), |p99| format!("{p99:.2}"));
+        let _ = writeln!(
+            text,
+            "{:>10.1} {:>8} {:>8} {:>8} {:>8} {p99:>10}  {}",
+            probe.rate,
+            probe.ok,
+            probe.failed,
+            probe.dropped,
+            probe.late,
+            probe.refused.as_deref().unwrap_or("sustained")
+        );
+    }
+    text.push('\n');
+    text
+}
