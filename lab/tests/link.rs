@@ -52,12 +52,14 @@ async fn a_flight_above_the_initial_window_costs_a_round_trip() {
         );
         return;
     }
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    // A machine that is busy with other tests makes the generator late, which is no matter here.
+    assert!(matches!(ended.code(), Some(0 | 4)), "{ended:?}");
     let json = std::fs::read_to_string(out.join("results.json")).expect("results");
     let results = Results::from_json(&json).expect("of this schema");
     let [x509, landmark] = &results.variants[..] else {
         panic!("two variants");
     };
+    assert!(results.variants.iter().all(|variant| variant.failed() == 0));
     let link = results.link.as_ref().expect("a link");
     assert_eq!(link.initial_window(), 14_480);
     assert!(
