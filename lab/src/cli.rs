@@ -11,6 +11,7 @@ mod lab_up;
 mod log;
 mod output;
 mod run;
+mod scenarios;
 mod token;
 mod trust;
 
@@ -53,6 +54,8 @@ enum Command {
     Run(run::RunArguments),
     /// Find the highest rate that a scenario's lab sustains, for each variant
     Capacity(capacity::CapacityArguments),
+    /// List the scenarios that come with this command, or print one
+    Scenarios(scenarios::ScenariosArguments),
     /// Labs that stay up
     #[command(subcommand)]
     Lab(LabCommand),
@@ -96,6 +99,7 @@ impl Arguments {
         match self.command {
             Command::Run(arguments) => arguments.run().await,
             Command::Capacity(arguments) => arguments.run().await,
+            Command::Scenarios(arguments) => arguments.run(),
             Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
             Command::Init(arguments) => arguments.run(),
             Command::Bench(arguments) => arguments.run().await,

@@ -15,14 +15,14 @@ use crate::load::{Phase, Progress};
 use crate::report;
 use crate::results::Results;
 use crate::run::{Audience, Setting, run};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Shipped};
 
 /// Seconds between two lines of progress where there is no terminal.
 const LINE_EVERY: u64 = 5;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArguments {
-    /// Scenario file (TOML)
+    /// Scenario file (TOML), or the name of one that comes with this command (see mtc5g scenarios)
     scenario: PathBuf,
     /// Where results go [default: mtc5g-results/<scenario>-<time>]
     #[arg(long, value_name = "DIR")]
@@ -40,7 +40,7 @@ pub(super) struct RunArguments {
 
 impl RunArguments {
     pub(super) async fn run(self) -> ExitCode {
-        let text = match std::fs::read_to_string(&self.scenario) {
+        let text = match scenario_text(&self.scenario) {
             Ok(text) => text,
             Err(error) => {
                 eprintln!(
@@ -173,6 +173,27 @@ fn status(results: &Results) -> u8 {
         THRESHOLDS_BROKEN
     } else {
         DONE
+    }
+}
+
+/// The text of a file or, where there is none of that name, of a scenario that comes with this command.
+fn scenario_text(scenario: &Path) -> Result<String, String> {
+    let error = match std::fs::read_to_string(scenario) {
+        Ok(text) => return Ok(text),
+        Err(error) => error,
+    };
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    let shipped = scenario
+        .to_str()
+        .filter(|_| missing)
+        .and_then(Shipped::named);
+    match shipped {
+        Some(shipped) => Ok(shipped.text.to_owned()),
+        None if missing => Err(format!(
+            "{error}; scenarios that need no file are {}",
+            super::scenarios::names()
+        )),
+        None => Err(error.to_string()),
     }
 }
 

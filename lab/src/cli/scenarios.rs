@@ -1,0 +1,48 @@
+//! `mtc5g scenarios`
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::{DONE, USAGE};
+use crate::scenario::{SHIPPED, Shipped};
+
+/// Width of the column of names: the longest and two spaces.
+const NAMES: usize = 18;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ScenariosArguments {
+    /// Print the file of one, to copy and change
+    name: Option<String>,
+}
+
+impl ScenariosArguments {
+    pub(super) fn run(&self) -> ExitCode {
+        let text = match &self.name {
+            None => list(),
+            Some(name) => match Shipped::named(name) {
+                Some(shipped) => shipped.text.to_owned(),
+                None => {
+                    eprintln!(
+                        "error: there is no scenario {name:?}; there are {}",
+                        names()
+                    );
+                    return ExitCode::from(USAGE);
+                }
+            },
+        };
+        // A closed pipe is not an error: whoever reads has read enough.
+        let _ = io::stdout().write_all(text.as_bytes());
+        ExitCode::from(DONE)
+    }
+}
+
+/// The names of all scenarios.
+pub(super) fn names() -> String {
+    let names: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
+    names.join(", ")
+}
+
+fn list() -> String {
+    let line = |shipped: &Shipped| format!("{:<NAMES$}{}\n", shipped.name, shipped.question());
+    SHIPPED.iter().map(line).collect()
+}
