@@ -58,7 +58,7 @@ impl RunArguments {
             }
         };
         let cells: Vec<Scenario> = if self.short {
-            cells.iter().map(Scenario::shortened).collect()
+            ends(&cells).map(Scenario::shortened).collect()
         } else {
             cells
         };
@@ -174,6 +174,11 @@ fn status(results: &Results) -> u8 {
     } else {
         DONE
     }
+}
+
+/// The first run of a sweep and the last.
+fn ends(cells: &[Scenario]) -> impl Iterator<Item = &Scenario> {
+    cells.first().into_iter().chain(cells.iter().skip(1).last())
 }
 
 /// The text of a file or, where there is none of that name, of a scenario that comes with this command.
