@@ -59,6 +59,8 @@ pub fn fqdn(nf_type: &str, number: u16) -> String {
 /// What the PKI is made for.
 #[derive(Clone, Debug)]
 pub struct PkiPlan {
+    /// Whether relying parties remember subtrees whose cosignatures they have verified.
+    pub remember_subtrees: bool,
     /// The MTCA's trust anchor ID, `32473.1`.
     pub ca_id: TrustAnchorId,
     /// The witness's trust anchor ID, `32473.2`.
@@ -243,7 +245,12 @@ impl LabPki {
             enrolment.public("authority.pub", public_pem(&authority).as_bytes())?;
         let authority_key = enrolment.secret("authority.key", &authority.to_pem()?)?;
 
-        let trust = folder.public(TRUST_FILE, trust_document(&witness).to_toml()?.as_bytes())?;
+        let trust = folder.public(
+            TRUST_FILE,
+            trust_document(&witness, plan.remember_subtrees)
+                .to_toml()?
+                .as_bytes(),
+        )?;
         Ok(Self {
             trust,
             cosigner_key,
@@ -318,11 +325,20 @@ fn ca_certificate(plan: &PkiPlan, cosigner_key: &NfKey) -> Result<CaCertificate,
     })
 }
 
+/// One subtree covers what one checkpoint certified, so this is as many enrolments as a lab of this size has in its
+/// certificates' lifetime, and more.
+const REMEMBERED_SUBTREES: usize = 1024;
+
 /// The CA, which always must sign, and the witness.
-fn trust_document(witness: &Cosigner) -> TrustDocument {
+fn trust_document(witness: &Cosigner, remember_subtrees: bool) -> TrustDocument {
     TrustDocument {
         ca_certificate: PathBuf::from("mtca/ca.pem"),
         logs: vec![LogNumber::FIRST.get().into()],
+        remember_subtrees: if remember_subtrees {
+            REMEMBERED_SUBTREES
+        } else {
+            0
+        },
         cosigners: vec![CosignerEntry::from(witness)],
         groups: vec![GroupEntry {
             required: 1,
@@ -527,6 +543,7 @@ mod tests {
             fqdn: fqdn(nf_type, 1),
         };
         PkiPlan {
+            remember_subtrees: true,
             ca_id: "32473.1".parse().expect("an ID"),
             witness_id: "32473.2".parse().expect("an ID"),
             prefix_url: Some("http://127.0.0.1:7000".to_owned()),

@@ -36,7 +36,7 @@ pub use event::{Action, Event};
 pub use expect::{ErrorsAllowed, Expectation, Fallback};
 pub use fault::{Fault, ScenarioFaults};
 pub use load::{ArrivalProcess, Connections, LoadPlan, OperationKind, Share, Stage, Workload};
-use reader::{Reader, Table, integer, span_of_time, text};
+use reader::{Reader, Table, integer, span_of_time, text, truth};
 pub use shipped::{SHIPPED, Shipped};
 pub use sweep::Setting;
 pub use thresholds::{Amount, Figure, Operator, Relation, Statistic, Term, Threshold, Timed};
@@ -153,6 +153,9 @@ pub struct LabPlan {
     pub landmark_interval: Duration,
     /// `preload`: log entries made before the first NF enrols, so that proofs have a realistic length; default 0.
     pub preload: u64,
+    /// `remember_subtrees`: whether a process verifies the cosignatures of a subtree once and not for every certificate in it,
+    /// default true.
+    pub remember_subtrees: bool,
 }
 
 impl LabPlan {
@@ -200,6 +203,7 @@ fn read_scenario(
                 "checkpoint_interval",
                 "landmark_interval",
                 "preload",
+                "remember_subtrees",
             ],
         )
         .map(|table| read_lab(reader, &table));
@@ -280,6 +284,7 @@ fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {
         span_of_time(LANDMARK_INTERVAL),
     );
     let preload = reader.optional(table, "preload", 0, integer(PRELOAD));
+    let remember = reader.optional(table, "remember_subtrees", true, truth);
     let plan = LabPlan {
         amf: u16::try_from(amf?).expect("INSTANCES fits in u16"),
         smf: u16::try_from(smf?).expect("INSTANCES fits in u16"),
@@ -287,6 +292,7 @@ fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {
         checkpoint_interval: checkpoint?,
         landmark_interval: landmark?,
         preload: preload?,
+        remember_subtrees: remember?,
     };
     check_intervals(reader, table, &plan);
     Some(plan)

@@ -3,6 +3,7 @@
 //! ```toml
 //! ca_certificate = "mtca/ca.pem"     # unsigned (RFC 9925), relative to this file
 //! logs = [1]                         # numbers of the issuance logs that are known; later ones are found
+//! remember_subtrees = 1024           # so many subtrees whose cosignatures were verified are remembered; default 0
 //!
 //! [[cosigner]]                       # witnesses; the CA cosigner is in the certificate
 //! id = "32473.2"
@@ -19,6 +20,7 @@
 //! ```
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -33,6 +35,8 @@ use serde::{Deserialize, Serialize};
 
 /// Logs and cosigners in one file: a CA has one current log and few that are not forgotten, a quorum a handful of members.
 const MAX_ENTRIES: usize = 64;
+/// Subtrees of 72 bytes each, so 4.5 MiB at most.
+const MAX_REMEMBERED: usize = 65_536;
 
 /// Why a trust file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +68,9 @@ pub enum TrustFileError {
     /// More cosigners or groups than the bound of this implementation.
     #[error("{0}: more than {MAX_ENTRIES} entries")]
     TooMany(&'static str),
+    /// More remembered subtrees than the bound of this implementation.
+    #[error("remember_subtrees: {0} is more than {MAX_REMEMBERED}")]
+    Remembered(usize),
     /// A cosigner's ID is none.
     #[error("cosigner.id")]
     CosignerId(#[source] IdError),
@@ -102,6 +109,10 @@ pub struct TrustDocument {
     pub ca_certificate: PathBuf,
     /// Numbers of the CA's issuance logs that are known when this is written; NFs find later ones by themselves.
     pub logs: Vec<u64>,
+    /// How many subtrees whose cosignatures were verified are remembered, so that further certificates in them need no
+    /// signatures; none by default. At most 65,536.
+    #[serde(default)]
+    pub remember_subtrees: usize,
     /// Cosigners other than the CA.
     #[serde(default, rename = "cosigner")]
     pub cosigners: Vec<CosignerEntry>,
@@ -165,6 +176,12 @@ impl TrustDocument {
         let mut trust = CaTrust::new(&certificate);
         for group in &self.groups {
             trust = trust.require(group.resolve(&cosigners)?)?;
+        }
+        if self.remember_subtrees > MAX_REMEMBERED {
+            return Err(TrustFileError::Remembered(self.remember_subtrees));
+        }
+        if let Some(capacity) = NonZeroUsize::new(self.remember_subtrees) {
+            trust = trust.remembering(capacity);
         }
         Ok(TrustFile {
             certificate,
@@ -309,6 +326,7 @@ mod tests {
         .expect("file is written");
         let document = TrustDocument {
             ca_certificate: "ca.pem".into(),
+            remember_subtrees: 8,
             logs: vec![1],
             cosigners: vec![CosignerEntry::from(&cosigner("32473.2"))],
             groups: vec![GroupEntry {

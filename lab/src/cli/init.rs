@@ -79,6 +79,7 @@ impl LabArguments {
             checkpoint_interval: Duration::from_millis(100),
             landmark_interval: Duration::from_secs(self.landmark_interval),
             preload: 0,
+            remember_subtrees: true,
             mtc: vec![KeyAlgorithm::MlDsa65],
             x509: vec![
                 x509(KeyAlgorithm::Ed25519, Intermediates::One),

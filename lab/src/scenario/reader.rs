@@ -349,6 +349,13 @@ pub(super) fn name(max: usize) -> impl Fn(&DeValue<'_>) -> Result<String, Refusa
     }
 }
 
+/// `true` or `false`.
+pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, Refusal> {
+    value
+        .as_bool()
+        .ok_or_else(|| wrong_type("true or false", value))
+}
+
 /// An integer within bounds.
 pub(super) fn integer(
     bounds: RangeInclusive<u64>,

@@ -67,6 +67,8 @@ pub struct Plan {
     pub landmark_interval: Duration,
     /// Null entries to begin the log with.
     pub preload: u64,
+    /// Whether relying parties remember subtrees whose cosignatures they have verified.
+    pub remember_subtrees: bool,
     /// Key algorithms of MTC credentials.
     pub mtc: Vec<KeyAlgorithm>,
     /// X.509 credentials.
@@ -97,6 +99,7 @@ impl Plan {
             checkpoint_interval: scenario.lab.checkpoint_interval,
             landmark_interval: scenario.lab.landmark_interval,
             preload: scenario.lab.preload,
+            remember_subtrees: scenario.lab.remember_subtrees,
             mtc: Vec::new(),
             x509: Vec::new(),
             ports: Ports::Free,
@@ -216,6 +219,7 @@ impl LabFolder {
         profiles.sort_unstable();
         profiles.dedup();
         let pki_plan = PkiPlan {
+            remember_subtrees: plan.remember_subtrees,
             ca_id: id(CA_ID),
             witness_id: id(WITNESS_ID),
             prefix_url: Some(format!("http://{log}")),

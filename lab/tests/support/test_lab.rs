@@ -31,6 +31,7 @@ pub(crate) fn small() -> Plan {
         checkpoint_interval: Duration::from_millis(20),
         landmark_interval: Duration::from_secs(1),
         preload: 0,
+        remember_subtrees: true,
         mtc: vec![LEAF_KEY],
         x509: Vec::new(),
         ports: Ports::Free,
