@@ -6,6 +6,7 @@
 mod bench;
 mod capacity;
 mod cert;
+mod compare;
 mod init;
 mod lab_up;
 mod log;
@@ -56,6 +57,8 @@ enum Command {
     Capacity(capacity::CapacityArguments),
     /// List the scenarios that come with this command, or print one
     Scenarios(scenarios::ScenariosArguments),
+    /// What differs between two runs of a scenario, beyond their spread
+    Compare(compare::CompareArguments),
     /// Labs that stay up
     #[command(subcommand)]
     Lab(LabCommand),
@@ -100,6 +103,7 @@ impl Arguments {
             Command::Run(arguments) => arguments.run().await,
             Command::Capacity(arguments) => arguments.run().await,
             Command::Scenarios(arguments) => arguments.run(),
+            Command::Compare(arguments) => arguments.run(),
             Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
             Command::Init(arguments) => arguments.run(),
             Command::Bench(arguments) => arguments.run().await,

@@ -6,6 +6,7 @@
 //!             └─> figures   how a figure is written ────────────┘                                       └─ svg
 //! ```
 
+mod comparison;
 mod figures;
 mod findings;
 mod html;
@@ -14,6 +15,7 @@ mod svg;
 mod sweep;
 mod table;
 
+pub use comparison::comparison;
 pub use findings::{Finding, Tone, caveats, findings, headline};
 pub use html::html;
 pub use summary::summary;

@@ -18,6 +18,7 @@ use crate::measure::{ClientTotals, Histogram};
 use crate::scenario::{Connections, Expectation, LoadPlan, Scenario, Variant};
 
 mod arrivals;
+mod comparison;
 mod events;
 mod expectation;
 mod handshake;
@@ -33,7 +34,8 @@ pub use handshake::{
 };
 pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};
-pub use slices::{Metric, Ratio, Slice, between};
+pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
+pub use slices::{Metric, Ratio, Slice};
 pub use thresholds::ThresholdOutcome;
 
 /// The schema that this version writes and reads; it changes when a field changes its meaning.

@@ -189,7 +189,7 @@ fn grid(results: &Results, first: &VariantResult) -> String {
 }
 
 /// Appends `text` in lines of at most [`WIDTH`], the first one after `lead`, the others below its text.
-fn paragraph(out: &mut String, lead: &str, text: &str) {
+pub(super) fn paragraph(out: &mut String, lead: &str, text: &str) {
     let indent = " ".repeat(if lead.is_empty() { 0 } else { 2 });
     let mut line = lead.to_owned();
     let mut empty = true;

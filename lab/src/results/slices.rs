@@ -143,7 +143,7 @@ pub(super) fn to_first(variants: &[Vec<Slice>], seed: u64) -> Vec<Vec<Ratio>> {
 }
 
 /// Ratios of a variant in one run to the same in another; the runs know nothing of each other's disturbances.
-pub fn between(later: &[Slice], earlier: &[Slice], seed: u64) -> Vec<Ratio> {
+pub(super) fn between(later: &[Slice], earlier: &[Slice], seed: u64) -> Vec<Ratio> {
     let (later, earlier) = (Sampled::new(later), Sampled::new(earlier));
     let mut random = SplitMix64(seed);
     let resampled = (0..RESAMPLES).map(|_| {

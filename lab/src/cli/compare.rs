@@ -1,0 +1,116 @@
+//! `mtc5g compare EARLIER LATER`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::output::{print, print_json};
+use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail};
+use crate::report;
+use crate::results::{Comparison, Results};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CompareArguments {
+    /// results.json of the earlier run
+    earlier: PathBuf,
+    /// results.json of the later run
+    later: PathBuf,
+    /// Exit with 3 when a figure is surely more than this higher, for example 5%
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    fail_above: Option<f64>,
+    /// Compare runs of different scenarios, or runs that were no valid measurements
+    #[arg(long)]
+    force: bool,
+    /// Print JSON instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+impl CompareArguments {
+    pub(super) fn run(self) -> ExitCode {
+        let (earlier, later) = match (read(&self.earlier), read(&self.later)) {
+            (Ok(earlier), Ok(later)) => (earlier, later),
+            (Err(error), _) | (_, Err(error)) => return fail(&error),
+        };
+        if !self.force {
+            if earlier.scenario != later.scenario {
+                eprintln!(
+                    "error: {} and {} are of different scenarios; --force compares the variants that both have",
+                    self.earlier.display(),
+                    self.later.display()
+                );
+                return ExitCode::from(USAGE);
+            }
+            for (file, results) in [(&self.earlier, &earlier), (&self.later, &later)] {
+                if let Some(reason) = results.verdict.violations.first() {
+                    eprintln!(
+                        "error: {} is not a valid measurement: {reason}; --force compares it anyway",
+                        file.display()
+                    );
+                    return ExitCode::from(INVALID);
+                }
+            }
+        }
+        let comparison = Comparison::of(&earlier, &later, self.fail_above);
+        if self.json {
+            print_json(&comparison);
+        } else {
+            print(&report::comparison(&comparison));
+        }
+        ExitCode::from(if comparison.regressions.is_empty() {
+            DONE
+        } else {
+            THRESHOLDS_BROKEN
+        })
+    }
+}
+
+/// Reads the results of a run.
+pub(super) fn read(file: &Path) -> Result<Results, ReadError> {
+    let name = || file.display().to_string();
+    let json = std::fs::read_to_string(file).map_err(|source| ReadError::File {
+        file: name(),
+        source,
+    })?;
+    Results::from_json(&json).map_err(|source| ReadError::Results {
+        file: name(),
+        source,
+    })
+}
+
+/// A file holds no results.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error("cannot read {file}")]
+    File {
+        file: String,
+        source: std::io::Error,
+    },
+    #[error("{file} holds no results of a run")]
+    Results {
+        file: String,
+        source: crate::results::ResultsError,
+    },
+}
+
+/// `5%` and `5` are 0.05.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    match number.parse::<f64>() {
+        Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("must be a percentage from 0% to 1000%, such as 5%".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_read_with_and_without_their_sign() {
+        assert_eq!(percent("5%"), Ok(0.05));
+        assert_eq!(percent("0"), Ok(0.0));
+        for wrong in ["", "%", "-1%", "NaN", "inf", "5%%", "2000"] {
+            assert!(percent(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Two runs side by side, as plain text.
+
+use super::table::paragraph;
+use crate::results::{Comparison, Metric, Ratio};
+
+/// Columns of a name and of a change.
+const NAME: usize = 22;
+const CHANGE: usize = 26;
+
+/// What has changed from one run to the other.
+pub fn comparison(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    if !comparison.same_scenario {
+        text.push_str("The scenarios differ: only variants of the same name are compared.\n");
+    }
+    if !comparison.unmatched.is_empty() {
+        let line = format!(
+            "Only in one of the runs: {}.",
+            comparison.unmatched.join(", ")
+        );
+        paragraph(&mut text, "", &line);
+    }
+    if !comparison.environment.is_empty() {
+        text.push_str(
+            "The environments differ, so a change may be the machine's or the build's:\n",
+        );
+        for difference in &comparison.environment {
+            let line = format!(
+                "{}: {} -> {}",
+                difference.field, difference.earlier, difference.later
+            );
+            paragraph(&mut text, "- ", &line);
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&changes(comparison));
+    text.push_str(
+        "\n  later to earlier, with the 95 % interval; * differs: the interval leaves out no change\n",
+    );
+    if let Some(limit) = comparison.fail_above {
+        if comparison.regressions.is_empty() {
+            text.push_str(&format!(
+                "\nPASSED: nothing is surely more than {:.1} % higher\n",
+                limit * 100.0
+            ));
+        } else {
+            text.push_str("\nHIGHER\n");
+            comparison
+                .regressions
+                .iter()
+                .for_each(|line| paragraph(&mut text, "- ", line));
+        }
+    }
+    text
+}
+
+fn changes(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    for metrics in Metric::ALL.chunks(4) {
+        text.push_str(&format!("{:<NAME$}", "variant"));
+        metrics
+            .iter()
+            .for_each(|metric| text.push_str(&format!("{:>CHANGE$}", title(*metric))));
+        text.push('\n');
+        for variant in &comparison.variants {
+            let name: String = variant.name.chars().take(NAME).collect();
+            text.push_str(&format!("{name:<NAME$}"));
+            for metric in metrics {
+                text.push_str(&format!("{:>CHANGE$}", change(variant.ratio(*metric))));
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+/// Without its unit: a ratio has none.
+fn title(metric: Metric) -> &'static str {
+    metric.title().split(',').next().unwrap_or_default()
+}
+
+fn change(ratio: Option<&Ratio>) -> String {
+    let Some(ratio) = ratio else {
+        return "too few slices".to_owned();
+    };
+    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+    let mark = if ratio.differs() { "*" } else { " " };
+    format!(
+        "{:+.1} % ({:+.1} to {:+.1}){mark}",
+        percent(ratio.ratio),
+        percent(ratio.low),
+        percent(ratio.high)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::sample::quick;
+
+    #[test]
+    fn a_change_beyond_the_spread_is_marked() {
+        let mut later = quick();
+        for slice in &mut later.variants[4].slices {
+            slice.client.cpu_ns *= 2;
+            slice.server.cpu_ns *= 2;
+        }
+        later.environment.cores = 8;
+        let text = comparison(&Comparison::of(&quick(), &later, Some(0.05)));
+        let row = text
+            .lines()
+            .find(|line| line.starts_with("mtc-landmark"))
+            .unwrap();
+        assert!(
+            row.contains("+0.0 % (") && row.contains("+100.0 % ("),
+            "{text}"
+        );
+        assert_eq!(text.matches(")*").count(), 1, "{text}");
+        assert!(text.contains("- cores: 2 -> 8\n"), "{text}");
+        assert!(
+            text.contains("\nHIGHER\n- mtc-landmark: CPU per handshake"),
+            "{text}"
+        );
+    }
+}
