@@ -11,6 +11,7 @@ mod init;
 mod lab_up;
 mod log;
 mod output;
+mod plot;
 mod run;
 mod scenarios;
 mod token;
@@ -59,6 +60,8 @@ enum Command {
     Scenarios(scenarios::ScenariosArguments),
     /// What differs between two runs of a scenario, beyond their spread
     Compare(compare::CompareArguments),
+    /// Draw one figure of a run as an SVG file
+    Plot(plot::PlotArguments),
     /// Labs that stay up
     #[command(subcommand)]
     Lab(LabCommand),
@@ -104,6 +107,7 @@ impl Arguments {
             Command::Capacity(arguments) => arguments.run().await,
             Command::Scenarios(arguments) => arguments.run(),
             Command::Compare(arguments) => arguments.run(),
+            Command::Plot(arguments) => arguments.run(),
             Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
             Command::Init(arguments) => arguments.run(),
             Command::Bench(arguments) => arguments.run().await,

@@ -6,10 +6,12 @@
 //!             └─> figures   how a figure is written ────────────┘                                       └─ svg
 //! ```
 
+mod charts;
 mod comparison;
 mod figures;
 mod findings;
 mod html;
+mod plot;
 mod summary;
 mod svg;
 mod sweep;
@@ -18,6 +20,7 @@ mod table;
 pub use comparison::comparison;
 pub use findings::{Finding, Tone, caveats, findings, headline};
 pub use html::html;
+pub use plot::{figure_names, plot};
 pub use summary::summary;
 pub use sweep::sweep;
 pub use table::table;

@@ -28,13 +28,13 @@ mod slices;
 mod thresholds;
 
 pub use arrivals::{GeneratorResult, MAX_LATE_SHARE, OperationResult, VariantArrivals};
+pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
 pub use events::{EventRecord, Happenings, TimelinePoint};
 pub use handshake::{
     CpuSplit, HandshakeResult, RoundTrips, SideResult, TcpResult, VerificationResult,
 };
 pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};
-pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
 pub use slices::{Metric, Ratio, Slice};
 pub use thresholds::ThresholdOutcome;
 
@@ -113,6 +113,9 @@ pub struct Run {
     /// Whether this is the scenario's short form, whose figures are not to be cited.
     #[serde(default)]
     pub shortened: bool,
+    /// Length of the measured part in seconds, as planned.
+    #[serde(default)]
+    pub measured_s: f64,
 }
 
 /// The outcome of the checks that every run goes through.
@@ -393,6 +396,7 @@ impl Results {
                 ended,
                 interrupted,
                 shortened: scenario.is_shortened,
+                measured_s: (scenario.load.duration() - scenario.load.warmup).as_secs_f64(),
             },
             verdict: Verdict {
                 passed: false,

@@ -51,6 +51,12 @@ pub(super) fn times(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| MISSING.to_owned(), |ratio| format!("{ratio:.2}×"))
 }
 
+/// A word at the start of a title.
+pub(super) fn capitalised(word: &str) -> String {
+    let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+    first.to_uppercase() + rest
+}
+
 /// Both sides of a threshold: `1.31 against 1.40`.
 pub(super) fn sides(threshold: &ThresholdOutcome) -> String {
     format!("{} against {}", time(threshold.left), time(threshold.right))

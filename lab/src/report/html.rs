@@ -7,13 +7,20 @@
 //!  how             environment, method, scenario
 //! ```
 
-use super::figures::{at, composition, count, outcome, ratio, sides, time, times, whole};
+use super::charts::{Data, Figure, figures};
+use super::figures::{
+    at, capitalised, composition, count, outcome, ratio, sides, time, times, whole,
+};
 use super::findings::{caveats, findings, headline};
-use super::svg::{Bar, Caption, Curve, bars, percentiles, swatch};
-use crate::measure::Histogram;
-use crate::results::{Latency, Results, VariantResult};
+use super::svg::Caption;
+use crate::results::{Metric, Ratio, Results, VariantResult};
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = concat!(
+    include_str!("palette.css"),
+    include_str!("dark.css"),
+    include_str!("chart.css"),
+    include_str!("style.css")
+);
 
 /// The results as a self-contained HTML page.
 pub fn html(results: &Results) -> String {
@@ -75,11 +82,6 @@ fn opening(results: &Results) -> String {
         after,
         thresholds(results)
     )
-}
-
-fn capitalised(word: &str) -> String {
-    let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
-    first.to_uppercase() + rest
 }
 
 fn moment(time: time::OffsetDateTime) -> String {
@@ -161,7 +163,8 @@ fn comparison(results: &Results) -> String {
          µs</th><th class=\"group\" colspan=\"3\" scope=\"colgroup\">Handshake, ms</th><th class=\"group\" colspan=\"2\" \
          scope=\"colgroup\">{operation}, ms</th><th rowspan=\"2\" scope=\"col\">ok</th><th rowspan=\"2\" \
          scope=\"col\">errors</th></tr>\n<tr>{}</tr>\n</thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n\
-         <p class=\"note\">Bytes and CPU: both sides together. × relates to {}.</p>\n",
+         <p class=\"note\">Bytes and CPU: both sides together. × relates to {}; below it, the interval that holds \
+         95 % of the ratios when slices of the run are drawn again.</p>\n",
         ["both", "×", "both", "×", "p50", "×", "p99", "p50", "p99"]
             .map(|text| format!("<th scope=\"col\">{text}</th>"))
             .concat(),
@@ -175,18 +178,19 @@ fn comparison_row(variant: &VariantResult, first: &VariantResult) -> String {
         ("", whole(variant.bytes())),
         (
             " class=\"times\"",
-            times(ratio(variant.bytes(), first.bytes())),
+            times(ratio(variant.bytes(), first.bytes())) + &interval(variant.ratio(Metric::Bytes)),
         ),
         ("", whole(variant.cpu_us())),
         (
             " class=\"times\"",
-            times(ratio(variant.cpu_us(), first.cpu_us())),
+            times(ratio(variant.cpu_us(), first.cpu_us())) + &interval(variant.ratio(Metric::Cpu)),
         ),
         ("", time(variant.verify_us)),
         ("", time(median(variant))),
         (
             " class=\"times\"",
-            times(ratio(median(variant), median(first))),
+            times(ratio(median(variant), median(first)))
+                + &interval(variant.ratio(Metric::HandshakeP50)),
         ),
         ("", at(variant.handshake_ms, |l| l.p99)),
         ("", at(variant.operation_ms, |l| l.p50)),
@@ -200,6 +204,13 @@ fn comparison_row(variant: &VariantResult, first: &VariantResult) -> String {
         .collect();
     let name = escape(&variant.name);
     format!("<tr><th scope=\"row\">{name}</th>{cells}</tr>\n")
+}
+
+/// Below its ratio: between what 95 % of the resampled ratios lie.
+fn interval(ratio: Option<&Ratio>) -> String {
+    ratio.map_or_else(String::new, |Ratio { low, high, .. }| {
+        format!("<small>{low:.2} to {high:.2}</small>")
+    })
 }
 
 fn statements(results: &Results) -> String {
@@ -224,261 +235,58 @@ fn statements(results: &Results) -> String {
 }
 
 fn charts(results: &Results) -> String {
-    let bytes = Cost {
-        id: "bytes",
-        title: "Bytes per handshake",
-        unit: "B",
-        of: |v| [v.bytes_client, v.bytes_server],
-    };
-    let cpu = Cost {
-        id: "cpu",
-        title: "CPU time per handshake",
-        unit: "µs",
-        of: |v| [v.cpu_us_client, v.cpu_us_server],
-    };
-    let handshake = Times {
-        id: "handshake",
-        title: "Handshake latency".to_owned(),
-        histogram: |v| &v.histograms.handshake,
-        latency: |v| v.handshake_ms,
-    };
-    let operation = Times {
-        id: "operation",
-        title: format!(
-            "{} latency, from the intended start",
-            capitalised(results.run.operation.as_str())
-        ),
-        histogram: |v| &v.histograms.operation,
-        latency: |v| v.operation_ms,
-    };
-    let figures = [
-        bytes.figure(results),
-        cpu.figure(results),
-        handshake.figure(results),
-        operation.figure(results),
-    ];
+    let figures: String = figures(results).iter().map(figure).collect();
+    format!("<section>\n<h2>Charts</h2>\n<div class=\"charts\">\n{figures}</div>\n</section>\n")
+}
+
+fn figure(
+    Figure {
+        caption,
+        chart,
+        data,
+    }: &Figure,
+) -> String {
     format!(
-        "<section>\n<h2>Charts</h2>\n<div class=\"charts\">\n{}</div>\n</section>\n",
-        figures.concat()
+        "<figure>\n<h3>{}</h3>\n<figcaption>{}</figcaption>\n{}{}</figure>\n",
+        escape(&caption.title),
+        escape(&caption.sentence),
+        chart.inline(caption),
+        data_table(caption, data)
     )
 }
 
-/// A cost that both sides pay.
-struct Cost {
-    id: &'static str,
-    title: &'static str,
-    unit: &'static str,
-    of: fn(&VariantResult) -> [Option<f64>; 2],
-}
-
-impl Cost {
-    fn figure(&self, results: &Results) -> String {
-        let Self {
-            id, title, unit, ..
-        } = self;
-        let base = results.variants.first().and_then(|first| self.sum(first));
-        let drawn: Vec<Bar> = results
-            .variants
-            .iter()
-            .map(|variant| self.bar(variant, base))
-            .collect();
-        let sentence = self.sentence(results);
-        let legend = "<ul class=\"legend\"><li><span class=\"key client\"></span>client</li><li><span class=\"key \
-                      server\"></span>server</li></ul>\n";
-        let rows = results.variants.iter().map(|variant| {
-            let [client, server] = (self.of)(variant);
-            [
-                escape(&variant.name),
-                whole(client),
-                whole(server),
-                whole(self.sum(variant)),
-            ]
-        });
-        let data = data_table(
-            &[
-                "variant".into(),
-                format!("client, {unit}"),
-                format!("server, {unit}"),
-                format!("both, {unit}"),
-            ],
-            rows,
-        );
-        let chart = bars(
-            &Caption {
-                id,
-                title,
-                description: &sentence,
-            },
-            &drawn,
-        );
-        figure(title, &sentence, &format!("{legend}{chart}{data}"))
-    }
-
-    fn bar(&self, variant: &VariantResult, base: Option<f64>) -> Bar {
-        let [client, server] = (self.of)(variant).map(Option::unwrap_or_default);
-        let sum = self.sum(variant);
-        let total = format!("{} {} ({})", whole(sum), self.unit, times(ratio(sum, base)));
-        Bar {
-            label: variant.name.clone(),
-            client,
-            server,
-            total,
-        }
-    }
-
-    fn sum(&self, variant: &VariantResult) -> Option<f64> {
-        let [client, server] = (self.of)(variant);
-        Some(client? + server?)
-    }
-
-    fn sentence(&self, results: &Results) -> String {
-        let unit = self.unit;
-        between(
-            results,
-            |variant| self.sum(variant),
-            |value| format!("{} {unit}", whole(Some(value))),
-            "both sides together",
-        )
-    }
-}
-
-/// A distribution of times.
-struct Times {
-    id: &'static str,
-    title: String,
-    histogram: fn(&VariantResult) -> &Histogram,
-    latency: fn(&VariantResult) -> Option<Latency>,
-}
-
-impl Times {
-    fn figure(&self, results: &Results) -> String {
-        let median = |variant: &VariantResult| (self.latency)(variant).map(|latency| latency.p50);
-        let sentence = between(
-            results,
-            median,
-            |value| format!("{} ms", time(Some(value))),
-            "at the median",
-        );
-        let quantiles: Vec<_> = results
-            .variants
-            .iter()
-            .map(|variant| (self.histogram)(variant))
-            .map(|histogram| move |quantile: f64| histogram.quantile_ms(quantile))
-            .collect();
-        let curves: Vec<Curve<'_>> = results
-            .variants
-            .iter()
-            .zip(&quantiles)
-            .map(|(variant, at)| Curve {
-                label: &variant.name,
-                samples: (self.histogram)(variant).count(),
-                at,
-            })
-            .collect();
-        let legend: String = curves
-            .iter()
-            .enumerate()
-            .map(|(index, curve)| format!("<li>{}{}</li>", swatch(index), escape(curve.label)))
-            .collect();
-        let chart = percentiles(
-            &Caption {
-                id: self.id,
-                title: &self.title,
-                description: &sentence,
-            },
-            &curves,
-        );
-        let head = [
-            "variant", "n", "p50, ms", "p90", "p99", "p99.9", "max", "mean",
-        ]
-        .map(str::to_owned);
-        let rows = results.variants.iter().map(|variant| {
-            let latency = (self.latency)(variant);
-            let quantiles: [fn(&Latency) -> f64; 6] = [
-                |l| l.p50,
-                |l| l.p90,
-                |l| l.p99,
-                |l| l.p999,
-                |l| l.max,
-                |l| l.mean,
-            ];
-            let [p50, p90, p99, p999, max, mean] = quantiles.map(|quantile| at(latency, quantile));
-            [
-                escape(&variant.name),
-                count((self.histogram)(variant).count()),
-                p50,
-                p90,
-                p99,
-                p999,
-                max,
-                mean,
-            ]
-        });
-        let data = data_table(&head, rows);
-        figure(
-            &self.title,
-            &sentence,
-            &format!("<ul class=\"legend\">{legend}</ul>\n{chart}{data}"),
-        )
-    }
-}
-
-/// "From 4,360 B (a) to 31,600 B (b), both sides together."
-fn between(
-    results: &Results,
-    of: impl Fn(&VariantResult) -> Option<f64>,
-    write: impl Fn(f64) -> String,
-    what: &str,
-) -> String {
-    let known: Vec<(f64, &str)> = results
-        .variants
-        .iter()
-        .filter_map(|variant| Some((of(variant)?, variant.name.as_str())))
-        .collect();
-    let least = known.iter().min_by(|a, b| a.0.total_cmp(&b.0));
-    let most = known.iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    match (least, most) {
-        (Some((low, least)), Some((high, most))) => {
-            format!(
-                "From {} ({least}) to {} ({most}), {what}.",
-                write(*low),
-                write(*high)
-            )
-        }
-        _ => "Nothing was measured.".to_owned(),
-    }
-}
-
-fn figure(title: &str, sentence: &str, body: &str) -> String {
-    format!(
-        "<figure>\n<h3>{}</h3>\n<figcaption>{}</figcaption>\n{body}</figure>\n",
-        escape(title),
-        escape(sentence)
-    )
-}
-
-/// The figures behind a chart; cells are escaped by the caller.
-fn data_table<const N: usize>(
-    head: &[String; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> String {
-    let head: String = head
+/// The figures behind a chart, to read and to take away.
+fn data_table(Caption { id, title, .. }: &Caption, data: &Data) -> String {
+    let head: String = data
+        .head
         .iter()
         .map(|cell| format!("<th scope=\"col\">{}</th>", escape(cell)))
         .collect();
-    let rows: String = rows
-        .map(|cells| {
-            let cells: String = cells
-                .iter()
-                .map(|cell| format!("<td>{cell}</td>"))
-                .collect();
-            format!("<tr>{cells}</tr>\n")
-        })
-        .collect();
+    let row = |cells: &Vec<String>| {
+        let cells: String = cells
+            .iter()
+            .map(|cell| format!("<td>{}</td>", escape(cell)))
+            .collect();
+        format!("<tr>{cells}</tr>\n")
+    };
+    let rows: String = data.rows.iter().map(row).collect();
     format!(
-        "<details><summary>Figures as a table</summary>\n<div class=\"scroll\">\n<table>\n<thead><tr>{head}</tr></thead>\n\
-         <tbody>\n{rows}</tbody>\n</table>\n</div>\n</details>\n"
+        "<details><summary>Figures as a table</summary>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         aria-label=\"Figures: {title}\">\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n\
+         </div>\n<p><a download=\"{id}.csv\" href=\"data:text/csv;charset=utf-8,{}\">Download as CSV</a></p>\n</details>\n",
+        percent_encoded(&data.csv()),
+        title = escape(title)
     )
+}
+
+/// Everything but letters and digits, so that it can stand in a URL and in an attribute.
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'.' | b'-' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 fn method(results: &Results) -> String {

@@ -1,10 +1,11 @@
 use super::*;
+use crate::measure::Histogram;
 use crate::results::sample::quick;
 
 #[test]
 fn every_chart_has_a_title_a_sentence_and_its_figures() {
     let page = html(&quick());
-    for id in ["bytes", "cpu", "handshake", "operation"] {
+    for id in ["bytes", "cpu", "handshake", "operation", "time"] {
         assert!(
             page.contains(&format!("aria-labelledby=\"{id}-title {id}-desc\"")),
             "{id}"
@@ -16,10 +17,12 @@ fn every_chart_has_a_title_a_sentence_and_its_figures() {
         );
     }
     for (tag, count) in [
-        ("<figure>", 4),
-        ("<figcaption>", 4),
-        ("Figures as a table", 4),
-        ("<polyline class=\"line", 20),
+        ("<figure>", 5),
+        ("<figcaption>", 5),
+        ("Figures as a table", 5),
+        // Three charts of five lines, each once more in its legend.
+        ("<polyline class=\"line", 30),
+        ("<rect class=\"part p", 30),
     ] {
         assert_eq!(page.matches(tag).count(), count, "{tag}");
     }
@@ -53,11 +56,36 @@ fn nothing_is_loaded_and_nothing_runs() {
         "@import",
         "url(",
         " src=",
-        " href=",
         "javascript:",
     ] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
+    let links = page.matches(" href=").count();
+    let data = page.matches(" href=\"data:text/csv;charset=utf-8,").count();
+    assert_eq!((links, data), (5, 5), "the only links carry their data");
+}
+
+#[test]
+fn ratios_carry_their_interval() {
+    let page = html(&quick());
+    assert!(
+        page.contains("3.41×<small>3.41 to 3.41</small>"),
+        "bytes do not vary"
+    );
+    assert_eq!(
+        page.matches("×<small>").count(),
+        12,
+        "three for each but the first"
+    );
+}
+
+#[test]
+fn a_chart_s_data_can_be_taken_away() {
+    let page = html(&quick());
+    assert!(page.contains(
+        "<a download=\"bytes.csv\" href=\"data:text/csv;charset=utf-8,variant%2C%22client%2C%20B%22%2C%22server%2C%20B%22"
+    ));
+    assert!(page.contains("x509-mldsa65%2C15800%2C15800%2C31600%0D%0A"));
 }
 
 #[test]

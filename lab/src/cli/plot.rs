@@ -1,0 +1,51 @@
+//! `mtc5g plot RESULTS`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::compare::read;
+use super::output::print;
+use super::{DONE, USAGE, fail};
+use crate::report;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct PlotArguments {
+    /// results.json of a run
+    results: PathBuf,
+    /// Which figure: bytes, cpu, handshake, operation, time
+    #[arg(long, value_name = "NAME")]
+    figure: String,
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl PlotArguments {
+    pub(super) fn run(self) -> ExitCode {
+        let results = match read(&self.results) {
+            Ok(results) => results,
+            Err(error) => return fail(&error),
+        };
+        if let Some(reason) = results.verdict.violations.first() {
+            eprintln!("warning: this run is not a valid measurement: {reason}");
+        }
+        let Some(svg) = report::plot(&results, &self.figure) else {
+            eprintln!(
+                "error: there is no figure {:?}; known: {}",
+                self.figure,
+                report::figure_names(&results).join(", ")
+            );
+            return ExitCode::from(USAGE);
+        };
+        match &self.output {
+            None => print(&svg),
+            Some(file) => {
+                if let Err(error) = std::fs::write(file, svg) {
+                    eprintln!("error: cannot write {}: {error}", file.display());
+                    return ExitCode::from(super::COULD_NOT_RUN);
+                }
+            }
+        }
+        ExitCode::from(DONE)
+    }
+}
