@@ -55,6 +55,7 @@ landmarks = "stale"
 operation = "session"
 warmup = "1s"
 stages = [{ rate = 8, duration = "2s" }]
+max_lateness = "60s"
 "#;
 
 /// Recorded arrivals by variant, as the schedule alone decides them.
