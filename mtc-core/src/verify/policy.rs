@@ -122,3 +122,42 @@ impl CosignerGroup {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cosign::{SecretKey, SignatureAlgorithm};
+
+    fn group(required: usize) -> CosignerGroup {
+        let key = SecretKey::generate(SignatureAlgorithm::Ed25519).unwrap();
+        let key = key.public_key().unwrap();
+        let members = ["1.1", "1.2", "1.3"].map(|id| Cosigner {
+            id: id.parse().unwrap(),
+            key: key.clone(),
+        });
+        CosignerGroup::new(members.to_vec(), required).unwrap()
+    }
+
+    #[test]
+    fn a_quorum_that_is_not_reached_names_who_is_missing_and_whose_is_invalid() {
+        let group = group(2);
+        assert_eq!((group.required(), group.members().len()), (2, 3));
+        let third: TrustAnchorId = "1.3".parse().unwrap();
+        let first: TrustAnchorId = "1.1".parse().unwrap();
+        let error = group
+            .check(|member| match member.id {
+                id if id == first => None,
+                id => Some(id == third),
+            })
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "1 of the 2 required cosignatures verify; missing: 1.1; invalid: 1.2"
+        );
+        let nobody = group.check(|_| None).unwrap_err();
+        assert_eq!(
+            nobody.to_string(),
+            "0 of the 2 required cosignatures verify; missing: 1.1, 1.2, 1.3"
+        );
+    }
+}

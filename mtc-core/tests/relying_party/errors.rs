@@ -15,7 +15,7 @@ use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use mtc_core::cosign::{Cosigner, KeyError, PublicKey, SecretKey, SignatureAlgorithm};
 use mtc_core::der::{self, DerError};
 use mtc_core::entry::{EntryBody, EntryError, MAX_ENTRY, MtcLogEntry};
-use mtc_core::id::{IdError, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
 use mtc_core::time::UnixTime;
@@ -138,6 +138,10 @@ fn identifiers(seen: &mut Seen) {
     seen.fails(TrustAnchorId::from_bytes(&[0x80, 1]), IdError::Component);
     seen.fails(TrustAnchorId::from_name(&[0x30, 0]), IdError::NotAName);
     seen.fails(LogNumber::new(0), IdError::LogNumber(0));
+    seen.fails(
+        LogId::from_origin("oid/1.3.6.1.4.1.1.2"),
+        IdError::NotALog(id("1.2")),
+    );
     seen.fails(
         serial(LogNumber::FIRST, 1 << 48),
         IdError::EntryIndex(1 << 48),

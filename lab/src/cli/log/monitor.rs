@@ -143,7 +143,8 @@ impl MonitorArguments {
         let monitor = Monitor::new(last, self.from);
         let stop = log.stop();
         tokio::select! {
-            ended = self.follow(log, monitor, printer) => ended,
+            // The handlers are there before the first line is: whoever reads it may send a signal.
+            biased;
             () = interrupted() => {
                 // A read under way must not hold up the end of the process.
                 if let Some(stop) = stop {
@@ -151,6 +152,7 @@ impl MonitorArguments {
                 }
                 ExitCode::from(DONE)
             }
+            ended = self.follow(log, monitor, printer) => ended,
         }
     }
 
