@@ -11,7 +11,7 @@
 //! rustls tells nobody how long its messages are, and those after ServerHello are encrypted. But a record's header says how
 //! long it is, nobody here pads, and every message but EncryptedExtensions follows from what this side knows: the chains,
 //! the length of the signatures, the hash of the cipher suite, the names and schemes asked for. So the parts add up to what
-//! was counted on the socket by construction, and a client's must end exactly at the end of a record: [`Watch::account`] is
+//! was counted on the socket by construction, and a client's must end exactly at the end of a record: `Watch::account` is
 //! none otherwise. `tests/loopback/bytes.rs` checks both sides against each other and against lengths worked out by hand; no
 //! independent decoder has confirmed them yet.
 
