@@ -12,7 +12,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig};
 
 use crate::credentials::{CredentialSet, Receiver};
 use crate::hints::{ConnectionProfile, TrustDomain};
@@ -76,6 +76,8 @@ pub struct Endpoint {
     any_group: Arc<rustls::crypto::CryptoProvider>,
     /// Handshakes begun, by which the sampled ones are chosen.
     begun: Arc<AtomicU64>,
+    /// Who is told the secrets of connections.
+    key_log: Arc<dyn KeyLog>,
 }
 
 /// A server's configuration for one connection.
@@ -93,7 +95,15 @@ impl Endpoint {
             clock,
             any_group: provider(&KeyExchange::ALL),
             begun: Arc::default(),
+            key_log: Arc::new(NoKeyLog),
         }
+    }
+
+    /// The same, which tells `key_log` the secrets of its connections, so that a packet capture of them can be read.
+    /// By default nobody is told, whatever the environment says.
+    #[must_use]
+    pub fn with_key_log(self, key_log: Arc<dyn KeyLog>) -> Self {
+        Self { key_log, ..self }
     }
 
     /// The clock of this endpoint.
@@ -144,6 +154,7 @@ impl Endpoint {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.key_log = self.key_log.clone();
         config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
     }
@@ -187,6 +198,7 @@ impl Endpoint {
                     notes,
                 ))));
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.key_log = self.key_log.clone();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(ServerSetup {

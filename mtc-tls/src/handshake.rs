@@ -374,6 +374,9 @@ impl Observed {
             let (client, server) = cost::protected(side, connection, notes)?;
             watch.account(&client, &server)
         });
+        debug_assert!(wire.is_none_or(|wire| {
+            wire.sent.total() == counted.written() && wire.received.total() == counted.read()
+        }));
         HandshakeCost {
             tcp_connect: Duration::ZERO,
             elapsed,

@@ -12,13 +12,15 @@
 //! long it is, nobody here pads, and every message but EncryptedExtensions follows from what this side knows: the chains,
 //! the length of the signatures, the hash of the cipher suite, the names and schemes asked for. So the parts add up to what
 //! was counted on the socket by construction, and a client's must end exactly at the end of a record: `Watch::account` is
-//! none otherwise. `tests/loopback/bytes.rs` checks both sides against each other and against lengths worked out by hand; no
-//! independent decoder has confirmed them yet.
+//! none otherwise. `tests/loopback/bytes.rs` checks both sides against each other and against lengths worked out by hand, and
+//! `tests/loopback/capture.rs` against a packet capture that tshark decrypts.
 
 use rustls::SignatureScheme;
 use serde::{Deserialize, Serialize};
 
 mod direction;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use direction::Direction;
 
@@ -116,6 +118,13 @@ pub struct DirectionBytes {
     pub flights: [u64; MAX_FLIGHTS],
     /// Bytes counted on the socket that are no part of the handshake: a server may have read the first request already.
     pub beyond: u64,
+}
+
+impl DirectionBytes {
+    /// Everything that was counted on the socket.
+    pub fn total(&self) -> u64 {
+        self.messages.total() + self.beyond
+    }
 }
 
 /// Flights of a client whose first ClientHello did not suffice.

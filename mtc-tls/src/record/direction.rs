@@ -17,12 +17,12 @@ const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 
 /// `random` of a ServerHello that is a HelloRetryRequest: SHA-256 of its name (RFC 8446 Section 4.1.3).
-const HELLO_RETRY_REQUEST: [u8; 32] = [
+pub(super) const HELLO_RETRY_REQUEST: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 /// `msg_type(1) length(3) legacy_version(2) random(32)`.
-const HELLO_START: usize = 1 + 3 + 2 + 32;
+pub(super) const HELLO_START: usize = 1 + 3 + 2 + 32;
 
 /// A record whose content cannot be read.
 #[derive(Clone, Copy, Debug)]

@@ -4,10 +4,12 @@
 //! ```text
 //! mtca, baseline ──> lab: an SMF that serves, an AMF that calls ──> server: one listener, one handshake at a time
 //!  (issuers)          (who has and trusts what)                     raw: peers that are plain rustls
+//!                                                                   tshark: what passes, as an independent decoder has it
 //! ```
 
 mod baseline;
 mod bytes;
+mod capture;
 mod combinations;
 mod credential_choice;
 mod lab;
@@ -16,4 +18,5 @@ mod nf;
 mod raw;
 mod refusals;
 mod server;
+mod tshark;
 mod wire;
