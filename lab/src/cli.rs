@@ -12,6 +12,7 @@ mod lab_up;
 mod log;
 mod output;
 mod plot;
+mod report;
 mod run;
 mod scenarios;
 mod token;
@@ -60,6 +61,9 @@ enum Command {
     Scenarios(scenarios::ScenariosArguments),
     /// What differs between two runs of a scenario, beyond their spread
     Compare(compare::CompareArguments),
+    /// Combine the results of several load generators
+    #[command(subcommand)]
+    Report(report::ReportCommand),
     /// Draw one figure of a run as an SVG file
     Plot(plot::PlotArguments),
     /// Labs that stay up
@@ -107,6 +111,7 @@ impl Arguments {
             Command::Capacity(arguments) => arguments.run().await,
             Command::Scenarios(arguments) => arguments.run(),
             Command::Compare(arguments) => arguments.run(),
+            Command::Report(command) => command.run(),
             Command::Plot(arguments) => arguments.run(),
             Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
             Command::Init(arguments) => arguments.run(),

@@ -239,7 +239,12 @@ impl LabPki {
         )?;
 
         let authority = NfKey::generate(KeyAlgorithm::EcdsaP256)?;
-        let tokens = write_tokens(&folder.private_folder("tokens")?, plan, &authority, now)?;
+        let tokens = write_tokens(
+            &folder.private_folder("tokens")?,
+            &plan.instances,
+            &authority,
+            now.plus(plan.token_lifetime),
+        )?;
         let enrolment = folder.private_folder("enrolment")?;
         let authority_public_key =
             enrolment.public("authority.pub", public_pem(&authority).as_bytes())?;
@@ -379,16 +384,15 @@ fn write_baselines(
 
 fn write_tokens(
     folder: &Folder,
-    plan: &PkiPlan,
+    instances: &[PlannedInstance],
     authority: &NfKey,
-    now: UnixTime,
+    expiry: UnixTime,
 ) -> Result<Vec<PathBuf>, PkiError> {
     let write_token = |instance: &PlannedInstance| {
-        let expiry = now.plus(plan.token_lifetime);
         let token = mint(instance, authority, expiry)?;
         folder.secret(&token_file(instance.instance_id), &token)
     };
-    plan.instances.iter().map(write_token).collect()
+    instances.iter().map(write_token).collect()
 }
 
 fn mint(
@@ -431,7 +435,7 @@ pub fn renew_token(
     let read = |path: PathBuf| {
         std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })
     };
-    let authority = NfKey::from_pem(&read(folder.join("enrolment/authority.key"))?)?;
+    let authority = authority(folder)?;
     let verifier = TokenVerifier::new(&read(folder.join("enrolment/authority.pub"))?)?;
     let tokens = Folder(folder.join("tokens"));
     let path = tokens.0.join(token_file(instance_id));
@@ -455,6 +459,30 @@ pub fn renew_token(
         source,
     })?;
     Ok(path)
+}
+
+/// Mints tokens of the lab in `lab` for further instances, and puts them into `<into>/tokens`. Blocks on the disk.
+///
+/// # Errors
+/// The lab has no authority, or the disk refuses.
+pub fn mint_tokens(
+    lab: &Path,
+    into: &Path,
+    instances: &[PlannedInstance],
+    lifetime: Duration,
+    now: UnixTime,
+) -> Result<(), PkiError> {
+    let authority = authority(lab)?;
+    let tokens = Folder(into.to_owned()).private_folder("tokens")?;
+    write_tokens(&tokens, instances, &authority, now.plus(lifetime))?;
+    Ok(())
+}
+
+/// The enrolment authority of a lab.
+fn authority(lab: &Path) -> Result<NfKey, PkiError> {
+    let path = lab.join("enrolment/authority.key");
+    let pem = std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })?;
+    Ok(NfKey::from_pem(&pem)?)
 }
 
 /// A folder in which files and folders are made that were not there before.

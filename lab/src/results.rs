@@ -24,6 +24,7 @@ mod expectation;
 mod handshake;
 mod link;
 mod makeup;
+mod part;
 mod slices;
 mod thresholds;
 
@@ -35,6 +36,8 @@ pub use handshake::{
 };
 pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};
+pub(crate) use part::note_on_one;
+pub use part::{Counted, MergeError, PART_SCHEMA, Part, merge};
 pub use slices::{Metric, Ratio, Slice};
 pub use thresholds::ThresholdOutcome;
 
@@ -342,7 +345,7 @@ pub enum Violation {
 }
 
 impl Results {
-    /// Makes results of what was counted: by the load generator, and by the network functions (each connection of theirs
+    /// Makes results of what was counted: by so many load generators together, and by the network functions (each connection of theirs
     /// except the load generator's), one [`NfTotals`] for each variant.
     ///
     /// # Errors
@@ -352,6 +355,7 @@ impl Results {
         environment: Environment,
         scenario: &Scenario,
         load: LoadResult,
+        generators: u32,
         network_functions: &[NfTotals],
     ) -> Result<Self, VariantMismatch> {
         let expected = scenario.variants.len();
@@ -413,7 +417,7 @@ impl Results {
                 .map(|threshold| ThresholdOutcome::of(threshold, &variants))
                 .collect(),
             variants,
-            generator: GeneratorResult::new(1, &generator, max_lateness_ms),
+            generator: GeneratorResult::new(generators, &generator, max_lateness_ms),
             lateness_ms: Latency::of(&lateness),
             lateness_histogram: lateness,
             expect: scenario.expect.clone(),

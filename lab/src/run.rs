@@ -2,28 +2,32 @@
 //!
 //! ```text
 //!  Scenario ─> LabFolder ─> Topology ─> load: warm-up | measured ─> LoadResult ──────────┐
-//!                                            │ counters              │ counters           │
-//!                                            ├──────── difference ───┴─> NfTotals ────────┼─> Results
+//!              RunningLab ──┘                │ counters              │ counters           │
+//!                                            ├──────── difference ───┴─> Counted ─────────┼─> Part ─> Results
 //!                                            └─ director: [[event]] ───> EventRecord ─────┘
 //! ```
+//!
+//! The lab is made for the run, or was up before ([`Setting::join`]): then several generators may share it, each with its
+//! part of the arrivals.
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use mtc_core::time::UnixTime;
-use sbi::ledger::NfTotals;
 use sbi::process::Event;
+use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::environment::Environment;
 use crate::load::worker::{Answer, Command};
 use crate::load::{LoadResult, Phase, Progress, Shard, VariantMismatch};
 use crate::measure::SLICES;
-use crate::results::{Happenings, Results, TimelinePoint};
+use crate::results::{Counted, Happenings, PART_SCHEMA, Part, Results, TimelinePoint, note_on_one};
 use crate::scenario::Scenario;
 use crate::topology::{
-    Addresses, ChildError, FolderError, LabFolder, Nf, Plan, Topology, TopologyError,
+    Addresses, ChildError, FolderError, JoinError, LabFolder, Nf, Plan, RunningLab, Topology,
+    TopologyError,
 };
 
 mod counters;
@@ -31,7 +35,7 @@ mod director;
 mod link;
 mod slices;
 
-use counters::Counters;
+use counters::{Counters, Side};
 use director::Director;
 use link::Links;
 pub use link::RunLinkError;
@@ -61,6 +65,20 @@ pub enum RunError {
     /// The load generator's answer cannot be read.
     #[error("the load generator's answer cannot be read")]
     Answer(#[from] serde_json::Error),
+    /// The lab that is up already.
+    #[error("the lab")]
+    Join(#[from] JoinError),
+    /// The scenario does to the lab what only a lab of its own allows.
+    #[error("{0} needs a lab of the run's own: run without --lab")]
+    NotJoined(&'static str),
+    /// The generator became ready after the time at which it was to start.
+    #[error(
+        "the load generator was ready {late:?} after the time of --start-at; give it more time"
+    )]
+    TooLate {
+        /// How long after.
+        late: Duration,
+    },
     /// The load generator gave no result in time.
     #[error("the load generator gave no result within {0:?}")]
     Stuck(Duration),
@@ -75,10 +93,32 @@ pub enum RunError {
 /// What a run needs besides the scenario.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    /// The lab's folder, which must not hold a PKI yet.
+    /// The lab's folder, which must not hold a PKI yet; the generator's alone when it joins a lab.
     pub folder: PathBuf,
     /// The `mtc5g` command.
     pub binary: PathBuf,
+    /// The lab that is up already; without one the run has its own.
+    pub join: Option<Joined>,
+}
+
+/// How a load generator joins a lab that is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The lab's folder.
+    pub lab: PathBuf,
+    /// Which of the arrivals are this generator's.
+    pub shard: Shard,
+    /// When the load begins, so that generators begin together; at once without it.
+    pub start_at: Option<OffsetDateTime>,
+}
+
+/// What a run has shown.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its results.
+    pub results: Results,
+    /// What they were made of, for merging with other generators'.
+    pub part: Part,
 }
 
 /// Hears what is going on; must not block.
@@ -90,7 +130,7 @@ pub trait Audience {
 }
 
 /// Runs a scenario from beginning to end. When `interrupt` completes, no more arrivals come and what was measured is
-/// reported. The lab is stopped whatever happens.
+/// reported. What was started is stopped whatever happens.
 ///
 /// # Errors
 /// There is nothing to report.
@@ -99,8 +139,11 @@ pub async fn run(
     setting: &Setting,
     interrupt: impl Future<Output = ()>,
     audience: &impl Audience,
-) -> Result<Results, RunError> {
+) -> Result<Ran, RunError> {
     let mut interrupt = std::pin::pin!(interrupt);
+    if let Some(joined) = &setting.join {
+        return run_joined(scenario, setting, joined, interrupt, audience).await;
+    }
     let links = match &scenario.link {
         Some(settings) => {
             audience.step("making and measuring the links");
@@ -119,26 +162,83 @@ pub async fn run(
         started = starting => started?,
         () = &mut interrupt => return Err(RunError::Interrupted),
     };
-    let measured = measure(scenario, &mut topology, interrupt, audience).await;
+    let measured = measure(scenario, Shard::WHOLE, &mut topology, interrupt, audience).await;
     audience.step("stopping the lab");
     topology.stop().await;
-    let Measured {
-        load,
-        network_functions,
-        slices,
-        happenings,
-    } = measured?;
     let mut environment = Environment::detect();
     if let Some(links) = &links {
         links.describe(&mut environment);
     }
-    let mut results = Results::new(environment, scenario, load, &network_functions)?;
-    results.sliced(&slices);
-    results.happened(happenings);
+    let part = measured?.part(scenario, Shard::WHOLE, environment);
+    let mut results = part.clone().results(scenario)?;
     if let Some(links) = links {
         results.linked(links.result());
     }
-    Ok(results)
+    Ok(Ran { results, part })
+}
+
+/// Runs this generator's part of a scenario against a lab that is up.
+async fn run_joined(
+    scenario: &Scenario,
+    setting: &Setting,
+    joined: &Joined,
+    mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
+    audience: &impl Audience,
+) -> Result<Ran, RunError> {
+    if scenario.link.is_some() {
+        return Err(RunError::NotJoined("[link]"));
+    }
+    if !scenario.events.is_empty() {
+        return Err(RunError::NotJoined("[[event]]"));
+    }
+    let lab = RunningLab::open(&joined.lab)?;
+    let generator = lab.generator(&Plan::of(scenario), &setting.folder, now())?;
+    let starting = Topology::join(&lab, generator, setting.binary.clone(), |step| {
+        audience.step(step);
+    });
+    let mut topology = tokio::select! {
+        started = starting => started?,
+        () = &mut interrupt => return Err(RunError::Interrupted),
+    };
+    let measured = async {
+        if let Some(at) = joined.start_at {
+            audience.step(&format!("ready; waiting for {at}"));
+            tokio::select! {
+                waited = wait_until(at) => waited?,
+                ended = topology.ended() => return Err(ended.into()),
+                () = &mut interrupt => return Err(RunError::Interrupted),
+            }
+        }
+        measure(scenario, joined.shard, &mut topology, interrupt, audience).await
+    }
+    .await;
+    audience.step("stopping the load generator");
+    topology.stop().await;
+    let mut part = measured?.part(scenario, joined.shard, Environment::detect());
+    part.notes.push(JOINED.to_owned());
+    if joined.shard != Shard::WHOLE {
+        part.notes.push(note_on_one(joined.shard));
+    }
+    let results = part.clone().results(scenario)?;
+    Ok(Ran { results, part })
+}
+
+/// What readers of a run against a lab that was up have to know.
+const JOINED: &str = "The lab was up before the run, so it is not the scenario's [lab] that says what its network functions and \
+                      its log were: intervals, lifetimes, preloaded entries, SMFs.";
+
+/// Waits for a time by this machine's clock.
+async fn wait_until(at: OffsetDateTime) -> Result<(), RunError> {
+    let left = at - OffsetDateTime::now_utc();
+    match Duration::try_from(left) {
+        Ok(left) => {
+            tokio::time::sleep(left).await;
+            Ok(())
+        }
+        Err(_) => Err(RunError::TooLate {
+            late: left.unsigned_abs(),
+        }),
+    }
 }
 
 fn now() -> UnixTime {
@@ -148,14 +248,31 @@ fn now() -> UnixTime {
 /// What a run has shown.
 struct Measured {
     load: LoadResult,
-    network_functions: Vec<NfTotals>,
-    /// What the network functions counted in each slice, a list for each variant.
-    slices: Vec<Vec<NfTotals>>,
+    own: Counted,
+    lab: Counted,
     happenings: Happenings,
+}
+
+impl Measured {
+    fn part(self, scenario: &Scenario, shard: Shard, environment: Environment) -> Part {
+        Part {
+            schema: PART_SCHEMA.to_owned(),
+            shard,
+            scenario: scenario.text().to_owned(),
+            shortened: scenario.is_shortened,
+            environment,
+            load: self.load,
+            own: self.own,
+            lab: self.lab,
+            happenings: self.happenings,
+            notes: Vec::new(),
+        }
+    }
 }
 
 async fn measure(
     scenario: &Scenario,
+    shard: Shard,
     topology: &mut Topology,
     mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
     audience: &impl Audience,
@@ -168,7 +285,7 @@ async fn measure(
             .map(|variant| variant.profile().to_string())
             .collect(),
         seed: scenario.seed,
-        shard: Shard::WHOLE,
+        shard,
     };
     let slice = scenario.load.measured() / SLICES as u32;
     let mut counters = Counters::begin(topology).await?;
@@ -224,10 +341,16 @@ async fn measure(
         }
     });
     let load = load.await.map_err(|_| RunError::Stuck(patience))??;
+    let ended = counters.end(topology).await?;
+    slices.sample(topology).await;
+    let counted = |side| Counted {
+        totals: ended.of(side, scenario),
+        slices: slices.of(side, scenario),
+    };
     Ok(Measured {
         load,
-        network_functions: counters.end(topology, scenario).await?,
-        slices: slices.finish(topology, scenario).await,
+        own: counted(Side::Generator),
+        lab: counted(Side::Lab),
         happenings: Happenings {
             events: director.finish(),
             timeline,

@@ -12,6 +12,7 @@
 mod addresses;
 mod child;
 mod folder;
+mod running;
 
 use std::future::Future;
 use std::io;
@@ -33,6 +34,9 @@ use tokio::net::TcpStream;
 pub use self::addresses::{Addresses, network};
 pub use self::child::{Child, ChildError};
 pub use self::folder::{FolderError, LabFolder, Plan, Ports};
+pub use self::running::{GeneratorFolder, JoinError, RunningLab};
+
+use self::folder::ProcessFiles;
 use crate::pki::PlannedInstance;
 
 /// How long a child may take to reach what is waited for.
@@ -78,10 +82,12 @@ pub enum TopologyError {
     #[error(transparent)]
     Child(#[from] ChildError),
     /// A process does not answer on its admin port.
-    #[error("the admin port of {} does not answer", nf.as_str())]
+    #[error("the admin port of {} at {addr} does not answer; is it up?", nf.as_str())]
     Admin {
         /// Which process.
         nf: Nf,
+        /// The port.
+        addr: SocketAddr,
         /// Why.
         source: ClientError,
     },
@@ -92,9 +98,12 @@ type Started = (Nf, Child);
 
 /// A running lab.
 pub struct Topology {
-    /// Its files.
-    pub folder: LabFolder,
+    files: ProcessFiles,
+    /// Its instances whose processes it starts.
+    instances: Vec<PlannedInstance>,
     binary: PathBuf,
+    /// Network functions that run without us: where their admin ports are.
+    joined: Vec<(Nf, SocketAddr)>,
     /// The hosts that processes are on; `None` when all are on this one.
     network: Option<Arc<Network>>,
     children: Vec<Started>,
@@ -126,13 +135,16 @@ impl Topology {
         binary: PathBuf,
         told: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
+        let has_log = folder.has_log();
         let mut topology = Self {
-            folder,
+            files: folder.files,
+            instances: folder.instances,
             binary,
+            joined: Vec::new(),
             network,
             children: Vec::new(),
         };
-        match topology.start_all(told).await {
+        match topology.start_all(has_log, told).await {
             Ok(()) => Ok(topology),
             Err(error) => {
                 topology.stop().await;
@@ -141,7 +153,48 @@ impl Topology {
         }
     }
 
-    async fn start_all(&mut self, told: impl Fn(&str)) -> Result<(), TopologyError> {
+    /// Starts a load generator beside a lab that is up; the topology is that lab, of which only the generator's process is
+    /// ours: no other can be stopped, killed or told anything.
+    ///
+    /// Dropping the future kills what was started.
+    ///
+    /// # Errors
+    /// A network function of the lab does not answer, or the generator does not become ready.
+    pub async fn join(
+        lab: &RunningLab,
+        generator: GeneratorFolder,
+        binary: PathBuf,
+        told: impl Fn(&str),
+    ) -> Result<Self, TopologyError> {
+        let mut topology = Self {
+            files: generator.files,
+            instances: generator.instances,
+            binary,
+            joined: lab.admin().to_vec(),
+            network: None,
+            children: Vec::new(),
+        };
+        match topology.start_generator(told).await {
+            Ok(()) => Ok(topology),
+            Err(error) => {
+                topology.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_generator(&mut self, told: impl Fn(&str)) -> Result<(), TopologyError> {
+        for nf in self.joined.iter().map(|(nf, _)| *nf).collect::<Vec<_>>() {
+            self.measurements(nf).await?;
+        }
+        told("starting the load generator: enrolment, landmark, registration");
+        self.spawn(Nf::Amf, &[])?;
+        self.await_event(Nf::Amf, |event| matches!(event, Event::Ready { .. }))
+            .await?;
+        Ok(())
+    }
+
+    async fn start_all(&mut self, has_log: bool, told: impl Fn(&str)) -> Result<(), TopologyError> {
         told("starting the SCP's witness");
         self.spawn(Nf::Scp, &[])?;
         self.await_event(Nf::Scp, |event| {
@@ -149,11 +202,7 @@ impl Topology {
         })
         .await?;
         told("starting the NRF: issuance log, own certificates");
-        let arguments: &[&str] = if self.folder.has_log() {
-            &[]
-        } else {
-            &["--create-log"]
-        };
+        let arguments: &[&str] = if has_log { &[] } else { &["--create-log"] };
         self.spawn(Nf::Nrf, arguments)?;
         self.await_event(Nf::Nrf, |event| matches!(event, Event::SbiListening { .. }))
             .await?;
@@ -172,7 +221,7 @@ impl Topology {
         let child = Child::spawn(
             nf.as_str(),
             &self.binary,
-            &self.folder,
+            &self.files,
             arguments,
             self.host(nf),
         )?;
@@ -209,7 +258,10 @@ impl Topology {
 
     /// The network functions whose processes belong to the lab now.
     pub fn running(&self) -> Vec<Nf> {
-        self.children.iter().map(|(nf, _)| *nf).collect()
+        let started = self.children.iter().map(|(nf, _)| *nf);
+        started
+            .chain(self.joined.iter().map(|(nf, _)| *nf))
+            .collect()
     }
 
     /// The next event of any process; an error as soon as one has ended or failed.
@@ -291,7 +343,7 @@ impl Topology {
     pub fn instances(&self, nf: Nf) -> impl Iterator<Item = &str> {
         let of_type =
             move |planned: &&PlannedInstance| planned.nf_type.eq_ignore_ascii_case(nf.as_str());
-        let instances = self.folder.instances.iter().filter(of_type);
+        let instances = self.instances.iter().filter(of_type);
         instances.map(|planned| planned.fqdn.as_str())
     }
 
@@ -319,6 +371,9 @@ impl Topology {
     /// # Errors
     /// It was not started, or has not said.
     pub fn admin(&mut self, nf: Nf) -> Result<SocketAddr, ChildError> {
+        if let Some((_, addr)) = self.joined.iter().find(|(joined, _)| *joined == nf) {
+            return Ok(*addr);
+        }
         let seen = self.child(nf)?.seen(|event| match event {
             Event::AdminListening { addr } => Some(*addr),
             _ => None,
@@ -332,7 +387,7 @@ impl Topology {
     /// It does not answer.
     pub async fn measurements(&mut self, nf: Nf) -> Result<Measurements, TopologyError> {
         let addr = self.admin(nf)?;
-        let failed = |source| TopologyError::Admin { nf, source };
+        let failed = |source| TopologyError::Admin { nf, addr, source };
         let connection = self.connect(nf, addr).await.map_err(failed)?;
         let request = Request::new(hyper::Method::GET, addr.to_string(), "/measurements");
         let response = connection

@@ -60,7 +60,7 @@ impl CapacityArguments {
         };
         match self.measure(&scenario).await {
             Ok(found) => {
-                super::run::print(&found);
+                super::output::print(&found);
                 ExitCode::from(DONE)
             }
             Err(error) => fail(&*error),

@@ -9,7 +9,9 @@ use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 use thiserror::Error;
 
 use super::output::usage;
+use super::run::scenario_text;
 use super::{DONE, fail};
+use crate::scenario::Scenario;
 use crate::topology::{LabFolder, Plan, Ports};
 
 /// What `mtc5g init` and `mtc5g lab up` make a lab of.
@@ -30,6 +32,29 @@ pub(super) struct LabArguments {
     /// Hours that certificates live
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
     certificate_lifetime: u64,
+    /// Make the lab that this scenario asks for: a file, or the name of one that comes with this command
+    #[arg(
+        long,
+        value_name = "SCENARIO",
+        conflicts_with_all = ["amf", "smf", "landmark_interval", "certificate_lifetime"]
+    )]
+    scenario: Option<PathBuf>,
+}
+
+/// No lab can be planned as the arguments say.
+#[derive(Debug, Error)]
+pub(super) enum PlanError {
+    /// See there.
+    #[error(transparent)]
+    TooManyLandmarks(#[from] TooManyLandmarks),
+    /// The scenario.
+    #[error("scenario {}\n{reason}", path.display())]
+    Scenario {
+        /// Its file or name.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 /// The landmarks that could be active at once are too many.
@@ -48,7 +73,7 @@ pub(super) struct TooManyLandmarks {
 
 impl LabArguments {
     /// Refuses what the NRF would refuse, in the words of its configuration, which nobody has written here.
-    pub(super) fn check(&self) -> Result<(), TooManyLandmarks> {
+    fn check(&self) -> Result<(), TooManyLandmarks> {
         let seconds = self.certificate_lifetime * 3600;
         let active = seconds / self.landmark_interval;
         if active < MAX_LANDMARKS as u64 {
@@ -62,7 +87,28 @@ impl LabArguments {
         })
     }
 
-    pub(super) fn plan(&self) -> Plan {
+    /// The lab.
+    ///
+    /// # Errors
+    /// The scenario cannot be read, or the NRF would refuse the intervals.
+    pub(super) fn plan(&self) -> Result<Plan, PlanError> {
+        let Some(path) = &self.scenario else {
+            self.check()?;
+            return Ok(self.default_plan());
+        };
+        let failed = |reason| PlanError::Scenario {
+            path: path.clone(),
+            reason,
+        };
+        let text = scenario_text(path).map_err(failed)?;
+        let scenario = Scenario::parse(&text).map_err(|faults| failed(faults.to_string()))?;
+        Ok(Plan {
+            ports: Ports::From(self.port),
+            ..Plan::of(&scenario)
+        })
+    }
+
+    fn default_plan(&self) -> Plan {
         let x509 = |ca_signature, intermediates| {
             (
                 X509Profile {
@@ -102,11 +148,12 @@ pub(super) struct InitArguments {
 
 impl InitArguments {
     pub(super) fn run(self) -> ExitCode {
-        if let Err(error) = self.lab.check() {
-            return usage(&error, "init");
-        }
+        let plan = match self.lab.plan() {
+            Ok(plan) => plan,
+            Err(error) => return usage(&error, "init"),
+        };
         let now = mtc_tls::endpoint::Clock::default().now();
-        let folder = match LabFolder::create(&self.folder, &self.lab.plan(), now) {
+        let folder = match LabFolder::create(&self.folder, &plan, now) {
             Ok(folder) => folder,
             Err(error) => return fail(&error),
         };
@@ -141,6 +188,7 @@ mod tests {
                 port: 7777,
                 landmark_interval: interval,
                 certificate_lifetime: hours,
+                scenario: None,
             };
             arguments.check()
         };

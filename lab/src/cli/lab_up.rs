@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::init::LabArguments;
 use super::output::usage;
 use super::{DONE, fail, interrupted};
-use crate::topology::{LabFolder, Topology};
+use crate::topology::{LabFolder, Plan, Topology};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct UpArguments {
@@ -24,22 +24,23 @@ pub(super) struct UpArguments {
 
 impl UpArguments {
     pub(super) async fn run(self) -> ExitCode {
-        if let Err(error) = self.lab.check() {
-            return usage(&error, "lab up");
-        }
-        match self.up().await {
+        let plan = match self.lab.plan() {
+            Ok(plan) => plan,
+            Err(error) => return usage(&error, "lab up"),
+        };
+        match self.up(&plan).await {
             Ok(()) => ExitCode::from(DONE),
             Err(error) => fail(&*error),
         }
     }
 
-    async fn up(self) -> Result<(), Box<dyn std::error::Error>> {
+    async fn up(self, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
         let path = match self.folder.clone() {
             Some(path) => path,
             None => own_temporary_folder()?,
         };
         let now = mtc_tls::endpoint::Clock::default().now();
-        let folder = LabFolder::create(&path, &self.lab.plan(), now)?;
+        let folder = LabFolder::create(&path, plan, now)?;
         let (log, nrf) = (folder.nrf.log, folder.nrf.clone());
         let mut stop = std::pin::pin!(interrupted());
         let starting =
@@ -70,6 +71,7 @@ impl UpArguments {
                 }
             }
         }
+        println!("load it with mtc5g run SCENARIO --lab {}", path.display());
         println!("Ctrl-C stops it.");
         let ended = topology.ended();
         tokio::select! {

@@ -1,20 +1,22 @@
 //! `mtc5g run SCENARIO`
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
+use super::output::print;
 use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail, interrupted};
-use crate::load::{Phase, Progress};
+use crate::load::{Phase, Progress, Shard};
 use crate::report;
 use crate::results::Results;
-use crate::run::{Audience, Setting, run};
+use crate::run::{Audience, Joined, Ran, Setting, run};
 use crate::scenario::{Scenario, Shipped};
 
 /// Seconds between two lines of progress where there is no terminal.
@@ -36,6 +38,21 @@ pub(super) struct RunArguments {
     /// Run the scenario's short form, which shows that it works; its figures are not to be cited
     #[arg(long)]
     short: bool,
+    /// Load the lab in this folder, which mtc5g lab up keeps up, instead of starting one
+    #[arg(long, value_name = "DIR")]
+    lab: Option<PathBuf>,
+    /// Of N generators that load the lab together this is number I; mtc5g report merge combines their results
+    #[arg(long, value_name = "I/N", requires = "lab")]
+    shard: Option<Shard>,
+    /// When the load begins (RFC 3339), so that generators begin together [default: when this one is ready]
+    #[arg(long, value_name = "TIME", requires = "lab", value_parser = time_of_day)]
+    start_at: Option<OffsetDateTime>,
+}
+
+fn time_of_day(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+        "not a time like 2026-11-25T14:30:00Z; date -u -d '+1 min' +%FT%TZ prints one".to_owned()
+    })
 }
 
 impl RunArguments {
@@ -68,6 +85,13 @@ impl RunArguments {
             .unwrap_or_else(|| default_out(&cells[0].name));
         let ran = match cells.as_slice() {
             [scenario] => self.run_one(scenario, &out).await,
+            _ if self.lab.is_some() => {
+                eprintln!(
+                    "error: scenario {}: [sweep] starts a lab for each of its runs: run it without --lab",
+                    self.scenario.display()
+                );
+                return ExitCode::from(USAGE);
+            }
             cells => self.run_sweep(cells, &out).await,
         };
         ran.map_or_else(|error| fail(&*error), ExitCode::from)
@@ -129,23 +153,30 @@ impl RunArguments {
                 format!("cannot make {}: {error}", out.display()),
             )
         })?;
+        let join = self.lab.as_ref().map(|lab| Joined {
+            lab: lab.clone(),
+            shard: self.shard.unwrap_or(Shard::WHOLE),
+            start_at: self.start_at,
+        });
         let setting = Setting {
-            folder: out.join("lab"),
+            folder: out.join(if join.is_some() { "generator" } else { "lab" }),
             binary: std::env::current_exe()?,
+            join,
         };
         let audience = Terminal::new();
         let ran = run(scenario, &setting, interrupted(), &audience).await;
         audience.finish();
         if ran.is_err() && setting.folder.exists() {
             eprintln!(
-                "the lab's folder stays for a look at its logs: {}",
+                "the folder stays for a look at its logs: {}",
                 setting.folder.display()
             );
         }
-        let results = ran?;
-        std::fs::write(out.join("results.json"), results.to_json())?;
-        std::fs::write(out.join("summary.md"), report::summary(&results))?;
-        std::fs::write(out.join("report.html"), report::html(&results))?;
+        let Ran { results, part } = ran?;
+        report::write(&results, out)?;
+        if setting.join.is_some() {
+            std::fs::write(out.join("part.json"), part.to_json())?;
+        }
         if self.keep {
             eprintln!("the lab's folder stays: {}", setting.folder.display());
         } else if let Err(error) = std::fs::remove_dir_all(&setting.folder) {
@@ -158,15 +189,8 @@ impl RunArguments {
     }
 }
 
-/// Prints to standard output. A closed pipe is not an error: whoever reads has read enough.
-pub(super) fn print(text: &str) {
-    let _ = io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| io::stdout().flush());
-}
-
 /// An invalid measurement neither meets nor breaks a threshold.
-fn status(results: &Results) -> u8 {
+pub(super) fn status(results: &Results) -> u8 {
     if !results.verdict.passed {
         INVALID
     } else if !results.thresholds_met() {
@@ -182,7 +206,7 @@ fn ends(cells: &[Scenario]) -> impl Iterator<Item = &Scenario> {
 }
 
 /// The text of a file or, where there is none of that name, of a scenario that comes with this command.
-fn scenario_text(scenario: &Path) -> Result<String, String> {
+pub(super) fn scenario_text(scenario: &Path) -> Result<String, String> {
     let error = match std::fs::read_to_string(scenario) {
         Ok(text) => return Ok(text),
         Err(error) => error,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Metric, Ratio, Results, slices};
+use crate::environment::Environment;
 
 /// What `mtc5g compare` found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,7 +58,7 @@ impl Comparison {
         let regressions = fail_above.map_or_else(Vec::new, |limit| regressions(&variants, limit));
         Self {
             same_scenario: earlier.scenario == later.scenario,
-            environment: environment(earlier, later),
+            environment: environment_differences(&earlier.environment, &later.environment),
             variants,
             unmatched: unmatched(earlier, later),
             fail_above,
@@ -84,9 +85,13 @@ fn regressions(variants: &[VariantComparison], limit: f64) -> Vec<String> {
         .collect()
 }
 
-fn environment(earlier: &Results, later: &Results) -> Vec<EnvironmentDifference> {
-    let fields = |results: &Results| {
-        let value = serde_json::to_value(&results.environment)
+/// What differs, by field.
+pub(super) fn environment_differences(
+    earlier: &Environment,
+    later: &Environment,
+) -> Vec<EnvironmentDifference> {
+    let fields = |environment: &Environment| {
+        let value = serde_json::to_value(environment)
             .expect("an environment has string keys and finite numbers only");
         value.as_object().cloned().unwrap_or_default()
     };

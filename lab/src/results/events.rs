@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::{Action, Event};
 
 /// What happened during a run besides its operations.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Happenings {
     /// One for each event of the scenario.
     pub events: Vec<EventRecord>,

@@ -8,9 +8,9 @@ use mtc_tls::handshake::{CertificateKind, HandshakeCost};
 use sbi::ledger::{HandshakeTotals, NfTotals};
 use time::macros::datetime;
 
-use super::{Results, ThresholdOutcome};
+use super::{Counted, Happenings, PART_SCHEMA, Part, Results, ThresholdOutcome, TimelinePoint};
 use crate::environment::Environment;
-use crate::load::{GeneratorUse, LoadResult};
+use crate::load::{GeneratorUse, LoadResult, Shard};
 use crate::measure::{ClientTotals, Histogram, SLICES};
 use crate::scenario::Scenario;
 
@@ -34,8 +34,27 @@ pub(crate) fn quick() -> Results {
     MADE.clone()
 }
 
+/// What a run without a fault has shown, before results are made of it.
+pub(crate) fn quick_part() -> Part {
+    let mut part = part(&Scenario::parse(QUICK).expect("the shipped scenario is valid"));
+    part.happenings.timeline = vec![TimelinePoint {
+        at_s: 1.0,
+        done: 90,
+        errors: 0,
+        dropped: 0,
+        in_flight: 2,
+    }];
+    part
+}
+
 /// A run of a scenario with at most as many variants.
 pub(crate) fn make(scenario: &Scenario) -> Results {
+    part(scenario)
+        .results(scenario)
+        .expect("one part for each variant")
+}
+
+fn part(scenario: &Scenario) -> Part {
     let mut lateness = Histogram::default();
     (0..2700).for_each(|n| lateness.record(Duration::from_micros(300 + n * 37 % 1100)));
     let measured = scenario.variants.iter().zip(COSTS).map(|(variant, cost)| {
@@ -60,11 +79,26 @@ pub(crate) fn make(scenario: &Scenario) -> Results {
         },
         variants,
     };
-    let slices: Vec<Vec<NfTotals>> = network_functions.iter().map(in_slices).collect();
-    let mut results = Results::new(environment(), scenario, load, &network_functions)
-        .expect("one part for each variant");
-    results.sliced(&slices);
-    results
+    let slices = network_functions.iter().map(in_slices).collect();
+    let nothing = vec![NfTotals::default(); network_functions.len()];
+    Part {
+        schema: PART_SCHEMA.to_owned(),
+        shard: Shard::WHOLE,
+        scenario: scenario.text().to_owned(),
+        shortened: false,
+        environment: environment(),
+        load,
+        own: Counted {
+            totals: nothing,
+            slices: vec![Vec::new(); scenario.variants.len()],
+        },
+        lab: Counted {
+            totals: network_functions,
+            slices,
+        },
+        happenings: Happenings::default(),
+        notes: Vec::new(),
+    }
 }
 
 /// The same in every slice.

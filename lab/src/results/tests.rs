@@ -172,6 +172,7 @@ fn a_variant_without_handshakes_has_no_figures() {
         environment(),
         &scenario,
         nothing,
+        1,
         &vec![NfTotals::default(); 5],
     )
     .unwrap();
@@ -197,7 +198,7 @@ fn parts_for_other_variants_are_refused() {
         generator: GeneratorUse::default(),
         variants: vec![ClientTotals::default(); 5],
     };
-    let mismatch = Results::new(environment(), &scenario, load, &[]);
+    let mismatch = Results::new(environment(), &scenario, load, 1, &[]);
     assert_eq!(
         mismatch,
         Err(VariantMismatch {

@@ -9,10 +9,39 @@
 
 use std::collections::BTreeMap;
 
-use sbi::ledger::{Measurements, NfTotals};
+use sbi::ledger::{HandshakeTotals, Measurements, NfTotals};
 
 use crate::scenario::Scenario;
 use crate::topology::{ChildError, Nf, Topology, TopologyError};
+
+/// Who counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The process that generates the load.
+    Generator,
+    /// The others.
+    Lab,
+}
+
+impl Side {
+    /// The side of a process.
+    pub(super) fn of(nf: &str) -> Self {
+        if nf == Nf::Amf.as_str() {
+            Self::Generator
+        } else {
+            Self::Lab
+        }
+    }
+
+    /// What of a process's counts is not counted elsewhere: the load generator counts its connections as a client by
+    /// operation.
+    pub(super) fn seen(self, mut counted: NfTotals) -> NfTotals {
+        if self == Self::Generator {
+            counted.client = HandshakeTotals::default();
+        }
+        counted
+    }
+}
 
 /// The counters of all network functions since a moment.
 #[derive(Debug, Default)]
@@ -58,16 +87,11 @@ impl Counters {
         Ok(())
     }
 
-    /// What was counted until now, one a variant. The load generator counts its own connections by operation, so its
-    /// process's client side is left out.
+    /// Counts until now.
     ///
     /// # Errors
     /// A process does not answer.
-    pub(super) async fn end(
-        mut self,
-        topology: &mut Topology,
-        scenario: &Scenario,
-    ) -> Result<Vec<NfTotals>, TopologyError> {
+    pub(super) async fn end(mut self, topology: &mut Topology) -> Result<Ended, TopologyError> {
         for nf in topology.running() {
             match self.take(topology, nf).await {
                 // One that was put back and is not ready has counted nothing.
@@ -75,24 +99,28 @@ impl Counters {
                 Err(error) => return Err(error),
             }
         }
-        let variants = scenario.variants.iter();
-        Ok(variants
-            .map(|variant| self.of(&variant.profile().to_string()))
-            .collect())
+        Ok(Ended(self.ended))
     }
+}
 
-    fn of(&self, profile: &str) -> NfTotals {
-        let mut totals = NfTotals::default();
-        for ((nf, of), counted) in &self.ended {
-            if of != profile {
-                continue;
-            }
-            let mut counted = counted.clone();
-            if *nf == Nf::Amf.as_str() {
-                counted.client = Default::default();
-            }
-            totals.merge(&counted);
-        }
-        totals
+/// What was counted by process and connection profile.
+pub(super) struct Ended(BTreeMap<(&'static str, String), NfTotals>);
+
+impl Ended {
+    /// What one side counted for each variant of a scenario.
+    pub(super) fn of(&self, side: Side, scenario: &Scenario) -> Vec<NfTotals> {
+        let variants = scenario.variants.iter();
+        variants
+            .map(|variant| {
+                let profile = variant.profile().to_string();
+                let mut totals = NfTotals::default();
+                for ((nf, of), counted) in &self.0 {
+                    if *of == profile && Side::of(nf) == side {
+                        totals.merge(&side.seen(counted.clone()));
+                    }
+                }
+                totals
+            })
+            .collect()
     }
 }

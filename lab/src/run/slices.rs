@@ -11,6 +11,7 @@ use std::time::Duration;
 use sbi::ledger::{HandshakeTotals, Measurements, NfTotals};
 use tokio::time::{Instant, sleep_until};
 
+use super::counters::Side;
 use crate::measure::SLICES;
 use crate::scenario::Scenario;
 use crate::topology::{Nf, Topology};
@@ -59,35 +60,26 @@ impl Slices {
         self.samples.push(counters);
     }
 
-    /// Reads the counters a last time. For each variant, what was counted in each slice, the load generator's own
-    /// connections left out.
-    pub(super) async fn finish(
-        mut self,
-        topology: &mut Topology,
-        scenario: &Scenario,
-    ) -> Vec<Vec<NfTotals>> {
-        self.sample(topology).await;
+    /// For each variant of a scenario, what one side counted in each slice until the last sample.
+    pub(super) fn of(&self, side: Side, scenario: &Scenario) -> Vec<Vec<NfTotals>> {
         let profiles = scenario.variants.iter().map(|variant| variant.profile());
         profiles
-            .map(|profile| self.of(&profile.to_string()))
+            .map(|profile| self.counted(side, &profile.to_string()))
             .collect()
     }
 
-    fn of(&self, profile: &str) -> Vec<NfTotals> {
+    fn counted(&self, side: Side, profile: &str) -> Vec<NfTotals> {
         let between = |pair: &[Counters]| {
             let mut totals = NfTotals::default();
-            for (nf, measured) in &pair[1] {
+            let of_side = |(nf, _): &(&&str, &Measurements)| Side::of(nf) == side;
+            for (nf, measured) in pair[1].iter().filter(of_side) {
                 let at = |measured: &Measurements| measured.profiles.get(profile).cloned();
                 let later = at(measured).unwrap_or_default();
                 let earlier = pair[0].get(nf).and_then(at).unwrap_or_default();
-                let mut counted = NfTotals {
+                totals.merge(&side.seen(NfTotals {
                     client: counted(&later.client, &earlier.client),
                     server: counted(&later.server, &earlier.server),
-                };
-                if *nf == Nf::Amf.as_str() {
-                    counted.client = HandshakeTotals::default();
-                }
-                totals.merge(&counted);
+                }));
             }
             totals
         };
@@ -125,13 +117,13 @@ mod tests {
         Counters::from([(nf, measured)])
     }
 
-    fn counted_of(samples: Vec<Counters>) -> Vec<(u64, u64)> {
+    fn counted_of(side: Side, samples: Vec<Counters>) -> Vec<(u64, u64)> {
         let slices = Slices {
             samples,
             began: Instant::now(),
             length: Duration::from_secs(1),
         };
-        let counted = slices.of("p").into_iter();
+        let counted = slices.counted(side, "p").into_iter();
         counted
             .map(|totals| (totals.client.handshakes, totals.server.handshakes))
             .collect()
@@ -140,18 +132,28 @@ mod tests {
     #[test]
     fn a_slice_is_the_difference_of_two_samples() {
         let samples = [(1, 10), (3, 30), (3, 31)].map(|(c, s)| counters("smf", c, s));
-        assert_eq!(counted_of(samples.into()), [(2, 20), (0, 1)]);
+        assert_eq!(
+            counted_of(Side::Lab, samples.clone().into()),
+            [(2, 20), (0, 1)]
+        );
+        assert_eq!(
+            counted_of(Side::Generator, samples.into()),
+            [(0, 0), (0, 0)]
+        );
     }
 
     #[test]
     fn the_generator_s_own_connections_are_left_out() {
         let samples = [(0, 0), (50, 7)].map(|(c, s)| counters("amf", c, s));
-        assert_eq!(counted_of(samples.into()), [(0, 7)]);
+        assert_eq!(counted_of(Side::Generator, samples.into()), [(0, 7)]);
     }
 
     #[test]
     fn a_process_that_was_started_again_has_counted_from_nothing() {
         let samples = [(0, 90), (0, 100), (0, 4), (0, 9)].map(|(c, s)| counters("smf", c, s));
-        assert_eq!(counted_of(samples.into()), [(0, 10), (0, 4), (0, 5)]);
+        assert_eq!(
+            counted_of(Side::Lab, samples.into()),
+            [(0, 10), (0, 4), (0, 5)]
+        );
     }
 }

@@ -13,7 +13,7 @@ use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::LabFolder;
+use super::folder::ProcessFiles;
 
 /// How long a process may take to drain.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
@@ -92,10 +92,10 @@ impl Child {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn spawn(
+    pub(super) fn spawn(
         name: &'static str,
         binary: &Path,
-        folder: &LabFolder,
+        files: &ProcessFiles,
         arguments: &[&str],
         host: Option<&Host>,
     ) -> Result<Self, ChildError> {
@@ -106,7 +106,7 @@ impl Child {
                 source,
             }
         };
-        let log = folder.log_file(name);
+        let log = files.log(name);
         let log_file = File::options()
             .create(true)
             .append(true)
@@ -116,7 +116,7 @@ impl Child {
         command
             .arg(name)
             .arg("--config")
-            .arg(folder.config_file(name))
+            .arg(files.config(name))
             .arg("--supervised")
             .args(arguments)
             .stdin(Stdio::piped())

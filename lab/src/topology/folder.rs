@@ -129,7 +129,8 @@ impl Plan {
         plan
     }
 
-    fn credentials(&self) -> Vec<WantedCredential> {
+    /// What every network function of the lab must have.
+    pub(super) fn credentials(&self) -> Vec<WantedCredential> {
         let mtc = self.mtc.iter().map(|leaf_key| WantedCredential {
             profile: MTC_PROFILE.to_owned(),
             leaf_key: leaf_key.to_string(),
@@ -171,10 +172,48 @@ pub enum FolderError {
     Port(#[source] io::Error),
 }
 
+/// The configurations and logs of processes, by name: `DIR/<name>.toml`, `DIR/logs/<name>.log`.
+#[derive(Clone, Debug)]
+pub(super) struct ProcessFiles(PathBuf);
+
+impl ProcessFiles {
+    /// Makes the place for logs in `folder`, which exists.
+    pub(super) fn create(folder: &Path) -> Result<Self, FolderError> {
+        let logs = folder.join("logs");
+        std::fs::create_dir_all(&logs)
+            .map_err(|source| FolderError::Write { path: logs, source })?;
+        Ok(Self(folder.to_owned()))
+    }
+
+    pub(super) fn config(&self, name: &str) -> PathBuf {
+        config_file(&self.0, name)
+    }
+
+    pub(super) fn log(&self, name: &str) -> PathBuf {
+        self.0.join("logs").join(format!("{name}.log"))
+    }
+
+    pub(super) fn write_config(
+        &self,
+        name: &str,
+        config: &impl Serialize,
+    ) -> Result<(), FolderError> {
+        let path = self.config(name);
+        let text = toml::to_string_pretty(config)?;
+        std::fs::write(&path, text).map_err(|source| FolderError::Write { path, source })
+    }
+}
+
+/// The configuration of a process in a lab's folder.
+pub(super) fn config_file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.toml"))
+}
+
 /// A lab's folder.
 #[derive(Clone, Debug)]
 pub struct LabFolder {
     path: PathBuf,
+    pub(super) files: ProcessFiles,
     /// Where the NRF is.
     pub nrf: NrfAddress,
     /// The instances of the lab.
@@ -239,25 +278,23 @@ impl LabFolder {
         let pki = LabPki::create(path, &pki_plan, now)?;
         let folder = Self {
             path: path.to_owned(),
+            files: ProcessFiles::create(path)?,
             nrf,
             instances,
             pki,
         };
-        let logs = path.join("logs");
-        std::fs::create_dir_all(&logs)
-            .map_err(|source| FolderError::Write { path: logs, source })?;
-        folder.write("nrf", &nrf_config)?;
-        folder.write(
+        folder.files.write_config("nrf", &nrf_config)?;
+        folder.files.write_config(
             "scp",
             &folder.scp_config(plan, addresses, witness, admin_scp),
         )?;
-        folder.write(
+        folder.files.write_config(
             "amf",
             &NfFile {
                 nf: folder.nf_config(plan, "AMF", addresses.of(Nf::Amf), admin_amf),
             },
         )?;
-        folder.write(
+        folder.files.write_config(
             "smf",
             &NfFile {
                 nf: folder.nf_config(plan, "SMF", addresses.of(Nf::Smf), admin_smf),
@@ -273,12 +310,12 @@ impl LabFolder {
 
     /// The configuration of a process.
     pub fn config_file(&self, name: &str) -> PathBuf {
-        self.path.join(format!("{name}.toml"))
+        self.files.config(name)
     }
 
     /// The log of a process.
     pub fn log_file(&self, name: &str) -> PathBuf {
-        self.path.join("logs").join(format!("{name}.log"))
+        self.files.log(name)
     }
 
     /// Whether an issuance log was created; it may be lost, or another one may be current now.
@@ -286,12 +323,6 @@ impl LabFolder {
         [LOG, NRF_LOG_RECORD]
             .iter()
             .any(|name| self.path.join(name).exists())
-    }
-
-    fn write(&self, name: &str, config: &impl Serialize) -> Result<(), FolderError> {
-        let path = self.config_file(name);
-        let text = toml::to_string_pretty(config)?;
-        std::fs::write(&path, text).map_err(|source| FolderError::Write { path, source })
     }
 
     fn nrf_config(
@@ -377,21 +408,26 @@ impl LabFolder {
             await_landmarks: plan.await_landmarks,
             clock_offset_seconds: 0,
             instance: instances
-                .map(|instance| InstanceConfig {
-                    id: instance.instance_id,
-                    fqdn: instance.fqdn.clone(),
-                    listen: SocketAddr::from((address, 0)),
-                    token: Some(format!("tokens/{}.jwt", instance.instance_id).into()),
-                })
+                .map(|instance| instance_config(instance, address))
                 .collect(),
         }
     }
 }
 
+/// An instance at a free port of `address`, with its token where the PKI puts tokens.
+pub(super) fn instance_config(instance: &PlannedInstance, address: Ipv4Addr) -> InstanceConfig {
+    InstanceConfig {
+        id: instance.instance_id,
+        fqdn: instance.fqdn.clone(),
+        listen: SocketAddr::from((address, 0)),
+        token: Some(format!("tokens/{}.jwt", instance.instance_id).into()),
+    }
+}
+
 /// A configuration that has nothing but what every NF has.
 #[derive(Serialize)]
-struct NfFile {
-    nf: NfConfig,
+pub(super) struct NfFile {
+    pub(super) nf: NfConfig,
 }
 
 fn id(text: &str) -> TrustAnchorId {

@@ -1,0 +1,82 @@
+//! `mtc5g report merge`
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::output::print;
+use super::run::status;
+use super::{USAGE, fail};
+use crate::report;
+use crate::results::{Part, Results, merge};
+
+/// What `mtc5g run --lab` writes besides its results.
+const PART_FILE: &str = "part.json";
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum ReportCommand {
+    /// Combine what several generators have shown of one run, exactly
+    Merge(MergeArguments),
+}
+
+impl ReportCommand {
+    pub(super) fn run(self) -> ExitCode {
+        match self {
+            Self::Merge(arguments) => arguments.run(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct MergeArguments {
+    /// Results of every generator: the folders that mtc5g run --lab DIR --shard I/N wrote, or part.json in them
+    #[arg(required = true, value_name = "PART")]
+    parts: Vec<PathBuf>,
+    /// Where the results of the whole run go
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Print results.json instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+impl MergeArguments {
+    fn run(self) -> ExitCode {
+        let parts: Result<Vec<_>, _> = self.parts.iter().map(|path| read(path)).collect();
+        let results = match parts.and_then(|parts| Ok(merge(parts)?)) {
+            Ok(results) => results,
+            Err(error) => {
+                eprintln!("error: {}", sbi::telemetry::Causes(&*error));
+                return ExitCode::from(USAGE);
+            }
+        };
+        match self.write(&results) {
+            Ok(()) => ExitCode::from(status(&results)),
+            Err(error) => fail(&error),
+        }
+    }
+
+    fn write(&self, results: &Results) -> std::io::Result<()> {
+        std::fs::create_dir_all(&self.out)?;
+        report::write(results, &self.out)?;
+        print(&if self.json {
+            results.to_json()
+        } else {
+            report::table(results)
+        });
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<(PathBuf, Part), Box<dyn Error>> {
+    let file = if path.is_dir() {
+        path.join(PART_FILE)
+    } else {
+        path.to_owned()
+    };
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Ok((file.clone(), Part::from_json(&text, file)?))
+}

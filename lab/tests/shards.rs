@@ -1,0 +1,196 @@
+//! Several load generators against one lab that is up, through the built command, and what comes of their results.
+
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "support/command.rs"]
+mod command;
+#[path = "support/ports.rs"]
+mod ports;
+
+use std::path::Path;
+
+use lab::load::Schedule;
+use lab::results::Results;
+use lab::scenario::Scenario;
+use rustix::process::Signal;
+
+use command::{Ended, Started, mtc5g, processes_of};
+use ports::seven_ports;
+
+const SCENARIO: &str = r#"
+[scenario]
+name = "shared"
+[lab]
+amf = 1
+smf = 1
+landmark_interval = "1s"
+[[variant]]
+name = "x509"
+auth = "x509"
+leaf_key = "ed25519"
+ca_signature = "ed25519"
+[[variant]]
+name = "landmark"
+auth = "mtc-landmark"
+[load]
+operation = "session"
+warmup = "1s"
+stages = [{ rate = 12, duration = "3s" }]
+max_lateness = "60s"
+"#;
+
+const EVENT: &str = "[[event]]\nat = \"1s\"\ndo = \"pause-landmarks\"\nnf = \"smf\"\n";
+const SWEEP: &str = "[sweep]\nlab.preload = [0, 1000]\n";
+
+async fn run(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Ended {
+    let arguments = [
+        "run".as_ref(),
+        scenario.as_os_str(),
+        "--lab".as_ref(),
+        lab.as_os_str(),
+        "--out".as_ref(),
+        out.as_os_str(),
+    ];
+    mtc5g(arguments.into_iter().chain(more.iter().map(AsRef::as_ref))).await
+}
+
+fn results(out: &Path) -> Results {
+    let text = std::fs::read_to_string(out.join("results.json")).expect("results are written");
+    Results::from_json(&text).expect("results are readable")
+}
+
+#[tokio::test]
+async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_merged() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = |name: &str| folder.path().join(name);
+    let (scenario, lab) = (path("shared.toml"), path("lab"));
+    std::fs::write(&scenario, SCENARIO).expect("the scenario is written");
+    let port = seven_ports().to_string();
+    let mut up = Started::new([
+        "lab".as_ref(),
+        "up".as_ref(),
+        "--folder".as_ref(),
+        lab.as_os_str(),
+        "--port".as_ref(),
+        port.as_ref(),
+        "--scenario".as_ref(),
+        scenario.as_os_str(),
+    ]);
+    up.prints("Ctrl-C stops it").await;
+
+    let outs = [path("one"), path("two")];
+    let (one, two) = tokio::join!(
+        run(&scenario, &lab, &outs[0], &["--shard", "1/2"]),
+        run(&scenario, &lab, &outs[1], &["--shard", "2/2"]),
+    );
+    for ended in [&one, &two] {
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    }
+    let parts = [results(&outs[0]), results(&outs[1])];
+    let whole = path("whole");
+    let merged = mtc5g([
+        "report".as_ref(),
+        "merge".as_ref(),
+        outs[0].as_os_str(),
+        outs[1].as_os_str(),
+        "--out".as_ref(),
+        whole.as_os_str(),
+    ])
+    .await;
+    assert_eq!(merged.code(), Some(0), "{}", merged.stderr);
+    let whole = results(&whole);
+    assert_eq!(whole.generator.generators, 2);
+
+    let plan = Scenario::parse(SCENARIO).expect("a valid scenario");
+    let schedule = Schedule::new(&plan.load, 2, plan.lab.amf.into(), plan.seed);
+    let planned = schedule.filter(|arrival| !arrival.warmup).count() as u64;
+    let attempts = |results: &Results| results.variants.iter().map(|v| v.attempts).sum::<u64>();
+    assert_eq!(attempts(&whole), planned);
+    assert_eq!(attempts(&parts[0]) + attempts(&parts[1]), planned);
+    for (variant, whole) in whole.variants.iter().enumerate() {
+        let counts = |of: &Results| of.variants[variant].histograms.operation.count();
+        let sum = counts(&parts[0]) + counts(&parts[1]);
+        assert_eq!(whole.histograms.operation.count(), sum);
+        assert!(whole.errors.is_empty(), "{:?}", whole.errors);
+        assert!(whole.totals.server.handshakes > 0);
+    }
+    let on_one = "These are the results of load generator 1/2 only";
+    let noted = |results: &Results| results.notes.iter().any(|note| note.starts_with(on_one));
+    assert!(noted(&parts[0]) && !noted(&whole));
+
+    refusals(&scenario, &lab, folder.path()).await;
+
+    up.signal(Signal::INT);
+    let ended = up.end().await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(processes_of(folder.path()), []);
+
+    // The lab is down now.
+    let gone = run(&scenario, &lab, &path("gone"), &[]).await;
+    assert_eq!(gone.code(), Some(1));
+    assert!(
+        gone.error().contains("the admin port of nrf at 127.0.0.1:"),
+        "{}",
+        gone.stderr
+    );
+    assert!(gone.error().contains("is it up?"), "{}", gone.stderr);
+}
+
+/// What a lab that is up cannot be used for, or not so.
+async fn refusals(scenario: &Path, lab: &Path, folder: &Path) {
+    let with = |name: &str, more: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, format!("{SCENARIO}{more}")).expect("the scenario is written");
+        path
+    };
+    let (event, sweep) = (with("event.toml", EVENT), with("sweep.toml", SWEEP));
+    let other = folder.join("other.toml");
+    std::fs::write(&other, SCENARIO.replace("\"ed25519\"", "\"ecdsa-p256\"")).expect("written");
+    for (file, more, code, message) in [
+        (
+            &*event,
+            &[][..],
+            1,
+            "[[event]] needs a lab of the run's own",
+        ),
+        (&*sweep, &[], 2, "[sweep] starts a lab for each of its runs"),
+        (&*other, &[], 1, "mtc5g lab up --scenario FILE"),
+        (scenario, &["--shard", "3/2"], 2, "\"3/2\" is not a shard"),
+        (scenario, &["--start-at", "tomorrow"], 2, "not a time like"),
+        (
+            scenario,
+            &["--start-at", "2026-01-01T00:00:00Z"],
+            1,
+            "after the time of --start-at",
+        ),
+    ] {
+        let ended = run(file, lab, &folder.join("refused"), more).await;
+        assert_eq!(ended.code(), Some(code), "{message}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(message),
+            "{message}: {}",
+            ended.stderr
+        );
+        let _ = std::fs::remove_dir_all(folder.join("refused"));
+    }
+    let alone = mtc5g(["run", "quick", "--shard", "1/2"]).await;
+    assert_eq!(alone.code(), Some(2), "{}", alone.stderr);
+    assert!(alone.stderr.contains("--lab"), "{}", alone.stderr);
+}
+
+#[tokio::test]
+async fn parts_that_do_not_make_a_whole_are_refused() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let out = folder.path().join("out");
+    let none = mtc5g([
+        "report".as_ref(),
+        "merge".as_ref(),
+        folder.path().as_os_str(),
+        "--out".as_ref(),
+        out.as_os_str(),
+    ])
+    .await;
+    assert_eq!(none.code(), Some(2));
+    assert!(none.error().contains("cannot read"), "{}", none.stderr);
+    assert!(none.error().contains("part.json"), "{}", none.stderr);
+    assert!(!out.exists());
+}
