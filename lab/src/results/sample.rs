@@ -4,11 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use mtc_tls::handshake::{CertificateKind, HandshakeCost};
+use link::forwarder::Carried;
+use link::probe::{Quantiles, TcpFacts};
+use link::{LinkSettings, Measured, Rate};
+use mtc_core::verify::Basis;
+use mtc_tls::handshake::{CertificateKind, HandshakeCost, Negotiated, Sampled, SampledTcp};
+use mtc_tls::record::{DirectionBytes, MessageBytes, WireBytes};
+use mtc_tls::tcp_info::TcpInfo;
+use mtc_tls::verifier::{Verification, VerifySteps};
 use sbi::ledger::{HandshakeTotals, NfTotals};
 use time::macros::datetime;
 
-use super::{Counted, Happenings, PART_SCHEMA, Part, Results, ThresholdOutcome, TimelinePoint};
+use super::{
+    Counted, EventRecord, Happenings, LinkResult, OperationResult, PART_SCHEMA, Part, Results,
+    ThresholdOutcome, TimelinePoint,
+};
 use crate::environment::Environment;
 use crate::load::{GeneratorUse, LoadResult, Shard};
 use crate::measure::{ClientTotals, Histogram, SLICES};
@@ -99,6 +109,84 @@ fn part(scenario: &Scenario) -> Part {
         happenings: Happenings::default(),
         notes: Vec::new(),
     }
+}
+
+/// A run in which everything is there that a run can have.
+pub(crate) fn full() -> Results {
+    let mut results = quick();
+    let mut settings = LinkSettings::with_rtt(Duration::from_millis(20));
+    settings.rate = Some(Rate::bits_per_second(50_000_000));
+    results.linked(LinkResult {
+        configured: (&settings).into(),
+        measured: Measured {
+            rtt_ms: Quantiles {
+                count: 25,
+                min: 20.1,
+                p50: 20.2,
+                max: 20.9,
+            },
+            loss_sent: 3000,
+            loss_lost: 0,
+            rate_bits_per_second: Some(49_800_000.0),
+            tcp: TcpFacts {
+                mss: 1448,
+                initcwnd: 10,
+                congestion_control: "cubic".to_owned(),
+            },
+        },
+        carried: Carried {
+            delivered: 90_000,
+            octets: 50_000_000,
+            late_us_p50: 12.0,
+            late_us_p99: 80.0,
+            late_us_max: 400.0,
+            ..Carried::default()
+        },
+    });
+    results.happened(Happenings {
+        events: vec![EventRecord {
+            action: "re-enrol".to_owned(),
+            nf: "smf".to_owned(),
+            instances: Some(4),
+            planned_s: 10.0,
+            began_s: Some(10.0),
+            ended_s: Some(11.5),
+        }],
+        timeline: vec![TimelinePoint {
+            at_s: 1.0,
+            done: 60,
+            errors: 0,
+            dropped: 0,
+            in_flight: 2,
+        }],
+    });
+    results.thresholds = thresholds();
+    results.run.cell = [("link.rtt".to_owned(), "20ms".to_owned())].into();
+    results.expect.fallback = vec![crate::scenario::Fallback {
+        variant: "mtc-landmark".to_owned(),
+        min_share: 0.0,
+        max_share: 0.5,
+    }];
+    let first = &mut results.variants[0];
+    first.errors = [("timeout: no answer".to_owned(), 1)].into();
+    first.arrivals.invalid = Some("late".to_owned());
+    first.arrivals.operations = [(
+        "discover".to_owned(),
+        OperationResult {
+            attempts: 1,
+            ok: 1,
+            latency_ms: first.operation_ms,
+            histogram: first.histograms.operation.clone(),
+        },
+    )]
+    .into();
+    let failures = [("timeout: no handshake in time".to_owned(), 1)];
+    first.handshake.client.failures = failures.clone().into();
+    first.totals.client.detail.failures.add(&failures[0].0, 1);
+    for kind in CertificateKind::ALL.into_iter().map(Some).chain([None]) {
+        first.credential_kinds.add(kind, 1);
+    }
+    results
 }
 
 /// The same in every slice.
@@ -196,10 +284,16 @@ fn client(
                 presented: Some(kind),
                 received: Some(kind),
                 group: Some("X25519MLKEM768".to_owned()),
-                ..HandshakeCost::default()
+                wire: Some(wire(kind, bytes)),
+                negotiated: negotiated(),
+                verification: Some(verification(kind)),
+                sampled: (n % 16 == 0).then(|| sampled(kind, verify)),
             },
         );
         if n % 2 == 0 {
+            totals
+                .queueing
+                .record(Duration::from_micros(300 + n * 37 % 1100));
             totals.record_success(
                 slice,
                 Duration::from_secs_f64((elapsed * 3.4 + 900.0) / 1e6),
@@ -207,4 +301,97 @@ fn client(
         }
     }
     totals
+}
+
+/// What a client sends; both sides of the sample send the same.
+fn wire(kind: CertificateKind, bytes: u64) -> WireBytes {
+    let certificate_verify = if bytes < 5_000 { 72 } else { 3_317 };
+    let mut messages = MessageBytes {
+        client_hello: 1_446,
+        certificate_verify,
+        finished: 52,
+        record_layer: if kind == CertificateKind::DirectlySigned {
+            55
+        } else {
+            33
+        },
+        ..MessageBytes::default()
+    };
+    messages.certificate = bytes - messages.total();
+    let sent = DirectionBytes {
+        messages,
+        flights: [1_446, bytes - 1_446, 0],
+        beyond: 0,
+    };
+    WireBytes {
+        sent,
+        received: sent,
+    }
+}
+
+fn negotiated() -> Negotiated {
+    Negotiated {
+        version: Some("TLSv1_3"),
+        cipher_suite: Some("TLS13_AES_256_GCM_SHA384"),
+        own_signature: Some("ML_DSA_65"),
+        peer_signature: Some("ML_DSA_65"),
+        alpn: Some("h2".to_owned()),
+        ..Negotiated::default()
+    }
+}
+
+fn verification(kind: CertificateKind) -> Verification {
+    let (basis, certificates, proof_hashes, cosignatures) = match kind {
+        CertificateKind::DirectlySigned => (None, 2, 0, 0),
+        CertificateKind::Standalone => (Some(Basis::Cosignatures), 1, 5, 2),
+        CertificateKind::LandmarkRelative => (Some(Basis::TrustedSubtree), 1, 8, 0),
+    };
+    Verification {
+        basis,
+        certificates,
+        proof_hashes,
+        cosignatures_carried: cosignatures,
+        cosignatures_verified: cosignatures,
+        steps: None,
+    }
+}
+
+/// Verification in its kind's steps, and what the loopback tells of TCP.
+fn sampled(kind: CertificateKind, verify_us: u64) -> Sampled {
+    let tenth = verify_us * 100;
+    let verify = match kind {
+        CertificateKind::DirectlySigned => VerifySteps {
+            chain_ns: tenth * 9,
+            usage_ns: tenth,
+            ..VerifySteps::default()
+        },
+        CertificateKind::Standalone => VerifySteps {
+            parse_ns: tenth,
+            inclusion_path_ns: tenth,
+            cosignatures_ns: tenth * 8,
+            ..VerifySteps::default()
+        },
+        CertificateKind::LandmarkRelative => VerifySteps {
+            parse_ns: tenth * 4,
+            entry_hash_ns: tenth * 3,
+            inclusion_path_ns: tenth * 3,
+            ..VerifySteps::default()
+        },
+    };
+    let tcp = TcpInfo {
+        rtt: Duration::from_micros(40),
+        min_rtt: Duration::from_micros(15),
+        mss: 32_768,
+        congestion_window: 10,
+        congestion_control: "cubic".to_owned(),
+        ..TcpInfo::default()
+    };
+    Sampled {
+        sign: Duration::from_micros(60),
+        verify,
+        tcp: Some(SampledTcp {
+            established: tcp.clone(),
+            complete: tcp,
+        }),
+    }
 }
