@@ -31,9 +31,10 @@ const INITIAL_STATE: [u32; 8] = [0x6a09_e667; 8];
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
 const MAX_INDEX: u64 = (1 << INDEX_BITS) - 1;
-/// 2026-11-22.
-const NOT_BEFORE: UnixTime = UnixTime(1_795_305_600);
-const NOT_AFTER: UnixTime = UnixTime(NOT_BEFORE.0 + 7 * 86_400);
+/// When certificates begin to be valid: 2026-11-22.
+pub const NOT_BEFORE: UnixTime = UnixTime(1_795_305_600);
+/// Their last second.
+pub const NOT_AFTER: UnixTime = UnixTime(NOT_BEFORE.0 + 7 * 86_400);
 
 /// Why there is nothing to time.
 #[derive(Debug, Error)]
@@ -90,19 +91,30 @@ impl Case {
     /// # Errors
     /// See [`FixtureError`].
     pub fn new(leaf: SignatureAlgorithm, proof_hashes: u32) -> Result<Self, FixtureError> {
+        let spki = SecretKey::generate(leaf)?.public_key()?.to_spki();
+        Self::certifying(&nf_subject()?, &spki, proof_hashes)
+    }
+
+    /// The same for this subject and its key, a DER SubjectPublicKeyInfo.
+    ///
+    /// # Errors
+    /// See [`FixtureError`].
+    pub fn certifying(
+        subject: &NfSubject,
+        spki: &[u8],
+        proof_hashes: u32,
+    ) -> Result<Self, FixtureError> {
         let ca: TrustAnchorId = "32473.1".parse()?;
         let log = LogId::new(ca, LogNumber::FIRST)?;
         let subtree = Subtree::new(0, 1 << proof_hashes)?;
         let index = (subtree.end() - 1) / 3;
 
-        let spki = SecretKey::generate(leaf)?.public_key()?.to_spki();
-        let subject = nf_subject()?;
         let fields = CertificateFields {
             issuer: &ca,
             not_before: NOT_BEFORE,
             not_after: NOT_AFTER,
             subject: &subject.name_der(),
-            spki: &spki,
+            spki,
             extensions: &subject.extensions_der(),
         };
         let siblings: Vec<Hash> = (0..proof_hashes)

@@ -6,6 +6,7 @@
 //!                                                └─ hints      trust anchor names on the wire
 //! handshake::{connect, accept} ──> a stream, who the peer is, what it cost
 //!                                  └─ record: bytes by message; notes: what was signed and verified; tcp_info: TCP facts
+//! memory::handshake            ──> the same of two endpoints in one thread, without sockets
 //! ```
 //!
 //! The only crate that implements rustls' traits. It knows no HTTP and no NF beyond its identity in a certificate.
@@ -18,6 +19,7 @@ pub mod handshake;
 pub mod hints;
 pub mod identity;
 pub mod key;
+pub mod memory;
 mod notes;
 pub mod pem;
 pub mod provider;

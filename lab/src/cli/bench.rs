@@ -1,4 +1,6 @@
-//! `mtc5g bench`: what signatures, verification and issuance cost on this machine.
+//! `mtc5g bench`: what signatures, verification, issuance and whole handshakes cost on this machine.
+
+mod article;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,8 +10,13 @@ use mtc_bench::measure::Effort;
 use mtc_bench::suite::{self, Figures, Progress};
 use serde::Serialize;
 
+use self::article::Article;
 use super::{DONE, fail};
 use crate::environment::Environment;
+use crate::in_memory;
+
+/// Handshakes of each variant for one round of the kernels: a median of some hundred.
+const HANDSHAKES_PER_ROUND: usize = 3;
 
 /// Signature algorithms in the order of the table, by their names in figures.
 const ALGORITHMS: [(&str, &str); 6] = [
@@ -25,12 +32,12 @@ const ALGORITHMS: [(&str, &str); 6] = [
 #[command(after_help = "\
 Kernels take turns and each figure is the median of its samples, so that ratios stand on a busy machine too; absolute
 figures want a quiet one. The SHA-256 floor is the time to compress the blocks that a verification must hash, and nothing
-else.")]
+else. Handshakes are those of the lab, without sockets; the article's values are set beside this machine's.")]
 pub(super) struct BenchArguments {
     /// Print the figures as JSON, the keys of which docs/performance.md explains
     #[arg(long)]
     json: bool,
-    /// A second or two instead of a quarter of a minute; the figures are rough
+    /// Some seconds instead of half a minute; the figures are rough
     #[arg(long)]
     quick: bool,
 }
@@ -40,6 +47,8 @@ struct Document {
     environment: Environment,
     #[serde(flatten)]
     figures: Figures,
+    handshakes: Vec<in_memory::Figures>,
+    article: Article,
 }
 
 impl BenchArguments {
@@ -62,22 +71,34 @@ impl BenchArguments {
             Progress::Round(round, _) => bar.set_position(round as u64),
             Progress::Issuing => bar.set_message("issuing batches of 1000"),
         });
-        bar.finish_and_clear();
         let figures = match figures {
             Ok(figures) => figures,
             Err(error) => return fail(&error),
         };
+        let rounds = effort.rounds * HANDSHAKES_PER_ROUND;
+        bar.set_length(rounds as u64);
+        bar.set_message("handshakes");
+        let handshakes = in_memory::measure(rounds, |round| bar.set_position(round as u64));
+        bar.finish_and_clear();
+        let handshakes = match handshakes {
+            Ok(handshakes) => handshakes,
+            Err(error) => return fail(&error),
+        };
+        let article = Article::beside(&figures, &handshakes);
         if self.json {
             let document = Document {
                 environment: Environment::detect(),
                 figures,
+                handshakes,
+                article,
             };
             match serde_json::to_string_pretty(&document) {
                 Ok(json) => println!("{json}"),
                 Err(error) => return fail(&error),
             }
         } else {
-            print!("{}", table(&figures));
+            let handshakes = article::handshakes(&handshakes);
+            print!("{}\n{handshakes}\n{}", table(&figures), article.table());
         }
         ExitCode::from(DONE)
     }

@@ -13,6 +13,7 @@ mod capture;
 mod combinations;
 mod credential_choice;
 mod lab;
+mod memory;
 mod mtca;
 mod nf;
 mod raw;
