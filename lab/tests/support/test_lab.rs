@@ -128,13 +128,20 @@ impl TestLab {
     /// Makes the AMF establish sessions: `rate` a second for `duration`, over each kind of MTC in turn.
     pub(crate) async fn start_load(&mut self, rate: f64, duration: Duration) {
         let profile = |domain: &str| format!("{domain}/{LEAF_KEY}/X25519MLKEM768");
+        let profiles = vec![profile("mtc-standalone"), profile("mtc-landmark")];
+        let plan = LoadPlan::steady(OperationKind::Session, rate, duration);
+        self.start_load_of(plan, profiles).await;
+    }
+
+    /// Makes the AMF do what a plan says, without a warm-up, over these connection profiles in turn.
+    pub(crate) async fn start_load_of(&mut self, plan: LoadPlan, profiles: Vec<String>) {
         let command = Command::Load {
             plan: LoadPlan {
                 warmup: Duration::ZERO,
-                ..LoadPlan::steady(OperationKind::Session, rate, duration)
+                ..plan
             },
             shard: Shard::WHOLE,
-            profiles: vec![profile("mtc-standalone"), profile("mtc-landmark")],
+            profiles,
             seed: 1,
         };
         let command = serde_json::to_string(&command).expect("commands encode");
