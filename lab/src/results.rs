@@ -30,7 +30,7 @@ mod thresholds;
 
 pub use arrivals::{GeneratorResult, MAX_LATE_SHARE, OperationResult, VariantArrivals};
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
-pub use events::{EventRecord, Happenings, TimelinePoint};
+pub use events::{EventRecord, Happenings, Issuance, TimelinePoint};
 pub use handshake::{
     CpuSplit, HandshakeResult, RoundTrips, SideResult, TcpResult, VerificationResult,
 };
@@ -88,6 +88,9 @@ pub struct Results {
     /// How the load went on, about once a second.
     #[serde(default)]
     pub timeline: Vec<TimelinePoint>,
+    /// What the NRF's CA issued meanwhile and before.
+    #[serde(default)]
+    pub issuance: Issuance,
 }
 
 /// What a run was.
@@ -423,6 +426,7 @@ impl Results {
             expect: scenario.expect.clone(),
             events: Vec::new(),
             timeline: Vec::new(),
+            issuance: Issuance::default(),
         };
         results.relate();
         results.verdict = results.judge();
@@ -459,9 +463,17 @@ impl Results {
     }
 
     /// Adds what happened during the run, which the verdict then takes into account.
-    pub fn happened(&mut self, Happenings { events, timeline }: Happenings) {
+    pub fn happened(
+        &mut self,
+        Happenings {
+            events,
+            timeline,
+            issuance,
+        }: Happenings,
+    ) {
         self.events = events;
         self.timeline = timeline;
+        self.issuance = issuance;
         self.verdict = self.judge();
     }
 

@@ -354,6 +354,7 @@ async fn measure(
         happenings: Happenings {
             events: director.finish(),
             timeline,
+            issuance: slices.issuance(),
         },
     })
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mtc_core::certificate::{CertificateError, CertificateFields, MtcProof, with_proof};
 use mtc_core::id::{LogId, LogNumber, split_serial};
@@ -22,6 +22,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::files::{FileError, PrivateFolder};
+use sbi::ledger::Ledger;
 use sbi::telemetry::Causes;
 
 /// How far validity begins before issuance, for relying parties whose clocks are behind.
@@ -83,6 +84,7 @@ pub struct Mtca {
     lifetime: Duration,
     landmark_interval: Duration,
     clock: Clock,
+    ledger: Arc<Ledger>,
 }
 
 impl Mtca {
@@ -100,6 +102,7 @@ impl Mtca {
         lifetime: Duration,
         landmark_interval: Duration,
         clock: Clock,
+        ledger: Arc<Ledger>,
     ) -> Self {
         let landmarks = Mutex::new(landmarks);
         Self {
@@ -111,6 +114,7 @@ impl Mtca {
             lifetime,
             landmark_interval,
             clock,
+            ledger,
         }
     }
 
@@ -137,6 +141,7 @@ impl Mtca {
     /// # Errors
     /// See [`MtcaError`].
     pub async fn issue(&self, subject: &NfSubject, spki: &[u8]) -> Result<Issuance, MtcaError> {
+        let began = Instant::now();
         let (not_before, not_after) = self.validity();
         let (name, extensions) = (subject.name_der(), subject.extensions_der());
         let fields = CertificateFields {
@@ -149,7 +154,9 @@ impl Mtca {
         };
         let entry = fields.log_entry()?;
         let encoded = entry.encode().map_err(CertificateError::from)?;
+        let submitted = Instant::now();
         let issued = self.issuer.issue(encoded).await?;
+        let checkpoint = submitted.elapsed();
         let proof = MtcProof {
             extensions: entry.extensions,
             subtree: issued.subtree,
@@ -161,6 +168,7 @@ impl Mtca {
             .map_err(CertificateError::from)?;
         let (archive, copy) = (self.archive.clone(), certificate.clone());
         blocking(move || archive.write_durably(&archive_name(serial), &copy)).await?;
+        self.ledger.record_issuance(began.elapsed(), checkpoint);
         Ok(Issuance {
             serial,
             certificate,

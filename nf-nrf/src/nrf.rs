@@ -343,6 +343,7 @@ impl Process {
             config.certificate_lifetime(),
             Duration::from_secs(config.landmark_interval_seconds),
             config.clock(),
+            self.ledger.clone(),
         ));
         let (events, missing) = (self.events.clone(), self.missing.clone());
         self.spawn(async move {

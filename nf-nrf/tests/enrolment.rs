@@ -175,6 +175,16 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 #[tokio::test]
+async fn how_long_issuing_took_is_counted() {
+    let service = Service::start();
+    assert_eq!(service.ledger.snapshot().issuance.certificates, 0);
+    enrolled(&service).await;
+    let counted = service.ledger.snapshot().issuance;
+    assert_eq!(counted.certificates, 1);
+    assert!(0 < counted.checkpoint_ns && counted.checkpoint_ns <= counted.issue_ns);
+}
+
+#[tokio::test]
 async fn a_token_brings_a_certificate_that_relying_parties_verify() {
     let service = Service::start();
     let key = new_key();

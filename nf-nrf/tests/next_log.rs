@@ -202,6 +202,7 @@ impl Scene {
             Duration::from_secs(3600),
             LANDMARK_INTERVAL,
             CLOCK,
+            Arc::default(),
         );
         Running {
             mtca: Arc::new(mtca),

@@ -16,11 +16,13 @@ use mtc_tls::hints::ConnectionProfile;
 use serde::{Deserialize, Serialize};
 
 mod detail;
+mod issuance;
 mod named;
 
 pub use detail::{
     HandshakeDetail, NegotiatedTotals, SampledTotals, TcpTotals, VerificationTotals, WireTotals,
 };
+pub use issuance::IssuanceTotals;
 pub use named::NamedCounts;
 
 /// Sums over the handshakes of one side (as client or as server).
@@ -204,6 +206,9 @@ pub struct Measurements {
     /// The same by class and cause, `class: cause`.
     #[serde(default)]
     pub failed_accepts_by_cause: NamedCounts,
+    /// Certificates that this process issued.
+    #[serde(default)]
+    pub issuance: IssuanceTotals,
 }
 
 /// Counts the handshakes of a process.
@@ -215,6 +220,7 @@ struct Counts {
     profiles: BTreeMap<ConnectionProfile, NfTotals>,
     failed_accepts: u64,
     failed_accepts_by_cause: NamedCounts,
+    issuance: IssuanceTotals,
 }
 
 impl Ledger {
@@ -258,6 +264,11 @@ impl Ledger {
         });
     }
 
+    /// Counts a certificate that this process issued, see [`IssuanceTotals`].
+    pub fn record_issuance(&self, issue: Duration, checkpoint: Duration) {
+        self.with(|counts| counts.issuance.record(issue, checkpoint));
+    }
+
     /// Everything counted so far.
     pub fn snapshot(&self) -> Measurements {
         self.with(|counts| Measurements {
@@ -268,6 +279,7 @@ impl Ledger {
                 .collect(),
             failed_accepts: counts.failed_accepts,
             failed_accepts_by_cause: counts.failed_accepts_by_cause.clone(),
+            issuance: counts.issuance,
         })
     }
 

@@ -1,4 +1,4 @@
-//! `mtc5g report merge`
+//! `mtc5g report html` and `mtc5g report merge`
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::compare::read as read_results;
 use super::output::print;
 use super::run::status;
-use super::{USAGE, fail};
+use super::{COULD_NOT_RUN, DONE, USAGE, fail};
 use crate::report;
 use crate::results::{Part, Results, merge};
 
@@ -17,6 +18,8 @@ const PART_FILE: &str = "part.json";
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum ReportCommand {
+    /// Draw the report of a run again from its results.json
+    Html(HtmlArguments),
     /// Combine what several generators have shown of one run, exactly
     Merge(MergeArguments),
 }
@@ -24,7 +27,36 @@ pub(super) enum ReportCommand {
 impl ReportCommand {
     pub(super) fn run(self) -> ExitCode {
         match self {
+            Self::Html(arguments) => arguments.run(),
             Self::Merge(arguments) => arguments.run(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct HtmlArguments {
+    /// results.json of a run
+    results: PathBuf,
+    /// File to write
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    output: PathBuf,
+}
+
+impl HtmlArguments {
+    fn run(self) -> ExitCode {
+        let results = match read_results(&self.results) {
+            Ok(results) => results,
+            Err(error) => return fail(&error),
+        };
+        if let Some(reason) = results.verdict.violations.first() {
+            eprintln!("warning: this run is not a valid measurement: {reason}");
+        }
+        match std::fs::write(&self.output, report::html(&results)) {
+            Ok(()) => ExitCode::from(DONE),
+            Err(error) => {
+                eprintln!("error: cannot write {}: {error}", self.output.display());
+                ExitCode::from(COULD_NOT_RUN)
+            }
         }
     }
 }

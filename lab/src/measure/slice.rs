@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use mtc_core::verify::Basis;
 use mtc_tls::handshake::HandshakeCost;
 use sbi::ledger::HandshakeTotals;
 use serde::{Deserialize, Serialize};
@@ -57,16 +58,26 @@ pub struct SliceSums {
     pub verify_ns: u64,
     /// TLS record bytes written until the handshake completed.
     pub bytes_sent: u64,
+    /// Certificates of peers that were verified.
+    #[serde(default)]
+    pub verified: u64,
+    /// Those of them that were MTCs in a trusted subtree: landmark hits.
+    #[serde(default)]
+    pub trusted_subtree: u64,
 }
 
 impl SliceSums {
     fn record(&mut self, cost: &HandshakeCost) {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let basis = cost.verification.as_ref().and_then(|of| of.basis);
+        let hit = basis == Some(Basis::TrustedSubtree);
         self.merge(&Self {
             handshakes: 1,
             cpu_ns: nanoseconds(cost.cpu),
             verify_ns: nanoseconds(cost.verify),
             bytes_sent: cost.bytes_sent,
+            verified: cost.verification.as_ref().map_or(0, |_| 1),
+            trusted_subtree: u64::from(hit),
         });
     }
 
@@ -77,11 +88,15 @@ impl SliceSums {
             cpu_ns,
             verify_ns,
             bytes_sent,
+            verified,
+            trusted_subtree,
         } = other;
         self.handshakes += *handshakes;
         self.cpu_ns += *cpu_ns;
         self.verify_ns += *verify_ns;
         self.bytes_sent += *bytes_sent;
+        self.verified += *verified;
+        self.trusted_subtree += *trusted_subtree;
     }
 }
 
@@ -92,6 +107,8 @@ impl From<&HandshakeTotals> for SliceSums {
             cpu_ns: totals.cpu_ns,
             verify_ns: totals.verify_ns,
             bytes_sent: totals.bytes_sent,
+            verified: totals.detail.verification.verified,
+            trusted_subtree: totals.detail.verification.trusted_subtree,
         }
     }
 }

@@ -11,9 +11,9 @@ const STYLE: &str = concat!(
 );
 
 /// The names of the figures that a run has.
-pub fn figure_names(results: &Results) -> Vec<&'static str> {
+pub fn figure_names(results: &Results) -> Vec<String> {
     figures(results)
-        .iter()
+        .into_iter()
         .map(|figure| figure.caption.id)
         .collect()
 }
@@ -35,9 +35,20 @@ mod tests {
     fn every_figure_is_a_file_with_legend_and_style() {
         let results = quick();
         let names = figure_names(&results);
-        assert_eq!(names, ["bytes", "cpu", "handshake", "operation", "time"]);
+        assert_eq!(
+            names,
+            [
+                "bytes",
+                "cpu",
+                "handshake",
+                "operation",
+                "time",
+                "landmarks",
+                "issuance"
+            ]
+        );
         for name in names {
-            let svg = plot(&results, name).expect("a figure of this name");
+            let svg = plot(&results, &name).expect("a figure of this name");
             assert!(
                 svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"),
                 "{name}"

@@ -1,5 +1,6 @@
 //! The events of a run as they happened.
 
+use sbi::ledger::IssuanceTotals;
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Action, Event};
@@ -11,6 +12,18 @@ pub struct Happenings {
     pub events: Vec<EventRecord>,
     /// In the order of time.
     pub timeline: Vec<TimelinePoint>,
+    /// What the NRF's CA issued.
+    #[serde(default)]
+    pub issuance: Issuance,
+}
+
+/// Certificates that the NRF's MTCA issued, and how long it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issuance {
+    /// From the start of its process to the measured part.
+    pub before: IssuanceTotals,
+    /// In each slice of the measured part.
+    pub slices: Vec<IssuanceTotals>,
 }
 
 /// One `[[event]]` of the scenario, as it happened. Times are in seconds from the start of the measured part.

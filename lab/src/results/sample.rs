@@ -12,12 +12,12 @@ use mtc_tls::handshake::{CertificateKind, HandshakeCost, Negotiated, Sampled, Sa
 use mtc_tls::record::{DirectionBytes, MessageBytes, WireBytes};
 use mtc_tls::tcp_info::TcpInfo;
 use mtc_tls::verifier::{Verification, VerifySteps};
-use sbi::ledger::{HandshakeTotals, NfTotals};
+use sbi::ledger::{HandshakeDetail, HandshakeTotals, IssuanceTotals, NfTotals, VerificationTotals};
 use time::macros::datetime;
 
 use super::{
-    Counted, EventRecord, Happenings, LinkResult, OperationResult, PART_SCHEMA, Part, Results,
-    ThresholdOutcome, TimelinePoint,
+    Counted, EventRecord, Happenings, Issuance, LinkResult, OperationResult, PART_SCHEMA, Part,
+    Results, ThresholdOutcome, TimelinePoint,
 };
 use crate::environment::Environment;
 use crate::load::{GeneratorUse, LoadResult, Shard};
@@ -35,6 +35,8 @@ const COSTS: [(u64, u64, u64, u64); 5] = [
     (7_430, 297, 3, 1_290),
 ];
 const OPERATIONS: u64 = 540;
+/// Bytes of either side's hello.
+const HELLO: u64 = 1_446;
 
 /// A run without a fault.
 pub(crate) fn quick() -> Results {
@@ -70,11 +72,13 @@ fn part(scenario: &Scenario) -> Part {
     let measured = scenario.variants.iter().zip(COSTS).map(|(variant, cost)| {
         let kind = variant.authentication.kind();
         let client = client(kind, cost);
+        let mut server = HandshakeTotals::default();
+        (0..OPERATIONS * 2).for_each(|n| server.record(&handshake(kind, cost, n, Side::Server)));
         let mut network_functions = NfTotals {
             client: client.handshakes.clone(),
-            server: client.handshakes.clone(),
+            server: server.clone(),
         };
-        network_functions.server.merge(&client.handshakes);
+        network_functions.server.merge(&server);
         (client, network_functions)
     });
     let (variants, network_functions): (Vec<_>, Vec<_>) = measured.unzip();
@@ -106,7 +110,10 @@ fn part(scenario: &Scenario) -> Part {
             totals: network_functions,
             slices,
         },
-        happenings: Happenings::default(),
+        happenings: Happenings {
+            issuance: issuance(),
+            ..Happenings::default()
+        },
         notes: Vec::new(),
     }
 }
@@ -144,6 +151,7 @@ pub(crate) fn full() -> Results {
         },
     });
     results.happened(Happenings {
+        issuance: issuance(),
         events: vec![EventRecord {
             action: "re-enrol".to_owned(),
             nf: "smf".to_owned(),
@@ -196,6 +204,14 @@ fn in_slices(totals: &NfTotals) -> Vec<NfTotals> {
         cpu_ns: totals.cpu_ns / SLICES as u64,
         verify_ns: totals.verify_ns / SLICES as u64,
         bytes_sent: totals.bytes_sent / SLICES as u64,
+        detail: HandshakeDetail {
+            verification: VerificationTotals {
+                verified: totals.detail.verification.verified / SLICES as u64,
+                trusted_subtree: totals.detail.verification.trusted_subtree / SLICES as u64,
+                ..VerificationTotals::default()
+            },
+            ..HandshakeDetail::default()
+        },
         ..HandshakeTotals::default()
     };
     let slice = NfTotals {
@@ -203,6 +219,22 @@ fn in_slices(totals: &NfTotals) -> Vec<NfTotals> {
         server: part(&totals.server),
     };
     vec![slice; SLICES]
+}
+
+/// Certificates of the start, and of instances that enrolled again in the middle of the run.
+fn issuance() -> Issuance {
+    let of = |certificates: u64, ms: u64| IssuanceTotals {
+        certificates,
+        issue_ns: certificates * ms * 1_000_000,
+        checkpoint_ns: certificates * (ms - 2) * 1_000_000,
+    };
+    let mut slices = vec![IssuanceTotals::default(); SLICES];
+    slices[9] = of(4, 14);
+    slices[10] = of(2, 11);
+    Issuance {
+        before: of(21, 38),
+        slices,
+    }
 }
 
 /// A threshold that is met, and one that is broken.
@@ -262,38 +294,18 @@ pub(crate) fn environment() -> Environment {
     }
 }
 
-/// One session is two handshakes of the generator; times have the long tail of a shared machine.
-fn client(
-    kind: CertificateKind,
-    (bytes, cpu, verify, median): (u64, u64, u64, u64),
-) -> ClientTotals {
+/// One session is two handshakes of the generator.
+fn client(kind: CertificateKind, cost: (u64, u64, u64, u64)) -> ClientTotals {
     let mut totals = ClientTotals::default();
     for n in 0..OPERATIONS * 2 {
         let slice = n as usize * SLICES / (OPERATIONS as usize * 2);
-        let spread = (n * 7919 % (OPERATIONS * 2)) as f64 / (OPERATIONS * 2) as f64;
-        let elapsed = median as f64 * (0.8 + 0.35 * spread + 0.02 / (1.004 - spread));
-        totals.record_handshake(
-            slice,
-            &HandshakeCost {
-                tcp_connect: Duration::from_micros(55 + n % 40),
-                elapsed: Duration::from_secs_f64(elapsed / 1e6),
-                cpu: Duration::from_micros(cpu),
-                verify: Duration::from_micros(verify),
-                bytes_sent: bytes,
-                bytes_received: bytes - 152,
-                presented: Some(kind),
-                received: Some(kind),
-                group: Some("X25519MLKEM768".to_owned()),
-                wire: Some(wire(kind, bytes)),
-                negotiated: negotiated(),
-                verification: Some(verification(kind)),
-                sampled: (n % 16 == 0).then(|| sampled(kind, verify)),
-            },
-        );
+        let handshake = handshake(kind, cost, n, Side::Client);
+        totals.record_handshake(slice, &handshake);
         if n % 2 == 0 {
             totals
                 .queueing
                 .record(Duration::from_micros(300 + n * 37 % 1100));
+            let elapsed = handshake.elapsed.as_secs_f64() * 1e6;
             totals.record_success(
                 slice,
                 Duration::from_secs_f64((elapsed * 3.4 + 900.0) / 1e6),
@@ -303,11 +315,45 @@ fn client(
     totals
 }
 
-/// What a client sends; both sides of the sample send the same.
-fn wire(kind: CertificateKind, bytes: u64) -> WireBytes {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
+}
+
+/// One of many; times have the long tail of a shared machine.
+fn handshake(
+    kind: CertificateKind,
+    (bytes, cpu, verify, median): (u64, u64, u64, u64),
+    n: u64,
+    side: Side,
+) -> HandshakeCost {
+    let spread = (n * 7919 % (OPERATIONS * 2)) as f64 / (OPERATIONS * 2) as f64;
+    let elapsed = median as f64 * (0.8 + 0.35 * spread + 0.02 / (1.004 - spread));
+    HandshakeCost {
+        tcp_connect: Duration::from_micros(55 + n % 40),
+        elapsed: Duration::from_secs_f64(elapsed / 1e6),
+        cpu: Duration::from_micros(cpu),
+        verify: Duration::from_micros(verify),
+        bytes_sent: bytes,
+        bytes_received: bytes - 152,
+        presented: Some(kind),
+        received: Some(kind),
+        group: Some("X25519MLKEM768".to_owned()),
+        wire: Some(wire(kind, bytes, side)),
+        negotiated: negotiated(),
+        verification: Some(verification(kind)),
+        sampled: n.is_multiple_of(16).then(|| sampled(kind, verify)),
+    }
+}
+
+/// Both sides of the sample send as much.
+fn wire(kind: CertificateKind, bytes: u64, side: Side) -> WireBytes {
     let certificate_verify = if bytes < 5_000 { 72 } else { 3_317 };
+    let hello = |of| if side == of { HELLO } else { 0 };
     let mut messages = MessageBytes {
-        client_hello: 1_446,
+        client_hello: hello(Side::Client),
+        server_hello: hello(Side::Server),
         certificate_verify,
         finished: 52,
         record_layer: if kind == CertificateKind::DirectlySigned {
@@ -320,7 +366,7 @@ fn wire(kind: CertificateKind, bytes: u64) -> WireBytes {
     messages.certificate = bytes - messages.total();
     let sent = DirectionBytes {
         messages,
-        flights: [1_446, bytes - 1_446, 0],
+        flights: [HELLO, bytes - HELLO, 0],
         beyond: 0,
     };
     WireBytes {

@@ -327,6 +327,7 @@ mod tests {
                 cpu_ns: micros * 1000,
                 verify_ns: micros * 100,
                 bytes_sent: micros,
+                ..SliceSums::default()
             };
             let mut times = SparseHistogram::default();
             times.record(Duration::from_micros(micros));

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::counters::Side;
 use crate::measure::SLICES;
+use crate::results::Issuance;
 use crate::scenario::Scenario;
 use crate::topology::{Nf, Topology};
 
@@ -68,6 +69,21 @@ impl Slices {
             .collect()
     }
 
+    /// What the NRF issued until the first sample, and between every two.
+    pub(super) fn issuance(&self) -> Issuance {
+        let of = |counters: &Counters| {
+            counters
+                .get(Nf::Nrf.as_str())
+                .map(|measured| measured.issuance)
+                .unwrap_or_default()
+        };
+        let between = |pair: &[Counters]| of(&pair[1]).since(&of(&pair[0]));
+        Issuance {
+            before: self.samples.first().map(of).unwrap_or_default(),
+            slices: self.samples.windows(2).map(between).collect(),
+        }
+    }
+
     fn counted(&self, side: Side, profile: &str) -> Vec<NfTotals> {
         let between = |pair: &[Counters]| {
             let mut totals = NfTotals::default();
@@ -98,6 +114,8 @@ fn counted(later: &HandshakeTotals, earlier: &HandshakeTotals) -> HandshakeTotal
 
 #[cfg(test)]
 mod tests {
+    use sbi::ledger::IssuanceTotals;
+
     use super::*;
 
     fn counters(nf: &'static str, client: u64, server: u64) -> Counters {
@@ -139,6 +157,36 @@ mod tests {
         assert_eq!(
             counted_of(Side::Generator, samples.into()),
             [(0, 0), (0, 0)]
+        );
+    }
+
+    #[test]
+    fn what_the_nrf_issued_is_told_by_slice_and_before() {
+        let samples = [(3, 30), (3, 30), (5, 70)].map(|(certificates, issue_ns)| {
+            let issuance = IssuanceTotals {
+                certificates,
+                issue_ns,
+                checkpoint_ns: issue_ns / 2,
+            };
+            let measured = Measurements {
+                issuance,
+                ..Measurements::default()
+            };
+            Counters::from([("nrf", measured)])
+        });
+        let slices = Slices {
+            samples: samples.into(),
+            began: Instant::now(),
+            length: Duration::from_secs(1),
+        };
+        let Issuance { before, slices } = slices.issuance();
+        assert_eq!((before.certificates, before.issue_ns), (3, 30));
+        assert_eq!(
+            slices
+                .iter()
+                .map(|of| (of.certificates, of.issue_ns, of.checkpoint_ns))
+                .collect::<Vec<_>>(),
+            [(0, 0, 0), (2, 40, 20)]
         );
     }
 

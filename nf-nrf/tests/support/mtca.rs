@@ -33,6 +33,7 @@ use nf_nrf::enrolment_token::{TokenVerifier, UsedTokens};
 use nf_nrf::files::PrivateFolder;
 use nf_nrf::mtca::Mtca;
 use sbi::enrolment_claims::EnrolmentClaims;
+use sbi::ledger::Ledger;
 use tempfile::TempDir;
 
 pub(crate) const HOME_DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";
@@ -50,6 +51,7 @@ const CLOCK: Clock = Clock { offset_seconds: 0 };
 pub(crate) struct Service {
     pub(crate) enrolment: Arc<Enrolment>,
     pub(crate) authority: Authority,
+    pub(crate) ledger: Arc<Ledger>,
     witness_is_down: Arc<AtomicBool>,
     log: LogId,
     ca: Cosigner,
@@ -76,6 +78,7 @@ impl Service {
             is_down: witness_is_down.clone(),
         };
         let issuer = start_sequencer(issuance_log, scripted);
+        let ledger = Arc::new(Ledger::default());
         let mtca = Mtca::new(
             log,
             issuer.clone(),
@@ -85,6 +88,7 @@ impl Service {
             LIFETIME,
             LANDMARK_INTERVAL,
             CLOCK,
+            ledger.clone(),
         );
         let authority = Authority::new();
         let used = UsedTokens::open(&folder.path().join("used-tokens"), CLOCK.now());
@@ -100,6 +104,7 @@ impl Service {
         Self {
             enrolment: Arc::new(enrolment),
             authority,
+            ledger,
             witness_is_down,
             log,
             ca,

@@ -5,7 +5,15 @@ use crate::results::sample::quick;
 #[test]
 fn every_chart_has_a_title_a_sentence_and_its_figures() {
     let page = html(&quick());
-    for id in ["bytes", "cpu", "handshake", "operation", "time"] {
+    for id in [
+        "bytes",
+        "cpu",
+        "handshake",
+        "operation",
+        "time",
+        "landmarks",
+        "issuance",
+    ] {
         assert!(
             page.contains(&format!("aria-labelledby=\"{id}-title {id}-desc\"")),
             "{id}"
@@ -17,12 +25,13 @@ fn every_chart_has_a_title_a_sentence_and_its_figures() {
         );
     }
     for (tag, count) in [
-        ("<figure>", 5),
-        ("<figcaption>", 5),
-        ("Figures as a table", 5),
-        // Three charts of five lines, each once more in its legend.
-        ("<polyline class=\"line", 30),
-        ("<rect class=\"part p", 30),
+        ("<figure>", 7),
+        ("<figcaption>", 7),
+        ("Figures as a table", 7),
+        // Three charts of five lines, one of one and one of two, each once more in its legend.
+        ("<polyline class=\"line", 36),
+        // Bytes, then the steps of X.509, standalone and landmark-relative.
+        ("<rect class=\"part p", 7 * 5 + 4 * 3 + 5 + 4),
     ] {
         assert_eq!(page.matches(tag).count(), count, "{tag}");
     }
@@ -62,7 +71,7 @@ fn nothing_is_loaded_and_nothing_runs() {
     }
     let links = page.matches(" href=").count();
     let data = page.matches(" href=\"data:text/csv;charset=utf-8,").count();
-    assert_eq!((links, data), (5, 5), "the only links carry their data");
+    assert_eq!((links, data), (7, 7), "the only links carry their data");
 }
 
 #[test]
@@ -83,9 +92,11 @@ fn ratios_carry_their_interval() {
 fn a_chart_s_data_can_be_taken_away() {
     let page = html(&quick());
     assert!(page.contains(
-        "<a download=\"bytes.csv\" href=\"data:text/csv;charset=utf-8,variant%2C%22client%2C%20B%22%2C%22server%2C%20B%22"
+        "<a download=\"bytes.csv\" href=\"data:text/csv;charset=utf-8,variant%2C%22client%20client%5Fhello%2C%20B%22%2C%22client%20certificate%2C%20B%22"
     ));
-    assert!(page.contains("x509-mldsa65%2C15800%2C15800%2C31600%0D%0A"));
+    assert!(page.contains(
+        "x509-mldsa65%2C1446%2C10930%2C3317%2C52%2C55%2C1446%2C10930%2C3317%2C52%2C55%2C31600%0D%0A"
+    ));
 }
 
 #[test]

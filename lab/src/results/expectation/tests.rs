@@ -41,6 +41,7 @@ fn crashed(errors_at: &[u64], expect: Expectation) -> Results {
     results.happened(Happenings {
         events: nrf_crash(),
         timeline: timeline(errors_at),
+        ..Happenings::default()
     });
     results
 }
@@ -92,6 +93,7 @@ fn an_event_that_is_not_over_is_a_violation() {
     results.happened(Happenings {
         events,
         timeline: Vec::new(),
+        ..Happenings::default()
     });
     assert_eq!(
         results.verdict.violations,

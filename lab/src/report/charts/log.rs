@@ -1,0 +1,216 @@
+//! What the log and its landmarks did over the run: whether certificates were in trusted subtrees, and how long issuing took.
+
+use mtc_tls::handshake::CertificateKind;
+use sbi::ledger::IssuanceTotals;
+
+use super::super::figures::{capitalised, count, time};
+use super::super::svg::{Caption, Course, Horizontal, Vertical, courses as draw};
+use super::{Data, Figure};
+use crate::results::{Issuance, Results, Slice, VariantResult};
+
+/// The share of verified certificates that were in a trusted subtree; none without a variant that asks for it.
+pub(super) fn landmark_hits(results: &Results) -> Option<Figure> {
+    let asks =
+        |(_, variant): &(usize, &VariantResult)| variant.auth == CertificateKind::LandmarkRelative;
+    let variants = results.variants.iter().enumerate().filter(asks);
+    let courses: Vec<Course<'_>> = variants
+        .map(|(series, variant)| Course {
+            label: &variant.name,
+            series,
+            values: variant.slices.iter().map(hits).collect(),
+        })
+        .collect();
+    let slices = courses.first()?.values.len();
+    let known = || {
+        courses
+            .iter()
+            .flat_map(|course| course.values.iter().flatten())
+    };
+    let (low, high) = (
+        known().copied().reduce(f64::min),
+        known().copied().reduce(f64::max),
+    );
+    let sentence = match (low, high) {
+        (Some(low), Some(high)) => format!(
+            "In each twentieth of the run, {} of the certificates were in a subtree that the verifier trusted; of others \
+             it verifies cosignatures.",
+            if low == high {
+                format!("{low:.0} %")
+            } else {
+                format!("{low:.0} to {high:.0} %")
+            }
+        ),
+        _ => "No certificate was verified in the measured part.".to_owned(),
+    };
+    let cell = |slice: usize, course: &Course<'_>| {
+        let share = course.values.get(slice).copied().flatten();
+        share.map_or_else(|| time(None), |share| format!("{share:.1}"))
+    };
+    let row = |slice: usize| {
+        std::iter::once(slice.to_string())
+            .chain(courses.iter().map(|course| cell(slice, course)))
+            .collect()
+    };
+    let names = courses.iter().map(|course| format!("{}, %", course.label));
+    Some(Figure {
+        caption: Caption {
+            id: "landmarks".to_owned(),
+            title: "Landmark hit ratio over time".to_owned(),
+            sentence,
+        },
+        data: Data {
+            head: std::iter::once("slice".to_owned()).chain(names).collect(),
+            rows: (0..slices).map(row).collect(),
+        },
+        chart: draw(
+            &Horizontal::Seconds(results.run.measured_s),
+            Vertical::Percent,
+            &courses,
+        ),
+    })
+}
+
+/// Percent of the certificates that both sides verified in a slice.
+fn hits(slice: &Slice) -> Option<f64> {
+    let verified = slice.client.verified + slice.server.verified;
+    let trusted = slice.client.trusted_subtree + slice.server.trusted_subtree;
+    (verified > 0).then(|| 100.0 * trusted as f64 / verified as f64)
+}
+
+/// How long the MTCA took to issue, before the measured part and in its slices; none when it issued nothing.
+pub(super) fn issuance(results: &Results) -> Option<Figure> {
+    let Issuance { before, slices } = &results.issuance;
+    let all: Vec<&IssuanceTotals> = std::iter::once(before).chain(slices).collect();
+    if all.iter().all(|of| of.certificates == 0) {
+        return None;
+    }
+    let issue = |of: &IssuanceTotals| of.mean_ms(of.issue_ns);
+    let checkpoint = |of: &IssuanceTotals| of.mean_ms(of.checkpoint_ns);
+    let course = |label, series, of: fn(&IssuanceTotals) -> Option<f64>| Course {
+        label,
+        series,
+        values: all.iter().map(|totals| of(totals)).collect(),
+    };
+    let courses = [
+        course("request to certificate", 0, issue),
+        course("entry to published checkpoint", 1, checkpoint),
+    ];
+    let name = |place: usize| match place.checked_sub(1) {
+        None => "before".to_owned(),
+        Some(slice) => slice.to_string(),
+    };
+    let labels: Vec<String> = (0..all.len())
+        .map(|place| match place {
+            0 => "before".to_owned(),
+            place if (place - 1).is_multiple_of(5) && place > 1 => name(place),
+            _ => String::new(),
+        })
+        .collect();
+    let row = |(place, of): (usize, &&IssuanceTotals)| {
+        vec![
+            name(place),
+            count(of.certificates),
+            time(issue(of)),
+            time(checkpoint(of)),
+        ]
+    };
+    let head = [
+        "slice",
+        "certificates",
+        "request to certificate, ms",
+        "entry to published checkpoint, ms",
+    ];
+    Some(Figure {
+        caption: Caption {
+            id: "issuance".to_owned(),
+            title: "Issuance and checkpoint lag".to_owned(),
+            sentence: capitalised(&format!(
+                "{}, and {}.",
+                said("before the measured part", before),
+                said("in it", &sum(slices))
+            )),
+        },
+        chart: draw(
+            &Horizontal::Settings(&labels, "twentieth of the measured part, from 0"),
+            Vertical::Log("milliseconds, mean"),
+            &courses,
+        ),
+        data: Data {
+            head: head.map(str::to_owned).into(),
+            rows: all.iter().enumerate().map(row).collect(),
+        },
+    })
+}
+
+fn said(when: &str, of: &IssuanceTotals) -> String {
+    match of.mean_ms(of.checkpoint_ns) {
+        None => format!("{when} no certificate was issued"),
+        checkpoint => format!(
+            "{when} {} certificates took {} ms each, of which a cosigned checkpoint that covers the entry took {} ms",
+            count(of.certificates),
+            time(of.mean_ms(of.issue_ns)),
+            time(checkpoint)
+        ),
+    }
+}
+
+fn sum(slices: &[IssuanceTotals]) -> IssuanceTotals {
+    let sum = |of: fn(&IssuanceTotals) -> u64| slices.iter().map(of).sum();
+    IssuanceTotals {
+        certificates: sum(|of| of.certificates),
+        issue_ns: sum(|of| of.issue_ns),
+        checkpoint_ns: sum(|of| of.checkpoint_ns),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::sample::quick;
+
+    #[test]
+    fn hits_are_shares_of_what_both_sides_verified() {
+        let mut results = quick();
+        let slice = &mut results.variants[4].slices[2];
+        slice.client.trusted_subtree -= slice.client.verified;
+        let half = hits(slice).expect("certificates were verified");
+        let figure = landmark_hits(&results).expect("a variant with landmarks");
+        assert!((20.0..70.0).contains(&half), "{half}");
+        assert_eq!(figure.data.head, ["slice", "mtc-landmark, %"]);
+        assert_eq!(figure.data.rows[1], ["1", "100.0"]);
+        assert_eq!(figure.data.rows[2], ["2".to_owned(), format!("{half:.1}")]);
+        assert!(
+            figure
+                .caption
+                .sentence
+                .contains(&format!("{half:.0} to 100 %"))
+        );
+        results.variants.truncate(4);
+        assert!(landmark_hits(&results).is_none());
+    }
+
+    #[test]
+    fn issuance_before_and_during_the_run_is_told_apart() {
+        let mut results = quick();
+        let figure = issuance(&results).expect("certificates were issued");
+        assert_eq!(
+            figure.caption.sentence,
+            "Before the measured part 21 certificates took 38.0 ms each, of which a cosigned checkpoint that covers the entry \
+             took 36.0 ms, and in it 6 certificates took 13.0 ms each, of which a cosigned checkpoint that covers the entry took \
+             11.0 ms."
+        );
+        assert_eq!(figure.data.rows[0], ["before", "21", "38.0", "36.0"]);
+        assert_eq!(figure.data.rows[10], ["9", "4", "14.0", "12.0"]);
+        assert_eq!(figure.data.rows[11], ["10", "2", "11.0", "9.00"]);
+        results.issuance.slices.clear();
+        let figure = issuance(&results).expect("certificates were issued");
+        assert!(
+            figure
+                .caption
+                .sentence
+                .ends_with("and in it no certificate was issued.")
+        );
+        results.issuance.before = IssuanceTotals::default();
+        assert!(issuance(&results).is_none());
+    }
+}
