@@ -457,6 +457,11 @@ impl Results {
         }
     }
 
+    /// Bytes, CPU and verification of a variant as multiples of another's, with 95 % intervals; none with too few slices.
+    pub fn costs_between(&self, of: &VariantResult, to: &VariantResult) -> Vec<Ratio> {
+        slices::costs(&of.slices, &to.slices, self.run.seed)
+    }
+
     /// Whether every threshold of the scenario is met; says nothing of a run that did not pass.
     pub fn thresholds_met(&self) -> bool {
         self.thresholds.iter().all(|threshold| threshold.met)

@@ -1,6 +1,6 @@
 //! How figures are written: as many digits as a reader can use.
 
-use crate::results::{Latency, ThresholdOutcome, VariantResult};
+use crate::results::{Latency, Metric, Ratio, ThresholdOutcome, VariantResult};
 
 /// Stands where nothing was measured.
 const MISSING: &str = "–";
@@ -49,6 +49,25 @@ pub(super) fn ratio(value: Option<f64>, base: Option<f64>) -> Option<f64> {
 /// A ratio: `0.71×`.
 pub(super) fn times(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| MISSING.to_owned(), |ratio| format!("{ratio:.2}×"))
+}
+
+/// A ratio to the first variant with its interval: `0.71 [0.69, 0.73]`.
+pub(super) fn with_interval(variant: &VariantResult, metric: Metric) -> String {
+    let number = |of: f64| time(Some(of));
+    variant.ratio(metric).map_or_else(
+        || MISSING.to_owned(),
+        |Ratio {
+             ratio, low, high, ..
+         }| format!("{} [{}, {}]", number(*ratio), number(*low), number(*high)),
+    )
+}
+
+/// What stands beside the name of a variant whose figures are no measurement.
+pub(super) const fn invalid(variant: &VariantResult) -> Option<&'static str> {
+    match variant.arrivals.invalid {
+        Some(_) => Some("invalid: the load generator was late"),
+        None => None,
+    }
 }
 
 /// A word at the start of a title.

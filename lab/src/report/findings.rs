@@ -3,12 +3,8 @@
 use mtc_tls::handshake::CertificateKind;
 
 use super::figures::{count, ratio, time, whole};
-use crate::results::{Results, VariantResult};
+use crate::results::{Metric, Ratio, Results, VariantResult};
 
-/// Byte counts vary by a few bytes only (signatures in DER, proof lengths): below this share there is no difference.
-const SAME_BYTES: f64 = 0.01;
-/// CPU time on a shared machine: a difference below this share is not one that a single run can show.
-const SAME_CPU: f64 = 0.05;
 /// Ten segments of 1,448 bytes: what a server may send before the first acknowledgement (RFC 6928).
 const INITIAL_WINDOW: f64 = 14_480.0;
 /// With fewer samples a 99.9th percentile is the maximum.
@@ -123,17 +119,25 @@ fn against_rivals(results: &Results, variant: &VariantResult) -> Vec<Finding> {
             && other.leaf_key == variant.leaf_key
             && other.key_exchange == variant.key_exchange
     };
-    let rivals: Vec<&VariantResult> = results.variants.iter().filter(same_keys).collect();
+    let rivals: Vec<Rival<'_>> = results
+        .variants
+        .iter()
+        .filter(same_keys)
+        .map(|rival| Rival {
+            rival,
+            ratios: results.costs_between(variant, rival),
+        })
+        .collect();
     let bytes = Cost {
         of: VariantResult::bytes,
-        same: SAME_BYTES,
+        metric: Metric::Bytes,
         verb: "sends",
         unit: "bytes",
         gain: "fewer",
     };
     let cpu = Cost {
         of: VariantResult::cpu_us,
-        same: SAME_CPU,
+        metric: Metric::Cpu,
         verb: "uses",
         unit: "µs of CPU",
         gain: "less",
@@ -153,10 +157,24 @@ fn against_rivals(results: &Results, variant: &VariantResult) -> Vec<Finding> {
     findings
 }
 
+/// A variant that another one is compared with, and how the other's costs relate to its own.
+struct Rival<'a> {
+    rival: &'a VariantResult,
+    ratios: Vec<Ratio>,
+}
+
+impl Rival<'_> {
+    /// Whether the spread of the run leaves a difference; without an interval it cannot be told.
+    fn differs(&self, metric: Metric) -> bool {
+        let ratio = self.ratios.iter().find(|ratio| ratio.metric == metric);
+        ratio.is_some_and(Ratio::differs)
+    }
+}
+
 /// A cost in which a variant is compared with its rivals.
 struct Cost {
     of: fn(&VariantResult) -> Option<f64>,
-    same: f64,
+    metric: Metric,
     verb: &'static str,
     unit: &'static str,
     gain: &'static str,
@@ -164,48 +182,43 @@ struct Cost {
 
 impl Cost {
     /// One sentence for the rivals it beats, one for those it loses to, one for those it equals.
-    fn compare(&self, variant: &VariantResult, rivals: &[&VariantResult]) -> Vec<Finding> {
+    fn compare(&self, variant: &VariantResult, rivals: &[Rival<'_>]) -> Vec<Finding> {
         let mut against: [(Tone, Vec<String>); 3] = [
             (Tone::Gain, vec![]),
             (Tone::Loss, vec![]),
             (Tone::Even, vec![]),
         ];
         let own = (self.of)(variant);
-        for rival in rivals {
+        for compared in rivals {
+            let rival = compared.rival;
             let Some(ratio) = ratio(own, (self.of)(rival)) else {
                 continue;
             };
             let figure = whole((self.of)(rival));
-            let percent = (ratio - 1.0).abs() * 100.0;
-            let (slot, text) = if (ratio - 1.0).abs() <= self.same {
+            let percent = percent((ratio - 1.0).abs());
+            let (slot, text) = if !compared.differs(self.metric) {
                 (2, format!("{} ({figure})", rival.name))
             } else if ratio < 1.0 {
                 (
                     0,
-                    format!(
-                        "{percent:.0} % {} than {} ({figure})",
-                        self.gain, rival.name
-                    ),
+                    format!("{percent} % {} than {} ({figure})", self.gain, rival.name),
                 )
             } else {
                 (
                     1,
-                    format!("{percent:.0} % more than {} ({figure})", rival.name),
+                    format!("{percent} % more than {} ({figure})", rival.name),
                 )
             };
             against[slot].1.push(text);
         }
-        let Self {
-            verb, unit, same, ..
-        } = self;
+        let Self { verb, unit, .. } = self;
         let own = whole(own);
         let sentence = |(tone, rivals): (Tone, Vec<String>)| {
             let rivals = (!rivals.is_empty()).then(|| rivals.join(" and "))?;
             let text = match tone {
                 Tone::Even => format!(
-                    "{} {verb} {own} {unit} per handshake, as {rivals}: within {:.0} % is no difference to a single run.",
-                    variant.name,
-                    same * 100.0
+                    "{} {verb} {own} {unit} per handshake, as {rivals}: within the spread of this run there is no difference.",
+                    variant.name
                 ),
                 Tone::Gain | Tone::Loss => format!(
                     "{} {verb} {own} {unit} per handshake, {rivals}.",
@@ -218,19 +231,29 @@ impl Cost {
     }
 }
 
+/// A share as percent, with a digit more where it is small.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 2.0 {
+        format!("{percent:.1}")
+    } else {
+        format!("{percent:.0}")
+    }
+}
+
 /// What verification saves against the rival that verifies fastest, and what share of a handshake that is.
-fn verification(variant: &VariantResult, rivals: &[&VariantResult]) -> Option<Finding> {
+fn verification(variant: &VariantResult, rivals: &[Rival<'_>]) -> Option<Finding> {
     let own = variant.verify_us?;
     let known = rivals
         .iter()
-        .filter_map(|rival| Some((rival, rival.verify_us?, rival.cpu_us()?)));
-    let (rival, theirs, cpu) = known.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        .filter_map(|of| Some((of, of.rival.verify_us?, of.rival.cpu_us()?)));
+    let (compared, theirs, cpu) = known.min_by(|a, b| a.1.total_cmp(&b.1))?;
     // Both sides verify, and cpu is of both sides.
     let share = (theirs - own) * 2.0 / cpu * 100.0;
-    let tone = match share / 100.0 {
-        share if share > SAME_CPU => Tone::Gain,
-        share if share < -SAME_CPU => Tone::Loss,
-        _ => Tone::Even,
+    let tone = match compared.differs(Metric::Verify) {
+        true if share > 0.0 => Tone::Gain,
+        true => Tone::Loss,
+        false => Tone::Even,
     };
     let change = if share > 0.0 { "saves" } else { "costs" };
     let text = format!(
@@ -238,7 +261,7 @@ fn verification(variant: &VariantResult, rivals: &[&VariantResult]) -> Option<Fi
         time(Some(own)),
         variant.name,
         time(Some(theirs)),
-        rival.name,
+        compared.rival.name,
         share.abs()
     );
     Some(Finding { tone, text })
@@ -352,15 +375,33 @@ mod tests {
     }
 
     #[test]
-    fn a_small_difference_in_cpu_is_none() {
+    fn what_the_spread_explains_is_no_difference() {
         let mut results = quick();
-        let direct = results.variants[2].cpu_us_client;
-        results.variants[4].cpu_us_client = direct;
-        results.variants[4].cpu_us_server = direct;
+        let rival = results.variants[2].clone();
+        let landmark = &mut results.variants[4];
+        landmark.cpu_us_client = rival.cpu_us_client.map(|us| us * 1.1);
+        landmark.cpu_us_server = rival.cpu_us_server;
+        // In every other slice half as much again, in the others half less.
+        for (index, (mine, theirs)) in landmark.slices.iter_mut().zip(&rival.slices).enumerate() {
+            let times = if index % 2 == 0 { 3 } else { 1 };
+            mine.client.cpu_ns = theirs.client.cpu_ns * times / 2;
+            mine.server.cpu_ns = theirs.server.cpu_ns * times / 2;
+        }
         let even = texts(&results, Tone::Even);
-        let expected = "mtc-landmark uses 670 µs of CPU per handshake, as x509-mldsa65-direct (670): within 5 % is no \
-                        difference to a single run.";
+        let expected = "mtc-landmark uses 704 µs of CPU per handshake, as x509-mldsa65-direct (670): within the spread of this \
+                        run there is no difference.";
         assert!(even.contains(&expected.to_owned()), "{even:#?}");
+    }
+
+    #[test]
+    fn without_an_interval_nothing_is_said_to_differ() {
+        let mut results = quick();
+        results
+            .variants
+            .iter_mut()
+            .for_each(|variant| variant.slices.clear());
+        assert_eq!(texts(&results, Tone::Gain), Vec::<String>::new());
+        assert_eq!(texts(&results, Tone::Loss), Vec::<String>::new());
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use super::charts::{Data, Figure, figures};
 use super::figures::{
-    at, capitalised, composition, count, outcome, ratio, sides, time, times, whole,
+    at, capitalised, composition, count, invalid, outcome, ratio, sides, time, times, whole,
 };
 use super::findings::{caveats, findings, headline};
 use super::svg::Caption;
@@ -202,8 +202,11 @@ fn comparison_row(variant: &VariantResult, first: &VariantResult) -> String {
         .iter()
         .map(|(class, text)| format!("<td{class}>{text}</td>"))
         .collect();
+    let mark = invalid(variant).map_or_else(String::new, |why| {
+        format!("<small class=\"broken\">{why}</small>")
+    });
     let name = escape(&variant.name);
-    format!("<tr><th scope=\"row\">{name}</th>{cells}</tr>\n")
+    format!("<tr><th scope=\"row\">{name}{mark}</th>{cells}</tr>\n")
 }
 
 /// Below its ratio: between what 95 % of the resampled ratios lie.

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{at, count, outcome, ratio, sides, time, times, whole};
+use super::figures::{
+    at, count, invalid, outcome, ratio, sides, time, times, whole, with_interval,
+};
 use super::findings::{caveats, findings, headline};
-use crate::results::{Results, VariantResult};
+use crate::results::{Metric, Results, VariantResult};
 
 /// The results as Markdown.
 pub fn summary(results: &Results) -> String {
@@ -18,8 +20,10 @@ pub fn summary(results: &Results) -> String {
     text.push_str(&figures(results));
     text.push_str(
         "\nBytes and CPU are means per handshake; × relates both sides' sum to the first variant. Handshake times are of the \
-         load generator's connections, operation times count from the intended start.\n\n## What the figures say\n\n",
+         load generator's connections, operation times count from the intended start.\n",
     );
+    text.push_str(&intervals(results));
+    text.push_str("\n## What the figures say\n\n");
     let said = findings(results)
         .into_iter()
         .map(|finding| format!("**{}**: {}", finding.tone.as_str(), finding.text));
@@ -92,7 +96,7 @@ fn figures(results: &Results) -> String {
 
 fn row(variant: &VariantResult, first: &VariantResult) -> String {
     let cells = [
-        escape(&variant.name),
+        name(variant),
         count(variant.ok),
         count(variant.failed() + variant.dropped),
         at(variant.handshake_ms, |l| l.p50),
@@ -110,6 +114,34 @@ fn row(variant: &VariantResult, first: &VariantResult) -> String {
         time(variant.verify_us),
     ];
     format!("| {} |\n", cells.join(" | "))
+}
+
+fn name(variant: &VariantResult) -> String {
+    match invalid(variant) {
+        Some(why) => format!("{} **({why})**", escape(&variant.name)),
+        None => escape(&variant.name),
+    }
+}
+
+/// Every ratio to the first variant with its interval; nothing where no variant has any.
+fn intervals(results: &Results) -> String {
+    let related = || results.variants.iter().filter(|of| !of.to_first.is_empty());
+    let Some(first) = results.variants.first().filter(|_| related().count() > 0) else {
+        return String::new();
+    };
+    let heads = Metric::ALL.map(|metric| metric.title().split(',').next().unwrap_or_default());
+    let mut text = format!(
+        "\nAs multiples of {}, each with the interval that holds 95 % of the ratios when the slices of the run are drawn again:\n\n\
+         | variant | {} |\n|---|{}\n",
+        escape(&first.name),
+        heads.join(" | "),
+        "--:|".repeat(Metric::ALL.len())
+    );
+    for variant in related() {
+        let cells = Metric::ALL.map(|metric| with_interval(variant, metric));
+        text.push_str(&format!("| {} | {} |\n", name(variant), cells.join(" | ")));
+    }
+    text
 }
 
 fn environment(results: &Results) -> String {
@@ -205,14 +237,16 @@ mod tests {
         let text = summary(&quick());
         assert_eq!(
             text.lines().filter(|line| line.starts_with("| ")).count(),
-            6
+            6 + 5
         );
         let columns: Vec<usize> = text
             .lines()
             .filter(|line| line.starts_with('|'))
             .map(|line| line.matches('|').count())
             .collect();
-        assert_eq!(columns, [17; 7]);
+        assert_eq!(columns[..7], [17; 7]);
+        assert_eq!(columns[7..], [9; 6]);
+        assert!(text.contains("| mtc-landmark | 3.41 [3.41, 3.41] | "));
         for heading in [
             "# mtc5g: quick",
             "## What the figures say",
@@ -237,6 +271,15 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_invalid_variant_is_marked() {
+        let mut results = quick();
+        results.variants[1].arrivals.invalid = Some("late".to_owned());
+        let text = summary(&results);
+        let marked = "| x509-mldsa65 **(invalid: the load generator was late)** |";
+        assert_eq!(text.matches(marked).count(), 2, "{text}");
     }
 
     #[test]

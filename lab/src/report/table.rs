@@ -1,8 +1,10 @@
 //! The table that a run ends with on a terminal: 120 columns, no colour needed.
 
-use super::figures::{at, count, outcome, ratio, sides, time, times, whole};
+use super::figures::{
+    at, count, invalid, outcome, ratio, sides, time, times, whole, with_interval,
+};
 use super::findings::{caveats, findings, headline};
-use crate::results::{Results, ThresholdOutcome, VariantResult};
+use crate::results::{Metric, Results, ThresholdOutcome, VariantResult};
 use crate::scenario::Expectation;
 
 const WIDTH: usize = 120;
@@ -25,10 +27,25 @@ pub fn table(results: &Results) -> String {
         text.push('\n');
     }
     if let Some(first) = results.variants.first() {
-        text.push_str(&grid(results, first));
+        text.push_str(&grid(results, first, &columns(&results.run.operation)));
+        text.push_str("\n  bytes and CPU are means per handshake; × relates both sides' sum to the first variant's\n");
+        if results
+            .variants
+            .iter()
+            .any(|variant| invalid(variant).is_some())
+        {
+            text.push_str("  ! invalid: the load generator was late, so its times are no measurement of this variant\n");
+        }
+        text.push('\n');
+        if results
+            .variants
+            .iter()
+            .any(|variant| !variant.to_first.is_empty())
+        {
+            text.push_str(&grid(results, first, &intervals()));
+            text.push_str("\n  to the first variant, with the interval that holds 95 % of the ratios when slices are drawn again\n\n");
+        }
     }
-    text.push('\n');
-    text.push_str("  bytes and CPU are means per handshake; × relates both sides' sum to the first variant's\n\n");
     paragraph(&mut text, "", &headline(results));
     let said = findings(results)
         .into_iter()
@@ -130,8 +147,29 @@ fn columns(operation: &str) -> Vec<Column> {
     ]
 }
 
-fn grid(results: &Results, first: &VariantResult) -> String {
-    let name = |variant: &VariantResult| fit(&variant.name, MAX_NAME);
+fn intervals() -> Vec<Column> {
+    let column = |heading: &str, cell| Column {
+        group: "",
+        heading: heading.to_owned(),
+        cell,
+    };
+    vec![
+        column("bytes", |v, _| with_interval(v, Metric::Bytes)),
+        column("CPU", |v, _| with_interval(v, Metric::Cpu)),
+        column("handshake p50", |v, _| {
+            with_interval(v, Metric::HandshakeP50)
+        }),
+        column("operation p50", |v, _| {
+            with_interval(v, Metric::OperationP50)
+        }),
+    ]
+}
+
+fn grid(results: &Results, first: &VariantResult, columns: &[Column]) -> String {
+    let name = |variant: &VariantResult| match invalid(variant) {
+        Some(_) => fit(&variant.name, MAX_NAME - 2) + " !",
+        None => fit(&variant.name, MAX_NAME),
+    };
     let name_width = results
         .variants
         .iter()
@@ -146,7 +184,6 @@ fn grid(results: &Results, first: &VariantResult) -> String {
             .iter()
             .map(|variant| pad_end(&name(variant), name_width)),
     );
-    let columns = columns(results.run.operation.as_str());
     for group in columns.chunk_by(|a, b| a.group == b.group && !a.group.is_empty()) {
         let mut block: Vec<String> = vec![String::new(); lines.len() - 1];
         for (index, column) in group.iter().enumerate() {
@@ -182,9 +219,11 @@ fn grid(results: &Results, first: &VariantResult) -> String {
             .unwrap_or_default(),
     );
     lines.insert(2, rule);
+    // Where no column has a group there is no line of them.
+    let lines = lines.iter().map(|line| line.trim_end());
     lines
-        .iter()
-        .map(|line| format!("{}\n", line.trim_end()))
+        .filter(|line| !line.is_empty())
+        .map(|line| format!("{line}\n"))
         .collect()
 }
 
@@ -291,6 +330,34 @@ variant               ok  err  p50  p90  p99 p99.9    p50   p99  client server  
         for line in table(&results).lines() {
             assert!(width(line) <= WIDTH, "{} columns: {line}", width(line));
         }
+    }
+
+    #[test]
+    fn ratios_have_their_intervals_in_a_table_of_their_own() {
+        let text = table(&quick());
+        let rows = || text.lines().filter(|line| line.contains('['));
+        assert_eq!(rows().count(), 4, "{text}");
+        let landmark = rows().last().expect("a row");
+        assert!(
+            landmark.starts_with("mtc-landmark ") && landmark.contains(" 3.41 [3.41, 3.41] "),
+            "{landmark}"
+        );
+        let mut results = quick();
+        results
+            .variants
+            .iter_mut()
+            .for_each(|variant| variant.to_first.clear());
+        assert!(!table(&results).contains('['));
+    }
+
+    #[test]
+    fn an_invalid_variant_is_marked() {
+        let mut results = quick();
+        assert!(!table(&results).contains('!'));
+        results.variants[1].arrivals.invalid = Some("late".to_owned());
+        let text = table(&results);
+        assert_eq!(text.matches("x509-mldsa65 !  ").count(), 2, "{text}");
+        assert!(text.contains("! invalid: the load generator was late"));
     }
 
     #[test]

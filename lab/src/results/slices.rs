@@ -155,10 +155,28 @@ pub(super) fn between(later: &[Slice], earlier: &[Slice], seed: u64) -> Vec<Rati
     ratios(&later, &earlier, resampled)
 }
 
+/// Bytes, CPU and verification of a variant as multiples of another's of the same run, which ran interleaved.
+pub(super) fn costs(of: &[Slice], to: &[Slice], seed: u64) -> Vec<Ratio> {
+    let (of, to) = (Sampled::new(of), Sampled::new(to));
+    let mut random = SplitMix64(seed);
+    let resampled = (0..RESAMPLES).map(|_| {
+        let weights = draw(&mut random);
+        let only_costs = |of: &Sampled| {
+            let mut figures = Figures::default();
+            figures[..COSTS].copy_from_slice(&of.costs(&weights));
+            figures
+        };
+        (only_costs(&of), only_costs(&to))
+    });
+    ratios(&of, &to, resampled)
+}
+
 /// How often each slice was drawn.
 type Weights = [u64; SLICES];
 /// One figure for each of [`Metric::ALL`].
 type Figures = [Option<f64>; Metric::ALL.len()];
+/// The first of them come from sums and not from distributions.
+const COSTS: usize = 3;
 
 fn draw(random: &mut SplitMix64) -> Weights {
     let mut weights = [0; SLICES];
@@ -228,6 +246,21 @@ impl Sampled {
     }
 
     fn figures(&self, weights: &Weights) -> Figures {
+        let [bytes, cpu, verify] = self.costs(weights);
+        let [handshake_p50, handshake_p99] = self.handshake.quantiles(weights);
+        let [operation_p50, operation_p99] = self.operation.quantiles(weights);
+        [
+            bytes,
+            cpu,
+            verify,
+            handshake_p50,
+            handshake_p99,
+            operation_p50,
+            operation_p99,
+        ]
+    }
+
+    fn costs(&self, weights: &Weights) -> [Option<f64>; COSTS] {
         let (mut client, mut server) = <(Weighted, Weighted)>::default();
         for ((of_client, of_server), weight) in self.sums.iter().zip(weights) {
             client.add(of_client, *weight);
@@ -237,17 +270,7 @@ impl Sampled {
         let verified = client.handshakes + server.handshakes;
         let verify =
             (verified > 0).then(|| (client.verify + server.verify) as f64 / verified as f64);
-        let [handshake_p50, handshake_p99] = self.handshake.quantiles(weights);
-        let [operation_p50, operation_p99] = self.operation.quantiles(weights);
-        [
-            both(|sums| sums.bytes),
-            both(|sums| sums.cpu),
-            verify,
-            handshake_p50,
-            handshake_p99,
-            operation_p50,
-            operation_p99,
-        ]
+        [both(|sums| sums.bytes), both(|sums| sums.cpu), verify]
     }
 }
 
@@ -371,6 +394,16 @@ mod tests {
         assert!(same.iter().all(|ratio| !ratio.differs()), "{same:?}");
         let twice = between(&slices(|n| 2000 + noise(n, 2)), &base(), 7);
         assert!(twice.iter().all(Ratio::differs), "{twice:?}");
+    }
+
+    #[test]
+    fn costs_alone_are_those_among_all_metrics() {
+        let variants = [
+            slices(|n| 1000 + noise(n, 1)),
+            slices(|n| 1500 + noise(n, 2)),
+        ];
+        let all = &to_first(&variants, 7)[1];
+        assert_eq!(costs(&variants[1], &variants[0], 7), all[..COSTS]);
     }
 
     #[test]
