@@ -337,7 +337,7 @@ variant               ok  err  p50  p90  p99 p99.9    p50   p99  client server  
         let text = table(&quick());
         let rows = || text.lines().filter(|line| line.contains('['));
         assert_eq!(rows().count(), 4, "{text}");
-        let landmark = rows().last().expect("a row");
+        let landmark = rows().next_back().expect("a row");
         assert!(
             landmark.starts_with("mtc-landmark ") && landmark.contains(" 3.41 [3.41, 3.41] "),
             "{landmark}"
