@@ -53,6 +53,9 @@ pub struct ClientTotals {
     pub handshake: Histogram,
     /// TCP connect, each completed handshake.
     pub tcp_connect: Histogram,
+    /// From the established TCP connection to the head of the first answer on it, each completed handshake that got one.
+    #[serde(default)]
+    pub first_answer: Histogram,
     /// From an operation's intended start to its actual one: how long it queued at the generator; part of `operation`.
     pub queueing: Histogram,
     /// Operations that the generator started later than the plan's `max_lateness`.
@@ -125,6 +128,9 @@ impl ClientTotals {
         self.handshakes.record(cost);
         self.handshake.record(cost.elapsed);
         self.tcp_connect.record(cost.tcp_connect);
+        if let Some(first_answer) = cost.first_answer {
+            self.first_answer.record(first_answer);
+        }
         let group = cost.group.as_deref().unwrap_or("unknown");
         if self.groups.len() < MAX_GROUPS || self.groups.contains_key(group) {
             *self.groups.entry(group.to_owned()).or_default() += 1;
@@ -143,6 +149,7 @@ impl ClientTotals {
             operation,
             handshake,
             tcp_connect,
+            first_answer,
             queueing,
             late,
             operations,
@@ -164,6 +171,7 @@ impl ClientTotals {
         self.operation.merge(operation);
         self.handshake.merge(handshake);
         self.tcp_connect.merge(tcp_connect);
+        self.first_answer.merge(first_answer);
         self.queueing.merge(queueing);
         self.late += late;
         for (name, totals) in operations {
@@ -210,6 +218,7 @@ mod tests {
     fn cost(kind: CertificateKind) -> HandshakeCost {
         HandshakeCost {
             tcp_connect: Duration::from_micros(40),
+            first_answer: Some(Duration::from_micros(1500)),
             elapsed: Duration::from_micros(900),
             cpu: Duration::from_micros(300),
             verify: Duration::from_micros(36),
@@ -238,8 +247,12 @@ mod tests {
             [("mtc-standalone", 1)]
         );
         assert_eq!(
-            (totals.handshake.count(), totals.tcp_connect.count()),
-            (2, 2)
+            (
+                totals.handshake.count(),
+                totals.tcp_connect.count(),
+                totals.first_answer.count()
+            ),
+            (2, 2, 2)
         );
         assert_eq!(totals.groups["X25519MLKEM768"], 2);
         let by_slice: Vec<u64> = totals.slices.iter().map(|s| s.sums.handshakes).collect();

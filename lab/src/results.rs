@@ -175,6 +175,9 @@ pub struct VariantResult {
     pub operation_ms: Option<Latency>,
     /// TCP connect at the load generator.
     pub tcp_connect_ms: Option<Latency>,
+    /// From the established TCP connection to the head of the first answer on it, at the load generator.
+    #[serde(default)]
+    pub first_answer_ms: Option<Latency>,
     /// Mean TLS bytes that the client sent until its handshake completed.
     pub bytes_client: Option<f64>,
     /// Mean TLS bytes that the server sent until its handshake completed.
@@ -230,6 +233,9 @@ pub struct Histograms {
     pub operation: Histogram,
     /// Of `tcp_connect_ms`.
     pub tcp_connect: Histogram,
+    /// Of `first_answer_ms`.
+    #[serde(default)]
+    pub first_answer: Histogram,
 }
 
 /// A reason why a run does not show what it claims.
@@ -590,6 +596,7 @@ impl VariantResult {
             handshake_ms: Latency::of(&load.handshake),
             operation_ms: Latency::of(&load.operation),
             tcp_connect_ms: Latency::of(&load.tcp_connect),
+            first_answer_ms: Latency::of(&load.first_answer),
             bytes_client: client.mean(client.bytes_sent).map(to_tenth),
             bytes_server: server.mean(server.bytes_sent).map(to_tenth),
             cpu_us_client: client.mean(client.cpu_ns).map(microseconds),
@@ -610,6 +617,7 @@ impl VariantResult {
                 handshake: load.handshake,
                 operation: load.operation,
                 tcp_connect: load.tcp_connect,
+                first_answer: load.first_answer,
             },
             totals,
         }

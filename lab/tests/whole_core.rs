@@ -5,7 +5,7 @@
 mod command;
 
 use lab::load::Schedule;
-use lab::results::{Results, VariantResult};
+use lab::results::{Latency, Results, VariantResult};
 use lab::scenario::Scenario;
 use tempfile::TempDir;
 
@@ -148,6 +148,37 @@ fn check_variants(text: &str, results: &Results) {
     }
 }
 
+/// Every handshake is timed on both sides, and every connection that is asked something has a first answer.
+fn check_times(results: &Results, asked: bool) {
+    for variant in &results.variants {
+        let name = &variant.name;
+        let (histograms, totals) = (&variant.histograms, &variant.totals);
+        for (side, result) in [
+            (&totals.client, &variant.handshake.client),
+            (&totals.server, &variant.handshake.server),
+        ] {
+            let timed = side.detail.elapsed.buckets().map(|(_, count)| count);
+            assert_eq!(timed.sum::<u64>(), side.handshakes, "{name}");
+            assert!(result.handshake_ms.is_some(), "{name}");
+        }
+        let answered = histograms.first_answer.count();
+        let expected = if asked {
+            histograms.handshake.count()
+        } else {
+            0
+        };
+        assert_eq!(answered, expected, "{name}");
+        // An answer is never before its connection's handshake is complete.
+        let median = |latency: Option<Latency>| latency.map(|latency| latency.p50);
+        let first_answer = median(variant.first_answer_ms);
+        assert_eq!(first_answer.is_some(), asked, "{name}");
+        assert!(
+            first_answer.is_none() || first_answer > median(variant.handshake_ms),
+            "{name}"
+        );
+    }
+}
+
 fn check_bytes(results: &Results) {
     let bytes = |name: &str| {
         let variant = results.variants.iter().find(|variant| variant.name == name);
@@ -170,6 +201,7 @@ async fn sessions_run_in_every_variant_and_landmarks_save_the_promised_bytes() {
     let (_folder, results) = run(&text).await;
     assert_eq!(results.variants.len(), 5);
     check_variants(&text, &results);
+    check_times(&results, true);
     check_bytes(&results);
 }
 
@@ -178,6 +210,7 @@ async fn handshakes_run_in_every_variant_and_landmarks_save_the_promised_bytes()
     let text = short("handshake");
     let (_folder, results) = run(&text).await;
     check_variants(&text, &results);
+    check_times(&results, false);
     check_bytes(&results);
 }
 

@@ -380,6 +380,7 @@ impl Observed {
         HandshakeCost {
             tcp_connect: Duration::ZERO,
             elapsed,
+            first_answer: None,
             cpu,
             verify: peer.map_or(Duration::ZERO, |peer| peer.verify),
             bytes_sent: counted.written(),

@@ -17,7 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mtc_tls::handshake::HandshakeCost;
 use mtc_tls::hints::ConnectionProfile;
@@ -162,11 +162,20 @@ impl Amf {
         act: impl AsyncFnOnce(&Connection) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
         let Reach { profile, pool, .. } = reach;
-        let kept = match pool.take(profile, addr, Open::is_usable) {
-            Some(kept) => kept,
-            None => Kept::new(self.open(step, addr, profile, expected, handshakes).await?),
+        let (kept, complete) = match pool.take(profile, addr, Open::is_usable) {
+            Some(kept) => (kept, None),
+            None => {
+                let opened = self.open(step, addr, profile, expected, handshakes);
+                let (open, complete) = opened.await?;
+                (Kept::new(open), Some(complete))
+            }
         };
         let result = act(&kept.connection.connection).await;
+        // `act` opens no connections, so the last handshake is this one's.
+        if let (Some(complete), Some(cost)) = (complete, handshakes.last_mut()) {
+            let answered = kept.connection.connection.first_answer();
+            cost.first_answer = answered.map(|at| cost.elapsed + at.duration_since(complete));
+        }
         let failure = kept.connection.failure.clone();
         let finished = match result {
             Ok(_) => pool.give(profile, addr, kept),
@@ -242,7 +251,8 @@ impl Amf {
         }
     }
 
-    /// Opens a connection, and notes what its handshake cost even if HTTP/2 cannot be started on it.
+    /// Opens a connection, and notes what its handshake cost even if HTTP/2 cannot be started on it. Also when the
+    /// handshake was complete.
     async fn open(
         &self,
         step: Step,
@@ -250,11 +260,12 @@ impl Amf {
         profile: ConnectionProfile,
         expected: ExpectedPeer,
         handshakes: &mut Vec<HandshakeCost>,
-    ) -> Result<Open, SessionError> {
+    ) -> Result<(Open, Instant), SessionError> {
         let connected = self.instance.shake_hands(addr, profile, expected).await;
+        let complete = Instant::now();
         let connected = connected.map_err(|error| failed(step, error))?;
         handshakes.push(connected.cost);
-        Open::start(step, connected.stream).await
+        Ok((Open::start(step, connected.stream).await?, complete))
     }
 
     async fn connect_and_close(

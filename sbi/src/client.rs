@@ -6,7 +6,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -138,6 +139,8 @@ pub struct Connection {
     scheme: Scheme,
     sender: http2::SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
+    /// When the head of the first answer was here.
+    first_answer: OnceLock<Instant>,
 }
 
 impl Connection {
@@ -166,6 +169,7 @@ impl Connection {
             scheme,
             sender,
             driver,
+            first_answer: OnceLock::new(),
         })
     }
 
@@ -224,6 +228,11 @@ impl Connection {
         })
     }
 
+    /// When the head of the first answer on this connection was here.
+    pub fn first_answer(&self) -> Option<Instant> {
+        self.first_answer.get().copied()
+    }
+
     /// Whether the connection takes no more requests.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
@@ -242,6 +251,7 @@ impl Connection {
     ) -> Result<Response, ClientError> {
         let response = self.sender.clone().send_request(request).await;
         let (head, body) = response.map_err(ClientError::Http2)?.into_parts();
+        self.first_answer.get_or_init(Instant::now);
         let body = Limited::new(body, MAX_BODY).collect().await;
         let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
             Ok(error) => ClientError::Http2(*error),

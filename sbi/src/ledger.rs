@@ -18,12 +18,14 @@ use serde::{Deserialize, Serialize};
 mod detail;
 mod issuance;
 mod named;
+mod times;
 
 pub use detail::{
     HandshakeDetail, NegotiatedTotals, SampledTotals, TcpTotals, VerificationTotals, WireTotals,
 };
 pub use issuance::IssuanceTotals;
 pub use named::NamedCounts;
+pub use times::Times;
 
 /// Sums over the handshakes of one side (as client or as server).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

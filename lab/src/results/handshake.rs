@@ -9,7 +9,8 @@ use sbi::ledger::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{microseconds, to_tenth};
+use super::{Latency, microseconds, to_tenth};
+use crate::measure::Histogram;
 
 /// Round-trip times below this are the kernel's own; what was observed cannot be counted in them.
 const MIN_RTT_MS: f64 = 1.0;
@@ -28,6 +29,9 @@ pub struct HandshakeResult {
 /// One side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SideResult {
+    /// From the established TCP connection to the completed handshake on this side, each off by at most a hundredth.
+    #[serde(default)]
+    pub handshake_ms: Option<Latency>,
     /// Mean bytes sent per handshake by message, and `record_layer`; they add up to the mean of the side's bytes.
     pub bytes_by_message: BTreeMap<String, f64>,
     /// Handshakes with bytes that belong to no known message; nothing of them is in `bytes_by_message`.
@@ -177,6 +181,7 @@ impl SideResult {
             (name.to_owned(), counts.collect())
         };
         Self {
+            handshake_ms: Latency::of(&Histogram::from(&detail.elapsed)),
             bytes_by_message,
             unattributed: wire.unattributed,
             largest_flight: mean(wire.largest_flight, wire.attributed).map(to_tenth),
@@ -301,6 +306,7 @@ mod tests {
             ..TcpInfo::default()
         };
         HandshakeCost {
+            elapsed: 4 * rtt,
             cpu: Duration::from_micros(300),
             verify: Duration::from_micros(60),
             wire: Some(WireBytes {
@@ -341,6 +347,8 @@ mod tests {
         let totals = totals(&[1_000, 2_000], Duration::from_micros(50));
         let result = HandshakeResult::of(&totals, Some(0.1), Some(0.9));
         let server = result.server;
+        let handshake_ms = server.handshake_ms.map(|latency| latency.p50).unwrap();
+        assert!((handshake_ms - 0.2).abs() < 0.002, "{handshake_ms}");
         assert_eq!(
             server.bytes_by_message,
             BTreeMap::from([

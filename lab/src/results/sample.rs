@@ -332,6 +332,8 @@ fn handshake(
     let elapsed = median as f64 * (0.8 + 0.35 * spread + 0.02 / (1.004 - spread));
     HandshakeCost {
         tcp_connect: Duration::from_micros(55 + n % 40),
+        first_answer: matches!(side, Side::Client)
+            .then(|| Duration::from_secs_f64((elapsed + 700.0) / 1e6)),
         elapsed: Duration::from_secs_f64(elapsed / 1e6),
         cpu: Duration::from_micros(cpu),
         verify: Duration::from_micros(verify),

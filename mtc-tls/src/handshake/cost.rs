@@ -20,6 +20,9 @@ pub struct HandshakeCost {
     pub tcp_connect: Duration,
     /// From the established TCP connection to the completed handshake on this side.
     pub elapsed: Duration,
+    /// From the established TCP connection to the head of the first answer on it. Whoever speaks on the connection notes
+    /// it here; there is none on the accepting side.
+    pub first_answer: Option<Duration>,
     /// Thread CPU time that this side spent in the handshake, socket calls included.
     pub cpu: Duration,
     /// Thread CPU time spent verifying the peer's certificate (its chain or proof, names, policy), included in `cpu`.

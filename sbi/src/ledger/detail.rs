@@ -11,11 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::named::NamedCounts;
 use super::nanoseconds;
+use super::times::Times;
 
 /// Sums over what handshakes of one side consisted of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HandshakeDetail {
+    /// From the established TCP connection to the completed handshake on this side.
+    pub elapsed: Times,
     /// Bytes sent and received, of handshakes whose every byte could be attributed.
     pub wire: WireTotals,
     /// What was negotiated.
@@ -30,6 +33,7 @@ pub struct HandshakeDetail {
 
 impl HandshakeDetail {
     pub(super) fn record(&mut self, cost: &HandshakeCost) {
+        self.elapsed.record(cost.elapsed);
         self.wire.record(cost.wire.as_ref());
         self.negotiated.record(&cost.negotiated);
         if let Some(verification) = &cost.verification {
@@ -42,12 +46,14 @@ impl HandshakeDetail {
 
     pub(super) fn combine(&mut self, other: &Self, with: fn(u64, u64) -> u64) {
         let Self {
+            elapsed,
             wire,
             negotiated,
             verification,
             sampled,
             failures,
         } = other;
+        self.elapsed.combine(elapsed, with);
         self.wire.combine(wire, with);
         self.negotiated.combine(negotiated, with);
         self.verification.combine(verification, with);
