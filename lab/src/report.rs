@@ -26,7 +26,7 @@ pub use findings::{Finding, Tone, caveats, findings, headline};
 pub use html::html;
 pub use plot::{figure_names, plot};
 pub use summary::summary;
-pub use sweep::sweep;
+pub use sweep::{sweep, sweep_html};
 pub use table::table;
 
 /// Writes `results.json`, `summary.md` and `report.html` into a folder that exists. Blocks on the disk.

@@ -9,10 +9,13 @@ use super::{DONE, USAGE, fail};
 use crate::report;
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "SVG is the only format. A PDF for a paper: rsvg-convert -f pdf -o figure.pdf figure.svg, or without it: chromium --headless --no-pdf-header-footer --print-to-pdf=figure.pdf figure.svg"
+)]
 pub(super) struct PlotArguments {
     /// results.json of a run
     results: PathBuf,
-    /// Which figure: bytes, cpu, handshake, operation, time
+    /// Which figure: bytes, cpu, handshake, operation, time, landmarks, issuance
     #[arg(long, value_name = "NAME")]
     figure: String,
     /// File to write [default: standard output]

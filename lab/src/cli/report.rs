@@ -18,7 +18,7 @@ const PART_FILE: &str = "part.json";
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum ReportCommand {
-    /// Draw the report of a run again from its results.json
+    /// Draw the report of a run again from its results.json, or one of all runs of a sweep
     Html(HtmlArguments),
     /// Combine what several generators have shown of one run, exactly
     Merge(MergeArguments),
@@ -35,8 +35,9 @@ impl ReportCommand {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct HtmlArguments {
-    /// results.json of a run
-    results: PathBuf,
+    /// results.json of a run; several, in their order, make the report of a sweep
+    #[arg(required = true)]
+    results: Vec<PathBuf>,
     /// File to write
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
@@ -44,14 +45,23 @@ pub(super) struct HtmlArguments {
 
 impl HtmlArguments {
     fn run(self) -> ExitCode {
-        let results = match read_results(&self.results) {
+        let results: Result<Vec<Results>, _> =
+            self.results.iter().map(|file| read_results(file)).collect();
+        let results = match results {
             Ok(results) => results,
             Err(error) => return fail(&error),
         };
-        if let Some(reason) = results.verdict.violations.first() {
-            eprintln!("warning: this run is not a valid measurement: {reason}");
+        for (file, results) in self.results.iter().zip(&results) {
+            if let Some(reason) = results.verdict.violations.first() {
+                let file = file.display();
+                eprintln!("warning: {file} is not a valid measurement: {reason}");
+            }
         }
-        match std::fs::write(&self.output, report::html(&results)) {
+        let page = match results.as_slice() {
+            [results] => report::html(results),
+            runs => report::sweep_html(runs),
+        };
+        match std::fs::write(&self.output, page) {
             Ok(()) => ExitCode::from(DONE),
             Err(error) => {
                 eprintln!("error: cannot write {}: {error}", self.output.display());

@@ -132,6 +132,7 @@ impl RunArguments {
         }
         let summary = report::sweep(&all);
         std::fs::write(out.join("summary.md"), &summary)?;
+        std::fs::write(out.join("report.html"), report::sweep_html(&all))?;
         print(&if self.json {
             let mut json = serde_json::to_string_pretty(&all)?;
             json.push('\n');
@@ -140,7 +141,7 @@ impl RunArguments {
             summary
         });
         eprintln!(
-            "\nwrote {0}/summary.md, and the results of each run in {0}/cells",
+            "\nwrote {0}/summary.md and {0}/report.html, and the results of each run in {0}/cells",
             out.display()
         );
         Ok(all.iter().map(status).max().unwrap_or(DONE))

@@ -6,7 +6,10 @@ use crate::results::{Results, VariantResult};
 
 mod costs;
 mod log;
+mod sweep;
 mod times;
+
+pub(super) use sweep::sweep_figures;
 
 /// One figure.
 pub(super) struct Figure {

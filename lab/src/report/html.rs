@@ -30,12 +30,17 @@ pub fn html(results: &Results) -> String {
         charts(results),
         method(results),
     ];
+    page(&results.run.name, &sections.concat())
+}
+
+/// A page of this content.
+pub(super) fn page(title: &str, content: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{} - mtc5g report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-        escape(&results.run.name),
-        sections.concat()
+        escape(title),
+        content
     )
 }
 
@@ -210,7 +215,7 @@ fn comparison_row(variant: &VariantResult, first: &VariantResult) -> String {
 }
 
 /// Below its ratio: between what 95 % of the resampled ratios lie.
-fn interval(ratio: Option<&Ratio>) -> String {
+pub(super) fn interval(ratio: Option<&Ratio>) -> String {
     ratio.map_or_else(String::new, |Ratio { low, high, .. }| {
         format!("<small>{low:.2} to {high:.2}</small>")
     })
@@ -242,7 +247,8 @@ fn charts(results: &Results) -> String {
     format!("<section>\n<h2>Charts</h2>\n<div class=\"charts\">\n{figures}</div>\n</section>\n")
 }
 
-fn figure(
+/// A chart with its sentence and its data.
+pub(super) fn figure(
     Figure {
         caption,
         chart,

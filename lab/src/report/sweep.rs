@@ -5,6 +5,10 @@ use std::fmt::Write as _;
 use super::figures::{at, whole};
 use crate::results::{Results, VariantResult};
 
+mod page;
+
+pub use page::sweep_html;
+
 /// The runs of a sweep as a Markdown table, in their order; runs without a setting have an empty first column.
 pub fn sweep(runs: &[Results]) -> String {
     let mut text = String::new();
@@ -17,12 +21,8 @@ pub fn sweep(runs: &[Results]) -> String {
          |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for results in runs {
-        let settings = results.run.cell.iter();
-        let label: Vec<String> = settings
-            .map(|(key, value)| format!("{key} = {value}"))
-            .collect();
         for variant in &results.variants {
-            row(&mut text, &label.join(", "), variant);
+            row(&mut text, &label(results), variant);
         }
     }
     text.push_str(
@@ -35,6 +35,15 @@ pub fn sweep(runs: &[Results]) -> String {
         }
     }
     text
+}
+
+/// The settings that make a run.
+fn label(results: &Results) -> String {
+    let settings = results.run.cell.iter();
+    let label: Vec<String> = settings
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    label.join(", ")
 }
 
 fn row(text: &mut String, label: &str, variant: &VariantResult) {

@@ -118,6 +118,29 @@ fn part(scenario: &Scenario) -> Part {
     }
 }
 
+/// The runs of a sweep over two settings, whose times grow with the first.
+pub(crate) fn grid() -> Vec<Results> {
+    let cells = ["0", "0.01"]
+        .map(|loss| [("1ms", 1.0), ("20ms", 20.0), ("80ms", 80.0)].map(|rtt| (loss, rtt)));
+    let run = |(loss, (rtt, ms)): (&str, (&str, f64))| {
+        let mut results = quick();
+        results.run.cell = [("link.rtt", rtt), ("link.loss", loss)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        for variant in &mut results.variants {
+            for latency in [&mut variant.handshake_ms, &mut variant.operation_ms]
+                .into_iter()
+                .flatten()
+            {
+                latency.p50 += ms;
+                latency.p99 += 2.0 * ms;
+            }
+        }
+        results
+    };
+    cells.into_iter().flatten().map(run).collect()
+}
+
 /// A run in which everything is there that a run can have.
 pub(crate) fn full() -> Results {
     let mut results = quick();
