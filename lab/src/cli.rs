@@ -7,6 +7,7 @@ mod bench;
 mod capacity;
 mod cert;
 mod compare;
+mod health;
 mod init;
 mod lab_up;
 mod log;
@@ -79,6 +80,8 @@ enum Command {
     /// Verify, prove and follow issuance logs
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Ask a process whether it is ready, for the health check of a container
+    Health(health::HealthArguments),
     /// Mint a new enrolment token for an NF instance whose token is used or expired
     Token(token::TokenArguments),
     /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
@@ -118,6 +121,7 @@ impl Arguments {
             Command::Bench(arguments) => arguments.run().await,
             Command::Cert(command) => command.run(),
             Command::Log(command) => command.run().await,
+            Command::Health(arguments) => arguments.run().await,
             Command::Token(arguments) => arguments.run(),
             Command::Nrf(arguments) => arguments.run().await,
             Command::Scp(arguments) => arguments.run().await,

@@ -11,6 +11,7 @@
 
 mod addresses;
 mod child;
+mod deploy;
 mod folder;
 mod running;
 
@@ -24,6 +25,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use link::{Host, Network};
+use sbi::address::{Address, ResolveError};
 use sbi::client::{ClientError, Connection, Request};
 use sbi::ledger::Measurements;
 use sbi::orders::Order;
@@ -33,6 +35,7 @@ use tokio::net::TcpStream;
 
 pub use self::addresses::{Addresses, network};
 pub use self::child::{Child, ChildError};
+pub use self::deploy::{DeployError, Deployed, deploy};
 pub use self::folder::{FolderError, LabFolder, Plan, Ports};
 pub use self::running::{GeneratorFolder, JoinError, RunningLab};
 
@@ -81,6 +84,14 @@ pub enum TopologyError {
     /// One of its processes.
     #[error(transparent)]
     Child(#[from] ChildError),
+    /// The name of a network function that runs without us has no address.
+    #[error("{}: is the lab up, and this machine or container in its network?", nf.as_str())]
+    Unknown {
+        /// Which network function.
+        nf: Nf,
+        /// The name.
+        source: ResolveError,
+    },
     /// A process does not answer on its admin port.
     #[error("the admin port of {} at {addr} does not answer; is it up?", nf.as_str())]
     Admin {
@@ -103,7 +114,7 @@ pub struct Topology {
     instances: Vec<PlannedInstance>,
     binary: PathBuf,
     /// Network functions that run without us: where their admin ports are.
-    joined: Vec<(Nf, SocketAddr)>,
+    joined: Vec<(Nf, Address)>,
     /// The hosts that processes are on; `None` when all are on this one.
     network: Option<Arc<Network>>,
     children: Vec<Started>,
@@ -371,9 +382,6 @@ impl Topology {
     /// # Errors
     /// It was not started, or has not said.
     pub fn admin(&mut self, nf: Nf) -> Result<SocketAddr, ChildError> {
-        if let Some((_, addr)) = self.joined.iter().find(|(joined, _)| *joined == nf) {
-            return Ok(*addr);
-        }
         let seen = self.child(nf)?.seen(|event| match event {
             Event::AdminListening { addr } => Some(*addr),
             _ => None,
@@ -386,7 +394,25 @@ impl Topology {
     /// # Errors
     /// It does not answer.
     pub async fn measurements(&mut self, nf: Nf) -> Result<Measurements, TopologyError> {
-        let addr = self.admin(nf)?;
+        let joined = self.joined.iter().find(|(joined, _)| *joined == nf);
+        let Some((_, address)) = joined else {
+            let addr = self.admin(nf)?;
+            return self.measurements_at(nf, addr).await;
+        };
+        let all = address.resolve_all().await;
+        let all = all.map_err(|source| TopologyError::Unknown { nf, source })?;
+        let mut sum = Measurements::default();
+        for addr in all {
+            sum.merge(&self.measurements_at(nf, addr).await?);
+        }
+        Ok(sum)
+    }
+
+    async fn measurements_at(
+        &self,
+        nf: Nf,
+        addr: SocketAddr,
+    ) -> Result<Measurements, TopologyError> {
         let failed = |source| TopologyError::Admin { nf, addr, source };
         let connection = self.connect(nf, addr).await.map_err(failed)?;
         let request = Request::new(hyper::Method::GET, addr.to_string(), "/measurements");

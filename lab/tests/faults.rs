@@ -95,7 +95,7 @@ async fn a_killed_nrf_comes_back_with_everything_it_had_acknowledged() {
     plan.await_landmarks = true;
     let mut lab = TestLab::start(TestFolder::new(&plan)).await;
     let trust = TrustFile::load(&lab.folder.lab.pki.trust).unwrap();
-    let log = lab.folder.lab.nrf.log;
+    let log = lab.folder.lab.nrf.log.resolve().await.unwrap();
     let others = [Nf::Amf, Nf::Smf, Nf::Scp];
     let pids = others.map(|nf| lab.pid(nf));
     let before = LogCopy::read(log, &trust).await.checkpoint;
@@ -300,7 +300,7 @@ async fn a_run_interrupted_while_it_starts_leaves_no_process() {
 #[tokio::test]
 async fn a_process_that_fails_to_start_takes_the_others_with_it() {
     let folder = TestFolder::new(&small());
-    let _taken = TcpListener::bind(folder.lab.nrf.sbi).unwrap();
+    let _taken = TcpListener::bind(folder.lab.nrf.sbi.resolve().await.unwrap()).unwrap();
     let started = within(Topology::start(folder.lab.clone(), binary(), |_| {})).await;
     let error = Causes(&started.err().unwrap()).to_string();
     let address = folder.lab.nrf.sbi.to_string();

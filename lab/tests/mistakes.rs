@@ -418,7 +418,7 @@ async fn a_corrupted_certificate_is_noticed_by_its_owner_and_by_its_peer() {
     nf.present(certificate);
     let opening = nf
         .instance
-        .shake_hands(nf.nrf.addr(), PROFILE, nf.nrf.expected());
+        .shake_hands(nf.nrf.addr().await.unwrap(), PROFILE, nf.nrf.expected());
     let mut stream = opening.await.unwrap().stream;
     // The request that a client sends along with its certificate must not cost it the alert.
     stream.write_all(b"PRI * HTTP/2.0").await.unwrap();

@@ -194,6 +194,10 @@ fn handshake(error: &HandshakeError) -> (ErrorClass, String) {
 fn client(error: &ClientError) -> (ErrorClass, String) {
     match error {
         ClientError::Connect { source, .. } => not_connected(source),
+        ClientError::Resolve(_) => (
+            ErrorClass::Connect,
+            "the peer's name has no address".to_owned(),
+        ),
         ClientError::Timeout(_) => (ErrorClass::Timeout, error.to_string()),
         ClientError::Handshake(source) | ClientError::Http2(source) => {
             (ErrorClass::Http, format!("{error}: {source}"))

@@ -194,7 +194,9 @@ impl Amf {
         handshakes: &mut Vec<HandshakeCost>,
         act: impl AsyncFnOnce(&Connection) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
-        let (addr, expected) = (reach.nrf.addr(), reach.nrf.expected());
+        let expected = reach.nrf.expected();
+        let addr = reach.nrf.addr().await;
+        let addr = addr.map_err(|error| failed(step, error))?;
         self.over(step, reach, addr, expected, handshakes, act)
             .await
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_tls::endpoint::Clock;
+use sbi::address::Address;
 use sbi::config::{ConfigError, Wanted, WantedCredential};
 use sbi::model::PlmnId;
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ pub struct WitnessAddress {
     /// Its cosigner ID in the trust file.
     pub id: String,
     /// Its witness endpoint (cleartext HTTP/2).
-    pub addr: SocketAddr,
+    pub addr: Address,
 }
 
 const fn default_checkpoint_interval() -> u64 {

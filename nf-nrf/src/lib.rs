@@ -47,6 +47,9 @@ pub struct NrfArguments {
     /// Create the issuance log. Needed once; an existing log is never replaced
     #[arg(long)]
     create_log: bool,
+    /// Create the issuance log if there has never been one, and go on with it otherwise
+    #[arg(long, conflicts_with_all = ["create_log", "next_log"])]
+    create_first_log: bool,
     /// Retire the current issuance log, which cannot go on, and go on with log N; done once, if repeated
     #[arg(long, value_name = "N", value_parser = log_number, conflicts_with = "create_log")]
     next_log: Option<LogNumber>,
@@ -63,6 +66,7 @@ impl NrfArguments {
         let wish = match self.next_log {
             Some(next) => LogWish::ContinueWith(next),
             None if self.create_log => LogWish::Create,
+            None if self.create_first_log => LogWish::CreateFirst,
             None => LogWish::Open,
         };
         let nrf = |config: std::path::PathBuf, events, control| async move {

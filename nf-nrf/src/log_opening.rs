@@ -400,6 +400,7 @@ fn open_files(
     let key = CosigningKey::new(*id.ca(), key.into_secret())?;
     let create = match wish {
         LogWish::Create => true,
+        LogWish::CreateFirst => logs.is_first()? || logs.is_to_be_created()?,
         LogWish::Open | LogWish::ContinueWith(_) => logs.is_to_be_created()?,
     };
     let opened = if create {

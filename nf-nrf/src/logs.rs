@@ -42,6 +42,8 @@ pub enum LogWish {
     Open,
     /// To create the CA's first one.
     Create,
+    /// To create the CA's first one if there has been none, and to go on otherwise.
+    CreateFirst,
     /// To retire whatever is before this one, and go on with it. If it is the current one already, to go on with it.
     ContinueWith(LogNumber),
 }
@@ -188,6 +190,15 @@ impl Logs {
     /// Whether the current log was created in earlier times, so that it must not be made anew.
     pub const fn is_begun(&self) -> bool {
         self.record.begun
+    }
+
+    /// Whether no log has been created on this machine, as far as record and folders tell. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The folder cannot be looked at.
+    pub fn is_first(&self) -> Result<bool, LogsError> {
+        let untouched = !self.record.begun && self.record.retired.is_empty();
+        Ok(untouched && !exists(&self.folder(self.current()).join(FIRST_OBJECT))?)
     }
 
     /// Whether the current log follows a retired one and still has to be created. Blocks on the disk.

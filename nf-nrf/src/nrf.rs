@@ -477,7 +477,7 @@ async fn open_log(
             .iter()
             .find(|cosigner| cosigner.id.to_string() == address.id);
         let cosigner = known.ok_or_else(|| NrfError::UnknownWitness(address.id.clone()))?;
-        witnesses.push(HttpWitness::new(cosigner.clone(), address.addr));
+        witnesses.push(HttpWitness::new(cosigner.clone(), address.addr.clone()));
     }
     let OpenedLog {
         id,

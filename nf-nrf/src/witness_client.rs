@@ -1,6 +1,5 @@
 //! Witnesses as the MTCA reaches them: c2sp.org/tlog-witness over cleartext HTTP/2.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use hyper::http::HeaderValue;
 use mtc_core::cosign::Cosigner;
 use mtc_core::id::{LogId, TrustAnchorId};
 use mtc_log::{CaCheckpoint, Witness, WitnessError};
+use sbi::address::Address;
 use sbi::client::{ClientError, Connection, Request};
 use tokio::sync::Mutex;
 
@@ -22,17 +22,17 @@ const MAX_DETAIL: usize = 200;
 /// A witness at an address, over one connection that is kept.
 pub struct HttpWitness {
     cosigner: Cosigner,
-    addr: SocketAddr,
+    address: Address,
     /// A tokio mutex: it is held while connecting, so that requests at the same time share the connection.
     connection: Mutex<Option<Arc<Connection>>>,
 }
 
 impl HttpWitness {
-    /// A witness that signs as `cosigner` at `addr`.
-    pub const fn new(cosigner: Cosigner, addr: SocketAddr) -> Self {
+    /// A witness that signs as `cosigner` at `address`.
+    pub fn new(cosigner: Cosigner, address: impl Into<Address>) -> Self {
         Self {
             cosigner,
-            addr,
+            address: address.into(),
             connection: Mutex::const_new(None),
         }
     }
@@ -59,7 +59,7 @@ impl HttpWitness {
             .iter()
             .fold("/".to_owned(), |path, byte| format!("{path}{byte:02x}"));
         let path = format!("{path}/checkpoint");
-        let request = Request::new(Method::GET, self.addr.to_string(), path);
+        let request = Request::new(Method::GET, self.address.to_string(), path);
         let connection = self.connection().await.map_err(unreachable)?;
         let response = connection
             .send(request, TIMEOUT)
@@ -81,14 +81,16 @@ impl HttpWitness {
         if let Some(open) = kept.as_ref().filter(|open| !open.is_closed()) {
             return Ok(open.clone());
         }
-        let opened = Arc::new(Connection::connect_cleartext(self.addr, TIMEOUT).await?);
+        let opened =
+            Arc::new(Connection::connect_cleartext(self.address.resolve().await?, TIMEOUT).await?);
         *kept = Some(opened.clone());
         Ok(opened)
     }
 
     async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
         let unreachable = |error: ClientError| WitnessError::Unreachable(Box::new(error));
-        let request = Request::new(Method::POST, self.addr.to_string(), path).body(BODY_TYPE, body);
+        let request =
+            Request::new(Method::POST, self.address.to_string(), path).body(BODY_TYPE, body);
         let connection = self.connection().await.map_err(unreachable)?;
         let response = connection
             .send(request, TIMEOUT)

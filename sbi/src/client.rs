@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::address::ResolveError;
 use crate::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
 use crate::problem::ProblemDetails;
 use crate::response::{JSON, Response};
@@ -48,6 +49,9 @@ pub enum ClientError {
         /// Why.
         source: io::Error,
     },
+    /// The producer's name has no address.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
     /// The HTTP/2 connection did not come about.
     #[error("http/2 connection setup failed")]
     Handshake(#[source] hyper::Error),

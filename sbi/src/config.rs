@@ -12,10 +12,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::address::Address;
+use crate::pool::{PoolError, claim};
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// A replica has no identity.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
     /// The file cannot be read.
     #[error("cannot read configuration {}; is the path right, and does this user have access?", path.display())]
     Read {
@@ -67,11 +73,11 @@ pub fn folder_of(config: &Path) -> &Path {
 #[serde(deny_unknown_fields)]
 pub struct NrfAddress {
     /// Address and port of its SBI.
-    pub sbi: SocketAddr,
+    pub sbi: Address,
     /// Its FQDN, which its certificate must name.
     pub fqdn: String,
     /// Address and port at which it serves its issuance log in cleartext (authenticated by signatures).
-    pub log: SocketAddr,
+    pub log: Address,
 }
 
 /// A credential that an NF must have.
@@ -133,7 +139,21 @@ pub struct NfConfig {
     #[serde(default)]
     pub clock_offset_seconds: i64,
     /// The instances.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instance: Vec<InstanceConfig>,
+    /// Instead of instances: one that is not known before the start, as a replica of a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<ReplicaConfig>,
+}
+
+/// The only instance of a process, which takes its identity from a pool of enrolment tokens.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaConfig {
+    /// Folder of tokens; see [`crate::pool`].
+    pub tokens: PathBuf,
+    /// Where its SBI listens.
+    pub listen: SocketAddr,
 }
 
 const fn default_trust_interval() -> u64 {
@@ -158,7 +178,8 @@ pub enum Wanted {
 }
 
 impl NfConfig {
-    /// Makes relative paths relative to `folder`, and checks what the types cannot.
+    /// Makes relative paths relative to `folder`, claims a replica's instance, and checks what the types cannot. Blocks on
+    /// the disk.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -167,8 +188,27 @@ impl NfConfig {
             key,
             rule: rule.to_owned(),
         };
+        self.state = folder.join(&self.state);
+        if let Some(ReplicaConfig { tokens, listen }) = self.replica.take() {
+            if !self.instance.is_empty() {
+                return Err(rule(
+                    "replica",
+                    "stands instead of [[instance]], not beside it",
+                ));
+            }
+            let claimed = claim(&folder.join(tokens), &self.state)?;
+            self.instance.push(InstanceConfig {
+                id: claimed.instance_id,
+                fqdn: claimed.fqdn,
+                listen,
+                token: Some(claimed.token),
+            });
+        }
         if self.instance.is_empty() {
-            return Err(rule("instance", "at least one [[instance]] is needed"));
+            return Err(rule(
+                "instance",
+                "at least one [[instance]] is needed, or [replica]",
+            ));
         }
         for (position, instance) in self.instance.iter().enumerate() {
             if self.instance[..position]
@@ -195,7 +235,6 @@ impl NfConfig {
             ));
         }
         self.trust = folder.join(&self.trust);
-        self.state = folder.join(&self.state);
         self.x509 = self.x509.map(|x509| folder.join(x509));
         for instance in &mut self.instance {
             instance.token = instance.token.take().map(|token| folder.join(token));

@@ -213,6 +213,21 @@ pub struct Measurements {
     pub issuance: IssuanceTotals,
 }
 
+impl Measurements {
+    /// Adds what another process reports.
+    pub fn merge(&mut self, other: &Self) {
+        for (profile, totals) in &other.profiles {
+            self.profiles
+                .entry(profile.clone())
+                .or_default()
+                .merge(totals);
+        }
+        self.failed_accepts += other.failed_accepts;
+        self.failed_accepts_by_cause
+            .combine(&other.failed_accepts_by_cause, u64::saturating_add);
+    }
+}
+
 /// Counts the handshakes of a process.
 #[derive(Debug, Default)]
 pub struct Ledger(Mutex<Counts>);

@@ -10,6 +10,7 @@
 //!   client    the same in the other direction
 //! ```
 
+pub mod address;
 pub mod admin;
 pub mod backoff;
 pub mod client;
@@ -29,6 +30,7 @@ pub mod multipart;
 pub mod nf;
 pub mod nnrf;
 pub mod orders;
+pub mod pool;
 pub mod problem;
 pub mod process;
 pub mod response;

@@ -23,9 +23,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::address::own_address_towards;
 use crate::admin::Admin;
 use crate::backoff;
-use crate::client::Connection;
+use crate::client::{ClientError, Connection};
 use crate::config::{ConfigError, NfConfig, Wanted};
 use crate::credentials::{Keeper, NrfSource, ObtainError};
 use crate::instance::{CallError, Instance};
@@ -111,6 +112,17 @@ pub enum NfError {
         log: LogNumber,
         /// The newest landmark of the process's own certificates.
         landmark: u64,
+    },
+    /// The NRF's name has no address.
+    #[error("the NRF")]
+    Nrf(#[source] ClientError),
+    /// No address of this machine leads to the NRF.
+    #[error("no address of this machine leads to the NRF at {nrf}")]
+    NoRoute {
+        /// Where the NRF is.
+        nrf: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// An instance is not registered.
     #[error("{fqdn} could not register at the NRF")]
@@ -278,7 +290,7 @@ async fn prepare(
         source: Box::new(source),
     })?;
     let updater = TrustUpdater::new(
-        config.nrf.log,
+        config.nrf.log.clone(),
         trust_file.logs.iter().copied(),
         trust_file.trust.clone(),
     )?;
@@ -409,7 +421,8 @@ impl Parts {
         let mut instances = Vec::new();
         for (keeper, config) in keepers.iter().zip(&self.config.instance) {
             let instance = keeper.instance().clone();
-            let (listener, addr) = bind(config.listen, "SBI").await?;
+            let (listener, bound) = bind(config.listen, "SBI").await?;
+            let addr = self.reachable(bound).await?;
             let handler = Arc::new(build(&instance));
             self.tasks.spawn(serve_sbi(
                 listener,
@@ -430,6 +443,16 @@ impl Parts {
             });
         }
         Ok(instances)
+    }
+
+    /// Where others reach what listens at `bound`: on every address of this machine, at the one that the NRF sees.
+    async fn reachable(&self, bound: SocketAddr) -> Result<SocketAddr, NfError> {
+        if !bound.ip().is_unspecified() {
+            return Ok(bound);
+        }
+        let nrf = self.nrf.addr().await.map_err(NfError::Nrf)?;
+        let own = own_address_towards(nrf).map_err(|source| NfError::NoRoute { nrf, source })?;
+        Ok(SocketAddr::new(own, bound.port()))
     }
 
     /// Waits until the landmarks that this process's own certificates need are trusted here too: its peers have them, or
@@ -545,9 +568,7 @@ impl Parts {
 fn is_temporary(error: &CallError) -> bool {
     match error {
         CallError::Handshake(_) => true,
-        CallError::Client(crate::client::ClientError::Status { status, .. }) => {
-            status.is_server_error()
-        }
+        CallError::Client(ClientError::Status { status, .. }) => status.is_server_error(),
         CallError::Client(_) => true,
     }
 }

@@ -7,6 +7,7 @@ use hyper::{Method, StatusCode};
 use mtc_tls::hints::ConnectionProfile;
 use mtc_tls::verifier::ExpectedPeer;
 
+use crate::address::Address;
 use crate::client::{ClientError, Connection, Request};
 use crate::config::NrfAddress;
 use crate::header::UserAgent;
@@ -21,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The NRF as a producer.
 #[derive(Clone, Debug)]
 pub struct Nrf {
-    addr: SocketAddr,
+    address: Address,
     fqdn: String,
 }
 
@@ -41,14 +42,14 @@ impl Nrf {
     /// The NRF at an address.
     pub fn new(address: &NrfAddress) -> Self {
         Self {
-            addr: address.sbi,
+            address: address.sbi.clone(),
             fqdn: address.fqdn.clone(),
         }
     }
 
     /// `host:port` for `:authority`.
     pub fn authority(&self) -> String {
-        format!("{}:{}", self.fqdn, self.addr.port())
+        format!("{}:{}", self.fqdn, self.address.port())
     }
 
     /// Opens a connection to it.
@@ -60,12 +61,17 @@ impl Nrf {
         instance: &Instance,
         profile: ConnectionProfile,
     ) -> Result<Opened, CallError> {
-        instance.open(self.addr, profile, self.expected()).await
+        instance
+            .open(self.addr().await?, profile, self.expected())
+            .await
     }
 
-    /// Where it is.
-    pub const fn addr(&self) -> SocketAddr {
-        self.addr
+    /// Where it is now.
+    ///
+    /// # Errors
+    /// [`ClientError::Resolve`]: its name has no address.
+    pub async fn addr(&self) -> Result<SocketAddr, ClientError> {
+        Ok(self.address.resolve().await?)
     }
 
     /// Who must be there: the NRF of that name.

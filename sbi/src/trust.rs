@@ -18,7 +18,6 @@ mod follower;
 mod source;
 mod tiles;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -34,6 +33,7 @@ use mtc_tls::credentials::{CredentialError, MtcTrust};
 use self::follower::Follower;
 use self::source::LogSource;
 use self::tiles::MAX_TILES;
+use crate::address::Address;
 use crate::client::ClientError;
 use crate::telemetry::Causes;
 
@@ -50,10 +50,10 @@ const MAX_LOGS: usize = 64;
 #[non_exhaustive]
 pub enum TrustError {
     /// The log did not answer.
-    #[error("the log at {addr} did not serve {path}")]
+    #[error("the log at {address} did not serve {path}")]
     Fetch {
         /// Where the log is.
-        addr: SocketAddr,
+        address: Address,
         /// What was asked for.
         path: String,
         /// Why.
@@ -141,7 +141,7 @@ impl TrustUpdater {
     /// # Errors
     /// The CA's ID is too long for a log.
     pub fn new(
-        addr: SocketAddr,
+        address: impl Into<Address>,
         known: impl IntoIterator<Item = LogNumber>,
         policy: CaTrust,
     ) -> Result<Self, IdError> {
@@ -155,7 +155,7 @@ impl TrustUpdater {
         let logs = known.into_iter().map(follow).collect::<Result<_, _>>()?;
         let cosigners = MtcTrust::new(policy.clone());
         Ok(Self {
-            source: LogSource::new(addr),
+            source: LogSource::new(address.into()),
             policy,
             trust: cosigners.clone(),
             cosigners,

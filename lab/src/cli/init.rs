@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use mtc_core::landmark::MAX_LANDMARKS;
+use mtc_core::time::UnixTime;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 use thiserror::Error;
 
 use super::output::usage;
 use super::run::scenario_text;
 use super::{DONE, fail};
-use crate::scenario::Scenario;
-use crate::topology::{LabFolder, Plan, Ports};
+use crate::scenario::{SHIPPED, Scenario};
+use crate::topology::{Deployed, LabFolder, Plan, Ports, deploy};
 
 /// What `mtc5g init` and `mtc5g lab up` make a lab of.
 #[derive(Clone, Debug, clap::Args)]
@@ -144,6 +145,13 @@ pub(super) struct InitArguments {
     folder: PathBuf,
     #[command(flatten)]
     lab: LabArguments,
+    /// Lay the lab out for containers: one folder an owner, names instead of addresses; done once, if repeated. --amf and
+    /// --smf are then the replicas that may ever be
+    #[arg(long, conflicts_with = "port")]
+    deploy: bool,
+    /// With --deploy: AMF instances that load generators may ever have
+    #[arg(long, value_name = "N", default_value_t = 64, requires = "deploy", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    load: u16,
 }
 
 impl InitArguments {
@@ -153,6 +161,9 @@ impl InitArguments {
             Err(error) => return usage(&error, "init"),
         };
         let now = mtc_tls::endpoint::Clock::default().now();
+        if self.deploy {
+            return self.lay_out(&plan, now);
+        }
         let folder = match LabFolder::create(&self.folder, &plan, now) {
             Ok(folder) => folder,
             Err(error) => return fail(&error),
@@ -171,6 +182,27 @@ impl InitArguments {
         println!("  mtc5g amf --config {}", file("amf"));
         println!("The enrolment tokens in it are good for a day and for one certificate each.");
         ExitCode::from(DONE)
+    }
+
+    fn lay_out(&self, plan: &Plan, now: UnixTime) -> ExitCode {
+        let mut plan = plan.clone();
+        if self.lab.scenario.is_none() {
+            plan.serve_also(SHIPPED.iter().filter_map(|shipped| {
+                let scenario = Scenario::parse(shipped.text).ok()?;
+                Some(Plan::of(&scenario))
+            }));
+        }
+        match deploy(&self.folder, &plan, self.load, now) {
+            Ok(Deployed::New) => {
+                println!("laid out a lab in {}", self.folder.display());
+                ExitCode::from(DONE)
+            }
+            Ok(Deployed::Before) => {
+                println!("there is a lab in {}: unchanged", self.folder.display());
+                ExitCode::from(DONE)
+            }
+            Err(error) => fail(&error),
+        }
     }
 }
 

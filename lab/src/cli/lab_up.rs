@@ -41,7 +41,7 @@ impl UpArguments {
         };
         let now = mtc_tls::endpoint::Clock::default().now();
         let folder = LabFolder::create(&path, plan, now)?;
-        let (log, nrf) = (folder.nrf.log, folder.nrf.clone());
+        let (log, nrf) = (folder.nrf.log.clone(), folder.nrf.clone());
         let mut stop = std::pin::pin!(interrupted());
         let starting =
             Topology::start(folder, std::env::current_exe()?, |step| eprintln!("{step}"));

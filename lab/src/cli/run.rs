@@ -19,6 +19,10 @@ use crate::results::Results;
 use crate::run::{Audience, Joined, Ran, Setting, run};
 use crate::scenario::{Scenario, Shipped};
 
+/// Names the lab that --attach is for.
+const LAB_VARIABLE: &str = "MTC5G_LAB";
+/// Where the containers of a deployed lab find it.
+const DEPLOYED_LAB: &str = "/lab/public/lab.toml";
 /// Seconds between two lines of progress where there is no terminal.
 const LINE_EVERY: u64 = 5;
 
@@ -38,14 +42,17 @@ pub(super) struct RunArguments {
     /// Run the scenario's short form, which shows that it works; its figures are not to be cited
     #[arg(long)]
     short: bool,
-    /// Load the lab in this folder, which mtc5g lab up keeps up, instead of starting one
-    #[arg(long, value_name = "DIR")]
+    /// Load a lab that is up instead of starting one: the folder of mtc5g lab up, or the lab.toml of a deployed lab
+    #[arg(long, value_name = "DIR|FILE", group = "joined")]
     lab: Option<PathBuf>,
+    /// Load the lab that $MTC5G_LAB names, by default /lab/public/lab.toml: inside docker-compose
+    #[arg(long, group = "joined")]
+    attach: bool,
     /// Of N generators that load the lab together this is number I; mtc5g report merge combines their results
-    #[arg(long, value_name = "I/N", requires = "lab")]
+    #[arg(long, value_name = "I/N", requires = "joined")]
     shard: Option<Shard>,
     /// When the load begins (RFC 3339), so that generators begin together [default: when this one is ready]
-    #[arg(long, value_name = "TIME", requires = "lab", value_parser = time_of_day)]
+    #[arg(long, value_name = "TIME", requires = "joined", value_parser = time_of_day)]
     start_at: Option<OffsetDateTime>,
 }
 
@@ -85,9 +92,9 @@ impl RunArguments {
             .unwrap_or_else(|| default_out(&cells[0].name));
         let ran = match cells.as_slice() {
             [scenario] => self.run_one(scenario, &out).await,
-            _ if self.lab.is_some() => {
+            _ if self.joins().is_some() => {
                 eprintln!(
-                    "error: scenario {}: [sweep] starts a lab for each of its runs: run it without --lab",
+                    "error: scenario {}: [sweep] starts a lab for each of its runs: run it without --lab and --attach",
                     self.scenario.display()
                 );
                 return ExitCode::from(USAGE);
@@ -95,6 +102,15 @@ impl RunArguments {
             cells => self.run_sweep(cells, &out).await,
         };
         ran.map_or_else(|error| fail(&*error), ExitCode::from)
+    }
+
+    /// The lab that is up, if the run is to join one.
+    fn joins(&self) -> Option<PathBuf> {
+        let attached = || {
+            let named = std::env::var_os(LAB_VARIABLE);
+            named.map_or_else(|| PathBuf::from(DEPLOYED_LAB), PathBuf::from)
+        };
+        self.lab.clone().or_else(|| self.attach.then(attached))
     }
 
     async fn run_one(&self, scenario: &Scenario, out: &Path) -> Result<u8, Box<dyn Error>> {
@@ -154,8 +170,8 @@ impl RunArguments {
                 format!("cannot make {}: {error}", out.display()),
             )
         })?;
-        let join = self.lab.as_ref().map(|lab| Joined {
-            lab: lab.clone(),
+        let join = self.joins().map(|lab| Joined {
+            lab,
             shard: self.shard.unwrap_or(Shard::WHOLE),
             start_at: self.start_at,
         });

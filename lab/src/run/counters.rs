@@ -82,7 +82,10 @@ impl Counters {
             self.ended
                 .entry((nf.as_str(), profile))
                 .or_default()
-                .merge(&counted.since(&before));
+                .merge(&NfTotals {
+                    client: later_less(&counted.client, &before.client),
+                    server: later_less(&counted.server, &before.server),
+                });
         }
         Ok(())
     }
@@ -100,6 +103,15 @@ impl Counters {
             }
         }
         Ok(Ended(self.ended))
+    }
+}
+
+/// The difference; a process that was started again has counted from nothing.
+pub(super) fn later_less(later: &HandshakeTotals, earlier: &HandshakeTotals) -> HandshakeTotals {
+    if later.handshakes < earlier.handshakes {
+        later.clone()
+    } else {
+        later.since(earlier)
     }
 }
 

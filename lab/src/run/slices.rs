@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sbi::ledger::{HandshakeTotals, Measurements, NfTotals};
+use sbi::ledger::{Measurements, NfTotals};
 use tokio::time::{Instant, sleep_until};
 
-use super::counters::Side;
+use super::counters::{Side, later_less};
 use crate::measure::SLICES;
 use crate::results::Issuance;
 use crate::scenario::Scenario;
@@ -93,8 +93,8 @@ impl Slices {
                 let later = at(measured).unwrap_or_default();
                 let earlier = pair[0].get(nf).and_then(at).unwrap_or_default();
                 totals.merge(&side.seen(NfTotals {
-                    client: counted(&later.client, &earlier.client),
-                    server: counted(&later.server, &earlier.server),
+                    client: later_less(&later.client, &earlier.client),
+                    server: later_less(&later.server, &earlier.server),
                 }));
             }
             totals
@@ -103,18 +103,9 @@ impl Slices {
     }
 }
 
-/// The difference; a process that was started again has counted from nothing.
-fn counted(later: &HandshakeTotals, earlier: &HandshakeTotals) -> HandshakeTotals {
-    if later.handshakes < earlier.handshakes {
-        later.clone()
-    } else {
-        later.since(earlier)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use sbi::ledger::IssuanceTotals;
+    use sbi::ledger::{HandshakeTotals, IssuanceTotals};
 
     use super::*;
 

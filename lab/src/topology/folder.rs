@@ -19,6 +19,7 @@ use mtc_tls::hints::TrustDomain;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
 use nf_nrf::config::{NrfConfig, WitnessAddress};
 use nf_scp::config::{ScpConfig, WitnessConfig};
+use sbi::address::Address;
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, NrfAddress, WantedCredential};
 use sbi::enrolment::MTC_PROFILE;
 use sbi::model::PlmnId;
@@ -30,8 +31,8 @@ use crate::scenario::Scenario;
 
 use super::{Addresses, Nf};
 
-const CA_ID: &str = "32473.1";
-const WITNESS_ID: &str = "32473.2";
+pub(super) const CA_ID: &str = "32473.1";
+pub(super) const WITNESS_ID: &str = "32473.2";
 /// A year: labs are thrown away before.
 const CA_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 /// A day: long enough to set a lab up by hand.
@@ -127,6 +128,22 @@ impl Plan {
             plan.mtc.push(KeyAlgorithm::MlDsa65);
         }
         plan
+    }
+
+    /// Adds the credentials that other plans need, so that the lab serves them too.
+    pub fn serve_also(&mut self, others: impl IntoIterator<Item = Self>) {
+        for other in others {
+            for leaf_key in other.mtc {
+                if !self.mtc.contains(&leaf_key) {
+                    self.mtc.push(leaf_key);
+                }
+            }
+            for credential in other.x509 {
+                if !self.x509.contains(&credential) {
+                    self.x509.push(credential);
+                }
+            }
+        }
     }
 
     /// What every network function of the lab must have.
@@ -253,26 +270,27 @@ impl LabFolder {
         let [sbi, log] = [sbi, log].map(|addr| addresses.at(Nf::Nrf, addr));
         let witness = addresses.at(Nf::Scp, witness);
         let instances = instances(plan);
-        let mut profiles: Vec<X509Profile> =
-            plan.x509.iter().map(|(profile, _)| *profile).collect();
-        profiles.sort_unstable();
-        profiles.dedup();
         let pki_plan = PkiPlan {
             remember_subtrees: plan.remember_subtrees,
             ca_id: id(CA_ID),
             witness_id: id(WITNESS_ID),
             prefix_url: Some(format!("http://{log}")),
             instances: instances.clone(),
-            x509_profiles: profiles,
+            x509_profiles: profiles(plan),
             ca_lifetime: CA_LIFETIME,
             token_lifetime: TOKEN_LIFETIME,
         };
         let nrf = NrfAddress {
-            sbi,
+            sbi: sbi.into(),
             fqdn: pki::fqdn("NRF", 1),
-            log,
+            log: log.into(),
         };
-        let nrf_config = Self::nrf_config(&nrf, plan, witness, admin_nrf);
+        let listen = NrfListens {
+            sbi,
+            log,
+            admin: admin_nrf,
+        };
+        let nrf_config = Self::nrf_config(&nrf.fqdn, plan, witness.into(), listen);
         // The NRF would refuse it at its start, when the PKI is made and the command long done.
         nrf_config.check()?;
         let pki = LabPki::create(path, &pki_plan, now)?;
@@ -325,18 +343,18 @@ impl LabFolder {
             .any(|name| self.path.join(name).exists())
     }
 
-    fn nrf_config(
-        nrf: &NrfAddress,
+    pub(super) fn nrf_config(
+        fqdn: &str,
         plan: &Plan,
-        witness: SocketAddr,
-        admin: SocketAddr,
+        witness: Address,
+        listen: NrfListens,
     ) -> NrfConfig {
         NrfConfig {
             id: Uuid::new_v4(),
-            fqdn: nrf.fqdn.clone(),
-            listen: nrf.sbi,
-            log_listen: nrf.log,
-            admin,
+            fqdn: fqdn.to_owned(),
+            listen: listen.sbi,
+            log_listen: listen.log,
+            admin: listen.admin,
             trust: "trust.toml".into(),
             cosigner_key: "mtca/cosigner.key".into(),
             log: LOG.into(),
@@ -396,22 +414,48 @@ impl LabFolder {
             .iter()
             .filter(|instance| instance.nf_type == nf_type);
         NfConfig {
-            trust: "trust.toml".into(),
-            x509: Some("x509".into()),
             state: format!("state/{}", nf_type.to_ascii_lowercase()).into(),
             admin,
-            nrf: self.nrf.clone(),
-            credential: plan.credentials(),
-            trust_interval_ms: TRUST_INTERVAL.as_millis() as u64,
-            heartbeat_seconds: HEARTBEAT_SECONDS,
-            startup_seconds: STARTUP_SECONDS,
-            await_landmarks: plan.await_landmarks,
-            clock_offset_seconds: 0,
             instance: instances
                 .map(|instance| instance_config(instance, address))
                 .collect(),
+            ..nf_template(plan, self.nrf.clone())
         }
     }
+}
+
+/// What the configurations of all network functions but the NRF share; instances, state and admin port are each one's own.
+pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
+    NfConfig {
+        trust: "trust.toml".into(),
+        x509: Some("x509".into()),
+        state: "state".into(),
+        admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        nrf,
+        credential: plan.credentials(),
+        trust_interval_ms: TRUST_INTERVAL.as_millis() as u64,
+        heartbeat_seconds: HEARTBEAT_SECONDS,
+        startup_seconds: STARTUP_SECONDS,
+        await_landmarks: plan.await_landmarks,
+        clock_offset_seconds: 0,
+        instance: Vec::new(),
+        replica: None,
+    }
+}
+
+/// The X.509 baselines of a plan, each once.
+pub(super) fn profiles(plan: &Plan) -> Vec<X509Profile> {
+    let mut profiles: Vec<X509Profile> = plan.x509.iter().map(|(profile, _)| *profile).collect();
+    profiles.sort_unstable();
+    profiles.dedup();
+    profiles
+}
+
+/// Where the NRF listens.
+pub(super) struct NrfListens {
+    pub(super) sbi: SocketAddr,
+    pub(super) log: SocketAddr,
+    pub(super) admin: SocketAddr,
 }
 
 /// An instance at a free port of `address`, with its token where the PKI puts tokens.
@@ -430,7 +474,7 @@ pub(super) struct NfFile {
     pub(super) nf: NfConfig,
 }
 
-fn id(text: &str) -> TrustAnchorId {
+pub(super) fn id(text: &str) -> TrustAnchorId {
     text.parse().expect("a constant that is a trust anchor ID")
 }
 

@@ -1,9 +1,10 @@
 //! A lab that is up already, and what a load generator beside it needs.
 //!
 //! ```text
-//!  LAB/nrf.toml, scp.toml, smf.toml ─> RunningLab: the NRF, admin ports, credentials
-//!  LAB/enrolment/authority.key ─ mints ─> OWN/tokens/       the generator's instances have keys of their own
-//!  LAB/trust.toml, LAB/x509/ <─ named by ─ OWN/amf.toml
+//!  LAB/{nrf,scp,amf,smf}.toml ─────┐                          ┌─> OWN/amf.toml: instances, keys, certificates of its own
+//!                                  ├─> RunningLab ─> generator┤
+//!  lab.toml of a deployed lab ─────┘                          └─> Topology::join: the lab's admin ports
+//!    tokens: minted with LAB/enrolment/authority.key, or from the pool that the deployed lab keeps for generators
 //! ```
 //!
 //! The generator is a network function like any other of the lab: nobody's private key is shared with it.
@@ -16,8 +17,10 @@ use std::time::Duration;
 use mtc_core::time::UnixTime;
 use nf_nrf::config::NrfConfig;
 use nf_scp::config::ScpConfig;
-use sbi::config::{ConfigError, NfConfig, WantedCredential, load};
-use serde::Deserialize;
+use sbi::address::Address;
+use sbi::config::{ConfigError, InstanceConfig, NfConfig, WantedCredential, load};
+use sbi::pool::{self, PoolError};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::folder::{NfFile, ProcessFiles, config_file, instance_config};
@@ -64,15 +67,53 @@ pub enum JoinError {
     /// Its enrolment tokens.
     #[error(transparent)]
     Token(#[from] PkiError),
+    /// The pool of tokens for generators.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
 }
 
 /// A lab that is up.
 #[derive(Clone, Debug)]
 pub struct RunningLab {
+    /// What relative paths of `nf` are relative to.
     folder: PathBuf,
-    /// The AMF process's, of which the generator's differs in its instances.
-    amf: NfConfig,
-    admin: Vec<(Nf, SocketAddr)>,
+    /// What an AMF process of the lab has, without instances.
+    nf: NfConfig,
+    admin: Vec<(Nf, Address)>,
+    tokens: Tokens,
+    /// Where the generator's instances listen.
+    listen: Ipv4Addr,
+}
+
+#[derive(Clone, Debug)]
+enum Tokens {
+    /// Minted by the authority of the lab in this folder.
+    Minted(PathBuf),
+    /// Taken from this folder.
+    Pool(PathBuf),
+}
+
+/// `lab.toml`: what a generator or an operator must know of a deployed lab. Relative paths are relative to it; names may stand
+/// for the addresses of several replicas.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LabDescription {
+    /// Enrolment tokens for load generators.
+    pub(super) tokens: PathBuf,
+    /// Admin ports.
+    pub(super) admin: AdminAddresses,
+    /// What an AMF process of the lab has.
+    pub(super) nf: NfConfig,
+}
+
+/// Admin ports of a deployed lab.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminAddresses {
+    pub(super) nrf: Address,
+    pub(super) scp: Address,
+    pub(super) amf: Address,
+    pub(super) smf: Address,
 }
 
 /// A configuration of which only this matters here.
@@ -82,35 +123,55 @@ struct NfSection {
 }
 
 impl RunningLab {
-    /// Reads where a lab's network functions are. Whether they are up is not seen here. Blocks on the disk.
+    /// Reads where a lab's network functions are: from the folder of a lab on this machine, or from the `lab.toml` of a deployed
+    /// one. Whether they are up is not seen here. Blocks on the disk.
     ///
     /// # Errors
-    /// It is not a lab's folder.
-    pub fn open(folder: &Path) -> Result<Self, JoinError> {
+    /// It is neither.
+    pub fn open(lab: &Path) -> Result<Self, JoinError> {
         // The generator's own files name it, and are elsewhere.
-        let folder = folder
-            .canonicalize()
-            .map_err(|source| JoinError::NoFolder {
-                path: folder.to_owned(),
-                source,
-            })?;
-        let nrf: NrfConfig = read(&folder, Nf::Nrf)?;
-        let scp: ScpConfig = read(&folder, Nf::Scp)?;
-        let amf: NfSection = read(&folder, Nf::Amf)?;
-        let smf: NfSection = read(&folder, Nf::Smf)?;
+        let lab = lab.canonicalize().map_err(|source| JoinError::NoFolder {
+            path: lab.to_owned(),
+            source,
+        })?;
+        if lab.is_file() {
+            return Self::deployed(&lab);
+        }
+        let nrf: NrfConfig = read(config_file(&lab, Nf::Nrf.as_str()))?;
+        let scp: ScpConfig = read(config_file(&lab, Nf::Scp.as_str()))?;
+        let amf: NfSection = read(config_file(&lab, Nf::Amf.as_str()))?;
+        let smf: NfSection = read(config_file(&lab, Nf::Smf.as_str()))?;
         Ok(Self {
-            folder,
-            amf: amf.nf,
+            nf: amf.nf,
             admin: vec![
-                (Nf::Nrf, nrf.admin),
-                (Nf::Scp, scp.nf.admin),
-                (Nf::Smf, smf.nf.admin),
+                (Nf::Nrf, nrf.admin.into()),
+                (Nf::Scp, scp.nf.admin.into()),
+                (Nf::Smf, smf.nf.admin.into()),
             ],
+            tokens: Tokens::Minted(lab.clone()),
+            listen: Ipv4Addr::LOCALHOST,
+            folder: lab,
+        })
+    }
+
+    fn deployed(file: &Path) -> Result<Self, JoinError> {
+        let folder = sbi::config::folder_of(file).to_owned();
+        let LabDescription { tokens, admin, nf } = read(file.to_owned())?;
+        Ok(Self {
+            nf,
+            admin: vec![
+                (Nf::Nrf, admin.nrf),
+                (Nf::Scp, admin.scp),
+                (Nf::Smf, admin.smf),
+            ],
+            tokens: Tokens::Pool(folder.join(tokens)),
+            listen: Ipv4Addr::UNSPECIFIED,
+            folder,
         })
     }
 
     /// The admin ports of its network functions, the AMFs' left out: they do nothing in a run of another generator.
-    pub(super) fn admin(&self) -> &[(Nf, SocketAddr)] {
+    pub(super) fn admin(&self) -> &[(Nf, Address)] {
         &self.admin
     }
 
@@ -118,7 +179,7 @@ impl RunningLab {
     /// Blocks on the disk.
     ///
     /// # Errors
-    /// The lab lacks a credential that the plan needs, its enrolment authority's key cannot be read, or the disk refuses.
+    /// The lab lacks a credential that the plan needs, there are no tokens, or the disk refuses.
     pub fn generator(
         &self,
         plan: &Plan,
@@ -129,7 +190,7 @@ impl RunningLab {
         for WantedCredential { profile, leaf_key } in &credential {
             let has =
                 |known: &WantedCredential| known.profile == *profile && known.leaf_key == *leaf_key;
-            if !self.amf.credential.iter().any(has) {
+            if !self.nf.credential.iter().any(has) {
                 return Err(JoinError::Credential {
                     profile: profile.clone(),
                     leaf_key: leaf_key.clone(),
@@ -137,33 +198,70 @@ impl RunningLab {
             }
         }
         let files = ProcessFiles::create(path)?;
-        let instances: Vec<PlannedInstance> = (0..plan.amf).map(|_| instance()).collect();
-        pki::mint_tokens(&self.folder, path, &instances, TOKEN_LIFETIME, now)?;
+        let instance = self.instances(plan.amf, path, now)?;
+        let instances = instance.iter().map(|instance| PlannedInstance {
+            nf_type: "AMF".to_owned(),
+            instance_id: instance.id,
+            fqdn: instance.fqdn.clone(),
+        });
+        let instances = instances.collect();
         let config = NfConfig {
-            trust: self.folder.join(&self.amf.trust),
-            x509: self.amf.x509.as_ref().map(|x509| self.folder.join(x509)),
+            trust: self.folder.join(&self.nf.trust),
+            x509: self.nf.x509.as_ref().map(|x509| self.folder.join(x509)),
             state: "state/amf".into(),
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             credential,
             await_landmarks: true,
-            instance: instances
-                .iter()
-                .map(|instance| instance_config(instance, Ipv4Addr::LOCALHOST))
-                .collect(),
-            ..self.amf.clone()
+            instance,
+            replica: None,
+            ..self.nf.clone()
         };
         files.write_config(Nf::Amf.as_str(), &NfFile { nf: config })?;
         Ok(GeneratorFolder { files, instances })
     }
+
+    /// AMF instances that no other generator of the lab has.
+    fn instances(
+        &self,
+        count: u16,
+        path: &Path,
+        now: UnixTime,
+    ) -> Result<Vec<InstanceConfig>, JoinError> {
+        match &self.tokens {
+            Tokens::Minted(lab) => {
+                let planned: Vec<PlannedInstance> = (0..count).map(|_| new_instance()).collect();
+                pki::mint_tokens(lab, path, &planned, TOKEN_LIFETIME, now)?;
+                let configured = planned.iter();
+                Ok(configured
+                    .map(|instance| instance_config(instance, self.listen))
+                    .collect())
+            }
+            Tokens::Pool(pool) => (1..=count)
+                .map(|number| {
+                    // Absolute, since the configuration's paths are relative to it.
+                    let own = std::path::absolute(path.join(format!("tokens/{number}")));
+                    let own = own.map_err(|source| FolderError::Write {
+                        path: path.to_owned(),
+                        source,
+                    })?;
+                    let claimed = pool::claim(pool, &own)?;
+                    Ok(InstanceConfig {
+                        id: claimed.instance_id,
+                        fqdn: claimed.fqdn,
+                        listen: SocketAddr::from((self.listen, 0)),
+                        token: Some(claimed.token),
+                    })
+                })
+                .collect(),
+        }
+    }
 }
 
-fn read<T: serde::de::DeserializeOwned>(folder: &Path, nf: Nf) -> Result<T, JoinError> {
-    let file = config_file(folder, nf.as_str());
+fn read<T: serde::de::DeserializeOwned>(file: PathBuf) -> Result<T, JoinError> {
     load(&file).map_err(|source| JoinError::Config { file, source })
 }
 
-/// An AMF that no other generator of the lab has.
-fn instance() -> PlannedInstance {
+fn new_instance() -> PlannedInstance {
     let instance_id = Uuid::new_v4();
     PlannedInstance {
         nf_type: "AMF".to_owned(),
@@ -206,7 +304,7 @@ mod tests {
         assert_eq!(generator.instances.len(), usize::from(mtc.amf));
         let config: NfSection = load(&own.join("amf.toml")).expect("a configuration");
         let resolved = config.nf.resolve(&own).expect("a configuration that holds");
-        assert_eq!(resolved.nrf.sbi, made.nrf.sbi);
+        assert_eq!(resolved.nrf.sbi.to_string(), made.nrf.sbi.to_string());
         assert!(resolved.trust.is_file());
         for instance in &resolved.instance {
             assert!(

@@ -1,24 +1,23 @@
 //! Where the logs of a CA are served: `<address>/<log number>/<object>`, over a connection that is kept.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use hyper::Method;
 use mtc_core::id::LogNumber;
 
 use super::{TIMEOUT, TrustError};
+use crate::address::Address;
 use crate::client::{ClientError, Connection, Request};
 
 /// The server of a CA's logs.
 pub(super) struct LogSource {
-    addr: SocketAddr,
+    address: Address,
     connection: Option<Connection>,
 }
 
 impl LogSource {
-    pub(super) const fn new(addr: SocketAddr) -> Self {
+    pub(super) const fn new(address: Address) -> Self {
         Self {
-            addr,
+            address,
             connection: None,
         }
     }
@@ -35,7 +34,7 @@ impl LogSource {
         let path = format!("/{log}/{object}");
         let fetched = self.get(&path).await;
         fetched.map_err(|source| TrustError::Fetch {
-            addr: self.addr,
+            address: self.address.clone(),
             path,
             source,
         })
@@ -48,9 +47,9 @@ impl LogSource {
             .filter(|connection| !connection.is_closed())
         {
             Some(connection) => connection,
-            None => Connection::connect_cleartext(self.addr, TIMEOUT).await?,
+            None => Connection::connect_cleartext(self.address.resolve().await?, TIMEOUT).await?,
         };
-        let request = Request::new(Method::GET, self.addr.to_string(), path);
+        let request = Request::new(Method::GET, self.address.to_string(), path);
         let answered = connection.call(request, TIMEOUT).await;
         // Whoever answers, even with a refusal, goes on answering.
         if matches!(answered, Ok(_) | Err(ClientError::Status { .. })) {

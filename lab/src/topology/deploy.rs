@@ -1,0 +1,431 @@
+//! A lab whose network functions run in containers: a folder an owner, so that each can be a volume mounted where it belongs.
+//!
+//! ```text
+//! DIR/public/   trust.toml, mtca/, x509/<profile>/root.crt, lab.toml       for everybody, no secret
+//! DIR/nrf/      nrf.toml, cosigner.key, x509/, authority.pub               and later log/, state/
+//! DIR/scp/      scp.toml, witness.key, tokens/                             and later state/
+//! DIR/amf/      amf.toml, tokens/                                          a pool: each replica takes one token
+//! DIR/smf/      smf.toml, tokens/
+//! DIR/load/     tokens/                                                    for load generators
+//! ```
+//!
+//! The folders are on different file systems, so files are made in a private temporary folder and copied. The key of the
+//! enrolment authority stays there and goes with it: what nobody holds cannot leak. `lab.toml` is written last and says that
+//! the lab is whole.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mtc_core::time::UnixTime;
+use nf_nrf::baseline::ROOT_CERTIFICATE_FILE;
+use nf_scp::config::{ScpConfig, WitnessConfig};
+use sbi::address::Address;
+use sbi::config::{NfConfig, NrfAddress, ReplicaConfig};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::folder::{
+    CA_ID, LabFolder, NfFile, NrfListens, WITNESS_ID, id, instance_config, nf_template, profiles,
+};
+use super::running::{AdminAddresses, LabDescription};
+use super::{FolderError, Plan};
+use crate::pki::{self, HOME_DOMAIN, LabPki, PkiError, PkiPlan, PlannedInstance};
+
+/// A year, as CA certificates: replicas may be added late.
+const LIFETIME: Duration = Duration::from_secs(365 * 86_400);
+const SBI_PORT: u16 = 7777;
+const LOG_PORT: u16 = 7778;
+const WITNESS_PORT: u16 = 7779;
+const ADMIN_PORT: u16 = 9090;
+/// Where a replica keeps its keys and certificates.
+const REPLICA_STATE: &str = "/var/lib/mtc5g";
+/// The last file that is written.
+const DESCRIPTION: &str = "public/lab.toml";
+
+/// Why a lab is not laid out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeployError {
+    /// Its PKI.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// Its configurations.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A file.
+    #[error("cannot {doing} {}", path.display())]
+    Disk {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// What has been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deployed {
+    /// The lab was laid out.
+    New,
+    /// It was before, and nothing was changed.
+    Before,
+}
+
+/// Lays out a lab for the plan's numbers of AMF and SMF replicas and so many load generators' instances. Blocks on the disk.
+///
+/// # Errors
+/// The plan breaks a rule of a configuration, or the disk refuses; then it can be done again.
+pub fn deploy(
+    folder: &Path,
+    plan: &Plan,
+    generators: u16,
+    now: UnixTime,
+) -> Result<Deployed, DeployError> {
+    if folder.join(DESCRIPTION).exists() {
+        return Ok(Deployed::Before);
+    }
+    let staging = std::env::temp_dir().join(format!("mtc5g-deploy-{}", Uuid::new_v4()));
+    let laid_out = lay_out(folder, &staging, plan, generators, now);
+    let removed = std::fs::remove_dir_all(&staging);
+    laid_out?;
+    removed.map_err(failed("remove", &staging))?;
+    Ok(Deployed::New)
+}
+
+fn lay_out(
+    folder: &Path,
+    staging: &Path,
+    plan: &Plan,
+    generators: u16,
+    now: UnixTime,
+) -> Result<(), DeployError> {
+    let nrf = NrfAddress {
+        sbi: named(&pki::fqdn("NRF", 1), SBI_PORT),
+        fqdn: pki::fqdn("NRF", 1),
+        log: named(&pki::fqdn("NRF", 1), LOG_PORT),
+    };
+    let witness = named(&pki::fqdn("SCP", 1), WITNESS_PORT);
+    let listen = NrfListens {
+        sbi: any(SBI_PORT),
+        log: any(LOG_PORT),
+        admin: any(ADMIN_PORT),
+    };
+    let mut nrf_config = LabFolder::nrf_config(&nrf.fqdn, plan, witness, listen);
+    nrf_config.check().map_err(FolderError::from)?;
+    let replicas = |nf_type: &str, count| -> Vec<PlannedInstance> {
+        (1..=count)
+            .map(|number| instance(nf_type, pki::fqdn(nf_type, number)))
+            .collect()
+    };
+    let (scp, amf, smf) = (
+        replicas("SCP", 1),
+        replicas("AMF", plan.amf),
+        replicas("SMF", plan.smf),
+    );
+    let load: Vec<PlannedInstance> = (1..=generators)
+        .map(|number| instance("AMF", format!("load{number}.{HOME_DOMAIN}")))
+        .collect();
+    let pki_plan = PkiPlan {
+        remember_subtrees: plan.remember_subtrees,
+        ca_id: id(CA_ID),
+        witness_id: id(WITNESS_ID),
+        prefix_url: Some(format!("http://{}", nrf.log)),
+        instances: [&*scp, &*amf, &*smf, &*load].concat(),
+        x509_profiles: profiles(plan),
+        ca_lifetime: LIFETIME,
+        token_lifetime: LIFETIME,
+    };
+    DirBuilder::new()
+        .mode(0o700)
+        .create(staging)
+        .map_err(failed("create", staging))?;
+    let pki = LabPki::create(staging, &pki_plan, now)?;
+
+    let owner = |name: &str| Owner(folder.join(name));
+    let public = owner("public");
+    public.copy("trust.toml", &pki.trust)?;
+    public.copy("mtca/ca.pem", &pki.ca_pem)?;
+    public.copy("mtca/ca.der", &pki.ca_der)?;
+    public.copy("mtca/cosigner.pub", &staging.join("mtca/cosigner.pub"))?;
+    public.copy("mtca/witness.pub", &staging.join("witness/witness.pub"))?;
+    let nrf_owner = owner("nrf");
+    nrf_owner.copy("cosigner.key", &pki.cosigner_key)?;
+    nrf_owner.copy("authority.pub", &pki.authority_public_key)?;
+    for ca in &pki.x509 {
+        let name = format!("x509/{}", ca.profile);
+        public.copy(
+            &format!("{name}/{ROOT_CERTIFICATE_FILE}"),
+            &ca.root_certificate,
+        )?;
+        let listed = std::fs::read_dir(&ca.folder).map_err(failed("read", &ca.folder))?;
+        for file in listed {
+            let file = file.map_err(failed("read", &ca.folder))?;
+            let file_name = file.file_name();
+            nrf_owner.copy(
+                &format!("{name}/{}", file_name.to_string_lossy()),
+                &file.path(),
+            )?;
+        }
+    }
+    nrf_config.trust = "../public/trust.toml".into();
+    nrf_config.cosigner_key = "cosigner.key".into();
+    nrf_config.enrolment_authority = "authority.pub".into();
+    nrf_config.state = "state".into();
+    nrf_owner.config("nrf.toml", &nrf_config)?;
+
+    let scp_owner = owner("scp");
+    scp_owner.copy("witness.key", &pki.witness_key)?;
+    scp_owner.tokens(staging, &scp, |instance| instance.instance_id.to_string())?;
+    let template = |state: &str| NfConfig {
+        trust: "../public/trust.toml".into(),
+        x509: Some("../public/x509".into()),
+        state: state.into(),
+        admin: any(ADMIN_PORT),
+        ..nf_template(plan, nrf.clone())
+    };
+    let mut nf = template("state");
+    nf.instance = scp
+        .iter()
+        .map(|instance| {
+            let mut config = instance_config(instance, Ipv4Addr::UNSPECIFIED);
+            config.listen = any(SBI_PORT);
+            config
+        })
+        .collect();
+    scp_owner.config(
+        "scp.toml",
+        &ScpConfig {
+            nf,
+            witness: WitnessConfig {
+                listen: any(WITNESS_PORT),
+                id: WITNESS_ID.to_owned(),
+                key: "witness.key".into(),
+                state: "state/witness".into(),
+            },
+        },
+    )?;
+    for (name, instances) in [("amf", &amf), ("smf", &smf)] {
+        let owner = owner(name);
+        owner.tokens(staging, instances, numbered)?;
+        let mut nf = template(REPLICA_STATE);
+        nf.replica = Some(ReplicaConfig {
+            tokens: "tokens".into(),
+            listen: any(SBI_PORT),
+        });
+        owner.config(&format!("{name}.toml"), &NfFile { nf })?;
+    }
+    owner("load").tokens(staging, &load, numbered)?;
+    let of = |host: &str| named(&format!("{host}.{HOME_DOMAIN}"), ADMIN_PORT);
+    let description = LabDescription {
+        tokens: "../load/tokens".into(),
+        admin: AdminAddresses {
+            nrf: of("nrf1"),
+            scp: of("scp1"),
+            amf: of("amf"),
+            smf: of("smf"),
+        },
+        nf: NfConfig {
+            trust: "trust.toml".into(),
+            x509: Some("x509".into()),
+            ..template("state")
+        },
+    };
+    Owner(folder.to_owned()).config(DESCRIPTION, &description)
+}
+
+const fn any(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
+}
+
+fn named(host: &str, port: u16) -> Address {
+    let text = format!("{host}:{port}");
+    text.parse().expect("a host name of the lab with a port")
+}
+
+fn instance(nf_type: &str, fqdn: String) -> PlannedInstance {
+    PlannedInstance {
+        nf_type: nf_type.to_owned(),
+        instance_id: Uuid::new_v4(),
+        fqdn,
+    }
+}
+
+/// The host part of the FQDN, its number with three digits, so that a pool is used in order.
+fn numbered(instance: &PlannedInstance) -> String {
+    let host = instance.fqdn.split('.').next().unwrap_or_default();
+    let name = host.trim_end_matches(|c: char| c.is_ascii_digit());
+    format!("{name}{:0>3}", &host[name.len()..])
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DeployError {
+    let path = path.to_owned();
+    move |source| DeployError::Disk {
+        doing,
+        path,
+        source,
+    }
+}
+
+/// A folder of one owner. What is in it already, from an attempt that was broken off, is replaced.
+struct Owner(PathBuf);
+
+impl Owner {
+    /// Copies a file with its mode, and makes the folders that it needs.
+    fn copy(&self, name: &str, from: &Path) -> Result<(), DeployError> {
+        let bytes = std::fs::read(from).map_err(failed("read", from))?;
+        let meta = std::fs::metadata(from).map_err(failed("read", from))?;
+        let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
+        self.write(name, mode & 0o777, &bytes)
+    }
+
+    /// Copies the tokens of instances under names of their own.
+    fn tokens(
+        &self,
+        staging: &Path,
+        instances: &[PlannedInstance],
+        name: impl Fn(&PlannedInstance) -> String,
+    ) -> Result<(), DeployError> {
+        instances.iter().try_for_each(|instance| {
+            let from = staging.join(format!("tokens/{}.jwt", instance.instance_id));
+            self.copy(&format!("tokens/{}.jwt", name(instance)), &from)
+        })
+    }
+
+    fn config(&self, name: &str, config: &impl Serialize) -> Result<(), DeployError> {
+        let text = toml::to_string_pretty(config).map_err(FolderError::from)?;
+        self.write(name, 0o644, text.as_bytes())
+    }
+
+    fn write(&self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), DeployError> {
+        let path = self.0.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
+        }
+        let fresh = PathBuf::from(format!("{}.new", path.display()));
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&fresh)
+            .and_then(|mut file| {
+                file.write_all(bytes)?;
+                file.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&fresh, &path))
+            .map_err(failed("write", &path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::scenario::{SHIPPED, Scenario};
+    use crate::topology::RunningLab;
+
+    const NOW: UnixTime = UnixTime(1_790_000_000);
+
+    fn plan() -> Plan {
+        let quick = SHIPPED.iter().find(|shipped| shipped.name == "quick");
+        let text = quick.expect("a shipped scenario").text;
+        Plan::of(&Scenario::parse(text).expect("a valid scenario"))
+    }
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        entries
+            .map(|entry| entry.expect("an entry").path())
+            .flat_map(|path| {
+                if path.is_dir() {
+                    files(&path)
+                } else {
+                    vec![path]
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn secrets_are_with_their_owners_alone_and_a_generator_can_join() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let lab = folder.path().join("lab");
+        let plan = plan();
+        assert_eq!(deploy(&lab, &plan, 20, NOW).expect("a lab"), Deployed::New);
+        let before = files(&lab);
+        assert_eq!(
+            deploy(&lab, &plan, 20, NOW).expect("a lab"),
+            Deployed::Before
+        );
+        assert_eq!(files(&lab), before, "nothing is made twice");
+
+        for file in &before {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let is_secret = text.contains("PRIVATE KEY") || text.starts_with("eyJ");
+            let mode = std::fs::metadata(file)
+                .expect("a file")
+                .permissions()
+                .mode()
+                & 0o777;
+            assert_eq!(is_secret, mode == 0o600, "{} {mode:o}", file.display());
+            assert!(
+                !(is_secret && file.starts_with(lab.join("public"))),
+                "{}",
+                file.display()
+            );
+            let is_key = text.contains("PRIVATE KEY");
+            assert!(
+                !is_key || file.starts_with(lab.join("nrf")) || file.starts_with(lab.join("scp")),
+                "{}",
+                file.display()
+            );
+        }
+        let pool = |name: &str| files(&lab.join(name).join("tokens")).len();
+        assert_eq!(
+            (pool("amf"), pool("smf"), pool("load")),
+            (plan.amf.into(), plan.smf.into(), 20)
+        );
+
+        let running = RunningLab::open(&lab.join("public/lab.toml")).expect("a deployed lab");
+        let own = folder.path().join("own");
+        let generator = running
+            .generator(&plan, &own, NOW)
+            .expect("tokens are left");
+        assert_eq!(generator.instances.len(), usize::from(plan.amf));
+        assert!(generator.instances[0].fqdn.starts_with("load1."));
+        let config = nf_amf::Config::load(&own.join("amf.toml")).expect("a configuration");
+        assert!(config.nf.trust.is_file());
+        assert_eq!(pool("load"), 20 - usize::from(plan.amf));
+    }
+
+    #[test]
+    fn the_configurations_are_what_the_processes_read() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let lab = folder.path();
+        deploy(lab, &plan(), 1, NOW).expect("a lab");
+        let nrf: nf_nrf::config::NrfConfig =
+            sbi::config::load(&lab.join("nrf/nrf.toml")).expect("the NRF's");
+        nrf.check().expect("a configuration that holds");
+        let scp = ScpConfig::load(&lab.join("scp/scp.toml")).expect("the SCP's");
+        assert!(
+            scp.nf.instance[0]
+                .token
+                .as_ref()
+                .is_some_and(|token| token.is_file())
+        );
+        // The state of a replica is at a path of the container, so no token is claimed here.
+        let text = std::fs::read_to_string(lab.join("smf/smf.toml")).expect("the SMF's");
+        let smf: nf_smf::Config = toml::from_str(&text).expect("the SMF's");
+        assert_eq!(
+            smf.nf.replica.map(|replica| replica.tokens),
+            Some("tokens".into())
+        );
+    }
+}
