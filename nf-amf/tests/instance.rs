@@ -72,9 +72,9 @@ async fn without_an_nrf_operations_fail_to_connect_and_no_handshake_is_counted()
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let closed = socket.local_addr().unwrap();
     let nrf = Nrf::new(&NrfAddress {
-        sbi: closed,
+        sbi: closed.into(),
         fqdn: "nrf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
-        log: closed,
+        log: closed.into(),
     });
     let amf = Amf::new(Arc::new(AmfConfig::default()), instance());
     let profile = "mtc-landmark/ml-dsa-65/X25519MLKEM768".parse().unwrap();

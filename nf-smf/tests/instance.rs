@@ -49,9 +49,9 @@ fn instance() -> Arc<Instance> {
 
 fn nrf(sbi: SocketAddr) -> Nrf {
     Nrf::new(&NrfAddress {
-        sbi,
+        sbi: sbi.into(),
         fqdn: "nrf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
-        log: sbi,
+        log: sbi.into(),
     })
 }
 

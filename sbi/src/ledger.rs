@@ -223,6 +223,7 @@ impl Measurements {
                 .merge(totals);
         }
         self.failed_accepts += other.failed_accepts;
+        self.issuance.merge(&other.issuance);
         self.failed_accepts_by_cause
             .combine(&other.failed_accepts_by_cause, u64::saturating_add);
     }

@@ -26,6 +26,13 @@ impl IssuanceTotals {
         self.checkpoint_ns += nanoseconds(checkpoint);
     }
 
+    /// Adds what another process issued.
+    pub const fn merge(&mut self, other: &Self) {
+        self.certificates += other.certificates;
+        self.issue_ns += other.issue_ns;
+        self.checkpoint_ns += other.checkpoint_ns;
+    }
+
     /// What was counted after `earlier`; a process that was started again has counted from nothing.
     #[must_use]
     pub const fn since(&self, earlier: &Self) -> Self {

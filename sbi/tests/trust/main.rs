@@ -438,13 +438,18 @@ async fn an_object_that_the_log_does_not_show_is_named() {
         scene.show(3, SIZE);
         scene.server.hide(name);
         let error = scene.refused().await;
-        let TrustError::Fetch { addr, path, source } = error else {
+        let TrustError::Fetch {
+            address,
+            path,
+            source,
+        } = error
+        else {
             panic!("{error:?}");
         };
         assert_eq!(
-            (addr, path),
+            (address.to_string(), path),
             (
-                scene.server.addr,
+                scene.server.addr.to_string(),
                 format!("/{}/{name}", scene.log.id.number())
             )
         );
