@@ -4,6 +4,8 @@
 #[path = "support/command.rs"]
 mod command;
 
+use std::path::Path;
+
 use lab::load::Schedule;
 use lab::results::{Latency, Results, VariantResult};
 use lab::scenario::Scenario;
@@ -100,12 +102,42 @@ async fn run(text: &str) -> (TempDir, Results) {
         let report = std::fs::read_to_string(out.join(report)).expect("reports are written");
         assert!(report.contains(&results.variants[0].name), "{report}");
     }
+    assert!(
+        results.issuance.before.certificates > 0,
+        "the MTCA issued before the load"
+    );
+    redraw(&out).await;
     assert_eq!(processes_of(folder.path()), []);
     assert!(
         !out.join("lab").exists(),
         "the lab's keys are gone without --keep"
     );
     (folder, results)
+}
+
+/// The report can be drawn again from the results alone, and figures taken from them.
+async fn redraw(out: &Path) {
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).expect("it was written");
+    let (results, again) = (out.join("results.json"), out.join("again.html"));
+    let output = "--output".as_ref();
+    let drawn = mtc5g([
+        "report".as_ref(),
+        "html".as_ref(),
+        results.as_os_str(),
+        output,
+        again.as_os_str(),
+    ])
+    .await;
+    assert_eq!(drawn.code(), Some(0), "{}", drawn.stderr);
+    assert_eq!(read("again.html"), read("report.html"));
+    let plotted = mtc5g([
+        "plot".as_ref(),
+        results.as_os_str(),
+        "--figure".as_ref(),
+        "issuance".as_ref(),
+    ])
+    .await;
+    assert!(plotted.stdout.starts_with("<svg "), "{}", plotted.stderr);
 }
 
 fn check_variants(text: &str, results: &Results) {

@@ -286,5 +286,9 @@ fn slices_and_whole_count_the_same() {
             of(|slice| slice.client.handshakes),
             variant.totals.client.handshakes
         );
+        assert_eq!(
+            of(|slice| slice.server.trusted_subtree),
+            variant.totals.server.detail.verification.trusted_subtree
+        );
     }
 }
