@@ -1,0 +1,95 @@
+use super::*;
+use crate::results::sample::quick;
+
+fn texts(results: &Results, tone: Tone) -> Vec<String> {
+    findings(results)
+        .into_iter()
+        .filter(|finding| finding.tone == tone)
+        .map(|finding| finding.text)
+        .collect()
+}
+
+#[test]
+fn a_standalone_certificate_s_loss_is_stated() {
+    let losses = texts(&quick(), Tone::Loss);
+    assert_eq!(
+        losses,
+        [
+            "mtc-standalone sends 23,940 bytes per handshake, 16 % more than x509-mldsa65-direct (20,620). Its \
+          cosignatures and proof outweigh the CA signatures that they replace."
+        ]
+    );
+}
+
+#[test]
+fn gains_name_every_rival_with_equal_keys_and_no_other() {
+    let gains = texts(&quick(), Tone::Gain);
+    let expected = "mtc-landmark sends 14,860 bytes per handshake, 53 % fewer than x509-mldsa65 (31,600) and 28 % \
+                    fewer than x509-mldsa65-direct (20,620).";
+    assert!(gains.contains(&expected.to_owned()), "{gains:#?}");
+    assert!(
+        gains.iter().all(|text| !text.contains("x509-ed25519")),
+        "{gains:#?}"
+    );
+}
+
+#[test]
+fn what_the_spread_explains_is_no_difference() {
+    let mut results = quick();
+    let rival = results.variants[2].clone();
+    let landmark = &mut results.variants[4];
+    landmark.cpu_us_client = rival.cpu_us_client.map(|us| us * 1.1);
+    landmark.cpu_us_server = rival.cpu_us_server;
+    // In every other slice half as much again, in the others half less.
+    for (index, (mine, theirs)) in landmark.slices.iter_mut().zip(&rival.slices).enumerate() {
+        let times = if index % 2 == 0 { 3 } else { 1 };
+        mine.client.cpu_ns = theirs.client.cpu_ns * times / 2;
+        mine.server.cpu_ns = theirs.server.cpu_ns * times / 2;
+    }
+    let even = texts(&results, Tone::Even);
+    let expected = "mtc-landmark uses 704 µs of CPU per handshake, as x509-mldsa65-direct (670): within the spread of this \
+                    run there is no difference.";
+    assert!(even.contains(&expected.to_owned()), "{even:#?}");
+}
+
+#[test]
+fn without_an_interval_nothing_is_said_to_differ() {
+    let mut results = quick();
+    results
+        .variants
+        .iter_mut()
+        .for_each(|variant| variant.slices.clear());
+    assert_eq!(texts(&results, Tone::Gain), Vec::<String>::new());
+    assert_eq!(texts(&results, Tone::Loss), Vec::<String>::new());
+}
+
+#[test]
+fn verification_is_related_to_the_whole_handshake() {
+    let gains = texts(&quick(), Tone::Gain);
+    let expected = "Verifying a certificate takes 3.00 µs in mtc-landmark and 38.0 µs in x509-mldsa65-direct: that saves 10 % \
+                    of the CPU time of a handshake.";
+    assert!(gains.contains(&expected.to_owned()), "{gains:#?}");
+}
+
+#[test]
+fn what_loopback_hides_is_named() {
+    let caveats = caveats(&quick());
+    assert!(
+        caveats[0].ends_with("these servers' flights would: x509-mldsa65 (15,800)."),
+        "{caveats:#?}"
+    );
+    assert!(
+        caveats[1].starts_with("With 540 operations per variant, p99.9"),
+        "{caveats:#?}"
+    );
+}
+
+#[test]
+fn the_headline_relates_to_the_first_variant() {
+    assert_eq!(
+        headline(&quick()),
+        "x509-ed25519 costs 4,360 bytes and 460 µs of CPU per handshake, both sides together. Of the others \
+         mtc-landmark sends the fewest bytes, 14,860 (3.41 times as many), and it also uses the least CPU time, 594 µs \
+         (1.29 times as much)."
+    );
+}
