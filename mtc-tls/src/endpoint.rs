@@ -1,29 +1,38 @@
 //! TLS configurations, made for each connection from what is published at that moment.
 //!
-//! TLS 1.3 only, ALPN `h2`, no session tickets and no resumption: every handshake is a full one.
+//! TLS 1.3 only, ALPN `h2`. Every handshake is a full one, unless the connection profile wants tickets; then sessions are
+//! resumed as `resumption` says, and configurations of clients live as long as their sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime as TlsTime;
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig};
+use rustls::{ClientConfig, DistinguishedName, KeyLog, NoKeyLog, ServerConfig};
 
 use crate::credentials::{CredentialSet, Receiver};
-use crate::hints::{ConnectionProfile, TrustDomain};
+use crate::hints::{ConnectionProfile, Tickets, TrustDomain};
 use crate::key::KeyAlgorithm;
 use crate::notes::{Notes, noted};
 use crate::provider::{KeyExchange, provider, signature_scheme};
 use crate::record::certificate_request_length;
 use crate::resolver::{ClientResolver, ServerChoice, choose_for_client};
-use crate::verifier::{ExpectedPeer, PeerVerifier, Trust};
+use crate::resumption::{
+    Relay, ServerKey, ServerSessions, Sessions, Slot, ticket_name, wanted_tickets,
+};
+use crate::verifier::{ExpectedPeer, PeerVerifier, Trust, VerifiedPeer};
 
 const ALPN_H2: &[u8] = b"h2";
+
+/// A slot has one peer; rustls keeps a few tickets for each, of which one is used at a time.
+const SESSIONS_OF_SLOT: usize = 1;
 
 /// One handshake in so many is broken down into steps and asked for its TCP facts: each step adds a reading of the
 /// thread's clock, which made verifications of MTCs 5 µs longer where it was measured, and a question about TCP facts takes several microseconds.
@@ -59,7 +68,7 @@ impl TimeProvider for Clock {
 }
 
 /// Whether clients must present a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientAuth {
     /// Without one there is no connection.
     Required,
@@ -73,11 +82,12 @@ pub struct Endpoint {
     credentials: Receiver,
     clock: Clock,
     /// The provider of a server, which accepts every group.
-    any_group: Arc<rustls::crypto::CryptoProvider>,
+    any_group: Arc<CryptoProvider>,
     /// Handshakes begun, by which the sampled ones are chosen.
     begun: Arc<AtomicU64>,
     /// Who is told the secrets of connections.
     key_log: Arc<dyn KeyLog>,
+    sessions: Arc<Sessions>,
 }
 
 /// A server's configuration for one connection.
@@ -85,6 +95,20 @@ pub(crate) struct ServerSetup {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) domain: TrustDomain,
     pub(crate) leaf_key: Option<KeyAlgorithm>,
+    pub(crate) tickets: Tickets,
+}
+
+/// A client's configuration for one connection.
+pub(crate) struct ClientSetup {
+    pub(crate) config: Arc<ClientConfig>,
+    /// What goes back when the handshake is complete; none where nothing is resumed.
+    lease: Option<Lease>,
+}
+
+struct Lease {
+    set: Arc<CredentialSet>,
+    key: (ConnectionProfile, ExpectedPeer),
+    slot: Slot,
 }
 
 impl Endpoint {
@@ -96,6 +120,7 @@ impl Endpoint {
             any_group: provider(&KeyExchange::ALL),
             begun: Arc::default(),
             key_log: Arc::new(NoKeyLog),
+            sessions: Arc::default(),
         }
     }
 
@@ -133,7 +158,7 @@ impl Endpoint {
         profile: ConnectionProfile,
         expected: ExpectedPeer,
         notes: &Arc<Notes>,
-    ) -> Result<Arc<ClientConfig>, rustls::Error> {
+    ) -> Result<ClientSetup, rustls::Error> {
         let set = self.credentials.current();
         let provider = provider(&[profile.key_exchange]);
         let mut schemes = vec![signature_scheme(profile.leaf_key)];
@@ -143,20 +168,64 @@ impl Endpoint {
                 schemes.push(of_ca);
             }
         }
-        let verifier = PeerVerifier {
-            expected: Some(expected),
+        let mut verifier = PeerVerifier {
+            expected: Some(expected.clone()),
             ..verifier(&set, profile.domain, schemes, &provider, notes.clone())?
         };
         let resolver = ClientResolver::new(&set, profile, notes.clone());
+        let ticket_name = ticket_name(profile.tickets, set.mtc_trust.ca()).map_err(long_id)?;
+        let Some(ticket_name) = ticket_name else {
+            let mut config =
+                self.client_config(provider, Arc::new(verifier), Arc::new(resolver))?;
+            config.resumption = Resumption::disabled();
+            return Ok(ClientSetup {
+                config: Arc::new(config),
+                lease: None,
+            });
+        };
+        let hint = verifier.hint.iter().cloned();
+        verifier.hint = hint
+            .chain([DistinguishedName::from(ticket_name.to_name())])
+            .collect();
+        let key = (profile, expected);
+        let slot = match self.sessions.take(&set, &key, self.clock.now()) {
+            Some(slot) => slot,
+            None => {
+                let relay = Arc::new(Relay::new(&verifier, &resolver));
+                let mut config = self.client_config(provider, relay.clone(), relay.clone())?;
+                config.resumption = Resumption::in_memory_sessions(SESSIONS_OF_SLOT);
+                Slot::new(Arc::new(config), relay)
+            }
+        };
+        slot.aim(verifier, resolver);
+        Ok(ClientSetup {
+            config: slot.config.clone(),
+            lease: Some(Lease { set, key, slot }),
+        })
+    }
+
+    fn client_config(
+        &self,
+        provider: Arc<CryptoProvider>,
+        verifier: Arc<dyn ServerCertVerifier>,
+        resolver: Arc<dyn ResolvesClientCert>,
+    ) -> Result<ClientConfig, rustls::Error> {
         let mut config = ClientConfig::builder_with_details(provider, Arc::new(self.clock))
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_cert_resolver(Arc::new(resolver));
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(resolver);
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.key_log = self.key_log.clone();
-        config.resumption = Resumption::disabled();
-        Ok(Arc::new(config))
+        Ok(config)
+    }
+
+    /// Ends a client's handshake with `peer`: the sessions may be used for the next one.
+    pub(crate) fn met(&self, setup: ClientSetup, peer: &VerifiedPeer) {
+        if let Some(Lease { set, key, mut slot }) = setup.lease {
+            slot.met(peer);
+            self.sessions.put_back(&set, key, slot);
+        }
     }
 
     /// A server's configuration for one connection, whose outcome appears in `notes`.
@@ -189,6 +258,18 @@ impl Endpoint {
                 .ok()
                 .map(|key| key.algorithm())
         });
+        let names = hello.certificate_authorities().unwrap_or_default();
+        let tickets = wanted_tickets(names.iter().map(AsRef::as_ref), set.mtc_trust.ca());
+        let sessions = self.sessions.server(
+            &set,
+            ServerKey {
+                domain,
+                leaf_key,
+                kind: presented.kind,
+                client_auth,
+                tickets,
+            },
+        )?;
         let mut config =
             ServerConfig::builder_with_details(self.any_group.clone(), Arc::new(self.clock))
                 .with_protocol_versions(&[&TLS13])?
@@ -200,11 +281,17 @@ impl Endpoint {
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.key_log = self.key_log.clone();
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
+        config.send_tls13_tickets = usize::from(sessions.is_some());
+        match sessions {
+            None => {}
+            Some(ServerSessions::Stateful(storage)) => config.session_storage = storage,
+            Some(ServerSessions::Stateless(ticketer)) => config.ticketer = ticketer,
+        }
         Ok(ServerSetup {
             config: Arc::new(config),
             domain,
             leaf_key,
+            tickets,
         })
     }
 }
@@ -218,7 +305,7 @@ fn verifier(
     set: &CredentialSet,
     domain: TrustDomain,
     schemes: Vec<rustls::SignatureScheme>,
-    provider: &rustls::crypto::CryptoProvider,
+    provider: &CryptoProvider,
     notes: Arc<Notes>,
 ) -> Result<PeerVerifier, rustls::Error> {
     let trust = &set.mtc_trust;

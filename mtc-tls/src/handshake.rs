@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CommonState};
+use rustls::{AlertDescription, CommonState, HandshakeKind};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,10 +23,12 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::cpu::Metered;
 use crate::endpoint::{ClientAuth, Endpoint};
-use crate::hints::{ConnectionProfile, Tickets};
+use crate::hints::{ConnectionProfile, TrustDomain};
+use crate::identity::Role;
 use crate::notes::Notes;
 use crate::provider::KeyExchange;
 use crate::record::Side;
+use crate::resumption::resumed_peer;
 use crate::tcp_info::TcpInfo;
 use crate::verifier::{ExpectedPeer, Verdict, VerifiedPeer, VerifyError};
 
@@ -204,15 +206,25 @@ async fn connect_unbounded(
     let observed = Observed::new(endpoint, &tcp);
     let notes = observed.notes.clone();
     let handshake = async {
-        let config = endpoint
-            .client(profile, expected, &notes)
+        let setup = endpoint
+            .client(profile, expected.clone(), &notes)
             .map_err(HandshakeError::Setup)?;
-        let stream = TlsConnector::from(config)
+        let stream = TlsConnector::from(setup.config.clone())
             .connect(server_name, Counted::new(tcp, Side::Client))
             .await
             .map_err(|error| HandshakeError::from_io(error, &notes.verdict))?;
-        let peer = verified(&notes.verdict)?
-            .ok_or(HandshakeError::Tls(rustls::Error::NoCertificatesPresented))?;
+        let peer = match verified(&notes.verdict)? {
+            Some(peer) => Some(peer),
+            None => resumed(
+                stream.get_ref().1,
+                Role::Server,
+                Some(&expected),
+                endpoint,
+                profile.domain,
+            )?,
+        };
+        let peer = peer.ok_or(HandshakeError::Tls(rustls::Error::NoCertificatesPresented))?;
+        endpoint.met(setup, &peer);
         Ok((stream, peer))
     };
     let (outcome, cpu) = Metered::new(handshake).await;
@@ -285,30 +297,40 @@ async fn accept_unbounded(
                 return Err(HandshakeError::Setup(error));
             }
         };
-        let stream = match start.into_stream(setup.config).into_fallible().await {
+        let stream = match start.into_stream(setup.config.clone()).into_fallible().await {
             Ok(stream) => stream,
             Err((error, tcp)) => {
                 linger(tcp).await;
                 return Err(HandshakeError::from_io(error, &notes.verdict));
             }
         };
-        let peer = verified(&notes.verdict)?;
-        Ok((stream, peer, setup.domain, setup.leaf_key))
+        let peer = match verified(&notes.verdict)? {
+            Some(peer) => Some(peer),
+            None => resumed(
+                stream.get_ref().1,
+                Role::Client,
+                None,
+                endpoint,
+                setup.domain,
+            )?,
+        };
+        Ok((stream, peer, setup))
     };
     let (outcome, cpu) = Metered::new(handshake).await;
-    let (mut stream, peer, domain, leaf_key) = outcome?;
+    let (mut stream, peer, setup) = outcome?;
     let (counted, connection) = stream.get_mut();
     let cost = observed.cost(Side::Server, cpu, counted, connection, peer.as_ref());
     let key_exchange = connection
         .negotiated_key_exchange_group()
         .and_then(|group| KeyExchange::of_group(group.name()));
-    let profile = leaf_key
+    let profile = setup
+        .leaf_key
         .zip(key_exchange)
         .map(|(leaf_key, key_exchange)| ConnectionProfile {
-            domain,
+            domain: setup.domain,
             leaf_key,
             key_exchange,
-            tickets: Tickets::None,
+            tickets: setup.tickets,
         });
     Ok(Accepted {
         stream,
@@ -377,6 +399,7 @@ impl Observed {
         debug_assert!(wire.is_none_or(|wire| {
             wire.sent.total() == counted.written() && wire.received.total() == counted.read()
         }));
+        let negotiated = Negotiated::of(connection, notes);
         HandshakeCost {
             tcp_connect: Duration::ZERO,
             elapsed,
@@ -390,10 +413,12 @@ impl Observed {
                 .own_signature
                 .get()
                 .and_then(|_| notes.presented.get().copied()),
-            received: peer.map(|peer| peer.kind),
+            received: peer.map(|peer| peer.kind).filter(|_| !negotiated.resumed),
             group: group_name(connection),
-            negotiated: Negotiated::of(connection, notes),
-            verification: peer.map(|peer| peer.verification.clone()),
+            verification: peer
+                .map(|peer| peer.verification.clone())
+                .filter(|_| !negotiated.resumed),
+            negotiated,
             sampled,
         }
     }
@@ -415,6 +440,22 @@ async fn linger(mut tcp: impl AsyncRead + AsyncWrite + Unpin) {
     };
     // A client that is gone, or stays, has got what it can get.
     let _ = tokio::time::timeout(LINGER, close).await;
+}
+
+/// The peer of a handshake that resumed a session; none if this was none, or the session's peer had shown no certificate.
+fn resumed(
+    connection: &CommonState,
+    role: Role,
+    expected: Option<&ExpectedPeer>,
+    endpoint: &Endpoint,
+    domain: TrustDomain,
+) -> Result<Option<VerifiedPeer>, HandshakeError> {
+    if connection.handshake_kind() != Some(HandshakeKind::Resumed) {
+        return Ok(None);
+    }
+    let chain = connection.peer_certificates().unwrap_or_default();
+    resumed_peer(chain, role, expected, endpoint.clock().now(), domain)
+        .map_err(|error| HandshakeError::Refused(Arc::new(error)))
 }
 
 fn verified(verdict: &Verdict) -> Result<Option<VerifiedPeer>, HandshakeError> {

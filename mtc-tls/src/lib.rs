@@ -25,5 +25,6 @@ pub mod pem;
 pub mod provider;
 pub mod record;
 mod resolver;
+mod resumption;
 pub mod tcp_info;
 pub mod verifier;

@@ -69,7 +69,7 @@ pub fn handshake(
         let config = client
             .client(profile, expected, &client_notes)
             .map_err(HandshakeError::Setup)?;
-        ClientConnection::new(config, name).map_err(HandshakeError::Setup)
+        ClientConnection::new(config.config, name).map_err(HandshakeError::Setup)
     })?;
     let hello = at_client.write(&mut client)?;
     let mut server = at_server.turn(|| accept(&hello, server, &server_notes))?;

@@ -100,7 +100,7 @@ impl VerifyError {
 }
 
 /// Who must be at the other end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ExpectedPeer {
     /// The FQDN: server name of the connection, matched with the certificate's dNSNames.
     pub fqdn: String,
@@ -108,6 +108,23 @@ pub struct ExpectedPeer {
     pub instance_id: Option<Uuid>,
     /// The NF type, when it is known.
     pub nf_type: Option<String>,
+}
+
+impl ExpectedPeer {
+    /// Whether this is the NF that was wanted; its name has been looked at before.
+    pub(crate) fn check(&self, identity: &NfIdentity) -> Result<(), VerifyError> {
+        let found = identity.instance_id;
+        if let Some(wanted) = self.instance_id.filter(|wanted| *wanted != found) {
+            return Err(VerifyError::WrongInstance { wanted, found });
+        }
+        match &self.nf_type {
+            Some(wanted) if !identity.nf_types.contains(wanted) => Err(VerifyError::WrongNfType {
+                wanted: wanted.clone(),
+                found: identity.nf_types.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A peer whose certificate was accepted.
@@ -243,20 +260,9 @@ impl PeerVerifier {
     }
 
     fn check_expected(&self, identity: &NfIdentity) -> Result<(), VerifyError> {
-        let Some(expected) = &self.expected else {
-            return Ok(());
-        };
-        let found = identity.instance_id;
-        if let Some(wanted) = expected.instance_id.filter(|wanted| *wanted != found) {
-            return Err(VerifyError::WrongInstance { wanted, found });
-        }
-        match &expected.nf_type {
-            Some(wanted) if !identity.nf_types.contains(wanted) => Err(VerifyError::WrongNfType {
-                wanted: wanted.clone(),
-                found: identity.nf_types.clone(),
-            }),
-            _ => Ok(()),
-        }
+        self.expected
+            .as_ref()
+            .map_or(Ok(()), |expected| expected.check(identity))
     }
 }
 

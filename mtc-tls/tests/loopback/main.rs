@@ -18,6 +18,7 @@ mod mtca;
 mod nf;
 mod raw;
 mod refusals;
+mod resumption;
 mod server;
 mod tshark;
 mod wire;
