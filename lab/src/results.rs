@@ -306,6 +306,16 @@ pub enum Violation {
         /// `client` or `server`.
         side: &'static str,
     },
+    /// A variant with tickets resumed no session.
+    #[error(
+        "{variant}: no session was resumed in {handshakes} handshakes, though the variant has tickets"
+    )]
+    NothingResumed {
+        /// The variant.
+        variant: String,
+        /// How many handshakes there were.
+        handshakes: u64,
+    },
     /// Operations failed at a time when nothing disturbed the lab.
     #[error(
         "{count} operations failed outside the scenario's events, the first about {at_s} s after the start"
@@ -679,6 +689,14 @@ impl VariantResult {
                     side,
                 });
             }
+        }
+        let client = &self.totals.client;
+        let has_tickets = self.makeup.tickets.is_some();
+        if has_tickets && client.handshakes > 0 && client.detail.negotiated.resumed == 0 {
+            violations.push(Violation::NothingResumed {
+                variant: variant(),
+                handshakes: client.handshakes,
+            });
         }
         violations.extend(self.other_kinds());
         let wanted = self.key_exchange.as_str();

@@ -297,7 +297,11 @@ async fn accept_unbounded(
                 return Err(HandshakeError::Setup(error));
             }
         };
-        let stream = match start.into_stream(setup.config.clone()).into_fallible().await {
+        let stream = match start
+            .into_stream(setup.config.clone())
+            .into_fallible()
+            .await
+        {
             Ok(stream) => stream,
             Err((error, tcp)) => {
                 linger(tcp).await;

@@ -42,7 +42,10 @@ const SLOTS: usize = 256;
 const TICKETS_BRANCH: u64 = 4;
 
 /// The names by which clients ask for tickets, which are no anchors: `C.4.1` stateful, `C.4.2` stateless.
-pub(crate) fn ticket_name(tickets: Tickets, ca: &TrustAnchorId) -> Result<Option<TrustAnchorId>, IdError> {
+pub(crate) fn ticket_name(
+    tickets: Tickets,
+    ca: &TrustAnchorId,
+) -> Result<Option<TrustAnchorId>, IdError> {
     let number = match tickets {
         Tickets::None => return Ok(None),
         Tickets::Stateful => 1,
@@ -164,7 +167,11 @@ impl Sessions {
     pub(crate) fn put_back(&self, set: &Arc<CredentialSet>, key: ClientKey, slot: Slot) {
         let mut kept = lock(&self.client);
         // A set that has come meanwhile keeps its own.
-        if kept.set.as_ref().is_some_and(|kept| !Arc::ptr_eq(kept, set)) {
+        if kept
+            .set
+            .as_ref()
+            .is_some_and(|kept| !Arc::ptr_eq(kept, set))
+        {
             return;
         }
         let slots = kept.of(set).entry(key).or_default();
@@ -316,7 +323,9 @@ impl ResolvesClientCert for Relay {
         root_hint_subjects: &[&[u8]],
         sigschemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        let resolver = lock(&self.current).as_ref().map(|(_, resolver)| resolver.clone());
+        let resolver = lock(&self.current)
+            .as_ref()
+            .map(|(_, resolver)| resolver.clone());
         resolver?.resolve(root_hint_subjects, sigschemes)
     }
 
@@ -341,7 +350,10 @@ mod tests {
         ] {
             let id: TrustAnchorId = name.parse().expect("an ID");
             assert_eq!(wanted_tickets([&*id.to_name()], &ca), tickets, "{name}");
-            assert_eq!(crate::hints::mtc_anchor([&*id.to_name()], &ca).is_some(), name == "32473.1");
+            assert_eq!(
+                crate::hints::mtc_anchor([&*id.to_name()], &ca).is_some(),
+                name == "32473.1"
+            );
         }
     }
 }

@@ -43,9 +43,9 @@ pub struct HandshakeTotals {
     pub bytes_sent: u64,
     /// TLS record bytes read until the handshake completed; a server may by then have read the client's first request.
     pub bytes_received: u64,
-    /// Handshakes by the kind of certificate this side presented.
+    /// Full handshakes by the kind of certificate this side presented.
     pub presented: KindCounts,
-    /// Handshakes by the kind of certificate the peer presented.
+    /// Full handshakes by the kind of certificate the peer presented.
     pub received: KindCounts,
     /// What they consisted of.
     #[serde(default)]
@@ -60,8 +60,11 @@ impl HandshakeTotals {
         self.verify_ns += nanoseconds(cost.verify);
         self.bytes_sent += cost.bytes_sent;
         self.bytes_received += cost.bytes_received;
-        self.presented.add(cost.presented, 1);
-        self.received.add(cost.received, 1);
+        // A session that goes on shows no certificate, which is not the same as a peer that has none.
+        if !cost.negotiated.resumed {
+            self.presented.add(cost.presented, 1);
+            self.received.add(cost.received, 1);
+        }
         self.detail.record(cost);
     }
 

@@ -26,6 +26,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "migration",
     "nrf-crash",
     "quick",
+    "resumption",
     "rolling-restart",
     "rtt-loss-grid",
     "session",

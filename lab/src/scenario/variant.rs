@@ -129,15 +129,12 @@ fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
         KeyExchange::X25519MlKem768,
         choice(&KeyExchange::ALL.map(|group| (group.as_str(), group))),
     );
-    let tickets = reader.optional(table, "tickets", Tickets::None, |value| {
-        match choice(&Tickets::ALL.map(|tickets| (tickets.as_str(), tickets)))(value)? {
-            Tickets::None => Ok(Tickets::None),
-            Tickets::Stateful | Tickets::Stateless => Err(reader::Refusal::new(
-                "is not supported yet: every handshake is a full one",
-            )
-            .hint("write \"none\" or leave the key out")),
-        }
-    });
+    let tickets = reader.optional(
+        table,
+        "tickets",
+        Tickets::None,
+        choice(&Tickets::ALL.map(|tickets| (tickets.as_str(), tickets))),
+    );
     let authentication = auth.and_then(|auth| {
         refuse_foreign_keys(reader, table, auth);
         match auth {
@@ -350,9 +347,9 @@ mod tests {
             let variant = parse(&format!("auth = \"x509\"\n{keys}")).unwrap();
             assert_eq!(variant.profile().tickets, Tickets::None);
         }
-        for tickets in ["stateful", "stateless"] {
-            let fault = parse(&format!("auth = \"x509\"\ntickets = \"{tickets}\""));
-            assert!(fault.unwrap_err().contains("is not supported yet"));
+        for tickets in [Tickets::Stateful, Tickets::Stateless] {
+            let keys = format!("auth = \"x509\"\ntickets = \"{tickets}\"");
+            assert_eq!(parse(&keys).unwrap().profile().tickets, tickets);
         }
     }
 

@@ -29,14 +29,21 @@ async fn visit(
     let (mut connected, mut accepted) = server.meet(client, profile, expected).await;
     accepted.stream.shutdown().await.expect("it closes");
     let mut rest = Vec::new();
-    connected.stream.read_to_end(&mut rest).await.expect("it ends");
+    connected
+        .stream
+        .read_to_end(&mut rest)
+        .await
+        .expect("it ends");
     assert_eq!(rest, [] as [u8; 0]);
     (connected, accepted)
 }
 
 /// Whether both ends resumed; they must agree.
 fn resumed((connected, accepted): &(Connected, Accepted)) -> bool {
-    let both = (connected.cost.negotiated.resumed, accepted.cost.negotiated.resumed);
+    let both = (
+        connected.cost.negotiated.resumed,
+        accepted.cost.negotiated.resumed,
+    );
     assert_eq!(both.0, both.1);
     both.0
 }
@@ -87,16 +94,18 @@ async fn a_ticket_without_state_carries_the_client_s_chain() {
         let first = visit(&server, &client, profile, lab.smf.expected()).await;
         let later = visit(&server, &client, profile, lab.smf.expected()).await;
         assert!(!resumed(&first) && resumed(&later));
-        let up = |visit: &(Connected, Accepted)| {
-            visit.0.cost.wire.expect("attributed").sent.messages
-        };
+        let up =
+            |visit: &(Connected, Accepted)| visit.0.cost.wire.expect("attributed").sent.messages;
         let chain = up(&first).certificate;
         hello.push((up(&later).client_hello, chain));
     }
     let [(stateful, _), (stateless, chain)] = *hello else {
         unreachable!("two kinds")
     };
-    assert!(stateless > stateful + chain / 2, "{stateful}, {stateless}, {chain}");
+    assert!(
+        stateless > stateful + chain / 2,
+        "{stateful}, {stateless}, {chain}"
+    );
 }
 
 #[tokio::test]
@@ -112,11 +121,26 @@ async fn a_session_is_for_one_profile_and_one_peer() {
     for (profile, expected) in [
         (stateful, lab.smf.expected()),
         (stateful, by_name),
-        (with(Tickets::Stateful, TrustDomain::MtcStandalone), lab.smf.expected()),
-        (with(Tickets::Stateful, TrustDomain::X509(INTERMEDIATE)), lab.smf.expected()),
-        (with(Tickets::Stateless, TrustDomain::MtcLandmark), lab.smf.expected()),
-        (with(Tickets::None, TrustDomain::MtcLandmark), lab.smf.expected()),
-        (with(Tickets::None, TrustDomain::MtcLandmark), lab.smf.expected()),
+        (
+            with(Tickets::Stateful, TrustDomain::MtcStandalone),
+            lab.smf.expected(),
+        ),
+        (
+            with(Tickets::Stateful, TrustDomain::X509(INTERMEDIATE)),
+            lab.smf.expected(),
+        ),
+        (
+            with(Tickets::Stateless, TrustDomain::MtcLandmark),
+            lab.smf.expected(),
+        ),
+        (
+            with(Tickets::None, TrustDomain::MtcLandmark),
+            lab.smf.expected(),
+        ),
+        (
+            with(Tickets::None, TrustDomain::MtcLandmark),
+            lab.smf.expected(),
+        ),
     ] {
         let first = visit(&server, &client, profile, expected).await;
         assert!(!resumed(&first), "{profile}");
