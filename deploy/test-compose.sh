@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# Starts the lab with docker compose, loads it, kills NRF and SCP under load, scales it, looks at Prometheus, takes it down,
+# and checks that nothing stays. Where no engine answers it says so and is done.
+#
+#   deploy/test-compose.sh [BINARY]          default: target/release/mtc5g
+#
+# Base images that the engine lacks are made by deploy/local-base.sh, and stay. Grafana runs only if its image is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! docker info >/dev/null 2>&1; then
+    echo "SKIPPED: no Docker engine answers, so docker-compose.yml was not tested"
+    exit 0
+fi
+if docker compose version >/dev/null 2>&1; then
+    compose=(docker compose)
+elif command -v docker-compose >/dev/null; then
+    compose=(docker-compose)
+else
+    echo "SKIPPED: neither docker compose nor docker-compose is here, so docker-compose.yml was not tested"
+    exit 0
+fi
+
+export COMPOSE_PROJECT_NAME=mtc5gtest$$ MTC5G_TAG=test$$ PROMETHEUS_PORT=0 GRAFANA_PORT=0 DOCKER_BUILDKIT=0
+services=(init scp nrf amf smf prometheus)
+out=$(mktemp -d)
+
+main() {
+    step "images"
+    deploy/local-base.sh
+    deploy/package.sh "${1:-target/release/mtc5g}" >/dev/null 2>"$out/build.log" || { cat "$out/build.log"; exit 1; }
+    trap tear_down EXIT
+    echo "mtc5g: $(docker image inspect --format '{{.Size}}' "mtc5g:$MTC5G_TAG" | numfmt --to=si)B with its base"
+    local grafana
+    grafana=$("${compose[@]}" config | sed -n 's/ *image: \(grafana.*\)/\1/p')
+    if docker image inspect "$grafana" >/dev/null 2>&1; then
+        services+=(grafana)
+    else
+        echo "no image $grafana: everything but Grafana is started, and what its panels ask is asked of Prometheus"
+    fi
+
+    step "start"
+    local start=$(date +%s%N)
+    up
+    healthy nrf scp amf smf
+    echo "from nothing to a healthy lab: $((($(date +%s%N) - start) / 1000000)) ms"
+    up
+    [ "$(docker inspect --format '{{.State.ExitCode}}' "$(containers init)")" = 0 ]
+    healthy prometheus
+
+    step "a scenario against it"
+    load run scenarios/quick.toml --short --attach --out mtc5g-results/first >"$out/first.log" 2>&1 || { cat "$out/first.log"; exit 1; }
+    grep ^PASSED "$out/first.log"
+    docker cp "$(containers init):/mtc5g-results/first/results.json" "$out/first.json"
+    errors "$out/first.json" 0 0
+
+    step "NRF and SCP are killed under load"
+    local under
+    under=$(load -d -v "$PWD/deploy/test-compose.toml:/killed.toml:ro" run /killed.toml --attach --out mtc5g-results/killed 2>/dev/null | tail -1)
+    said "$under" '^ *5 of .*: '
+    docker restart --time 0 "$(containers nrf)" >/dev/null
+    healthy nrf
+    docker restart --time 0 "$(containers scp)" >/dev/null
+    healthy scp
+    [ "$(docker inspect --format '{{.State.Running}}' "$under")" = true ] || { echo "the load ended too early" >&2; exit 1; }
+    local status
+    status=$(timeout 120 docker wait "$under")
+    [ "$status" = 0 ] || { docker logs --tail 30 "$under"; exit 1; }
+    docker rm -v "$under" >/dev/null
+    docker cp "$(containers init):/mtc5g-results/killed/results.json" "$out/killed.json"
+    errors "$out/killed.json" 0 300
+    healthy amf smf
+
+    step "four AMFs and four SMFs, one of them started again"
+    up --scale amf=4 --scale smf=4
+    docker restart --time 0 "$(containers smf | head -1)" >/dev/null
+    healthy nrf scp amf smf
+    [ "$(containers amf | wc -l)" = 4 ] && [ "$(containers smf | wc -l)" = 4 ]
+    load run quick --short --attach --out mtc5g-results/scaled >"$out/scaled.log" 2>&1 || { cat "$out/scaled.log"; exit 1; }
+    grep ^PASSED "$out/scaled.log"
+
+    step "what Prometheus has"
+    # Prometheus tells nobody that it has scraped; it is asked again for as long as six scrapes may take.
+    local url attempts=30
+    url=http://$("${compose[@]}" port prometheus 9090)
+    until deploy/check-prometheus "$url" nrf=1 scp=1 amf=4 smf=4 >"$out/prometheus"; do
+        [ $((attempts -= 1)) -gt 0 ] || { cat "$out/prometheus"; exit 1; }
+        sleep 1
+    done
+    cat "$out/prometheus"
+    tear_down
+    trap - EXIT
+    nothing_left
+}
+
+step() { printf '\n-- %s\n' "$*"; }
+
+up() { "${compose[@]}" up -d "$@" "${services[@]}" >"$out/up.log" 2>&1 || { cat "$out/up.log"; "${compose[@]}" logs --tail 20; exit 1; }; }
+
+load() {
+    local options=(--rm)
+    [ "$1" = -d ] && options=()
+    while [ "$1" != run ]; do
+        options+=("$1")
+        shift
+    done
+    timeout 300 "${compose[@]}" run "${options[@]}" load "$@" </dev/null
+}
+
+containers() {
+    docker ps -aq --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --filter "label=com.docker.compose.oneoff=False" \
+        --filter "label=com.docker.compose.service=$1"
+}
+
+# Waits for the events that say so. The engine remembers few events, so who comes late looks at the state.
+healthy() {
+    local service container started line events
+    for service in "$@"; do
+        for container in $(containers "$service"); do
+            started=$(docker inspect --format '{{.State.StartedAt}}' "$container")
+            coproc events_of { exec timeout 60 docker events --since "$started" --filter "container=$container" --filter event=health_status --format '{{.Status}}'; }
+            events=$events_of_PID
+            line="health_status: $(docker inspect --format '{{.State.Health.Status}}' "$container")"
+            until [ "${line% }" = "health_status: healthy" ]; do
+                read -r line <&"${events_of[0]}" || { docker logs --tail 30 "$container"; echo "$service is not healthy" >&2; exit 1; }
+            done
+            kill "$events"
+            wait "$events" 2>/dev/null || :
+        done
+    done
+}
+
+# said CONTAINER PATTERN: waits for the line.
+said() {
+    local follower line
+    coproc follow { exec timeout 60 docker logs -f "$1" 2>&1; }
+    follower=$follow_PID
+    line=
+    until grep -q "$2" <<<"$line"; do
+        read -r line <&"${follow[0]}" || { docker logs "$1"; echo "the load did not begin" >&2; exit 1; }
+    done
+    kill "$follower"
+    wait "$follower" 2>/dev/null || :
+}
+
+# errors FILE LEAST MOST: of the operations of a run.
+errors() {
+    python3 - "$@" <<'PYTHON'
+import json, sys
+file, least, most = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+results = json.load(open(file))
+attempts = sum(variant["attempts"] for variant in results["variants"])
+ok = sum(variant["ok"] for variant in results["variants"])
+print(f"{ok} of {attempts} operations succeeded; errors: {[variant['errors'] for variant in results['variants']]}")
+sys.exit(0 if ok > 0 and least <= attempts - ok <= most else 1)
+PYTHON
+}
+
+tear_down() {
+    step "down"
+    mounted=$(docker ps -aq --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" |
+        xargs -r docker inspect --format '{{range .Mounts}}{{println .Name}}{{end}}' | sort -u)
+    "${compose[@]}" down -v --remove-orphans >"$out/down.log" 2>&1 || cat "$out/down.log"
+    docker rmi "mtc5g:$MTC5G_TAG" >/dev/null
+}
+
+nothing_left() {
+    local project="label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" left
+    left=$(docker ps -aq --filter "$project"
+        docker network ls -q --filter "$project"
+        docker volume ls -q --filter "$project"
+        comm -12 <(docker volume ls -q | sort) <(printf '%s\n' "$mounted"))
+    [ -z "$left" ] || { echo "left behind: $left" >&2; exit 1; }
+    rm -rf "$out"
+    echo "no container, network or volume is left"
+}
+
+main "$@"
