@@ -1,6 +1,6 @@
 //! The figures of a report: what each shows, its drawing, its data.
 
-use super::figures::capitalised;
+use super::figures::{capitalised, operation};
 use super::svg::{Caption, Chart};
 use crate::results::{Results, VariantResult};
 
@@ -55,7 +55,7 @@ impl Data {
 
 /// All figures of a run, in the order of a report.
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
-    let operation = capitalised(results.run.operation.as_str());
+    let operation = capitalised(operation(results));
     let mut figures = vec![
         costs::bytes(results),
         costs::cpu(results),

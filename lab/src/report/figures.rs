@@ -1,6 +1,6 @@
 //! How figures are written: as many digits as a reader can use.
 
-use crate::results::{Latency, Metric, Ratio, ThresholdOutcome, VariantResult};
+use crate::results::{Latency, Metric, Ratio, Results, ThresholdOutcome, VariantResult};
 
 /// Stands where nothing was measured.
 const MISSING: &str = "–";
@@ -67,6 +67,14 @@ pub(super) const fn invalid(variant: &VariantResult) -> Option<&'static str> {
     match variant.arrivals.invalid {
         Some(_) => Some("invalid: the load generator was late"),
         None => None,
+    }
+}
+
+/// What a run's operations are called beside the handshakes that are in them.
+pub(super) fn operation(results: &Results) -> &str {
+    match results.run.operation.as_str() {
+        "handshake" => "operation",
+        name => name,
     }
 }
 

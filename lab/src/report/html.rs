@@ -9,7 +9,8 @@
 
 use super::charts::{Data, Figure, figures};
 use super::figures::{
-    at, capitalised, composition, count, invalid, outcome, ratio, sides, time, times, whole,
+    at, capitalised, composition, count, invalid, operation, outcome, ratio, sides, time, times,
+    whole,
 };
 use super::findings::{caveats, findings, headline};
 use super::svg::Caption;
@@ -155,7 +156,7 @@ fn comparison(results: &Results) -> String {
     let Some(first) = results.variants.first() else {
         return String::new();
     };
-    let operation = capitalised(results.run.operation.as_str());
+    let operation = capitalised(operation(results));
     let rows: String = results
         .variants
         .iter()

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::figures::{
-    at, count, invalid, outcome, ratio, sides, time, times, whole, with_interval,
+    at, count, invalid, operation, outcome, ratio, sides, time, times, whole, with_interval,
 };
 use super::findings::{caveats, findings, headline};
 use crate::results::{Metric, Results, VariantResult};
@@ -82,7 +82,7 @@ fn figures(results: &Results) -> String {
     let Some(first) = results.variants.first() else {
         return String::new();
     };
-    let operation = results.run.operation.as_str();
+    let operation = operation(results);
     let mut text = format!(
         "| variant | ok | errors | handshake ms p50 | p90 | p99 | p99.9 | {operation} ms p50 | p99 | bytes client | server | × | \
          CPU µs client | server | × | verify µs |\n|---|{}\n",

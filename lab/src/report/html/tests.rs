@@ -189,3 +189,18 @@ fn the_sample_can_be_looked_at() {
     std::fs::write(format!("{folder}/report.html"), html(&quick())).unwrap();
     std::fs::write(format!("{folder}/results.json"), quick().to_json()).unwrap();
 }
+
+// The table of a run of handshakes had two groups of columns with the same heading.
+#[test]
+fn operations_that_are_handshakes_are_told_from_their_handshakes() {
+    let mut results = quick();
+    assert!(html(&results).contains("scope=\"colgroup\">Session, ms</th>"));
+    results.run.operation = "handshake".to_owned();
+    let page = html(&results);
+    assert!(page.contains("scope=\"colgroup\">Operation, ms</th>"));
+    assert_eq!(
+        page.matches("scope=\"colgroup\">Handshake, ms</th>")
+            .count(),
+        1
+    );
+}
