@@ -65,6 +65,8 @@ builder() {
         { tail "$roots/log" >&2; exit 1; }
     mkdir -p "$root/usr/local/rust"
     tar -C "$toolchain" --exclude=share -c . | tar -C "$root/usr/local/rust" -x
+    # Whatever stands between this machine and crates.io stands between the container and crates.io too.
+    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     import "$root" "$BUILDER" "ENV PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin" 'CMD ["/bin/bash"]'
 }
 
