@@ -36,7 +36,6 @@ pub use handshake::{
 };
 pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};
-pub(crate) use part::note_on_one;
 pub use part::{Counted, MergeError, PART_SCHEMA, Part, merge};
 pub use slices::{Metric, Ratio, Slice};
 pub use thresholds::ThresholdOutcome;

@@ -23,7 +23,7 @@ use crate::environment::Environment;
 use crate::load::worker::{Answer, Command};
 use crate::load::{LoadResult, Phase, Progress, Shard, VariantMismatch};
 use crate::measure::SLICES;
-use crate::results::{Counted, Happenings, PART_SCHEMA, Part, Results, TimelinePoint, note_on_one};
+use crate::results::{Counted, Happenings, PART_SCHEMA, Part, Results, TimelinePoint};
 use crate::scenario::Scenario;
 use crate::topology::{
     Addresses, ChildError, FolderError, JoinError, LabFolder, Nf, Plan, RunningLab, Topology,
@@ -216,9 +216,6 @@ async fn run_joined(
     topology.stop().await;
     let mut part = measured?.part(scenario, joined.shard, Environment::detect());
     part.notes.push(JOINED.to_owned());
-    if joined.shard != Shard::WHOLE {
-        part.notes.push(note_on_one(joined.shard));
-    }
     let results = part.clone().results(scenario)?;
     Ok(Ran { results, part })
 }

@@ -165,7 +165,12 @@ impl Part {
     /// # Errors
     /// [`VariantMismatch`] when the part does not have the scenario's variants.
     pub fn results(self, scenario: &Scenario) -> Result<Results, VariantMismatch> {
-        self.results_of(scenario, 1)
+        let shard = self.shard;
+        let mut results = self.results_of(scenario, 1)?;
+        if shard != Shard::WHOLE {
+            results.notes.push(note_on_one(shard));
+        }
+        Ok(results)
     }
 
     fn results_of(self, scenario: &Scenario, generators: u32) -> Result<Results, VariantMismatch> {
@@ -242,18 +247,13 @@ pub fn merge(mut parts: Vec<(PathBuf, Part)>) -> Result<Results, MergeError> {
     } else {
         scenario
     };
-    let of_one = |note: &String| !note.starts_with(ONE_OF_SEVERAL);
-    whole.notes.retain(of_one);
     Ok(whole.results_of(&scenario, count)?)
 }
 
-/// How the note about a part begins, which is untrue of the whole.
-const ONE_OF_SEVERAL: &str = "These are the results of load generator ";
-
 /// What readers of one part's results have to know.
-pub(crate) fn note_on_one(shard: Shard) -> String {
+fn note_on_one(shard: Shard) -> String {
     format!(
-        "{ONE_OF_SEVERAL}{shard} only; figures of the network functions' side are over the handshakes of all generators. \
+        "These are the results of load generator {shard} only; figures of the network functions' side are over the handshakes of all generators. \
          mtc5g report merge makes one result of all parts."
     )
 }
@@ -337,16 +337,20 @@ mod tests {
 
     #[test]
     fn the_note_on_one_part_is_not_in_the_whole() {
-        let mut parts = vec![shard(0, 1)];
-        parts[0].1.notes = vec![note_on_one(parts[0].1.shard), "Another.".to_owned()];
-        let whole = merge(parts).expect("the only part");
-        assert!(whole.notes.contains(&"Another.".to_owned()));
-        assert!(
-            !whole
-                .notes
-                .iter()
-                .any(|note| note.starts_with(ONE_OF_SEVERAL))
+        let mut parts = vec![shard(0, 2), shard(1, 2)];
+        parts[0].1.notes = vec!["Another.".to_owned()];
+        let notes = |results: Results| results.notes;
+        let one = notes(
+            parts[0]
+                .1
+                .clone()
+                .results(&scenario())
+                .expect("its variants"),
         );
+        let whole = notes(merge(parts).expect("parts of one run"));
+        let on_one = note_on_one(Shard { index: 0, count: 2 });
+        assert!(one.contains(&on_one) && !whole.contains(&on_one));
+        assert!(one.contains(&"Another.".to_owned()) && whole.contains(&"Another.".to_owned()));
     }
 
     #[test]
