@@ -125,18 +125,29 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// The class: `connect`, `setup`, `tls` or `timeout`.
+    pub const fn class(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } => "connect",
+            Self::ServerName(_) | Self::Setup(_) => "setup",
+            Self::Refused(_) | Self::Alert(_) | Self::Tls(_) | Self::Io(_) => "tls",
+            Self::Timeout(_) => "timeout",
+        }
+    }
+
     /// Class and cause by which equal failures count together, `class: cause`, without addresses and identifiers.
     pub fn cause(&self) -> String {
-        match self {
-            Self::Connect { source, .. } => format!("connect: {:?}", source.kind()),
-            Self::ServerName(_) => "setup: not a server name".to_owned(),
-            Self::Setup(_) => "setup: no credential or trust for this connection".to_owned(),
-            Self::Refused(error) => format!("tls: refused: {}", error.rule()),
-            Self::Alert(alert) => format!("tls: alert received: {alert:?}"),
-            Self::Tls(error) => format!("tls: {}", tls_cause(error)),
-            Self::Io(error) => format!("tls: broken off: {:?}", error.kind()),
-            Self::Timeout(_) => "timeout: no handshake in time".to_owned(),
-        }
+        let cause = match self {
+            Self::Connect { source, .. } => format!("{:?}", source.kind()),
+            Self::ServerName(_) => "not a server name".to_owned(),
+            Self::Setup(_) => "no credential or trust for this connection".to_owned(),
+            Self::Refused(error) => format!("refused: {}", error.rule()),
+            Self::Alert(alert) => format!("alert received: {alert:?}"),
+            Self::Tls(error) => tls_cause(error),
+            Self::Io(error) => format!("broken off: {:?}", error.kind()),
+            Self::Timeout(_) => "no handshake in time".to_owned(),
+        };
+        format!("{}: {cause}", self.class())
     }
 
     /// Sorts out what an I/O error of a TLS stream stands for.

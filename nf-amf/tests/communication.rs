@@ -55,8 +55,13 @@ impl Lab {
             profile: None,
         };
         let handler = Arc::new(Scripted(Communication::new(contexts)));
-        let serving =
-            server::serve_connection(server_io, Arc::new(peer), handler, std::future::pending());
+        let serving = server::serve_connection(
+            server_io,
+            Arc::new(peer),
+            handler,
+            sbi::metrics::Metrics::new().requests,
+            std::future::pending(),
+        );
         tokio::spawn(serving);
         let connection = Connection::handshake(client_io, Scheme::Https).await;
         Self {

@@ -582,6 +582,7 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
         server,
         Arc::new(peer),
         api,
+        sbi::metrics::Metrics::new().requests,
         std::future::pending(),
     ));
     let connection = Connection::handshake(client, Scheme::Https).await.unwrap();

@@ -79,6 +79,7 @@ impl Lab {
             server_io,
             Arc::new(peer),
             self.smf.clone(),
+            sbi::metrics::Metrics::new().requests,
             std::future::pending(),
         );
         tokio::spawn(serving);

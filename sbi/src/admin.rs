@@ -3,7 +3,7 @@
 //! ```text
 //! GET /healthz        200 while the process lives
 //! GET /readyz         200 when every instance is enrolled, registered and has trust state, else 503 with what is missing
-//! GET /metrics        text format of Prometheus
+//! GET /metrics        text format of Prometheus, or OpenMetrics for who accepts it
 //! GET /measurements   handshake totals by connection profile (JSON): `ledger::Measurements`
 //! ```
 
@@ -13,12 +13,10 @@ use hyper::{Method, StatusCode};
 use tokio::sync::watch;
 
 use crate::ledger::Ledger;
+use crate::metrics::{Exposition, Metrics};
 use crate::problem::Problem;
 use crate::response::Response;
 use crate::server::{Handler, Request};
-use crate::telemetry::Metrics;
-
-const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4";
 
 /// Answers on the admin port.
 #[derive(Debug)]
@@ -39,11 +37,7 @@ impl Handler for Admin {
         match request.path.as_str() {
             "/healthz" => Ok(text(StatusCode::OK, "alive\n".to_owned())),
             "/readyz" => Ok(self.readiness()),
-            "/metrics" => Ok(Response::bytes(
-                StatusCode::OK,
-                PROMETHEUS_TEXT,
-                self.metrics.to_text(),
-            )),
+            "/metrics" => Ok(self.metrics(Exposition::accepted(&request.headers))),
             "/measurements" => Ok(Response::json(StatusCode::OK, &self.ledger.snapshot())),
             _ => Err(Problem::not_found(
                 "known are /healthz, /readyz, /metrics and /measurements",
@@ -53,6 +47,15 @@ impl Handler for Admin {
 }
 
 impl Admin {
+    fn metrics(&self, format: Exposition) -> Response {
+        let Metrics {
+            ready, registry, ..
+        } = &self.metrics;
+        ready.set(i64::from(self.missing.borrow().is_empty()));
+        let text = format.encode(&registry.gather());
+        Response::bytes(StatusCode::OK, format.content_type(), text)
+    }
+
     fn readiness(&self) -> Response {
         let missing = self.missing.borrow();
         if missing.is_empty() {

@@ -25,6 +25,8 @@ use tokio::time::timeout;
 
 use crate::address::ResolveError;
 use crate::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
+use crate::metrics::{RequestMetrics, Side};
+use crate::operation::ServiceOperation;
 use crate::problem::ProblemDetails;
 use crate::response::{JSON, Response};
 use crate::uri::Scheme;
@@ -145,6 +147,7 @@ pub struct Connection {
     driver: JoinHandle<()>,
     /// When the head of the first answer was here.
     first_answer: OnceLock<Instant>,
+    metrics: Option<RequestMetrics>,
 }
 
 impl Connection {
@@ -174,7 +177,15 @@ impl Connection {
             sender,
             driver,
             first_answer: OnceLock::new(),
+            metrics: None,
         })
+    }
+
+    /// The same connection, whose requests are counted.
+    #[must_use]
+    pub fn counted_in(mut self, metrics: RequestMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Connects to `addr` and starts cleartext HTTP/2 with prior knowledge: log, witness and admin ports.
@@ -208,9 +219,18 @@ impl Connection {
         deadline: Duration,
     ) -> Result<Response, ClientError> {
         let request = self.http_request(request, deadline)?;
-        timeout(deadline, self.exchange(request))
+        let counted = self.metrics.as_ref().map(|metrics| {
+            let operation = ServiceOperation::of(request.method(), request.uri().path());
+            (metrics, operation, Instant::now())
+        });
+        let answered = timeout(deadline, self.exchange(request))
             .await
-            .map_err(|_| ClientError::Timeout(deadline))?
+            .unwrap_or(Err(ClientError::Timeout(deadline)));
+        if let Some((metrics, operation, started)) = counted {
+            let status = answered.as_ref().ok().map(|response| response.status);
+            metrics.record(Side::Client, operation, status, started.elapsed());
+        }
+        answered
     }
 
     /// As [`Connection::send`], but a status other than 2xx is an error.

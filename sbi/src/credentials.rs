@@ -25,9 +25,10 @@ use crate::enrolment::{
     EnrolmentError, IssuedCertificate, LandmarkAnswer, landmark_relative, request_certificate,
 };
 use crate::instance::{CallError, Instance};
+use crate::metrics::Metrics;
 use crate::nnrf::Nrf;
 use crate::orders::InstanceOrders;
-use crate::telemetry::{Causes, Metrics};
+use crate::telemetry::Causes;
 use crate::vault::{RestoreError, Stored, StoredCredential, Vault, VaultError};
 
 /// Share of a lifetime after which a certificate is renewed: three quarters.
@@ -497,15 +498,17 @@ impl<S: CertificateSource> Keeper<S> {
         self.instance
             .store
             .update(|set| (set.mtc, set.x509) = (mtc, x509));
-        let expiries = self
+        let first = self
             .stored
             .credentials
             .iter()
-            .map(|credential| credential.not_after);
-        if let Some(first) = expiries.min() {
+            .min_by_key(|credential| credential.not_after);
+        if let Some(first) = first {
+            let time = |seconds| i64::try_from(seconds).unwrap_or(i64::MAX);
             self.metrics
-                .certificate_expiry
-                .set(i64::try_from(first).unwrap_or(i64::MAX));
+                .certificate_not_after
+                .set(time(first.not_after));
+            self.metrics.certificate_renewal.set(time(first.renew_at));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mtc_tls::credentials::{CredentialSet, Store};
 use mtc_tls::endpoint::Endpoint;
@@ -101,11 +101,15 @@ impl Instance {
         profile: ConnectionProfile,
         expected: ExpectedPeer,
     ) -> Result<handshake::Connected, HandshakeError> {
+        let started = Instant::now();
         let connected =
             handshake::connect(addr, &self.endpoint, profile, expected, CONNECT_TIMEOUT).await;
         match &connected {
             Ok(connected) => self.ledger.record_client(profile, &connected.cost),
-            Err(error) => self.ledger.record_client_failure(profile, error),
+            Err(error) => {
+                self.ledger
+                    .record_client_failure(profile, error, started.elapsed());
+            }
         }
         connected
     }
@@ -125,6 +129,7 @@ impl Instance {
         let handshake::Connected { stream, peer, cost } =
             self.shake_hands(addr, profile, expected).await?;
         let connection = Connection::handshake(stream, Scheme::Https).await?;
+        let connection = connection.counted_in(self.ledger.metrics().requests.clone());
         Ok(Opened {
             connection,
             peer,

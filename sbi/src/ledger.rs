@@ -15,6 +15,8 @@ use mtc_tls::handshake::{CertificateKind, HandshakeCost, HandshakeError};
 use mtc_tls::hints::ConnectionProfile;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::{Metrics, Side};
+
 mod detail;
 mod issuance;
 mod named;
@@ -232,9 +234,12 @@ impl Measurements {
     }
 }
 
-/// Counts the handshakes of a process.
+/// Counts the handshakes of a process, and tells its metrics of them.
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<Counts>);
+pub struct Ledger {
+    counts: Mutex<Counts>,
+    metrics: Metrics,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -245,8 +250,24 @@ struct Counts {
 }
 
 impl Ledger {
+    /// A ledger that tells `metrics` too.
+    pub fn new(metrics: Metrics) -> Self {
+        Self {
+            counts: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// The metrics of the process.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Counts a connection that this process opened.
     pub fn record_client(&self, profile: ConnectionProfile, cost: &HandshakeCost) {
+        self.metrics
+            .handshakes
+            .completed(Side::Client, Some(profile), cost);
         self.with(|counts| {
             counts
                 .profiles
@@ -259,6 +280,9 @@ impl Ledger {
 
     /// Counts a connection that this process accepted.
     pub fn record_server(&self, profile: ConnectionProfile, cost: &HandshakeCost) {
+        self.metrics
+            .handshakes
+            .completed(Side::Server, Some(profile), cost);
         self.with(|counts| {
             counts
                 .profiles
@@ -269,16 +293,27 @@ impl Ledger {
         });
     }
 
-    /// Counts a connection that this process tried to open in vain.
-    pub fn record_client_failure(&self, profile: ConnectionProfile, error: &HandshakeError) {
+    /// Counts a connection that this process tried to open in vain for so long.
+    pub fn record_client_failure(
+        &self,
+        profile: ConnectionProfile,
+        error: &HandshakeError,
+        elapsed: Duration,
+    ) {
+        self.metrics
+            .handshakes
+            .failed(Side::Client, Some(profile), error, elapsed);
         self.with(|counts| {
             let totals = counts.profiles.entry(profile).or_default();
             totals.client.record_failure(error);
         });
     }
 
-    /// Counts a connection whose handshake failed on the accepting side.
-    pub fn record_accept_failure(&self, error: &HandshakeError) {
+    /// Counts a connection whose handshake failed on the accepting side after so long.
+    pub fn record_accept_failure(&self, error: &HandshakeError, elapsed: Duration) {
+        self.metrics
+            .handshakes
+            .failed(Side::Server, None, error, elapsed);
         self.with(|counts| {
             counts.failed_accepts += 1;
             counts.failed_accepts_by_cause.add(&error.cause(), 1);
@@ -306,7 +341,7 @@ impl Ledger {
 
     /// Sums have no state in between that a panic could leave broken.
     fn with<T>(&self, act: impl FnOnce(&mut Counts) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -347,7 +382,10 @@ mod tests {
         let ledger = Ledger::default();
         ledger.record_client(profile, &cost(CertificateKind::LandmarkRelative));
         ledger.record_server(profile, &cost(CertificateKind::Standalone));
-        ledger.record_accept_failure(&HandshakeError::Timeout(Duration::from_secs(10)));
+        ledger.record_accept_failure(
+            &HandshakeError::Timeout(Duration::from_secs(10)),
+            Duration::from_secs(10),
+        );
         let snapshot = ledger.snapshot();
         let totals = &snapshot.profiles["mtc-landmark/ml-dsa-65/X25519"];
         assert_eq!(

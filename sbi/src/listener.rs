@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mtc_tls::endpoint::{ClientAuth, Endpoint};
 use mtc_tls::handshake;
@@ -80,6 +80,7 @@ pub async fn serve_sbi<H: Handler>(
             connection_stop.clone(),
         );
         async move {
+            let started = Instant::now();
             let handshake = handshake::accept(tcp, &endpoint, client_auth, HANDSHAKE_TIMEOUT);
             let accepted = tokio::select! {
                 accepted = handshake => accepted,
@@ -88,7 +89,7 @@ pub async fn serve_sbi<H: Handler>(
             let accepted = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    ledger.record_accept_failure(&error);
+                    ledger.record_accept_failure(&error, started.elapsed());
                     tracing::info!(%remote, error = %Causes(&error), "no handshake with a client");
                     return;
                 }
@@ -102,8 +103,11 @@ pub async fn serve_sbi<H: Handler>(
                 remote,
                 profile: accepted.profile,
             });
-            if let Err(error) = serve_connection(accepted.stream, peer, handler, stop.wait()).await
-            {
+            let requests = ledger.metrics().requests.clone();
+            let _open = requests.open_connection();
+            let served =
+                serve_connection(accepted.stream, peer, handler, requests, stop.wait()).await;
+            if let Err(error) = served {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }
         }

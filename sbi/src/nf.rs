@@ -32,12 +32,13 @@ use crate::credentials::{Keeper, NrfSource, ObtainError};
 use crate::instance::{CallError, Instance};
 use crate::ledger::Ledger;
 use crate::listener::{ListenError, bind, serve_plain, serve_sbi};
+use crate::metrics::{Metrics, unix_now};
 use crate::model::{NfInstanceId, NfProfile, NfType};
 use crate::nnrf::{Heartbeat, Nrf};
 use crate::orders::Orders;
 use crate::process::{Event, Events, Stop};
 use crate::server::Handler;
-use crate::telemetry::{Causes, Metrics};
+use crate::telemetry::Causes;
 use crate::trust::{TrustError, TrustUpdater};
 use crate::trust_file::{TrustFile, TrustFileError};
 use crate::vault::{Vault, VaultError};
@@ -298,7 +299,9 @@ async fn prepare(
         MtcTrust::new(trust_file.trust),
         x509_trust(&config, &wanted)?,
     );
-    let (ledger, metrics) = (Arc::new(Ledger::default()), Metrics::new());
+    let metrics = Metrics::new();
+    metrics.tell_type(&nf_type.to_string());
+    let ledger = Arc::new(Ledger::new(metrics.clone()));
     let (missing, watcher) = watch::channel("certificates".to_owned());
     let (listener, addr) = bind(config.admin, "admin").await?;
     let admin = Admin {
@@ -579,12 +582,12 @@ fn publish_trust<'a>(
     metrics: &Metrics,
 ) {
     instances.for_each(|instance| instance.store.update(|set| set.mtc_trust = trust.clone()));
-    metrics.newest_landmark.set(
-        trust
-            .newest_landmark()
-            .and_then(|(_, newest)| i64::try_from(newest).ok())
-            .unwrap_or(0),
-    );
+    let newest = trust.newest_landmark().map_or(0, |(_, newest)| newest);
+    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
+    if newest != metrics.newest_landmark.get() {
+        metrics.newest_landmark.set(newest);
+        metrics.newest_landmark_since.set(unix_now());
+    }
     metrics
         .trusted_subtrees
         .set(i64::try_from(trust.trusted_subtrees()).unwrap_or(i64::MAX));
@@ -617,6 +620,9 @@ pub async fn keep_trust(
             }
         };
         metrics.trust_updates.with_label_values(&[result]).inc();
+        if result != "failed" {
+            metrics.trust_updated.set(unix_now());
+        }
         sleep(interval).await;
     }
 }

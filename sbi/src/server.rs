@@ -18,7 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -34,7 +34,9 @@ use mtc_tls::identity::NfIdentity;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 
+use crate::metrics::{RequestMetrics, Side};
 use crate::model::Document;
+use crate::operation::ServiceOperation;
 use crate::problem::Problem;
 use crate::response::Response;
 use crate::uri::{self, UriError};
@@ -166,7 +168,7 @@ pub enum ServeError {
 }
 
 /// Serves HTTP/2 on `io`, an authenticated stream, until the peer closes it, `shutdown` completes or the peer's certificate
-/// expires.
+/// expires. Requests are counted in `metrics`.
 ///
 /// # Errors
 /// [`ServeError`]. The connection is closed in any case.
@@ -174,13 +176,15 @@ pub async fn serve_connection<IO, H>(
     io: IO,
     peer: Arc<Peer>,
     handler: Arc<H>,
+    metrics: RequestMetrics,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    serve(builder().http2_only(), io, peer, handler, shutdown).await
+    let builder = builder().http2_only();
+    serve(builder, io, peer, handler, Some(metrics), shutdown).await
 }
 
 /// Serves HTTP/1.1 or HTTP/2 with prior knowledge on `io`, a cleartext stream: the admin, log and witness ports.
@@ -198,7 +202,7 @@ where
     H: Handler,
 {
     let peer = Arc::new(Peer::cleartext(remote));
-    serve(builder(), io, peer, handler, shutdown).await
+    serve(builder(), io, peer, handler, None, shutdown).await
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
@@ -224,6 +228,7 @@ async fn serve<IO, H>(
     io: IO,
     peer: Arc<Peer>,
     handler: Arc<H>,
+    metrics: Option<RequestMetrics>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError>
 where
@@ -231,13 +236,19 @@ where
     H: Handler,
 {
     let spoken = AtomicBool::new(false);
-    let service = service_fn(|request| {
+    let service = service_fn(|request: hyper::Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
-        let (peer, handler) = (Arc::clone(&peer), Arc::clone(&handler));
+        let (peer, handler, metrics) = (Arc::clone(&peer), Arc::clone(&handler), metrics.clone());
         async move {
+            let started = Instant::now();
             let is_head = request.method() == Method::HEAD;
+            let operation = ServiceOperation::of(request.method(), request.uri().path());
             let answer = answer(request, peer, handler.as_ref()).await;
             let mut response = answer.unwrap_or_else(Problem::into_response);
+            if let Some(metrics) = metrics {
+                let status = Some(response.status);
+                metrics.record(Side::Server, operation, status, started.elapsed());
+            }
             if is_head {
                 remove_body(&mut response);
             }

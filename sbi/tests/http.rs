@@ -78,6 +78,7 @@ async fn serve(identity: Option<NfIdentity>) -> Served {
         server_io,
         peer,
         Arc::clone(&handler),
+        sbi::metrics::Metrics::new().requests,
         async {
             // Shutdown is the sender's end, whether it sends or is dropped.
             let _ = stopped.await;
@@ -288,6 +289,7 @@ async fn the_sbi_port_speaks_no_http_1() {
         server_io,
         peer,
         handler,
+        sbi::metrics::Metrics::new().requests,
         std::future::pending(),
     ));
     client

@@ -91,6 +91,7 @@ async fn run(fault: Fault) -> (Result<(), SessionError>, Vec<Request>) {
         server_io,
         peer,
         smf.clone(),
+        sbi::metrics::Metrics::new().requests,
         std::future::pending(),
     ));
     let connection = Connection::handshake(client_io, Scheme::Https).await;

@@ -92,6 +92,7 @@ impl Nrf {
             server_io,
             peer,
             handler,
+            sbi::metrics::Metrics::new().requests,
             std::future::pending(),
         ));
         Client(

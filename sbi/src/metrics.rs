@@ -1,0 +1,158 @@
+//! What a process tells Prometheus.
+//!
+//! ```text
+//!  Registry ── each metric with help, unit and labels ──┬─> GET /metrics on the admin port (Exposition)
+//!     │                                                 └─> docs/metrics.md (mtc5g metrics)
+//!     ├─ Metrics                every network function: handshakes, requests, trust, certificates, the process
+//!     └─ of the NRF, the SCP, the load generator: in their crates
+//! ```
+//!
+//! Values of labels come from enums and tables, never from what a peer sends: their number is bounded.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+
+mod exposition;
+mod handshakes;
+mod process;
+mod registry;
+mod requests;
+
+pub use exposition::Exposition;
+pub use handshakes::{HandshakeMetrics, Side};
+pub use registry::{Definition, Kind, Label, Registry};
+pub use requests::{OpenConnection, RequestMetrics};
+
+const SIDE: Label = (
+    "side",
+    "`client` or `server`: which of the two this process is",
+);
+const RESULT: Label = ("result", "`ok` or `failed`");
+
+/// The metrics that every NF has. Clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Where all are, and where a network function adds its own.
+    pub registry: Registry,
+    /// Handshakes.
+    pub handshakes: HandshakeMetrics,
+    /// SBI requests.
+    pub requests: RequestMetrics,
+    /// `mtc_newest_landmark`.
+    pub newest_landmark: IntGauge,
+    /// `mtc_newest_landmark_timestamp_seconds`.
+    pub newest_landmark_since: IntGauge,
+    /// `mtc_trusted_subtrees`.
+    pub trusted_subtrees: IntGauge,
+    /// `mtc_trust_updates_total` by `result`.
+    pub trust_updates: IntCounterVec,
+    /// `mtc_trust_update_timestamp_seconds`.
+    pub trust_updated: IntGauge,
+    /// `mtc_certificates_obtained_total` by `profile`.
+    pub certificates: IntCounterVec,
+    /// `mtc_certificate_renewal_timestamp_seconds`: of the first to expire.
+    pub certificate_renewal: IntGauge,
+    /// `mtc_certificate_not_after_timestamp_seconds`: of the first to expire.
+    pub certificate_not_after: IntGauge,
+    /// `nf_heartbeats_total` by `result`.
+    pub heartbeats: IntCounterVec,
+    /// `nf_registrations_total`.
+    pub registrations: IntCounter,
+    /// `nf_ready`.
+    pub ready: IntGauge,
+    info: prometheus::IntGaugeVec,
+}
+
+impl Metrics {
+    /// A registry with these metrics.
+    pub fn new() -> Self {
+        let registry = Registry::default();
+        process::export(&registry);
+        Self {
+            info: registry.gauges(
+                "nf_info",
+                "1, for what the labels say.",
+                &[("nf_type", "NF type (TS 29.510)"), ("version", "of mtc5g")],
+            ),
+            ready: registry.gauge(
+                "nf_ready",
+                "1 when every instance is enrolled, registered and has trust state, else 0.",
+            ),
+            registrations: registry.counter(
+                "nf_registrations_total",
+                "Successful NFRegister requests of this process.",
+            ),
+            heartbeats: registry.counters(
+                "nf_heartbeats_total",
+                "Heartbeats sent to the NRF.",
+                &[RESULT],
+            ),
+            handshakes: HandshakeMetrics::new(&registry),
+            requests: RequestMetrics::new(&registry),
+            newest_landmark: registry.gauge(
+                "mtc_newest_landmark",
+                "Number of the newest landmark that is trusted; 0 for none.",
+            ),
+            newest_landmark_since: registry.gauge(
+                "mtc_newest_landmark_timestamp_seconds",
+                "Unix time since which the newest landmark has been trusted here; 0 for none.",
+            ),
+            trusted_subtrees: registry.gauge(
+                "mtc_trusted_subtrees",
+                "Subtrees that are trusted without signatures.",
+            ),
+            trust_updates: registry.counters(
+                "mtc_trust_updates_total",
+                "Looks at the log for landmarks.",
+                &[("result", "`new` (there were some), `unchanged`, `failed`")],
+            ),
+            trust_updated: registry.gauge(
+                "mtc_trust_update_timestamp_seconds",
+                "Unix time of the last look at the log that did not fail; 0 for none.",
+            ),
+            certificates: registry.counters(
+                "mtc_certificates_obtained_total",
+                "Certificates obtained.",
+                &[("profile", "`mtc`, or an X.509 profile")],
+            ),
+            certificate_renewal: registry.gauge(
+                "mtc_certificate_renewal_timestamp_seconds",
+                "Unix time at which the certificate that expires first is due to be renewed.",
+            ),
+            certificate_not_after: registry.gauge(
+                "mtc_certificate_not_after_timestamp_seconds",
+                "Unix time at which the first certificate expires.",
+            ),
+            registry,
+        }
+    }
+
+    /// Says what this process is, in `nf_info`.
+    pub fn tell_type(&self, nf_type: &str) {
+        self.info
+            .with_label_values(&[nf_type, env!("CARGO_PKG_VERSION")])
+            .set(1);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// The system's Unix time, for gauges that say when: Prometheus compares them with its own, so no clock of a scenario will do.
+pub fn unix_now() -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}

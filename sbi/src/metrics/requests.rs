@@ -1,0 +1,72 @@
+//! SBI requests by service, operation and status.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use prometheus::{HistogramVec, IntGauge};
+
+use super::{Registry, SIDE, Side};
+use crate::operation::ServiceOperation;
+
+/// The status of a request whose answer never came.
+const NO_ANSWER: &str = "failed";
+
+/// What the SBI requests of this process took. Clones share them.
+#[derive(Clone, Debug)]
+pub struct RequestMetrics {
+    duration: HistogramVec,
+    connections: IntGauge,
+}
+
+impl RequestMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        Self {
+            duration: registry.times(
+                "sbi_request_duration_seconds",
+                "Time of an SBI request: on the server from its head to its answer, on the client from sending to the whole answer.",
+                &[
+                    SIDE,
+                    ("service", "name of the service, or `unknown`"),
+                    ("operation", "service operation (TS 23.502, TS 29.5xx), or `unknown`"),
+                    ("status", "HTTP status, or `failed` where no answer came"),
+                ],
+            ),
+            connections: registry.gauge("sbi_connections", "Connections that are accepted, authenticated and open."),
+        }
+    }
+
+    /// Counts a request.
+    pub fn record(
+        &self,
+        side: Side,
+        operation: ServiceOperation,
+        status: Option<StatusCode>,
+        took: Duration,
+    ) {
+        let status = status.as_ref().map_or(NO_ANSWER, StatusCode::as_str);
+        self.duration
+            .with_label_values(&[
+                side.as_str(),
+                operation.service,
+                operation.operation,
+                status,
+            ])
+            .observe(took.as_secs_f64());
+    }
+
+    /// Counts a connection for as long as what is returned lives.
+    pub fn open_connection(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+}
+
+/// An open connection, counted.
+#[derive(Debug)]
+pub struct OpenConnection(IntGauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

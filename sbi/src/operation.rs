@@ -1,0 +1,140 @@
+//! Which service operation a request is: the one table from method and path to the names of TS 23.502 and TS 29.5xx.
+//!
+//! Also for paths that nothing serves: whatever a peer sends, the names are these few.
+
+use hyper::Method;
+
+/// A service operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceOperation {
+    /// Name of the service as in its URI.
+    pub service: &'static str,
+    /// Name of the operation without the service's prefix.
+    pub operation: &'static str,
+}
+
+const UNKNOWN: &str = "unknown";
+
+impl ServiceOperation {
+    /// The operation of a request. An apiRoot may have a prefix, so the service is looked for in the whole path.
+    pub fn of(method: &Method, path: &str) -> Self {
+        let mut segments = path
+            .split('/')
+            .skip_while(|segment| service(segment).is_none());
+        let Some(service) = segments.next().and_then(service) else {
+            return Self {
+                service: UNKNOWN,
+                operation: UNKNOWN,
+            };
+        };
+        // The version, and then no resource is deeper than this.
+        let _ = segments.next();
+        let resource = [
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        ];
+        let operation = match (service, method.as_str(), resource) {
+            ("nnrf-nfm", "PUT", [Some("nf-instances"), Some(_), None, None]) => "NFRegister",
+            ("nnrf-nfm", "PATCH", [Some("nf-instances"), Some(_), None, None]) => "NFUpdate",
+            ("nnrf-nfm", "DELETE", [Some("nf-instances"), Some(_), None, None]) => "NFDeregister",
+            ("nnrf-nfm", "GET", [Some("nf-instances"), Some(_), None, None]) => {
+                "NFProfileRetrieval"
+            }
+            ("nnrf-nfm", "GET", [Some("nf-instances"), None, None, None]) => "NFListRetrieval",
+            ("nnrf-disc", "GET", [Some("nf-instances"), None, None, None]) => "NFDiscover",
+            // Ours: TS 33.310 has no HTTP enrolment.
+            ("nnrf-cm", "POST", [Some("certificates"), None, None, None]) => "Enrol",
+            ("nnrf-cm", "GET", [Some("certificates"), Some(_), ..]) => "Retrieve",
+            ("nsmf-pdusession", "POST", [Some("sm-contexts"), None, None, None]) => {
+                "CreateSMContext"
+            }
+            ("nsmf-pdusession", "POST", [Some("sm-contexts"), Some(_), Some("modify"), None]) => {
+                "UpdateSMContext"
+            }
+            ("nsmf-pdusession", "POST", [Some("sm-contexts"), Some(_), Some("release"), None]) => {
+                "ReleaseSMContext"
+            }
+            ("namf-comm", "POST", [Some("ue-contexts"), Some(_), Some("n1-n2-messages"), None]) => {
+                "N1N2MessageTransfer"
+            }
+            ("namf-callback", "POST", [Some(_), Some("sm-context-status"), Some(_), None]) => {
+                "SMContextStatusNotify"
+            }
+            _ => UNKNOWN,
+        };
+        Self { service, operation }
+    }
+}
+
+fn service(segment: &str) -> Option<&'static str> {
+    const SERVICES: [&str; 6] = [
+        "nnrf-nfm",
+        "nnrf-disc",
+        "nnrf-cm",
+        "nsmf-pdusession",
+        "namf-comm",
+        "namf-callback",
+    ];
+    SERVICES.into_iter().find(|service| *service == segment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(method: &str, path: &str) -> (&'static str, &'static str) {
+        let ServiceOperation { service, operation } =
+            ServiceOperation::of(&method.parse().expect("a method"), path);
+        (service, operation)
+    }
+
+    #[test]
+    fn operations_are_told_by_method_and_resource() {
+        let id = "0b8e7ba6-6f0c-4f9d-8a4a-6b1d6ef3a001";
+        let instance = format!("/nnrf-nfm/v1/nf-instances/{id}");
+        for (method, operation) in [
+            ("PUT", "NFRegister"),
+            ("PATCH", "NFUpdate"),
+            ("DELETE", "NFDeregister"),
+            ("GET", "NFProfileRetrieval"),
+            ("POST", UNKNOWN),
+        ] {
+            assert_eq!(of(method, &instance), ("nnrf-nfm", operation));
+        }
+        assert_eq!(
+            of("GET", "/nnrf-disc/v1/nf-instances"),
+            ("nnrf-disc", "NFDiscover")
+        );
+        assert_eq!(
+            of("GET", "/nnrf-cm/v1/certificates/1/landmark-relative"),
+            ("nnrf-cm", "Retrieve")
+        );
+        assert_eq!(
+            of("POST", "/nsmf-pdusession/v1/sm-contexts/a/modify"),
+            ("nsmf-pdusession", "UpdateSMContext")
+        );
+        assert_eq!(
+            of(
+                "POST",
+                "/core/namf-comm/v1/ue-contexts/imsi-001010000000001/n1-n2-messages"
+            ),
+            ("namf-comm", "N1N2MessageTransfer")
+        );
+    }
+
+    #[test]
+    fn whatever_a_peer_sends_has_one_of_few_names() {
+        for path in [
+            "",
+            "/",
+            "/nnrf-nfm",
+            "//v1",
+            "/x/y/z",
+            "/nnrf-nfm/v1/nf-instances/a/b/c/d",
+        ] {
+            assert_eq!(of("PUT", path).1, UNKNOWN, "{path}");
+        }
+    }
+}
