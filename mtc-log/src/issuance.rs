@@ -254,6 +254,11 @@ impl<W: Witness> Peer<W> {
     pub(crate) fn cosigner(&self) -> &Cosigner {
         self.witness.cosigner()
     }
+
+    /// Size of the checkpoint that it is believed to have cosigned last.
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 /// Has a job cosigned by `required` of the witnesses, at the latest `patience` from now.

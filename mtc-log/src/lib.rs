@@ -45,8 +45,8 @@ pub use self::log::{
     Poisoned, PublishError,
 };
 pub use self::sequencer::{
-    Certified, CertifyError, Clock, IssueError, Issued, Issuer, Sequencer, SequencerConfig,
-    SequencerConfigError, SequencerError,
+    Certified, CertifyError, Clock, IssueError, Issued, Issuer, Observer, Sequencer,
+    SequencerConfig, SequencerConfigError, SequencerError, Step,
 };
 pub use self::storage::{DirectoryStorage, Object, Storage, StorageError, read_object};
 pub use self::tiles::{TreeError, TreeReader, Trees};

@@ -51,6 +51,49 @@ pub struct SequencerConfig {
     pub witness_deadline: Duration,
 }
 
+/// What a sequencer has just done, for who measures it. Times are those of the step alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// It has taken a batch.
+    Taken {
+        /// How long each of its entries has waited.
+        waited: &'a [Duration],
+    },
+    /// The batch is durable and a checkpoint on it signed.
+    Signed {
+        /// Entries of the log.
+        size: u64,
+        /// How long that took.
+        took: Duration,
+    },
+    /// The log did not take the batch.
+    Refused,
+    /// Witnesses were asked to cosign; `took` has the CA's own cosignatures in it.
+    Cosigned {
+        /// Whether enough did.
+        enough: bool,
+        /// How long that took.
+        took: Duration,
+    },
+    /// A witness has cosigned so much, as far as is known.
+    Witness {
+        /// Its cosigner ID.
+        id: TrustAnchorId,
+        /// Entries in the checkpoint that it has cosigned last.
+        size: u64,
+    },
+    /// The checkpoint is published.
+    Published {
+        /// Entries in it.
+        size: u64,
+        /// How long that took.
+        took: Duration,
+    },
+}
+
+/// Hears of every step, on the sequencer's own task: it must not block.
+pub type Observer = Arc<dyn Fn(Step<'_>) + Send + Sync>;
+
 /// Tells the time. Called once per batch.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
 
@@ -92,6 +135,7 @@ pub struct Certified {
 
 struct Pending {
     entry: Vec<u8>,
+    since: Instant,
     answer: oneshot::Sender<Result<Proven, IssueError>>,
 }
 
@@ -177,7 +221,12 @@ impl Issuer {
             });
         }
         let (answer, issued) = oneshot::channel();
-        match self.queue.try_send(Pending { entry, answer }) {
+        let since = Instant::now();
+        match self.queue.try_send(Pending {
+            entry,
+            since,
+            answer,
+        }) {
             Ok(()) => issued.await.unwrap_or_else(|_| Err(self.stopped())),
             Err(mpsc::error::TrySendError::Full(_)) => Err(IssueError::Overloaded),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(self.stopped()),
@@ -187,6 +236,11 @@ impl Issuer {
     /// Watches the published checkpoint: cosigned to policy, the base of landmarks.
     pub fn published(&self) -> watch::Receiver<Option<CaCheckpoint>> {
         self.published.clone()
+    }
+
+    /// How many entries wait for a batch.
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     fn stopped(&self) -> IssueError {
@@ -312,6 +366,7 @@ pub struct Sequencer<W> {
     peers: Vec<Peer<W>>,
     config: SequencerConfig,
     clock: Clock,
+    observer: Observer,
     queue: mpsc::Receiver<Pending>,
     published: watch::Sender<Option<CaCheckpoint>>,
     failure: Arc<OnceLock<Arc<SequencerError>>>,
@@ -366,6 +421,7 @@ impl<W: Witness> Sequencer<W> {
                 peers,
                 config,
                 clock,
+                observer: Arc::new(|_| {}),
                 queue,
                 published,
                 failure,
@@ -373,6 +429,13 @@ impl<W: Witness> Sequencer<W> {
                 compared,
             },
         ))
+    }
+
+    /// The same sequencer, with every step told to `observer`.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Observer) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// Works until every [`Issuer`] is gone or the log fails.
@@ -383,6 +446,7 @@ impl<W: Witness> Sequencer<W> {
     /// # Errors
     /// The log has failed. Callers have been told, and every later call is.
     pub async fn run(mut self) -> Result<(), Arc<SequencerError>> {
+        self.tell_witnesses();
         self.resume().await?;
         let mut earliest = Instant::now();
         while let Some(first) = self.queue.recv().await {
@@ -431,6 +495,11 @@ impl<W: Witness> Sequencer<W> {
     }
 
     async fn sequence(&mut self, batch: Vec<Pending>) -> Result<(), Arc<SequencerError>> {
+        let waited: Vec<_> = batch
+            .iter()
+            .map(|pending| pending.since.elapsed())
+            .collect();
+        (self.observer)(Step::Taken { waited: &waited });
         let (entries, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .map(|pending| (pending.entry, pending.answer))
@@ -465,12 +534,19 @@ impl<W: Witness> Sequencer<W> {
         {
             return Ok(Err(error));
         }
-        let now = (self.clock)();
+        let (now, started) = ((self.clock)(), Instant::now());
         let batch = match self.with_log(move |log| log.append(&entries, now)).await? {
             Ok(batch) => batch,
             Err(error) if error.is_fatal() => return Err(error.into()),
-            Err(error) => return Ok(Err(IssueError::Refused(Arc::new(error)))),
+            Err(error) => {
+                (self.observer)(Step::Refused);
+                return Ok(Err(IssueError::Refused(Arc::new(error))));
+            }
         };
+        (self.observer)(Step::Signed {
+            size: batch.end,
+            took: started.elapsed(),
+        });
         match self.complete().await? {
             Ok(subtrees) => Ok(Ok(self
                 .with_log(move |log| prove(log, &batch, &subtrees))
@@ -501,7 +577,13 @@ impl<W: Witness> Sequencer<W> {
             Hearing::All
         };
         let collecting = collect(&job, &mut self.peers, required, witness_deadline, hearing);
-        let witnesses = match collecting.await {
+        let collected = collecting.await;
+        (self.observer)(Step::Cosigned {
+            enough: collected.is_ok(),
+            took: started.elapsed(),
+        });
+        self.tell_witnesses();
+        let witnesses = match collected {
             Ok(witnesses) => witnesses,
             Err(Uncosigned::TooFew(failures)) => {
                 return Ok(Err(IssueError::WitnessUnavailable {
@@ -519,12 +601,23 @@ impl<W: Witness> Sequencer<W> {
         self.with_log(move |log| log.publish(&note)).await??;
         self.completed = job.checkpoint.size();
         self.published.send_replace(self.log().published().cloned());
+        (self.observer)(Step::Published {
+            size: self.completed,
+            took: started.elapsed().saturating_sub(witnessed),
+        });
         debug!(
             start = completed, end = self.completed,
             cosigned_after = ?prepared, witnessed_after = ?witnessed, published_after = ?started.elapsed(),
             "published checkpoint"
         );
         Ok(Ok(job.cosigned_subtrees(&witnesses)))
+    }
+
+    fn tell_witnesses(&self) {
+        for peer in &self.peers {
+            let (id, size) = (peer.cosigner().id, peer.size());
+            (self.observer)(Step::Witness { id, size });
+        }
     }
 
     fn fail(&self, failure: SequencerError) -> Arc<SequencerError> {

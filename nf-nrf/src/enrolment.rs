@@ -90,7 +90,11 @@ impl Enrolment {
     /// The problem to answer with.
     pub async fn handle(&self, request: &Request, segments: &[&str]) -> Result<Response, Problem> {
         match (&request.method, segments) {
-            (&Method::POST, ["certificates"]) => self.issue(request).await,
+            (&Method::POST, ["certificates"]) => {
+                let answer = self.issue(request).await;
+                self.mtca.metrics().enrolled(status(&answer));
+                answer
+            }
             (_, ["certificates"]) => Err(Problem::method_not_allowed("POST")),
             (&Method::GET, ["certificates", id, "landmark-relative"]) => {
                 require_identity(request)?;
@@ -189,6 +193,7 @@ impl Enrolment {
                 .issue(subject, &csr.spki_der)
                 .await
                 .map_err(issuance_problem)?;
+            self.mtca.metrics().issued(MTC_PROFILE);
             return Ok(issued_mtc(&issuance));
         }
         let baseline = match profile.parse() {
@@ -218,6 +223,9 @@ impl Enrolment {
                 tracing::error!(error = %Causes(&error), "X.509 issuance failed");
                 Problem::system_failure()
             })?;
+        self.mtca
+            .metrics()
+            .issued(&TrustDomain::X509(baseline.profile()).to_string());
         Ok(IssuedCertificate {
             certificate_id: Uuid::new_v4().to_string(),
             profile: profile.to_owned(),
@@ -288,20 +296,31 @@ impl Enrolment {
             .and_then(|value| value.strip_prefix("Bearer "))
             .ok_or_else(|| unauthorized("Authorization is not a Bearer token".to_owned()))?;
         let refused = |error| unauthorized(Causes(&error).to_string());
-        let claims = self
-            .tokens
-            .verify(token.trim(), self.clock.now())
+        let verified = self.tokens.verify(token.trim(), self.clock.now());
+        let metrics = self.mtca.metrics();
+        let claims = verified
+            .inspect_err(|error| metrics.checked_token(error.check()))
             .map_err(refused)?;
         let reservation = self
             .used
             .reserve(&claims)
+            .inspect_err(|error| metrics.checked_token(error.check()))
             .map_err(|error| Problem::new(StatusCode::FORBIDDEN, Causes(&error).to_string()))?;
+        metrics.checked_token("ok");
         Ok(Applicant {
             instance_id: claims.sub,
             nf_types: vec![claims.nf_type],
             fqdns: claims.fqdn,
             reservation: Some(reservation),
         })
+    }
+}
+
+/// The status that an answer will have.
+pub(crate) fn status(answer: &Result<Response, Problem>) -> StatusCode {
+    match answer {
+        Ok(response) => response.status,
+        Err(problem) => problem.status,
     }
 }
 

@@ -61,6 +61,20 @@ pub enum TokenError {
     AlreadyUsed(Uuid),
 }
 
+impl TokenError {
+    /// The check that failed, in a word.
+    pub const fn check(&self) -> &'static str {
+        match self {
+            Self::TooLong(_) | Self::Malformed(_) => "malformed",
+            Self::Algorithm => "algorithm",
+            Self::BadSignature => "signature",
+            Self::Issuer(_) => "issuer",
+            Self::Expired { .. } => "expired",
+            Self::AlreadyUsed(_) => "used",
+        }
+    }
+}
+
 /// The enrolment authority's public key is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("enrolment authority: not a PEM public key on P-256")]

@@ -22,6 +22,7 @@ pub mod log_api;
 pub mod log_opening;
 pub mod logs;
 pub mod management;
+pub mod metrics;
 pub mod mtca;
 mod nrf;
 mod own;

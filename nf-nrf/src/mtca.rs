@@ -22,6 +22,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::files::{FileError, PrivateFolder};
+use crate::metrics::NrfMetrics;
 use sbi::ledger::Ledger;
 use sbi::telemetry::Causes;
 
@@ -85,6 +86,7 @@ pub struct Mtca {
     landmark_interval: Duration,
     clock: Clock,
     ledger: Arc<Ledger>,
+    metrics: NrfMetrics,
 }
 
 impl Mtca {
@@ -93,7 +95,7 @@ impl Mtca {
         clippy::too_many_arguments,
         reason = "each is a part of the MTCA; nobody else builds one"
     )]
-    pub const fn new(
+    pub fn new(
         log: LogId,
         issuer: Issuer,
         storage: Arc<dyn Storage>,
@@ -103,7 +105,10 @@ impl Mtca {
         landmark_interval: Duration,
         clock: Clock,
         ledger: Arc<Ledger>,
+        metrics: NrfMetrics,
     ) -> Self {
+        metrics.newest_landmark(&landmarks.sequence().latest());
+        metrics.landmark_interval(landmark_interval);
         let landmarks = Mutex::new(landmarks);
         Self {
             log,
@@ -115,7 +120,13 @@ impl Mtca {
             landmark_interval,
             clock,
             ledger,
+            metrics,
         }
+    }
+
+    /// Where it counts.
+    pub const fn metrics(&self) -> &NrfMetrics {
+        &self.metrics
     }
 
     /// The log.
@@ -156,7 +167,7 @@ impl Mtca {
         let encoded = entry.encode().map_err(CertificateError::from)?;
         let submitted = Instant::now();
         let issued = self.issuer.issue(encoded).await?;
-        let checkpoint = submitted.elapsed();
+        let (checkpoint, assembling) = (submitted.elapsed(), Instant::now());
         let proof = MtcProof {
             extensions: entry.extensions,
             subtree: issued.subtree,
@@ -166,9 +177,13 @@ impl Mtca {
         let certificate = fields.certificate(self.log.number(), issued.index, &proof)?;
         let serial = mtc_core::id::serial(self.log.number(), issued.index)
             .map_err(CertificateError::from)?;
+        let (assembling, archiving) = (assembling.elapsed(), Instant::now());
         let (archive, copy) = (self.archive.clone(), certificate.clone());
         blocking(move || archive.write_durably(&archive_name(serial), &copy)).await?;
-        self.ledger.record_issuance(began.elapsed(), checkpoint);
+        let whole = began.elapsed();
+        self.metrics
+            .issued_mtc(assembling, archiving.elapsed(), whole);
+        self.ledger.record_issuance(whole, checkpoint);
         Ok(Issuance {
             serial,
             certificate,
@@ -298,6 +313,7 @@ impl Mtca {
             }
             match blocking(move || mtca.allocate_landmark()).await {
                 Ok(Some(landmark)) => {
+                    self.metrics.newest_landmark(&landmark);
                     tracing::info!(
                         landmark = landmark.number,
                         tree_size = landmark.tree_size,

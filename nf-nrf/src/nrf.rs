@@ -26,6 +26,7 @@ use sbi::listener::{ListenError, bind, serve_plain, serve_sbi};
 use sbi::metrics::Metrics;
 use sbi::model::{NfInstanceId, NfType};
 use sbi::nf::{NfError, await_stop, keep_trust, load_root};
+use sbi::operation::ServiceOperation;
 use sbi::orders::Orders;
 use sbi::problem::Problem;
 use sbi::process::{Control, Event, Events, Stop};
@@ -42,13 +43,14 @@ use tokio::task::JoinSet;
 use crate::baseline::{BaselineCa, BaselineError};
 use crate::config::NrfConfig;
 use crate::discovery::Discovery;
-use crate::enrolment::Enrolment;
+use crate::enrolment::{self, Enrolment};
 use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedTokensError};
 use crate::files::{FileError, PrivateFolder, read_text};
 use crate::log_api::LogApi;
 use crate::log_opening::{OpenLogError, OpenedLog, open_current};
 use crate::logs::LogWish;
 use crate::management::Management;
+use crate::metrics::NrfMetrics;
 use crate::mtca::Mtca;
 use crate::own::OwnSource;
 use crate::registry::{Settings, SharedRegistry};
@@ -131,6 +133,16 @@ struct Nrf {
 
 impl Handler for Nrf {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let operation = ServiceOperation::of(&request.method, &request.path);
+        let answer = self.answer(request).await;
+        let metrics = self.enrolment.mtca.metrics();
+        metrics.answered(operation, enrolment::status(&answer));
+        answer
+    }
+}
+
+impl Nrf {
+    async fn answer(&self, request: Request) -> Result<Response, Problem> {
         let segments = request.segments()?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
@@ -167,6 +179,7 @@ struct Process {
     config: NrfConfig,
     ledger: Arc<Ledger>,
     metrics: Metrics,
+    nrf_metrics: NrfMetrics,
     events: Events,
     /// What is still missing before the NRF is ready.
     missing: watch::Sender<String>,
@@ -202,10 +215,13 @@ impl Process {
         events: Events,
         stop: Stop,
     ) -> Result<Self, NrfError> {
+        let metrics = Metrics::new();
+        metrics.tell_type(&NfType::Nrf.to_string());
         let mut process = Self {
             config,
-            ledger: Arc::default(),
-            metrics: Metrics::new(),
+            ledger: Arc::new(Ledger::new(metrics.clone())),
+            nrf_metrics: NrfMetrics::new(&metrics.registry),
+            metrics,
             events,
             missing: watch::Sender::new("issuance log".to_owned()),
             stop,
@@ -213,7 +229,7 @@ impl Process {
         };
         process.serve_admin().await?;
         let trust_file = process.trust_file()?;
-        let log = open_log(&process.config, &trust_file, wish).await?;
+        let log = open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await?;
         let current = log.id.number();
         let log_api = log.api();
         let enrolment = Arc::new(process.enrolment(log)?);
@@ -345,6 +361,7 @@ impl Process {
             Duration::from_secs(config.landmark_interval_seconds),
             config.clock(),
             self.ledger.clone(),
+            self.nrf_metrics.clone(),
         ));
         let (events, missing) = (self.events.clone(), self.missing.clone());
         self.spawn(async move {
@@ -445,7 +462,7 @@ impl Process {
         let folder = PrivateFolder::open(config.state.join("profiles"))?;
         let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
         let registry = Arc::new(SharedRegistry::new(registry, registry_files::sink(folder)));
-        self.spawn(expire(registry.clone()));
+        self.spawn(expire(registry.clone(), self.nrf_metrics.clone()));
         Ok(Nrf {
             management: Management::new(
                 registry.clone(),
@@ -470,6 +487,7 @@ async fn open_log(
     config: &NrfConfig,
     trust_file: &TrustFile,
     wish: LogWish,
+    metrics: &NrfMetrics,
 ) -> Result<Log, NrfError> {
     let mut witnesses = Vec::new();
     for address in &config.witness {
@@ -478,7 +496,8 @@ async fn open_log(
             .iter()
             .find(|cosigner| cosigner.id.to_string() == address.id);
         let cosigner = known.ok_or_else(|| NrfError::UnknownWitness(address.id.clone()))?;
-        witnesses.push(HttpWitness::new(cosigner.clone(), address.addr.clone()));
+        let witness = HttpWitness::new(cosigner.clone(), address.addr.clone());
+        witnesses.push(witness.counted_in(metrics.clone()));
     }
     let OpenedLog {
         id,
@@ -494,12 +513,15 @@ async fn open_log(
         required_witnesses: config.required_witnesses,
         witness_deadline: Duration::from_secs(config.witness_deadline_seconds),
     };
+    let signed = log.signed().clone();
     let (issuer, sequencer) = Sequencer::new(
         log,
         witnesses,
         sequencer_config,
         Arc::new(move || clock.now()),
     )?;
+    let sequencer = sequencer.observed_by(metrics.observer());
+    metrics.opened(&issuer, &signed);
     let retired = logs
         .retired()
         .map(|log| (log, RetiredLog::new(logs.folder(log))));
@@ -513,11 +535,16 @@ async fn open_log(
     })
 }
 
-/// Suspends and purges instances whose heartbeats are missing, for ever.
-async fn expire(registry: Arc<SharedRegistry>) {
+/// Suspends and purges instances whose heartbeats are missing, and counts those that are there, for ever.
+async fn expire(registry: Arc<SharedRegistry>, metrics: NrfMetrics) {
     let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
     loop {
         ticks.tick().await;
         registry.update(|registry| registry.expire(Instant::now()));
+        registry.read(|registry| {
+            let registered = registry.profiles();
+            let types = registered.map(|profile| profile.nf_type.as_str());
+            metrics.registered(types);
+        });
     }
 }

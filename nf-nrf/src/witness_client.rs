@@ -1,7 +1,7 @@
 //! Witnesses as the MTCA reaches them: c2sp.org/tlog-witness over cleartext HTTP/2.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use hyper::Method;
@@ -12,6 +12,8 @@ use mtc_log::{CaCheckpoint, Witness, WitnessError};
 use sbi::address::Address;
 use sbi::client::{ClientError, Connection, Request};
 use tokio::sync::Mutex;
+
+use crate::metrics::NrfMetrics;
 
 /// How long one answer may take; the sequencer's deadline covers retries.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +27,7 @@ pub struct HttpWitness {
     address: Address,
     /// A tokio mutex: it is held while connecting, so that requests at the same time share the connection.
     connection: Mutex<Option<Arc<Connection>>>,
+    metrics: Option<NrfMetrics>,
 }
 
 impl HttpWitness {
@@ -34,7 +37,15 @@ impl HttpWitness {
             cosigner,
             address: address.into(),
             connection: Mutex::const_new(None),
+            metrics: None,
         }
+    }
+
+    /// The same witness, with what it takes counted.
+    #[must_use]
+    pub fn counted_in(mut self, metrics: NrfMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Whose cosignatures it makes.
@@ -87,6 +98,16 @@ impl HttpWitness {
         Ok(opened)
     }
 
+    async fn ask(&self, request: &str, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
+        let started = Instant::now();
+        let answer = self.post(&format!("/{request}"), body).await;
+        if let Some(metrics) = &self.metrics {
+            let witness = self.cosigner.id.to_string();
+            metrics.asked_witness(&witness, request, &answer, started.elapsed());
+        }
+        answer
+    }
+
     async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
         let unreachable = |error: ClientError| WitnessError::Unreachable(Box::new(error));
         let request =
@@ -121,10 +142,10 @@ impl Witness for HttpWitness {
     }
 
     async fn add_checkpoint(&self, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
-        self.post("/add-checkpoint", body).await
+        self.ask("add-checkpoint", body).await
     }
 
     async fn sign_subtree(&self, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
-        self.post("/sign-subtree", body).await
+        self.ask("sign-subtree", body).await
     }
 }

@@ -203,6 +203,7 @@ impl Scene {
             LANDMARK_INTERVAL,
             CLOCK,
             Arc::default(),
+            nf_nrf::metrics::NrfMetrics::new(&sbi::metrics::Registry::default()),
         );
         Running {
             mtca: Arc::new(mtca),

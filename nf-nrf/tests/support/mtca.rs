@@ -89,6 +89,7 @@ impl Service {
             LANDMARK_INTERVAL,
             CLOCK,
             ledger.clone(),
+            nf_nrf::metrics::NrfMetrics::new(&ledger.metrics().registry),
         );
         let authority = Authority::new();
         let used = UsedTokens::open(&folder.path().join("used-tokens"), CLOCK.now());

@@ -1,0 +1,409 @@
+//! What the NRF and MTCA tells Prometheus beyond what every network function does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use mtc_core::landmark::Landmark;
+use mtc_log::{CaCheckpoint, Issuer, Observer, Step, WitnessError};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use sbi::metrics::{Registry, unix_now};
+use sbi::operation::ServiceOperation;
+
+/// The metrics of the NRF. Clones share them.
+#[derive(Clone)]
+pub struct NrfMetrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    instances: IntGaugeVec,
+    registration: Counts,
+    update: Counts,
+    discovery: Counts,
+    enrolments: IntCounterVec,
+    token_checks: IntCounterVec,
+    issued: IntCounterVec,
+    issuance: Histogram,
+    phases: HistogramVec,
+    batch: Histogram,
+    batches: IntCounterVec,
+    entries: IntGauge,
+    signed_entries: IntGauge,
+    checkpoint_since: IntGauge,
+    landmark: IntGauge,
+    landmark_entries: IntGauge,
+    landmark_since: IntGauge,
+    landmark_interval: IntGauge,
+    witness_requests: HistogramVec,
+    witness_entries: IntGaugeVec,
+}
+
+/// Requests of one kind by outcome, as clause 5.10 of TS 28.552 counts them.
+struct Counts {
+    requests: IntCounter,
+    successes: IntCounter,
+    /// Discovery alone tells requesters that may not from requests that cannot be read.
+    unauthorized: Option<IntCounter>,
+    input: IntCounter,
+    internal: IntCounter,
+}
+
+impl Counts {
+    fn count(&self, status: StatusCode) {
+        self.requests.inc();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                if let Some(unauthorized) = &self.unauthorized {
+                    unauthorized.inc();
+                }
+            }
+            status if status.is_client_error() => self.input.inc(),
+            status if status.is_server_error() => self.internal.inc(),
+            _ => self.successes.inc(),
+        }
+    }
+}
+
+impl NrfMetrics {
+    /// Adds them to `registry`.
+    #[expect(clippy::too_many_lines, reason = "a list of metrics")]
+    pub fn new(registry: &Registry) -> Self {
+        Self(Arc::new(Inner {
+            registry: registry.clone(),
+            instances: registry.gauges(
+                "nf_registered_instances",
+                "NF instances that are registered.",
+                &[("nf_type", "NF type (TS 29.510), or `other`")],
+            ),
+            registration: Counts {
+                requests: registry.counter("NFS_RegReq_total", "NFRegister requests (TS 28.552 clause 5.10.1.1, NFS.RegReq)."),
+                successes: registry
+                    .counter("NFS_RegSucc_total", "Successful NFRegister requests (TS 28.552 clause 5.10.1.2, NFS.RegSucc)."),
+                unauthorized: None,
+                input: registry.counter(
+                    "NFS_RegFailEncodeErr_total",
+                    "NFRegister requests whose profile cannot be used (TS 28.552 clause 5.10.1.3, NFS.RegFailEncodeErr).",
+                ),
+                internal: registry.counter(
+                    "NFS_RegFailNrfErr_total",
+                    "NFRegister requests that failed within the NRF (TS 28.552 clause 5.10.1.4, NFS.RegFailNrfErr).",
+                ),
+            },
+            update: Counts {
+                requests: registry
+                    .counter("NFS_UpdateReq_total", "NFUpdate requests, heartbeats included (TS 28.552 clause 5.10.2.1, NFS.UpdateReq)."),
+                successes: registry
+                    .counter("NFS_UpdateSucc_total", "Successful NFUpdate requests (TS 28.552 clause 5.10.2.2, NFS.UpdateSucc)."),
+                unauthorized: None,
+                input: registry.counter(
+                    "NFS_UpdateFailEncodeErr_total",
+                    "NFUpdate requests whose patch cannot be used (TS 28.552 clause 5.10.2.3, NFS.UpdateFailEncodeErr).",
+                ),
+                internal: registry.counter(
+                    "NFS_UpdateFailNrfErr_total",
+                    "NFUpdate requests that failed within the NRF (TS 28.552 clause 5.10.2.4, NFS.UpdateFailNrfErr).",
+                ),
+            },
+            discovery: Counts {
+                requests: registry.counter("NFS_DiscReq_total", "NFDiscover requests (TS 28.552 clause 5.10.3.1, NFS.DiscReq)."),
+                successes: registry
+                    .counter("NFS_DiscSucc_total", "Successful NFDiscover requests (TS 28.552 clause 5.10.3.2, NFS.DiscSucc)."),
+                unauthorized: Some(registry.counter(
+                    "NFS_DiscFailUnauth_total",
+                    "NFDiscover requests that the requester may not make (TS 28.552 clause 5.10.3.3, NFS.DiscFailUnauth).",
+                )),
+                input: registry.counter(
+                    "NFS_DiscFailInputErr_total",
+                    "NFDiscover requests whose query cannot be used (TS 28.552 clause 5.10.3.4, NFS.DiscFailInputErr).",
+                ),
+                internal: registry.counter(
+                    "NFS_DiscFailNrfErr_total",
+                    "NFDiscover requests that failed within the NRF (TS 28.552 clause 5.10.3.5, NFS.DiscFailNrfErr).",
+                ),
+            },
+            enrolments: registry.counters(
+                "mtc_enrolments_total",
+                "Certificate requests by other network functions.",
+                &[("result", "`ok`, `refused` (the request's fault), `failed`")],
+            ),
+            token_checks: registry.counters(
+                "mtc_enrolment_token_checks_total",
+                "Enrolment tokens that were looked at.",
+                &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`")],
+            ),
+            issued: registry.counters(
+                "mtc_certificates_issued_total",
+                "Certificates issued, the NRF's own included.",
+                &[("profile", "`mtc`, or an X.509 trust domain")],
+            ),
+            issuance: registry.time(
+                "mtc_issuance_duration_seconds",
+                "Time from a checked request to the Merkle Tree Certificate, which is archived.",
+            ),
+            phases: registry.times(
+                "mtc_issuance_phase_duration_seconds",
+                "Time of the phases of issuance.",
+                &[(
+                    "phase",
+                    "of an entry: `queue` (waiting for a batch), `certificate` (assembling), `archive`; of a batch: `append` (tiles durable, \
+                     checkpoint signed), `witness` (all cosignatures), `publish`",
+                )],
+            ),
+            batch: registry.sizes("mtc_log_batch_entries", "Entries that went into the log together."),
+            batches: registry.counters(
+                "mtc_log_batches_total",
+                "Batches.",
+                &[("result", "`ok`, `refused` (by the log), `uncosigned` (too few witnesses)")],
+            ),
+            entries: registry.gauge("mtc_log_entries", "Entries under the published checkpoint, which is cosigned."),
+            signed_entries: registry.gauge("mtc_log_signed_entries", "Entries under the newest checkpoint that the CA has signed."),
+            checkpoint_since: registry.gauge(
+                "mtc_log_checkpoint_timestamp_seconds",
+                "Unix time at which this process published a checkpoint last, or started with one.",
+            ),
+            landmark: registry.gauge("mtc_log_newest_landmark", "Number of the newest landmark; 0 for none."),
+            landmark_entries: registry.gauge("mtc_log_landmark_entries", "Entries under the newest landmark."),
+            landmark_since: registry.gauge(
+                "mtc_log_landmark_timestamp_seconds",
+                "Unix time at which this process allocated a landmark last, or started.",
+            ),
+            landmark_interval: registry.gauge("mtc_log_landmark_interval_seconds", "Least time from a landmark to the next."),
+            witness_requests: registry.times(
+                "mtc_witness_request_duration_seconds",
+                "Time of requests to witnesses.",
+                &[
+                    ("witness", "its cosigner ID"),
+                    ("request", "`add-checkpoint`, `sign-subtree`"),
+                    ("result", "`ok`, `conflict` (it is at another size), `refused`, `unreachable`"),
+                ],
+            ),
+            witness_entries: registry.gauges(
+                "mtc_witness_entries",
+                "Entries under the checkpoint that the witness has cosigned last, as far as the MTCA knows.",
+                &[("witness", "its cosigner ID")],
+            ),
+        }))
+    }
+
+    /// Exports what an issuance log has before the first step of its sequencer.
+    pub fn opened(&self, issuer: &Issuer, signed: &CaCheckpoint) {
+        let metrics = &self.0;
+        let published = issuer
+            .published()
+            .borrow()
+            .as_ref()
+            .map_or(0, CaCheckpoint::size);
+        metrics.entries.set(gauge(published));
+        metrics.signed_entries.set(gauge(signed.size()));
+        metrics.checkpoint_since.set(unix_now());
+        let issuer = issuer.clone();
+        metrics.registry.read(
+            "mtc_log_queue_entries",
+            "Entries that wait for a batch.",
+            move || issuer.waiting() as u64,
+        );
+    }
+
+    /// What hears of the steps of the sequencer.
+    pub fn observer(&self) -> Observer {
+        let metrics = self.0.clone();
+        Arc::new(move |step| metrics.observe(step))
+    }
+
+    /// A landmark is the newest one.
+    pub fn newest_landmark(&self, landmark: &Landmark) {
+        self.0.landmark.set(gauge(landmark.number));
+        self.0.landmark_entries.set(gauge(landmark.tree_size));
+        self.0.landmark_since.set(unix_now());
+    }
+
+    /// Landmarks are at least so far apart.
+    pub fn landmark_interval(&self, interval: Duration) {
+        self.0.landmark_interval.set(gauge(interval.as_secs()));
+    }
+
+    /// A Merkle Tree Certificate was issued.
+    pub fn issued_mtc(&self, assembling: Duration, archiving: Duration, whole: Duration) {
+        self.0.phase("certificate", assembling);
+        self.0.phase("archive", archiving);
+        self.0.issuance.observe(whole.as_secs_f64());
+    }
+
+    /// A certificate was issued under a profile.
+    pub fn issued(&self, profile: &str) {
+        self.0.issued.with_label_values(&[profile]).inc();
+    }
+
+    /// A certificate request was answered.
+    pub fn enrolled(&self, status: StatusCode) {
+        let result = match status {
+            status if status.is_success() => "ok",
+            status if status.is_client_error() => "refused",
+            _ => "failed",
+        };
+        self.0.enrolments.with_label_values(&[result]).inc();
+    }
+
+    /// An enrolment token was looked at: `ok`, `used`, or the check that it failed ([`TokenError::check`]).
+    ///
+    /// [`TokenError::check`]: crate::enrolment_token::TokenError::check
+    pub fn checked_token(&self, result: &'static str) {
+        self.0.token_checks.with_label_values(&[result]).inc();
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, operation: ServiceOperation, status: StatusCode) {
+        let counts = match operation.operation {
+            "NFRegister" => &self.0.registration,
+            "NFUpdate" => &self.0.update,
+            "NFDiscover" => &self.0.discovery,
+            _ => return,
+        };
+        counts.count(status);
+    }
+
+    /// So many instances of each type are registered.
+    pub fn registered<'a>(&self, nf_types: impl Iterator<Item = &'a str>) {
+        const KNOWN: [&str; 4] = ["NRF", "SCP", "AMF", "SMF"];
+        let mut counts = [0; KNOWN.len() + 1];
+        for nf_type in nf_types {
+            counts[KNOWN
+                .iter()
+                .position(|known| *known == nf_type)
+                .unwrap_or(KNOWN.len())] += 1;
+        }
+        for (nf_type, count) in KNOWN.into_iter().chain(["other"]).zip(counts) {
+            self.0.instances.with_label_values(&[nf_type]).set(count);
+        }
+    }
+
+    /// A witness was asked.
+    pub(crate) fn asked_witness<T>(
+        &self,
+        witness: &str,
+        request: &str,
+        answer: &Result<T, WitnessError>,
+        took: Duration,
+    ) {
+        let result = match answer {
+            Ok(_) => "ok",
+            Err(WitnessError::Conflict { .. }) => "conflict",
+            Err(WitnessError::Unreachable(_) | WitnessError::TimedOut) => "unreachable",
+            Err(_) => "refused",
+        };
+        self.0
+            .witness_requests
+            .with_label_values(&[witness, request, result])
+            .observe(took.as_secs_f64());
+    }
+}
+
+impl Inner {
+    fn observe(&self, step: Step<'_>) {
+        match step {
+            Step::Taken { waited } => {
+                self.batch.observe(waited.len() as f64);
+                waited
+                    .iter()
+                    .for_each(|waited| self.phase("queue", *waited));
+            }
+            Step::Signed { size, took } => {
+                self.signed_entries.set(gauge(size));
+                self.phase("append", took);
+            }
+            Step::Refused => self.batches.with_label_values(&["refused"]).inc(),
+            Step::Cosigned { enough, took } => {
+                self.phase("witness", took);
+                if !enough {
+                    self.batches.with_label_values(&["uncosigned"]).inc();
+                }
+            }
+            Step::Witness { id, size } => {
+                self.witness_entries
+                    .with_label_values(&[&id.to_string()])
+                    .set(gauge(size));
+            }
+            Step::Published { size, took } => {
+                self.batches.with_label_values(&["ok"]).inc();
+                self.entries.set(gauge(size));
+                self.checkpoint_since.set(unix_now());
+                self.phase("publish", took);
+            }
+        }
+    }
+
+    fn phase(&self, phase: &str, took: Duration) {
+        self.phases
+            .with_label_values(&[phase])
+            .observe(took.as_secs_f64());
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_outcome_as_ts_28_552_does() {
+        let registry = Registry::default();
+        let metrics = NrfMetrics::new(&registry);
+        let of = |operation| ServiceOperation {
+            service: "nnrf-nfm",
+            operation,
+        };
+        metrics.answered(of("NFRegister"), StatusCode::CREATED);
+        metrics.answered(of("NFRegister"), StatusCode::BAD_REQUEST);
+        metrics.answered(of("NFRegister"), StatusCode::FORBIDDEN);
+        metrics.answered(of("NFUpdate"), StatusCode::INTERNAL_SERVER_ERROR);
+        metrics.answered(of("NFDiscover"), StatusCode::NOT_MODIFIED);
+        metrics.answered(of("NFDiscover"), StatusCode::FORBIDDEN);
+        metrics.answered(of("unknown"), StatusCode::OK);
+        let text = sbi::metrics::Exposition::Prometheus.encode(&registry.gather());
+        for line in [
+            "NFS_RegReq_total 3",
+            "NFS_RegSucc_total 1",
+            "NFS_RegFailEncodeErr_total 1",
+            "NFS_RegFailNrfErr_total 0",
+            "NFS_UpdateReq_total 1",
+            "NFS_UpdateFailNrfErr_total 1",
+            "NFS_DiscReq_total 2",
+            "NFS_DiscSucc_total 1",
+            "NFS_DiscFailUnauth_total 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_steps_of_a_sequencer_are_told() {
+        let registry = Registry::default();
+        let observer = NrfMetrics::new(&registry).observer();
+        let took = Duration::from_millis(4);
+        observer(Step::Taken {
+            waited: &[took, took],
+        });
+        observer(Step::Signed { size: 7, took });
+        observer(Step::Cosigned {
+            enough: false,
+            took,
+        });
+        observer(Step::Cosigned { enough: true, took });
+        observer(Step::Published { size: 7, took });
+        let text = sbi::metrics::Exposition::Prometheus.encode(&registry.gather());
+        for line in [
+            "mtc_log_signed_entries 7",
+            "mtc_log_entries 7",
+            "mtc_log_batch_entries_sum 2",
+            "mtc_log_batches_total{result=\"ok\"} 1",
+            "mtc_log_batches_total{result=\"uncosigned\"} 1",
+            "mtc_issuance_phase_duration_seconds_count{phase=\"queue\"} 2",
+            "mtc_issuance_phase_duration_seconds_count{phase=\"witness\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+}
