@@ -134,6 +134,8 @@ async fn load(
     let patience = plan.duration() + PATIENCE;
     let command = Command::Load {
         plan,
+        scenario: "capacity".to_owned(),
+        variants: vec![profile.clone()],
         profiles: vec![profile],
         seed,
         shard: Shard::WHOLE,

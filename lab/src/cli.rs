@@ -11,6 +11,7 @@ mod health;
 mod init;
 mod lab_up;
 mod log;
+mod metrics;
 mod output;
 mod plot;
 mod report;
@@ -60,6 +61,8 @@ enum Command {
     Capacity(capacity::CapacityArguments),
     /// List the scenarios that come with this command, or print one
     Scenarios(scenarios::ScenariosArguments),
+    /// List the metrics of every network function, with labels and units (Markdown; --json for scripts)
+    Metrics(metrics::MetricsArguments),
     /// What differs between two runs of a scenario, beyond their spread
     Compare(compare::CompareArguments),
     /// Combine the results of several load generators
@@ -113,6 +116,7 @@ impl Arguments {
             Command::Run(arguments) => arguments.run().await,
             Command::Capacity(arguments) => arguments.run().await,
             Command::Scenarios(arguments) => arguments.run(),
+            Command::Metrics(arguments) => arguments.run(),
             Command::Compare(arguments) => arguments.run(),
             Command::Report(command) => command.run(),
             Command::Plot(arguments) => arguments.run(),

@@ -12,6 +12,7 @@
 //! in the AMF's process; [`LoadResult`] travels to the `mtc5g` process as JSON.
 
 mod engine;
+mod metrics;
 mod pacer;
 mod schedule;
 pub mod worker;
@@ -25,7 +26,8 @@ use time::OffsetDateTime;
 
 use crate::measure::{ClientTotals, Histogram};
 
-pub use engine::{Engine, Phase, Progress};
+pub use engine::{Engine, Observer, Phase, Progress};
+pub use metrics::LoadMetrics;
 pub use pacer::Pacer;
 pub(crate) use schedule::SplitMix64;
 pub use schedule::{Arrival, Schedule, Shard, UnknownShard};
@@ -71,15 +73,22 @@ pub enum FailureClass {
     Timeout,
 }
 
-impl fmt::Display for FailureClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl FailureClass {
+    /// The name in results and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Http => "http",
             Self::Application => "application",
             Self::Timeout => "timeout",
-        })
+        }
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

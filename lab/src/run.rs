@@ -276,6 +276,12 @@ async fn measure(
 ) -> Result<Measured, RunError> {
     let command = Command::Load {
         plan: scenario.load.clone(),
+        scenario: scenario.name.clone(),
+        variants: scenario
+            .variants
+            .iter()
+            .map(|variant| variant.name.clone())
+            .collect(),
         profiles: scenario
             .variants
             .iter()

@@ -152,6 +152,15 @@ impl WitnessStore {
         latest.as_ref().map(CaCheckpoint::to_note)
     }
 
+    /// Entries under the largest checkpoint that it has cosigned; 0 for none.
+    pub fn largest(&self) -> u64 {
+        let size = |state: &LogState| {
+            let latest = state.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            latest.as_ref().map_or(0, CaCheckpoint::size)
+        };
+        self.logs.values().map(size).max().unwrap_or(0)
+    }
+
     /// Who this witness is.
     pub const fn cosigner(&self) -> &Cosigner {
         self.key.cosigner()

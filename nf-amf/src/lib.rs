@@ -39,6 +39,7 @@ use std::sync::Arc;
 use clap::Parser;
 use sbi::command_line::NfArguments;
 use sbi::instance::Instance;
+use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{self, NfError, Running};
 use sbi::orders::Orders;
@@ -89,5 +90,5 @@ pub async fn start(
     let Config { nf, amf } = Config::load(config)?;
     let amf = Arc::new(amf);
     let build = |instance: &Arc<Instance>| Amf::new(amf.clone(), instance.clone());
-    nf::start(nf, NfType::Amf, build, events, stop, orders).await
+    nf::start(nf, NfType::Amf, build, Metrics::new(), events, stop, orders).await
 }

@@ -1,6 +1,6 @@
 //! What the NRF and MTCA tells Prometheus beyond what every network function does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -15,7 +15,8 @@ use sbi::operation::ServiceOperation;
 pub struct NrfMetrics(Arc<Inner>);
 
 struct Inner {
-    registry: Registry,
+    /// Where the length of the queue is read.
+    issuer: Arc<OnceLock<Issuer>>,
     instances: IntGaugeVec,
     registration: Counts,
     update: Counts,
@@ -68,8 +69,15 @@ impl NrfMetrics {
     /// Adds them to `registry`.
     #[expect(clippy::too_many_lines, reason = "a list of metrics")]
     pub fn new(registry: &Registry) -> Self {
+        let issuer = Arc::<OnceLock<Issuer>>::default();
+        let queue = issuer.clone();
+        registry.read(
+            "mtc_log_queue_entries",
+            "Entries that wait for a batch.",
+            move || queue.get().map_or(0, |issuer| issuer.waiting() as u64),
+        );
         Self(Arc::new(Inner {
-            registry: registry.clone(),
+            issuer,
             instances: registry.gauges(
                 "nf_registered_instances",
                 "NF instances that are registered.",
@@ -196,12 +204,8 @@ impl NrfMetrics {
         metrics.entries.set(gauge(published));
         metrics.signed_entries.set(gauge(signed.size()));
         metrics.checkpoint_since.set(unix_now());
-        let issuer = issuer.clone();
-        metrics.registry.read(
-            "mtc_log_queue_entries",
-            "Entries that wait for a batch.",
-            move || issuer.waiting() as u64,
-        );
+        // A process opens one log.
+        metrics.issuer.get_or_init(|| issuer.clone());
     }
 
     /// What hears of the steps of the sequencer.

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod config;
+pub mod metrics;
 mod scp;
 pub mod witness_api;
 

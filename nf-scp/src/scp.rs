@@ -12,6 +12,7 @@ use mtc_tls::key::{NfKey, NfKeyError};
 use sbi::config::ConfigError;
 use sbi::instance::Instance;
 use sbi::listener::{ListenError, bind, serve_plain};
+use sbi::metrics::Metrics;
 use sbi::model::{NfProfile, NfType, ScpDomainInfo, ScpInfo};
 use sbi::nf::{self, NetworkFunction, NfError};
 use sbi::problem::Problem;
@@ -22,6 +23,7 @@ use sbi::trust_file::{TrustFile, TrustFileError};
 use tokio::task::spawn_blocking;
 
 use crate::config::{ScpConfig, WitnessConfig};
+use crate::metrics::WitnessMetrics;
 use crate::witness_api::WitnessApi;
 
 /// The domain that the lab's SCP serves.
@@ -139,13 +141,21 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
             .expect("opening does not panic and is not aborted")?,
     );
     let (listener, addr) = bind(config.witness.listen, "witness").await?;
-    let api = Arc::new(WitnessApi { store, clock });
+    let metrics = Metrics::new();
+    let witness_metrics = WitnessMetrics::new(&metrics.registry);
+    witness_metrics.show(&store);
+    let api = Arc::new(WitnessApi {
+        store,
+        clock,
+        metrics: witness_metrics,
+    });
     let serving = tokio::spawn(serve_plain(listener, api, control.stop.clone()));
     events.tell(&Event::WitnessListening { addr });
     let starting = nf::start(
         config.nf,
         NfType::Scp,
         |_| Scp,
+        metrics,
         events,
         control.stop.clone(),
         control.orders,

@@ -17,6 +17,8 @@ use sbi::server::{Handler, Request};
 use sbi::telemetry::Causes;
 use tokio::task::spawn_blocking;
 
+use crate::metrics::WitnessMetrics;
+
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers a witness's requests.
@@ -25,6 +27,8 @@ pub struct WitnessApi {
     pub store: Arc<WitnessStore>,
     /// Its clock.
     pub clock: Clock,
+    /// Where it counts.
+    pub metrics: WitnessMetrics,
 }
 
 impl Handler for WitnessApi {
@@ -32,12 +36,20 @@ impl Handler for WitnessApi {
         match (&request.method, request.path.as_str()) {
             (&Method::POST, "/add-checkpoint") => {
                 let now = self.clock.now();
-                self.cosign(request, move |store, body| store.add_checkpoint(body, now))
-                    .await
+                let cosigning =
+                    self.cosign(request, move |store, body| store.add_checkpoint(body, now));
+                let answer = self.metrics.count("add-checkpoint", cosigning).await;
+                if answer
+                    .as_ref()
+                    .is_ok_and(|answer| answer.status == StatusCode::OK)
+                {
+                    self.metrics.cosigned_checkpoint(&self.store);
+                }
+                answer
             }
             (&Method::POST, "/sign-subtree") => {
-                self.cosign(request, |store, body| store.sign_subtree(body))
-                    .await
+                let cosigning = self.cosign(request, |store, body| store.sign_subtree(body));
+                self.metrics.count("sign-subtree", cosigning).await
             }
             (_, "/add-checkpoint" | "/sign-subtree") => Err(Problem::method_not_allowed("POST")),
             (&Method::GET, path) => self.latest(path),

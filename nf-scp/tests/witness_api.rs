@@ -22,6 +22,7 @@ use mtc_log::{
     SignSubtree, TreeReader, WitnessStore, WitnessedLog,
 };
 use mtc_tls::endpoint::Clock;
+use nf_scp::metrics::WitnessMetrics;
 use nf_scp::witness_api::WitnessApi;
 use sbi::client::{Connection, Request};
 use sbi::response::Response;
@@ -243,6 +244,7 @@ fn open(ca: &Signer, witness: &Signer, state: &TempDir) -> Arc<WitnessApi> {
     Arc::new(WitnessApi {
         store: Arc::new(store),
         clock: CLOCK,
+        metrics: WitnessMetrics::new(&sbi::metrics::Registry::default()),
     })
 }
 

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use clap::Parser;
 use sbi::command_line::NfArguments;
 use sbi::instance::Instance;
+use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{self, NfError, Running};
 use sbi::nnrf::Nrf;
@@ -81,5 +82,5 @@ pub async fn start(
     let nrf = Nrf::new(&nf.nrf);
     let smf = Arc::new(smf);
     let build = |instance: &Arc<Instance>| Smf::new(smf.clone(), instance.clone(), nrf.clone());
-    nf::start(nf, NfType::Smf, build, events, stop, orders).await
+    nf::start(nf, NfType::Smf, build, Metrics::new(), events, stop, orders).await
 }

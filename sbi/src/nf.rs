@@ -151,6 +151,8 @@ pub struct Running<N> {
     pub instances: Vec<Up<N>>,
     /// The NRF.
     pub nrf: Nrf,
+    /// The metrics of the process.
+    pub metrics: Metrics,
     tasks: JoinSet<()>,
     profiles: Vec<NfProfile>,
 }
@@ -172,7 +174,7 @@ struct Parts {
     tasks: JoinSet<()>,
 }
 
-/// Starts every instance and returns when all are ready.
+/// Starts every instance and returns when all are ready. The admin port shows `metrics`.
 ///
 /// Dropping the future stops what has been started.
 ///
@@ -182,11 +184,12 @@ pub async fn start<N: NetworkFunction>(
     config: NfConfig,
     nf_type: NfType,
     build: impl Fn(&Arc<Instance>) -> N,
+    metrics: Metrics,
     events: Events,
     stop: Stop,
     orders: Orders,
 ) -> Result<Running<N>, NfError> {
-    let (mut parts, mut updater) = prepare(config, nf_type, events, stop, orders).await?;
+    let (mut parts, mut updater) = prepare(config, nf_type, metrics, events, stop, orders).await?;
     let keepers = parts.certificates().await?;
     let instances = parts.listen(&keepers, build).await?;
     let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
@@ -204,6 +207,7 @@ pub async fn start<N: NetworkFunction>(
     Ok(Running {
         instances,
         nrf: parts.nrf,
+        metrics: parts.metrics,
         tasks: parts.tasks,
         profiles,
     })
@@ -281,6 +285,7 @@ pub async fn await_stop(tasks: &mut JoinSet<()>, stop: Stop) {
 async fn prepare(
     config: NfConfig,
     nf_type: NfType,
+    metrics: Metrics,
     events: Events,
     stop: Stop,
     orders: Orders,
@@ -299,7 +304,6 @@ async fn prepare(
         MtcTrust::new(trust_file.trust),
         x509_trust(&config, &wanted)?,
     );
-    let metrics = Metrics::new();
     metrics.tell_type(&nf_type.to_string());
     let ledger = Arc::new(Ledger::new(metrics.clone()));
     let (missing, watcher) = watch::channel("certificates".to_owned());

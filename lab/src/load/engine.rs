@@ -47,6 +47,42 @@ pub enum Phase {
     Draining,
 }
 
+impl Phase {
+    /// The name in messages and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WarmUp => "warm-up",
+            Self::Measured => "measured",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// Hears what a run does, warm-up and drain included. It holds up arrivals while it listens.
+pub trait Observer {
+    /// How far the run is: once a second and at each change of phase.
+    fn progress(&mut self, progress: Progress);
+
+    /// An operation has ended; `late` is how late it was started, if it told.
+    fn ended(
+        &mut self,
+        _arrival: &Arrival,
+        _late: Option<Duration>,
+        _took: Duration,
+        _failed: Option<FailureClass>,
+    ) {
+    }
+
+    /// An arrival was dropped.
+    fn dropped(&mut self, _arrival: &Arrival) {}
+}
+
+impl<F: FnMut(Progress)> Observer for F {
+    fn progress(&mut self, progress: Progress) {
+        self(progress);
+    }
+}
+
 /// How far a run is; counts are of the measured part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -69,16 +105,15 @@ pub struct Progress {
 impl Engine {
     /// Runs the whole schedule, open loop or closed, or until `stop` completes, then drains; the result is whole in either case.
     ///
-    /// `progress` is called once a second and at each change of phase, and holds up arrivals while it runs. Dropping the
-    /// future abandons everything. A panic of an operation is passed on.
+    /// Dropping the future abandons everything. A panic of an operation is passed on.
     pub async fn run<O: Operation>(
         &self,
         operation: Arc<O>,
         schedule: Schedule,
         stop: impl Future<Output = ()>,
-        progress: impl FnMut(Progress),
+        observer: impl Observer,
     ) -> LoadResult {
-        let mut run = Run::new(self, operation, &schedule, progress);
+        let mut run = Run::new(self, operation, &schedule, observer);
         let mut stop = pin!(stop);
         let interrupted = tokio::select! {
             biased;
@@ -103,7 +138,7 @@ struct Run<O, P> {
     planned: Duration,
     measured_from: Duration,
     slicing: Slicing,
-    progress: P,
+    observer: P,
     phase: Phase,
     tasks: JoinSet<Completed>,
     /// Which arrival a task is for, needed when it is abandoned; as many as are in flight.
@@ -127,8 +162,8 @@ struct Completed {
     outcome: Outcome,
 }
 
-impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
-    fn new(engine: &Engine, operation: Arc<O>, schedule: &Schedule, progress: P) -> Self {
+impl<O: Operation, P: Observer> Run<O, P> {
+    fn new(engine: &Engine, operation: Arc<O>, schedule: &Schedule, observer: P) -> Self {
         Self {
             operation,
             max_in_flight: engine.max_in_flight,
@@ -140,7 +175,7 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
             planned: schedule.end(),
             measured_from: schedule.measured_from(),
             slicing: Slicing::new(schedule.measured_from(), schedule.end()),
-            progress,
+            observer,
             phase: Phase::WarmUp,
             tasks: JoinSet::new(),
             arrivals: HashMap::new(),
@@ -214,6 +249,7 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
             self.reap();
         }
         if self.tasks.len() >= self.max_in_flight {
+            self.observer.dropped(&arrival);
             if !arrival.warmup {
                 self.variants[arrival.variant].dropped += 1;
                 self.dropped += 1;
@@ -306,6 +342,8 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
             outcome,
         }: Completed,
     ) {
+        let failed = outcome.result.as_ref().err().map(|failure| failure.class);
+        self.observer.ended(&arrival, late, latency, failed);
         if arrival.warmup {
             return;
         }
@@ -351,7 +389,7 @@ impl<O: Operation, P: FnMut(Progress)> Run<O, P> {
     }
 
     fn report(&mut self) {
-        (self.progress)(Progress {
+        self.observer.progress(Progress {
             phase: self.phase,
             elapsed: self.epoch.elapsed(),
             planned: self.planned,

@@ -19,9 +19,10 @@ use sbi::process::{Control, Event, Events};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
+use super::metrics::LoadObserver;
 use super::{
-    Arrival, Engine, Failure, FailureClass, LoadResult, Operation, Outcome, Pacer, Progress,
-    Schedule, Shard,
+    Arrival, Engine, Failure, FailureClass, LoadMetrics, LoadResult, Observer, Operation, Outcome,
+    Pacer, Progress, Schedule, Shard,
 };
 use crate::scenario::{Connections, LoadPlan, OperationKind};
 
@@ -38,6 +39,10 @@ pub enum Command {
     Load {
         /// What arrives when.
         plan: LoadPlan,
+        /// The scenario's name, for metrics.
+        scenario: String,
+        /// Each variant's name, for metrics.
+        variants: Vec<String>,
         /// A connection profile for each variant, in its text form.
         profiles: Vec<String>,
         /// Seed of the arrivals.
@@ -73,11 +78,14 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         running = nf_amf::start(config, events.clone(), stop.clone(), orders) => running?,
         () = stop.clone().wait() => return Ok(()),
     };
+    let metrics = LoadMetrics::new(&running.metrics.registry);
     let working = async {
         while let Some(line) = commands.recv().await {
             match serde_json::from_str(&line) {
                 Ok(Command::Load {
                     plan,
+                    scenario,
+                    variants: names,
                     profiles,
                     seed,
                     shard,
@@ -93,8 +101,12 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                             pacer: Pacer::Thread,
                         };
                         let schedule = schedule.shard(shard);
+                        let observer = Told {
+                            metrics: metrics.observer(&scenario, names),
+                            events: &events,
+                        };
                         let result =
-                            generate(operation, engine, schedule, &mut commands, &events).await;
+                            generate(operation, engine, schedule, &mut commands, observer).await;
                         tell(&events, &Answer::Result(Box::new(result)));
                     }
                     Err(error) => tracing::error!(%error, "cannot run this load"),
@@ -123,7 +135,7 @@ async fn generate(
     engine: Engine,
     schedule: Schedule,
     commands: &mut mpsc::Receiver<String>,
-    events: &Events,
+    observer: impl Observer,
 ) -> LoadResult {
     let operation = Arc::new(operation);
     let (stop, mut stopped) = watch::channel(false);
@@ -133,9 +145,7 @@ async fn generate(
             std::future::pending::<()>().await;
         }
     };
-    let mut run = std::pin::pin!(engine.run(operation, schedule, stopping, |progress| {
-        tell(events, &Answer::Progress(progress));
-    }));
+    let mut run = std::pin::pin!(engine.run(operation, schedule, stopping, observer));
     loop {
         tokio::select! {
             result = &mut run => return result,
@@ -145,6 +155,33 @@ async fn generate(
                 }
             }
         }
+    }
+}
+
+/// Tells the supervisor how far a load is, and the metrics everything.
+struct Told<'a> {
+    metrics: LoadObserver,
+    events: &'a Events,
+}
+
+impl Observer for Told<'_> {
+    fn progress(&mut self, progress: Progress) {
+        tell(self.events, &Answer::Progress(progress));
+        self.metrics.progress(progress);
+    }
+
+    fn ended(
+        &mut self,
+        arrival: &Arrival,
+        late: Option<Duration>,
+        took: Duration,
+        failed: Option<FailureClass>,
+    ) {
+        self.metrics.ended(arrival, late, took, failed);
+    }
+
+    fn dropped(&mut self, arrival: &Arrival) {
+        self.metrics.dropped(arrival);
     }
 }
 

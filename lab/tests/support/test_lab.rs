@@ -141,6 +141,8 @@ impl TestLab {
                 ..plan
             },
             shard: Shard::WHOLE,
+            scenario: "test".to_owned(),
+            variants: profiles.clone(),
             profiles,
             seed: 1,
         };

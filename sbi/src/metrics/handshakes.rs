@@ -237,3 +237,64 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Exposition;
+
+    #[test]
+    fn a_handshake_is_counted_by_what_the_peer_showed_not_by_what_was_asked_for() {
+        let registry = Registry::default();
+        let metrics = HandshakeMetrics::new(&registry);
+        let landmark = "mtc-landmark/ml-dsa-65/X25519".parse().ok();
+        let x509 = "x509-ed25519-direct/ed25519/X25519MLKEM768".parse().ok();
+        assert!(landmark.is_some() && x509.is_some());
+        let cost = |received| HandshakeCost {
+            elapsed: Duration::from_micros(900),
+            bytes_sent: 10,
+            received,
+            ..HandshakeCost::default()
+        };
+        metrics.completed(
+            Side::Client,
+            landmark,
+            &cost(Some(CertificateKind::Standalone)),
+        );
+        metrics.completed(
+            Side::Client,
+            x509,
+            &cost(Some(CertificateKind::DirectlySigned)),
+        );
+        metrics.completed(Side::Server, landmark, &cost(None));
+        let mut resumed = cost(None);
+        resumed.negotiated.resumed = true;
+        metrics.completed(Side::Server, landmark, &resumed);
+        let error = HandshakeError::Timeout(Duration::from_secs(10));
+        metrics.failed(Side::Server, None, &error, Duration::from_secs(10));
+        metrics.failed(Side::Client, landmark, &error, Duration::from_secs(10));
+        let text = Exposition::Prometheus.encode(&registry.gather());
+        for (credential, leaf_key, key_exchange, result, side) in [
+            ("mtc-standalone", "ml-dsa-65", "X25519", "ok", "client"),
+            (
+                "x509-ed25519-direct",
+                "ed25519",
+                "X25519MLKEM768",
+                "ok",
+                "client",
+            ),
+            ("none", "ml-dsa-65", "X25519", "ok", "server"),
+            ("resumed", "ml-dsa-65", "X25519", "ok", "server"),
+            ("unknown", "unknown", "unknown", "timeout", "server"),
+            ("mtc-landmark", "ml-dsa-65", "X25519", "timeout", "client"),
+        ] {
+            let line = format!(
+                "sbi_handshake_duration_seconds_count{{credential=\"{credential}\",key_exchange=\"{key_exchange}\",\
+                 leaf_key=\"{leaf_key}\",result=\"{result}\",side=\"{side}\"}} 1"
+            );
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        // What a handshake that failed has cost is not known.
+        assert!(!text.contains("sbi_handshake_sent_bytes_total{credential=\"unknown\""));
+    }
+}

@@ -328,7 +328,7 @@ async fn a_closed_loop_keeps_its_workers_busy_and_no_more() {
             Fixed::taking(Duration::from_millis(100)),
             Schedule::new(&plan, 2, 1, 1),
             std::future::pending(),
-            |progress| most = most.max(progress.in_flight),
+            |progress: Progress| most = most.max(progress.in_flight),
         )
         .await;
     let all: u64 = attempts(&result).iter().sum();

@@ -1,0 +1,152 @@
+//! What a load generator tells Prometheus while it runs; warm-up and drain included, which results leave out.
+
+use std::time::Duration;
+
+use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
+use sbi::metrics::{Label, Registry};
+
+use super::{Arrival, FailureClass, Observer, Phase, Progress};
+
+const VARIANT: Label = ("variant", "the variant's name in the scenario");
+const OPERATION: Label = (
+    "operation",
+    "`session`, `handshake`, `discover` or `register`",
+);
+
+/// The metrics of a load generator. Clones share them.
+#[derive(Clone)]
+pub struct LoadMetrics {
+    scenario: IntGaugeVec,
+    phase: IntGaugeVec,
+    operations: IntCounterVec,
+    durations: HistogramVec,
+    lateness: HistogramVec,
+    dropped: IntCounterVec,
+    in_flight: IntGauge,
+}
+
+impl LoadMetrics {
+    /// Adds them to `registry`.
+    pub fn new(registry: &Registry) -> Self {
+        Self {
+            scenario: registry.gauges(
+                "load_scenario_info",
+                "1 while a load runs, absent otherwise.",
+                &[("scenario", "the scenario's name")],
+            ),
+            phase: registry.gauges(
+                "load_phase",
+                "1 for the phase that a load is in, 0 for the others.",
+                &[("phase", "`warm-up`, `measured`, `draining`")],
+            ),
+            operations: registry.counters(
+                "load_operations_total",
+                "Operations that have ended.",
+                &[
+                    VARIANT,
+                    OPERATION,
+                    ("result", "`ok`, or the step that failed: `connect`, `tls`, `http`, `application`, `timeout`"),
+                ],
+            ),
+            durations: registry.times(
+                "load_operation_duration_seconds",
+                "Time of successful operations from their intended start.",
+                &[VARIANT, OPERATION],
+            ),
+            lateness: registry.times(
+                "load_lateness_seconds",
+                "How late operations were started: the generator's own fault, part of every duration.",
+                &[],
+            ),
+            dropped: registry.counters(
+                "load_dropped_total",
+                "Operations that were not started because too many were under way.",
+                &[VARIANT],
+            ),
+            in_flight: registry.gauge("load_operations_in_flight", "Operations under way."),
+        }
+    }
+
+    /// The observer of one load.
+    pub(super) fn observer(&self, scenario: &str, variants: Vec<String>) -> LoadObserver {
+        self.scenario.with_label_values(&[scenario]).set(1);
+        LoadObserver {
+            metrics: self.clone(),
+            variants,
+        }
+    }
+
+    fn enter(&self, current: Option<Phase>) {
+        for phase in [Phase::WarmUp, Phase::Measured, Phase::Draining] {
+            let is_current = current == Some(phase);
+            self.phase
+                .with_label_values(&[phase.as_str()])
+                .set(i64::from(is_current));
+        }
+    }
+}
+
+/// Tells the metrics of one load, until it is dropped.
+pub(super) struct LoadObserver {
+    metrics: LoadMetrics,
+    variants: Vec<String>,
+}
+
+impl LoadObserver {
+    fn variant(&self, arrival: &Arrival) -> &str {
+        self.variants
+            .get(arrival.variant)
+            .map_or("", String::as_str)
+    }
+}
+
+impl Observer for LoadObserver {
+    fn progress(&mut self, progress: Progress) {
+        self.metrics.enter(Some(progress.phase));
+        self.metrics
+            .in_flight
+            .set(i64::try_from(progress.in_flight).unwrap_or(i64::MAX));
+    }
+
+    fn ended(
+        &mut self,
+        arrival: &Arrival,
+        late: Option<Duration>,
+        took: Duration,
+        failed: Option<FailureClass>,
+    ) {
+        let (variant, operation) = (self.variant(arrival), arrival.operation.as_str());
+        let result = failed.map_or("ok", FailureClass::as_str);
+        self.metrics
+            .operations
+            .with_label_values(&[variant, operation, result])
+            .inc();
+        if failed.is_none() {
+            self.metrics
+                .durations
+                .with_label_values(&[variant, operation])
+                .observe(took.as_secs_f64());
+        }
+        if let Some(late) = late {
+            self.metrics
+                .lateness
+                .with_label_values::<&str>(&[])
+                .observe(late.as_secs_f64());
+        }
+    }
+
+    fn dropped(&mut self, arrival: &Arrival) {
+        self.metrics
+            .dropped
+            .with_label_values(&[self.variant(arrival)])
+            .inc();
+    }
+}
+
+impl Drop for LoadObserver {
+    fn drop(&mut self) {
+        self.metrics.scenario.reset();
+        self.metrics.enter(None);
+        self.metrics.in_flight.set(0);
+    }
+}
