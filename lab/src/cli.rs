@@ -10,6 +10,7 @@ mod compare;
 mod health;
 mod init;
 mod lab_up;
+mod link;
 mod log;
 mod metrics;
 mod output;
@@ -85,6 +86,8 @@ enum Command {
     Log(log::LogCommand),
     /// Ask a process whether it is ready, for the health check of a container
     Health(health::HealthArguments),
+    /// Run a command on a host whose packets to its neighbours are late, for the links of containers
+    Link(link::LinkArguments),
     /// Mint a new enrolment token for an NF instance whose token is used or expired
     Token(token::TokenArguments),
     /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
@@ -126,6 +129,7 @@ impl Arguments {
             Command::Cert(command) => command.run(),
             Command::Log(command) => command.run().await,
             Command::Health(arguments) => arguments.run().await,
+            Command::Link(arguments) => arguments.run().await,
             Command::Token(arguments) => arguments.run(),
             Command::Nrf(arguments) => arguments.run().await,
             Command::Scp(arguments) => arguments.run().await,

@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -163,22 +163,14 @@ impl Path {
     }
 
     fn wait(&self) -> io::Result<Woken> {
-        let timeout = self.switch.next_due().map(|due| {
-            let left = due.saturating_sub(self.epoch.elapsed());
-            Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            }
-        });
+        let next_due = self.switch.next_due();
+        let left = next_due.map(|due| due.saturating_sub(self.epoch.elapsed()));
         let devices = self.devices.iter().map(AsFd::as_fd);
         let mut watched: Vec<_> = devices
             .chain([self.end.as_fd()])
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        match poll(&mut watched, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        wait(&mut watched, left)?;
         let ended = watched.last().is_some_and(|end| !end.revents().is_empty());
         Ok(if ended { Woken::Ended } else { Woken::Work })
     }
@@ -223,9 +215,21 @@ enum Woken {
     Ended,
 }
 
+/// Waits until a descriptor is ready or so much time has passed; a signal may end it early.
+pub(crate) fn wait(watched: &mut [PollFd<'_>], left: Option<Duration>) -> io::Result<()> {
+    let timeout = left.map(|left| Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    });
+    match poll(watched, timeout.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Lets the calling thread run at once when it has something to do. What the system refuses makes packets later, which is
 /// counted.
-fn take_precedence() {
+pub(crate) fn take_precedence() {
     let slack = std::num::NonZeroU64::MIN;
     if let Err(error) = rustix::thread::set_current_timer_slack(Some(slack)) {
         tracing::warn!(%error, "the link's timers keep their slack");

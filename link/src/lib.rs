@@ -22,6 +22,7 @@
 //! Nothing of a network has a name or a file: namespaces and devices are held by file descriptors and disappear with the
 //! processes that hold them, however those end.
 
+pub mod access;
 pub mod forwarder;
 pub mod lane;
 pub mod namespace;
@@ -32,6 +33,7 @@ pub mod rate;
 pub mod settings;
 pub mod switch;
 
+pub use access::{AccessError, AccessLink};
 pub use network::{Host, LinkError, Network};
 pub use probe::{Measured, OffTolerance};
 pub use rate::Rate;
