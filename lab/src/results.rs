@@ -32,7 +32,7 @@ pub use arrivals::{GeneratorResult, MAX_LATE_SHARE, OperationResult, VariantArri
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
 pub use events::{EventRecord, Happenings, Issuance, TimelinePoint};
 pub use handshake::{
-    CpuSplit, HandshakeResult, RoundTrips, SideResult, TcpResult, VerificationResult,
+    CpuSplit, HandshakeResult, MIN_RTT_MS, RoundTrips, SideResult, TcpResult, VerificationResult,
 };
 pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};

@@ -37,14 +37,14 @@ fn profile() -> ConnectionProfile {
 
 /// Ledger and metrics together.
 #[divan::bench]
-fn handshake_in_ledger(bencher: Bencher) {
+fn handshake_in_ledger(bencher: Bencher<'_, '_>) {
     let (ledger, profile, cost) = (Ledger::default(), profile(), cost());
     bencher.bench(|| ledger.record_client(black_box(profile), black_box(&cost)));
 }
 
 /// Of that, the metrics.
 #[divan::bench]
-fn handshake_in_metrics(bencher: Bencher) {
+fn handshake_in_metrics(bencher: Bencher<'_, '_>) {
     let (metrics, profile, cost) = (Metrics::new(), Some(profile()), cost());
     bencher.bench(|| {
         metrics
@@ -54,7 +54,7 @@ fn handshake_in_metrics(bencher: Bencher) {
 }
 
 #[divan::bench]
-fn request_in_metrics(bencher: Bencher) {
+fn request_in_metrics(bencher: Bencher<'_, '_>) {
     let metrics = Metrics::new();
     bencher.bench(|| {
         let operation =
@@ -70,7 +70,7 @@ fn request_in_metrics(bencher: Bencher) {
 
 /// With the series of one variant.
 #[divan::bench]
-fn look_at_metrics(bencher: Bencher) {
+fn look_at_metrics(bencher: Bencher<'_, '_>) {
     let metrics = Metrics::new();
     metrics
         .handshakes

@@ -3,7 +3,7 @@
 use mtc_tls::handshake::CertificateKind;
 
 use super::figures::{count, ratio, time, whole};
-use crate::results::{Metric, Ratio, Results, VariantResult};
+use crate::results::{MIN_RTT_MS, Metric, Ratio, Results, VariantResult};
 
 /// Ten segments of 1,448 bytes: what a server may send before the first acknowledgement (RFC 6928).
 const INITIAL_WINDOW: f64 = 14_480.0;
@@ -326,6 +326,17 @@ fn round_trips(results: &Results) -> String {
             link.configured, link.measured.rtt_ms.p50, link.measured.tcp.initcwnd
         );
     }
+    if let Some(rtt) = longest_round_trip(results) {
+        let consequence = if above.is_empty() {
+            "no variant here sends more from the server".to_owned()
+        } else {
+            format!("these servers' flights do: {}", above.join(", "))
+        };
+        return format!(
+            "Connections had round trips of {rtt:.1} ms, which this run did not make itself and cannot vouch for: a first flight \
+             above {window} bytes (ten segments) waits one of them for an acknowledgement; {consequence}."
+        );
+    }
     let consequence = if above.is_empty() {
         "no variant here sends more from the server".to_owned()
     } else {
@@ -338,6 +349,17 @@ fn round_trips(results: &Results) -> String {
         "Loopback cannot show round trips caused by large flights. A first flight above {window} bytes (ten segments) waits \
          one round trip for an acknowledgement; {consequence}."
     )
+}
+
+/// Milliseconds of the round trips that the clients' kernels saw, where there were some to speak of: between hosts, or over a
+/// link that was there before the run.
+fn longest_round_trip(results: &Results) -> Option<f64> {
+    let variants = results.variants.iter();
+    let clients = variants.filter_map(|variant| variant.handshake.client.tcp.as_ref());
+    clients
+        .map(|tcp| tcp.min_rtt_ms)
+        .filter(|rtt| *rtt >= MIN_RTT_MS)
+        .max_by(f64::total_cmp)
 }
 
 #[cfg(test)]

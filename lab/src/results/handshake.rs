@@ -13,7 +13,7 @@ use super::{Latency, microseconds, to_tenth};
 use crate::measure::Histogram;
 
 /// Round-trip times below this are the kernel's own; what was observed cannot be counted in them.
-const MIN_RTT_MS: f64 = 1.0;
+pub const MIN_RTT_MS: f64 = 1.0;
 
 /// What the handshakes of a variant consisted of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ pub struct VerificationResult {
 }
 
 /// Means of TCP facts at the completion of sampled handshakes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TcpResult {
     /// Handshakes of which the kernel told.
     pub sampled: u64,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::results::TcpResult;
 use crate::results::sample::quick;
 
 fn texts(results: &Results, tone: Tone) -> Vec<String> {
@@ -80,6 +81,21 @@ fn what_loopback_hides_is_named() {
     );
     assert!(
         caveats[1].starts_with("With 540 operations per variant, p99.9"),
+        "{caveats:#?}"
+    );
+}
+
+#[test]
+fn round_trips_that_connections_had_without_a_link_of_the_run_are_named() {
+    let mut results = quick();
+    results.variants[1].handshake.client.tcp = Some(TcpResult {
+        min_rtt_ms: 20.1,
+        ..TcpResult::default()
+    });
+    let caveats = caveats(&results);
+    assert!(
+        caveats[0].starts_with("Connections had round trips of 20.1 ms")
+            && caveats[0].ends_with("these servers' flights do: x509-mldsa65 (15,800)."),
         "{caveats:#?}"
     );
 }
