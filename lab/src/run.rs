@@ -99,6 +99,8 @@ pub struct Setting {
     pub binary: PathBuf,
     /// The lab that is up already; without one the run has its own.
     pub join: Option<Joined>,
+    /// File that gets the secrets of the connections of the processes that the run starts.
+    pub key_log: Option<PathBuf>,
 }
 
 /// How a load generator joins a lab that is up.
@@ -153,7 +155,8 @@ pub async fn run(
     };
     audience.step("making the lab's PKI and configurations");
     let addresses = links.as_ref().map_or(Addresses::LOOPBACK, Links::addresses);
-    let folder = LabFolder::create_at(&setting.folder, &Plan::of(scenario), addresses, now())?;
+    let folder =
+        LabFolder::create_at(&setting.folder, &plan(scenario, setting)?, addresses, now())?;
     let network = links.as_ref().map(|links| links.network.clone());
     let starting = Topology::start_on(network, folder, setting.binary.clone(), |step| {
         audience.step(step);
@@ -177,6 +180,20 @@ pub async fn run(
     Ok(Ran { results, part })
 }
 
+/// The lab that a scenario asks for, watched as the setting says.
+fn plan(scenario: &Scenario, setting: &Setting) -> Result<Plan, RunError> {
+    let absolute = |file: &PathBuf| {
+        std::path::absolute(file).map_err(|source| FolderError::Write {
+            path: file.clone(),
+            source,
+        })
+    };
+    Ok(Plan {
+        key_log: setting.key_log.as_ref().map(absolute).transpose()?,
+        ..Plan::of(scenario)
+    })
+}
+
 /// Runs this generator's part of a scenario against a lab that is up.
 async fn run_joined(
     scenario: &Scenario,
@@ -192,7 +209,7 @@ async fn run_joined(
         return Err(RunError::NotJoined("[[event]]"));
     }
     let lab = RunningLab::open(&joined.lab)?;
-    let generator = lab.generator(&Plan::of(scenario), &setting.folder, now())?;
+    let generator = lab.generator(&plan(scenario, setting)?, &setting.folder, now())?;
     let starting = Topology::join(&lab, generator, setting.binary.clone(), |step| {
         audience.step(step);
     });

@@ -19,6 +19,7 @@ pub mod handshake;
 pub mod hints;
 pub mod identity;
 pub mod key;
+pub mod key_log;
 pub mod memory;
 mod notes;
 pub mod pem;

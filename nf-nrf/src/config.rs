@@ -83,6 +83,10 @@ pub struct NrfConfig {
     /// Whether the NRF is ready only when its own landmark-relative certificates are there; default false.
     #[serde(default)]
     pub await_landmarks: bool,
+    /// File that gets the secrets of all connections, for packet captures: whoever reads it reads the connections. Default none;
+    /// the environment is not heeded.
+    #[serde(default)]
+    pub key_log: Option<PathBuf>,
     /// Seconds by which this process's clock is wrong, for experiments with clock skew; default 0.
     #[serde(default)]
     pub clock_offset_seconds: i64,
@@ -146,6 +150,7 @@ impl NrfConfig {
             *path = folder.join(&*path);
         }
         self.x509 = self.x509.map(|x509| folder.join(x509));
+        self.key_log = self.key_log.map(|file| folder.join(file));
         Ok(self)
     }
 

@@ -25,7 +25,7 @@ use sbi::ledger::Ledger;
 use sbi::listener::{ListenError, bind, serve_plain, serve_sbi};
 use sbi::metrics::Metrics;
 use sbi::model::{NfInstanceId, NfType};
-use sbi::nf::{NfError, await_stop, keep_trust, load_root};
+use sbi::nf::{NfError, await_stop, keep_trust, load_root, open_key_log};
 use sbi::operation::ServiceOperation;
 use sbi::orders::Orders;
 use sbi::problem::Problem;
@@ -421,14 +421,18 @@ impl Process {
                 .join(baseline.profile().to_string());
             x509_trust.push(load_root(baseline.profile(), &folder.join("root.crt"))?);
         }
-        let instance = Arc::new(Instance::new(
+        let instance = Instance::new(
             NfInstanceId::from(config.id),
             NfType::Nrf,
             config.fqdn.clone(),
             CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509_trust),
             config.clock(),
             self.ledger.clone(),
-        ));
+        );
+        let instance = Arc::new(match &config.key_log {
+            Some(path) => instance.with_key_log(open_key_log(path)?),
+            None => instance,
+        });
         let subject = NfSubject::new(
             &config.country,
             &config.plmn.home_domain(),

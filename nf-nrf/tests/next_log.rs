@@ -364,6 +364,7 @@ fn config(folder: &Path) -> NrfConfig {
         discovery_validity_seconds: 60,
         startup_seconds: 60,
         await_landmarks: false,
+        key_log: None,
         clock_offset_seconds: 0,
     }
 }

@@ -10,6 +10,7 @@ use sbi::nnrf::Nrf;
 use sbi::problem::{Cause, Problem};
 use sbi::response::Response;
 use sbi::server::{Handler, Request};
+use sbi::trace;
 use sbi::uri::{ApiRoot, Scheme};
 use serde_json::{Map, json};
 
@@ -70,7 +71,8 @@ impl Handler for Smf {
         if let Some(transfer) = transfer {
             let transfers = self.transfers.clone();
             // Not awaited: the AMF gets its answer first. Bounded by the transfer's place and time.
-            tokio::spawn(async move { transfers.carry_out(transfer).await });
+            let carrying_out = async move { transfers.carry_out(transfer).await };
+            tokio::spawn(trace::carried(carrying_out));
         }
         Ok(response)
     }

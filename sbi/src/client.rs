@@ -29,6 +29,7 @@ use crate::metrics::{RequestMetrics, Side};
 use crate::operation::ServiceOperation;
 use crate::problem::ProblemDetails;
 use crate::response::{JSON, Response};
+use crate::trace;
 use crate::uri::Scheme;
 
 /// Octets of an answer's body: a discovery result has at most 2,000 kB (`max-payload-size`), a tile 8 KiB.
@@ -223,7 +224,8 @@ impl Connection {
             let operation = ServiceOperation::of(request.method(), request.uri().path());
             (metrics, operation, Instant::now())
         });
-        let answered = timeout(deadline, self.exchange(request))
+        let exchange = timeout(deadline, self.traced(request));
+        let answered = exchange
             .await
             .unwrap_or(Err(ClientError::Timeout(deadline)));
         if let Some((metrics, operation, started)) = counted {
@@ -267,6 +269,32 @@ impl Connection {
         drop(self.sender);
         // The driver has nothing to return, and a panic in it is hyper's to report.
         let _ = self.driver.await;
+    }
+
+    /// Sends a request as part of the trace that the task belongs to, if somebody asked for traces.
+    async fn traced(
+        &self,
+        mut request: hyper::Request<Full<Bytes>>,
+    ) -> Result<Response, ClientError> {
+        if !trace::is_on() {
+            return self.exchange(request).await;
+        }
+        let operation = ServiceOperation::of(request.method(), request.uri().path());
+        let Some((context, span)) = trace::sent_request(operation.service, operation.operation)
+        else {
+            return self.exchange(request).await;
+        };
+        let traceparent = HeaderValue::from_str(&context.to_string());
+        let traceparent = traceparent.expect("a traceparent is visible ASCII");
+        request
+            .headers_mut()
+            .insert(trace::TRACEPARENT, traceparent);
+        let answered = trace::within(context, span.clone(), self.exchange(request)).await;
+        match &answered {
+            Ok(response) => span.record("status", response.status.as_u16()),
+            Err(_) => span.record("status", "failed"),
+        };
+        answered
     }
 
     async fn exchange(

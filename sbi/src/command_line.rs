@@ -8,10 +8,14 @@ use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::process::{Control, Event, Events};
-use crate::telemetry::{Causes, LogFormat, init_logs};
+use crate::telemetry::{Causes, Collector, CollectorError, LogFormat, Telemetry};
 
 /// Exit status of a process that could not run.
 const COULD_NOT_RUN: u8 = 1;
+/// Exit status of a wrong command line.
+const USAGE: u8 = 2;
+/// Names a collector of traces for every process that it is handed down to.
+pub const COLLECTOR_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// Log level where `RUST_LOG` does not say another.
 const DEFAULT_LEVEL: &str = "info";
 
@@ -27,6 +31,10 @@ pub struct NfArguments {
     /// Form of the logs on standard error
     #[arg(long, value_enum, default_value_t = LogChoice::Text)]
     pub log_format: LogChoice,
+    /// Send traces to an OpenTelemetry collector (OTLP/HTTP, JSON), as in http://127.0.0.1:4318
+    /// [default: $OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere]
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<Collector>,
 }
 
 /// Form of the logs.
@@ -45,24 +53,51 @@ impl NfArguments {
         E: Error,
         F: Future<Output = Result<(), E>>,
     {
-        init_logs(
-            match self.log_format {
+        let otlp = match self.otlp.map(Ok).or_else(collector_of_environment) {
+            Some(Ok(collector)) => Some(collector),
+            Some(Err(error)) => {
+                eprintln!("error: {COLLECTOR_VARIABLE}: {error}");
+                return ExitCode::from(USAGE);
+            }
+            None => None,
+        };
+        // amf.toml makes an AMF; a process that runs several instances is one service all the same.
+        let service = self
+            .config
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let telemetry = Telemetry {
+            format: match self.log_format {
                 LogChoice::Text => LogFormat::Text,
                 LogChoice::Json => LogFormat::Json,
             },
-            DEFAULT_LEVEL,
-        );
+            level: DEFAULT_LEVEL,
+            otlp,
+            service: &service,
+        };
+        let exporter = telemetry.start();
         raise_descriptor_limit();
         let events = Events::new(self.supervised);
         let control = match Control::new(self.supervised) {
             Ok(control) => control,
             Err(error) => return fail(&events, &error),
         };
-        match nf(self.config, events.clone(), control).await {
+        let ended = nf(self.config, events.clone(), control).await;
+        if let Some(exporter) = exporter {
+            exporter.flush().await;
+        }
+        match ended {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&events, &error),
         }
     }
+}
+
+/// The collector that the environment names, as OpenTelemetry's own tools take it.
+fn collector_of_environment() -> Option<Result<Collector, CollectorError>> {
+    let named = std::env::var(COLLECTOR_VARIABLE).ok()?;
+    (!named.is_empty()).then(|| named.parse())
 }
 
 /// Raises the soft limit of file descriptors to the hard one: every connection is one.

@@ -135,6 +135,10 @@ pub struct NfConfig {
     /// be an hour away, and until then standalone certificates serve.
     #[serde(default)]
     pub await_landmarks: bool,
+    /// File that gets the secrets of all connections, for packet captures: whoever reads it reads the connections. Default none;
+    /// the environment is not heeded.
+    #[serde(default)]
+    pub key_log: Option<PathBuf>,
     /// Seconds by which this process's clock is wrong, for experiments with clock skew; default 0.
     #[serde(default)]
     pub clock_offset_seconds: i64,
@@ -189,6 +193,7 @@ impl NfConfig {
             rule: rule.to_owned(),
         };
         self.state = folder.join(&self.state);
+        self.key_log = self.key_log.map(|file| folder.join(file));
         if let Some(ReplicaConfig { tokens, listen }) = self.replica.take() {
             if !self.instance.is_empty() {
                 return Err(rule(

@@ -11,10 +11,13 @@ use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::provider::KeyExchange;
 use mtc_tls::verifier::{ExpectedPeer, VerifiedPeer};
+use rustls::KeyLog;
+use tracing::Instrument as _;
 
 use crate::client::{ClientError, Connection};
 use crate::ledger::Ledger;
 use crate::model::{NfInstanceId, NfType};
+use crate::trace;
 use crate::uri::Scheme;
 
 /// How long a connection may take, TCP and TLS together.
@@ -79,6 +82,13 @@ impl Instance {
         }
     }
 
+    /// The same instance, which tells `key_log` the secrets of its connections.
+    #[must_use]
+    pub fn with_key_log(mut self, key_log: Arc<dyn KeyLog>) -> Self {
+        self.endpoint = self.endpoint.with_key_log(key_log);
+        self
+    }
+
     /// Its TLS endpoint.
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -102,8 +112,11 @@ impl Instance {
         expected: ExpectedPeer,
     ) -> Result<handshake::Connected, HandshakeError> {
         let started = Instant::now();
-        let connected =
-            handshake::connect(addr, &self.endpoint, profile, expected, CONNECT_TIMEOUT).await;
+        let span = trace::handshake("client", addr);
+        let connecting =
+            handshake::connect(addr, &self.endpoint, profile, expected, CONNECT_TIMEOUT);
+        let connected = connecting.instrument(span.clone()).await;
+        trace::shook_hands(&span, Some(profile), connected.as_ref().err());
         match &connected {
             Ok(connected) => self.ledger.record_client(profile, &connected.cost),
             Err(error) => {

@@ -38,6 +38,7 @@ pub mod process;
 pub mod response;
 pub mod server;
 pub mod telemetry;
+pub mod trace;
 pub mod trust;
 pub mod trust_file;
 pub mod uri;

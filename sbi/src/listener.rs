@@ -12,11 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::ledger::Ledger;
 use crate::process::Stop;
 use crate::server::{Handler, Peer, serve_cleartext, serve_connection};
 use crate::telemetry::Causes;
+use crate::trace;
 
 /// Connections that one port serves at a time; each costs a file descriptor and about 100 KiB.
 const MAX_CONNECTIONS: u64 = 4096;
@@ -82,10 +84,14 @@ pub async fn serve_sbi<H: Handler>(
         async move {
             let started = Instant::now();
             let handshake = handshake::accept(tcp, &endpoint, client_auth, HANDSHAKE_TIMEOUT);
+            let span = trace::handshake("server", remote);
             let accepted = tokio::select! {
-                accepted = handshake => accepted,
+                accepted = handshake.instrument(span.clone()) => accepted,
                 () = stop.clone().wait() => return,
             };
+            let profile = accepted.as_ref().ok().and_then(|accepted| accepted.profile);
+            trace::shook_hands(&span, profile, accepted.as_ref().err());
+            drop(span);
             let accepted = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -98,6 +104,7 @@ pub async fn serve_sbi<H: Handler>(
                 ledger.record_server(profile, &accepted.cost);
             }
             let identity = accepted.peer.map(|peer| peer.identity);
+            let connection = trace::connection(remote, identity.as_ref(), accepted.profile);
             let peer = Arc::new(Peer {
                 identity,
                 remote,
@@ -105,8 +112,9 @@ pub async fn serve_sbi<H: Handler>(
             });
             let requests = ledger.metrics().requests.clone();
             let _open = requests.open_connection();
-            let served =
-                serve_connection(accepted.stream, peer, handler, requests, stop.wait()).await;
+            let served = serve_connection(accepted.stream, peer, handler, requests, stop.wait())
+                .instrument(connection)
+                .await;
             if let Err(error) = served {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }

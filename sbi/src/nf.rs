@@ -17,6 +17,8 @@ use std::time::Duration;
 use mtc_core::id::{IdError, LogNumber};
 use mtc_tls::credentials::{CredentialError, CredentialSet, MtcTrust, X509Trust};
 use mtc_tls::endpoint::ClientAuth;
+use mtc_tls::key_log::KeyLogFile;
+use rustls::KeyLog;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
@@ -114,6 +116,14 @@ pub enum NfError {
         /// The newest landmark of the process's own certificates.
         landmark: u64,
     },
+    /// The key log.
+    #[error("cannot write the key log {}", path.display())]
+    KeyLog {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The NRF's name has no address.
     #[error("the NRF")]
     Nrf(#[source] ClientError),
@@ -172,6 +182,7 @@ struct Parts {
     orders: Orders,
     missing: watch::Sender<String>,
     tasks: JoinSet<()>,
+    key_log: Option<Arc<dyn KeyLog>>,
 }
 
 /// Starts every instance and returns when all are ready. The admin port shows `metrics`.
@@ -318,6 +329,7 @@ async fn prepare(
     events.tell(&Event::AdminListening { addr });
     let nrf = Nrf::new(&config.nrf);
     let deadline = Instant::now() + Duration::from_secs(config.startup_seconds);
+    let key_log = config.key_log.as_deref().map(open_key_log).transpose()?;
     let parts = Parts {
         config,
         nf_type,
@@ -332,8 +344,25 @@ async fn prepare(
         orders,
         missing,
         tasks,
+        key_log,
     };
     Ok((parts, updater))
+}
+
+/// Opens the key log that a configuration names, and says so loudly. Blocks on the disk.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn open_key_log(path: &std::path::Path) -> Result<Arc<dyn KeyLog>, NfError> {
+    let log = KeyLogFile::open(path).map_err(|source| NfError::KeyLog {
+        path: path.to_owned(),
+        source,
+    })?;
+    tracing::warn!(
+        path = %path.display(),
+        "key_log is set: whoever reads this file can read every connection of this process"
+    );
+    Ok(Arc::new(log))
 }
 
 /// Roots of the wanted X.509 credentials. Blocks on the disk.
@@ -380,14 +409,18 @@ impl Parts {
     async fn certificates(&self) -> Result<Vec<Keeper<NrfSource>>, NfError> {
         let mut enrolling = JoinSet::new();
         for (position, config) in self.config.instance.iter().enumerate() {
-            let instance = Arc::new(Instance::new(
+            let instance = Instance::new(
                 NfInstanceId::from(config.id),
                 self.nf_type.clone(),
                 config.fqdn.clone(),
                 self.initial.clone(),
                 self.config.clock(),
                 self.ledger.clone(),
-            ));
+            );
+            let instance = Arc::new(match &self.key_log {
+                Some(key_log) => instance.with_key_log(key_log.clone()),
+                None => instance,
+            });
             let vault = Vault::open(&self.config.state, config.id)?;
             let source = NrfSource {
                 instance: instance.clone(),

@@ -33,12 +33,14 @@ use mtc_tls::hints::ConnectionProfile;
 use mtc_tls::identity::NfIdentity;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
+use tracing::Span;
 
 use crate::metrics::{RequestMetrics, Side};
 use crate::model::Document;
 use crate::operation::ServiceOperation;
 use crate::problem::Problem;
 use crate::response::Response;
+use crate::trace;
 use crate::uri::{self, UriError};
 
 /// Requests in progress on one connection. A peer that needs more opens another one (TS 29.500 clause 5.2.6).
@@ -236,15 +238,17 @@ where
     H: Handler,
 {
     let spoken = AtomicBool::new(false);
+    // Streams are served by other tasks.
+    let connection_span = Span::current();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
         let (peer, handler, metrics) = (Arc::clone(&peer), Arc::clone(&handler), metrics.clone());
+        let span = connection_span.clone();
         async move {
             let started = Instant::now();
             let is_head = request.method() == Method::HEAD;
             let operation = ServiceOperation::of(request.method(), request.uri().path());
-            let answer = answer(request, peer, handler.as_ref()).await;
-            let mut response = answer.unwrap_or_else(Problem::into_response);
+            let mut response = traced(operation, request, peer, handler.as_ref(), &span).await;
             if let Some(metrics) = metrics {
                 let status = Some(response.status);
                 metrics.record(Side::Server, operation, status, started.elapsed());
@@ -280,6 +284,35 @@ async fn silence(spoken: &AtomicBool) {
     if spoken.load(Ordering::Relaxed) {
         pending().await
     }
+}
+
+/// Answers as part of the trace that the caller named, if somebody asked for traces.
+async fn traced<H: Handler>(
+    operation: ServiceOperation,
+    request: hyper::Request<Incoming>,
+    peer: Arc<Peer>,
+    handler: &H,
+    connection: &Span,
+) -> Response {
+    let traceparent = request.headers().get(trace::TRACEPARENT);
+    let traceparent = traceparent.and_then(|value| value.to_str().ok());
+    let traced = connection
+        .in_scope(|| trace::received_request(traceparent, operation.service, operation.operation));
+    let answering = async {
+        let answer = answer(request, peer, handler).await;
+        if let Err(problem) = &answer
+            && problem.status.is_server_error()
+        {
+            tracing::warn!(service = operation.service, operation = operation.operation, %problem, "request failed");
+        }
+        answer.unwrap_or_else(Problem::into_response)
+    };
+    let Some((context, span)) = traced else {
+        return answering.await;
+    };
+    let response = trace::within(context, span.clone(), answering).await;
+    span.record("status", response.status.as_u16());
+    response
 }
 
 async fn answer<H: Handler>(

@@ -1,10 +1,25 @@
-//! Logs of a process.
+//! Logs and traces of a process.
 
 use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{Directive, Targets};
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::trace::TARGET;
+
+mod otlp;
+
+pub use otlp::{Collector, CollectorError, Exporter};
+
+/// What a log filter says to have spans, see [`crate::trace`].
+const TRACED: &str = "sbi::trace=debug";
 
 /// An error with all its causes in one line, for logs and answers.
 #[derive(Debug)]
@@ -38,18 +53,57 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends logs to standard error, at the level that `RUST_LOG` says, or `default`.
-///
-/// Does nothing if a process has set up its logs before.
-pub fn init_logs(format: LogFormat, default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// What is told of a process, and to whom.
+#[derive(Clone, Debug)]
+pub struct Telemetry<'a> {
+    /// How logs look.
+    pub format: LogFormat,
+    /// Level where `RUST_LOG` does not say another.
+    pub level: &'a str,
+    /// Who is sent traces.
+    pub otlp: Option<Collector>,
+    /// What this process is, in traces.
+    pub service: &'a str,
+}
+
+impl Telemetry<'_> {
+    /// Sends logs to standard error and traces to the collector, if there is one. Needs a runtime for traces.
+    ///
+    /// Does nothing if a process has set up its telemetry before.
+    pub fn start(self) -> Option<Exporter> {
+        let filter =
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(self.level));
+        // Logs then have the IDs of the traces that they belong to.
+        let filter = if self.otlp.is_some() {
+            filter.add_directive(Directive::from_str(TRACED).expect("a valid directive"))
+        } else {
+            filter
+        };
+        let logs = fmt_layer(self.format).with_filter(filter);
+        let (layer, exporter) = self
+            .otlp
+            .map(|collector| otlp::start(collector, self.service))
+            .unzip();
+        let traces =
+            layer.map(|layer| layer.with_filter(Targets::new().with_target(TARGET, Level::DEBUG)));
+        // The only failure is that a subscriber is set already, by a test in the same process.
+        let _ = tracing_subscriber::registry()
+            .with(logs)
+            .with(traces)
+            .try_init();
+        exporter
+    }
+}
+
+fn fmt_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_span_events(FmtSpan::NONE);
-    // The only failure is that a subscriber is set already, by a test in the same process.
-    let _ = match format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
+        .with_span_events(FmtSpan::CLOSE);
+    match format {
+        LogFormat::Text => layer.with_ansi(false).boxed(),
+        LogFormat::Json => layer.json().boxed(),
+    }
 }

@@ -135,6 +135,7 @@ impl LabArguments {
             ],
             ports: Ports::From(self.port),
             await_landmarks: false,
+            key_log: None,
         }
     }
 }

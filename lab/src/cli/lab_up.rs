@@ -18,6 +18,9 @@ pub(super) struct UpArguments {
     /// Folder for PKI, issuance log and logs [default: a new one below the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Append the secrets of the lab's connections to FILE (NSS key log), for reading packet captures of them
+    #[arg(long, value_name = "FILE")]
+    key_log: Option<PathBuf>,
     #[command(flatten)]
     lab: LabArguments,
 }
@@ -28,6 +31,11 @@ impl UpArguments {
             Ok(plan) => plan,
             Err(error) => return usage(&error, "lab up"),
         };
+        let key_log = match self.key_log.as_ref().map(std::path::absolute).transpose() {
+            Ok(key_log) => key_log,
+            Err(error) => return fail(&error),
+        };
+        let plan = Plan { key_log, ..plan };
         match self.up(&plan).await {
             Ok(()) => ExitCode::from(DONE),
             Err(error) => fail(&*error),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use sbi::command_line::COLLECTOR_VARIABLE;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -54,6 +55,17 @@ pub(super) struct RunArguments {
     /// When the load begins (RFC 3339), so that generators begin together [default: when this one is ready]
     #[arg(long, value_name = "TIME", requires = "joined", value_parser = time_of_day)]
     start_at: Option<OffsetDateTime>,
+    /// Append the secrets of the lab's connections to FILE (NSS key log), for reading packet captures of them
+    #[arg(long, value_name = "FILE")]
+    key_log: Option<PathBuf>,
+}
+
+/// Whether the processes of a lab, which have this one's environment, will make spans.
+fn traces_are_on() -> bool {
+    let levels = std::env::var("RUST_LOG").unwrap_or_default();
+    let levels = levels.to_ascii_lowercase();
+    let is_traced = levels.contains("debug") || levels.contains("trace=") || levels == "trace";
+    is_traced || std::env::var_os(COLLECTOR_VARIABLE).is_some_and(|named| !named.is_empty())
 }
 
 fn time_of_day(text: &str) -> Result<OffsetDateTime, String> {
@@ -86,6 +98,12 @@ impl RunArguments {
         } else {
             cells
         };
+        if traces_are_on() {
+            eprintln!(
+                "note: traces are on (${COLLECTOR_VARIABLE} or $RUST_LOG): each request carries 75 bytes more and costs more; do \
+                 not cite this run"
+            );
+        }
         let out = self
             .out
             .clone()
@@ -179,6 +197,7 @@ impl RunArguments {
             folder: out.join(if join.is_some() { "generator" } else { "lab" }),
             binary: std::env::current_exe()?,
             join,
+            key_log: self.key_log.clone(),
         };
         let audience = Terminal::new();
         let ran = run(scenario, &setting, interrupted(), &audience).await;

@@ -16,6 +16,7 @@ use sbi::model::NfProfile;
 use sbi::nf::{NfError, Running};
 use sbi::nnrf::Nrf;
 use sbi::process::{Control, Event, Events};
+use sbi::trace;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
@@ -235,12 +236,17 @@ impl Operation for AmfOperation {
             profile: self.profiles[arrival.variant],
             pool,
         };
-        let Attempt { handshakes, result } = match arrival.operation {
-            OperationKind::Session => amf.establish_session(reach, arrival.sequence).await,
-            OperationKind::Handshake => amf.shake_hands(&self.nrf, reach.profile).await,
-            OperationKind::Discover => amf.discover_smfs(reach).await,
-            OperationKind::Register => amf.register(reach, own).await,
+        let profile = reach.profile;
+        let acting = async {
+            match arrival.operation {
+                OperationKind::Session => amf.establish_session(reach, arrival.sequence).await,
+                OperationKind::Handshake => amf.shake_hands(&self.nrf, profile).await,
+                OperationKind::Discover => amf.discover_smfs(reach).await,
+                OperationKind::Register => amf.register(reach, own).await,
+            }
         };
+        let name = arrival.operation.as_str();
+        let Attempt { handshakes, result } = trace::operation(name, profile, acting).await;
         let result = result.map_err(|error| Failure {
             class: class(error.class()),
             cause: error.cause(),

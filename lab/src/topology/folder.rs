@@ -78,6 +78,8 @@ pub struct Plan {
     pub ports: Ports,
     /// Whether processes are ready only when their landmark-relative certificates are there.
     pub await_landmarks: bool,
+    /// File that gets the secrets of all connections, absolute.
+    pub key_log: Option<PathBuf>,
 }
 
 /// Where the processes of a lab listen, on 127.0.0.1.
@@ -105,6 +107,7 @@ impl Plan {
             x509: Vec::new(),
             ports: Ports::Free,
             await_landmarks: true,
+            key_log: None,
         };
         for variant in &scenario.variants {
             match variant.authentication {
@@ -380,6 +383,7 @@ impl LabFolder {
             discovery_validity_seconds: DISCOVERY_VALIDITY_SECONDS,
             startup_seconds: STARTUP_SECONDS,
             await_landmarks: false,
+            key_log: plan.key_log.clone(),
             clock_offset_seconds: 0,
         }
     }
@@ -437,6 +441,7 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         heartbeat_seconds: HEARTBEAT_SECONDS,
         startup_seconds: STARTUP_SECONDS,
         await_landmarks: plan.await_landmarks,
+        key_log: plan.key_log.clone(),
         clock_offset_seconds: 0,
         instance: Vec::new(),
         replica: None,

@@ -212,6 +212,7 @@ impl RunningLab {
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             credential,
             await_landmarks: true,
+            key_log: plan.key_log.clone(),
             instance,
             replica: None,
             ..self.nf.clone()

@@ -36,6 +36,7 @@ pub(crate) fn small() -> Plan {
         x509: Vec::new(),
         ports: Ports::Free,
         await_landmarks: false,
+        key_log: None,
     }
 }
 
