@@ -14,10 +14,11 @@ mod child;
 mod deploy;
 mod folder;
 mod running;
+pub mod targets;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use sbi::orders::Order;
 use sbi::process::Event;
 use sbi::uri::Scheme;
 use tokio::net::TcpStream;
+use uuid::Uuid;
 
 pub use self::addresses::{Addresses, network};
 pub use self::child::{Child, ChildError};
@@ -40,6 +42,7 @@ pub use self::folder::{FolderError, LabFolder, Plan, Ports};
 pub use self::running::{GeneratorFolder, JoinError, RunningLab};
 
 use self::folder::ProcessFiles;
+use self::targets::Announcement;
 use crate::pki::PlannedInstance;
 
 /// How long a child may take to reach what is waited for.
@@ -118,11 +121,17 @@ pub struct Topology {
     /// The hosts that processes are on; `None` when all are on this one.
     network: Option<Arc<Network>>,
     children: Vec<Started>,
+    /// Folder of the files that announce admin ports.
+    targets: PathBuf,
+    /// Name and label of the AMF process there.
+    amf_target: (String, &'static str),
+    /// Where others reach this host, if they do.
+    reached: Option<IpAddr>,
 }
 
 impl Topology {
-    /// Starts the processes of a lab whose folder is prepared. `binary` is the `mtc5g` command. `told` hears what is going
-    /// on.
+    /// Starts the processes of a lab whose folder is prepared, for others to load. `binary` is the `mtc5g` command. `told`
+    /// hears what is going on.
     ///
     /// Dropping the future kills what was started.
     ///
@@ -133,10 +142,11 @@ impl Topology {
         binary: PathBuf,
         told: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
-        Self::start_on(None, folder, binary, told).await
+        Self::start_as(Nf::Amf.as_str(), None, folder, binary, told).await
     }
 
-    /// The same with each process on its host of `network`, which [`network`] makes; the folder is for its addresses.
+    /// The same for a load that its own AMF process generates, with each process on its host of `network`, which [`network`]
+    /// makes; the folder is for its addresses.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -146,8 +156,22 @@ impl Topology {
         binary: PathBuf,
         told: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
+        Self::start_as(targets::LOAD, network, folder, binary, told).await
+    }
+
+    /// `amf` is what its AMF process is, for monitoring.
+    async fn start_as(
+        amf: &'static str,
+        network: Option<Arc<Network>>,
+        folder: LabFolder,
+        binary: PathBuf,
+        told: impl Fn(&str),
+    ) -> Result<Self, TopologyError> {
         let has_log = folder.has_log();
         let mut topology = Self {
+            targets: folder.files.targets(),
+            amf_target: (Nf::Amf.as_str().to_owned(), amf),
+            reached: None,
             files: folder.files,
             instances: folder.instances,
             binary,
@@ -178,6 +202,12 @@ impl Topology {
         told: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
         let mut topology = Self {
+            targets: lab.targets().unwrap_or_else(|| generator.files.targets()),
+            amf_target: (
+                format!("{}-{}", targets::LOAD, Uuid::new_v4().simple()),
+                targets::LOAD,
+            ),
+            reached: lab.reached().await,
             files: generator.files,
             instances: generator.instances,
             binary,
@@ -229,14 +259,25 @@ impl Topology {
     }
 
     fn spawn(&mut self, nf: Nf, arguments: &[&str]) -> Result<(), TopologyError> {
+        // Gone first, and its announcement with it.
+        self.children.retain(|(existing, _)| *existing != nf);
+        let (name, label) = match nf {
+            Nf::Amf => (self.amf_target.0.as_str(), self.amf_target.1),
+            _ => (nf.as_str(), nf.as_str()),
+        };
+        let announcement = Announcement {
+            file: targets::file(&self.targets, name),
+            nf: label,
+            host: self.reached,
+        };
         let child = Child::spawn(
             nf.as_str(),
             &self.binary,
             &self.files,
             arguments,
             self.host(nf),
+            announcement,
         )?;
-        self.children.retain(|(existing, _)| *existing != nf);
         self.children.push((nf, child));
         Ok(())
     }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::folder::ProcessFiles;
+use super::targets::{Announced, Announcement};
 
 /// How long a process may take to drain.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
@@ -84,11 +85,14 @@ pub struct Child {
     arriving: mpsc::Receiver<Event>,
     heard: Vec<Event>,
     log: PathBuf,
+    announcement: Announcement,
+    /// Once the admin port is known.
+    announced: Option<Announced>,
 }
 
 impl Child {
     /// Starts `binary name --config <folder>/name.toml --supervised`, with its log in the folder; on `host`, if there is
-    /// one, otherwise where this process is.
+    /// one, otherwise where this process is. Its admin port is announced.
     ///
     /// # Errors
     /// The system refuses.
@@ -98,6 +102,7 @@ impl Child {
         files: &ProcessFiles,
         arguments: &[&str],
         host: Option<&Host>,
+        announcement: Announcement,
     ) -> Result<Self, ChildError> {
         let failed = |doing| {
             move |source| ChildError::System {
@@ -160,6 +165,8 @@ impl Child {
             arriving,
             heard: Vec::new(),
             log,
+            announcement,
+            announced: None,
         })
     }
 
@@ -176,6 +183,9 @@ impl Child {
                 error,
             }),
             Some(event) => {
+                if let Event::AdminListening { addr } = event {
+                    self.announced = self.announcement.publish(addr);
+                }
                 // Answers may be large and many; only what tells a state is kept.
                 if !matches!(event, Event::Answer { .. }) {
                     self.heard.push(event.clone());
@@ -265,6 +275,7 @@ impl Child {
     /// # Errors
     /// The system refuses.
     pub async fn kill(&mut self) -> Result<(), ChildError> {
+        self.announced = None;
         self.process
             .kill()
             .await

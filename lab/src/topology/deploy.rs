@@ -32,7 +32,7 @@ use super::folder::{
     CA_ID, LabFolder, NfFile, NrfListens, WITNESS_ID, id, instance_config, nf_template, profiles,
 };
 use super::running::{AdminAddresses, LabDescription};
-use super::{FolderError, Plan};
+use super::{FolderError, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, LabPki, PkiError, PkiPlan, PlannedInstance};
 
 /// A year, as CA certificates: replicas may be added late.
@@ -230,6 +230,7 @@ fn lay_out(
             amf: of("amf"),
             smf: of("smf"),
         },
+        targets: Some(Path::new("..").join(targets::FOLDER)),
         nf: NfConfig {
             trust: "trust.toml".into(),
             x509: Some("x509".into()),

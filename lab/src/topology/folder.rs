@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::pki::{self, LabPki, PkiError, PkiPlan, PlannedInstance};
 use crate::scenario::Scenario;
 
-use super::{Addresses, Nf};
+use super::{Addresses, Nf, targets};
 
 pub(super) const CA_ID: &str = "32473.1";
 pub(super) const WITNESS_ID: &str = "32473.2";
@@ -207,6 +207,10 @@ impl ProcessFiles {
 
     pub(super) fn config(&self, name: &str) -> PathBuf {
         config_file(&self.0, name)
+    }
+
+    pub(super) fn targets(&self) -> PathBuf {
+        self.0.join(targets::FOLDER)
     }
 
     pub(super) fn log(&self, name: &str) -> PathBuf {

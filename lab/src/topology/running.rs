@@ -10,21 +10,21 @@
 //! The generator is a network function like any other of the lab: nobody's private key is shared with it.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mtc_core::time::UnixTime;
 use nf_nrf::config::NrfConfig;
 use nf_scp::config::ScpConfig;
-use sbi::address::Address;
+use sbi::address::{Address, own_address_towards};
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, WantedCredential, load};
 use sbi::pool::{self, PoolError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::folder::{NfFile, ProcessFiles, config_file, instance_config};
-use super::{FolderError, Nf, Plan};
+use super::{FolderError, Nf, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, PkiError, PlannedInstance};
 
 /// Long enough for the generator's start.
@@ -83,6 +83,8 @@ pub struct RunningLab {
     tokens: Tokens,
     /// Where the generator's instances listen.
     listen: Ipv4Addr,
+    /// Where the lab announces its admin ports.
+    targets: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -102,6 +104,9 @@ pub(super) struct LabDescription {
     pub(super) tokens: PathBuf,
     /// Admin ports.
     pub(super) admin: AdminAddresses,
+    /// Where load generators announce their admin ports ([`targets`]); nowhere without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) targets: Option<PathBuf>,
     /// What an AMF process of the lab has.
     pub(super) nf: NfConfig,
 }
@@ -149,6 +154,7 @@ impl RunningLab {
                 (Nf::Smf, smf.nf.admin.into()),
             ],
             tokens: Tokens::Minted(lab.clone()),
+            targets: Some(lab.join(targets::FOLDER)),
             listen: Ipv4Addr::LOCALHOST,
             folder: lab,
         })
@@ -156,7 +162,12 @@ impl RunningLab {
 
     fn deployed(file: &Path) -> Result<Self, JoinError> {
         let folder = sbi::config::folder_of(file).to_owned();
-        let LabDescription { tokens, admin, nf } = read(file.to_owned())?;
+        let LabDescription {
+            tokens,
+            admin,
+            targets,
+            nf,
+        } = read(file.to_owned())?;
         Ok(Self {
             nf,
             admin: vec![
@@ -165,6 +176,7 @@ impl RunningLab {
                 (Nf::Smf, admin.smf),
             ],
             tokens: Tokens::Pool(folder.join(tokens)),
+            targets: targets.map(|targets| folder.join(targets)),
             listen: Ipv4Addr::UNSPECIFIED,
             folder,
         })
@@ -173,6 +185,20 @@ impl RunningLab {
     /// The admin ports of its network functions, the AMFs' left out: they do nothing in a run of another generator.
     pub(super) fn admin(&self) -> &[(Nf, Address)] {
         &self.admin
+    }
+
+    /// Where load generators announce their admin ports.
+    pub(super) fn targets(&self) -> Option<PathBuf> {
+        self.targets.clone()
+    }
+
+    /// Where the lab's network functions reach this host, if they are elsewhere.
+    pub(super) async fn reached(&self) -> Option<IpAddr> {
+        if !self.listen.is_unspecified() {
+            return None;
+        }
+        let nrf = self.nf.nrf.sbi.resolve().await.ok()?;
+        own_address_towards(nrf).ok()
     }
 
     /// Makes the files of a load generator for `plan` in `path`: the plan's number of AMF instances, new ones each time.
@@ -209,7 +235,7 @@ impl RunningLab {
             trust: self.folder.join(&self.nf.trust),
             x509: self.nf.x509.as_ref().map(|x509| self.folder.join(x509)),
             state: "state/amf".into(),
-            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            admin: SocketAddr::from((self.listen, 0)),
             credential,
             await_landmarks: true,
             key_log: plan.key_log.clone(),
