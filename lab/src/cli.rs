@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod scenarios;
 mod token;
+mod top;
 mod trust;
 
 use std::process::ExitCode;
@@ -84,6 +85,8 @@ enum Command {
     /// Verify, prove and follow issuance logs
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Watch a running lab: network functions, handshakes by variant, log, landmarks, load
+    Top(top::TopArguments),
     /// Ask a process whether it is ready, for the health check of a container
     Health(health::HealthArguments),
     /// Run a command on a host whose packets to its neighbours are late, for the links of containers
@@ -128,6 +131,7 @@ impl Arguments {
             Command::Bench(arguments) => arguments.run().await,
             Command::Cert(command) => command.run(),
             Command::Log(command) => command.run().await,
+            Command::Top(arguments) => arguments.run().await,
             Command::Health(arguments) => arguments.run().await,
             Command::Link(arguments) => arguments.run().await,
             Command::Token(arguments) => arguments.run(),

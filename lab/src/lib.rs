@@ -25,5 +25,6 @@ pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
+pub mod top;
 pub mod topology;
 pub mod x509;

@@ -39,7 +39,7 @@ pub use self::addresses::{Addresses, network};
 pub use self::child::{Child, ChildError};
 pub use self::deploy::{DeployError, Deployed, deploy};
 pub use self::folder::{FolderError, LabFolder, Plan, Ports};
-pub use self::running::{GeneratorFolder, JoinError, RunningLab};
+pub use self::running::{AdminPorts, GeneratorFolder, JoinError, RunningLab};
 
 use self::folder::ProcessFiles;
 use self::targets::Announcement;

@@ -24,6 +24,8 @@ use crate::scenario::{Scenario, Shipped};
 const LAB_VARIABLE: &str = "MTC5G_LAB";
 /// Where the containers of a deployed lab find it.
 const DEPLOYED_LAB: &str = "/lab/public/lab.toml";
+/// Where results go by default.
+const RESULTS: &str = "mtc5g-results";
 /// Seconds between two lines of progress where there is no terminal.
 const LINE_EVERY: u64 = 5;
 
@@ -124,11 +126,7 @@ impl RunArguments {
 
     /// The lab that is up, if the run is to join one.
     fn joins(&self) -> Option<PathBuf> {
-        let attached = || {
-            let named = std::env::var_os(LAB_VARIABLE);
-            named.map_or_else(|| PathBuf::from(DEPLOYED_LAB), PathBuf::from)
-        };
-        self.lab.clone().or_else(|| self.attach.then(attached))
+        self.lab.clone().or_else(|| self.attach.then(attached_lab))
     }
 
     async fn run_one(&self, scenario: &Scenario, out: &Path) -> Result<u8, Box<dyn Error>> {
@@ -225,6 +223,23 @@ impl RunArguments {
     }
 }
 
+/// The lab that --attach is for.
+pub(super) fn attached_lab() -> PathBuf {
+    let named = std::env::var_os(LAB_VARIABLE);
+    named.map_or_else(|| PathBuf::from(DEPLOYED_LAB), PathBuf::from)
+}
+
+/// The lab of the newest run whose results are to go below `folder`, if it has one still.
+pub(super) fn newest_lab(folder: &Path) -> Option<PathBuf> {
+    let runs = std::fs::read_dir(folder.join(RESULTS)).ok()?;
+    let labs = runs.filter_map(|run| {
+        let lab = run.ok()?.path().join("lab");
+        let made = lab.metadata().ok()?.modified().ok()?;
+        Some((made, lab))
+    });
+    labs.max().map(|(_, lab)| lab)
+}
+
 /// An invalid measurement neither meets nor breaks a threshold.
 pub(super) fn status(results: &Results) -> u8 {
     if !results.verdict.passed {
@@ -265,7 +280,7 @@ pub(super) fn scenario_text(scenario: &Path) -> Result<String, String> {
 fn default_out(name: &str) -> PathBuf {
     let stamp = format_description!("[year][month][day]-[hour][minute][second]");
     let stamp = OffsetDateTime::now_utc().format(&stamp).unwrap_or_default();
-    PathBuf::from("mtc5g-results").join(format!("{name}-{stamp}"))
+    PathBuf::from(RESULTS).join(format!("{name}-{stamp}"))
 }
 
 /// Standard error: a bar on a terminal, lines otherwise.

@@ -72,6 +72,9 @@ pub enum JoinError {
     Pool(#[from] PoolError),
 }
 
+/// Where a deployed lab announces load generators, if it does, and what its network functions are and where.
+pub type AdminPorts = (Option<PathBuf>, Vec<(String, Address)>);
+
 /// A lab that is up.
 #[derive(Clone, Debug)]
 pub struct RunningLab {
@@ -180,6 +183,27 @@ impl RunningLab {
             listen: Ipv4Addr::UNSPECIFIED,
             folder,
         })
+    }
+
+    /// The admin ports of a lab by its `lab.toml`, or by its folder if the configurations there name ports. Blocks on the disk.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn admin_ports(lab: &Path) -> Result<AdminPorts, JoinError> {
+        let mut running = Self::open(lab)?;
+        let amf = match &running.tokens {
+            Tokens::Pool(_) => read::<LabDescription>(lab.to_owned())?.admin.amf,
+            Tokens::Minted(folder) => read::<NfSection>(config_file(folder, Nf::Amf.as_str()))?
+                .nf
+                .admin
+                .into(),
+        };
+        running.admin.push((Nf::Amf, amf));
+        let named = |(nf, address): (Nf, Address)| (nf.as_str().to_owned(), address);
+        Ok((
+            running.targets,
+            running.admin.into_iter().map(named).collect(),
+        ))
     }
 
     /// The admin ports of its network functions, the AMFs' left out: they do nothing in a run of another generator.

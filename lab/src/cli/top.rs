@@ -1,0 +1,187 @@
+//! `mtc5g top`
+
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use sbi::address::Address;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::output::{print, usage};
+use super::run::{attached_lab, newest_lab};
+use super::{DONE, fail, interrupted};
+use crate::scenario::parse_duration;
+use crate::top::{History, Places, View, draw, plain, scrape};
+
+/// How long a thread waits for a key before it looks whether it is still wanted.
+const KEY_WAIT: Duration = Duration::from_millis(100);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(200);
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct TopArguments {
+    /// Admin ports to look at, instead of a lab's
+    #[arg(value_name = "HOST:PORT", conflicts_with_all = ["lab", "attach"])]
+    address: Vec<Address>,
+    /// The lab: the folder of mtc5g lab up or of mtc5g run (DIR/lab), or the lab.toml of a deployed one
+    /// [default: of the newest run in mtc5g-results]
+    #[arg(long, value_name = "DIR|FILE", group = "joined")]
+    lab: Option<PathBuf>,
+    /// The lab that $MTC5G_LAB names, by default /lab/public/lab.toml: inside docker-compose
+    #[arg(long, group = "joined")]
+    attach: bool,
+    /// Time between two looks
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = looks)]
+    interval: Duration,
+    /// Look twice, print what there is as text, and end
+    #[arg(long)]
+    once: bool,
+}
+
+fn looks(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text).map_err(|error| error.to_string())?;
+    if interval < SHORTEST_INTERVAL {
+        return Err(format!("{text} is less than {SHORTEST_INTERVAL:?}"));
+    }
+    Ok(interval)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum TopError {
+    #[error("no lab in mtc5g-results; name one: mtc5g top --lab DIR")]
+    NoLab,
+    #[error("standard output is no terminal; mtc5g top --once prints text")]
+    NoTerminal,
+}
+
+impl TopArguments {
+    pub(super) async fn run(self) -> ExitCode {
+        let places = match self.places() {
+            Ok(places) => places,
+            Err(error) => return usage(&*error, "top"),
+        };
+        if self.once {
+            return self.print_once(&places).await;
+        }
+        if !io::stdout().is_terminal() {
+            return usage(&TopError::NoTerminal, "top");
+        }
+        match self.watch(&places).await {
+            Ok(()) => ExitCode::from(DONE),
+            Err(error) => fail(&error),
+        }
+    }
+
+    fn places(&self) -> Result<Places, Box<dyn std::error::Error>> {
+        if !self.address.is_empty() {
+            let named = |address: &Address| ("nf".to_owned(), address.clone());
+            return Ok(Places {
+                targets: None,
+                addresses: self.address.iter().map(named).collect(),
+            });
+        }
+        let lab = match (&self.lab, self.attach) {
+            (Some(lab), _) => lab.clone(),
+            (None, true) => attached_lab(),
+            (None, false) => newest_lab(Path::new(".")).ok_or(TopError::NoLab)?,
+        };
+        Ok(Places::of_lab(&lab)?)
+    }
+
+    async fn print_once(&self, places: &Places) -> ExitCode {
+        let mut history = History::default();
+        let mut view = View::default();
+        let mut ticks = interval(self.interval);
+        for _ in 0..2 {
+            ticks.tick().await;
+            view = history.add(scrape(places).await);
+        }
+        print(&plain(&view));
+        ExitCode::from(DONE)
+    }
+
+    /// Draws until a key or a signal ends it. Whatever ends it, a panic too, gives the terminal back as it was.
+    async fn watch(&self, places: &Places) -> io::Result<()> {
+        let mut terminal = ratatui::try_init()?;
+        let _restored = Restored;
+        let (told, mut keys) = mpsc::unbounded_channel();
+        std::thread::spawn(move || listen(&told));
+        let mut stop = std::pin::pin!(interrupted());
+        let mut ticks = interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut history, mut view) = (History::default(), View::default());
+        let (mut scroll, mut is_paused) = (0_usize, false);
+        loop {
+            let mut furthest = 0;
+            terminal.draw(|frame| furthest = draw(frame, &view, scroll, is_paused))?;
+            scroll = scroll.min(furthest);
+            tokio::select! {
+                () = &mut stop => return Ok(()),
+                _ = ticks.tick(), if !is_paused => view = history.add(scrape(places).await),
+                key = keys.recv() => match key {
+                    Some(Key::Quit) | None => return Ok(()),
+                    Some(Key::Pause) => is_paused = !is_paused,
+                    Some(Key::Up(lines)) => scroll = scroll.saturating_sub(lines),
+                    Some(Key::Down(lines)) => scroll = scroll.saturating_add(lines),
+                    Some(Key::Redraw) => {}
+                },
+            }
+        }
+    }
+}
+
+/// Gives the terminal back when it is dropped.
+struct Restored;
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+enum Key {
+    Quit,
+    Pause,
+    Up(usize),
+    Down(usize),
+    Redraw,
+}
+
+/// Hears keys until nobody is told any more. Blocks.
+fn listen(told: &mpsc::UnboundedSender<Key>) {
+    while !told.is_closed() {
+        let key = match event::poll(KEY_WAIT) {
+            Ok(false) => continue,
+            Ok(true) => event::read().ok().and_then(key),
+            Err(_) => return,
+        };
+        if let Some(key) = key
+            && told.send(key).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn key(event: Event) -> Option<Key> {
+    const PAGE: usize = 10;
+    let key = match event {
+        Event::Resize(..) => return Some(Key::Redraw),
+        Event::Key(key) if key.kind != KeyEventKind::Release => key,
+        _ => return None,
+    };
+    match key.code {
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(Key::Quit),
+        KeyCode::Char('q') | KeyCode::Esc => Some(Key::Quit),
+        KeyCode::Char('p' | ' ') => Some(Key::Pause),
+        KeyCode::Up | KeyCode::Char('k') => Some(Key::Up(1)),
+        KeyCode::Down | KeyCode::Char('j') => Some(Key::Down(1)),
+        KeyCode::PageUp => Some(Key::Up(PAGE)),
+        KeyCode::PageDown => Some(Key::Down(PAGE)),
+        KeyCode::Home => Some(Key::Up(usize::MAX)),
+        KeyCode::End => Some(Key::Down(usize::MAX)),
+        _ => None,
+    }
+}

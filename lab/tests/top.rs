@@ -1,0 +1,158 @@
+//! `mtc5g top` on a real terminal: it draws, and whatever ends it leaves the terminal as it was.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::{Child, Command};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+
+const ENTER_SCREEN: &str = "\u{1b}[?1049h";
+const LEAVE_SCREEN: &str = "\u{1b}[?1049l";
+const SHOW_CURSOR: &str = "\u{1b}[?25h";
+
+/// `mtc5g top` that looks at a port where nothing listens, and the terminal that it is on.
+struct Watched {
+    terminal: File,
+    top: Child,
+    /// How the terminal was before.
+    modes: Termios,
+    shown: Vec<u8>,
+}
+
+impl Watched {
+    fn start() -> io::Result<Self> {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        grantpt(&terminal)?;
+        unlockpt(&terminal)?;
+        let name = ptsname(&terminal, Vec::new())?;
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: 80,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let side = || {
+            let noctty = i32::try_from(OpenptFlags::NOCTTY.bits()).map_err(io::Error::other)?;
+            let name = name.to_str().map_err(io::Error::other)?;
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(noctty)
+                .open(name)
+        };
+        let slave = side()?;
+        tcsetwinsize(&slave, size)?;
+        let modes = tcgetattr(&slave)?;
+        let top = Command::new(env!("CARGO_BIN_EXE_mtc5g"))
+            .args(["top", "127.0.0.1:1", "--interval", "200ms"])
+            .stdin(side()?)
+            .stdout(side()?)
+            .stderr(side()?)
+            .spawn()?;
+        let mut watched = Self {
+            terminal: File::from(terminal),
+            top,
+            modes,
+            shown: Vec::new(),
+        };
+        // Held until it has opened its own.
+        watched.until("down: nf")?;
+        drop(slave);
+        Ok(watched)
+    }
+
+    /// Reads what is drawn until it has this in it.
+    fn until(&mut self, text: &str) -> io::Result<()> {
+        let mut part = [0; 4096];
+        while !String::from_utf8_lossy(&self.shown).contains(text) {
+            let read = self.terminal.read(&mut part)?;
+            self.shown.extend_from_slice(&part[..read]);
+        }
+        Ok(())
+    }
+
+    /// Waits for the end, and returns everything that was drawn.
+    fn end(mut self) -> (Option<i32>, String) {
+        self.until(LEAVE_SCREEN).expect("the screen is left");
+        let status = self.top.wait().expect("it was started");
+        let mut part = [0; 4096];
+        // Nobody has the other side any more: what is left, and then an error.
+        while let Ok(read @ 1..) = self.terminal.read(&mut part) {
+            self.shown.extend_from_slice(&part[..read]);
+        }
+        (
+            status.code(),
+            String::from_utf8_lossy(&self.shown).into_owned(),
+        )
+    }
+}
+
+fn is_left_clean(drawn: &str) {
+    let (_, screen) = drawn.split_once(ENTER_SCREEN).expect("a screen of its own");
+    let (screen, after) = screen.rsplit_once(LEAVE_SCREEN).expect("left");
+    assert!(screen.contains("mtc5g top"), "{screen:?}");
+    let shown = drawn.rfind(SHOW_CURSOR).expect("a cursor");
+    assert!(
+        drawn
+            .rfind("\u{1b}[?25l")
+            .is_none_or(|hidden| hidden < shown),
+        "the cursor stays hidden: {drawn:?}"
+    );
+    assert!(
+        after.chars().all(|char| !char.is_alphanumeric()) || after.contains("[?25h"),
+        "{after:?}"
+    );
+}
+
+#[test]
+fn a_key_ends_it_and_the_terminal_is_as_it_was() {
+    let mut watched = Watched::start().expect("a terminal");
+    watched.terminal.write_all(b"q").expect("a key");
+    let modes = watched.modes.clone();
+    // The modes of the terminal can be asked for on this side too.
+    let terminal = watched.terminal.try_clone().expect("a terminal");
+    let (status, drawn) = watched.end();
+    assert_eq!(status, Some(0), "{drawn}");
+    is_left_clean(&drawn);
+    let after = tcgetattr(&terminal).expect("modes");
+    assert_eq!(after.local_modes, modes.local_modes);
+    assert_eq!(after.input_modes, modes.input_modes);
+}
+
+#[test]
+fn a_signal_ends_it_and_the_terminal_is_as_it_was() {
+    let watched = Watched::start().expect("a terminal");
+    let pid = i32::try_from(watched.top.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("an ID");
+    kill_process(pid, Signal::TERM).expect("it lives");
+    let (status, drawn) = watched.end();
+    assert_eq!(status, Some(0), "{drawn}");
+    is_left_clean(&drawn);
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do_and_as_text_it_works() {
+    let mtc5g = || Command::new(env!("CARGO_BIN_EXE_mtc5g"));
+    let refused = mtc5g().args(["top", "127.0.0.1:1"]).output().expect("runs");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("mtc5g top --once"));
+    let once = mtc5g()
+        .args(["top", "127.0.0.1:1", "--once", "--interval", "200ms"])
+        .output()
+        .expect("runs");
+    let text = String::from_utf8_lossy(&once.stdout);
+    assert_eq!(once.status.code(), Some(0));
+    assert!(text.contains("127.0.0.1:1  down: cannot connect"), "{text}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let nowhere = mtc5g()
+        .arg("top")
+        .current_dir(folder.path())
+        .output()
+        .expect("runs");
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("mtc5g top --lab DIR"));
+}
