@@ -71,13 +71,16 @@ main() {
     errors "$out/killed.json" 0 300
     healthy amf smf
 
-    step "four AMFs and four SMFs, one of them started again"
+    step "four AMFs and four SMFs, one of which crashes"
     up --scale amf=4 --scale smf=4
-    docker restart --time 0 "$(containers smf | head -1)" >/dev/null
+    crash "$(containers smf | head -1)"
     healthy nrf scp amf smf
     [ "$(containers amf | wc -l)" = 4 ] && [ "$(containers smf | wc -l)" = 4 ]
     load run quick --short --attach --out mtc5g-results/scaled >"$out/scaled.log" 2>&1 || { cat "$out/scaled.log"; exit 1; }
     grep ^PASSED "$out/scaled.log"
+    load top --attach --once >"$out/top"
+    grep -E '^  (amf|smf) .* ready ' "$out/top"
+    [ "$(grep -cE '^  (amf|smf) .* ready ' "$out/top")" = 8 ]
 
     step "what Prometheus has"
     # Prometheus tells nobody that it has scraped; it is asked again for as long as six scrapes may take.
@@ -100,7 +103,7 @@ up() { "${compose[@]}" up -d "$@" "${services[@]}" >"$out/up.log" 2>&1 || { cat 
 load() {
     local options=(--rm)
     [ "$1" = -d ] && options=()
-    while [ "$1" != run ]; do
+    while [ "$1" != run ] && [ "$1" != top ]; do
         options+=("$1")
         shift
     done
@@ -128,6 +131,18 @@ healthy() {
             wait "$events" 2>/dev/null || :
         done
     done
+}
+
+# Ends a container's process as a fault would, and waits until the engine has started it again.
+crash() {
+    local before starts
+    before=$(date +%s.%N)
+    kill -9 "$(docker inspect --format '{{.State.Pid}}' "$1")"
+    coproc starts_of { exec timeout 60 docker events --since "$before" --filter "container=$1" --filter event=start --format '{{.Status}}'; }
+    starts=$starts_of_PID
+    read -r <&"${starts_of[0]}" || { docker logs --tail 30 "$1"; echo "it was not started again" >&2; exit 1; }
+    kill "$starts"
+    wait "$starts" 2>/dev/null || :
 }
 
 # said CONTAINER PATTERN: waits for the line.

@@ -27,12 +27,14 @@ use std::time::Duration;
 
 use link::{Host, Network};
 use sbi::address::{Address, ResolveError};
+use sbi::backoff;
 use sbi::client::{ClientError, Connection, Request};
 use sbi::ledger::Measurements;
 use sbi::orders::Order;
 use sbi::process::Event;
 use sbi::uri::Scheme;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use self::addresses::{Addresses, network};
@@ -225,8 +227,16 @@ impl Topology {
     }
 
     async fn start_generator(&mut self, told: impl Fn(&str)) -> Result<(), TopologyError> {
-        for nf in self.joined.iter().map(|(nf, _)| *nf).collect::<Vec<_>>() {
-            self.measurements(nf).await?;
+        // A deployed lab may be starting too; one on this machine is up, or the wrong one was named.
+        let patience = if self.reached.is_some() {
+            START_TIMEOUT
+        } else {
+            Duration::ZERO
+        };
+        let deadline = Instant::now() + patience;
+        for (nf, address) in &self.joined {
+            let ready = || self.is_ready(*nf, address);
+            backoff::until(deadline, ready, |_| true).await?;
         }
         told("starting the load generator: enrolment, landmark, registration");
         self.spawn(Nf::Amf, &[])?;
@@ -447,6 +457,21 @@ impl Topology {
             sum.merge(&self.measurements_at(nf, addr).await?);
         }
         Ok(sum)
+    }
+
+    /// Whether every replica of a network function that runs without us is ready, and there is one.
+    async fn is_ready(&self, nf: Nf, address: &Address) -> Result<(), TopologyError> {
+        let all = address.resolve_all().await;
+        for addr in all.map_err(|source| TopologyError::Unknown { nf, source })? {
+            let failed = |source| TopologyError::Admin { nf, addr, source };
+            let connection = self.connect(nf, addr).await.map_err(failed)?;
+            let request = Request::new(hyper::Method::GET, addr.to_string(), "/readyz");
+            connection
+                .call(request, ADMIN_TIMEOUT)
+                .await
+                .map_err(failed)?;
+        }
+        Ok(())
     }
 
     async fn measurements_at(
