@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts the lab with docker compose, loads it, kills NRF and SCP under load, scales it, looks at Prometheus, takes it down,
-# and checks that nothing stays. Where no engine answers it says so and is done.
+# Starts the lab with docker compose, loads it, kills NRF and SCP under load, scales it, looks at Prometheus, puts links between
+# its containers, takes it down, and checks that nothing stays. Where no engine answers it says so and is done.
 #
 #   deploy/test-compose.sh [BINARY]          default: target/release/mtc5g
 #
@@ -91,6 +91,19 @@ main() {
         sleep 1
     done
     cat "$out/prometheus"
+
+    step "round trips between the containers"
+    if [ -c /dev/net/tun ]; then
+        export COMPOSE_FILE=docker-compose.yml:docker-compose.link.yml MTC5G_RTT=20ms
+        up
+        healthy nrf scp amf smf
+        load run quick --short --attach --out mtc5g-results/linked >"$out/linked.log" 2>&1 || { cat "$out/linked.log"; exit 1; }
+        grep ^PASSED "$out/linked.log"
+        docker cp "$(containers init):/mtc5g-results/linked/results.json" "$out/linked.json"
+        round_trips "$out/linked.json" 20
+    else
+        echo "SKIPPED: there is no /dev/net/tun"
+    fi
     tear_down
     trap - EXIT
     nothing_left
@@ -168,6 +181,17 @@ attempts = sum(variant["attempts"] for variant in results["variants"])
 ok = sum(variant["ok"] for variant in results["variants"])
 print(f"{ok} of {attempts} operations succeeded; errors: {[variant['errors'] for variant in results['variants']]}")
 sys.exit(0 if ok > 0 and least <= attempts - ok <= most else 1)
+PYTHON
+}
+
+# round_trips FILE MILLISECONDS: no connection of a run had a shorter one.
+round_trips() {
+    python3 - "$@" <<'PYTHON'
+import json, sys
+file, wanted = sys.argv[1], float(sys.argv[2])
+seen = {variant["name"]: variant["handshake"]["client"]["tcp"]["min_rtt_ms"] for variant in json.load(open(file))["variants"]}
+print("round-trip times in ms, as TCP saw them:", {name: round(rtt, 1) for name, rtt in seen.items()})
+sys.exit(0 if min(seen.values()) >= wanted else 1)
 PYTHON
 }
 
