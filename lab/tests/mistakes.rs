@@ -188,7 +188,9 @@ async fn a_token_is_good_once() {
     let nf = TestNf::new(&lab.folder.lab, 100);
     let token = nf.token();
     nf.enrol(&token).await.unwrap();
-    let (status, detail) = refusal(&nf.enrol(&token).await.unwrap_err());
+    let refused = nf.enrol(&token).await.unwrap_err();
+    assert!(refused.token_is_used());
+    let (status, detail) = refusal(&refused);
     assert_eq!(status, 403);
     expect_parts(
         &detail,

@@ -305,7 +305,10 @@ impl Enrolment {
             .used
             .reserve(&claims)
             .inspect_err(|error| metrics.checked_token(error.check()))
-            .map_err(|error| Problem::new(StatusCode::FORBIDDEN, Causes(&error).to_string()))?;
+            .map_err(|error| {
+                let detail = Causes(&error).to_string();
+                Problem::with_cause(StatusCode::FORBIDDEN, Cause::EnrolmentTokenUsed, detail)
+            })?;
         metrics.checked_token("ok");
         Ok(Applicant {
             instance_id: claims.sub,

@@ -148,6 +148,9 @@ pub struct NfConfig {
     /// Instead of instances: one that is not known before the start, as a replica of a container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaConfig>,
+    /// Whether the instance has taken its identity from a pool; known when the file is resolved.
+    #[serde(skip)]
+    pub is_replica: bool,
 }
 
 /// The only instance of a process, which takes its identity from a pool of enrolment tokens.
@@ -192,6 +195,7 @@ impl NfConfig {
             key,
             rule: rule.to_owned(),
         };
+        self.is_replica = self.replica.is_some();
         self.state = folder.join(&self.state);
         self.key_log = self.key_log.map(|file| folder.join(file));
         if let Some(ReplicaConfig { tokens, listen }) = self.replica.take() {

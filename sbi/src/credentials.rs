@@ -86,6 +86,11 @@ pub enum ObtainError {
 }
 
 impl ObtainError {
+    /// Whether the enrolment token was used before.
+    pub fn token_is_used(&self) -> bool {
+        matches!(self, Self::Enrolment { source, .. } if source.token_is_used())
+    }
+
     fn is_temporary(&self) -> bool {
         match self {
             Self::Call(_) => true,

@@ -21,7 +21,7 @@ use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::client::{ClientError, Connection, Request};
-use crate::problem::ProblemDetails;
+use crate::problem::{Cause, ProblemDetails};
 
 /// Where certificates are requested.
 pub const CERTIFICATES: &str = "/nnrf-cm/v1/certificates";
@@ -124,6 +124,12 @@ pub enum EnrolmentError {
 }
 
 impl EnrolmentError {
+    /// Whether the token was used before.
+    pub fn token_is_used(&self) -> bool {
+        let used = Cause::EnrolmentTokenUsed.as_str();
+        matches!(self, Self::Refused { details, .. } if details.cause.as_deref() == Some(used))
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {

@@ -38,6 +38,7 @@ use crate::metrics::{Metrics, unix_now};
 use crate::model::{NfInstanceId, NfProfile, NfType};
 use crate::nnrf::{Heartbeat, Nrf};
 use crate::orders::Orders;
+use crate::pool;
 use crate::process::{Event, Events, Stop};
 use crate::server::Handler;
 use crate::telemetry::Causes;
@@ -447,10 +448,27 @@ impl Parts {
         }
         let mut keepers = Vec::new();
         while let Some(enrolled) = enrolling.join_next().await {
-            keepers.push(enrolled.expect("enrolment does not panic and is not aborted")?);
+            let enrolled = enrolled.expect("enrolment does not panic and is not aborted");
+            if let Err(NfError::Obtain { source, .. }) = &enrolled
+                && source.token_is_used()
+                && self.config.is_replica
+            {
+                self.give_up_token();
+            }
+            keepers.push(enrolled?);
         }
         keepers.sort_by_key(|(position, _)| *position);
         Ok(keepers.into_iter().map(|(_, keeper)| keeper).collect())
+    }
+
+    /// A crash has lost the certificate that the token was used for, and nobody else will ever have it.
+    fn give_up_token(&self) {
+        match pool::give_up(&self.config.state) {
+            Ok(()) => tracing::warn!("the next start takes another enrolment token from the pool"),
+            Err(error) => {
+                tracing::error!(error = %Causes(&error), "the used enrolment token stays")
+            }
+        }
     }
 
     async fn listen<N: NetworkFunction>(

@@ -5,7 +5,8 @@
 //!        └─> STATE/token.jwt        and stays this process's: its claims say which instance it is
 //! ```
 //!
-//! A process that is started again on its state is the same instance. What dies between the two steps costs a token.
+//! A process that is started again on its state is the same instance. What dies between the two steps costs a token, and so does
+//! what dies after the NRF has used it and before the certificate is stored: then the next start is another instance.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -82,6 +83,15 @@ pub fn claim(pool: &Path, state: &Path) -> Result<Claimed, PoolError> {
         instance_id: sub,
         fqdn,
     })
+}
+
+/// Lets go of the token that was claimed for `state`, so that the next claim takes another. Blocks on the disk.
+///
+/// # Errors
+/// The disk fails.
+pub fn give_up(state: &Path) -> Result<(), PoolError> {
+    let token = state.join(TOKEN);
+    std::fs::remove_file(&token).map_err(failed("remove", &token))
 }
 
 fn take(pool: &Path, state: &Path, token: &Path) -> Result<(), PoolError> {
@@ -186,7 +196,10 @@ mod tests {
         assert!(one.token.starts_with(folder.path().join("one")));
         let again = of("one").expect("claimed before");
         assert_eq!(again.instance_id, one.instance_id);
-        assert!(matches!(of("three"), Err(PoolError::Empty { .. })));
+        give_up(&folder.path().join("one")).expect("a claimed token");
+        assert!(matches!(of("one"), Err(PoolError::Empty { .. })));
+        std::fs::write(folder.path().join("pool/amf3.jwt"), token(3)).expect("a token is written");
+        assert_eq!(of("one").expect("free").instance_id, Uuid::from_u128(3));
     }
 
     #[test]

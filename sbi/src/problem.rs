@@ -110,6 +110,8 @@ macro_rules! causes {
 }
 
 causes! {
+    /// 403: the enrolment token has been used. Ours: nnrf-cm is no service of 3GPP.
+    EnrolmentTokenUsed = "ENROLMENT_TOKEN_USED",
     /// 400: unparsable JSON or multipart.
     InvalidMsgFormat = "INVALID_MSG_FORMAT",
     /// 400: a mandatory information element is absent.

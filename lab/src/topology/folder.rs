@@ -449,6 +449,7 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         clock_offset_seconds: 0,
         instance: Vec::new(),
         replica: None,
+        is_replica: false,
     }
 }
 
