@@ -292,7 +292,7 @@ async fn a_token_is_good_for_one_certificate() {
     let again = enrol(&service, &token, &amf_csr()).await;
     assert_eq!(again.status, 403);
     assert!(detail(&again).contains("already used"));
-    let problem = sbi::problem::ProblemDetails::from_body(&again.body).unwrap_or_default();
+    let problem = ProblemDetails::from_body(&again.body).unwrap_or_default();
     assert_eq!(problem.cause.as_deref(), Some("ENROLMENT_TOKEN_USED"));
     let for_a_baseline = enrol_for(&service, &token, &amf_csr(), X509).await;
     assert_eq!(for_a_baseline.status, 403);

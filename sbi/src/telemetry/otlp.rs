@@ -40,6 +40,8 @@ const BATCH: usize = 512;
 const WAIT: Duration = Duration::from_secs(1);
 /// How long a collector may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a process that stops waits for it.
+const FLUSH: Duration = Duration::from_secs(2);
 /// Least time between two complaints about the collector.
 const QUIET: Duration = Duration::from_secs(60);
 const PATH: &str = "/v1/traces";
@@ -84,17 +86,17 @@ enum Message {
     Flush(oneshot::Sender<()>),
 }
 
-/// Sends what a [`Layer`] has taken. Cheap to clone.
+/// Sends the spans that have ended to a collector. Cheap to clone.
 #[derive(Clone)]
 pub struct Exporter(mpsc::Sender<Message>);
 
 impl Exporter {
-    /// Waits until everything that was taken is sent, or has failed.
+    /// Waits until everything that was taken is sent, or has failed, or a moment has passed.
     pub async fn flush(&self) {
         let (done, sent) = oneshot::channel();
         if self.0.send(Message::Flush(done)).await.is_ok() {
-            // Two requests: one that is under way, and the rest.
-            let _ = timeout(2 * TIMEOUT, sent).await;
+            // A process that stops has few seconds for everything; what is not sent then is lost.
+            let _ = timeout(FLUSH, sent).await;
         }
     }
 }
