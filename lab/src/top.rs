@@ -5,7 +5,7 @@
 //!   targets/*.json, lab.toml, addresses                                       └─ kept for as long as the window
 //! ```
 //!
-//! [`text`] and [`view`] are pure; [`scrape`] speaks HTTP, [`draw`] to a terminal.
+//! [`text`] and [`view`] are pure; [`mod@scrape`] speaks HTTP, [`draw`] to a terminal.
 
 mod draw;
 pub mod scrape;
