@@ -159,7 +159,10 @@ fn check_metrics(text: &str) {
         });
         assert!(is_name(name) && value.parse::<f64>().is_ok(), "{line}");
     }
-    for metric in ["mtc_newest_landmark", "mtc_certificate_expiry_seconds"] {
+    for metric in [
+        "mtc_newest_landmark",
+        "mtc_certificate_not_after_timestamp_seconds",
+    ] {
         assert!(
             text.lines().any(|line| line.starts_with(metric)),
             "{metric} is missing"
