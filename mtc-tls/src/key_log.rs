@@ -3,9 +3,9 @@
 //! Nothing writes it unless an operator names a file; `SSLKEYLOGFILE` is not heeded.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,7 +18,7 @@ const MODE: u32 = 0o600;
 pub struct KeyLogFile(Mutex<File>);
 
 impl KeyLogFile {
-    /// Opens the file, or makes it for its owner alone. Several processes may append to one.
+    /// Opens the file or makes it, for its owner alone. Several processes may append to one.
     ///
     /// # Errors
     /// What the system says.
@@ -28,6 +28,8 @@ impl KeyLogFile {
             .create(true)
             .mode(MODE)
             .open(path)?;
+        // It may have been there, for others to read.
+        file.set_permissions(Permissions::from_mode(MODE))?;
         Ok(Self(Mutex::new(file)))
     }
 }
@@ -58,14 +60,15 @@ impl fmt::Debug for KeyLogFile {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
     fn a_secret_is_a_line_for_the_owner_alone() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("keys");
+        // As somebody has made it, for all to read.
+        std::fs::write(&path, "").expect("a file");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("a file");
         for secret in [[1, 0xab], [2, 0xcd]] {
             let log = KeyLogFile::open(&path).expect("a file");
             log.log("CLIENT_HANDSHAKE_TRAFFIC_SECRET", &[0, 0xff], &secret);

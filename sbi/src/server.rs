@@ -300,8 +300,10 @@ async fn traced<H: Handler>(
         .in_scope(|| trace::received_request(traceparent, operation.service, operation.operation));
     let answering = async {
         let answer = answer(request, peer, handler).await;
+        // 503 is said to shed load, and saying so in the log too would add to it.
         if let Err(problem) = &answer
             && problem.status.is_server_error()
+            && problem.status != StatusCode::SERVICE_UNAVAILABLE
         {
             tracing::warn!(service = operation.service, operation = operation.operation, %problem, "request failed");
         }

@@ -43,6 +43,14 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
+/// Whether such levels, as in `RUST_LOG`, ask for spans (see [`crate::trace`]). What cannot be told counts as if they did.
+pub fn asks_for_traces(levels: &str) -> bool {
+    let targets: Result<Targets, _> = levels.parse();
+    // A bracket begins a filter of spans, which `Targets` takes for a name.
+    levels.contains('[')
+        || targets.map_or(true, |targets| targets.would_enable(TARGET, &Level::DEBUG))
+}
+
 /// How logs look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -105,5 +113,27 @@ where
     match format {
         LogFormat::Text => layer.with_ansi(false).boxed(),
         LogFormat::Json => layer.json().boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_that_ask_for_traces_are_told_from_others() {
+        for on in [
+            "debug",
+            "trace",
+            "info,sbi::trace=debug",
+            "info,sbi=trace",
+            "sbi=debug",
+            "info,[request]=debug",
+        ] {
+            assert!(asks_for_traces(on), "{on}");
+        }
+        for off in ["", "info", "warn", "info,hyper=trace", "debug,sbi=info"] {
+            assert!(!asks_for_traces(off), "{off}");
+        }
     }
 }

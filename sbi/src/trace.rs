@@ -115,10 +115,10 @@ pub async fn within<F: Future>(context: SpanContext, span: Span, work: F) -> F::
     CURRENT.scope(context, work.instrument(span)).await
 }
 
-/// Takes along what the task is doing into a future that another task will run.
+/// Takes along what the task is doing into a future that another task will run. The span of what caused it is not kept open: it
+/// ends when that has its answer.
 pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    use tracing::Instrument as _;
-    let (context, work) = (SpanContext::current(), work.in_current_span());
+    let context = SpanContext::current();
     async move {
         match context {
             Some(context) => CURRENT.scope(context, work).await,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sbi::command_line::COLLECTOR_VARIABLE;
+use sbi::telemetry::asks_for_traces;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -65,8 +66,7 @@ pub(super) struct RunArguments {
 /// Whether the processes of a lab, which have this one's environment, will make spans.
 fn traces_are_on() -> bool {
     let levels = std::env::var("RUST_LOG").unwrap_or_default();
-    let levels = levels.to_ascii_lowercase();
-    let is_traced = levels.contains("debug") || levels.contains("trace=") || levels == "trace";
+    let is_traced = asks_for_traces(&levels);
     is_traced || std::env::var_os(COLLECTOR_VARIABLE).is_some_and(|named| !named.is_empty())
 }
 
@@ -102,7 +102,7 @@ impl RunArguments {
         };
         if traces_are_on() {
             eprintln!(
-                "note: traces are on (${COLLECTOR_VARIABLE} or $RUST_LOG): each request carries 75 bytes more and costs more; do \
+                "note: traces are on (${COLLECTOR_VARIABLE} or $RUST_LOG): each request carries a header more and costs more; do \
                  not cite this run"
             );
         }

@@ -6,8 +6,7 @@
 //! ```
 //!
 //! A collector that is slow or away costs spans, never a request. Our own and not the OpenTelemetry SDK: IDs of spans are those
-//! of the logs and of `traceparent` (see [`crate::trace`]), the format is stable, and the SDK with its exporter would double the
-//! number of crates in a network function.
+//! of the logs and of `traceparent` (see [`crate::trace`]), and the format is small and stable.
 
 use std::fmt;
 use std::sync::Arc;
@@ -94,10 +93,14 @@ impl Exporter {
     /// Waits until everything that was taken is sent, or has failed, or a moment has passed.
     pub async fn flush(&self) {
         let (done, sent) = oneshot::channel();
-        if self.0.send(Message::Flush(done)).await.is_ok() {
-            // A process that stops has few seconds for everything; what is not sent then is lost.
-            let _ = timeout(FLUSH, sent).await;
-        }
+        let flushing = async {
+            if self.0.send(Message::Flush(done)).await.is_ok() {
+                // The sender is gone only with the runtime.
+                let _ = sent.await;
+            }
+        };
+        // A process that stops has few seconds for everything; what is not sent then is lost.
+        let _ = timeout(FLUSH, flushing).await;
     }
 }
 
@@ -300,10 +303,11 @@ impl Sender {
                     Message::Span(span) => batch.push(span),
                     Message::Flush(done) => flushed.push(done),
                 }
-                // Who flushes has stopped making spans.
-                let is_full = batch.len() >= BATCH || !flushed.is_empty();
-                next = if is_full {
-                    messages.try_recv().ok().filter(|_| !flushed.is_empty())
+                next = if !flushed.is_empty() {
+                    // Who flushes has stopped making spans: what is there is all.
+                    messages.try_recv().ok()
+                } else if batch.len() >= BATCH {
+                    None
                 } else {
                     timeout_at(deadline, messages.recv()).await.ok().flatten()
                 };
