@@ -6,6 +6,7 @@ mod command;
 #[path = "support/ports.rs"]
 mod ports;
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -314,6 +315,38 @@ async fn lab_up_prints_its_endpoints_and_stops_on_ctrl_c() {
         );
     }
     assert_eq!(processes_of(folder.path()), []);
+}
+
+#[tokio::test]
+async fn secrets_of_connections_are_written_where_the_flag_says_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str| folder.path().join(name);
+    let (lab, keys, unheeded) = (of("lab"), of("keys"), of("unheeded"));
+    let port = seven_ports().to_string();
+    let up = |flags: &[&OsStr]| {
+        let arguments = ["lab", "up", "--port", &port, "--amf", "1", "--smf", "1"];
+        let folder = ["--folder".as_ref(), lab.as_os_str()];
+        let all = arguments.map(OsStr::new).into_iter().chain(folder);
+        let all: Vec<&OsStr> = all.chain(flags.iter().copied()).collect();
+        Started::with(all, [("SSLKEYLOGFILE", unheeded.as_os_str())])
+    };
+    for (flags, is_written) in [
+        (&[][..], false),
+        (&["--key-log".as_ref(), keys.as_os_str()][..], true),
+    ] {
+        let mut up = up(flags);
+        up.prints("Ctrl-C stops it").await;
+        up.signal(Signal::INT);
+        let ended = up.end().await;
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+        let written = std::fs::read_to_string(&keys).unwrap_or_default();
+        let has_secrets = written.contains("SERVER_HANDSHAKE_TRAFFIC_SECRET ");
+        assert_eq!(has_secrets, is_written);
+        let log = std::fs::read_to_string(lab.join("logs/smf.log")).unwrap();
+        assert_eq!(log.contains("key_log is set"), is_written, "{log}");
+        assert!(!unheeded.exists());
+        std::fs::remove_dir_all(&lab).unwrap();
+    }
 }
 
 #[tokio::test]

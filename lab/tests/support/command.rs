@@ -61,8 +61,17 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::with(arguments, [])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn with<A: AsRef<OsStr>, const N: usize>(
+        arguments: impl IntoIterator<Item = A>,
+        variables: [(&str, &OsStr); N],
+    ) -> Self {
         let mut process = Command::new(binary())
             .args(arguments)
+            .envs(variables)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
