@@ -9,8 +9,9 @@
 //! Where both ends of a connection have such a link, its round-trip time is that of the settings: each delays by half of it.
 //!
 //! `link0` gets the host's own address with a prefix that is one bit longer than that of the device to the neighbours, so the
-//! kernel prefers it; the raw socket is bound to that device, so what it sends takes the other route. The path's MTU, initial
-//! window and congestion control stay the host's.
+//! kernel prefers it; the raw socket is bound to that device, so what it sends takes the other route. Neighbours in the other
+//! half of the network are reached without the link: a container engine gives addresses from the low end. The path's MTU,
+//! initial window and congestion control stay the host's.
 
 use std::collections::VecDeque;
 use std::io;
@@ -101,7 +102,7 @@ impl AccessLink {
         let mut address = AddAddressV4::new(own);
         address.set_netmask(prefix + 1);
         tun.set_nonblocking(true)
-            .and_then(|()| tun.set_mtu(settings.mtu as usize))
+            .and_then(|()| tun.set_mtu(mtu(device, settings)))
             .and_then(|()| tun.add_addr(address))
             .and_then(|()| tun.set_state(DeviceState::Up))
             .map_err(system("configure the TUN device"))?;
@@ -133,6 +134,14 @@ impl Drop for AccessLink {
             let _ = thread.join();
         }
     }
+}
+
+/// Octets of the largest packet: what the device carries, where that is less than the link is to.
+fn mtu(device: &str, settings: &LinkSettings) -> usize {
+    let link = settings.mtu as usize;
+    let carried = std::fs::read_to_string(format!("/sys/class/net/{device}/mtu"));
+    let carried = carried.ok().and_then(|mtu| mtu.trim().parse().ok());
+    carried.map_or(link, |carried: usize| carried.min(link))
 }
 
 /// Address and prefix length of the network that a device is connected to, from the text of that file: addresses in

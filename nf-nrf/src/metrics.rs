@@ -160,7 +160,7 @@ impl NrfMetrics {
             batch: registry.sizes("mtc_log_batch_entries", "Entries that went into the log together."),
             batches: registry.counters(
                 "mtc_log_batches_total",
-                "Batches.",
+                "Attempts to have a batch logged, cosigned and published; one that lacks cosignatures is tried again with the next.",
                 &[("result", "`ok`, `refused` (by the log), `uncosigned` (too few witnesses)")],
             ),
             entries: registry.gauge("mtc_log_entries", "Entries under the published checkpoint, which is cosigned."),

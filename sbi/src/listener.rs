@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::ledger::Ledger;
+use crate::metrics::Side;
 use crate::process::Stop;
 use crate::server::{Handler, Peer, serve_cleartext, serve_connection};
 use crate::telemetry::Causes;
@@ -100,8 +101,13 @@ pub async fn serve_sbi<H: Handler>(
                     return;
                 }
             };
-            if let Some(profile) = accepted.profile {
-                ledger.record_server(profile, &accepted.cost);
+            match accepted.profile {
+                Some(profile) => ledger.record_server(profile, &accepted.cost),
+                // No experiment's, and a handshake all the same: shares of failures are of all.
+                None => ledger
+                    .metrics()
+                    .handshakes
+                    .completed(Side::Server, None, &accepted.cost),
             }
             let identity = accepted.peer.map(|peer| peer.identity);
             let connection = trace::connection(remote, identity.as_ref(), accepted.profile);

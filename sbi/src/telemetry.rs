@@ -87,7 +87,8 @@ impl Telemetry<'_> {
         } else {
             filter
         };
-        let logs = fmt_layer(self.format).with_filter(filter);
+        let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+        let logs = fmt_layer(self.format, asks_for_traces(&asked)).with_filter(filter);
         let (layer, exporter) = self
             .otlp
             .map(|collector| otlp::start(collector, self.service))
@@ -103,13 +104,18 @@ impl Telemetry<'_> {
     }
 }
 
-fn fmt_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+/// `ends_of_spans`: whether a line is written when a span ends.
+fn fmt_layer<S>(format: LogFormat, ends_of_spans: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_span_events(FmtSpan::CLOSE);
+        .with_span_events(if ends_of_spans {
+            FmtSpan::CLOSE
+        } else {
+            FmtSpan::NONE
+        });
     match format {
         LogFormat::Text => layer.with_ansi(false).boxed(),
         LogFormat::Json => layer.json().boxed(),

@@ -118,8 +118,9 @@ impl TopArguments {
             terminal.draw(|frame| furthest = draw(frame, &view, scroll, is_paused))?;
             scroll = scroll.min(furthest);
             tokio::select! {
+                // In this order, so that signals are heard from the first time on.
+                biased;
                 () = &mut stop => return Ok(()),
-                _ = ticks.tick(), if !is_paused => view = history.add(scrape(places).await),
                 key = keys.recv() => match key {
                     Some(Key::Quit) | None => return Ok(()),
                     Some(Key::Pause) => is_paused = !is_paused,
@@ -127,6 +128,7 @@ impl TopArguments {
                     Some(Key::Down(lines)) => scroll = scroll.saturating_add(lines),
                     Some(Key::Redraw) => {}
                 },
+                _ = ticks.tick(), if !is_paused => view = history.add(scrape(places).await),
             }
         }
     }

@@ -10,6 +10,8 @@ use crate::operation::ServiceOperation;
 
 /// The status of a request whose answer never came.
 const NO_ANSWER: &str = "failed";
+/// A status that HTTP does not know.
+const OTHER: &str = "other";
 
 /// What the SBI requests of this process took. Clones share them.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ impl RequestMetrics {
                     SIDE,
                     ("service", "name of the service, or `unknown`"),
                     ("operation", "service operation (TS 23.502, TS 29.5xx), or `unknown`"),
-                    ("status", "HTTP status, or `failed` where no answer came"),
+                    ("status", "HTTP status, `other` for one that HTTP does not know, or `failed` where no answer came"),
                 ],
             ),
             connections: registry.gauge("sbi_connections", "Connections that are accepted, authenticated and open."),
@@ -43,7 +45,11 @@ impl RequestMetrics {
         status: Option<StatusCode>,
         took: Duration,
     ) {
-        let status = status.as_ref().map_or(NO_ANSWER, StatusCode::as_str);
+        // A peer may answer with any number; those that have a meaning are few.
+        let status = status.as_ref().map_or(NO_ANSWER, |status| {
+            let is_known = status.canonical_reason().is_some();
+            if is_known { status.as_str() } else { OTHER }
+        });
         self.duration
             .with_label_values(&[
                 side.as_str(),
