@@ -82,6 +82,12 @@ main() {
     grep -E '^  (amf|smf) .* ready ' "$out/top"
     [ "$(grep -cE '^  (amf|smf) .* ready ' "$out/top")" = 8 ]
 
+    step "a generator that is told a URL and given tokens"
+    timeout 300 docker run --rm --workdir / --network "${COMPOSE_PROJECT_NAME}_core" -v "${COMPOSE_PROJECT_NAME}_load:/load" \
+        "mtc5g:$MTC5G_TAG" run quick --short --lab http://nrf1.5gc.mnc001.mcc001.3gppnetwork.org:7778/lab/lab.toml \
+        --tokens /load/tokens >"$out/url.log" 2>&1 || { cat "$out/url.log"; exit 1; }
+    grep ^PASSED "$out/url.log"
+
     step "what Prometheus has"
     # Prometheus tells nobody that it has scraped; it is asked again for as long as six scrapes may take.
     local url attempts=30

@@ -27,4 +27,5 @@ pub mod run;
 pub mod scenario;
 pub mod top;
 pub mod topology;
+pub mod web;
 pub mod x509;

@@ -27,7 +27,8 @@ use tokio::runtime::Handle;
 pub use self::checkpoint::{CheckpointSignature, Observed, ObservedError, SignatureState};
 use self::directory::Directory;
 use self::http::Http;
-pub use self::http::{HttpError, Stop};
+pub use self::http::Stop;
+use crate::web::HttpError;
 
 /// Longest entry in a bundle, in bytes, with its length before it.
 const MAX_ENTRY: u64 = 2 + 65_535;

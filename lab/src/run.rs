@@ -26,8 +26,8 @@ use crate::measure::SLICES;
 use crate::results::{Counted, Happenings, PART_SCHEMA, Part, Results, TimelinePoint};
 use crate::scenario::Scenario;
 use crate::topology::{
-    Addresses, ChildError, FolderError, JoinError, LabFolder, Nf, Plan, RunningLab, Topology,
-    TopologyError,
+    Addresses, ChildError, FolderError, JoinError, LabFolder, LabPlace, Nf, Plan, RunningLab,
+    Topology, TopologyError,
 };
 
 mod counters;
@@ -106,8 +106,10 @@ pub struct Setting {
 /// How a load generator joins a lab that is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// The lab's folder.
-    pub lab: PathBuf,
+    /// The lab.
+    pub lab: LabPlace,
+    /// Folder of enrolment tokens for load generators, if not the lab's own.
+    pub tokens: Option<PathBuf>,
     /// Which of the arrivals are this generator's.
     pub shard: Shard,
     /// When the load begins, so that generators begin together; at once without it.
@@ -208,7 +210,14 @@ async fn run_joined(
     if !scenario.events.is_empty() {
         return Err(RunError::NotJoined("[[event]]"));
     }
-    let lab = RunningLab::open(&joined.lab)?;
+    let lab = tokio::select! {
+        found = RunningLab::find(&joined.lab, &setting.folder) => found?,
+        () = &mut interrupt => return Err(RunError::Interrupted),
+    };
+    let lab = match &joined.tokens {
+        Some(pool) => lab.with_tokens(pool)?,
+        None => lab,
+    };
     let generator = lab.generator(&plan(scenario, setting)?, &setting.folder, now())?;
     let starting = Topology::join(&lab, generator, setting.binary.clone(), |step| {
         audience.step(step);

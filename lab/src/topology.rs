@@ -13,6 +13,7 @@ mod addresses;
 mod child;
 mod deploy;
 mod folder;
+mod place;
 mod running;
 pub mod targets;
 
@@ -41,6 +42,7 @@ pub use self::addresses::{Addresses, network};
 pub use self::child::{Child, ChildError};
 pub use self::deploy::{DeployError, Deployed, deploy};
 pub use self::folder::{FolderError, LabFolder, Plan, Ports};
+pub use self::place::{CopyError, LabPlace};
 pub use self::running::{AdminPorts, GeneratorFolder, JoinError, RunningLab};
 
 use self::folder::ProcessFiles;

@@ -11,6 +11,7 @@ use std::path::Path;
 use lab::load::Schedule;
 use lab::results::Results;
 use lab::scenario::Scenario;
+use lab::topology::targets;
 use rustix::process::Signal;
 
 use command::{Ended, Started, mtc5g, processes_of};
@@ -117,12 +118,14 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
     let noted = |results: &Results| results.notes.iter().any(|note| note.starts_with(on_one));
     assert!(noted(&parts[0]) && !noted(&whole));
 
+    announcements(&scenario, &lab, &path("waiting")).await;
     refusals(&scenario, &lab, folder.path()).await;
 
     up.signal(Signal::INT);
     let ended = up.end().await;
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     assert_eq!(processes_of(folder.path()), []);
+    assert_eq!(announced(&lab), [""; 0]);
 
     // The lab is down now.
     let gone = run(&scenario, &lab, &path("gone"), &[]).await;
@@ -133,6 +136,36 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
         gone.stderr
     );
     assert!(gone.error().contains("is it up?"), "{}", gone.stderr);
+}
+
+/// The kinds of processes that a lab announces to Prometheus.
+fn announced(lab: &Path) -> Vec<String> {
+    let targets = targets::read(&lab.join(targets::FOLDER)).expect("a folder");
+    let mut kinds: Vec<String> = targets.into_iter().map(|(nf, _)| nf).collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+/// A generator is announced as long as it is there.
+async fn announcements(scenario: &Path, lab: &Path, out: &Path) {
+    let of_lab = ["amf", "nrf", "scp", "smf"];
+    assert_eq!(announced(lab), of_lab);
+    let mut waiting = Started::new([
+        "run".as_ref(),
+        scenario.as_os_str(),
+        "--lab".as_ref(),
+        lab.as_os_str(),
+        "--out".as_ref(),
+        out.as_os_str(),
+        "--start-at".as_ref(),
+        "2100-01-01T00:00:00Z".as_ref(),
+    ]);
+    waiting.says("ready; waiting for").await;
+    assert_eq!(announced(lab), ["amf", "load", "nrf", "scp", "smf"]);
+    waiting.signal(Signal::INT);
+    let ended = waiting.end().await;
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    assert_eq!(announced(lab), of_lab);
 }
 
 /// What a lab that is up cannot be used for, or not so.
@@ -172,9 +205,23 @@ async fn refusals(scenario: &Path, lab: &Path, folder: &Path) {
         );
         let _ = std::fs::remove_dir_all(folder.join("refused"));
     }
-    let alone = mtc5g(["run", "quick", "--shard", "1/2"]).await;
-    assert_eq!(alone.code(), Some(2), "{}", alone.stderr);
-    assert!(alone.stderr.contains("--lab"), "{}", alone.stderr);
+    let url = "http://127.0.0.1:1/lab/lab.toml";
+    for (arguments, code, message) in [
+        (&["--shard", "1/2"][..], 2, "--lab"),
+        (&["--tokens", "."], 2, "--lab"),
+        (&["--lab", url], 2, "name a folder of them, --tokens DIR"),
+        (
+            &["--lab", url, "--tokens", "."],
+            1,
+            "cannot connect to 127.0.0.1:1",
+        ),
+    ] {
+        let out = folder.join("refused");
+        let out = out.to_str().expect("temporary folders are text");
+        let refused = mtc5g([&["run", "quick", "--out", out], arguments].concat()).await;
+        assert_eq!(refused.code(), Some(code), "{}", refused.stderr);
+        assert!(refused.stderr.contains(message), "{}", refused.stderr);
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,9 @@ pub struct NrfConfig {
     /// Folder of issuance log 1, created by `--create-log` only. Log N, with which the CA goes on after others have failed,
     /// is in `<log>-N`.
     pub log: PathBuf,
+    /// Folder of files that are served to everybody beside the issuance log, under `/lab/`; default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<PathBuf>,
     /// Whether a log is retired, and the next one created, when signatures prove at the start that it cannot go on; default
     /// false: an operator says `--next-log`.
     #[serde(default)]
@@ -150,6 +153,7 @@ impl NrfConfig {
             *path = folder.join(&*path);
         }
         self.x509 = self.x509.map(|x509| folder.join(x509));
+        self.public = self.public.map(|public| folder.join(public));
         self.key_log = self.key_log.map(|file| folder.join(file));
         Ok(self)
     }

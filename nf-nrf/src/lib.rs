@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod mtca;
 mod nrf;
 mod own;
+pub mod public_files;
 pub mod registry;
 mod registry_files;
 pub mod retired_log;

@@ -53,6 +53,7 @@ use crate::management::Management;
 use crate::metrics::NrfMetrics;
 use crate::mtca::Mtca;
 use crate::own::OwnSource;
+use crate::public_files::PublicPort;
 use crate::registry::{Settings, SharedRegistry};
 use crate::registry_files;
 use crate::retired_log::RetiredLog;
@@ -300,8 +301,12 @@ impl Process {
     /// Serves the log, and returns where it is reached from this machine.
     async fn serve_log(&mut self, log_api: LogApi) -> Result<SocketAddr, NrfError> {
         let (listener, addr) = bind(self.config.log_listen, "issuance log").await?;
+        let port = PublicPort {
+            log: log_api,
+            files: self.config.public.clone(),
+        };
         self.tasks
-            .spawn(serve_plain(listener, Arc::new(log_api), self.stop.clone()));
+            .spawn(serve_plain(listener, Arc::new(port), self.stop.clone()));
         Ok(reachable(addr))
     }
 

@@ -1,4 +1,5 @@
-//! The issuance log over real HTTP/2: every served object byte for byte, and nothing else that the folder holds.
+//! The issuance log and the public files beside it over real HTTP/2: every served object byte for byte, and nothing else that
+//! the folders hold.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,7 @@ use mtc_log::{
     CosigningKey, DirectoryStorage, IssuanceLog, LandmarkPolicy, LandmarkStore, Object, Storage,
 };
 use nf_nrf::log_api::LogApi;
+use nf_nrf::public_files::PublicPort;
 use nf_nrf::retired_log::RetiredLog;
 use sbi::client::{Connection, Request};
 use sbi::response::Response;
@@ -57,11 +59,13 @@ impl Served {
             DirectoryStorage::create(folder.path().join("storage")).expect("a new folder"),
         );
         write_log(&storage);
-        let api = Arc::new(LogApi {
+        let log = LogApi {
             current,
             storage,
             retired,
-        });
+        };
+        let files = Some(folder.path().join("public"));
+        let api = Arc::new(PublicPort { log, files });
         let (client, server) = tokio::io::duplex(64 * 1024);
         tokio::spawn(serve_cleartext(server, REMOTE, api, std::future::pending()));
         Self {
@@ -349,4 +353,48 @@ fn a_retired_log_takes_no_writes_and_leaves_no_trace() {
     assert_eq!(log.get(&Object::Checkpoint).unwrap(), None);
     log.put(&Object::Checkpoint, b"x").expect_err("refused");
     assert_eq!(files_below(folder.path()), [] as [PathBuf; 0]);
+}
+
+#[tokio::test]
+async fn public_files_are_served_beside_the_log_and_nothing_outside_their_folder_is() {
+    let served = Served::start().await;
+    let public = served.folder.path().join("public");
+    fs::create_dir_all(public.join("x509/a")).expect("new folders");
+    for (name, text) in [
+        ("lab.toml", "lab"),
+        ("x509/a/root.crt", "root"),
+        (".hidden", "no"),
+    ] {
+        fs::write(public.join(name), text).expect("written");
+    }
+    fs::write(served.folder.path().join("cosigner.key"), "secret").expect("written");
+    for (name, text) in [("lab.toml", "lab"), ("x509/a/root.crt", "root")] {
+        let answer = served.get(&format!("/lab/{name}")).await;
+        assert_eq!(
+            (answer.status.as_u16(), &*answer.body),
+            (200, text.as_bytes())
+        );
+        assert_eq!(answer.headers[CACHE_CONTROL], "no-cache");
+    }
+    for path in [
+        "/lab/",
+        "/lab",
+        "/lab/x509",
+        "/lab/x509/a",
+        "/lab/none",
+        "/lab/.hidden",
+        "/lab/../cosigner.key",
+        "/lab/..%2fcosigner.key",
+        "/lab/%2e%2e/cosigner.key",
+        "/lab//etc/passwd",
+        "/lab/x509/../lab.toml",
+    ] {
+        assert_eq!(served.get(path).await.status, 404, "{path}");
+    }
+    let answer = served.send(Method::PUT, "/lab/lab.toml").await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.headers[ALLOW]),
+        (405, &"GET, HEAD".parse().expect("a value"))
+    );
+    assert_eq!(served.get("/1/checkpoint").await.status, 200);
 }

@@ -345,6 +345,7 @@ fn config(folder: &Path) -> NrfConfig {
         trust: folder.join("trust.toml"),
         cosigner_key: folder.join("cosigner.key"),
         log: folder.join("log"),
+        public: None,
         retire_failed_log: false,
         state: folder.join("state"),
         enrolment_authority: folder.join("authority.pub"),

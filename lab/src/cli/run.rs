@@ -20,6 +20,7 @@ use crate::report;
 use crate::results::Results;
 use crate::run::{Audience, Joined, Ran, Setting, run};
 use crate::scenario::{Scenario, Shipped};
+use crate::topology::LabPlace;
 
 /// Names the lab that --attach is for.
 const LAB_VARIABLE: &str = "MTC5G_LAB";
@@ -46,12 +47,16 @@ pub(super) struct RunArguments {
     /// Run the scenario's short form, which shows that it works; its figures are not to be cited
     #[arg(long)]
     short: bool,
-    /// Load a lab that is up instead of starting one: the folder of mtc5g lab up, or the lab.toml of a deployed lab
-    #[arg(long, value_name = "DIR|FILE", group = "joined")]
-    lab: Option<PathBuf>,
+    /// Load a lab that is up instead of starting one: the folder of mtc5g lab up, or the lab.toml of a deployed lab, also as
+    /// http://NRF:7778/lab/lab.toml
+    #[arg(long, value_name = "DIR|FILE|URL", group = "joined")]
+    lab: Option<LabPlace>,
     /// Load the lab that $MTC5G_LAB names, by default /lab/public/lab.toml: inside docker-compose
     #[arg(long, group = "joined")]
     attach: bool,
+    /// Take enrolment tokens from this folder instead of the lab's own; each is used once. A lab at a URL shows none
+    #[arg(long, value_name = "DIR", requires = "joined")]
+    tokens: Option<PathBuf>,
     /// Of N generators that load the lab together this is number I; mtc5g report merge combines their results
     #[arg(long, value_name = "I/N", requires = "joined")]
     shard: Option<Shard>,
@@ -106,6 +111,13 @@ impl RunArguments {
                  not cite this run"
             );
         }
+        if self.tokens.is_none() && self.joins().is_some_and(|lab| lab.is_without_tokens()) {
+            eprintln!(
+                "error: a lab at a URL shows no enrolment tokens to everybody: name a folder of them, --tokens DIR, such as load/tokens of \
+                 mtc5g init --deploy"
+            );
+            return ExitCode::from(USAGE);
+        }
         let out = self
             .out
             .clone()
@@ -125,7 +137,7 @@ impl RunArguments {
     }
 
     /// The lab that is up, if the run is to join one.
-    fn joins(&self) -> Option<PathBuf> {
+    fn joins(&self) -> Option<LabPlace> {
         self.lab.clone().or_else(|| self.attach.then(attached_lab))
     }
 
@@ -188,6 +200,7 @@ impl RunArguments {
         })?;
         let join = self.joins().map(|lab| Joined {
             lab,
+            tokens: self.tokens.clone(),
             shard: self.shard.unwrap_or(Shard::WHOLE),
             start_at: self.start_at,
         });
@@ -224,9 +237,12 @@ impl RunArguments {
 }
 
 /// The lab that --attach is for.
-pub(super) fn attached_lab() -> PathBuf {
-    let named = std::env::var_os(LAB_VARIABLE);
-    named.map_or_else(|| PathBuf::from(DEPLOYED_LAB), PathBuf::from)
+pub(super) fn attached_lab() -> LabPlace {
+    let named = std::env::var_os(LAB_VARIABLE).unwrap_or_else(|| DEPLOYED_LAB.into());
+    match named.to_str() {
+        Some(text) => text.into(),
+        None => LabPlace::Disk(named.into()),
+    }
 }
 
 /// The lab of the newest run whose results are to go below `folder`, if it has one still.

@@ -1,7 +1,7 @@
 //! `mtc5g top`
 
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::run::{attached_lab, newest_lab};
 use super::{DONE, fail, interrupted};
 use crate::scenario::parse_duration;
 use crate::top::{History, Places, View, draw, plain, scrape};
+use crate::topology::{LabPlace, RunningLab};
 
 /// How long a thread waits for a key before it looks whether it is still wanted.
 const KEY_WAIT: Duration = Duration::from_millis(100);
@@ -25,10 +26,10 @@ pub(super) struct TopArguments {
     /// Admin ports to look at, instead of a lab's
     #[arg(value_name = "HOST:PORT", conflicts_with_all = ["lab", "attach"])]
     address: Vec<Address>,
-    /// The lab: the folder of mtc5g lab up or of mtc5g run (DIR/lab), or the lab.toml of a deployed one
-    /// [default: of the newest run in mtc5g-results]
-    #[arg(long, value_name = "DIR|FILE", group = "joined")]
-    lab: Option<PathBuf>,
+    /// The lab: the folder of mtc5g lab up or of mtc5g run (DIR/lab), or the lab.toml of a deployed one, also as
+    /// http://NRF:7778/lab/lab.toml [default: of the newest run in mtc5g-results]
+    #[arg(long, value_name = "DIR|FILE|URL", group = "joined")]
+    lab: Option<LabPlace>,
     /// The lab that $MTC5G_LAB names, by default /lab/public/lab.toml: inside docker-compose
     #[arg(long, group = "joined")]
     attach: bool,
@@ -58,7 +59,7 @@ enum TopError {
 
 impl TopArguments {
     pub(super) async fn run(self) -> ExitCode {
-        let places = match self.places() {
+        let places = match self.places().await {
             Ok(places) => places,
             Err(error) => return usage(&*error, "top"),
         };
@@ -74,7 +75,7 @@ impl TopArguments {
         }
     }
 
-    fn places(&self) -> Result<Places, Box<dyn std::error::Error>> {
+    async fn places(&self) -> Result<Places, Box<dyn std::error::Error>> {
         if !self.address.is_empty() {
             let named = |address: &Address| ("nf".to_owned(), address.clone());
             return Ok(Places {
@@ -85,9 +86,15 @@ impl TopArguments {
         let lab = match (&self.lab, self.attach) {
             (Some(lab), _) => lab.clone(),
             (None, true) => attached_lab(),
-            (None, false) => newest_lab(Path::new(".")).ok_or(TopError::NoLab)?,
+            (None, false) => LabPlace::Disk(newest_lab(Path::new(".")).ok_or(TopError::NoLab)?),
         };
-        Ok(Places::of_lab(&lab)?)
+        Ok(match lab {
+            LabPlace::Disk(lab) => Places::of_lab(&lab)?,
+            LabPlace::Web(url) => Places {
+                targets: None,
+                addresses: RunningLab::admin_ports_at(&url).await?,
+            },
+        })
     }
 
     async fn print_once(&self, places: &Places) -> ExitCode {

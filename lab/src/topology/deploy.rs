@@ -177,6 +177,7 @@ fn lay_out(
     nrf_config.cosigner_key = "cosigner.key".into();
     nrf_config.enrolment_authority = "authority.pub".into();
     nrf_config.state = "state".into();
+    nrf_config.public = Some("../public".into());
     nrf_owner.config("nrf.toml", &nrf_config)?;
 
     let scp_owner = owner("scp");

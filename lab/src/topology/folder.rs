@@ -365,6 +365,7 @@ impl LabFolder {
             trust: "trust.toml".into(),
             cosigner_key: "mtca/cosigner.key".into(),
             log: LOG.into(),
+            public: None,
             retire_failed_log: false,
             state: NRF_STATE.into(),
             enrolment_authority: "enrolment/authority.pub".into(),

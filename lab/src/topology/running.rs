@@ -3,8 +3,9 @@
 //! ```text
 //!  LAB/{nrf,scp,amf,smf}.toml ─────┐                          ┌─> OWN/amf.toml: instances, keys, certificates of its own
 //!                                  ├─> RunningLab ─> generator┤
-//!  lab.toml of a deployed lab ─────┘                          └─> Topology::join: the lab's admin ports
-//!    tokens: minted with LAB/enrolment/authority.key, or from the pool that the deployed lab keeps for generators
+//!  lab.toml of a deployed lab ─────┤                          └─> Topology::join: the lab's admin ports
+//!  its URL ─ copy ─> OWN/lab ──────┘
+//!    tokens: minted with LAB/enrolment/authority.key, from the pool that the deployed lab keeps for generators, or from another
 //! ```
 //!
 //! The generator is a network function like any other of the lab: nobody's private key is shared with it.
@@ -24,11 +25,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::folder::{NfFile, ProcessFiles, config_file, instance_config};
+use super::place::{CopyError, LabPlace, copy, describe};
 use super::{FolderError, Nf, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, PkiError, PlannedInstance};
 
 /// Long enough for the generator's start.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+/// Where in a generator's folder the public files of a lab elsewhere are.
+const COPY: &str = "lab";
 
 /// Why a load generator cannot join a lab.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,9 @@ pub enum JoinError {
     /// The pool of tokens for generators.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// The public files of a lab elsewhere.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
 }
 
 /// Where a deployed lab announces load generators, if it does, and what its network functions are and where.
@@ -131,6 +138,30 @@ struct NfSection {
 }
 
 impl RunningLab {
+    /// The same as [`Self::open`] for a lab wherever it is described; `own` is a folder for a copy of what is not on this disk.
+    ///
+    /// # Errors
+    /// There is no lab.
+    pub async fn find(place: &LabPlace, own: &Path) -> Result<Self, JoinError> {
+        match place {
+            LabPlace::Disk(lab) => Self::open(lab),
+            LabPlace::Web(url) => Self::open(&copy(url, &own.join(COPY)).await?),
+        }
+    }
+
+    /// Takes enrolment tokens for load generators from `pool` instead.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub fn with_tokens(mut self, pool: &Path) -> Result<Self, JoinError> {
+        let pool = pool.canonicalize().map_err(|source| JoinError::NoFolder {
+            path: pool.to_owned(),
+            source,
+        })?;
+        self.tokens = Tokens::Pool(pool);
+        Ok(self)
+    }
+
     /// Reads where a lab's network functions are: from the folder of a lab on this machine, or from the `lab.toml` of a deployed
     /// one. Whether they are up is not seen here. Blocks on the disk.
     ///
@@ -199,11 +230,21 @@ impl RunningLab {
                 .into(),
         };
         running.admin.push((Nf::Amf, amf));
-        let named = |(nf, address): (Nf, Address)| (nf.as_str().to_owned(), address);
-        Ok((
-            running.targets,
-            running.admin.into_iter().map(named).collect(),
-        ))
+        Ok((running.targets, named(running.admin)))
+    }
+
+    /// The admin ports of a lab by the URL of its `lab.toml`.
+    ///
+    /// # Errors
+    /// It is not one.
+    pub async fn admin_ports_at(url: &str) -> Result<Vec<(String, Address)>, JoinError> {
+        let AdminAddresses { nrf, scp, amf, smf } = describe(url).await?.admin;
+        Ok(named(vec![
+            (Nf::Nrf, nrf),
+            (Nf::Scp, scp),
+            (Nf::Smf, smf),
+            (Nf::Amf, amf),
+        ]))
     }
 
     /// The admin ports of its network functions, the AMFs' left out: they do nothing in a run of another generator.
@@ -306,6 +347,11 @@ impl RunningLab {
                 .collect(),
         }
     }
+}
+
+fn named(admin: Vec<(Nf, Address)>) -> Vec<(String, Address)> {
+    let named = |(nf, address): (Nf, Address)| (nf.as_str().to_owned(), address);
+    admin.into_iter().map(named).collect()
 }
 
 fn read<T: serde::de::DeserializeOwned>(file: PathBuf) -> Result<T, JoinError> {

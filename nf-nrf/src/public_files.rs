@@ -1,0 +1,146 @@
+//! Files that everybody may read: what somebody elsewhere must know of a deployed lab to take part in it.
+//!
+//! ```text
+//! GET /lab/lab.toml, /lab/trust.toml, /lab/x509/<profile>/root.crt ──> PUBLIC/lab.toml, ...
+//! GET anything else                                              ──> the issuance log
+//! ```
+//!
+//! All are on the port of the issuance log, which is public too. What is in the folder is served as it is when it is asked for;
+//! so nothing secret may be in it.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use hyper::header::CACHE_CONTROL;
+use hyper::http::HeaderValue;
+use hyper::{Method, StatusCode};
+use sbi::problem::Problem;
+use sbi::response::Response;
+use sbi::server::{Handler, Request};
+use sbi::telemetry::Causes;
+use tokio::task::spawn_blocking;
+
+use crate::log_api::LogApi;
+
+/// Where the files are below the port's root.
+const PREFIX: &str = "/lab/";
+const TEXT: &str = "text/plain; charset=utf-8";
+const CHANGES: HeaderValue = HeaderValue::from_static("no-cache");
+/// Longest file in bytes: certificates and configurations have a few thousand.
+const LONGEST: u64 = 1 << 20;
+
+/// What the port of the issuance log serves.
+pub struct PublicPort {
+    /// The issuance logs.
+    pub log: LogApi,
+    /// Folder of the files, if there are any.
+    pub files: Option<PathBuf>,
+}
+
+impl Handler for PublicPort {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        match (&self.files, request.path.strip_prefix(PREFIX)) {
+            (Some(folder), Some(name)) => file(folder, name, &request.method).await,
+            _ => self.log.handle(request).await,
+        }
+    }
+}
+
+async fn file(folder: &Path, name: &str, method: &Method) -> Result<Response, Problem> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Err(Problem::method_not_allowed("GET, HEAD"));
+    }
+    let unknown = || {
+        Problem::not_found(format!(
+            "there is no file {PREFIX}{name}; begin with {PREFIX}lab.toml"
+        ))
+    };
+    let path = is_plain(name)
+        .then(|| folder.join(name))
+        .ok_or_else(unknown)?;
+    match spawn_blocking(move || read(&path)).await {
+        Ok(Ok(bytes)) => {
+            Ok(Response::bytes(StatusCode::OK, TEXT, bytes).with(CACHE_CONTROL, CHANGES))
+        }
+        Ok(Err(error)) if is_absent(&error) => Err(unknown()),
+        Ok(Err(error)) => {
+            tracing::error!(error = %Causes(&error), name, "a public file cannot be read");
+            Err(Problem::system_failure())
+        }
+        Err(_) => Err(Problem::system_failure()),
+    }
+}
+
+/// Whether every segment is a name, so that nothing outside the folder is reached: neither empty, `.` nor `..`, and hidden files
+/// are not for everybody.
+fn is_plain(name: &str) -> bool {
+    name.split('/').all(|segment| {
+        let is_known =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(is_known)
+    })
+}
+
+/// The bytes of a file that is not too long to be one of them.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_below_the_folder_are_files() {
+        for name in ["lab.toml", "x509/x509-ed25519/root.crt"] {
+            assert!(is_plain(name), "{name}");
+        }
+        for name in [
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "../nrf/cosigner.key",
+            "a/../../b",
+            "x509//root.crt",
+            "x509/",
+            ".git/config",
+            "%2e%2e/b",
+            "a\\b",
+        ] {
+            assert!(!is_plain(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn folders_and_absent_files_are_not_there_and_long_ones_are_not_read() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        std::fs::create_dir(folder.path().join("x509")).expect("a new folder");
+        std::fs::write(folder.path().join("lab.toml"), "a").expect("written");
+        let long = File::create(folder.path().join("long")).expect("a new file");
+        long.set_len(LONGEST + 1).expect("a sparse file");
+        let of = |name: &str| read(&folder.path().join(name));
+        assert_eq!(of("lab.toml").expect("a file"), b"a");
+        for name in ["x509", "none", "lab.toml/x"] {
+            assert!(of(name).is_err_and(|error| is_absent(&error)), "{name}");
+        }
+        assert!(of("long").is_err_and(|error| !is_absent(&error)));
+    }
+}
