@@ -18,6 +18,7 @@ use hyper::{Method, StatusCode};
 use lab::topology::{LabFolder, Nf};
 use mtc_core::time::UnixTime;
 use mtc_tls::verifier::ExpectedPeer;
+use rustix::process::Signal;
 use rustls::{AlertDescription, Error as TlsError};
 use sbi::client::{ClientError, Request};
 use sbi::model::{NfProfile, NfType};
@@ -25,7 +26,7 @@ use sbi::process::Event;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use uuid::Uuid;
 
-use command::{Ended, mtc5g, within};
+use command::{Ended, Started, mtc5g, within};
 use test_lab::{TestFolder, TestLab, now, small};
 use test_nf::{PROFILE, TestNf, der, refusal};
 
@@ -200,6 +201,47 @@ async fn a_token_is_good_once() {
             "good for one certificate",
         ],
     );
+    lab.topology.stop().await;
+}
+
+/// As after a crash between the use of the token and the certificate.
+#[tokio::test]
+async fn a_replica_whose_token_is_used_takes_another_at_its_next_start() {
+    let lab = TestLab::start(TestFolder::new(&small())).await;
+    let (lost, next) = (
+        TestNf::new(&lab.folder.lab, 100),
+        TestNf::new(&lab.folder.lab, 101),
+    );
+    let used = lost.token();
+    lost.enrol(&used).await.unwrap();
+    let of = |name: &str| lab.folder.path().join(name);
+    std::fs::create_dir(of("pool")).unwrap();
+    std::fs::write(of("pool/1.jwt"), used).unwrap();
+    std::fs::write(of("pool/2.jwt"), next.token()).unwrap();
+    let smf = std::fs::read_to_string(lab.folder.lab.config_file("smf")).unwrap();
+    let mut config: toml::Table = smf.parse().unwrap();
+    let nf = config["nf"].as_table_mut().unwrap();
+    nf.remove("instance");
+    for (key, value) in [("state", "state/replica"), ("admin", "127.0.0.1:0")] {
+        nf.insert(key.to_owned(), value.into());
+    }
+    let replica = toml::toml! { tokens = "pool"
+    listen = "127.0.0.1:0" };
+    nf.insert("replica".to_owned(), replica.into());
+    let file = lab.folder.lab.config_file("replica");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let arguments = ["smf", "--config", file.to_str().unwrap()];
+
+    let refused = mtc5g(arguments).await;
+    assert_eq!(refused.code(), Some(1));
+    expect_parts(refused.error(), &["already used"]);
+    expect_parts(&refused.stderr, &["takes another enrolment token"]);
+    let mut replica = Started::new(arguments);
+    replica.says("{\"event\":\"ready\"").await;
+    replica.signal(Signal::TERM);
+    let ended = replica.end().await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    expect_parts(&ended.stderr, &[&next.instance.fqdn]);
     lab.topology.stop().await;
 }
 

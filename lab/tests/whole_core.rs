@@ -11,7 +11,7 @@ use lab::results::{Latency, Results, VariantResult};
 use lab::scenario::Scenario;
 use tempfile::TempDir;
 
-use command::{mtc5g, processes_of};
+use command::{Started, mtc5g, processes_of};
 
 /// The lab and the variants of the shipped scenario, which is what README tells strangers to run.
 const QUICK: &str = include_str!("../../scenarios/quick.toml");
@@ -113,6 +113,50 @@ async fn run(text: &str) -> (TempDir, Results) {
         "the lab's keys are gone without --keep"
     );
     (folder, results)
+}
+
+/// The IDs of the traces that begin with an operation of the load generator, in the order of its log.
+fn traces(log: &str) -> Vec<&str> {
+    let of_operation = log.split("operation{trace_id=").skip(1);
+    of_operation.filter_map(|rest| rest.get(..32)).collect()
+}
+
+#[tokio::test]
+async fn a_session_is_one_trace_in_the_logs_of_all_that_it_reaches() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (file, out) = (
+        folder.path().join("scenario.toml"),
+        folder.path().join("out"),
+    );
+    std::fs::write(&file, UNUSUAL).expect("scenario is written");
+    let run = Started::with(
+        [
+            "run".as_ref(),
+            file.as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+            "--keep".as_ref(),
+        ],
+        [("RUST_LOG", "info,sbi::trace=debug".as_ref())],
+    );
+    let ended = run.end().await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let log =
+        |nf: &str| std::fs::read_to_string(out.join(format!("lab/logs/{nf}.log"))).expect("a log");
+    let [amf, smf, nrf] = ["amf", "smf", "nrf"].map(log);
+    let whole = traces(&amf).into_iter().find(|id| {
+        let answered = |log: &str, operation: &str| {
+            log.lines()
+                .any(|line| line.contains(id) && line.contains(operation))
+        };
+        answered(&nrf, "NFDiscover")
+            && answered(&smf, "CreateSMContext")
+            && answered(&amf, "N1N2MessageTransfer")
+    });
+    assert!(
+        whole.is_some(),
+        "no trace goes from AMF to NRF, to SMF and back:\n{amf}"
+    );
 }
 
 /// The report can be drawn again from the results alone, and figures taken from them.
