@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use sbi::command_line::NfArguments;
+use sbi::telemetry::warn_on_stderr;
 
 /// Done.
 const DONE: u8 = 0;
@@ -118,6 +119,12 @@ struct AmfArguments {
 impl Arguments {
     /// Does what the arguments say.
     pub async fn run(self) -> ExitCode {
+        if matches!(
+            self.command,
+            Command::Run(_) | Command::Capacity(_) | Command::Lab(_)
+        ) {
+            warn_on_stderr();
+        }
         match self.command {
             Command::Run(arguments) => arguments.run().await,
             Command::Capacity(arguments) => arguments.run().await,

@@ -318,6 +318,24 @@ async fn lab_up_prints_its_endpoints_and_stops_on_ctrl_c() {
 }
 
 #[tokio::test]
+async fn what_a_lab_can_do_without_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = folder.path().join("lab");
+    std::fs::create_dir(&lab).unwrap();
+    std::fs::write(lab.join("targets"), "no folder").unwrap();
+    let port = seven_ports().to_string();
+    let arguments = ["lab", "up", "--port", &port, "--amf", "1", "--smf", "1"];
+    let folder = ["--folder".as_ref(), lab.as_os_str()];
+    let mut up = Started::new(arguments.map(OsStr::new).into_iter().chain(folder));
+    up.prints("Ctrl-C stops it").await;
+    up.signal(Signal::INT);
+    let ended = up.end().await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let told = ended.stderr.matches("WARN nobody is told of an admin port");
+    assert_eq!(told.count(), 4, "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn secrets_of_connections_are_written_where_the_flag_says_and_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
     let of = |name: &str| folder.path().join(name);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use tracing::Level;
-use tracing_subscriber::filter::{Directive, Targets};
+use tracing_subscriber::filter::{Directive, LevelFilter, Targets};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -102,6 +102,19 @@ impl Telemetry<'_> {
             .try_init();
         exporter
     }
+}
+
+/// Sends warnings to standard error, for a command that starts processes: `RUST_LOG` is for those.
+///
+/// Does nothing if a process has set up its telemetry before.
+pub fn warn_on_stderr() {
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .with_filter(LevelFilter::WARN);
+    let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 
 /// `ends_of_spans`: whether a line is written when a span ends.
