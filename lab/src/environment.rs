@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Stands wherever the machine or the build does not tell.
 const UNKNOWN: &str = "unknown";
+/// Tells a command what link `mtc5g link` has given its host.
+pub const LINK_VARIABLE: &str = "MTC5G_LINK";
 /// The revision of the MTC draft whose formats are spoken.
 const DRAFT: &str = "draft-ietf-plants-merkle-tree-certs-07";
 /// Object identifiers of the certificates: revisions and experiments differ in them.
@@ -89,6 +91,18 @@ impl Environment {
                 .into(),
             network: "loopback of one machine".to_owned(),
         }
+    }
+
+    /// The network is that of a lab which was deployed elsewhere; of its links this host knows its own.
+    pub fn as_deployed(self) -> Self {
+        let link = std::env::var(LINK_VARIABLE).ok();
+        let network = match link.filter(|link| !link.is_empty()) {
+            Some(link) => {
+                format!("that of the deployed lab; emulated link of the load generator: {link}")
+            }
+            None => "that of the deployed lab".to_owned(),
+        };
+        Self { network, ..self }
     }
 }
 

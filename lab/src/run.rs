@@ -240,7 +240,11 @@ async fn run_joined(
     .await;
     audience.step("stopping the load generator");
     topology.stop().await;
-    let mut part = measured?.part(scenario, joined.shard, Environment::detect());
+    let mut environment = Environment::detect();
+    if lab.is_deployed() {
+        environment = environment.as_deployed();
+    }
+    let mut part = measured?.part(scenario, joined.shard, environment);
     part.notes.push(JOINED.to_owned());
     let results = part.clone().results(scenario)?;
     Ok(Ran { results, part })

@@ -1,5 +1,6 @@
 //! `mtc5g link`: a command on a host whose packets to its neighbours are late; what a container does when links are wanted.
 
+use std::fmt;
 use std::io;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::output::usage;
 use super::{COULD_NOT_RUN, fail, interrupted};
+use crate::environment::LINK_VARIABLE;
 use crate::scenario::parse_duration;
 
 /// As in a scenario's `[link]`.
@@ -76,6 +78,23 @@ fn loss(text: &str) -> Result<f64, String> {
     Err(format!("{text} is not from 0 to {MOST_LOSS}"))
 }
 
+/// The link in words.
+impl fmt::Display for LinkArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round trip {:?}", self.rtt)?;
+        if !self.jitter.is_zero() {
+            write!(f, ", jitter {:?}", self.jitter)?;
+        }
+        if self.loss > 0.0 {
+            write!(f, ", loss {} %", self.loss * 100.0)?;
+        }
+        if let Some(rate) = self.rate {
+            write!(f, ", {rate}/s")?;
+        }
+        Ok(())
+    }
+}
+
 impl LinkArguments {
     pub(super) async fn run(self) -> ExitCode {
         if self.jitter > self.rtt / 2 {
@@ -102,6 +121,9 @@ impl LinkArguments {
         let program = command.next().map_or("", String::as_str);
         let mut starting = Command::new(program);
         starting.args(command).kill_on_drop(true);
+        if link.is_some() {
+            starting.env(LINK_VARIABLE, self.to_string());
+        }
         if let Some(user) = self.user {
             starting.uid(user).gid(user);
         }

@@ -67,12 +67,18 @@ impl LoadMetrics {
         }
     }
 
-    /// The observer of one load.
-    pub(super) fn observer(&self, scenario: &str, variants: Vec<String>) -> LoadObserver {
+    /// The observer of one load; `told` hears how far it is.
+    pub(super) fn observer<T: FnMut(Progress)>(
+        &self,
+        scenario: &str,
+        variants: Vec<String>,
+        told: T,
+    ) -> LoadObserver<T> {
         self.scenario.with_label_values(&[scenario]).set(1);
         LoadObserver {
             metrics: self.clone(),
             variants,
+            told,
         }
     }
 
@@ -87,12 +93,13 @@ impl LoadMetrics {
 }
 
 /// Tells the metrics of one load, until it is dropped.
-pub(super) struct LoadObserver {
+pub(super) struct LoadObserver<T> {
     metrics: LoadMetrics,
     variants: Vec<String>,
+    told: T,
 }
 
-impl LoadObserver {
+impl<T> LoadObserver<T> {
     fn variant(&self, arrival: &Arrival) -> &str {
         self.variants
             .get(arrival.variant)
@@ -100,8 +107,9 @@ impl LoadObserver {
     }
 }
 
-impl Observer for LoadObserver {
+impl<T: FnMut(Progress)> Observer for LoadObserver<T> {
     fn progress(&mut self, progress: Progress) {
+        (self.told)(progress);
         self.metrics.enter(Some(progress.phase));
         self.metrics
             .in_flight
@@ -143,7 +151,7 @@ impl Observer for LoadObserver {
     }
 }
 
-impl Drop for LoadObserver {
+impl<T> Drop for LoadObserver<T> {
     fn drop(&mut self) {
         self.metrics.scenario.reset();
         self.metrics.enter(None);

@@ -20,7 +20,6 @@ use sbi::trace;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
-use super::metrics::LoadObserver;
 use super::{
     Arrival, Engine, Failure, FailureClass, LoadMetrics, LoadResult, Observer, Operation, Outcome,
     Pacer, Progress, Schedule, Shard,
@@ -102,10 +101,9 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                             pacer: Pacer::Thread,
                         };
                         let schedule = schedule.shard(shard);
-                        let observer = Told {
-                            metrics: metrics.observer(&scenario, names),
-                            events: &events,
-                        };
+                        let observer = metrics.observer(&scenario, names, |progress| {
+                            tell(&events, &Answer::Progress(progress));
+                        });
                         let result =
                             generate(operation, engine, schedule, &mut commands, observer).await;
                         tell(&events, &Answer::Result(Box::new(result)));
@@ -156,33 +154,6 @@ async fn generate(
                 }
             }
         }
-    }
-}
-
-/// Tells the supervisor how far a load is, and the metrics everything.
-struct Told<'a> {
-    metrics: LoadObserver,
-    events: &'a Events,
-}
-
-impl Observer for Told<'_> {
-    fn progress(&mut self, progress: Progress) {
-        tell(self.events, &Answer::Progress(progress));
-        self.metrics.progress(progress);
-    }
-
-    fn ended(
-        &mut self,
-        arrival: &Arrival,
-        late: Option<Duration>,
-        took: Duration,
-        failed: Option<FailureClass>,
-    ) {
-        self.metrics.ended(arrival, late, took, failed);
-    }
-
-    fn dropped(&mut self, arrival: &Arrival) {
-        self.metrics.dropped(arrival);
     }
 }
 

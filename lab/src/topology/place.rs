@@ -128,7 +128,7 @@ pub(super) async fn copy(url: &str, folder: &Path) -> Result<PathBuf, CopyError>
     let copied = Copied { source, folder };
     let LabDescription { nf, .. } = copied.document(Path::new(DESCRIPTION)).await?;
     let trust: TrustDocument = copied.document(&nf.trust).await?;
-    let beside = nf.trust.parent().unwrap_or(Path::new(""));
+    let beside = sbi::config::folder_of(&nf.trust);
     copied.file(&beside.join(trust.ca_certificate)).await?;
     let wanted = nf.wanted().map_err(|source| CopyError::Credential {
         url: copied.source.url(DESCRIPTION),

@@ -257,9 +257,14 @@ impl RunningLab {
         self.targets.clone()
     }
 
+    /// Whether its network functions are reached by name over some network, and not on the loopback of this machine.
+    pub const fn is_deployed(&self) -> bool {
+        self.listen.is_unspecified()
+    }
+
     /// Where the lab's network functions reach this host, if they are elsewhere.
     pub(super) async fn reached(&self) -> Option<IpAddr> {
-        if !self.listen.is_unspecified() {
+        if !self.is_deployed() {
             return None;
         }
         let nrf = self.nf.nrf.sbi.resolve().await.ok()?;
