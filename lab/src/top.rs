@@ -12,8 +12,8 @@ pub mod scrape;
 pub mod text;
 pub mod view;
 
-pub use draw::{draw, plain};
-pub use scrape::{Places, Scrape, scrape};
+pub use draw::{Scroll, draw, plain};
+pub use scrape::{Places, Scrape, UNNAMED, scrape};
 pub use view::View;
 
 use std::collections::VecDeque;

@@ -13,7 +13,7 @@ const ENTER_SCREEN: &str = "\u{1b}[?1049h";
 const LEAVE_SCREEN: &str = "\u{1b}[?1049l";
 const SHOW_CURSOR: &str = "\u{1b}[?25h";
 
-/// `mtc5g top` that looks at a port where nothing listens, and the terminal that it is on.
+/// `mtc5g top` that looks at one port, and the terminal that it is on.
 struct Watched {
     terminal: File,
     top: Child,
@@ -23,7 +23,14 @@ struct Watched {
 }
 
 impl Watched {
+    /// Nothing listens on the port.
     fn start() -> io::Result<Self> {
+        let mut watched = Self::of("127.0.0.1:1")?;
+        watched.until("down: nf")?;
+        Ok(watched)
+    }
+
+    fn of(address: &str) -> io::Result<Self> {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
         grantpt(&terminal)?;
         unlockpt(&terminal)?;
@@ -47,7 +54,7 @@ impl Watched {
         tcsetwinsize(&slave, size)?;
         let modes = tcgetattr(&slave)?;
         let top = Command::new(env!("CARGO_BIN_EXE_mtc5g"))
-            .args(["top", "127.0.0.1:1", "--interval", "200ms"])
+            .args(["top", address, "--interval", "200ms"])
             .stdin(side()?)
             .stdout(side()?)
             .stderr(side()?)
@@ -59,7 +66,7 @@ impl Watched {
             shown: Vec::new(),
         };
         // Held until it has opened its own.
-        watched.until("down: nf")?;
+        watched.until("mtc5g top")?;
         drop(slave);
         Ok(watched)
     }
@@ -120,6 +127,25 @@ fn a_key_ends_it_and_the_terminal_is_as_it_was() {
     let after = tcgetattr(&terminal).expect("modes");
     assert_eq!(after.local_modes, modes.local_modes);
     assert_eq!(after.input_modes, modes.input_modes);
+}
+
+#[test]
+fn keys_are_heard_while_a_process_does_not_answer() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = silent.local_addr().expect("a bound socket");
+    let mut watched = Watched::of(&address.to_string()).expect("a terminal");
+    // It is asked from now on, and says nothing.
+    let (_connection, _) = silent.accept().expect("it is asked");
+    watched.terminal.write_all(b"p").expect("a key");
+    watched.until("paused").expect("drawn");
+    assert!(
+        !String::from_utf8_lossy(&watched.shown).contains("down:"),
+        "it was still waiting for the answer"
+    );
+    watched.terminal.write_all(b"q").expect("a key");
+    let (status, drawn) = watched.end();
+    assert_eq!(status, Some(0), "{drawn}");
+    is_left_clean(&drawn);
 }
 
 #[test]

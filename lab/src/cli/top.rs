@@ -14,8 +14,8 @@ use super::output::{print, usage};
 use super::run::{attached_lab, newest_lab};
 use super::{DONE, fail, interrupted};
 use crate::scenario::parse_duration;
-use crate::top::{History, Places, View, draw, plain, scrape};
-use crate::topology::{LabPlace, RunningLab};
+use crate::top::{History, Places, Scrape, Scroll, UNNAMED, View, draw, plain, scrape};
+use crate::topology::LabPlace;
 
 /// How long a thread waits for a key before it looks whether it is still wanted.
 const KEY_WAIT: Duration = Duration::from_millis(100);
@@ -77,7 +77,7 @@ impl TopArguments {
 
     async fn places(&self) -> Result<Places, Box<dyn std::error::Error>> {
         if !self.address.is_empty() {
-            let named = |address: &Address| ("nf".to_owned(), address.clone());
+            let named = |address: &Address| (UNNAMED.to_owned(), address.clone());
             return Ok(Places {
                 targets: None,
                 addresses: self.address.iter().map(named).collect(),
@@ -90,10 +90,7 @@ impl TopArguments {
         };
         Ok(match lab {
             LabPlace::Disk(lab) => Places::of_lab(&lab)?,
-            LabPlace::Web(url) => Places {
-                targets: None,
-                addresses: RunningLab::admin_ports_at(&url).await?,
-            },
+            LabPlace::Web(url) => Places::at(&url).await?,
         })
     }
 
@@ -119,11 +116,13 @@ impl TopArguments {
         let mut ticks = interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut history, mut view) = (History::default(), View::default());
-        let (mut scroll, mut is_paused) = (0_usize, false);
+        let (mut scroll, mut is_paused) = (Scroll::default(), false);
+        // A process that hangs holds up the next look, but neither keys nor signals.
+        let mut looking = None;
         loop {
-            let mut furthest = 0;
+            let mut furthest = Scroll::default();
             terminal.draw(|frame| furthest = draw(frame, &view, scroll, is_paused))?;
-            scroll = scroll.min(furthest);
+            scroll = scroll.within(furthest);
             tokio::select! {
                 // In this order, so that signals are heard from the first time on.
                 biased;
@@ -131,13 +130,27 @@ impl TopArguments {
                 key = keys.recv() => match key {
                     Some(Key::Quit) | None => return Ok(()),
                     Some(Key::Pause) => is_paused = !is_paused,
-                    Some(Key::Up(lines)) => scroll = scroll.saturating_sub(lines),
-                    Some(Key::Down(lines)) => scroll = scroll.saturating_add(lines),
+                    Some(Key::Up(lines)) => scroll.line = scroll.line.saturating_sub(lines),
+                    Some(Key::Down(lines)) => scroll.line = scroll.line.saturating_add(lines),
+                    Some(Key::Left) => scroll.column = scroll.column.saturating_sub(1),
+                    Some(Key::Right) => scroll.column = scroll.column.saturating_add(1),
                     Some(Key::Redraw) => {}
                 },
-                _ = ticks.tick(), if !is_paused => view = history.add(scrape(places).await),
+                scrape = seen(&mut looking) => {
+                    looking = None;
+                    view = history.add(scrape);
+                }
+                _ = ticks.tick(), if !is_paused && looking.is_none() => looking = Some(Box::pin(scrape(places))),
             }
         }
+    }
+}
+
+/// What the look that is under way has seen; without one, nothing ever. Dropping the future loses nothing.
+async fn seen<F: Future<Output = Scrape> + Unpin>(looking: &mut Option<F>) -> Scrape {
+    match looking {
+        Some(looking) => looking.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -155,6 +168,8 @@ enum Key {
     Pause,
     Up(usize),
     Down(usize),
+    Left,
+    Right,
     Redraw,
 }
 
@@ -187,6 +202,8 @@ fn key(event: Event) -> Option<Key> {
         KeyCode::Char('p' | ' ') => Some(Key::Pause),
         KeyCode::Up | KeyCode::Char('k') => Some(Key::Up(1)),
         KeyCode::Down | KeyCode::Char('j') => Some(Key::Down(1)),
+        KeyCode::Left | KeyCode::Char('h') => Some(Key::Left),
+        KeyCode::Right | KeyCode::Char('l') => Some(Key::Right),
         KeyCode::PageUp => Some(Key::Up(PAGE)),
         KeyCode::PageDown => Some(Key::Down(PAGE)),
         KeyCode::Home => Some(Key::Up(usize::MAX)),

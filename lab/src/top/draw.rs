@@ -1,5 +1,7 @@
 //! A [`View`] on a terminal, and as text.
 
+use std::fmt::Write as _;
+
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -12,13 +14,35 @@ use super::view::{Section, View};
 const GAP: usize = 2;
 /// Widest cell: an error may be long.
 const WIDEST: usize = 60;
+/// Says that there are columns right of the screen.
+const MORE: &str = ">";
 
-/// Draws a view from its line `scroll` on, and returns how far it can be scrolled. Colours only mark: everything is said in
-/// words, for terminals without them.
-pub fn draw(frame: &mut Frame<'_>, view: &View, scroll: usize, is_paused: bool) -> usize {
+/// Which part of a view is on a screen that it is too large for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scroll {
+    /// Lines that are above the screen.
+    pub line: usize,
+    /// Columns of each table that are left of the screen. The first, which says what a row is of, always stays, and so does a
+    /// table that the screen is wide enough for.
+    pub column: usize,
+}
+
+impl Scroll {
+    /// No further than `furthest`.
+    pub fn within(self, furthest: Self) -> Self {
+        Self {
+            line: self.line.min(furthest.line),
+            column: self.column.min(furthest.column),
+        }
+    }
+}
+
+/// Draws the part of a view, and returns how far it can be scrolled. Colours only mark: everything is said in words, for
+/// terminals without them.
+pub fn draw(frame: &mut Frame<'_>, view: &View, scroll: Scroll, is_paused: bool) -> Scroll {
     let area = frame.area();
     let Some(body_height) = area.height.checked_sub(2) else {
-        return 0;
+        return Scroll::default();
     };
     let [title, body, keys] = [
         Rect { height: 1, ..area },
@@ -43,22 +67,38 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, scroll: usize, is_paused: bool) 
         Span::styled(view.headline.clone(), Style::new().fg(state)),
     ]);
     frame.render_widget(Paragraph::new(headline), title);
-    let lines = lines(view);
-    let furthest = lines.len().saturating_sub(body_height.into());
-    let from = scroll.min(furthest);
+    let tables: Vec<Table<'_>> = view.sections.iter().map(Table::new).collect();
+    let width = usize::from(area.width);
+    let lines: Vec<Line<'_>> = tables
+        .iter()
+        .flat_map(|table| table.lines(width, scroll.column))
+        .collect();
+    let furthest = Scroll {
+        line: lines.len().saturating_sub(body_height.into()),
+        column: tables
+            .iter()
+            .map(|table| table.furthest(width))
+            .max()
+            .unwrap_or(0),
+    };
+    let Scroll { line, column } = scroll.within(furthest);
     let shown: Vec<Line<'_>> = lines
         .into_iter()
-        .skip(from)
+        .skip(line)
         .take(body_height.into())
         .collect();
     frame.render_widget(Paragraph::new(shown), body);
-    let paused = if is_paused { "paused  " } else { "" };
-    let more = if furthest > 0 {
-        format!("line {} of {}  ", from + 1, furthest + 1)
-    } else {
-        String::new()
-    };
-    let help = format!("{paused}{more}q quit  p pause  up/down scroll");
+    let mut help = String::new();
+    if is_paused {
+        help.push_str("paused  ");
+    }
+    if furthest.line > 0 {
+        let _ = write!(help, "line {} of {}  ", line + 1, furthest.line + 1);
+    }
+    if furthest.column > 0 {
+        let _ = write!(help, "column {} of {}  ", column + 1, furthest.column + 1);
+    }
+    help.push_str("q quit  p pause  arrows scroll");
     let help = Paragraph::new(help)
         .alignment(Alignment::Right)
         .style(Style::new().add_modifier(Modifier::DIM));
@@ -69,7 +109,8 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, scroll: usize, is_paused: bool) 
 /// The view as text, for scripts and files.
 pub fn plain(view: &View) -> String {
     let mut text = format!("{}\n", view.headline);
-    for line in lines(view) {
+    let tables: Vec<Table<'_>> = view.sections.iter().map(Table::new).collect();
+    for line in tables.iter().flat_map(|table| table.lines(usize::MAX, 0)) {
         let line: String = line
             .spans
             .iter()
@@ -81,31 +122,23 @@ pub fn plain(view: &View) -> String {
     text
 }
 
-fn lines(view: &View) -> Vec<Line<'static>> {
-    view.sections.iter().flat_map(section).collect()
+/// A section with the widths of its columns.
+struct Table<'a> {
+    section: &'a Section,
+    cells: Vec<Vec<String>>,
+    widths: Vec<usize>,
 }
 
-fn section(section: &Section) -> Vec<Line<'static>> {
-    let Section {
-        title,
-        columns,
-        rows,
-    } = section;
-    let bold = Style::new().add_modifier(Modifier::BOLD);
-    let mut lines = vec![Line::default(), Line::styled(title.clone(), bold)];
-    if rows.is_empty() {
-        lines.push(Line::raw("  none"));
-        return lines;
-    }
-    let short = |cell: &str| -> String { cell.chars().take(WIDEST).collect() };
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| short(cell)).collect())
-        .collect();
-    let widths: Vec<usize> = columns
-        .iter()
-        .enumerate()
-        .map(|(column, name)| {
+impl<'a> Table<'a> {
+    fn new(section: &'a Section) -> Self {
+        let short = |cell: &String| -> String { cell.chars().take(WIDEST).collect() };
+        let cells: Vec<Vec<String>> = section
+            .rows
+            .iter()
+            .map(|row| row.iter().map(short).collect())
+            .collect();
+        let columns = &section.columns;
+        let widths = columns.iter().enumerate().map(|(column, name)| {
             // A row that ends early has something to say: its last cell may go on over the columns that it lacks.
             let full = cells
                 .iter()
@@ -115,15 +148,90 @@ fn section(section: &Section) -> Vec<Line<'static>> {
                 .map(|cell| cell.chars().count())
                 .max();
             widest.unwrap_or(0).max(name.trim().chars().count())
-        })
-        .collect();
-    let line = |row: &[String]| {
+        });
+        Self {
+            widths: widths.collect(),
+            section,
+            cells,
+        }
+    }
+
+    /// The columns that are on a screen of `width` when so many after the first are not, and whether there are more.
+    fn shown(&self, width: usize, skipped: usize) -> (Vec<usize>, bool) {
+        let after = 1 + skipped..self.widths.len();
+        let mut room = width;
+        let mut shown = Vec::new();
+        for column in std::iter::once(0).chain(after) {
+            let Some(left) = room.checked_sub(GAP + self.widths[column]) else {
+                break;
+            };
+            // What is cut off is marked, for which there must be room.
+            let is_last = column + 1 == self.widths.len();
+            if left < GAP + MORE.len() && !is_last {
+                break;
+            }
+            room = left;
+            shown.push(column);
+        }
+        let is_cut = shown.last().is_none_or(|last| last + 1 < self.widths.len());
+        (shown, is_cut)
+    }
+
+    /// Columns that must be left out before the last one is on the screen.
+    fn furthest(&self, width: usize) -> usize {
+        if self.cells.is_empty() {
+            return 0;
+        }
+        let most = self.widths.len().saturating_sub(2);
+        (0..most)
+            .find(|skipped| !self.shown(width, *skipped).1)
+            .unwrap_or(most)
+    }
+
+    /// The section's lines on a screen of `width`, with so many columns left out.
+    fn lines(&self, width: usize, skipped: usize) -> Vec<Line<'static>> {
+        let bold = Style::new().add_modifier(Modifier::BOLD);
+        let title = Line::styled(self.section.title.clone(), bold);
+        let mut lines = vec![Line::default(), title];
+        if self.cells.is_empty() {
+            lines.push(Line::raw("  none"));
+            return lines;
+        }
+        let skipped = skipped.min(self.furthest(width));
+        let (shown, is_cut) = self.shown(width, skipped);
+        let names: Vec<String> = self
+            .section
+            .columns
+            .iter()
+            .map(|name| name.trim().to_owned())
+            .collect();
+        if names.iter().any(|name| !name.is_empty()) {
+            let mut header = self.line(&names, &shown);
+            if is_cut {
+                let _ = write!(header, "{:GAP$}{MORE}", "");
+            }
+            lines.push(Line::styled(
+                header,
+                Style::new().add_modifier(Modifier::UNDERLINED),
+            ));
+        }
+        let all: Vec<usize> = (0..self.widths.len()).collect();
+        lines.extend(self.cells.iter().map(|row| {
+            let is_full = row.len() == self.widths.len();
+            Line::raw(self.line(row, if is_full { &shown } else { &all }))
+        }));
+        lines
+    }
+
+    /// The cells of a row that are in these columns.
+    fn line(&self, row: &[String], columns: &[usize]) -> String {
         let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = widths.get(column).copied().unwrap_or(0);
-            let is_number = columns
-                .get(column)
-                .is_some_and(|name| name.starts_with(' '));
+        for column in columns {
+            let Some(cell) = row.get(*column) else {
+                break;
+            };
+            let width = self.widths[*column];
+            let is_number = self.section.columns[*column].starts_with(' ');
             line.push_str(&" ".repeat(GAP));
             line.push_str(&if is_number {
                 format!("{cell:>width$}")
@@ -132,16 +240,7 @@ fn section(section: &Section) -> Vec<Line<'static>> {
             });
         }
         line
-    };
-    let header: Vec<String> = columns.iter().map(|name| name.trim().to_owned()).collect();
-    if header.iter().any(|name| !name.is_empty()) {
-        lines.push(Line::styled(
-            line(&header),
-            Style::new().add_modifier(Modifier::UNDERLINED),
-        ));
     }
-    lines.extend(cells.iter().map(|row| Line::raw(line(row))));
-    lines
 }
 
 #[cfg(test)]
@@ -174,11 +273,11 @@ mod tests {
         }
     }
 
-    fn screen(width: u16, height: u16, scroll: usize) -> (Vec<String>, usize) {
+    fn screen(view: &View, width: u16, height: u16, scroll: Scroll) -> (Vec<String>, Scroll) {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
-        let mut furthest = 0;
+        let mut furthest = Scroll::default();
         terminal
-            .draw(|frame| furthest = draw(frame, &view(), scroll, true))
+            .draw(|frame| furthest = draw(frame, view, scroll, true))
             .expect("drawn");
         let buffer = terminal.backend().buffer();
         let line = |y| {
@@ -193,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_view_is_drawn_as_wide_and_high_as_there_is_room() {
-        let (lines, furthest) = screen(50, 11, 0);
+        let (lines, furthest) = screen(&view(), 50, 11, Scroll::default());
         let expected = [
             "mtc5g top  2 processes",
             "",
@@ -205,22 +304,102 @@ mod tests {
             "Requests",
             "  none",
             "",
-            "                paused  q quit  p pause  up/down scroll",
+            "            paused  q quit  p pause  arrows scroll",
         ];
-        assert_eq!(lines[..10], expected[..10]);
-        assert_eq!(furthest, 0);
-        let (lines, furthest) = screen(60, 6, 99);
-        assert_eq!(furthest, 4);
+        assert_eq!(lines, expected);
+        assert_eq!(furthest, Scroll::default());
+        let below = Scroll {
+            line: 99,
+            column: 99,
+        };
+        let (lines, furthest) = screen(&view(), 60, 6, below);
+        assert_eq!((furthest.line, furthest.column), (4, 0));
         assert_eq!(lines[4], "  none");
         assert!(
-            lines[5].ends_with("paused  line 5 of 5  q quit  p pause  up/down scroll"),
+            lines[5].ends_with("paused  line 5 of 5  q quit  p pause  arrows scroll"),
             "{}",
             lines[5]
         );
         // No room is no reason to panic.
-        for (width, height) in [(1, 1), (3, 2), (200, 3)] {
-            screen(width, height, 1);
+        for (width, height) in [(1, 1), (3, 2), (200, 3), (8, 30)] {
+            screen(&view(), width, height, below);
         }
+    }
+
+    /// As many columns as the widest table has, and figures as long as they get.
+    fn wide() -> View {
+        let row = |cells: &str| cells.split(' ').map(str::to_owned).collect();
+        View {
+            headline: "4 processes, last 10 s: all ready, no failures".to_owned(),
+            is_troubled: false,
+            sections: vec![Section {
+                title: "Handshakes, as clients see them".to_owned(),
+                columns: vec![
+                    "peer's credential",
+                    "leaf key",
+                    "key exchange",
+                    " /s",
+                    " p50 ms",
+                    " p90",
+                    " p99",
+                    " CPU us",
+                    " verify",
+                    " bytes",
+                    " failed/s",
+                ],
+                rows: vec![
+                    row(
+                        "mtc-landmark ml-dsa-65 X25519MLKEM768 1032 68.8 145 10000 1005 98.5 14722 0.001",
+                    ),
+                    row(
+                        "x509-ml-dsa-65-intermediate ml-dsa-65 SecP256r1MLKEM768 32.4 68.9 146 459 875 193 32863 0",
+                    ),
+                ],
+            }],
+        }
+    }
+
+    #[test]
+    fn on_a_narrow_screen_every_figure_can_be_scrolled_to_and_none_is_cut() {
+        let view = wide();
+        let rows = &view.sections[0].rows;
+        let (_, furthest) = screen(&view, 80, 24, Scroll::default());
+        assert!(furthest.column > 0);
+        let mut seen = vec![Vec::new(); rows.len()];
+        for column in 0..=furthest.column {
+            let (lines, _) = screen(&view, 80, 24, Scroll { line: 0, column });
+            assert_eq!(
+                lines[3].ends_with('>'),
+                column < furthest.column,
+                "{}",
+                lines[3]
+            );
+            for ((line, row), seen) in lines[4..].iter().zip(rows).zip(&mut seen) {
+                let cells: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+                assert_eq!(cells[0], row[0], "the row's name stays");
+                assert!(
+                    cells.iter().all(|cell| row.contains(cell)),
+                    "a cell is cut: {line}"
+                );
+                seen.extend(cells);
+            }
+            let help = lines.last().expect("a line");
+            let place = format!("column {} of {}", column + 1, furthest.column + 1);
+            assert!(help.contains(&place), "{help}");
+        }
+        for (row, seen) in rows.iter().zip(&seen) {
+            assert!(
+                row.iter().all(|cell| seen.contains(cell)),
+                "{row:?} {seen:?}"
+            );
+        }
+        let (lines, furthest) = screen(&view, 160, 50, Scroll::default());
+        assert_eq!(furthest, Scroll::default());
+        assert!(
+            rows[0].iter().all(|cell| lines[4].contains(cell)),
+            "{}",
+            lines[4]
+        );
     }
 
     #[test]

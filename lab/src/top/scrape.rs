@@ -1,6 +1,6 @@
 //! Asking every process of a lab for its metrics.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,12 +10,14 @@ use sbi::address::Address;
 use sbi::client::{ClientError, Connection, Request};
 use sbi::telemetry::Causes;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::text::{NoSample, Samples};
 use crate::topology::{JoinError, RunningLab, targets};
 
-/// How long a process may take.
+/// Stands for what a process is where nobody has said so before it was asked.
+pub const UNNAMED: &str = "nf";
+/// How long a process may take, and the lookup of a name.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the admin ports of a lab are found, each time anew: processes come and go.
@@ -28,34 +30,48 @@ pub struct Places {
 }
 
 impl Places {
-    /// Those of a lab: its folder, or the `lab.toml` of a deployed one. Blocks on the disk.
+    /// Those of a lab: its folder, or the `lab.toml` of a deployed one. Both what announces itself and what is configured,
+    /// since processes that were started by hand do not announce themselves. Blocks on the disk.
     ///
     /// # Errors
     /// It is neither.
     pub fn of_lab(lab: &Path) -> Result<Self, JoinError> {
         let announced = lab.join(targets::FOLDER);
-        if announced.is_dir() {
-            return Ok(Self {
+        match RunningLab::admin_ports(lab) {
+            Ok((targets, addresses)) => Ok(Self { targets, addresses }),
+            // The folder of a generator beside a lab has no configurations of one.
+            Err(_) if announced.is_dir() => Ok(Self {
                 targets: Some(announced),
                 addresses: Vec::new(),
-            });
+            }),
+            Err(error) => Err(error),
         }
-        let (targets, addresses) = RunningLab::admin_ports(lab)?;
-        Ok(Self { targets, addresses })
     }
 
-    /// All that can be found now.
-    async fn find(&self) -> BTreeSet<(String, SocketAddr)> {
-        let mut found = BTreeSet::new();
+    /// Those of a lab by the URL of its `lab.toml`.
+    ///
+    /// # Errors
+    /// It is not one.
+    pub async fn at(url: &str) -> Result<Self, JoinError> {
+        Ok(Self {
+            targets: None,
+            addresses: RunningLab::admin_ports_at(url).await?,
+        })
+    }
+
+    /// All that can be found now, each once: what a process announces of itself comes before what was configured.
+    async fn find(&self) -> BTreeMap<SocketAddr, String> {
+        let mut found = BTreeMap::new();
         for (nf, address) in &self.addresses {
             // A name without an address is a network function without a replica.
-            let resolved = address.resolve_all().await.unwrap_or_default();
-            found.extend(resolved.into_iter().map(|addr| (nf.clone(), addr)));
+            let resolved = timeout(TIMEOUT, address.resolve_all()).await;
+            let resolved = resolved.ok().and_then(Result::ok).unwrap_or_default();
+            found.extend(resolved.into_iter().map(|addr| (addr, nf.clone())));
         }
         // A folder that is gone is a lab that is gone.
         let announced = self.targets.as_ref().map(|folder| targets::read(folder));
         for (nf, target) in announced.into_iter().flatten().flatten() {
-            found.extend(target.parse().ok().map(|addr| (nf, addr)));
+            found.extend(target.parse().ok().map(|addr| (addr, nf)));
         }
         found
     }
@@ -94,11 +110,13 @@ enum ScrapeError {
 /// Asks every process that `places` names. Takes as long as the slowest, and no longer than a few seconds.
 pub async fn scrape(places: &Places) -> Scrape {
     let mut asking = JoinSet::new();
-    for (nf, addr) in places.find().await {
+    for (addr, nf) in places.find().await {
         asking.spawn(async move {
             let said = ask(addr).await.map_err(|error| Causes(&error).to_string());
+            let is_told = nf != UNNAMED;
+            let nf_type = said.as_ref().ok().and_then(nf_type).filter(|_| !is_told);
             Process {
-                nf,
+                nf: nf_type.unwrap_or(nf),
                 addr: addr.to_string(),
                 said,
             }
@@ -112,6 +130,13 @@ pub async fn scrape(places: &Places) -> Scrape {
         unix: now.unwrap_or_default().as_secs_f64(),
         processes,
     }
+}
+
+/// What a process says that it is.
+fn nf_type(samples: &Samples) -> Option<String> {
+    let info = samples.of("nf_info").next();
+    info.map(|(series, _)| series.label("nf_type").to_ascii_lowercase())
+        .filter(|nf_type| !nf_type.is_empty())
 }
 
 /// The order in which network functions are listed.
@@ -128,4 +153,55 @@ async fn ask(addr: SocketAddr) -> Result<Samples, ScrapeError> {
     let request = Request::new(Method::GET, addr.to_string(), "/metrics");
     let answer = connection.call(request, TIMEOUT).await?;
     Ok(Samples::parse(&String::from_utf8_lossy(&answer.body))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_configured_and_what_announces_itself_are_found_once_each() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let targets = folder.path().join(targets::FOLDER);
+        let configured = |nf: &str, port: u16| {
+            let address = format!("127.0.0.1:{port}").parse().expect("an address");
+            (nf.to_owned(), address)
+        };
+        let places = Places {
+            targets: Some(targets.clone()),
+            addresses: vec![configured("nrf", 1), configured("amf", 2)],
+        };
+        let found = async || {
+            let found = places.find().await.into_iter();
+            let found = found.map(|(addr, nf)| format!("{nf} {}", addr.port()));
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(found().await, ["nrf 1", "amf 2"]);
+        std::fs::create_dir(&targets).expect("a new folder");
+        assert_eq!(found().await, ["nrf 1", "amf 2"]);
+        for (name, nf, port) in [("amf", "load", 2), ("load-1", "load", 3)] {
+            let text = format!(r#"[{{"targets":["127.0.0.1:{port}"],"labels":{{"nf":"{nf}"}}}}]"#);
+            std::fs::write(targets.join(format!("{name}.json")), text).expect("written");
+        }
+        assert_eq!(found().await, ["nrf 1", "load 2", "load 3"]);
+    }
+
+    #[test]
+    fn a_lab_is_told_from_what_is_none() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        assert!(Places::of_lab(folder.path()).is_err());
+        let targets = folder.path().join(targets::FOLDER);
+        std::fs::create_dir(&targets).expect("a new folder");
+        let generator = Places::of_lab(folder.path()).expect("the folder of a generator");
+        assert_eq!(generator.targets, Some(targets));
+        assert!(generator.addresses.is_empty());
+    }
+
+    #[test]
+    fn a_process_says_what_it_is() {
+        let said = |text| Samples::parse(text).expect("samples");
+        let info = said("nf_info{nf_type=\"SMF\",version=\"1\"} 1\n");
+        assert_eq!(nf_type(&info).as_deref(), Some("smf"));
+        assert_eq!(nf_type(&said("nf_ready 1\n")), None);
+    }
 }

@@ -34,7 +34,7 @@ struct Increases {
 }
 
 impl Increases {
-    /// What a process counted since it was started anew counts as a whole; what was not there before does not.
+    /// What a process has counted counts as a whole if it was started since, and not at all if it was not seen before.
     fn new(before: &Scrape, now: &Scrape) -> Self {
         let processes = now.processes.iter().map(|process| {
             let earlier = before
@@ -50,14 +50,10 @@ impl Increases {
             else {
                 return Samples::default();
             };
+            let is_another = started(said) != started(earlier);
             let increase = |(series, value): (&Series, &f64)| {
-                let earlier = earlier.0.get(series).copied().unwrap_or(0.0);
-                let increase = if *value < earlier {
-                    *value
-                } else {
-                    value - earlier
-                };
-                (series.clone(), increase)
+                let earlier = earlier.0.get(series).filter(|_| !is_another);
+                (series.clone(), value - earlier.copied().unwrap_or(0.0))
             };
             Samples(said.0.iter().map(increase).collect())
         });
@@ -111,6 +107,11 @@ impl Increases {
         histograms.retain(|_, histogram| histogram.count() > 0.0);
         histograms
     }
+}
+
+/// When a process was started, by which it is told from the one that takes its place.
+fn started(samples: &Samples) -> Option<f64> {
+    samples.sum("process_start_time_seconds")
 }
 
 fn key(series: &Series, labels: &[&str]) -> Vec<String> {
@@ -668,13 +669,19 @@ mod tests {
     #[test]
     fn a_process_that_began_anew_has_counted_from_nothing_and_one_that_is_down_is_told() {
         let start = Instant::now();
-        let before = scrape(start, &[("amf", Ok(NOW)), ("smf", Ok(NOW))]);
+        let (first, second) = (
+            format!("{BEFORE}process_start_time_seconds 100\n"),
+            format!("{NOW}process_start_time_seconds 990\n"),
+        );
+        let before = scrape(start, &[("amf", Ok(&first)), ("smf", Ok(NOW))]);
         let now = scrape(
             start + Duration::from_secs(10),
-            &[("amf", Ok(BEFORE)), ("smf", Err("cannot connect"))],
+            &[("amf", Ok(&second)), ("smf", Err("cannot connect"))],
         );
         let view = View::new(&before, &now);
-        assert_eq!(cell(&view, 1, 0, "/s"), "1.00");
+        // All of what the second counted, which is more than the first did.
+        assert_eq!(cell(&view, 1, 0, "/s"), "3.00");
+        assert_eq!(cell(&view, 1, 0, "p50 ms"), "0.75");
         assert!(
             view.is_troubled && view.headline.ends_with("down: smf"),
             "{}",
