@@ -42,7 +42,7 @@ max_lateness = "60s"
 const EVENT: &str = "[[event]]\nat = \"1s\"\ndo = \"pause-landmarks\"\nnf = \"smf\"\n";
 const SWEEP: &str = "[sweep]\nlab.preload = [0, 1000]\n";
 
-async fn run(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Ended {
+fn start(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Started {
     let arguments = [
         "run".as_ref(),
         scenario.as_os_str(),
@@ -51,7 +51,11 @@ async fn run(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Ended {
         "--out".as_ref(),
         out.as_os_str(),
     ];
-    mtc5g(arguments.into_iter().chain(more.iter().map(AsRef::as_ref))).await
+    Started::new(arguments.into_iter().chain(more.iter().map(AsRef::as_ref)))
+}
+
+async fn run(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Ended {
+    start(scenario, lab, out, more).end().await
 }
 
 fn results(out: &Path) -> Results {
@@ -150,16 +154,7 @@ fn announced(lab: &Path) -> Vec<String> {
 async fn announcements(scenario: &Path, lab: &Path, out: &Path) {
     let of_lab = ["amf", "nrf", "scp", "smf"];
     assert_eq!(announced(lab), of_lab);
-    let mut waiting = Started::new([
-        "run".as_ref(),
-        scenario.as_os_str(),
-        "--lab".as_ref(),
-        lab.as_os_str(),
-        "--out".as_ref(),
-        out.as_os_str(),
-        "--start-at".as_ref(),
-        "2100-01-01T00:00:00Z".as_ref(),
-    ]);
+    let mut waiting = start(scenario, lab, out, &["--start-at", "2100-01-01T00:00:00Z"]);
     waiting.says("ready; waiting for").await;
     assert_eq!(announced(lab), ["amf", "load", "nrf", "scp", "smf"]);
     waiting.signal(Signal::INT);

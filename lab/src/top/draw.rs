@@ -248,6 +248,7 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
+    use super::super::view::HANDSHAKE_COLUMNS;
     use super::*;
 
     fn view() -> View {
@@ -334,19 +335,7 @@ mod tests {
             is_troubled: false,
             sections: vec![Section {
                 title: "Handshakes, as clients see them".to_owned(),
-                columns: vec![
-                    "peer's credential",
-                    "leaf key",
-                    "key exchange",
-                    " /s",
-                    " p50 ms",
-                    " p90",
-                    " p99",
-                    " CPU us",
-                    " verify",
-                    " bytes",
-                    " failed/s",
-                ],
+                columns: HANDSHAKE_COLUMNS.to_vec(),
                 rows: vec![
                     row(
                         "mtc-landmark ml-dsa-65 X25519MLKEM768 1032 68.8 145 10000 1005 98.5 14722 0.001",

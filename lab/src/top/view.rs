@@ -27,6 +27,21 @@ pub struct Section {
     pub rows: Vec<Vec<String>>,
 }
 
+/// The columns of the widest table.
+pub(super) const HANDSHAKE_COLUMNS: [&str; 11] = [
+    "peer's credential",
+    "leaf key",
+    "key exchange",
+    " /s",
+    " p50 ms",
+    " p90",
+    " p99",
+    " CPU us",
+    " verify",
+    " bytes",
+    " failed/s",
+];
+
 /// The increase of every counter between two scrapes, and for how long.
 struct Increases {
     processes: Vec<Samples>,
@@ -357,19 +372,7 @@ fn handshakes(increases: &Increases) -> Section {
     });
     Section {
         title: "Handshakes, as clients see them".to_owned(),
-        columns: vec![
-            "peer's credential",
-            "leaf key",
-            "key exchange",
-            " /s",
-            " p50 ms",
-            " p90",
-            " p99",
-            " CPU us",
-            " verify",
-            " bytes",
-            " failed/s",
-        ],
+        columns: HANDSHAKE_COLUMNS.to_vec(),
         rows: rows.collect(),
     }
 }
