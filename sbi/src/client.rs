@@ -229,7 +229,10 @@ impl Connection {
                 metrics.record(Side::Client, operation, status, started.elapsed());
             }
         });
-        let response = self.traced(operation, request, deadline).await?;
+        // At the deadline the exchange is dropped, and its span with it has no answer.
+        let exchange = timeout(deadline, self.traced(operation, request));
+        let answered = exchange.await;
+        let response = answered.unwrap_or(Err(ClientError::Timeout(deadline)))?;
         outcome.answered(response.status);
         Ok(response)
     }
@@ -275,10 +278,9 @@ impl Connection {
         &self,
         operation: ServiceOperation,
         mut request: hyper::Request<Full<Bytes>>,
-        deadline: Duration,
     ) -> Result<Response, ClientError> {
         let Some((context, span)) = trace::sent_request(operation) else {
-            return self.exchange(request, deadline).await;
+            return self.exchange(request).await;
         };
         let traceparent = HeaderValue::from_str(&context.to_string());
         let traceparent = traceparent.expect("a traceparent is visible ASCII");
@@ -286,7 +288,7 @@ impl Connection {
             .headers_mut()
             .insert(trace::TRACEPARENT, traceparent);
         let outcome = Outcome::new(|status| trace::answered(&span, status));
-        let exchange = self.exchange(request, deadline);
+        let exchange = self.exchange(request);
         let response = trace::within(context, span.clone(), exchange).await?;
         outcome.answered(response.status);
         Ok(response)
@@ -295,13 +297,7 @@ impl Connection {
     async fn exchange(
         &self,
         request: hyper::Request<Full<Bytes>>,
-        deadline: Duration,
     ) -> Result<Response, ClientError> {
-        let answered = timeout(deadline, self.answer(request)).await;
-        answered.unwrap_or(Err(ClientError::Timeout(deadline)))
-    }
-
-    async fn answer(&self, request: hyper::Request<Full<Bytes>>) -> Result<Response, ClientError> {
         let response = self.sender.clone().send_request(request).await;
         let (head, body) = response.map_err(ClientError::Http2)?.into_parts();
         self.first_answer.get_or_init(Instant::now);
