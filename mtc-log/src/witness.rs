@@ -15,6 +15,7 @@
 mod request;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mtc_core::checkpoint::{CheckpointError, SignedCheckpoint, verify_subtree_line};
@@ -44,12 +45,15 @@ pub struct WitnessedLog {
 
 /// A witness's key, the logs it knows, and the latest checkpoint it has cosigned of each.
 ///
-/// Its methods block on the storage and on each other, per log; they may be called from any number of threads.
+/// Its methods block on the storage and on each other, per log, where they do not say otherwise; they may be called from any
+/// number of threads.
 pub struct WitnessStore {
     storage: Arc<dyn Storage>,
     key: CosigningKey,
     /// By origin.
     logs: BTreeMap<String, LogState>,
+    /// Size of the largest latest checkpoint, to be read while one is being written.
+    largest: AtomicU64,
 }
 
 struct LogState {
@@ -72,9 +76,12 @@ impl WitnessStore {
             storage,
             key,
             logs: BTreeMap::new(),
+            largest: AtomicU64::new(0),
         };
         for log in logs {
-            let latest = Mutex::new(witness.load(&log)?);
+            let latest = witness.load(&log)?;
+            witness.note(latest.as_ref());
+            let latest = Mutex::new(latest);
             let origin = log.id.origin();
             if witness
                 .logs
@@ -113,6 +120,7 @@ impl WitnessStore {
             "cosigned checkpoint"
         );
         *latest = Some(stored);
+        self.note(latest.as_ref());
         Ok(answer)
     }
 
@@ -152,18 +160,20 @@ impl WitnessStore {
         latest.as_ref().map(CaCheckpoint::to_note)
     }
 
-    /// Entries under the largest checkpoint that it has cosigned; 0 for none.
+    /// Entries under the largest checkpoint that it has cosigned; 0 for none. Does not block.
     pub fn largest(&self) -> u64 {
-        let size = |state: &LogState| {
-            let latest = state.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            latest.as_ref().map_or(0, CaCheckpoint::size)
-        };
-        self.logs.values().map(size).max().unwrap_or(0)
+        self.largest.load(Ordering::Relaxed)
     }
 
     /// Who this witness is.
     pub const fn cosigner(&self) -> &Cosigner {
         self.key.cosigner()
+    }
+
+    /// Notes the size of a log's latest checkpoint. Logs do not shrink, so the largest of all is the largest ever noted.
+    fn note(&self, latest: Option<&CaCheckpoint>) {
+        let size = latest.map_or(0, CaCheckpoint::size);
+        self.largest.fetch_max(size, Ordering::Relaxed);
     }
 
     fn load(&self, log: &WitnessedLog) -> Result<Option<CaCheckpoint>, WitnessOpenError> {

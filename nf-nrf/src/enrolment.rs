@@ -320,7 +320,7 @@ impl Enrolment {
 }
 
 /// The status that an answer will have.
-pub(crate) fn status(answer: &Result<Response, Problem>) -> StatusCode {
+fn status(answer: &Result<Response, Problem>) -> StatusCode {
     match answer {
         Ok(response) => response.status,
         Err(problem) => problem.status,

@@ -5,6 +5,7 @@
 //!   discovery    GET nf-instances?target-nf-type=..      |--> registry: pure state, changes in order
 //!                missing heartbeats suspend and purge  --'
 //!   enrolment    POST certificates --> mtca (issuance log, landmarks) or baseline (X.509)
+//!   services     the three of them on the SBI port, counted
 //!   logs         which of the CA's issuance logs is current --> log_opening
 //!   log_api      GET checkpoint, landmarks, tiles: the issuance logs, public
 //! ```
@@ -30,6 +31,7 @@ pub mod public_files;
 pub mod registry;
 mod registry_files;
 pub mod retired_log;
+pub mod services;
 pub mod witness_client;
 
 use std::process::ExitCode;

@@ -50,17 +50,19 @@ struct Counts {
 }
 
 impl Counts {
-    fn count(&self, status: StatusCode) {
+    /// Without a status the requester gave up, which is no outcome that the clause has.
+    fn count(&self, status: Option<StatusCode>) {
         self.requests.inc();
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            None => {}
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 if let Some(unauthorized) = &self.unauthorized {
                     unauthorized.inc();
                 }
             }
-            status if status.is_client_error() => self.input.inc(),
-            status if status.is_server_error() => self.internal.inc(),
-            _ => self.successes.inc(),
+            Some(status) if status.is_client_error() => self.input.inc(),
+            Some(status) if status.is_server_error() => self.internal.inc(),
+            Some(_) => self.successes.inc(),
         }
     }
 }
@@ -255,8 +257,8 @@ impl NrfMetrics {
         self.0.token_checks.with_label_values(&[result]).inc();
     }
 
-    /// A request was answered.
-    pub fn answered(&self, operation: ServiceOperation, status: StatusCode) {
+    /// A request was answered, or given up by the requester.
+    pub fn answered(&self, operation: ServiceOperation, status: Option<StatusCode>) {
         let counts = match operation.operation {
             "NFRegister" => &self.0.registration,
             "NFUpdate" => &self.0.update,
@@ -359,16 +361,21 @@ mod tests {
             service: "nnrf-nfm",
             operation,
         };
-        metrics.answered(of("NFRegister"), StatusCode::CREATED);
-        metrics.answered(of("NFRegister"), StatusCode::BAD_REQUEST);
-        metrics.answered(of("NFRegister"), StatusCode::FORBIDDEN);
-        metrics.answered(of("NFUpdate"), StatusCode::INTERNAL_SERVER_ERROR);
-        metrics.answered(of("NFDiscover"), StatusCode::NOT_MODIFIED);
-        metrics.answered(of("NFDiscover"), StatusCode::FORBIDDEN);
-        metrics.answered(of("unknown"), StatusCode::OK);
+        for (operation, status) in [
+            ("NFRegister", Some(StatusCode::CREATED)),
+            ("NFRegister", Some(StatusCode::BAD_REQUEST)),
+            ("NFRegister", Some(StatusCode::FORBIDDEN)),
+            ("NFRegister", None),
+            ("NFUpdate", Some(StatusCode::INTERNAL_SERVER_ERROR)),
+            ("NFDiscover", Some(StatusCode::NOT_MODIFIED)),
+            ("NFDiscover", Some(StatusCode::FORBIDDEN)),
+            ("unknown", Some(StatusCode::OK)),
+        ] {
+            metrics.answered(of(operation), status);
+        }
         let text = sbi::metrics::Exposition::Prometheus.encode(&registry.gather());
         for line in [
-            "NFS_RegReq_total 3",
+            "NFS_RegReq_total 4",
             "NFS_RegSucc_total 1",
             "NFS_RegFailEncodeErr_total 1",
             "NFS_RegFailNrfErr_total 0",

@@ -26,12 +26,8 @@ use sbi::listener::{ListenError, bind, serve_plain, serve_sbi};
 use sbi::metrics::Metrics;
 use sbi::model::{NfInstanceId, NfType};
 use sbi::nf::{NfError, await_stop, keep_trust, load_root, open_key_log};
-use sbi::operation::ServiceOperation;
 use sbi::orders::Orders;
-use sbi::problem::Problem;
 use sbi::process::{Control, Event, Events, Stop};
-use sbi::response::Response;
-use sbi::server::{Handler, Request};
 use sbi::telemetry::Causes;
 use sbi::trust::TrustUpdater;
 use sbi::trust_file::{TrustFile, TrustFileError};
@@ -43,7 +39,7 @@ use tokio::task::JoinSet;
 use crate::baseline::{BaselineCa, BaselineError};
 use crate::config::NrfConfig;
 use crate::discovery::Discovery;
-use crate::enrolment::{self, Enrolment};
+use crate::enrolment::Enrolment;
 use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedTokensError};
 use crate::files::{FileError, PrivateFolder, read_text};
 use crate::log_api::LogApi;
@@ -57,11 +53,11 @@ use crate::public_files::PublicPort;
 use crate::registry::{Settings, SharedRegistry};
 use crate::registry_files;
 use crate::retired_log::RetiredLog;
+use crate::services::Services;
 use crate::witness_client::HttpWitness;
 
 /// How often missing heartbeats are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
-const SERVICES: [&str; 3] = ["nnrf-nfm/v1", "nnrf-disc/v1", "nnrf-cm/v1"];
 
 /// Why the NRF cannot start, or go on.
 #[derive(Debug, thiserror::Error)]
@@ -123,36 +119,6 @@ pub enum NrfError {
     /// A port.
     #[error(transparent)]
     Listen(#[from] ListenError),
-}
-
-/// The NRF's SBI.
-struct Nrf {
-    management: Management,
-    discovery: Discovery,
-    enrolment: Arc<Enrolment>,
-}
-
-impl Handler for Nrf {
-    async fn handle(&self, request: Request) -> Result<Response, Problem> {
-        let operation = ServiceOperation::of(&request.method, &request.path);
-        let answer = self.answer(request).await;
-        let metrics = self.enrolment.mtca.metrics();
-        metrics.answered(operation, enrolment::status(&answer));
-        answer
-    }
-}
-
-impl Nrf {
-    async fn answer(&self, request: Request) -> Result<Response, Problem> {
-        let segments = request.segments()?;
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        match segments.as_slice() {
-            ["nnrf-cm", "v1", rest @ ..] => self.enrolment.handle(&request, rest).await,
-            ["nnrf-nfm", "v1", rest @ ..] => self.management.handle(&request, rest, Instant::now()),
-            ["nnrf-disc", "v1", rest @ ..] => self.discovery.handle(&request, rest),
-            _ => Err(Problem::invalid_api(&SERVICES)),
-        }
-    }
 }
 
 /// Runs the NRF until it is told to stop.
@@ -316,12 +282,12 @@ impl Process {
         instance: &Instance,
     ) -> Result<(), NrfError> {
         let (listener, addr) = bind(self.config.listen, "SBI").await?;
-        let nrf = Arc::new(self.service(addr, enrolment)?);
+        let services = Arc::new(self.services(addr, enrolment)?);
         self.tasks.spawn(serve_sbi(
             listener,
             instance.endpoint().clone(),
             ClientAuth::Optional,
-            nrf,
+            services,
             self.ledger.clone(),
             self.stop.clone(),
         ));
@@ -466,13 +432,17 @@ impl Process {
     }
 
     /// Builds what answers on the SBI, with the registry as it was stored.
-    fn service(&mut self, addr: SocketAddr, enrolment: Arc<Enrolment>) -> Result<Nrf, NrfError> {
+    fn services(
+        &mut self,
+        addr: SocketAddr,
+        enrolment: Arc<Enrolment>,
+    ) -> Result<Services, NrfError> {
         let config = self.config.clone();
         let folder = PrivateFolder::open(config.state.join("profiles"))?;
         let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
         let registry = Arc::new(SharedRegistry::new(registry, registry_files::sink(folder)));
         self.spawn(expire(registry.clone(), self.nrf_metrics.clone()));
-        Ok(Nrf {
+        Ok(Services {
             management: Management::new(
                 registry.clone(),
                 ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?,

@@ -1,17 +1,32 @@
-//! What counting costs: a handshake and a request as the ledger and the metrics keep them, and one look at `/metrics`.
+//! What counting costs: a handshake and a request as the ledger and the metrics keep them, one look at `/metrics`, and a request
+//! with and without spans.
 //!
 //! `cargo bench -p sbi --bench bookkeeping`
 
+use std::future::pending;
 use std::hint::black_box;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use divan::Bencher;
 use hyper::{Method, StatusCode};
 use mtc_tls::handshake::{CertificateKind, HandshakeCost};
 use mtc_tls::hints::ConnectionProfile;
+use sbi::client::{Connection, Request};
 use sbi::ledger::Ledger;
 use sbi::metrics::{Exposition, Metrics, Side};
 use sbi::operation::ServiceOperation;
+use sbi::problem::Problem;
+use sbi::response::Response;
+use sbi::server::{self, Handler, Peer, serve_connection};
+use sbi::uri::Scheme;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+const SESSION: &str = "/nsmf-pdusession/v1/sm-contexts";
+const DEADLINE: Duration = Duration::from_secs(10);
 
 fn main() {
     divan::main();
@@ -57,8 +72,7 @@ fn handshake_in_metrics(bencher: Bencher<'_, '_>) {
 fn request_in_metrics(bencher: Bencher<'_, '_>) {
     let metrics = Metrics::new();
     bencher.bench(|| {
-        let operation =
-            ServiceOperation::of(&Method::POST, black_box("/nsmf-pdusession/v1/sm-contexts"));
+        let operation = ServiceOperation::of(&Method::POST, black_box(SESSION));
         metrics.requests.record(
             Side::Server,
             operation,
@@ -76,4 +90,52 @@ fn look_at_metrics(bencher: Bencher<'_, '_>) {
         .handshakes
         .completed(Side::Client, Some(profile()), &cost());
     bencher.bench(|| Exposition::Prometheus.encode(&metrics.registry.gather()));
+}
+
+struct Creating;
+
+impl Handler for Creating {
+    async fn handle(&self, _: server::Request) -> Result<Response, Problem> {
+        Ok(Response::empty(StatusCode::CREATED))
+    }
+}
+
+/// Over HTTP/2 in memory, counted on both sides; with spans there are two, each of which is a line that is formatted and thrown
+/// away.
+#[divan::bench(args = ["info", "info,sbi::trace=debug"])]
+fn request_at_level(bencher: Bencher<'_, '_>, levels: &str) {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(levels))
+        .with_span_events(FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(io::sink)
+        .finish();
+    // Of this thread: so is the runtime.
+    let _subscriber = tracing::subscriber::set_default(subscriber);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let metrics = Metrics::new().requests;
+    let connection = runtime.block_on(async {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let peer = Arc::new(Peer::cleartext((Ipv4Addr::LOCALHOST, 1).into()));
+        let counted = metrics.clone();
+        tokio::spawn(serve_connection(
+            server,
+            peer,
+            Arc::new(Creating),
+            counted,
+            pending(),
+        ));
+        Connection::handshake(client, Scheme::Https)
+            .await
+            .expect("http/2")
+    });
+    let connection = connection.counted_in(metrics);
+    bencher.bench_local(|| {
+        let request = Request::new(Method::POST, "smf", SESSION);
+        let answer = runtime.block_on(connection.send(request, DEADLINE));
+        answer.expect("an answer").status
+    });
 }

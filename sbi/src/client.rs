@@ -27,6 +27,7 @@ use crate::address::ResolveError;
 use crate::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
 use crate::metrics::{RequestMetrics, Side};
 use crate::operation::ServiceOperation;
+use crate::outcome::Outcome;
 use crate::problem::ProblemDetails;
 use crate::response::{JSON, Response};
 use crate::trace;
@@ -210,7 +211,8 @@ impl Connection {
     }
 
     /// Sends `request` and returns the answer whatever its status. The producer is told how long this side waits
-    /// (`3gpp-Sbi-Max-Rsp-Time`), unless the request already says so.
+    /// (`3gpp-Sbi-Max-Rsp-Time`), unless the request already says so. Dropping the future gives the request up; it is then
+    /// counted as one without an answer, and may have been carried out.
     ///
     /// # Errors
     /// [`ClientError`], but not [`ClientError::Status`].
@@ -220,19 +222,19 @@ impl Connection {
         deadline: Duration,
     ) -> Result<Response, ClientError> {
         let request = self.http_request(request, deadline)?;
-        let counted = self.metrics.as_ref().map(|metrics| {
-            let operation = ServiceOperation::of(request.method(), request.uri().path());
-            (metrics, operation, Instant::now())
+        let operation = ServiceOperation::of(request.method(), request.uri().path());
+        let started = Instant::now();
+        let outcome = Outcome::new(|status| {
+            if let Some(metrics) = &self.metrics {
+                metrics.record(Side::Client, operation, status, started.elapsed());
+            }
         });
-        let exchange = timeout(deadline, self.traced(request));
-        let answered = exchange
-            .await
-            .unwrap_or(Err(ClientError::Timeout(deadline)));
-        if let Some((metrics, operation, started)) = counted {
-            let status = answered.as_ref().ok().map(|response| response.status);
-            metrics.record(Side::Client, operation, status, started.elapsed());
-        }
-        answered
+        // At the deadline the exchange is dropped, and its span with it has no answer.
+        let exchange = timeout(deadline, self.traced(operation, request));
+        let answered = exchange.await;
+        let response = answered.unwrap_or(Err(ClientError::Timeout(deadline)))?;
+        outcome.answered(response.status);
+        Ok(response)
     }
 
     /// As [`Connection::send`], but a status other than 2xx is an error.
@@ -274,14 +276,10 @@ impl Connection {
     /// Sends a request as part of the trace that the task belongs to, if somebody asked for traces.
     async fn traced(
         &self,
+        operation: ServiceOperation,
         mut request: hyper::Request<Full<Bytes>>,
     ) -> Result<Response, ClientError> {
-        if !trace::is_on() {
-            return self.exchange(request).await;
-        }
-        let operation = ServiceOperation::of(request.method(), request.uri().path());
-        let Some((context, span)) = trace::sent_request(operation.service, operation.operation)
-        else {
+        let Some((context, span)) = trace::sent_request(operation) else {
             return self.exchange(request).await;
         };
         let traceparent = HeaderValue::from_str(&context.to_string());
@@ -289,12 +287,11 @@ impl Connection {
         request
             .headers_mut()
             .insert(trace::TRACEPARENT, traceparent);
-        let answered = trace::within(context, span.clone(), self.exchange(request)).await;
-        match &answered {
-            Ok(response) => span.record("status", response.status.as_u16()),
-            Err(_) => span.record("status", "failed"),
-        };
-        answered
+        let outcome = Outcome::new(|status| trace::answered(&span, status));
+        let exchange = self.exchange(request);
+        let response = trace::within(context, span.clone(), exchange).await?;
+        outcome.answered(response.status);
+        Ok(response)
     }
 
     async fn exchange(

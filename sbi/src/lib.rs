@@ -32,6 +32,7 @@ pub mod nf;
 pub mod nnrf;
 pub mod operation;
 pub mod orders;
+mod outcome;
 pub mod pool;
 pub mod problem;
 pub mod process;

@@ -38,6 +38,7 @@ use tracing::Span;
 use crate::metrics::{RequestMetrics, Side};
 use crate::model::Document;
 use crate::operation::ServiceOperation;
+use crate::outcome::Outcome;
 use crate::problem::Problem;
 use crate::response::Response;
 use crate::trace;
@@ -155,6 +156,10 @@ impl Request {
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the client gives up.
     fn handle(&self, request: Request) -> impl Future<Output = Result<Response, Problem>> + Send;
+
+    /// Hears of each request once how it ended, of those too that never reached [`Handler::handle`] or that it panicked on.
+    /// `status` is that of the answer; none when the client gave up before there was one. For counting: it must not block.
+    fn answered(&self, _operation: ServiceOperation, _status: Option<StatusCode>) {}
 }
 
 /// Why a connection ended other than by agreement.
@@ -248,11 +253,14 @@ where
             let started = Instant::now();
             let is_head = request.method() == Method::HEAD;
             let operation = ServiceOperation::of(request.method(), request.uri().path());
+            let outcome = Outcome::new(|status| {
+                if let Some(metrics) = &metrics {
+                    metrics.record(Side::Server, operation, status, started.elapsed());
+                }
+                handler.answered(operation, status);
+            });
             let mut response = traced(operation, request, peer, handler.as_ref(), &span).await;
-            if let Some(metrics) = metrics {
-                let status = Some(response.status);
-                metrics.record(Side::Server, operation, status, started.elapsed());
-            }
+            outcome.answered(response.status);
             if is_head {
                 remove_body(&mut response);
             }
@@ -294,10 +302,7 @@ async fn traced<H: Handler>(
     handler: &H,
     connection: &Span,
 ) -> Response {
-    let traceparent = request.headers().get(trace::TRACEPARENT);
-    let traceparent = traceparent.and_then(|value| value.to_str().ok());
-    let traced = connection
-        .in_scope(|| trace::received_request(traceparent, operation.service, operation.operation));
+    let traced = connection.in_scope(|| trace::received_request(request.headers(), operation));
     let answering = async {
         let answer = answer(request, peer, handler).await;
         // 503 is said to shed load, and saying so in the log too would add to it.
@@ -312,8 +317,9 @@ async fn traced<H: Handler>(
     let Some((context, span)) = traced else {
         return answering.await;
     };
+    let outcome = Outcome::new(|status| trace::answered(&span, status));
     let response = trace::within(context, span.clone(), answering).await;
-    span.record("status", response.status.as_u16());
+    outcome.answered(response.status);
     response
 }
 

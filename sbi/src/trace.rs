@@ -15,11 +15,14 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use hyper::{HeaderMap, StatusCode};
 use mtc_tls::handshake::HandshakeError;
 use mtc_tls::hints::ConnectionProfile;
 use mtc_tls::identity::NfIdentity;
 use tokio::task_local;
 use tracing::{Level, Span, debug_span, field};
+
+use crate::operation::ServiceOperation;
 
 /// Target of spans that belong to a trace.
 pub const TARGET: &str = "sbi::trace";
@@ -56,6 +59,16 @@ impl SpanContext {
             span: fastrand::u64(1..),
             ..self
         }
+    }
+
+    /// What the sender of a request was doing. W3C Trace Context has one header: of two, neither can be
+    /// believed.
+    fn of_caller(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(TRACEPARENT).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return None;
+        };
+        value.to_str().ok()?.parse().ok()
     }
 
     /// What the task is doing now, if that is part of a trace.
@@ -187,42 +200,43 @@ pub(crate) fn connection(
 }
 
 /// A request that this side sends; `None` when nobody asked for spans.
-pub(crate) fn sent_request(service: &str, operation: &str) -> Option<(SpanContext, Span)> {
+pub(crate) fn sent_request(operation: ServiceOperation) -> Option<(SpanContext, Span)> {
     if !is_on() {
         return None;
     }
     let (context, parent) = next();
-    Some((
-        context,
-        request("client", context, parent, service, operation),
-    ))
+    Some((context, request("client", context, parent, operation)))
 }
 
-/// A request that this side received with a `traceparent`, perhaps; `None` when nobody asked for spans.
+/// A request that this side received with these headers; `None` when nobody asked for spans.
 pub(crate) fn received_request(
-    traceparent: Option<&str>,
-    service: &str,
-    operation: &str,
+    headers: &HeaderMap,
+    operation: ServiceOperation,
 ) -> Option<(SpanContext, Span)> {
     if !is_on() {
         return None;
     }
-    let caller = traceparent.and_then(|text| text.parse::<SpanContext>().ok());
+    let caller = SpanContext::of_caller(headers);
     let context = caller.map_or_else(SpanContext::root, SpanContext::child);
     let parent = caller.map(|caller| SpanId(caller.span));
-    Some((
-        context,
-        request("server", context, parent, service, operation),
-    ))
+    Some((context, request("server", context, parent, operation)))
+}
+
+/// Notes how a request ended; without a status it failed.
+pub(crate) fn answered(span: &Span, status: Option<StatusCode>) {
+    match status {
+        Some(status) => span.record("status", status.as_u16()),
+        None => span.record("status", "failed"),
+    };
 }
 
 fn request(
     kind: &str,
     context: SpanContext,
     parent: Option<SpanId>,
-    service: &str,
-    operation: &str,
+    operation: ServiceOperation,
 ) -> Span {
+    let ServiceOperation { service, operation } = operation;
     debug_span!(
         target: TARGET, "request",
         trace_id = %TraceId(context.trace), span_id = %SpanId(context.span), parent_id = parent.map(field::display),

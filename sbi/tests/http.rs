@@ -1,21 +1,31 @@
 //! Server and client against each other over real HTTP/2 in memory.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use hyper::client::conn::http2;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use mtc_tls::identity::NfIdentity;
 use sbi::client::{self, ClientError, Connection};
 use sbi::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
+use sbi::metrics::{Exposition, Metrics};
+use sbi::operation::ServiceOperation;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{self, Handler, MAX_BODY, Peer, Request, ServeError};
 use sbi::uri::Scheme;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const REMOTE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
@@ -25,7 +35,11 @@ const REMOTE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Ad
 struct Scripted {
     entered: Notify,
     proceed: Notify,
+    /// Who hears how requests ended.
+    ends: Option<mpsc::UnboundedSender<End>>,
 }
+
+type End = (ServiceOperation, Option<StatusCode>);
 
 impl Handler for Scripted {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
@@ -56,18 +70,56 @@ impl Handler for Scripted {
             _ => Err(Problem::invalid_api(&["echo"])),
         }
     }
+
+    fn answered(&self, operation: ServiceOperation, status: Option<StatusCode>) {
+        if let Some(ends) = &self.ends {
+            ends.send((operation, status)).expect("the test listens");
+        }
+    }
 }
 
 struct Served {
     client: Connection,
     handler: Arc<Scripted>,
+    /// Of both sides.
+    metrics: Metrics,
+    ends: mpsc::UnboundedReceiver<End>,
     shutdown: oneshot::Sender<()>,
     server: JoinHandle<Result<(), ServeError>>,
 }
 
+impl Served {
+    /// The status with which the next request ended on the server.
+    async fn end(&mut self) -> Option<StatusCode> {
+        let end = timeout(DEADLINE, self.ends.recv()).await;
+        end.expect("in time").expect("the handler is there").1
+    }
+
+    /// How many requests were counted on a side, by status.
+    fn counted(&self, side: &str) -> BTreeMap<String, u64> {
+        let text = Exposition::Prometheus.encode(&self.metrics.registry.gather());
+        let counts = text.lines().filter_map(|line| {
+            let labels = line.strip_prefix("sbi_request_duration_seconds_count{")?;
+            let (labels, count) = labels.split_once("} ")?;
+            let (_, status) = labels.split_once("status=\"")?;
+            let is_of_side = labels.contains(&format!("side=\"{side}\""));
+            is_of_side.then(|| {
+                let status = status.trim_end_matches('"').to_owned();
+                (status, count.parse().expect("a number"))
+            })
+        });
+        counts.collect()
+    }
+}
+
 async fn serve(identity: Option<NfIdentity>) -> Served {
     let (client_io, server_io) = tokio::io::duplex(64 * 1024);
-    let handler = Arc::new(Scripted::default());
+    let (tell, ends) = mpsc::unbounded_channel();
+    let handler = Arc::new(Scripted {
+        ends: Some(tell),
+        ..Scripted::default()
+    });
+    let metrics = Metrics::new();
     let peer = Arc::new(Peer {
         identity,
         remote: REMOTE,
@@ -78,7 +130,7 @@ async fn serve(identity: Option<NfIdentity>) -> Served {
         server_io,
         peer,
         Arc::clone(&handler),
-        sbi::metrics::Metrics::new().requests,
+        metrics.requests.clone(),
         async {
             // Shutdown is the sender's end, whether it sends or is dropped.
             let _ = stopped.await;
@@ -86,10 +138,13 @@ async fn serve(identity: Option<NfIdentity>) -> Served {
     ));
     let client = Connection::handshake(client_io, Scheme::Https)
         .await
-        .expect("http/2 handshake");
+        .expect("http/2 handshake")
+        .counted_in(metrics.requests.clone());
     Served {
         client,
         handler,
+        metrics,
+        ends,
         shutdown,
         server,
     }
@@ -227,6 +282,92 @@ async fn a_broken_connection_is_an_http2_failure() {
     assert!(matches!(error, ClientError::Http2(_)), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_given_up_is_counted_once_on_each_side() {
+    let mut served = serve(None).await;
+    tokio::select! {
+        _ = served.client.send(get("/wait"), DEADLINE) => panic!("nobody lets the handler go on"),
+        () = served.handler.entered.notified() => {}
+    }
+    assert_eq!(served.end().await, None);
+    // The clock jumps when there is nothing left but to wait: when the handler has the request.
+    let error = served.client.send(get("/wait"), DEADLINE).await;
+    assert!(matches!(error, Err(ClientError::Timeout(_))), "{error:?}");
+    assert_eq!(served.end().await, None);
+    served.client.send(get("/query"), DEADLINE).await.unwrap();
+    assert_eq!(served.end().await, Some(StatusCode::OK));
+    let counts = BTreeMap::from([("200".to_owned(), 1), ("failed".to_owned(), 2)]);
+    assert_eq!(served.counted("client"), counts);
+    assert_eq!(served.counted("server"), counts);
+}
+
+#[tokio::test]
+async fn handlers_hear_how_each_request_ended_also_when_it_never_reached_them() {
+    const REGISTRATION: &str = "/nnrf-nfm/v1/nf-instances/0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01";
+    let mut served = serve(None).await;
+    for (request, status) in [
+        (post("/echo", Vec::new()), 200),
+        (get("/unknown"), 400),
+        (get("/panic"), 500),
+        (post("/echo", vec![7; MAX_BODY + 1]), 413),
+    ] {
+        served.client.send(request, DEADLINE).await.unwrap();
+        assert_eq!(served.end().await.unwrap(), status);
+    }
+    let registering = client::Request::new(Method::PUT, "nrf.example.org:7777", REGISTRATION);
+    served.client.send(registering, DEADLINE).await.unwrap();
+    let (operation, _) = served.ends.recv().await.unwrap();
+    assert_eq!(operation.operation, "NFRegister");
+    assert!(served.ends.try_recv().is_err(), "each is told once");
+}
+
+/// A body that breaks off after its first octet.
+struct Broken {
+    has_begun: bool,
+}
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        let has_begun = std::mem::replace(&mut self.has_begun, true);
+        Poll::Ready(Some(if has_begun {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        } else {
+            Ok(Frame::data(Bytes::from_static(b"{")))
+        }))
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_the_clients_fault() {
+    let (client_io, server_io) = tokio::io::duplex(64 * 1024);
+    let (tell, mut ends) = mpsc::unbounded_channel();
+    let handler = Arc::new(Scripted {
+        ends: Some(tell),
+        ..Scripted::default()
+    });
+    let peer = Arc::new(Peer::cleartext(REMOTE));
+    let metrics = Metrics::new().requests;
+    let never = std::future::pending();
+    tokio::spawn(server::serve_connection(
+        server_io, peer, handler, metrics, never,
+    ));
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(client_io))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let request = hyper::Request::post("https://nrf.example.org:7777/echo");
+    let request = request.body(Broken { has_begun: false }).unwrap();
+    assert!(sender.send_request(request).await.is_err());
+    let end = timeout(DEADLINE, ends.recv()).await.unwrap().unwrap();
+    assert_eq!(end.1, Some(StatusCode::BAD_REQUEST));
+}
+
 #[tokio::test]
 async fn an_impossible_target_is_not_sent() {
     let served = serve(None).await;
@@ -289,7 +430,7 @@ async fn the_sbi_port_speaks_no_http_1() {
         server_io,
         peer,
         handler,
-        sbi::metrics::Metrics::new().requests,
+        Metrics::new().requests,
         std::future::pending(),
     ));
     client

@@ -1,29 +1,29 @@
-//! A trace from an operation through two network functions, as a collector receives it. One process, one subscriber: one test.
+//! A trace from an operation through two network functions, as a collector receives it, and where a trace begins.
+
+#[path = "support/collector.rs"]
+mod collector;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper::client::conn::http2;
 use hyper::{Method, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use sbi::client::{Connection, Request};
 use sbi::metrics::Metrics;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{self, Handler, Peer};
-use sbi::telemetry::{LogFormat, Telemetry};
-use sbi::trace::{self, TRACEPARENT};
+use sbi::trace::{self, SpanContext, TRACEPARENT};
 use sbi::uri::Scheme;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
-const DEADLINE: Duration = Duration::from_secs(10);
+use collector::{Collector, DEADLINE, attribute};
+
 const SESSION: &str = "/nsmf-pdusession/v1/sm-contexts";
 const TRANSFER: &str = "/namf-comm/v1/ue-contexts/imsi-001010000000001/n1-n2-messages";
 
@@ -59,7 +59,19 @@ impl Handler for Amf {
     }
 }
 
-async fn connect(handler: impl Handler) -> Connection {
+/// Says of what trace its request is part.
+struct Tracing(mpsc::UnboundedSender<Option<SpanContext>>);
+
+impl Handler for Tracing {
+    async fn handle(&self, _: server::Request) -> Result<Response, Problem> {
+        let current = SpanContext::current();
+        self.0.send(current).expect("the test listens");
+        Ok(Response::no_content())
+    }
+}
+
+/// The client's end of a connection to `handler`.
+fn serve(handler: impl Handler) -> DuplexStream {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let peer = Arc::new(Peer::cleartext((Ipv4Addr::LOCALHOST, 1).into()));
     tokio::spawn(server::serve_connection(
@@ -69,59 +81,22 @@ async fn connect(handler: impl Handler) -> Connection {
         Metrics::new().requests,
         std::future::pending(),
     ));
-    Connection::handshake(client, Scheme::Https)
-        .await
-        .expect("http/2")
+    client
 }
 
-/// A collector: what is posted to it, and where it is.
-async fn collector() -> (String, mpsc::UnboundedReceiver<(String, Value)>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+async fn connect(handler: impl Handler) -> Connection {
+    Connection::handshake(serve(handler), Scheme::Https)
         .await
-        .expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let (posted, posts) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
-            let posted = posted.clone();
-            let service = service_fn(move |request: hyper::Request<Incoming>| {
-                let posted = posted.clone();
-                async move {
-                    let path = request.uri().path().to_owned();
-                    let body = request.into_body().collect().await?.to_bytes();
-                    let body = serde_json::from_slice(&body).expect("JSON");
-                    posted.send((path, body)).expect("the test listens");
-                    Ok::<_, hyper::Error>(hyper::Response::new(Full::new(Bytes::from_static(
-                        b"{}",
-                    ))))
-                }
-            });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(tcp), service));
-        }
-    });
-    (url, posts)
+        .expect("http/2")
 }
 
 fn text<'a>(span: &'a Value, member: &str) -> &'a str {
     span[member].as_str().unwrap_or_default()
 }
 
-fn attribute<'a>(span: &'a Value, key: &str) -> &'a Value {
-    let attributes = span["attributes"].as_array().expect("attributes");
-    let found = attributes.iter().find(|attribute| attribute["key"] == key);
-    found.map_or(&Value::Null, |attribute| &attribute["value"])
-}
-
 #[tokio::test]
 async fn a_collector_sees_what_an_operation_caused_and_in_which_order() {
-    let (url, mut posts) = collector().await;
-    let telemetry = Telemetry {
-        format: LogFormat::Json,
-        level: "info",
-        otlp: Some(url.parse().expect("a collector")),
-        service: "test",
-    };
-    let exporter = telemetry.start().expect("a collector");
+    let mut collector = Collector::start().await;
     let (saw, mut seen) = mpsc::unbounded_channel();
     let amf = Arc::new(connect(Amf(saw)).await);
     let smf = connect(Smf(amf)).await;
@@ -133,24 +108,9 @@ async fn a_collector_sees_what_an_operation_caused_and_in_which_order() {
     assert_eq!(answer.await.expect("an answer").status, StatusCode::CREATED);
     let alone = Request::new(Method::POST, "smf", SESSION);
     smf.send(alone, DEADLINE).await.expect("an answer");
-    exporter.flush().await;
 
-    let mut spans = Vec::new();
-    // Nine in all: five of the operation, four of the request outside.
-    while spans.len() < 9 {
-        let post = tokio::time::timeout(DEADLINE, posts.recv()).await;
-        let (path, body) = post.expect("spans in time").expect("a collector");
-        assert_eq!(path, "/v1/traces");
-        let resource = &body["resourceSpans"][0];
-        assert_eq!(
-            resource["resource"]["attributes"][0]["value"]["stringValue"],
-            "test"
-        );
-        let found = resource["scopeSpans"][0]["spans"]
-            .as_array()
-            .expect("spans");
-        spans.extend(found.iter().cloned());
-    }
+    // Five of the operation, four of the request outside.
+    let spans = collector.spans(9).await;
     let root = spans
         .iter()
         .find(|span| span["name"] == "session")
@@ -197,4 +157,32 @@ async fn a_collector_sees_what_an_operation_caused_and_in_which_order() {
         .filter(|span| span["traceId"] != root["traceId"])
         .collect();
     assert_eq!(others.len(), 4, "{others:#?}");
+}
+
+#[tokio::test]
+async fn of_two_traceparents_none_is_believed() {
+    // Of this thread, which is all that this test has.
+    let _spans = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let io = TokioIo::new(serve(Tracing(tell)));
+    let handshake = http2::handshake(TokioExecutor::new(), io).await;
+    let (mut sender, connection) = handshake.expect("http/2");
+    tokio::spawn(connection);
+    let (one, other) = (SpanContext::root(), SpanContext::root());
+    for (sent, is_continued) in [
+        (vec![one], true),
+        (vec![one, other], false),
+        (vec![one, one], false),
+        (vec![], false),
+    ] {
+        let mut request = hyper::Request::post(format!("https://smf{SESSION}"));
+        for context in &sent {
+            request = request.header(TRACEPARENT, context.to_string());
+        }
+        let request = request.body(Empty::<Bytes>::new()).expect("a request");
+        sender.send_request(request).await.expect("an answer");
+        let current = told.recv().await.flatten().expect("spans are on");
+        let is_of = |context: &SpanContext| context.trace == current.trace;
+        assert_eq!(sent.iter().any(is_of), is_continued, "{sent:?}");
+    }
 }

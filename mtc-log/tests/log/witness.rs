@@ -1,8 +1,9 @@
 //! A witness never signs two histories, whoever asks and in whatever order.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use mtc_core::checkpoint::{SignedCheckpoint, verify_subtree_line};
 use mtc_core::note::SignedNote;
@@ -265,7 +266,7 @@ fn state_survives_a_restart() {
     let mut scene = Scene::new();
     scene.add(0, &scene.large).unwrap();
     scene.witness = open(&scene.world, &scene.storage).unwrap();
-    assert_eq!(scene.latest(), Some(300));
+    assert_eq!((scene.latest(), scene.witness.largest()), (Some(300), 300));
     assert!(matches!(
         scene.add(0, &scene.small),
         Err(Refusal::Conflict { latest: 300 })
@@ -305,9 +306,9 @@ fn nothing_is_cosigned_that_could_not_be_stored() {
         let failed = scene.add(10, &scene.large);
         assert!(matches!(failed, Err(Refusal::Storage(_))));
         assert_eq!(status(&failed), 500);
-        assert_eq!(scene.latest(), Some(10));
+        assert_eq!((scene.latest(), scene.witness.largest()), (Some(10), 10));
         scene.add(10, &scene.large).unwrap();
-        assert_eq!(scene.latest(), Some(300));
+        assert_eq!((scene.latest(), scene.witness.largest()), (Some(300), 300));
     }
 }
 
@@ -342,8 +343,9 @@ fn logs_of_one_ca_are_witnessed_each_by_itself() {
         ca: world.ca(),
     });
     let witness = WitnessStore::open(storage, first.witness_key(), logs).unwrap();
+    assert_eq!(witness.largest(), 0);
     // A first checkpoint needs no proof; each log has one, of another size.
-    for (world, size) in worlds.into_iter().zip([10, 20]) {
+    for (world, size) in worlds.into_iter().zip([20, 10]) {
         let mut log = world.create(&Arc::new(MemoryStorage::default()));
         let checkpoint = log.append(&entries("a", size), NOW).unwrap().checkpoint;
         let request = AddCheckpoint {
@@ -356,6 +358,7 @@ fn logs_of_one_ca_are_witnessed_each_by_itself() {
             witness.add_checkpoint(&request.encode(), NOW),
             Err(Refusal::Conflict { latest }) if latest == size
         ));
+        assert_eq!(witness.largest(), 20);
     }
 }
 
@@ -385,6 +388,51 @@ impl Storage for SlowStorage {
     fn is_empty(&self) -> Result<bool, StorageError> {
         self.storage.is_empty()
     }
+}
+
+/// A storage whose writes wait until they may go on.
+struct HeldStorage {
+    storage: MemoryStorage,
+    entered: Barrier,
+    proceed: Barrier,
+}
+
+impl Storage for HeldStorage {
+    fn put(&self, object: &Object, bytes: &[u8]) -> Result<(), StorageError> {
+        self.entered.wait();
+        self.proceed.wait();
+        self.storage.put(object, bytes)
+    }
+
+    fn get(&self, object: &Object) -> Result<Option<Vec<u8>>, StorageError> {
+        self.storage.get(object)
+    }
+
+    fn is_empty(&self) -> Result<bool, StorageError> {
+        self.storage.is_empty()
+    }
+}
+
+#[test]
+fn the_largest_size_is_told_while_a_checkpoint_is_being_stored() {
+    let scene = Scene::new();
+    let storage = Arc::new(HeldStorage {
+        storage: MemoryStorage::default(),
+        entered: Barrier::new(2),
+        proceed: Barrier::new(2),
+    });
+    let witness = open(&scene.world, &storage).unwrap();
+    let request = scene.request(0, &scene.small).encode();
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| witness.add_checkpoint(&request, NOW).map(drop).unwrap());
+        storage.entered.wait();
+        scope.spawn(|| tell.send(witness.largest()));
+        let told = told.recv_timeout(Duration::from_secs(10));
+        storage.proceed.wait();
+        assert_eq!(told, Ok(0));
+    });
+    assert_eq!(witness.largest(), 10);
 }
 
 #[test]

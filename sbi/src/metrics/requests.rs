@@ -8,7 +8,7 @@ use prometheus::{HistogramVec, IntGauge};
 use super::{Registry, SIDE, Side};
 use crate::operation::ServiceOperation;
 
-/// The status of a request whose answer never came.
+/// The status of a request whose answer never came, or that was given up before.
 const NO_ANSWER: &str = "failed";
 /// A status that HTTP does not know.
 const OTHER: &str = "other";
@@ -30,7 +30,7 @@ impl RequestMetrics {
                     SIDE,
                     ("service", "name of the service, or `unknown`"),
                     ("operation", "service operation (TS 23.502, TS 29.5xx), or `unknown`"),
-                    ("status", "HTTP status, `other` for one that HTTP does not know, or `failed` where no answer came"),
+                    ("status", "HTTP status, `other` for one that HTTP does not know, or `failed` where no answer came before the client gave up"),
                 ],
             ),
             connections: registry.gauge("sbi_connections", "Connections that are accepted, authenticated and open."),
