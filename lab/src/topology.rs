@@ -240,6 +240,7 @@ impl Topology {
             let ready = || self.is_ready(*nf, address);
             backoff::until(deadline, ready, |_| true).await?;
         }
+        targets::forget_dead_generators(&self.targets).await;
         told("starting the load generator: enrolment, landmark, registration");
         self.spawn(Nf::Amf, &[])?;
         self.await_event(Nf::Amf, |event| matches!(event, Event::Ready { .. }))

@@ -4,15 +4,19 @@
 //! [{"targets": ["127.0.0.1:38111"], "labels": {"nf": "amf"}}]
 //! ```
 //!
-//! A file is there while its process is. Whoever watches must not be told half of one, so it is renamed into place.
+//! A file is there while its process is; that of a load generator which was killed goes when the next one joins. Whoever
+//! watches must not be told half of one, so it is renamed into place.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// The folder in that of a lab.
 pub const FOLDER: &str = "targets";
@@ -20,6 +24,9 @@ const SUFFIX: &str = ".json";
 const NF_LABEL: &str = "nf";
 /// `nf` of the AMF process that generates load.
 pub(super) const LOAD: &str = "load";
+
+/// How long a load generator may take to accept a connection before it counts as gone.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An element of such a file.
 #[derive(Debug, Deserialize, Serialize)]
@@ -88,6 +95,36 @@ impl Drop for Announced {
 /// # Errors
 /// The folder cannot be read.
 pub fn read(folder: &Path) -> io::Result<Vec<(String, String)>> {
+    let targets = groups(folder)?.into_iter().flat_map(|(_, group)| {
+        let nf = group.labels.get(NF_LABEL).cloned().unwrap_or_default();
+        let named = move |target| (nf.clone(), target);
+        group.targets.into_iter().map(named)
+    });
+    Ok(targets.collect())
+}
+
+/// Removes the announcements of load generators that were killed before they could: nobody listens where they say.
+///
+/// Others are left alone, since what is down among them is to be seen.
+pub(super) async fn forget_dead_generators(folder: &Path) {
+    for (file, group) in groups(folder).unwrap_or_default() {
+        if group.labels.get(NF_LABEL).is_none_or(|nf| nf != LOAD) {
+            continue;
+        }
+        let mut is_dead = true;
+        for target in &group.targets {
+            let connected = timeout(PATIENCE, TcpStream::connect(target)).await;
+            is_dead &= !matches!(connected, Ok(Ok(_)));
+        }
+        if is_dead && let Err(error) = fs::remove_file(&file) {
+            let file = file.display();
+            tracing::warn!(%file, %error, "a load generator that is gone stays announced");
+        }
+    }
+}
+
+/// What each file of a folder says, in the order of the files.
+fn groups(folder: &Path) -> io::Result<Vec<(PathBuf, TargetGroup)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -96,16 +133,12 @@ pub fn read(folder: &Path) -> io::Result<Vec<(String, String)>> {
         }
     }
     files.sort_unstable();
-    let groups = files.iter().filter_map(|file| {
-        let text = fs::read(file).ok()?;
-        serde_json::from_slice::<Vec<TargetGroup>>(&text).ok()
+    let groups = files.into_iter().filter_map(|file| {
+        let text = fs::read(&file).ok()?;
+        let groups = serde_json::from_slice::<Vec<TargetGroup>>(&text).ok()?;
+        Some(groups.into_iter().map(move |group| (file.clone(), group)))
     });
-    let targets = groups.flatten().flat_map(|group| {
-        let nf = group.labels.get(NF_LABEL).cloned().unwrap_or_default();
-        let named = move |target| (nf.clone(), target);
-        group.targets.into_iter().map(named)
-    });
-    Ok(targets.collect())
+    Ok(groups.flatten().collect())
 }
 
 /// The file of a process in the folder of a lab's targets.
@@ -145,6 +178,30 @@ mod tests {
         );
         drop((nrf, load));
         assert_eq!(read(&folder).expect("a folder"), []);
+    }
+
+    #[tokio::test]
+    async fn dead_generators_are_forgotten_and_nothing_else_is() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let alive = listener.local_addr().expect("a bound socket");
+        let dead = "127.0.0.1:1".parse().expect("an address");
+        let announced = [
+            ("load-1", LOAD, dead),
+            ("load-2", LOAD, alive),
+            ("nrf", "nrf", dead),
+        ]
+        .map(|(name, nf, bound)| {
+            let file = file(folder.path(), name);
+            let host = None;
+            Announcement { file, nf, host }.publish(bound)
+        });
+        forget_dead_generators(folder.path()).await;
+        let left = read(folder.path()).expect("a folder");
+        let left: Vec<&str> = left.iter().map(|(nf, _)| nf.as_str()).collect();
+        assert_eq!(left, [LOAD, "nrf"]);
+        drop(announced);
+        forget_dead_generators(&folder.path().join("none")).await;
     }
 
     #[test]
