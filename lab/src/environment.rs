@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Stands wherever the machine or the build does not tell.
 const UNKNOWN: &str = "unknown";
+/// The network where nothing says otherwise.
+pub const LOOPBACK: &str = "loopback of one machine";
 /// Tells a command what link `mtc5g link` has given its host.
 pub const LINK_VARIABLE: &str = "MTC5G_LINK";
 /// The revision of the MTC draft whose formats are spoken.
@@ -89,7 +91,7 @@ impl Environment {
             oids: OIDS
                 .map(|(name, oid)| (name.to_owned(), oid.to_owned()))
                 .into(),
-            network: "loopback of one machine".to_owned(),
+            network: LOOPBACK.to_owned(),
         }
     }
 

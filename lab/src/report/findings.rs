@@ -3,6 +3,7 @@
 use mtc_tls::handshake::CertificateKind;
 
 use super::figures::{count, ratio, time, whole};
+use crate::environment::LOOPBACK;
 use crate::results::{MIN_RTT_MS, Metric, Ratio, Results, VariantResult};
 
 /// Ten segments of 1,448 bytes: what a server may send before the first acknowledgement (RFC 6928).
@@ -105,11 +106,14 @@ pub fn caveats(results: &Results) -> Vec<String> {
             operations / 100
         ));
     }
-    caveats.push(
-        "Client, servers and load generator share this machine's processors: compare variants within this run, not \
-         times between machines."
-            .to_owned(),
-    );
+    let sharing = if results.link.is_some() || is_loopback(results) {
+        "Client, servers and load generator share this machine's processors"
+    } else {
+        "Client, servers and load generator of a deployed lab may share processors, which this run does not know"
+    };
+    caveats.push(format!(
+        "{sharing}: compare variants within this run, not times between machines."
+    ));
     caveats
 }
 
@@ -345,10 +349,19 @@ fn round_trips(results: &Results) -> String {
             above.join(", ")
         )
     };
+    let network = if is_loopback(results) {
+        "Loopback"
+    } else {
+        "The deployed lab's network, which has no round trips to speak of,"
+    };
     format!(
-        "Loopback cannot show round trips caused by large flights. A first flight above {window} bytes (ten segments) waits \
+        "{network} cannot show round trips caused by large flights. A first flight above {window} bytes (ten segments) waits \
          one round trip for an acknowledgement; {consequence}."
     )
+}
+
+fn is_loopback(results: &Results) -> bool {
+    results.environment.network == LOOPBACK
 }
 
 /// Milliseconds of the round trips that the clients' kernels saw, where there were some to speak of: between hosts, or over a

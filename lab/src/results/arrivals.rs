@@ -72,7 +72,7 @@ impl VariantArrivals {
             invalid: too_many.then(|| {
                 format!(
                     "the load generator started {late} of {attempts} operations more than {max_lateness_ms} ms late; at most \
-                     {} % may be",
+                     {} % may be: is this machine busy with something else, or the rate too high for it?",
                     MAX_LATE_SHARE * 100.0
                 )
             }),

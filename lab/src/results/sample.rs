@@ -15,7 +15,7 @@ use super::{
     Counted, EventRecord, Happenings, Issuance, LinkResult, OperationResult, PART_SCHEMA, Part,
     Results, ThresholdOutcome, TimelinePoint,
 };
-use crate::environment::Environment;
+use crate::environment::{Environment, LOOPBACK};
 use crate::load::{GeneratorUse, LoadResult, Shard};
 use crate::measure::{ClientTotals, Histogram, SLICES};
 use crate::scenario::Scenario;
@@ -311,7 +311,7 @@ pub(crate) fn environment() -> Environment {
             "id-alg-mtcProof".to_owned(),
             "1.3.6.1.5.5.7.6.67".to_owned(),
         )]),
-        network: "loopback of one machine".to_owned(),
+        network: LOOPBACK.to_owned(),
     }
 }
 

@@ -101,6 +101,26 @@ fn round_trips_that_connections_had_without_a_link_of_the_run_are_named() {
 }
 
 #[test]
+fn a_deployed_lab_is_not_taken_for_this_machine() {
+    let mut results = quick();
+    let of_loopback = caveats(&results);
+    assert!(of_loopback[0].starts_with("Loopback cannot"));
+    assert!(
+        of_loopback
+            .iter()
+            .any(|caveat| caveat.contains("share this machine's processors"))
+    );
+    results.environment = results.environment.as_deployed();
+    let of_deployed = caveats(&results);
+    for hidden in ["Loopback", "this machine"] {
+        assert!(
+            of_deployed.iter().all(|caveat| !caveat.contains(hidden)),
+            "{of_deployed:#?}"
+        );
+    }
+}
+
+#[test]
 fn the_headline_relates_to_the_first_variant() {
     assert_eq!(
         headline(&quick()),
