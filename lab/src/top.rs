@@ -35,9 +35,6 @@ impl History {
         while self.0.len() > 2 && self.0.get(1).is_some_and(|second| at - second.at >= WINDOW) {
             self.0.pop_front();
         }
-        match (self.0.front(), self.0.back()) {
-            (Some(first), Some(last)) => View::new(first, last),
-            _ => View::default(),
-        }
+        View::new(self.0.make_contiguous())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Rect};
+use ratatui::layout::{Alignment, Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
@@ -14,6 +14,8 @@ use super::view::{Section, View};
 const GAP: usize = 2;
 /// Widest cell: an error may be long.
 const WIDEST: usize = 60;
+/// What begins the first line.
+const NAME: &str = "mtc5g top  ";
 /// Says that there are columns right of the screen.
 const MORE: &str = ">";
 
@@ -41,40 +43,37 @@ impl Scroll {
 /// terminals without them.
 pub fn draw(frame: &mut Frame<'_>, view: &View, scroll: Scroll, is_paused: bool) -> Scroll {
     let area = frame.area();
-    let Some(body_height) = area.height.checked_sub(2) else {
-        return Scroll::default();
-    };
-    let [title, body, keys] = [
-        Rect { height: 1, ..area },
-        Rect {
-            y: area.y + 1,
-            height: body_height,
-            ..area
-        },
-        Rect {
-            y: area.y + 1 + body_height,
-            height: 1,
-            ..area
-        },
-    ];
+    let width = usize::from(area.width);
+    let headline = wrap(&format!("{NAME}{}", view.headline), width);
+    let title_height = u16::try_from(headline.len()).unwrap_or(u16::MAX);
+    let [title, body, keys] = Layout::vertical([
+        Constraint::Length(title_height),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+    ])
+    .areas(area);
     let state = if view.is_troubled {
         Color::Red
     } else {
         Color::Green
     };
-    let headline = Line::from(vec![
-        Span::styled("mtc5g top  ", Style::new().add_modifier(Modifier::BOLD)),
-        Span::styled(view.headline.clone(), Style::new().fg(state)),
-    ]);
-    frame.render_widget(Paragraph::new(headline), title);
+    let headline = headline.into_iter().map(|line| {
+        let state = |text: &str| Span::styled(text.to_owned(), Style::new().fg(state));
+        let name = Span::styled(NAME, Style::new().add_modifier(Modifier::BOLD));
+        match line.strip_prefix(NAME) {
+            Some(rest) => Line::from(vec![name, state(rest)]),
+            None => Line::from(state(&line)),
+        }
+    });
+    frame.render_widget(Paragraph::new(headline.collect::<Vec<_>>()), title);
     let tables: Vec<Table<'_>> = view.sections.iter().map(Table::new).collect();
-    let width = usize::from(area.width);
+    let body_height = usize::from(body.height);
     let lines: Vec<Line<'_>> = tables
         .iter()
         .flat_map(|table| table.lines(width, scroll.column))
         .collect();
     let furthest = Scroll {
-        line: lines.len().saturating_sub(body_height.into()),
+        line: lines.len().saturating_sub(body_height),
         column: tables
             .iter()
             .map(|table| table.furthest(width))
@@ -82,11 +81,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, scroll: Scroll, is_paused: bool)
             .unwrap_or(0),
     };
     let Scroll { line, column } = scroll.within(furthest);
-    let shown: Vec<Line<'_>> = lines
-        .into_iter()
-        .skip(line)
-        .take(body_height.into())
-        .collect();
+    let shown: Vec<Line<'_>> = lines.into_iter().skip(line).take(body_height).collect();
     frame.render_widget(Paragraph::new(shown), body);
     let mut help = String::new();
     if is_paused {
@@ -104,6 +99,19 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, scroll: Scroll, is_paused: bool)
         .style(Style::new().add_modifier(Modifier::DIM));
     frame.render_widget(help, keys);
     furthest
+}
+
+/// The words of a text in lines of a screen; only a word that is longer than a line is not whole.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let room = |line: &String| line.chars().count() + word.trim_end().chars().count() <= width;
+        match lines.last_mut() {
+            Some(line) if line.is_empty() || room(line) => line.push_str(word),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// The view as text, for scripts and files.
@@ -179,7 +187,13 @@ impl<'a> Table<'a> {
 
     /// Columns that must be left out before the last one is on the screen.
     fn furthest(&self, width: usize) -> usize {
-        if self.cells.is_empty() {
+        // Pairs of names and values are read from left to right.
+        let is_list = self
+            .section
+            .columns
+            .iter()
+            .all(|name| name.trim().is_empty());
+        if self.cells.is_empty() || is_list {
             return 0;
         }
         let most = self.widths.len().saturating_sub(2);
@@ -191,8 +205,9 @@ impl<'a> Table<'a> {
     /// The section's lines on a screen of `width`, with so many columns left out.
     fn lines(&self, width: usize, skipped: usize) -> Vec<Line<'static>> {
         let bold = Style::new().add_modifier(Modifier::BOLD);
-        let title = Line::styled(self.section.title.clone(), bold);
-        let mut lines = vec![Line::default(), title];
+        let title = wrap(&self.section.title, width);
+        let mut lines = vec![Line::default()];
+        lines.extend(title.into_iter().map(|line| Line::styled(line, bold)));
         if self.cells.is_empty() {
             lines.push(Line::raw("  none"));
             return lines;
@@ -389,6 +404,22 @@ mod tests {
             "{}",
             lines[4]
         );
+    }
+
+    #[test]
+    fn a_long_headline_and_long_titles_go_on_in_the_next_line() {
+        let mut view = wide();
+        view.headline = "4 processes, last 10 s: down: smf; 3.20 handshakes/s failed (peer-certificate); 17.5 requests/s answered 5xx"
+            .to_owned();
+        view.sections[0].title = format!("Load: {}, measured, 12 in flight", "long ".repeat(14));
+        let (lines, _) = screen(&view, 80, 24, Scroll::default());
+        assert_eq!(
+            lines[0],
+            "mtc5g top  4 processes, last 10 s: down: smf; 3.20 handshakes/s failed"
+        );
+        assert_eq!(lines[1], "(peer-certificate); 17.5 requests/s answered 5xx");
+        assert!(lines[4].ends_with("measured, 12 in flight"), "{lines:#?}");
+        assert!(lines[23].ends_with("arrows scroll"), "{lines:#?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::Method;
 use sbi::address::Address;
@@ -61,13 +61,18 @@ impl Places {
 
     /// All that can be found now, each once: what a process announces of itself comes before what was configured.
     async fn find(&self) -> BTreeMap<SocketAddr, String> {
-        let mut found = BTreeMap::new();
+        let mut resolving = JoinSet::new();
         for (nf, address) in &self.addresses {
-            // A name without an address is a network function without a replica.
-            let resolved = timeout(TIMEOUT, address.resolve_all()).await;
-            let resolved = resolved.ok().and_then(Result::ok).unwrap_or_default();
-            found.extend(resolved.into_iter().map(|addr| (addr, nf.clone())));
+            let (nf, address) = (nf.clone(), address.clone());
+            resolving.spawn(async move {
+                let resolved = timeout(TIMEOUT, address.resolve_all()).await;
+                // A name without an address is a network function without a replica.
+                let resolved = resolved.ok().and_then(Result::ok).unwrap_or_default();
+                resolved.into_iter().map(move |addr| (addr, nf.clone()))
+            });
         }
+        let resolved = resolving.join_all().await.into_iter().flatten();
+        let mut found: BTreeMap<SocketAddr, String> = resolved.collect();
         // A folder that is gone is a lab that is gone.
         let announced = self.targets.as_ref().map(|folder| targets::read(folder));
         for (nf, target) in announced.into_iter().flatten().flatten() {
@@ -109,8 +114,11 @@ enum ScrapeError {
 
 /// Asks every process that `places` names. Takes as long as the slowest, and no longer than a few seconds.
 pub async fn scrape(places: &Places) -> Scrape {
+    let found = places.find().await;
+    // Before the slowest has answered: what the others say is of now.
+    let (at, now) = (Instant::now(), SystemTime::now());
     let mut asking = JoinSet::new();
-    for (addr, nf) in places.find().await {
+    for (addr, nf) in found {
         asking.spawn(async move {
             let said = ask(addr).await.map_err(|error| Causes(&error).to_string());
             let is_told = nf != UNNAMED;
@@ -124,10 +132,10 @@ pub async fn scrape(places: &Places) -> Scrape {
     }
     let mut processes = asking.join_all().await;
     processes.sort_by(|a, b| (rank(&a.nf), &a.nf, &a.addr).cmp(&(rank(&b.nf), &b.nf, &b.addr)));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let unix = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     Scrape {
-        at: Instant::now(),
-        unix: now.unwrap_or_default().as_secs_f64(),
+        at,
+        unix: unix.as_secs_f64(),
         processes,
     }
 }

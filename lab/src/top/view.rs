@@ -1,8 +1,8 @@
-//! What a lab does, from two scrapes: rates and quantiles are of the time between them.
+//! What a lab does, from the scrapes of a window: rates and quantiles are of the time between the first and the last.
 
 use std::collections::BTreeMap;
 
-use super::scrape::{Process, Scrape};
+use super::scrape::Scrape;
 use super::text::{Samples, Series};
 
 /// Sections of a screen, in the order of their importance.
@@ -42,39 +42,44 @@ pub(super) const HANDSHAKE_COLUMNS: [&str; 11] = [
     " failed/s",
 ];
 
-/// The increase of every counter between two scrapes, and for how long.
-struct Increases {
-    processes: Vec<Samples>,
+/// What every counter has gained a second, over the time for which its process was watched.
+struct Rates {
+    /// In the order of the processes; none for one that was not seen before.
+    processes: Vec<Option<Samples>>,
+    /// How long the longest was watched.
     seconds: f64,
 }
 
-impl Increases {
-    /// What a process has counted counts as a whole if it was started since, and not at all if it was not seen before.
-    fn new(before: &Scrape, now: &Scrape) -> Self {
+impl Rates {
+    /// Of a window of scrapes, the oldest first. A process that was started within it begins with what it said first: what
+    /// was there before it was another.
+    fn new(window: &[Scrape]) -> Self {
+        let (Some(first), Some(now)) = (window.first(), window.last()) else {
+            return Self {
+                processes: Vec::new(),
+                seconds: 0.0,
+            };
+        };
         let processes = now.processes.iter().map(|process| {
-            let earlier = before
-                .processes
-                .iter()
-                .find(|earlier| earlier.addr == process.addr);
-            let (
-                Ok(said),
-                Some(Process {
-                    said: Ok(earlier), ..
-                }),
-            ) = (&process.said, earlier)
-            else {
-                return Samples::default();
+            let said = process.said.as_ref().ok()?;
+            let (earlier, at) = window.iter().find_map(|scrape| {
+                let same = scrape
+                    .processes
+                    .iter()
+                    .find(|earlier| earlier.addr == process.addr);
+                let earlier = same?.said.as_ref().ok()?;
+                (started(earlier) == started(said)).then_some((earlier, scrape.at))
+            })?;
+            let seconds = (now.at - at).as_secs_f64();
+            let rate = |(series, value): (&Series, &f64)| {
+                let earlier = earlier.0.get(series).copied().unwrap_or(0.0);
+                (series.clone(), (value - earlier).max(0.0) / seconds)
             };
-            let is_another = started(said) != started(earlier);
-            let increase = |(series, value): (&Series, &f64)| {
-                let earlier = earlier.0.get(series).filter(|_| !is_another);
-                (series.clone(), value - earlier.copied().unwrap_or(0.0))
-            };
-            Samples(said.0.iter().map(increase).collect())
+            (seconds > 0.0).then(|| Samples(said.0.iter().map(rate).collect()))
         });
         Self {
             processes: processes.collect(),
-            seconds: (now.at - before.at).as_secs_f64(),
+            seconds: (now.at - first.at).as_secs_f64(),
         }
     }
 
@@ -86,20 +91,17 @@ impl Increases {
         is_wanted: impl Fn(&Series) -> bool,
     ) -> BTreeMap<Vec<String>, f64> {
         let mut sums = BTreeMap::new();
-        for (series, value) in self.processes.iter().flat_map(|samples| samples.of(name)) {
+        for (series, value) in self
+            .processes
+            .iter()
+            .flatten()
+            .flat_map(|samples| samples.of(name))
+        {
             if is_wanted(series) {
                 *sums.entry(key(series, labels)).or_default() += value;
             }
         }
         sums
-    }
-
-    fn rate(&self, increase: f64) -> f64 {
-        if self.seconds > 0.0 {
-            increase / self.seconds
-        } else {
-            0.0
-        }
     }
 
     /// Histograms of a metric over all processes by labels.
@@ -111,7 +113,12 @@ impl Increases {
     ) -> BTreeMap<Vec<String>, Histogram> {
         let mut histograms: BTreeMap<Vec<String>, Histogram> = BTreeMap::new();
         let name = format!("{name}_bucket");
-        for (series, value) in self.processes.iter().flat_map(|samples| samples.of(&name)) {
+        for (series, value) in self
+            .processes
+            .iter()
+            .flatten()
+            .flat_map(|samples| samples.of(&name))
+        {
             if is_wanted(series) {
                 histograms
                     .entry(key(series, labels))
@@ -176,16 +183,19 @@ impl Histogram {
 }
 
 impl View {
-    /// What the second scrape shows, with rates since the first.
-    pub fn new(before: &Scrape, now: &Scrape) -> Self {
-        let increases = Increases::new(before, now);
+    /// What the last of some scrapes shows, with rates since the first.
+    pub fn new(window: &[Scrape]) -> Self {
+        let Some(now) = window.last() else {
+            return Self::default();
+        };
+        let rates = Rates::new(window);
         let mut sections = vec![
-            functions(now, &increases),
-            handshakes(&increases),
-            requests(&increases),
-            log(now, &increases),
+            functions(now, &rates),
+            handshakes(&rates),
+            requests(&rates),
+            log(now, &rates),
         ];
-        sections.extend(load(now, &increases));
+        sections.extend(load(now, &rates));
         let down: Vec<&str> = now
             .processes
             .iter()
@@ -195,7 +205,7 @@ impl View {
         let unready = said(now)
             .filter(|samples| samples.sum("nf_ready") == Some(0.0))
             .count();
-        let failures = failures(&increases);
+        let failures = failures(&rates);
         let mut troubles = Vec::new();
         if now.processes.is_empty() {
             troubles.push("no network function is announced: is the lab up?".to_owned());
@@ -217,7 +227,7 @@ impl View {
             headline: format!(
                 "{} processes, last {:.0} s: {state}",
                 now.processes.len(),
-                increases.seconds
+                rates.seconds
             ),
             is_troubled,
             sections,
@@ -231,13 +241,13 @@ fn said(now: &Scrape) -> impl Iterator<Item = &Samples> {
         .filter_map(|process| process.said.as_ref().ok())
 }
 
-fn failures(increases: &Increases) -> Option<String> {
-    let failed = increases.by(
+fn failures(rates: &Rates) -> Option<String> {
+    let failed = rates.by(
         "sbi_handshake_duration_seconds_count",
         &["result"],
         |series| series.label("result") != "ok",
     );
-    let errors = increases.by("sbi_request_duration_seconds_count", &["side"], |series| {
+    let errors = rates.by("sbi_request_duration_seconds_count", &["side"], |series| {
         series.label("side") == "server" && series.label("status").starts_with('5')
     });
     let mut parts: Vec<String> = failed
@@ -246,27 +256,24 @@ fn failures(increases: &Increases) -> Option<String> {
         .map(|(result, count)| {
             format!(
                 "{} handshakes/s failed ({})",
-                figure(increases.rate(*count)),
+                figure(*count),
                 result.concat()
             )
         })
         .collect();
     let errors: f64 = errors.values().sum();
     if errors > 0.0 {
-        parts.push(format!(
-            "{} requests/s answered 5xx",
-            figure(increases.rate(errors))
-        ));
+        parts.push(format!("{} requests/s answered 5xx", figure(errors)));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-fn functions(now: &Scrape, increases: &Increases) -> Section {
+fn functions(now: &Scrape, rates: &Rates) -> Section {
     let rows = now
         .processes
         .iter()
-        .zip(&increases.processes)
-        .map(|(process, increase)| {
+        .zip(&rates.processes)
+        .map(|(process, rates)| {
             let samples = match &process.said {
                 Ok(samples) => samples,
                 Err(error) => {
@@ -277,8 +284,14 @@ fn functions(now: &Scrape, increases: &Increases) -> Section {
                     ];
                 }
             };
-            let rate = |name: &str| figure(increases.rate(increase.sum(name).unwrap_or(0.0)));
-            let cpu = increases.rate(increase.sum("process_cpu_seconds_total").unwrap_or(0.0));
+            // What was not seen before has no rate yet.
+            let rate = |name: &str, show: fn(f64) -> String| {
+                let rates = rates.as_ref();
+                rates.map_or_else(
+                    || "-".to_owned(),
+                    |rates| show(rates.sum(name).unwrap_or(0.0)),
+                )
+            };
             let expires = samples
                 .sum("mtc_certificate_not_after_timestamp_seconds")
                 .map(|at| span(at - now.unix));
@@ -291,7 +304,9 @@ fn functions(now: &Scrape, increases: &Increases) -> Section {
                     "not ready"
                 }
                 .to_owned(),
-                format!("{:.0} %", 100.0 * cpu),
+                rate("process_cpu_seconds_total", |busy| {
+                    format!("{:.0} %", 100.0 * busy)
+                }),
                 samples
                     .sum("process_resident_memory_bytes")
                     .map_or_else(String::new, |bytes| {
@@ -300,8 +315,8 @@ fn functions(now: &Scrape, increases: &Increases) -> Section {
                 samples
                     .sum("sbi_connections")
                     .map_or_else(String::new, count),
-                rate("sbi_handshake_duration_seconds_count"),
-                rate("sbi_request_duration_seconds_count"),
+                rate("sbi_handshake_duration_seconds_count", figure),
+                rate("sbi_request_duration_seconds_count", figure),
                 expires.unwrap_or_default(),
             ]
         });
@@ -322,14 +337,14 @@ fn functions(now: &Scrape, increases: &Increases) -> Section {
     }
 }
 
-fn handshakes(increases: &Increases) -> Section {
+fn handshakes(rates: &Rates) -> Section {
     const VARIANT: [&str; 3] = ["credential", "leaf_key", "key_exchange"];
     let is_client = |series: &Series| series.label("side") == "client";
     let name = "sbi_handshake_duration_seconds";
-    let times = increases.histograms(name, &VARIANT, |series| {
+    let times = rates.histograms(name, &VARIANT, |series| {
         is_client(series) && series.label("result") == "ok"
     });
-    let sums = |name: &str| increases.by(name, &VARIANT, is_client);
+    let sums = |name: &str| rates.by(name, &VARIANT, is_client);
     let (cpu, verify) = (
         sums("sbi_handshake_cpu_seconds_total"),
         sums("sbi_handshake_verify_seconds_total"),
@@ -338,7 +353,7 @@ fn handshakes(increases: &Increases) -> Section {
         sums("sbi_handshake_sent_bytes_total"),
         sums("sbi_handshake_received_bytes_total"),
     );
-    let failed = increases.by(&format!("{name}_count"), &VARIANT, |series| {
+    let failed = rates.by(&format!("{name}_count"), &VARIANT, |series| {
         is_client(series) && series.label("result") != "ok"
     });
     let mut variants: Vec<&Vec<String>> = times.keys().chain(failed.keys()).collect();
@@ -354,19 +369,20 @@ fn handshakes(increases: &Increases) -> Section {
             return None;
         }
         let of = |sums: &BTreeMap<Vec<String>, f64>| {
-            sums.get(variant).copied().unwrap_or(0.0) / count.max(1.0)
+            let sum = sums.get(variant).copied().unwrap_or(0.0);
+            if count > 0.0 { sum / count } else { 0.0 }
         };
         let ms = |quantile| figure(1e3 * histogram.quantile(quantile));
         let mut row = variant.clone();
         row.extend([
-            figure(increases.rate(count)),
+            figure(count),
             ms(0.5),
             ms(0.9),
             ms(0.99),
             figure(1e6 * of(&cpu)),
             figure(1e6 * of(&verify)),
             figure(of(&sent) + of(&received)),
-            figure(increases.rate(failed)),
+            figure(failed),
         ]);
         Some(row)
     });
@@ -377,12 +393,12 @@ fn handshakes(increases: &Increases) -> Section {
     }
 }
 
-fn requests(increases: &Increases) -> Section {
+fn requests(rates: &Rates) -> Section {
     const OPERATION: [&str; 2] = ["service", "operation"];
     let is_server = |series: &Series| series.label("side") == "server";
-    let times = increases.histograms("sbi_request_duration_seconds", &OPERATION, is_server);
+    let times = rates.histograms("sbi_request_duration_seconds", &OPERATION, is_server);
     let refused = |class: char| {
-        increases.by(
+        rates.by(
             "sbi_request_duration_seconds_count",
             &OPERATION,
             move |series| is_server(series) && series.label("status").starts_with(class),
@@ -391,11 +407,11 @@ fn requests(increases: &Increases) -> Section {
     let (client, server) = (refused('4'), refused('5'));
     let rows = times.iter().map(|(operation, histogram)| {
         let rate = |counts: &BTreeMap<Vec<String>, f64>| {
-            figure(increases.rate(counts.get(operation).copied().unwrap_or(0.0)))
+            figure(counts.get(operation).copied().unwrap_or(0.0))
         };
         let mut row = operation.clone();
         row.extend([
-            figure(increases.rate(histogram.count())),
+            figure(histogram.count()),
             figure(1e3 * histogram.quantile(0.5)),
             figure(1e3 * histogram.quantile(0.99)),
             rate(&client),
@@ -418,7 +434,7 @@ fn requests(increases: &Increases) -> Section {
     }
 }
 
-fn log(now: &Scrape, increases: &Increases) -> Section {
+fn log(now: &Scrape, rates: &Rates) -> Section {
     let value = |name: &str| said(now).find_map(|samples| samples.sum(name));
     let number = |name: &str| value(name).map_or_else(|| "-".to_owned(), count);
     let age = |name: &str| {
@@ -426,9 +442,9 @@ fn log(now: &Scrape, increases: &Increases) -> Section {
             .filter(|at| *at > 0.0)
             .map_or_else(|| "-".to_owned(), |at| span(now.unix - at))
     };
-    let all = |name: &str| -> f64 { increases.by(name, &[], |_| true).values().sum() };
+    let all = |name: &str| -> f64 { rates.by(name, &[], |_| true).values().sum() };
     let quantile = |name: &str| {
-        let histograms = increases.histograms(name, &[], |_| true);
+        let histograms = rates.histograms(name, &[], |_| true);
         histograms.values().next().map_or_else(
             || "-".to_owned(),
             |histogram| format!("{} ms", figure(1e3 * histogram.quantile(0.5))),
@@ -439,7 +455,7 @@ fn log(now: &Scrape, increases: &Increases) -> Section {
         .filter_map(|samples| samples.sum("mtc_newest_landmark"))
         .filter(|trusted| newest.is_some_and(|newest| *trusted < newest))
         .count();
-    let basis = increases.by("mtc_verifications_total", &["basis"], |_| true);
+    let basis = rates.by("mtc_verifications_total", &["basis"], |_| true);
     let verified: f64 = basis.values().sum();
     let share = |name: &str| {
         let hits = basis.get(&vec![name.to_owned()]).copied().unwrap_or(0.0);
@@ -503,7 +519,7 @@ fn log(now: &Scrape, increases: &Increases) -> Section {
 }
 
 /// Nothing where no load runs.
-fn load(now: &Scrape, increases: &Increases) -> Option<Section> {
+fn load(now: &Scrape, rates: &Rates) -> Option<Section> {
     let scenario = said(now).find_map(|samples| {
         samples
             .of("load_scenario_info")
@@ -516,13 +532,13 @@ fn load(now: &Scrape, increases: &Increases) -> Option<Section> {
             .find(|(_, is_it)| *is_it > 0.0)
             .map(|(series, _)| series.label("phase").to_owned())
     });
-    let durations = increases.histograms("load_operation_duration_seconds", &["variant"], |_| true);
-    let ended = increases.by("load_operations_total", &["variant"], |_| true);
-    let failed = increases.by("load_operations_total", &["variant"], |series| {
+    let durations = rates.histograms("load_operation_duration_seconds", &["variant"], |_| true);
+    let ended = rates.by("load_operations_total", &["variant"], |_| true);
+    let failed = rates.by("load_operations_total", &["variant"], |series| {
         series.label("result") != "ok"
     });
-    let dropped = increases.by("load_dropped_total", &["variant"], |_| true);
-    let lateness = increases.histograms("load_lateness_seconds", &[], |_| true);
+    let dropped = rates.by("load_dropped_total", &["variant"], |_| true);
+    let lateness = rates.histograms("load_lateness_seconds", &[], |_| true);
     let late = lateness.values().next().map_or_else(
         || "-".to_owned(),
         |late| format!("{} ms", figure(1e3 * late.quantile(0.99))),
@@ -532,7 +548,7 @@ fn load(now: &Scrape, increases: &Increases) -> Option<Section> {
         .sum();
     let rows = ended.iter().map(|(variant, count)| {
         let rate = |counts: &BTreeMap<Vec<String>, f64>| {
-            figure(increases.rate(counts.get(variant).copied().unwrap_or(0.0)))
+            figure(counts.get(variant).copied().unwrap_or(0.0))
         };
         let ms = |quantile| {
             durations.get(variant).map_or_else(
@@ -542,7 +558,7 @@ fn load(now: &Scrape, increases: &Increases) -> Option<Section> {
         };
         vec![
             variant.concat(),
-            figure(increases.rate(*count)),
+            figure(*count),
             ms(0.5),
             ms(0.99),
             rate(&failed),
@@ -599,6 +615,7 @@ mod tests {
 
     use tokio::time::Instant;
 
+    use super::super::scrape::Process;
     use super::*;
 
     const BEFORE: &str = "nf_ready 1\nprocess_cpu_seconds_total 1\n\
@@ -645,7 +662,7 @@ mod tests {
         let start = Instant::now();
         let before = scrape(start, &[("amf", Ok(BEFORE))]);
         let now = scrape(start + Duration::from_secs(10), &[("amf", Ok(NOW))]);
-        let view = View::new(&before, &now);
+        let view = View::new(&[before, now]);
         assert_eq!(cell(&view, 0, 0, "CPU"), "10 %");
         assert_eq!(cell(&view, 1, 0, "/s"), "2.00");
         // 10 of 20 below a millisecond, the others evenly below two.
@@ -670,28 +687,48 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_began_anew_has_counted_from_nothing_and_one_that_is_down_is_told() {
+    fn a_process_that_began_anew_or_came_later_is_measured_since_then() {
         let start = Instant::now();
-        let (first, second) = (
-            format!("{BEFORE}process_start_time_seconds 100\n"),
-            format!("{NOW}process_start_time_seconds 990\n"),
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let of = |text: &str, started: u32| format!("{text}process_start_time_seconds {started}\n");
+        let (old, anew, now) = (of(NOW, 100), of(BEFORE, 990), of(NOW, 990));
+        let mut window = vec![
+            scrape(at(0), &[("amf", Ok(&old))]),
+            scrape(at(4), &[("amf", Ok(&anew))]),
+        ];
+        let view = View::new(&window);
+        assert_eq!(
+            (cell(&view, 0, 0, "CPU"), cell(&view, 0, 0, "hs/s")),
+            ("-", "-")
         );
-        let before = scrape(start, &[("amf", Ok(&first)), ("smf", Ok(NOW))]);
+        assert!(view.sections[1].rows.is_empty(), "{view:?}");
+        window.push(scrape(at(9), &[("amf", Ok(&now)), ("smf", Ok(&now))]));
+        let view = View::new(&window);
+        // 20 handshakes and a second of CPU in five.
+        assert_eq!(cell(&view, 1, 0, "/s"), "4.00");
+        assert_eq!(
+            (cell(&view, 0, 0, "CPU"), cell(&view, 0, 1, "CPU")),
+            ("20 %", "-")
+        );
+        assert!(view.headline.contains("last 9 s"), "{}", view.headline);
+    }
+
+    #[test]
+    fn a_process_that_is_down_is_told() {
+        let start = Instant::now();
+        let before = scrape(start, &[("amf", Ok(NOW)), ("smf", Ok(NOW))]);
         let now = scrape(
             start + Duration::from_secs(10),
-            &[("amf", Ok(&second)), ("smf", Err("cannot connect"))],
+            &[("amf", Ok(NOW)), ("smf", Err("cannot connect"))],
         );
-        let view = View::new(&before, &now);
-        // All of what the second counted, which is more than the first did.
-        assert_eq!(cell(&view, 1, 0, "/s"), "3.00");
-        assert_eq!(cell(&view, 1, 0, "p50 ms"), "0.75");
+        let view = View::new(&[before, now]);
         assert!(
             view.is_troubled && view.headline.ends_with("down: smf"),
             "{}",
             view.headline
         );
         assert_eq!(cell(&view, 0, 1, "state"), "down: cannot connect");
-        assert!(View::new(&scrape(start, &[]), &scrape(start, &[])).is_troubled);
+        assert!(View::new(&[scrape(start, &[])]).is_troubled);
     }
 
     #[test]
