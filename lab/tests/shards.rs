@@ -210,6 +210,7 @@ async fn refusals(scenario: &Path, lab: &Path, folder: &Path) {
             1,
             "cannot connect to 127.0.0.1:1",
         ),
+        (&["--lab", "nrf1:7778"], 1, "a URL that begins with http://"),
     ] {
         let out = folder.join("refused");
         let out = out.to_str().expect("temporary folders are text");

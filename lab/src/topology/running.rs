@@ -38,9 +38,17 @@ const COPY: &str = "lab";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// There is no such folder.
-    #[error("{}", path.display())]
-    NoFolder {
+    /// There is no such folder or file.
+    #[error("no lab at {}; name its folder, its lab.toml, or a URL that begins with http://", path.display())]
+    NoLab {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// There is no such folder of tokens.
+    #[error("no folder of enrolment tokens at {}", path.display())]
+    NoTokens {
         /// The folder.
         path: PathBuf,
         /// What the system says.
@@ -154,7 +162,7 @@ impl RunningLab {
     /// # Errors
     /// There is no such folder.
     pub fn with_tokens(mut self, pool: &Path) -> Result<Self, JoinError> {
-        let pool = pool.canonicalize().map_err(|source| JoinError::NoFolder {
+        let pool = pool.canonicalize().map_err(|source| JoinError::NoTokens {
             path: pool.to_owned(),
             source,
         })?;
@@ -169,7 +177,7 @@ impl RunningLab {
     /// It is neither.
     pub fn open(lab: &Path) -> Result<Self, JoinError> {
         // The generator's own files name it, and are elsewhere.
-        let lab = lab.canonicalize().map_err(|source| JoinError::NoFolder {
+        let lab = lab.canonicalize().map_err(|source| JoinError::NoLab {
             path: lab.to_owned(),
             source,
         })?;
@@ -440,9 +448,6 @@ mod tests {
         let error = RunningLab::open(folder.path()).err();
         assert!(matches!(error, Some(JoinError::Config { .. })), "{error:?}");
         let error = RunningLab::open(&folder.path().join("none")).err();
-        assert!(
-            matches!(error, Some(JoinError::NoFolder { .. })),
-            "{error:?}"
-        );
+        assert!(matches!(error, Some(JoinError::NoLab { .. })), "{error:?}");
     }
 }
