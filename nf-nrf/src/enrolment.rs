@@ -90,11 +90,7 @@ impl Enrolment {
     /// The problem to answer with.
     pub async fn handle(&self, request: &Request, segments: &[&str]) -> Result<Response, Problem> {
         match (&request.method, segments) {
-            (&Method::POST, ["certificates"]) => {
-                let answer = self.issue(request).await;
-                self.mtca.metrics().enrolled(status(&answer));
-                answer
-            }
+            (&Method::POST, ["certificates"]) => self.issue(request).await,
             (_, ["certificates"]) => Err(Problem::method_not_allowed("POST")),
             (&Method::GET, ["certificates", id, "landmark-relative"]) => {
                 require_identity(request)?;
@@ -316,14 +312,6 @@ impl Enrolment {
             fqdns: claims.fqdn,
             reservation: Some(reservation),
         })
-    }
-}
-
-/// The status that an answer will have.
-fn status(answer: &Result<Response, Problem>) -> StatusCode {
-    match answer {
-        Ok(response) => response.status,
-        Err(problem) => problem.status,
     }
 }
 

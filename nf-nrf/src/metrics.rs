@@ -134,7 +134,7 @@ impl NrfMetrics {
             enrolments: registry.counters(
                 "mtc_enrolments_total",
                 "Certificate requests by other network functions.",
-                &[("result", "`ok`, `refused` (the request's fault), `failed`")],
+                &[("result", "`ok`, `refused` (the request's fault), `failed`, `given-up` (by who asked)")],
             ),
             token_checks: registry.counters(
                 "mtc_enrolment_token_checks_total",
@@ -240,12 +240,12 @@ impl NrfMetrics {
         self.0.issued.with_label_values(&[profile]).inc();
     }
 
-    /// A certificate request was answered.
-    pub fn enrolled(&self, status: StatusCode) {
+    fn enrolled(&self, status: Option<StatusCode>) {
         let result = match status {
-            status if status.is_success() => "ok",
-            status if status.is_client_error() => "refused",
-            _ => "failed",
+            None => "given-up",
+            Some(status) if status.is_success() => "ok",
+            Some(status) if status.is_client_error() => "refused",
+            Some(_) => "failed",
         };
         self.0.enrolments.with_label_values(&[result]).inc();
     }
@@ -263,6 +263,7 @@ impl NrfMetrics {
             "NFRegister" => &self.0.registration,
             "NFUpdate" => &self.0.update,
             "NFDiscover" => &self.0.discovery,
+            "Enrol" => return self.enrolled(status),
             _ => return,
         };
         counts.count(status);
@@ -369,6 +370,9 @@ mod tests {
             ("NFUpdate", Some(StatusCode::INTERNAL_SERVER_ERROR)),
             ("NFDiscover", Some(StatusCode::NOT_MODIFIED)),
             ("NFDiscover", Some(StatusCode::FORBIDDEN)),
+            ("Enrol", Some(StatusCode::CREATED)),
+            ("Enrol", Some(StatusCode::SERVICE_UNAVAILABLE)),
+            ("Enrol", None),
             ("unknown", Some(StatusCode::OK)),
         ] {
             metrics.answered(of(operation), status);
@@ -384,6 +388,9 @@ mod tests {
             "NFS_DiscReq_total 2",
             "NFS_DiscSucc_total 1",
             "NFS_DiscFailUnauth_total 1",
+            "mtc_enrolments_total{result=\"ok\"} 1",
+            "mtc_enrolments_total{result=\"failed\"} 1",
+            "mtc_enrolments_total{result=\"given-up\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

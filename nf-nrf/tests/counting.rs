@@ -1,4 +1,4 @@
-//! The counters of TS 28.552, for requests over real HTTP/2: one for each request, however it ends.
+//! The counters of TS 28.552 and of enrolments, for requests over real HTTP/2: one for each request, however it ends.
 
 #[path = "support/mtca.rs"]
 #[expect(dead_code, reason = "no certificate is asked for here")]
@@ -74,11 +74,13 @@ impl Scene {
         answered.expect("an answer").status.as_u16()
     }
 
-    /// The counters of TS 28.552 that are not 0, by name.
+    /// The counters of TS 28.552 and of enrolments that are not 0, by name.
     fn counted(&self) -> Vec<(String, u64)> {
         let registry = &self.mtca.ledger.metrics().registry;
         let text = Exposition::Prometheus.encode(&registry.gather());
-        let lines = text.lines().filter(|line| line.starts_with("NFS_"));
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("NFS_") || line.starts_with("mtc_enrolments"));
         let counters = lines.map(|line| {
             let (name, value) = line.split_once(' ').expect("a name and a value");
             (name.to_owned(), value.parse().expect("a number"))
@@ -117,6 +119,8 @@ async fn each_request_is_counted_once_under_its_operation() {
     assert_eq!(scene.send(discovering).await, 400);
     let retrieving = request(Method::GET, &instance(AMF_ID));
     assert_eq!(scene.send(retrieving).await, 200);
+    let enrolling = request(Method::POST, "/nnrf-cm/v1/certificates").json_as(JSON, &json!({}));
+    assert_eq!(scene.send(enrolling).await, 400);
     let expected = [
         ("NFS_DiscFailInputErr_total", 1),
         ("NFS_DiscReq_total", 1),
@@ -124,6 +128,7 @@ async fn each_request_is_counted_once_under_its_operation() {
         ("NFS_RegSucc_total", 1),
         ("NFS_UpdateFailEncodeErr_total", 1),
         ("NFS_UpdateReq_total", 1),
+        ("mtc_enrolments_total{result=\"refused\"}", 1),
     ];
     assert_eq!(scene.counted(), counts(&expected));
 }
