@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// The folder in that of a lab.
@@ -107,20 +108,29 @@ pub fn read(folder: &Path) -> io::Result<Vec<(String, String)>> {
 ///
 /// Others are left alone, since what is down among them is to be seen.
 pub(super) async fn forget_dead_generators(folder: &Path) {
+    let mut asking = JoinSet::new();
     for (file, group) in groups(folder).unwrap_or_default() {
-        if group.labels.get(NF_LABEL).is_none_or(|nf| nf != LOAD) {
-            continue;
+        if group.labels.get(NF_LABEL).is_some_and(|nf| nf == LOAD) {
+            asking.spawn(async move { (!is_alive(&group).await).then_some(file) });
         }
-        let mut is_dead = true;
-        for target in &group.targets {
-            let connected = timeout(PATIENCE, TcpStream::connect(target)).await;
-            is_dead &= !matches!(connected, Ok(Ok(_)));
-        }
-        if is_dead && let Err(error) = fs::remove_file(&file) {
-            let file = file.display();
+    }
+    for dead in asking.join_all().await.into_iter().flatten() {
+        if let Err(error) = fs::remove_file(&dead) {
+            let file = dead.display();
             tracing::warn!(%file, %error, "a load generator that is gone stays announced");
         }
     }
+}
+
+/// Whether somebody listens at one of the targets.
+async fn is_alive(group: &TargetGroup) -> bool {
+    for target in &group.targets {
+        let connected = timeout(PATIENCE, TcpStream::connect(target)).await;
+        if matches!(connected, Ok(Ok(_))) {
+            return true;
+        }
+    }
+    false
 }
 
 /// What each file of a folder says, in the order of the files.
