@@ -297,6 +297,7 @@ mod tests {
             let found = RunningLab::find(&LabPlace::from(&*place), &own)
                 .await
                 .expect("a lab");
+            assert_eq!(found.targets(), None, "the server chooses no folder here");
             let without = found
                 .clone()
                 .generator(&plan, &folder.path().join("without"), NOW)

@@ -153,7 +153,16 @@ impl RunningLab {
     pub async fn find(place: &LabPlace, own: &Path) -> Result<Self, JoinError> {
         match place {
             LabPlace::Disk(lab) => Self::open(lab),
-            LabPlace::Web(url) => Self::open(&copy(url, &own.join(COPY)).await?),
+            LabPlace::Web(url) => {
+                let copied = own.join(COPY);
+                let lab = Self::open(&copy(url, &copied).await?)?;
+                // Folders of this disk are not for a server to choose.
+                Ok(Self {
+                    targets: None,
+                    tokens: Tokens::Pool(copied.join("tokens")),
+                    ..lab
+                })
+            }
         }
     }
 
