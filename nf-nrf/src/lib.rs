@@ -8,6 +8,7 @@
 //!   services     the three of them on the SBI port, counted
 //!   logs         which of the CA's issuance logs is current --> log_opening
 //!   log_api      GET checkpoint, landmarks, tiles: the issuance logs, public
+//!   public_files GET /lab/...: what everybody may know of a deployed lab, on the same port
 //! ```
 //!
 //! [`run`] is the process: everything from configuration to drain.

@@ -134,7 +134,7 @@ impl NrfMetrics {
             enrolments: registry.counters(
                 "mtc_enrolments_total",
                 "Certificate requests by other network functions.",
-                &[("result", "`ok`, `refused` (the request's fault), `failed`, `given-up` (by who asked)")],
+                &[("result", "`ok`, `refused` (the request's fault), `failed`, `given-up` (nobody waited for the answer)")],
             ),
             token_checks: registry.counters(
                 "mtc_enrolment_token_checks_total",

@@ -158,7 +158,8 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, request: Request) -> impl Future<Output = Result<Response, Problem>> + Send;
 
     /// Hears of each request once how it ended, of those too that never reached [`Handler::handle`] or that it panicked on.
-    /// `status` is that of the answer; none when the client gave up before there was one. For counting: it must not block.
+    /// `status` is that of the answer; none when none was sent: the client gave up or is gone, or this side stopped before.
+    /// For counting: it must not block.
     fn answered(&self, _operation: ServiceOperation, _status: Option<StatusCode>) {}
 }
 

@@ -86,7 +86,7 @@ impl fmt::Display for LinkArguments {
             write!(f, ", jitter {:?}", self.jitter)?;
         }
         if self.loss > 0.0 {
-            write!(f, ", loss {} %", self.loss * 100.0)?;
+            write!(f, ", loss {}", self.loss)?;
         }
         if let Some(rate) = self.rate {
             write!(f, ", {rate}/s")?;

@@ -129,7 +129,10 @@ impl TopArguments {
                 () = &mut stop => return Ok(()),
                 key = keys.recv() => match key {
                     Some(Key::Quit) | None => return Ok(()),
-                    Some(Key::Pause) => is_paused = !is_paused,
+                    Some(Key::Pause) => {
+                        is_paused = !is_paused;
+                        looking = None;
+                    }
                     Some(Key::Up(lines)) => scroll.line = scroll.line.saturating_sub(lines),
                     Some(Key::Down(lines)) => scroll.line = scroll.line.saturating_add(lines),
                     Some(Key::Left) => scroll.column = scroll.column.saturating_sub(1),

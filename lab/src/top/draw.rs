@@ -185,15 +185,15 @@ impl<'a> Table<'a> {
         (shown, is_cut)
     }
 
+    /// Whether its columns are pairs of a name and its value.
+    fn is_list(&self) -> bool {
+        let mut names = self.section.columns.iter();
+        names.all(|name| name.trim().is_empty())
+    }
+
     /// Columns that must be left out before the last one is on the screen.
     fn furthest(&self, width: usize) -> usize {
-        // Pairs of names and values are read from left to right.
-        let is_list = self
-            .section
-            .columns
-            .iter()
-            .all(|name| name.trim().is_empty());
-        if self.cells.is_empty() || is_list {
+        if self.cells.is_empty() || self.is_list() {
             return 0;
         }
         let most = self.widths.len().saturating_sub(2);
@@ -231,6 +231,12 @@ impl<'a> Table<'a> {
             ));
         }
         let all: Vec<usize> = (0..self.widths.len()).collect();
+        if self.is_list() && is_cut {
+            let pairs = all.chunks(2);
+            let below = pairs.flat_map(|pair| self.cells.iter().map(|row| self.line(row, pair)));
+            lines.extend(below.map(Line::raw));
+            return lines;
+        }
         lines.extend(self.cells.iter().map(|row| {
             let is_full = row.len() == self.widths.len();
             Line::raw(self.line(row, if is_full { &shown } else { &all }))
@@ -420,6 +426,33 @@ mod tests {
         assert_eq!(lines[1], "(peer-certificate); 17.5 requests/s answered 5xx");
         assert!(lines[4].ends_with("measured, 12 in flight"), "{lines:#?}");
         assert!(lines[23].ends_with("arrows scroll"), "{lines:#?}");
+    }
+
+    #[test]
+    fn pairs_that_do_not_fit_beside_each_other_are_below_each_other() {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        let view = View {
+            sections: vec![Section {
+                title: "Log".to_owned(),
+                columns: vec!["", " ", "", " "],
+                rows: vec![
+                    row(["entries published", "1200", "newest landmark", "7"]),
+                    row(["checkpoint age", "1 s", "landmark age", "12 s"]),
+                ],
+            }],
+            ..View::default()
+        };
+        let (wide, _) = screen(&view, 60, 8, Scroll::default());
+        assert_eq!(wide[3], "  entries published  1200  newest landmark     7");
+        let (narrow, furthest) = screen(&view, 40, 8, Scroll::default());
+        assert_eq!(furthest, Scroll::default());
+        let expected = [
+            "  entries published  1200",
+            "  checkpoint age      1 s",
+            "  newest landmark     7",
+            "  landmark age     12 s",
+        ];
+        assert_eq!(narrow[3..7], expected);
     }
 
     #[test]

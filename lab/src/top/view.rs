@@ -241,6 +241,11 @@ fn said(now: &Scrape) -> impl Iterator<Item = &Samples> {
         .filter_map(|process| process.said.as_ref().ok())
 }
 
+/// Whether a server's answer with this status, or that there was none, is the server's fault.
+fn is_failure(status: &str) -> bool {
+    status.starts_with('5') || status == "failed"
+}
+
 fn failures(rates: &Rates) -> Option<String> {
     let failed = rates.by(
         "sbi_handshake_duration_seconds_count",
@@ -248,7 +253,7 @@ fn failures(rates: &Rates) -> Option<String> {
         |series| series.label("result") != "ok",
     );
     let errors = rates.by("sbi_request_duration_seconds_count", &["side"], |series| {
-        series.label("side") == "server" && series.label("status").starts_with('5')
+        series.label("side") == "server" && is_failure(series.label("status"))
     });
     let mut parts: Vec<String> = failed
         .iter()
@@ -263,7 +268,10 @@ fn failures(rates: &Rates) -> Option<String> {
         .collect();
     let errors: f64 = errors.values().sum();
     if errors > 0.0 {
-        parts.push(format!("{} requests/s answered 5xx", figure(errors)));
+        parts.push(format!(
+            "{} requests/s answered 5xx or not at all",
+            figure(errors)
+        ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
 }
@@ -397,14 +405,14 @@ fn requests(rates: &Rates) -> Section {
     const OPERATION: [&str; 2] = ["service", "operation"];
     let is_server = |series: &Series| series.label("side") == "server";
     let times = rates.histograms("sbi_request_duration_seconds", &OPERATION, is_server);
-    let refused = |class: char| {
+    let of = |is_wanted: fn(&str) -> bool| {
         rates.by(
             "sbi_request_duration_seconds_count",
             &OPERATION,
-            move |series| is_server(series) && series.label("status").starts_with(class),
+            move |series| is_server(series) && is_wanted(series.label("status")),
         )
     };
-    let (client, server) = (refused('4'), refused('5'));
+    let (client, server) = (of(|status| status.starts_with('4')), of(is_failure));
     let rows = times.iter().map(|(operation, histogram)| {
         let rate = |counts: &BTreeMap<Vec<String>, f64>| {
             figure(counts.get(operation).copied().unwrap_or(0.0))
@@ -428,7 +436,7 @@ fn requests(rates: &Rates) -> Section {
             " p50 ms",
             " p99",
             " 4xx/s",
-            " 5xx/s",
+            " 5xx or none/s",
         ],
         rows: rows.collect(),
     }

@@ -126,10 +126,13 @@ pub enum CopyError {
 pub(super) async fn copy(url: &str, folder: &Path) -> Result<PathBuf, CopyError> {
     let source = Source::at(url)?;
     let copied = Copied { source, folder };
-    let LabDescription { nf, .. } = copied.document(Path::new(DESCRIPTION)).await?;
-    let trust: TrustDocument = copied.document(&nf.trust).await?;
+    let description = Path::new(DESCRIPTION);
+    let LabDescription { nf, .. } = copied.document(description, description).await?;
+    let trust: TrustDocument = copied.document(&nf.trust, description).await?;
     let beside = sbi::config::folder_of(&nf.trust);
-    copied.file(&beside.join(trust.ca_certificate)).await?;
+    copied
+        .file(&beside.join(trust.ca_certificate), &nf.trust)
+        .await?;
     let wanted = nf.wanted().map_err(|source| CopyError::Credential {
         url: copied.source.url(DESCRIPTION),
         source,
@@ -146,7 +149,10 @@ pub(super) async fn copy(url: &str, folder: &Path) -> Result<PathBuf, CopyError>
     let roots = nf.x509.unwrap_or_default();
     for profile in profiles {
         copied
-            .file(&roots.join(profile).join(ROOT_CERTIFICATE_FILE))
+            .file(
+                &roots.join(profile).join(ROOT_CERTIFICATE_FILE),
+                description,
+            )
             .await?;
     }
     Ok(folder.join(DESCRIPTION))
@@ -203,23 +209,31 @@ struct Copied<'a> {
 }
 
 impl Copied<'_> {
-    async fn document<T: DeserializeOwned>(&self, path: &Path) -> Result<T, CopyError> {
-        let (name, bytes) = self.file(path).await?;
+    async fn document<T: DeserializeOwned>(
+        &self,
+        path: &Path,
+        named_in: &Path,
+    ) -> Result<T, CopyError> {
+        let (name, bytes) = self.file(path, named_in).await?;
         self.source.parse(&name, &bytes)
     }
 
-    /// Copies a file, whose name comes from elsewhere, to the same place below the folder.
-    async fn file(&self, path: &Path) -> Result<(String, Vec<u8>), CopyError> {
+    /// Copies a file, whose name comes from another one, to the same place below the folder.
+    async fn file(&self, path: &Path, named_in: &Path) -> Result<(String, Vec<u8>), CopyError> {
+        let path: PathBuf = path
+            .components()
+            .filter(|part| *part != Component::CurDir)
+            .collect();
         let is_below = path
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
         let name = path.to_str().filter(|_| is_below);
         let name = name.ok_or_else(|| CopyError::Elsewhere {
-            url: self.source.url(DESCRIPTION),
-            path: path.to_owned(),
+            url: self.source.url(&named_in.to_string_lossy()),
+            path: path.clone(),
         })?;
         let bytes = self.source.get(name).await?;
-        let to = self.folder.join(path);
+        let to = self.folder.join(&path);
         write(&to, &bytes).map_err(|source| CopyError::Write { path: to, source })?;
         Ok((name.to_owned(), bytes))
     }
@@ -341,11 +355,34 @@ mod tests {
             assert_ne!(other, text);
             std::fs::write(&file, other).expect("written");
             let error = copy(&url, &own).await.err();
+            let names = |url: &str| url.ends_with("/lab.toml");
             assert!(
-                matches!(error, Some(CopyError::Elsewhere { .. })),
+                matches!(&error, Some(CopyError::Elsewhere { url, .. }) if names(url)),
                 "{error:?}"
             );
         }
+        let other = text.replace("\"x509\"", "\"../x509\"");
+        assert_ne!(other, text);
+        std::fs::write(&file, other).expect("written");
+        let error = copy(&url, &own).await.err();
+        assert!(
+            matches!(error, Some(CopyError::Elsewhere { .. })),
+            "{error:?}"
+        );
+        // The folder that a file is in may be named.
+        let other = text.replace("\"trust.toml\"", "\"./trust.toml\"");
+        std::fs::write(&file, other).expect("written");
+        copy(&url, &own).await.expect("a lab");
+        let trust = lab.join("public/trust.toml");
+        let named = std::fs::read_to_string(&trust).expect("a file");
+        std::fs::write(&trust, named.replace("mtca/ca.pem", "../nrf/cosigner.key"))
+            .expect("written");
+        let error = copy(&url, &own).await.err();
+        let names = |url: &str| url.ends_with("/trust.toml");
+        assert!(
+            matches!(&error, Some(CopyError::Elsewhere { url, .. }) if names(url)),
+            "{error:?}"
+        );
         std::fs::write(&file, "<html>").expect("written");
         let error = copy(&url, &own).await.err();
         assert!(matches!(error, Some(CopyError::Syntax { .. })), "{error:?}");

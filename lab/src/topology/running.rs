@@ -47,7 +47,7 @@ pub enum JoinError {
         source: io::Error,
     },
     /// There is no such folder of tokens.
-    #[error("no folder of enrolment tokens at {}", path.display())]
+    #[error("no folder of enrolment tokens at {}; name one with files *.jwt, such as load/tokens of mtc5g init --deploy", path.display())]
     NoTokens {
         /// The folder.
         path: PathBuf,

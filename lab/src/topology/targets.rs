@@ -26,8 +26,9 @@ const NF_LABEL: &str = "nf";
 /// `nf` of the AMF process that generates load.
 pub(super) const LOAD: &str = "load";
 
-/// How long a load generator may take to accept a connection before it counts as gone.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a load generator may take to accept a connection before it counts as gone: over the longest emulated link, and where
+/// two packets are lost.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An element of such a file.
 #[derive(Debug, Deserialize, Serialize)]
