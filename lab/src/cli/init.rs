@@ -13,7 +13,7 @@ use super::output::usage;
 use super::run::scenario_text;
 use super::{DONE, fail};
 use crate::scenario::{SHIPPED, Scenario};
-use crate::topology::{Deployed, LabFolder, Plan, Ports, deploy};
+use crate::topology::{Deployed, Hosts, LabFolder, Plan, Ports, deploy};
 
 /// What `mtc5g init` and `mtc5g lab up` make a lab of.
 #[derive(Clone, Debug, clap::Args)]
@@ -153,6 +153,10 @@ pub(super) struct InitArguments {
     /// With --deploy: AMF instances that load generators may ever have
     #[arg(long, value_name = "N", default_value_t = 64, requires = "deploy", value_parser = clap::value_parser!(u16).range(1..=4096))]
     load: u16,
+    /// With --deploy: reach network functions as nrf.DOMAIN, scp.DOMAIN, amf.DOMAIN and smf.DOMAIN instead of by their FQDNs, e.g.
+    /// mtc5g.svc for the Services of a namespace of Kubernetes
+    #[arg(long, value_name = "DOMAIN", requires = "deploy")]
+    host_domain: Option<Hosts>,
 }
 
 impl InitArguments {
@@ -193,7 +197,8 @@ impl InitArguments {
                 Some(Plan::of(&scenario))
             }));
         }
-        match deploy(&self.folder, &plan, self.load, now) {
+        let hosts = self.host_domain.clone().unwrap_or_default();
+        match deploy(&self.folder, &plan, self.load, &hosts, now) {
             Ok(Deployed::New) => {
                 println!("laid out a lab in {}", self.folder.display());
                 ExitCode::from(DONE)

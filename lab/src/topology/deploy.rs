@@ -18,6 +18,7 @@ use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use mtc_core::time::UnixTime;
@@ -68,6 +69,55 @@ pub enum DeployError {
     },
 }
 
+/// What the hosts of a deployed lab are called: by default as their network functions, replicas without their number.
+///
+/// ```text
+///  default            nrf1.5gc.mnc001.mcc001.3gppnetwork.org, scp1..., amf.5gc..., smf.5gc...     aliases of containers
+///  "mtc5g.svc"        nrf.mtc5g.svc, scp.mtc5g.svc, amf.mtc5g.svc, smf.mtc5g.svc                  Services of Kubernetes
+/// ```
+///
+/// Certificates name the FQDN of TS 23.003 either way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts {
+    domain: Option<String>,
+}
+
+/// The text is no domain that hosts can be in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no domain: letters, digits, - and _ between dots, such as mtc5g.svc")]
+pub struct NotADomain(String);
+
+impl FromStr for Hosts {
+    type Err = NotADomain;
+
+    fn from_str(domain: &str) -> Result<Self, Self::Err> {
+        let longest: Result<Address, _> = format!("nrf.{domain}:{LOG_PORT}").parse();
+        longest.map_err(|_| NotADomain(domain.to_owned()))?;
+        Ok(Self {
+            domain: Some(domain.to_owned()),
+        })
+    }
+}
+
+impl Hosts {
+    /// A port of the network function `nf`, of which there is one.
+    fn one(&self, nf: &str, port: u16) -> Address {
+        let number = if self.domain.is_none() { "1" } else { "" };
+        self.host(&format!("{nf}{number}"), port)
+    }
+
+    /// A port of all replicas of the network function `nf`.
+    fn all(&self, nf: &str, port: u16) -> Address {
+        self.host(nf, port)
+    }
+
+    fn host(&self, host: &str, port: u16) -> Address {
+        let domain = self.domain.as_deref().unwrap_or(HOME_DOMAIN);
+        let address = format!("{host}.{domain}:{port}");
+        address.parse().expect("a host of a checked domain")
+    }
+}
+
 /// What has been done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deployed {
@@ -77,7 +127,8 @@ pub enum Deployed {
     Before,
 }
 
-/// Lays out a lab for the plan's numbers of AMF and SMF replicas and so many load generators' instances. Blocks on the disk.
+/// Lays out a lab on `hosts` for the plan's numbers of AMF and SMF replicas and so many load generators' instances. Blocks on
+/// the disk.
 ///
 /// # Errors
 /// The plan breaks a rule of a configuration, or the disk refuses; then it can be done again.
@@ -85,13 +136,14 @@ pub fn deploy(
     folder: &Path,
     plan: &Plan,
     generators: u16,
+    hosts: &Hosts,
     now: UnixTime,
 ) -> Result<Deployed, DeployError> {
     if folder.join(DESCRIPTION).exists() {
         return Ok(Deployed::Before);
     }
     let staging = std::env::temp_dir().join(format!("mtc5g-deploy-{}", Uuid::new_v4()));
-    let laid_out = lay_out(folder, &staging, plan, generators, now);
+    let laid_out = lay_out(folder, &staging, plan, generators, hosts, now);
     let removed = std::fs::remove_dir_all(&staging);
     laid_out?;
     removed.map_err(failed("remove", &staging))?;
@@ -103,14 +155,15 @@ fn lay_out(
     staging: &Path,
     plan: &Plan,
     generators: u16,
+    hosts: &Hosts,
     now: UnixTime,
 ) -> Result<(), DeployError> {
     let nrf = NrfAddress {
-        sbi: named(&pki::fqdn("NRF", 1), SBI_PORT),
+        sbi: hosts.one("nrf", SBI_PORT),
         fqdn: pki::fqdn("NRF", 1),
-        log: named(&pki::fqdn("NRF", 1), LOG_PORT),
+        log: hosts.one("nrf", LOG_PORT),
     };
-    let witness = named(&pki::fqdn("SCP", 1), WITNESS_PORT);
+    let witness = hosts.one("scp", WITNESS_PORT);
     let listen = NrfListens {
         sbi: any(SBI_PORT),
         log: any(LOG_PORT),
@@ -222,14 +275,13 @@ fn lay_out(
         owner.config(&format!("{name}.toml"), &NfFile { nf })?;
     }
     owner("load").tokens(staging, &load, numbered)?;
-    let of = |host: &str| named(&format!("{host}.{HOME_DOMAIN}"), ADMIN_PORT);
     let description = LabDescription {
         tokens: "../load/tokens".into(),
         admin: AdminAddresses {
-            nrf: of("nrf1"),
-            scp: of("scp1"),
-            amf: of("amf"),
-            smf: of("smf"),
+            nrf: hosts.one("nrf", ADMIN_PORT),
+            scp: hosts.one("scp", ADMIN_PORT),
+            amf: hosts.all("amf", ADMIN_PORT),
+            smf: hosts.all("smf", ADMIN_PORT),
         },
         targets: Some(Path::new("..").join(targets::FOLDER)),
         nf: NfConfig {
@@ -243,11 +295,6 @@ fn lay_out(
 
 const fn any(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
-}
-
-fn named(host: &str, port: u16) -> Address {
-    let text = format!("{host}:{port}");
-    text.parse().expect("a host name of the lab with a port")
 }
 
 fn instance(nf_type: &str, fqdn: String) -> PlannedInstance {
@@ -360,10 +407,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let lab = folder.path().join("lab");
         let plan = plan();
-        assert_eq!(deploy(&lab, &plan, 20, NOW).expect("a lab"), Deployed::New);
+        assert_eq!(
+            deploy(&lab, &plan, 20, &Hosts::default(), NOW).expect("a lab"),
+            Deployed::New
+        );
         let before = files(&lab);
         assert_eq!(
-            deploy(&lab, &plan, 20, NOW).expect("a lab"),
+            deploy(&lab, &plan, 20, &Hosts::default(), NOW).expect("a lab"),
             Deployed::Before
         );
         assert_eq!(files(&lab), before, "nothing is made twice");
@@ -408,10 +458,34 @@ mod tests {
     }
 
     #[test]
+    fn hosts_may_be_called_otherwise_than_their_network_functions() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let lab = folder.path();
+        let hosts: Hosts = "mtc5g.svc".parse().expect("a domain");
+        deploy(lab, &plan(), 1, &hosts, NOW).expect("a lab");
+        let nrf: nf_nrf::config::NrfConfig =
+            sbi::config::load(&lab.join("nrf/nrf.toml")).expect("the NRF's");
+        assert_eq!(nrf.fqdn, pki::fqdn("NRF", 1));
+        assert_eq!(nrf.witness[0].addr.to_string(), "scp.mtc5g.svc:7779");
+        let text = std::fs::read_to_string(lab.join("amf/amf.toml")).expect("the AMF's");
+        let amf: nf_amf::Config = toml::from_str(&text).expect("the AMF's");
+        assert_eq!(amf.nf.nrf.sbi.to_string(), "nrf.mtc5g.svc:7777");
+        assert_eq!(amf.nf.nrf.log.to_string(), "nrf.mtc5g.svc:7778");
+        assert_eq!(amf.nf.nrf.fqdn, pki::fqdn("NRF", 1));
+        let (_, admin) = RunningLab::admin_ports(&lab.join("public/lab.toml")).expect("a lab");
+        let admin: Vec<String> = admin.iter().map(|(_, at)| at.to_string()).collect();
+        let ports = ["nrf", "scp", "smf", "amf"].map(|nf| format!("{nf}.mtc5g.svc:9090"));
+        assert_eq!(admin, ports);
+        for wrong in ["", ".svc", "mtc5g.svc.", "a b", "http://nrf"] {
+            assert!(wrong.parse::<Hosts>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn the_configurations_are_what_the_processes_read() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let lab = folder.path();
-        deploy(lab, &plan(), 1, NOW).expect("a lab");
+        deploy(lab, &plan(), 1, &Hosts::default(), NOW).expect("a lab");
         let nrf: nf_nrf::config::NrfConfig =
             sbi::config::load(&lab.join("nrf/nrf.toml")).expect("the NRF's");
         nrf.check().expect("a configuration that holds");

@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
     use crate::scenario::{SHIPPED, Scenario};
-    use crate::topology::{JoinError, Plan, RunningLab, deploy};
+    use crate::topology::{Hosts, JoinError, Plan, RunningLab, deploy};
 
     const NOW: UnixTime = UnixTime(1_790_000_000);
 
@@ -305,7 +305,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (lab, own) = (folder.path().join("lab"), folder.path().join("own"));
         let plan = plan();
-        deploy(&lab, &plan, 20, NOW).expect("a lab");
+        deploy(&lab, &plan, 20, &Hosts::default(), NOW).expect("a lab");
         let (url, _stopper) = serve(lab.join("public")).await;
         for place in [format!("{url}/lab.toml"), format!("{url}/"), url.clone()] {
             let found = RunningLab::find(&LabPlace::from(&*place), &own)
@@ -346,7 +346,7 @@ mod tests {
     async fn what_a_server_says_is_not_believed_when_it_leads_elsewhere() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (lab, own) = (folder.path().join("lab"), folder.path().join("own"));
-        deploy(&lab, &plan(), 1, NOW).expect("a lab");
+        deploy(&lab, &plan(), 1, &Hosts::default(), NOW).expect("a lab");
         let file = lab.join("public/lab.toml");
         let text = std::fs::read_to_string(&file).expect("a file");
         let (url, _stopper) = serve(lab.join("public")).await;

@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# Brings the lab up on a cluster, loads it, kills NRF and SCP under load, scales it, asks Prometheus, takes it down, and checks that
+# nothing stays. For a cluster that is yours to use: it makes and deletes the namespace mtc5g, and refuses if that is there.
+#
+#   deploy/test-kubernetes.sh CONTEXT        of kubectl's configuration
+#
+# Nodes must have the images of `kubectl kustomize deploy` or be able to pull them; Grafana alone may be missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -eq 1 ] || { sed -n '2,/^set/{/^# \{0,1\}/s///p}' "$0"; exit 2; }
+
+out=$(mktemp -d)
+# deploy/kubernetes/load follows the current context, so this script has a configuration in which CONTEXT is that.
+kubectl config view --raw --minify --flatten --context "$1" >"$out/kubeconfig"
+export KUBECONFIG=$out/kubeconfig
+kubectl config use-context "$1" >/dev/null
+lab() { kubectl --namespace mtc5g "$@"; }
+
+main() {
+    if kubectl get namespace mtc5g >/dev/null 2>&1; then
+        echo "there is a namespace mtc5g: take it down first (kubectl delete -k deploy), or it is somebody's" >&2
+        exit 1
+    fi
+    trap tear_down EXIT
+
+    step "start"
+    local start
+    start=$(date +%s)
+    kubectl apply -k deploy >"$out/apply.log" 2>&1 || { cat "$out/apply.log"; exit 1; }
+    lab wait --for=condition=complete --timeout=180s job/init
+    ready nrf scp amf smf
+    echo "from nothing to a ready lab: $(($(date +%s) - start)) s"
+    lab get pods
+    kubectl apply -k deploy | grep -v unchanged || echo "a second apply changes nothing"
+
+    step "a scenario against it"
+    deploy/kubernetes/load run quick --short --attach >"$out/quick.log" 2>&1 || { cat "$out/quick.log"; exit 1; }
+    grep ^PASSED "$out/quick.log"
+
+    step "a file of this machine while NRF and SCP are deleted"
+    deploy/kubernetes/load run deploy/test-compose.toml --attach --json >"$out/killed.json" 2>"$out/killed.log" &
+    local under=$!
+    grep -qm1 '^ *5 of .*: ' < <(exec timeout 180 tail -n +1 -F --pid "$under" "$out/killed.log" 2>/dev/null) ||
+        { cat "$out/killed.log"; exit 1; }
+    made_anew nrf-0
+    made_anew scp-0
+    kill -0 "$under" || { echo "the load ended too early" >&2; exit 1; }
+    wait "$under" || { cat "$out/killed.log"; exit 1; }
+    errors "$out/killed.json" 300
+    ready amf smf
+
+    step "four AMFs and four SMFs, one of which is made anew"
+    lab scale statefulset amf smf --replicas 4 >/dev/null
+    ready amf smf
+    local before after
+    before=$(instance smf-1)
+    made_anew smf-1
+    after=$(instance smf-1)
+    [ "$before" = "$after" ] || { echo "smf-1 was $before and is $after" >&2; exit 1; }
+    echo "smf-1 is the same instance: $after"
+    deploy/kubernetes/load run quick --short --attach >"$out/scaled.log" 2>&1 || { cat "$out/scaled.log"; exit 1; }
+    grep ^PASSED "$out/scaled.log"
+    deploy/kubernetes/load top --attach --once >"$out/top"
+    grep -E '^  (amf|smf) .* ready ' "$out/top"
+    [ "$(grep -cE '^  (amf|smf) .* ready ' "$out/top")" = 8 ]
+
+    step "a generator that is told a URL and given tokens"
+    deploy/kubernetes/load run quick --short --lab http://nrf.mtc5g.svc:7778/lab/lab.toml --tokens /lab/load/tokens \
+        >"$out/url.log" 2>&1 || { cat "$out/url.log"; exit 1; }
+    grep ^PASSED "$out/url.log"
+
+    step "what Prometheus has"
+    lab rollout status --timeout=120s deployment/prometheus
+    forward svc/prometheus 9090
+    # Prometheus tells nobody that it has scraped; it is asked again for as long as six scrapes may take.
+    local attempts=30
+    until deploy/check-prometheus "http://127.0.0.1:$forwarded" nrf=1 scp=1 amf=4 smf=4 >"$out/prometheus"; do
+        [ $((attempts -= 1)) -gt 0 ] || { cat "$out/prometheus"; exit 1; }
+        sleep 1
+    done
+    cat "$out/prometheus"
+
+    tear_down
+    trap - EXIT
+    if kubectl get namespace mtc5g >/dev/null 2>&1; then
+        echo "the namespace is still there" >&2
+        exit 1
+    fi
+    echo "the namespace is gone, and all that was in it"
+    rm -rf "$out"
+}
+
+step() { printf '\n-- %s\n' "$*"; }
+
+ready() {
+    local nf
+    for nf in "$@"; do
+        lab rollout status --timeout=180s "statefulset/$nf" >"$out/rollout" 2>&1 || { cat "$out/rollout"; lab get pods; lab logs --tail 30 "$nf-0"; exit 1; }
+    done
+}
+
+# made_anew POD: deletes it and waits until its successor is ready, whatever the set's status still says of it.
+made_anew() {
+    local name uid ready old watcher
+    old=$(lab get pod "$1" -o jsonpath='{.metadata.uid}')
+    coproc pods { exec timeout 180 kubectl --namespace mtc5g get pods --selector "app.kubernetes.io/name=${1%-*}" --watch \
+        -o jsonpath='{.metadata.name} {.metadata.uid} {.status.conditions[?(@.type=="Ready")].status}{"\n"}'; }
+    watcher=$pods_PID
+    lab delete pod "$1" --grace-period=1 --wait=false >/dev/null
+    until [ "${name:-}" = "$1" ] && [ "$uid" != "$old" ] && [ "$ready" = True ]; do
+        read -r name uid ready <&"${pods[0]}" || { lab get pods; lab logs --tail 30 "$1"; exit 1; }
+    done
+    kill "$watcher"
+    wait "$watcher" 2>/dev/null || :
+}
+
+# The NF instance that a pod is.
+instance() {
+    lab logs "$1" | python3 -c '
+import re, sys
+print(re.search(r"\"instance(?:_id)?\":\"([0-9a-f-]{36})\"", sys.stdin.read()).group(1))'
+}
+
+# forward OBJECT PORT: sets forwarded to a port of this machine.
+forward() {
+    local line
+    coproc forwarder { exec kubectl --namespace mtc5g port-forward "$1" ":$2" 2>&1; }
+    read -r line <&"${forwarder[0]}"
+    forwarded=$(sed -n 's/.*127.0.0.1:\([0-9]*\) .*/\1/p' <<<"$line")
+    [ -n "$forwarded" ] || { echo "$line" >&2; exit 1; }
+}
+
+# errors FILE MOST: of the operations of a run.
+errors() {
+    python3 - "$@" <<'PYTHON'
+import json, sys
+variants = json.load(open(sys.argv[1]))["variants"]
+attempts, ok = (sum(variant[key] for variant in variants) for key in ("attempts", "ok"))
+print(f"{ok} of {attempts} operations succeeded; errors: {[variant['errors'] for variant in variants]}")
+sys.exit(0 if ok > 0 and attempts - ok <= int(sys.argv[2]) else 1)
+PYTHON
+}
+
+tear_down() {
+    step "down"
+    [ -z "${forwarder_PID:-}" ] || kill "$forwarder_PID" 2>/dev/null || :
+    kubectl delete -k deploy --timeout=180s >"$out/delete.log" 2>&1 || cat "$out/delete.log"
+}
+
+main "$@"
