@@ -1,4 +1,4 @@
-"""Every PromQL expression of dashboards and rules, for the scripts that check them. Python's own library only."""
+"""Every PromQL expression of dashboards and rules, and what is drawn of it, for the scripts that check them. Python's own library only."""
 
 import json
 import pathlib
@@ -30,6 +30,17 @@ def of_dashboard(name, dashboard):
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
             yield Expression("variable", f"{name}: variable {variable['name']}", variable["query"]["query"])
+
+
+def legend(target, labels):
+    """What Grafana calls a series with such labels."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda label: labels.get(label[1], ""), target["legendFormat"])
+
+
+def has_colour(panel, name):
+    """Whether an override of a panel gives a series of that name its colour, as Grafana's matcher byRegexp has it."""
+    colours = [one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"] if any(given["id"] == "color" for given in one["properties"])]
+    return any(re.search(f"^{pattern}$", name) for pattern in colours)
 
 
 def of_rules(file):
