@@ -204,6 +204,31 @@ async fn a_token_is_good_once() {
     lab.topology.stop().await;
 }
 
+#[tokio::test]
+async fn a_configuration_that_is_still_to_be_written_is_awaited_if_one_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("smf.toml");
+    let path = file.to_str().unwrap();
+    let await_it = |seconds| ["smf", "--config", path, "--await-config", seconds];
+
+    let ended = mtc5g(await_it("0")).await;
+    assert_eq!(ended.code(), Some(1));
+    expect_parts(ended.error(), &["cannot read configuration", path]);
+
+    // Its standard input has ended, which stops a supervised process.
+    let ended = mtc5g([&await_it("600")[..], &["--supervised"]].concat()).await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+
+    let mut smf = Started::new(await_it("600"));
+    smf.says("waits for its configuration").await;
+    let written = folder.path().join("new");
+    std::fs::write(&written, "[nf]\ntrust = 5\n").unwrap();
+    std::fs::rename(written, &file).unwrap();
+    let ended = smf.end().await;
+    assert_eq!(ended.code(), Some(1));
+    expect_parts(ended.error(), &[path, "line 2"]);
+}
+
 /// As after a crash between the use of the token and the certificate.
 #[tokio::test]
 async fn a_replica_whose_token_is_used_takes_another_at_its_next_start() {

@@ -1,11 +1,13 @@
 //! The command line that every NF's binary shares: thin mains differ in which NF they run.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::time::sleep;
 
 use crate::process::{Control, Event, Events};
 use crate::telemetry::{Causes, Collector, CollectorError, LogFormat, Telemetry};
@@ -18,6 +20,8 @@ const USAGE: u8 = 2;
 pub const COLLECTOR_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// Log level where `RUST_LOG` does not say another.
 const DEFAULT_LEVEL: &str = "info";
+/// How often a file that is awaited is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Arguments of an NF's process.
 #[derive(Clone, Debug, Args)]
@@ -25,6 +29,9 @@ pub struct NfArguments {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Wait up to SECONDS for the configuration file, where another process may still have to write it [default: do not wait]
+    #[arg(long, value_name = "SECONDS")]
+    pub await_config: Option<u64>,
     /// Tell events as JSON lines on standard output, and stop when standard input ends
     #[arg(long)]
     pub supervised: bool,
@@ -83,6 +90,13 @@ impl NfArguments {
             Ok(control) => control,
             Err(error) => return fail(&events, &error),
         };
+        if let Some(seconds) = self.await_config {
+            tokio::select! {
+                () = appeared(&self.config) => {}
+                () = sleep(Duration::from_secs(seconds)) => {} // the network function says what it lacks
+                () = control.stop.clone().wait() => return ExitCode::SUCCESS,
+            }
+        }
         let ended = nf(self.config, events.clone(), control).await;
         if let Some(exporter) = exporter {
             exporter.flush().await;
@@ -91,6 +105,16 @@ impl NfArguments {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&events, &error),
         }
+    }
+}
+
+/// Completes when the file is there. A volume that others write tells nobody of it, so it is looked at again and again.
+async fn appeared(file: &Path) {
+    if !file.exists() {
+        tracing::info!(file = %file.display(), "waits for its configuration");
+    }
+    while !file.exists() {
+        sleep(LOOK_EVERY).await;
     }
 }
 
