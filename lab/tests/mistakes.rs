@@ -205,28 +205,30 @@ async fn a_token_is_good_once() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_still_to_be_written_is_awaited_if_one_says_so() {
+async fn what_another_process_still_has_to_write_is_awaited_if_one_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("smf.toml");
-    let path = file.to_str().unwrap();
-    let await_it = |seconds| ["smf", "--config", path, "--await-config", seconds];
-
-    let ended = mtc5g(await_it("0")).await;
-    assert_eq!(ended.code(), Some(1));
-    expect_parts(ended.error(), &["cannot read configuration", path]);
+    let [config, last, written] =
+        ["smf.toml", "lab.toml", "new"].map(|name| folder.path().join(name));
+    let arguments = [
+        "smf",
+        "--config",
+        config.to_str().unwrap(),
+        "--await-file",
+        last.to_str().unwrap(),
+    ];
 
     // Its standard input has ended, which stops a supervised process.
-    let ended = mtc5g([&await_it("600")[..], &["--supervised"]].concat()).await;
+    let ended = mtc5g([&arguments[..], &["--supervised"]].concat()).await;
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
 
-    let mut smf = Started::new(await_it("600"));
-    smf.says("waits for its configuration").await;
-    let written = folder.path().join("new");
-    std::fs::write(&written, "[nf]\ntrust = 5\n").unwrap();
-    std::fs::rename(written, &file).unwrap();
+    let mut smf = Started::new(arguments);
+    smf.says("waits for a file").await;
+    std::fs::write(&config, "[nf]\ntrust = 5\n").unwrap();
+    std::fs::write(&written, "").unwrap();
+    std::fs::rename(written, last).unwrap();
     let ended = smf.end().await;
     assert_eq!(ended.code(), Some(1));
-    expect_parts(ended.error(), &[path, "line 2"]);
+    expect_parts(ended.error(), &["smf.toml", "line 2"]);
 }
 
 /// As after a crash between the use of the token and the certificate.

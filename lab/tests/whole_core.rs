@@ -174,6 +174,12 @@ async fn redraw(out: &Path) {
     .await;
     assert_eq!(drawn.code(), Some(0), "{}", drawn.stderr);
     assert_eq!(read("again.html"), read("report.html"));
+    let table = ["report".as_ref(), "table".as_ref(), results.as_os_str()];
+    let printed = mtc5g(table).await;
+    assert!(printed.stdout.contains("to the first"), "{printed:?}");
+    let printed = mtc5g([&table[..], &["--json".as_ref()]].concat()).await;
+    assert_eq!(printed.stdout, read("results.json"));
+    assert_eq!(printed.stderr, "", "a log holds the results alone");
     let plotted = mtc5g([
         "plot".as_ref(),
         results.as_os_str(),

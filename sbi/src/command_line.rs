@@ -29,9 +29,9 @@ pub struct NfArguments {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Wait up to SECONDS for the configuration file, where another process may still have to write it [default: do not wait]
-    #[arg(long, value_name = "SECONDS")]
-    pub await_config: Option<u64>,
+    /// Wait until FILE is there before anything is read: the last that another process writes, such as lab.toml of mtc5g init --deploy
+    #[arg(long, value_name = "FILE")]
+    pub await_file: Option<PathBuf>,
     /// Tell events as JSON lines on standard output, and stop when standard input ends
     #[arg(long)]
     pub supervised: bool,
@@ -90,10 +90,9 @@ impl NfArguments {
             Ok(control) => control,
             Err(error) => return fail(&events, &error),
         };
-        if let Some(seconds) = self.await_config {
+        if let Some(file) = &self.await_file {
             tokio::select! {
-                () = appeared(&self.config) => {}
-                () = sleep(Duration::from_secs(seconds)) => {} // the network function says what it lacks
+                () = appeared(file) => {}
                 () = control.stop.clone().wait() => return ExitCode::SUCCESS,
             }
         }
@@ -111,7 +110,7 @@ impl NfArguments {
 /// Completes when the file is there. A volume that others write tells nobody of it, so it is looked at again and again.
 async fn appeared(file: &Path) {
     if !file.exists() {
-        tracing::info!(file = %file.display(), "waits for its configuration");
+        tracing::info!(file = %file.display(), "waits for a file");
     }
     while !file.exists() {
         sleep(LOOK_EVERY).await;

@@ -1,4 +1,4 @@
-//! `mtc5g report html` and `mtc5g report merge`
+//! `mtc5g report html`, `mtc5g report table` and `mtc5g report merge`
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ const PART_FILE: &str = "part.json";
 pub(super) enum ReportCommand {
     /// Draw the report of a run again from its results.json, or one of all runs of a sweep
     Html(HtmlArguments),
+    /// Print the table of a run again from its results.json
+    Table(TableArguments),
     /// Combine what several generators have shown of one run, exactly
     Merge(MergeArguments),
 }
@@ -28,6 +30,7 @@ impl ReportCommand {
     pub(super) fn run(self) -> ExitCode {
         match self {
             Self::Html(arguments) => arguments.run(),
+            Self::Table(arguments) => arguments.run(),
             Self::Merge(arguments) => arguments.run(),
         }
     }
@@ -72,6 +75,27 @@ impl HtmlArguments {
 }
 
 #[derive(Clone, Debug, clap::Args)]
+pub(super) struct TableArguments {
+    /// results.json of a run
+    results: PathBuf,
+    /// Print results.json instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+impl TableArguments {
+    fn run(self) -> ExitCode {
+        match read_results(&self.results) {
+            Ok(results) => {
+                print_results(&results, self.json);
+                ExitCode::from(DONE)
+            }
+            Err(error) => fail(&error),
+        }
+    }
+}
+
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct MergeArguments {
     /// Results of every generator: the folders that mtc5g run --lab DIR --shard I/N wrote, or part.json in them
     #[arg(required = true, value_name = "PART")]
@@ -103,13 +127,18 @@ impl MergeArguments {
     fn write(&self, results: &Results) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.out)?;
         report::write(results, &self.out)?;
-        print(&if self.json {
-            results.to_json()
-        } else {
-            report::table(results)
-        });
+        print_results(results, self.json);
         Ok(())
     }
+}
+
+/// Prints the table of a run, or its results.json.
+pub(super) fn print_results(results: &Results, json: bool) {
+    print(&if json {
+        results.to_json()
+    } else {
+        report::table(results)
+    });
 }
 
 fn read(path: &Path) -> Result<(PathBuf, Part), Box<dyn Error>> {

@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use super::output::print;
+use super::report::print_results;
 use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail, interrupted};
 use crate::load::{Phase, Progress, Shard};
 use crate::report;
@@ -143,11 +144,7 @@ impl RunArguments {
 
     async fn run_one(&self, scenario: &Scenario, out: &Path) -> Result<u8, Box<dyn Error>> {
         let results = self.run_into(scenario, out).await?;
-        print(&if self.json {
-            results.to_json()
-        } else {
-            report::table(&results)
-        });
+        print_results(&results, self.json);
         eprintln!(
             "\nwrote {0}/results.json, {0}/summary.md and {0}/report.html",
             out.display()
