@@ -5,7 +5,9 @@
 //!      ├──> landmarks, checkpoint, tile_path                                       mtc-core: texts
 //!      ├──> tree, trust                                                            mtc-core: proofs, relying party
 //!      ├──> witness_request, witness_history                                       mtc-log
-//!      └──> csr, nf_identity                                                       mtc-tls
+//!      ├──> csr, nf_identity                                                       mtc-tls
+//!      ├──> nf_profile, json_patch, multipart, sbi_headers                         sbi
+//!      └──> discovery_query                                                        nf-nrf
 //! ```
 //!
 //! Every function panics when an invariant of its module's documentation does not hold, and otherwise says whether the
@@ -21,13 +23,18 @@ mod certificate;
 mod checkpoint;
 mod csr;
 mod der;
+mod discovery_query;
 mod fixture;
 mod identifier;
+mod json_patch;
 mod landmarks;
 mod log_entry;
 mod mtc_proof;
+mod multipart;
 mod nf_identity;
+mod nf_profile;
 mod oracle;
+mod sbi_headers;
 mod tile_path;
 mod tree;
 mod trust;
@@ -39,11 +46,16 @@ pub use self::certificate::certificate;
 pub use self::checkpoint::checkpoint;
 pub use self::csr::csr;
 pub use self::der::der;
+pub use self::discovery_query::discovery_query;
 pub use self::identifier::identifier;
+pub use self::json_patch::json_patch;
 pub use self::landmarks::landmarks;
 pub use self::log_entry::log_entry;
 pub use self::mtc_proof::mtc_proof;
+pub use self::multipart::multipart;
 pub use self::nf_identity::nf_identity;
+pub use self::nf_profile::nf_profile;
+pub use self::sbi_headers::sbi_headers;
 pub use self::tile_path::tile_path;
 pub use self::tree::tree;
 pub use self::trust::trust;
@@ -82,7 +94,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 20] = [
     Target {
         name: "certificate",
         run: certificate,
@@ -157,5 +169,30 @@ pub const TARGETS: [Target; 15] = [
         name: "nf_identity",
         run: nf_identity,
         seeds: nf_identity::seeds,
+    },
+    Target {
+        name: "nf_profile",
+        run: nf_profile,
+        seeds: nf_profile::seeds,
+    },
+    Target {
+        name: "discovery_query",
+        run: discovery_query,
+        seeds: discovery_query::seeds,
+    },
+    Target {
+        name: "json_patch",
+        run: json_patch,
+        seeds: json_patch::seeds,
+    },
+    Target {
+        name: "multipart",
+        run: multipart,
+        seeds: multipart::seeds,
+    },
+    Target {
+        name: "sbi_headers",
+        run: sbi_headers,
+        seeds: sbi_headers::seeds,
     },
 ];

@@ -55,6 +55,11 @@ targets! {
     witness_history: 400,
     csr: 10_000,
     nf_identity: 10_000,
+    nf_profile: 4_000,
+    discovery_query: 10_000,
+    json_patch: 10_000,
+    multipart: 10_000,
+    sbi_headers: 4_000,
 }
 
 fn run(name: &str, count: usize) {
