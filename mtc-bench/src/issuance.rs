@@ -334,6 +334,10 @@ impl Witness for LocalWitness {
         let answer = tokio::task::spawn_blocking(move || store.sign_subtree(&body)).await?;
         answer.map_err(refused)
     }
+
+    async fn latest_checkpoint(&self, log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {
+        Ok(self.store.latest_of(log))
+    }
 }
 
 fn refused(refusal: Refusal) -> WitnessError {

@@ -51,6 +51,12 @@ pub trait Witness: Send + Sync + 'static {
         &self,
         body: Vec<u8>,
     ) -> impl Future<Output = Result<Vec<u8>, WitnessError>> + Send;
+
+    /// Fetches the note of the latest checkpoint of `log` that it has cosigned; none if it has cosigned none.
+    fn latest_checkpoint(
+        &self,
+        log: &LogId,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, WitnessError>> + Send;
 }
 
 /// Why a witness has not cosigned.
@@ -74,7 +80,18 @@ pub enum WitnessError {
         /// What the body said.
         detail: String,
     },
-    /// It has cosigned more entries than this log has: the log has lost some, and must not go on.
+    /// It says so without a checkpoint that the log's CA has signed, so that anybody could. Tried again.
+    #[error(
+        "the witness claims {claimed} entries where the log has {log}, and shows no checkpoint of so many that the CA has signed"
+    )]
+    Unproven {
+        /// Entries that it claims.
+        claimed: u64,
+        /// Entries of the log.
+        log: u64,
+    },
+    /// It shows a checkpoint with the CA's signature of more entries than this log has: the log has lost some, and must not
+    /// go on.
     #[error("the witness has seen {witness} entries, the log has {log}: the log was rolled back")]
     Ahead {
         /// Entries that the witness has seen.
@@ -102,7 +119,7 @@ pub enum WitnessError {
 impl WitnessError {
     const fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Conflict { .. } => true,
+            Self::Unreachable(_) | Self::Conflict { .. } | Self::Unproven { .. } => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             _ => false,
         }
@@ -147,6 +164,7 @@ pub(crate) struct CosignedSubtree {
 /// A checkpoint that awaits witnesses, with the subtrees that certificates will be proven in.
 pub(crate) struct Job {
     log: LogId,
+    ca: Cosigner,
     trees: Arc<Trees>,
     pub(crate) checkpoint: CaCheckpoint,
     subtrees: Vec<PendingSubtree>,
@@ -180,6 +198,7 @@ impl Job {
         let subtrees = subtrees.map(prepare).collect::<Result<_, CosignError>>()?;
         Ok(Self {
             log: *log.id(),
+            ca: log.ca().clone(),
             trees: log.trees(),
             checkpoint,
             subtrees,
@@ -322,9 +341,10 @@ pub(crate) async fn collect<W: Witness>(
 async fn persist<W: Witness>(
     witness: &W,
     job: &Job,
-    mut size: u64,
+    believed: u64,
     deadline: Instant,
 ) -> Result<WitnessCosignatures, WitnessError> {
+    let mut size = believed;
     let mut pause = FIRST_PAUSE;
     let mut last_error = WitnessError::TimedOut;
     loop {
@@ -344,6 +364,10 @@ async fn persist<W: Witness>(
                 continue;
             }
             _ => {
+                // What was claimed in vain is forgotten.
+                if matches!(last_error, WitnessError::Unproven { .. }) {
+                    size = believed;
+                }
                 warn!(witness = %id, error = &last_error as &dyn StdError, ?pause, "witness failed, asking again")
             }
         }
@@ -365,10 +389,7 @@ async fn ask<W: Witness>(
 ) -> Result<WitnessCosignatures, WitnessError> {
     let (size, root) = (job.checkpoint.size(), job.checkpoint.root());
     if old_size > size {
-        return Err(WitnessError::Ahead {
-            witness: old_size,
-            log: size,
-        });
+        return Err(prove_ahead(witness, job, old_size).await);
     }
     let proof = job.consistency_proof(old_size).await?;
     let request = AddCheckpoint {
@@ -407,6 +428,23 @@ async fn ask<W: Witness>(
         });
     }
     Ok(WitnessCosignatures { line, subtrees })
+}
+
+/// Whether a witness that claims `claimed` entries, more than the job's, can show that the log once had more. A bare number
+/// proves nothing: whoever answers at the witness's address can say one, and what follows from the truth of it is final.
+async fn prove_ahead<W: Witness>(witness: &W, job: &Job, claimed: u64) -> WitnessError {
+    let log = job.checkpoint.size();
+    let note = match witness.latest_checkpoint(&job.log).await {
+        Ok(note) => note.unwrap_or_default(),
+        Err(error) => return error,
+    };
+    match CaCheckpoint::verify(&note, &job.log, &job.ca) {
+        Ok(seen) if seen.size() > log => WitnessError::Ahead {
+            witness: seen.size(),
+            log,
+        },
+        _ => WitnessError::Unproven { claimed, log },
+    }
 }
 
 fn parse_lines(answer: &[u8]) -> Result<Vec<NoteSignature>, WitnessError> {

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use mtc_core::checkpoint::CheckpointError;
-use mtc_core::cosign::{Cosignature, KeyError};
+use mtc_core::cosign::{Cosignature, Cosigner, KeyError};
 use mtc_core::id::{INDEX_BITS, LogId};
 use mtc_core::tile::TILE_WIDTH;
 use mtc_core::time::UnixTime;
@@ -181,6 +181,11 @@ impl IssuanceLog {
     /// The log's ID.
     pub const fn id(&self) -> &LogId {
         &self.id
+    }
+
+    /// The CA's cosigner, whose key this log signs with.
+    pub const fn ca(&self) -> &Cosigner {
+        self.key.cosigner()
     }
 
     /// Where the log is stored.

@@ -152,10 +152,17 @@ impl WitnessStore {
     /// The latest checkpoint cosigned for the log whose origin has this SHA-256, in lower-case hex; a note with the
     /// signatures of the log's CA and of this witness.
     pub fn latest(&self, origin_hash: &str) -> Option<Vec<u8>> {
-        let state = self
-            .logs
-            .values()
-            .find(|state| to_hex(&hash_origin(&state.log.id)) == origin_hash)?;
+        self.latest_where(|log| to_hex(&hash_origin(log)) == origin_hash)
+    }
+
+    /// The same for `log`.
+    pub fn latest_of(&self, log: &LogId) -> Option<Vec<u8>> {
+        self.latest_where(|id| id == log)
+    }
+
+    fn latest_where(&self, is_it: impl Fn(&LogId) -> bool) -> Option<Vec<u8>> {
+        let mut logs = self.logs.values();
+        let state = logs.find(|state| is_it(&state.log.id))?;
         let latest = state.latest.lock().unwrap_or_else(PoisonError::into_inner);
         latest.as_ref().map(CaCheckpoint::to_note)
     }

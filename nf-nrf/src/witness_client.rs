@@ -63,6 +63,13 @@ impl HttpWitness {
         log: &LogId,
         ca: &Cosigner,
     ) -> Result<Option<CaCheckpoint>, WitnessError> {
+        let note = self.latest_checkpoint(log).await?;
+        Ok(note
+            .map(|note| CaCheckpoint::verify(&note, log, ca))
+            .transpose()?)
+    }
+
+    async fn fetch_latest(&self, log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {
         let unreachable = |error: ClientError| WitnessError::Unreachable(Box::new(error));
         let origin = digest(&SHA256, log.origin().as_bytes());
         let path = origin
@@ -77,7 +84,7 @@ impl HttpWitness {
             .await
             .map_err(unreachable)?;
         match response.status.as_u16() {
-            200 => Ok(Some(CaCheckpoint::verify(&response.body, log, ca)?)),
+            200 => Ok(Some(response.body.to_vec())),
             404 => Ok(None),
             status => Err(WitnessError::Refused {
                 status,
@@ -147,5 +154,9 @@ impl Witness for HttpWitness {
 
     async fn sign_subtree(&self, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
         self.ask("sign-subtree", body).await
+    }
+
+    async fn latest_checkpoint(&self, log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {
+        self.fetch_latest(log).await
     }
 }

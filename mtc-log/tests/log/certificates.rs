@@ -8,7 +8,7 @@ use mtc_core::certificate::{Certificate, CertificateError, CertificateFields, Pr
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_core::der;
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::TrustAnchorId;
+use mtc_core::id::{LogId, TrustAnchorId};
 use mtc_core::tree::{Subtree, leaf_hash};
 use mtc_core::verify::{CaTrust, Rejection};
 use mtc_log::{
@@ -74,6 +74,10 @@ impl Witness for Nobody {
     }
 
     async fn sign_subtree(&self, _body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
+        match *self {}
+    }
+
+    async fn latest_checkpoint(&self, _log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {
         match *self {}
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mtc_core::cosign::{CosignedMessage, Cosigner};
+use mtc_core::id::LogId;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, evaluate_inclusion, leaf_hash, verify_consistency};
 use mtc_log::{
@@ -36,6 +37,8 @@ enum Mood {
     Silent,
     /// Every request gets this status.
     Refusing(u16),
+    /// Claims to be at this size, whatever it has cosigned.
+    Claiming(u64),
     /// Cosigns checkpoints and no subtrees.
     HalfDown,
     /// Answers with a signature on something else.
@@ -83,6 +86,7 @@ impl TestWitness {
                 status,
                 detail: "no".to_owned(),
             }),
+            Mood::Claiming(size) => Err(WitnessError::Conflict { size }),
             mood => Ok(mood),
         }
     }
@@ -121,6 +125,10 @@ impl Witness for TestWitness {
             }
             _ => answer(self.store.sign_subtree(&body)),
         }
+    }
+
+    async fn latest_checkpoint(&self, log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {
+        Ok(self.store.latest_of(log))
     }
 }
 
@@ -407,6 +415,35 @@ async fn a_log_that_was_rolled_back_fails_before_anything_is_signed() {
     assert_eq!(scene.storage.bytes("state/signed-checkpoint"), signed);
 }
 
+/// Anybody at the witness's address can say a number; what the CA has signed nobody else can show.
+#[tokio::test(start_paused = true)]
+async fn a_larger_size_without_a_checkpoint_stops_nothing_for_good() {
+    let scene = Scene::new();
+    let (issuer, _sequencer) = scene.start(CONFIG);
+    issuer.issue(b"a".to_vec()).await.expect("issued");
+    scene.witness.set(Mood::Claiming(99_999_999_999));
+    let error = issuer.issue(b"b".to_vec()).await.unwrap_err();
+    let IssueError::WitnessUnavailable { failures, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(
+            failures[0].source,
+            WitnessError::Unproven {
+                claimed: 99_999_999_999,
+                log: 2
+            }
+        ),
+        "{}",
+        failures[0].source
+    );
+    let requests = scene.witness.requests.load(Ordering::Relaxed);
+    assert!(requests < 12, "{requests} requests: the pause grows");
+    scene.witness.set(Mood::Well);
+    let issued = issuer.issue(b"c".to_vec()).await.expect("issued");
+    scene.assert_valid(b"c", &issued);
+}
+
 #[tokio::test]
 async fn nothing_is_signed_before_the_witness_was_heard() {
     let scene = rolled_back().await;
@@ -535,6 +572,10 @@ impl Witness for Gated {
 
     async fn sign_subtree(&self, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
         self.witness.sign_subtree(body).await
+    }
+
+    async fn latest_checkpoint(&self, log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {
+        self.witness.latest_checkpoint(log).await
     }
 }
 

@@ -224,6 +224,10 @@ impl Witness for Scripted {
     async fn sign_subtree(&self, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
         self.answer(|store| store.sign_subtree(&body))
     }
+
+    async fn latest_checkpoint(&self, log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {
+        Ok(self.store.latest_of(log))
+    }
 }
 
 fn start_sequencer(log: IssuanceLog, witness: Scripted) -> Issuer {
