@@ -22,11 +22,15 @@ mod token;
 mod top;
 mod trust;
 
+use std::future::poll_fn;
 use std::process::ExitCode;
+use std::task::Poll;
 
 use clap::{Parser, Subcommand};
 use sbi::command_line::NfArguments;
 use sbi::telemetry::warn_on_stderr;
+use sbi::tell;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Done.
 const DONE: u8 = 0;
@@ -125,54 +129,82 @@ impl Arguments {
         ) {
             warn_on_stderr();
         }
-        match self.command {
-            Command::Run(arguments) => arguments.run().await,
-            Command::Capacity(arguments) => arguments.run().await,
-            Command::Scenarios(arguments) => arguments.run(),
-            Command::Metrics(arguments) => arguments.run(),
-            Command::Compare(arguments) => arguments.run(),
-            Command::Report(command) => command.run(),
-            Command::Plot(arguments) => arguments.run(),
-            Command::Lab(LabCommand::Up(arguments)) => arguments.run().await,
-            Command::Init(arguments) => arguments.run(),
-            Command::Bench(arguments) => arguments.run().await,
-            Command::Cert(command) => command.run(),
-            Command::Log(command) => command.run().await,
-            Command::Top(arguments) => arguments.run().await,
-            Command::Health(arguments) => arguments.run().await,
-            Command::Link(arguments) => arguments.run().await,
-            Command::Token(arguments) => arguments.run(),
-            Command::Nrf(arguments) => arguments.run().await,
-            Command::Scp(arguments) => arguments.run().await,
-            Command::Amf(arguments) => {
+        let status = self.command.run().await;
+        if status == ExitCode::from(DONE) && output::is_lost() {
+            return ExitCode::from(COULD_NOT_RUN);
+        }
+        status
+    }
+}
+
+impl Command {
+    async fn run(self) -> ExitCode {
+        match self {
+            Self::Run(arguments) => arguments.run().await,
+            Self::Capacity(arguments) => arguments.run().await,
+            Self::Scenarios(arguments) => arguments.run(),
+            Self::Metrics(arguments) => arguments.run(),
+            Self::Compare(arguments) => arguments.run(),
+            Self::Report(command) => command.run(),
+            Self::Plot(arguments) => arguments.run(),
+            Self::Lab(LabCommand::Up(arguments)) => arguments.run().await,
+            Self::Init(arguments) => arguments.run(),
+            Self::Bench(arguments) => arguments.run().await,
+            Self::Cert(command) => command.run(),
+            Self::Log(command) => command.run().await,
+            Self::Top(arguments) => arguments.run().await,
+            Self::Health(arguments) => arguments.run().await,
+            Self::Link(arguments) => arguments.run().await,
+            Self::Token(arguments) => arguments.run(),
+            Self::Nrf(arguments) => arguments.run().await,
+            Self::Scp(arguments) => arguments.run().await,
+            Self::Amf(arguments) => {
                 let amf = |config: std::path::PathBuf, events, control| async move {
                     crate::load::worker::run(&config, events, control).await
                 };
                 arguments.process.run(amf).await
             }
-            Command::Smf(arguments) => arguments.run().await,
+            Self::Smf(arguments) => arguments.run().await,
         }
     }
 }
 
 /// Says why there is no result.
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("error: {}", sbi::telemetry::Causes(error));
+    tell!("error: {}", sbi::telemetry::Causes(error));
     ExitCode::from(COULD_NOT_RUN)
 }
 
-/// Completes on Ctrl-C or SIGTERM.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        // Without handlers the signals end the process, and the children with it.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+/// Hears what asks the process to stop, from the call on: Ctrl-C, SIGTERM, SIGQUIT, and SIGHUP of a terminal that is gone
+/// unless it is ignored, as below nohup. Completes on the first.
+fn interrupted() -> impl Future<Output = ()> {
+    let hangup = (!hangup_is_ignored()).then(SignalKind::hangup);
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::quit(),
+    ];
+    // Without handlers the signals end the process, and the children with it.
+    let mut signals: Vec<_> = kinds
+        .into_iter()
+        .chain(hangup)
+        .filter_map(|kind| signal(kind).ok())
+        .collect();
+    poll_fn(move |context| {
+        let came = signals
+            .iter_mut()
+            .any(|signal| signal.poll_recv(context).is_ready());
+        if came { Poll::Ready(()) } else { Poll::Pending }
+    })
+}
+
+/// Whether whoever started this process wants it to outlive its terminal.
+fn hangup_is_ignored() -> bool {
+    // SIGHUP is the first signal; the mask is hexadecimal, the first signal its last bit.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }

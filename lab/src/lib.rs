@@ -6,6 +6,8 @@
 //!                                                                  Environment ──────────────┘
 //! ```
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
+
 pub mod audit;
 pub mod capacity;
 pub mod certificate_file;

@@ -16,6 +16,7 @@ mod folder;
 mod place;
 mod running;
 pub mod targets;
+mod throwaway;
 
 use std::future::Future;
 use std::io;
@@ -44,6 +45,7 @@ pub use self::deploy::{DeployError, Deployed, Hosts, NotADomain, deploy};
 pub use self::folder::{FolderError, LabFolder, Plan, Ports};
 pub use self::place::{CopyError, LabPlace};
 pub use self::running::{AdminPorts, GeneratorFolder, JoinError, RunningLab};
+pub use self::throwaway::{Throwaway, ThrowawayError, remove_abandoned};
 
 use self::folder::ProcessFiles;
 use self::targets::Announcement;

@@ -21,6 +21,8 @@
 //! * [`error`]: why an operation failed
 //! * [`config`]: the configuration file
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
+
 pub mod amf;
 pub mod communication;
 pub mod config;

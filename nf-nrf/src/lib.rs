@@ -13,6 +13,8 @@
 //!
 //! [`run`] is the process: everything from configuration to drain.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
+
 pub mod baseline;
 pub mod config;
 pub mod discovery;

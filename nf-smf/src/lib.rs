@@ -17,6 +17,8 @@
 //! * [`serving_amf`]: where an AMF is
 //! * [`config`]: the configuration file
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
+
 pub mod config;
 pub mod n1n2;
 pub mod pdu_session;

@@ -63,7 +63,7 @@ impl NfArguments {
         let otlp = match self.otlp.map(Ok).or_else(collector_of_environment) {
             Some(Ok(collector)) => Some(collector),
             Some(Err(error)) => {
-                eprintln!("error: {COLLECTOR_VARIABLE}: {error}");
+                crate::tell!("error: {COLLECTOR_VARIABLE}: {error}");
                 return ExitCode::from(USAGE);
             }
             None => None,
@@ -137,7 +137,7 @@ fn raise_descriptor_limit() {
 
 fn fail(events: &Events, error: &dyn Error) -> ExitCode {
     let error = Causes(error).to_string();
-    eprintln!("error: {error}");
+    crate::tell!("error: {error}");
     events.tell(&Event::Failed { error });
     ExitCode::from(COULD_NOT_RUN)
 }

@@ -10,6 +10,8 @@
 //!   client    the same in the other direction
 //! ```
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
+
 pub mod address;
 pub mod admin;
 pub mod backoff;
@@ -39,6 +41,7 @@ pub mod process;
 pub mod response;
 pub mod server;
 pub mod telemetry;
+pub mod terminal;
 pub mod trace;
 pub mod trust;
 pub mod trust_file;

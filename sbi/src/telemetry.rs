@@ -110,6 +110,8 @@ impl Telemetry<'_> {
 pub fn warn_on_stderr() {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // It would tell of a reader that is gone with a macro that panics then.
+        .log_internal_errors(false)
         .with_ansi(false)
         .without_time()
         .with_target(false)
@@ -124,6 +126,8 @@ where
 {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // It would tell of a reader that is gone with a macro that panics then.
+        .log_internal_errors(false)
         .with_span_events(if ends_of_spans {
             FmtSpan::CLOSE
         } else {

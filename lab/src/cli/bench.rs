@@ -11,6 +11,7 @@ use mtc_bench::suite::{self, Figures, Progress};
 use serde::Serialize;
 
 use self::article::Article;
+use super::output::print;
 use super::{DONE, fail};
 use crate::environment::Environment;
 use crate::in_memory;
@@ -93,12 +94,16 @@ impl BenchArguments {
                 article,
             };
             match serde_json::to_string_pretty(&document) {
-                Ok(json) => println!("{json}"),
+                Ok(json) => print(&format!("{json}\n")),
                 Err(error) => return fail(&error),
             }
         } else {
             let handshakes = article::handshakes(&handshakes);
-            print!("{}\n{handshakes}\n{}", table(&figures), article.table());
+            print(&format!(
+                "{}\n{handshakes}\n{}",
+                table(&figures),
+                article.table()
+            ));
         }
         ExitCode::from(DONE)
     }

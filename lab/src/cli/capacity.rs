@@ -2,15 +2,20 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::lab_up::own_temporary_folder;
+use sbi::telemetry::Causes;
+use sbi::tell;
+
+use super::lab_up::{own_temporary_folder, temporary_labs};
+use super::output::clear_killed;
 use super::{DONE, USAGE, fail, interrupted};
 use crate::capacity::{Capacity, Limits, Probe, capacities};
 use crate::scenario::{DurationError, Scenario, parse_duration};
-use crate::topology::{LabFolder, Plan, Topology};
+use crate::topology::{LabFolder, Plan, Throwaway, Topology};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CapacityArguments {
@@ -54,7 +59,7 @@ impl CapacityArguments {
         let scenario = match self.scenario() {
             Ok(scenario) => scenario,
             Err(fault) => {
-                eprintln!("error: {fault}");
+                tell!("error: {fault}");
                 return ExitCode::from(USAGE);
             }
         };
@@ -90,25 +95,42 @@ impl CapacityArguments {
 
     /// The answer, as text.
     async fn measure(&self, scenario: &Scenario) -> Result<String, Box<dyn Error>> {
-        let path = own_temporary_folder()?;
-        let now = mtc_tls::endpoint::Clock::default().now();
-        let folder = LabFolder::create(&path, &Plan::of(scenario), now)?;
         let mut stop = std::pin::pin!(interrupted());
-        let starting =
-            Topology::start(folder, std::env::current_exe()?, |step| eprintln!("{step}"));
+        clear_killed(&temporary_labs());
+        let path = own_temporary_folder()?;
+        let throwaway = Throwaway::claim(&path)?;
+        match self.probe(scenario, &path, stop.as_mut()).await {
+            Ok(found) => {
+                if let Err(error) = throwaway.remove() {
+                    tell!("warning: {}", Causes(&error));
+                }
+                self.shown(&found)
+            }
+            Err(error) => {
+                let logs = throwaway.leave_logs()?;
+                tell!("the logs of the lab's processes stay: {}", logs.display());
+                Err(error)
+            }
+        }
+    }
+
+    async fn probe(
+        &self,
+        scenario: &Scenario,
+        path: &Path,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Vec<Capacity>, Box<dyn Error>> {
+        let now = mtc_tls::endpoint::Clock::default().now();
+        let folder = LabFolder::create(path, &Plan::of(scenario), now)?;
+        let starting = Topology::start(folder, std::env::current_exe()?, |step| tell!("{step}"));
         let mut topology = tokio::select! {
             started = starting => started?,
             () = &mut stop => return Err("interrupted".into()),
         };
-        let limits = Limits {
-            p99: self.p99,
-            min: self.min,
-            max: self.max,
-            probe: self.probe_duration,
-        };
+        let limits = self.limits();
         let told = |variant: &str, probe: &Probe| {
             let verdict = probe.refused.as_deref().unwrap_or("sustained");
-            eprintln!("{variant}: {:.1} per second: {verdict}", probe.rate);
+            tell!("{variant}: {:.1} per second: {verdict}", probe.rate);
         };
         let found = tokio::select! {
             found = capacities(&mut topology, scenario, &self.variants, limits, told) => found,
@@ -118,16 +140,25 @@ impl CapacityArguments {
             }
         };
         topology.stop().await;
-        let found = found?;
-        if let Err(error) = std::fs::remove_dir_all(&path) {
-            eprintln!("warning: cannot remove {}: {error}", path.display());
+        Ok(found?)
+    }
+
+    const fn limits(&self) -> Limits {
+        Limits {
+            p99: self.p99,
+            min: self.min,
+            max: self.max,
+            probe: self.probe_duration,
         }
+    }
+
+    fn shown(&self, found: &[Capacity]) -> Result<String, Box<dyn Error>> {
         if self.json {
-            return Ok(serde_json::to_string_pretty(&found)? + "\n");
+            return Ok(serde_json::to_string_pretty(found)? + "\n");
         }
         Ok(found
             .iter()
-            .map(|capacity| table(capacity, limits))
+            .map(|capacity| table(capacity, self.limits()))
             .collect())
     }
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use sbi::tell;
+
 use super::output::{print, print_json};
 use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail};
 use crate::report;
@@ -33,7 +35,7 @@ impl CompareArguments {
         };
         if !self.force {
             if earlier.scenario != later.scenario {
-                eprintln!(
+                tell!(
                     "error: {} and {} are of different scenarios; --force compares the variants that both have",
                     self.earlier.display(),
                     self.later.display()
@@ -42,7 +44,7 @@ impl CompareArguments {
             }
             for (file, results) in [(&self.earlier, &earlier), (&self.later, &later)] {
                 if let Some(reason) = results.verdict.violations.first() {
-                    eprintln!(
+                    tell!(
                         "error: {} is not a valid measurement: {reason}; --force compares it anyway",
                         file.display()
                     );

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::Method;
 use sbi::client::{ClientError, Connection, Request};
 
+use super::output::print;
 use super::{DONE, fail};
 
 /// The admin port of a deployed network function.
@@ -24,7 +25,7 @@ impl HealthArguments {
     pub(super) async fn run(self) -> ExitCode {
         match self.ask().await {
             Ok(answer) => {
-                print!("{answer}");
+                print(&answer);
                 ExitCode::from(DONE)
             }
             Err(error) => fail(&error),

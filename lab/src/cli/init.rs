@@ -9,7 +9,7 @@ use mtc_core::time::UnixTime;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 use thiserror::Error;
 
-use super::output::usage;
+use super::output::{say, usage};
 use super::run::scenario_text;
 use super::{DONE, fail};
 use crate::scenario::{SHIPPED, Scenario};
@@ -174,18 +174,20 @@ impl InitArguments {
             Err(error) => return fail(&error),
         };
         let file = |name| folder.config_file(name).display().to_string();
-        println!(
+        say(format_args!(
             "wrote a lab to {}. Start its processes, each in a terminal of its own:",
             self.folder.display()
-        );
-        println!("  mtc5g scp --config {}", file("scp"));
-        println!(
+        ));
+        say(format_args!("  mtc5g scp --config {}", file("scp")));
+        say(format_args!(
             "  mtc5g nrf --config {} --create-log     # --create-log the first time only",
             file("nrf")
-        );
-        println!("  mtc5g smf --config {}", file("smf"));
-        println!("  mtc5g amf --config {}", file("amf"));
-        println!("The enrolment tokens in it are good for a day and for one certificate each.");
+        ));
+        say(format_args!("  mtc5g smf --config {}", file("smf")));
+        say(format_args!("  mtc5g amf --config {}", file("amf")));
+        say(format_args!(
+            "The enrolment tokens in it are good for a day and for one certificate each."
+        ));
         ExitCode::from(DONE)
     }
 
@@ -200,11 +202,14 @@ impl InitArguments {
         let hosts = self.host_domain.clone().unwrap_or_default();
         match deploy(&self.folder, &plan, self.load, &hosts, now) {
             Ok(Deployed::New) => {
-                println!("laid out a lab in {}", self.folder.display());
+                say(format_args!("laid out a lab in {}", self.folder.display()));
                 ExitCode::from(DONE)
             }
             Ok(Deployed::Before) => {
-                println!("there is a lab in {}: unchanged", self.folder.display());
+                say(format_args!(
+                    "there is a lab in {}: unchanged",
+                    self.folder.display()
+                ));
                 ExitCode::from(DONE)
             }
             Err(error) => fail(&error),

@@ -6,12 +6,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use sbi::process::Event;
+use sbi::tell;
 use uuid::Uuid;
 
 use super::init::LabArguments;
-use super::output::usage;
+use super::output::{say, usage};
 use super::{DONE, fail, interrupted};
 use crate::topology::{LabFolder, Plan, Topology};
+
+/// What the names of labs below the system's temporary folder begin with.
+const TEMPORARY: &str = "mtc5g-lab-";
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct UpArguments {
@@ -48,39 +52,47 @@ impl UpArguments {
             None => own_temporary_folder()?,
         };
         let now = mtc_tls::endpoint::Clock::default().now();
+        let mut stop = std::pin::pin!(interrupted());
         let folder = LabFolder::create(&path, plan, now)?;
         let (log, nrf) = (folder.nrf.log.clone(), folder.nrf.clone());
-        let mut stop = std::pin::pin!(interrupted());
-        let starting =
-            Topology::start(folder, std::env::current_exe()?, |step| eprintln!("{step}"));
+        let starting = Topology::start(folder, std::env::current_exe()?, |step| tell!("{step}"));
         let mut topology = tokio::select! {
             started = starting => started?,
             () = &mut stop => return Ok(()),
         };
-        println!("the lab is up; its files are in {}", path.display());
-        println!("  issuance log   http://{log}/1/checkpoint");
-        println!("  NRF SBI        https://{} as {}", nrf.sbi, nrf.fqdn);
+        say(format_args!(
+            "the lab is up; its files are in {}",
+            path.display()
+        ));
+        say(format_args!("  issuance log   http://{log}/1/checkpoint"));
+        say(format_args!(
+            "  NRF SBI        https://{} as {}",
+            nrf.sbi, nrf.fqdn
+        ));
         for (nf, events) in topology.endpoints() {
             for event in events {
                 match event {
-                    Event::AdminListening { addr } => println!(
+                    Event::AdminListening { addr } => say(format_args!(
                         "  {:<4} admin     http://{addr}/readyz /metrics /measurements",
                         nf.as_str()
-                    ),
-                    Event::SbiListening { instance, addr } => println!(
+                    )),
+                    Event::SbiListening { instance, addr } => say(format_args!(
                         "  {:<4} SBI       https://{addr} as {instance}",
                         nf.as_str()
-                    ),
-                    Event::WitnessListening { addr } => println!(
+                    )),
+                    Event::WitnessListening { addr } => say(format_args!(
                         "  {:<4} witness   http://{addr}/add-checkpoint",
                         nf.as_str()
-                    ),
+                    )),
                     _ => {}
                 }
             }
         }
-        println!("load it with mtc5g run SCENARIO --lab {}", path.display());
-        println!("Ctrl-C stops it.");
+        say(format_args!(
+            "load it with mtc5g run SCENARIO --lab {}",
+            path.display()
+        ));
+        say(format_args!("Ctrl-C stops it."));
         let ended = topology.ended();
         tokio::select! {
             () = &mut stop => {}
@@ -96,7 +108,20 @@ impl UpArguments {
 
 /// A folder that nobody else could have made: keys go into it.
 pub(super) fn own_temporary_folder() -> std::io::Result<PathBuf> {
-    let path = std::env::temp_dir().join(format!("mtc5g-lab-{}", Uuid::new_v4()));
+    let path = std::env::temp_dir().join(format!("{TEMPORARY}{}", Uuid::new_v4()));
     DirBuilder::new().mode(0o700).create(&path)?;
     Ok(path)
+}
+
+/// The folders of labs below the system's temporary one.
+pub(super) fn temporary_labs() -> Vec<PathBuf> {
+    let listed = std::fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten();
+    let of_labs = listed.filter_map(|found| {
+        let found = found.ok()?;
+        let name = found.file_name();
+        name.to_str()?.starts_with(TEMPORARY).then(|| found.path())
+    });
+    of_labs.collect()
 }

@@ -1,15 +1,39 @@
 //! Results on standard output, and usage errors that clap cannot find.
 
+use std::fmt;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use sbi::tell;
 use serde::Serialize;
 
 use super::USAGE;
+use crate::topology::remove_abandoned;
 
-/// Prints text. A closed pipe is not an error: whoever reads has read enough.
+/// Whether something that was to be printed was not, and somebody should have had it.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints text. A closed pipe is not an error: whoever reads has read enough. Whatever else keeps it from standard output is told, and
+/// [`is_lost`] then says so.
 pub(super) fn print(text: &str) {
-    let _ = try_print(text);
+    if let Err(error) = try_print(text)
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !IS_LOST.swap(true, Ordering::Relaxed)
+    {
+        tell!("error: cannot write to standard output: {error}");
+    }
+}
+
+/// Prints a line as [`print`] prints text.
+pub(super) fn say(line: fmt::Arguments<'_>) {
+    print(&format!("{line}\n"));
+}
+
+/// Whether standard output did not take something that was printed, as a full disk does not.
+pub(super) fn is_lost() -> bool {
+    IS_LOST.load(Ordering::Relaxed)
 }
 
 /// Prints text, and says whether somebody still reads.
@@ -17,6 +41,20 @@ pub(super) fn try_print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Removes those of the labs whose run was killed, and says so.
+pub(super) fn clear_killed(labs: &[PathBuf]) {
+    for lab in labs {
+        match remove_abandoned(lab) {
+            Ok(false) => {}
+            Ok(true) => tell!(
+                "removed {}: a run that was killed had left its lab there, with private keys",
+                lab.display()
+            ),
+            Err(error) => tell!("warning: {}", sbi::telemetry::Causes(&error)),
+        }
+    }
 }
 
 /// Prints one JSON document.
@@ -28,7 +66,7 @@ pub(super) fn print_json(document: &impl Serialize) {
 
 /// Says what is wrong with the arguments, as clap does for what it finds itself.
 pub(super) fn usage(error: &dyn std::error::Error, command: &str) -> ExitCode {
-    eprintln!(
+    tell!(
         "error: {}\n\nFor more information, try 'mtc5g {command} --help'.",
         sbi::telemetry::Causes(error)
     );

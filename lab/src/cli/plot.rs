@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use sbi::tell;
+
 use super::compare::read;
 use super::output::print;
 use super::{DONE, USAGE, fail};
@@ -30,10 +32,10 @@ impl PlotArguments {
             Err(error) => return fail(&error),
         };
         if let Some(reason) = results.verdict.violations.first() {
-            eprintln!("warning: this run is not a valid measurement: {reason}");
+            tell!("warning: this run is not a valid measurement: {reason}");
         }
         let Some(svg) = report::plot(&results, &self.figure) else {
-            eprintln!(
+            tell!(
                 "error: there is no figure {:?}; known: {}",
                 self.figure,
                 report::figure_names(&results).join(", ")
@@ -44,7 +46,7 @@ impl PlotArguments {
             None => print(&svg),
             Some(file) => {
                 if let Err(error) = std::fs::write(file, svg) {
-                    eprintln!("error: cannot write {}: {error}", file.display());
+                    tell!("error: cannot write {}: {error}", file.display());
                     return ExitCode::from(super::COULD_NOT_RUN);
                 }
             }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use sbi::tell;
 
 use super::compare::read as read_results;
 use super::output::print;
@@ -57,7 +58,7 @@ impl HtmlArguments {
         for (file, results) in self.results.iter().zip(&results) {
             if let Some(reason) = results.verdict.violations.first() {
                 let file = file.display();
-                eprintln!("warning: {file} is not a valid measurement: {reason}");
+                tell!("warning: {file} is not a valid measurement: {reason}");
             }
         }
         let page = match results.as_slice() {
@@ -67,7 +68,7 @@ impl HtmlArguments {
         match std::fs::write(&self.output, page) {
             Ok(()) => ExitCode::from(DONE),
             Err(error) => {
-                eprintln!("error: cannot write {}: {error}", self.output.display());
+                tell!("error: cannot write {}: {error}", self.output.display());
                 ExitCode::from(COULD_NOT_RUN)
             }
         }
@@ -114,7 +115,7 @@ impl MergeArguments {
         let results = match parts.and_then(|parts| Ok(merge(parts)?)) {
             Ok(results) => results,
             Err(error) => {
-                eprintln!("error: {}", sbi::telemetry::Causes(&*error));
+                tell!("error: {}", sbi::telemetry::Causes(&*error));
                 return ExitCode::from(USAGE);
             }
         };

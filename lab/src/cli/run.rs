@@ -8,20 +8,21 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sbi::command_line::COLLECTOR_VARIABLE;
-use sbi::telemetry::asks_for_traces;
+use sbi::telemetry::{Causes, asks_for_traces};
+use sbi::tell;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-use super::output::print;
+use super::output::{clear_killed, print};
 use super::report::print_results;
 use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail, interrupted};
 use crate::load::{Phase, Progress, Shard};
 use crate::report;
 use crate::results::Results;
-use crate::run::{Audience, Joined, Ran, Setting, run};
+use crate::run::{Audience, Joined, Ran, RunError, Setting, run};
 use crate::scenario::{Scenario, Shipped};
-use crate::topology::LabPlace;
+use crate::topology::{LabPlace, Throwaway};
 
 /// Names the lab that --attach is for.
 const LAB_VARIABLE: &str = "MTC5G_LAB";
@@ -29,6 +30,12 @@ const LAB_VARIABLE: &str = "MTC5G_LAB";
 const DEPLOYED_LAB: &str = "/lab/public/lab.toml";
 /// Where results go by default.
 const RESULTS: &str = "mtc5g-results";
+/// The lab of a run, in the folder of its results.
+const LAB: &str = "lab";
+/// The load generator of a run that joins a lab, in the folder of its results.
+const GENERATOR: &str = "generator";
+/// The runs of a sweep, in the folder of its results.
+const CELLS: &str = "cells";
 /// Seconds between two lines of progress where there is no terminal.
 const LINE_EVERY: u64 = 5;
 
@@ -87,7 +94,7 @@ impl RunArguments {
         let text = match scenario_text(&self.scenario) {
             Ok(text) => text,
             Err(error) => {
-                eprintln!(
+                tell!(
                     "error: cannot read scenario {}: {error}",
                     self.scenario.display()
                 );
@@ -97,7 +104,7 @@ impl RunArguments {
         let cells = match Scenario::parse_cells(&text) {
             Ok(cells) => cells,
             Err(faults) => {
-                eprintln!("error: scenario {}\n{faults}", self.scenario.display());
+                tell!("error: scenario {}\n{faults}", self.scenario.display());
                 return ExitCode::from(USAGE);
             }
         };
@@ -107,13 +114,13 @@ impl RunArguments {
             cells
         };
         if traces_are_on() {
-            eprintln!(
+            tell!(
                 "note: traces are on (${COLLECTOR_VARIABLE} or $RUST_LOG): each request carries a header more and costs more; do \
                  not cite this run"
             );
         }
         if self.tokens.is_none() && self.joins().is_some_and(|lab| lab.is_without_tokens()) {
-            eprintln!(
+            tell!(
                 "error: a lab at a URL shows no enrolment tokens to everybody: name a folder of them, --tokens DIR, such as load/tokens of \
                  mtc5g init --deploy"
             );
@@ -123,10 +130,13 @@ impl RunArguments {
             .out
             .clone()
             .unwrap_or_else(|| default_out(&cells[0].name));
+        let mut labs = labs_below(Path::new(RESULTS));
+        labs.extend(labs_of_run(&out));
+        clear_killed(&labs);
         let ran = match cells.as_slice() {
             [scenario] => self.run_one(scenario, &out).await,
             _ if self.joins().is_some() => {
-                eprintln!(
+                tell!(
                     "error: scenario {}: [sweep] starts a lab for each of its runs: run it without --lab and --attach",
                     self.scenario.display()
                 );
@@ -145,7 +155,7 @@ impl RunArguments {
     async fn run_one(&self, scenario: &Scenario, out: &Path) -> Result<u8, Box<dyn Error>> {
         let results = self.run_into(scenario, out).await?;
         print_results(&results, self.json);
-        eprintln!(
+        tell!(
             "\nwrote {0}/results.json, {0}/summary.md and {0}/report.html",
             out.display()
         );
@@ -162,8 +172,8 @@ impl RunArguments {
                 .map(|setting| format!("{} = {}", setting.key, setting.value))
                 .collect();
             let (number, of) = (number + 1, cells.len());
-            eprintln!("run {number} of {of}: {}", settings.join(", "));
-            let folder = out.join("cells").join(format!("{number:02}"));
+            tell!("run {number} of {of}: {}", settings.join(", "));
+            let folder = out.join(CELLS).join(format!("{number:02}"));
             let results = self.run_into(cell, &folder).await?;
             let interrupted = results.run.interrupted;
             all.push(results);
@@ -181,7 +191,7 @@ impl RunArguments {
         } else {
             summary
         });
-        eprintln!(
+        tell!(
             "\nwrote {0}/summary.md and {0}/report.html, and the results of each run in {0}/cells",
             out.display()
         );
@@ -202,35 +212,69 @@ impl RunArguments {
             start_at: self.start_at,
         });
         let setting = Setting {
-            folder: out.join(if join.is_some() { "generator" } else { "lab" }),
+            folder: out.join(if join.is_some() { GENERATOR } else { LAB }),
             binary: std::env::current_exe()?,
             join,
             key_log: self.key_log.clone(),
         };
+        // From here on, so that no signal ends this process between the making of keys and their end.
+        let interrupt = interrupted();
+        let throwaway = if self.keep {
+            None
+        } else {
+            Some(Throwaway::claim(&setting.folder)?)
+        };
         let audience = Terminal::new();
-        let ran = run(scenario, &setting, interrupted(), &audience).await;
+        let ran = run(scenario, &setting, interrupt, &audience).await;
         audience.finish();
-        if ran.is_err() && setting.folder.exists() {
-            eprintln!(
-                "the folder stays for a look at its logs: {}",
-                setting.folder.display()
-            );
-        }
+        clear_up(throwaway, &setting.folder, ran.as_ref().err());
         let Ran { results, part } = ran?;
         report::write(&results, out)?;
         if setting.join.is_some() {
             std::fs::write(out.join("part.json"), part.to_json())?;
         }
-        if self.keep {
-            eprintln!("the lab's folder stays: {}", setting.folder.display());
-        } else if let Err(error) = std::fs::remove_dir_all(&setting.folder) {
-            eprintln!(
-                "warning: cannot remove {}: {error}",
-                setting.folder.display()
-            );
-        }
         Ok(results)
     }
+}
+
+/// Without --keep no key of a lab stays; of a run that failed the logs do. With it everything does.
+fn clear_up(throwaway: Option<Throwaway>, folder: &Path, error: Option<&RunError>) {
+    let Some(throwaway) = throwaway else {
+        if folder.exists() {
+            tell!("the lab's folder stays: {}", folder.display());
+        }
+        return;
+    };
+    let cleared = match error {
+        None | Some(RunError::Interrupted) => throwaway.remove().map(|()| None),
+        Some(_) => throwaway.leave_logs().map(Some),
+    };
+    match cleared {
+        Ok(Some(logs)) if logs.exists() => tell!(
+            "the logs of the lab's processes stay: {} (--keep keeps the whole folder)",
+            logs.display()
+        ),
+        Ok(_) => {}
+        Err(error) => tell!("warning: {}", Causes(&error)),
+    }
+}
+
+/// Where the runs below a folder of results have their labs, or a sweep its runs theirs.
+fn labs_below(results: &Path) -> Vec<PathBuf> {
+    let runs = std::fs::read_dir(results).into_iter().flatten();
+    runs.filter_map(|run| Some(run.ok()?.path()))
+        .flat_map(|run| labs_of_run(&run))
+        .collect()
+}
+
+/// Where the labs of a run are, as long as they are.
+fn labs_of_run(out: &Path) -> Vec<PathBuf> {
+    let cells = std::fs::read_dir(out.join(CELLS)).into_iter().flatten();
+    let cells = cells.filter_map(|cell| Some(cell.ok()?.path()));
+    std::iter::once(out.to_owned())
+        .chain(cells)
+        .flat_map(|run| [run.join(LAB), run.join(GENERATOR)])
+        .collect()
 }
 
 /// The lab that --attach is for.
@@ -246,7 +290,7 @@ pub(super) fn attached_lab() -> LabPlace {
 pub(super) fn newest_lab(folder: &Path) -> Option<PathBuf> {
     let runs = std::fs::read_dir(folder.join(RESULTS)).ok()?;
     let labs = runs.filter_map(|run| {
-        let lab = run.ok()?.path().join("lab");
+        let lab = run.ok()?.path().join(LAB);
         let made = lab.metadata().ok()?.modified().ok()?;
         Some((made, lab))
     });
@@ -322,7 +366,7 @@ impl Audience for Terminal {
     fn step(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
-            None => eprintln!("{text}"),
+            None => tell!("{text}"),
         }
     }
 
@@ -351,7 +395,7 @@ impl Audience for Terminal {
                 bar.set_message(format!("{phase}: {counts}"));
             }
             None if elapsed.is_multiple_of(LINE_EVERY) || progress.phase == Phase::Draining => {
-                eprintln!("{elapsed:>4} of {planned} s  {phase}: {counts}");
+                tell!("{elapsed:>4} of {planned} s  {phase}: {counts}");
             }
             None => {}
         }

@@ -1,8 +1,10 @@
 //! `mtc5g scenarios`
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
+use sbi::tell;
+
+use super::output::print;
 use super::{DONE, USAGE};
 use crate::scenario::{SHIPPED, Shipped};
 
@@ -22,7 +24,7 @@ impl ScenariosArguments {
             Some(name) => match Shipped::named(name) {
                 Some(shipped) => shipped.text.to_owned(),
                 None => {
-                    eprintln!(
+                    tell!(
                         "error: there is no scenario {name:?}; there are {}",
                         names()
                     );
@@ -30,8 +32,7 @@ impl ScenariosArguments {
                 }
             },
         };
-        // A closed pipe is not an error: whoever reads has read enough.
-        let _ = io::stdout().write_all(text.as_bytes());
+        print(&text);
         ExitCode::from(DONE)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::output::say;
 use super::{DONE, fail};
 use crate::pki::renew_token;
 
@@ -30,11 +31,11 @@ impl TokenArguments {
             now,
         ) {
             Ok(path) => {
-                println!(
+                say(format_args!(
                     "wrote {}, good for {} h and one certificate",
                     path.display(),
                     self.hours
-                );
+                ));
                 ExitCode::from(DONE)
             }
             Err(error) => fail(&error),

@@ -1,10 +1,12 @@
 //! `mtc5g top`
 
 use std::io::{self, IsTerminal as _};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use sbi::address::Address;
 use tokio::sync::mpsc;
@@ -108,8 +110,7 @@ impl TopArguments {
 
     /// Draws until a key or a signal ends it. Whatever ends it, a panic too, gives the terminal back as it was.
     async fn watch(&self, places: &Places) -> io::Result<()> {
-        let mut terminal = ratatui::try_init()?;
-        let _restored = Restored;
+        let mut terminal = Restored(ManuallyDrop::new(ratatui::try_init()?));
         let (told, mut keys) = mpsc::unbounded_channel();
         std::thread::spawn(move || listen(&told));
         let mut stop = std::pin::pin!(interrupted());
@@ -121,7 +122,9 @@ impl TopArguments {
         let mut looking = None;
         loop {
             let mut furthest = Scroll::default();
-            terminal.draw(|frame| furthest = draw(frame, &view, scroll, is_paused))?;
+            terminal
+                .0
+                .draw(|frame| furthest = draw(frame, &view, scroll, is_paused))?;
             scroll = scroll.within(furthest);
             tokio::select! {
                 // In this order, so that signals are heard from the first time on.
@@ -157,12 +160,14 @@ async fn seen<F: Future<Output = Scrape> + Unpin>(looking: &mut Option<F>) -> Sc
     }
 }
 
-/// Gives the terminal back when it is dropped.
-struct Restored;
+/// Gives the terminal back when it is dropped. Its own end and `ratatui::restore` tell of a terminal that is gone with a macro
+/// that panics then.
+struct Restored(ManuallyDrop<DefaultTerminal>);
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        ratatui::restore();
+        let _ = self.0.show_cursor();
+        let _ = ratatui::try_restore();
     }
 }
 

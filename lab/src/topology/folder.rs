@@ -40,6 +40,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 /// How often NFs of a lab look for new landmarks: a lab's landmarks follow each other within seconds.
 const TRUST_INTERVAL: Duration = Duration::from_millis(250);
 const LOG: &str = "log";
+/// Logs of processes.
+pub(super) const LOGS: &str = "logs";
 const NRF_STATE: &str = "state/nrf";
 /// Where the NRF records which log is current.
 const NRF_LOG_RECORD: &str = "state/nrf/issuance-logs.json";
@@ -199,7 +201,7 @@ pub(super) struct ProcessFiles(PathBuf);
 impl ProcessFiles {
     /// Makes the place for logs in `folder`, which exists.
     pub(super) fn create(folder: &Path) -> Result<Self, FolderError> {
-        let logs = folder.join("logs");
+        let logs = folder.join(LOGS);
         std::fs::create_dir_all(&logs)
             .map_err(|source| FolderError::Write { path: logs, source })?;
         Ok(Self(folder.to_owned()))
@@ -214,7 +216,7 @@ impl ProcessFiles {
     }
 
     pub(super) fn log(&self, name: &str) -> PathBuf {
-        self.0.join("logs").join(format!("{name}.log"))
+        self.0.join(LOGS).join(format!("{name}.log"))
     }
 
     pub(super) fn write_config(

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mtc_core::verify::CaTrust;
 use sbi::telemetry::Causes;
+use sbi::tell;
 use serde::Serialize;
 use thiserror::Error;
 use tokio::time::sleep;
@@ -205,11 +206,11 @@ impl MonitorArguments {
                 Verdict::End(fail(&error))
             }
             Err(error @ (MonitorError::Stale { .. } | MonitorError::Behind { .. })) => {
-                eprintln!("warning: {}", Causes(&error));
+                tell!("warning: {}", Causes(&error));
                 Verdict::Continue
             }
             Err(error) => {
-                eprintln!("error: {}", Causes(&error));
+                tell!("error: {}", Causes(&error));
                 Verdict::Continue
             }
         }

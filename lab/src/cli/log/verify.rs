@@ -9,6 +9,7 @@ use mtc_core::landmark::{LandmarkSequence, LandmarkSubtrees};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{CaTrust, TrustedSubtree};
 use mtc_log::TreeError;
+use sbi::tell;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -251,7 +252,7 @@ impl Progress {
         let tenths = (10 * done).checked_div(self.size).unwrap_or(10);
         if tenths > self.tenths {
             self.tenths = tenths;
-            eprintln!("{done} of {} entries", self.size);
+            tell!("{done} of {} entries", self.size);
         }
     }
 
