@@ -145,10 +145,17 @@ async fn load(
     let answer = async {
         loop {
             let event = topology.next_event(Nf::Amf).await?;
-            if let Event::Answer { value } = event
-                && let Answer::Result(result) = serde_json::from_value(value)?
-            {
-                return Ok(*result);
+            let Event::Answer { value } = event else {
+                continue;
+            };
+            match serde_json::from_value(value)? {
+                Answer::Progress(_) => {}
+                // The servers' counters are not looked at.
+                Answer::Settled => {
+                    let measure = serde_json::to_string(&Command::Measure)?;
+                    topology.child(Nf::Amf)?.command(&measure).await?;
+                }
+                Answer::Result(result) => return Ok(*result),
             }
         }
     };

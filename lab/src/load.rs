@@ -36,6 +36,11 @@ pub use schedule::{Arrival, Schedule, Shard, UnknownShard};
 pub trait Operation: Send + Sync + 'static {
     /// Does it once. Dropping the future abandons the operation: its connections close.
     fn run(&self, arrival: &Arrival) -> impl Future<Output = Outcome> + Send;
+
+    /// Nothing of the warm-up runs any more: completes when whoever counts has taken readings, and the measured part may begin.
+    fn settled(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// What became of one operation.

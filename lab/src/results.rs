@@ -563,6 +563,11 @@ impl Results {
             warnings.push("built without optimisation: times and CPU figures say nothing about a release build".to_owned());
         }
         warnings.extend(self.link.as_ref().and_then(LinkResult::warnings));
+        warnings.extend(
+            self.variants
+                .iter()
+                .filter_map(VariantResult::unequal_sides),
+        );
         warnings
     }
 }
@@ -650,6 +655,19 @@ impl VariantResult {
     /// Operations that failed.
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
+    }
+
+    /// Says so when the figures of the two sides are not of the same handshakes.
+    fn unequal_sides(&self) -> Option<String> {
+        let NfTotals { client, server } = &self.totals;
+        let [clients, servers] = [client, server].map(|side| side.handshakes);
+        (clients != servers).then(|| {
+            format!(
+                "{}: clients completed {clients} handshakes and servers {servers}: figures of one side are not of the same handshakes as \
+                 those of the other",
+                self.name
+            )
+        })
     }
 
     fn violations(&self, connections: Connections) -> Vec<Violation> {

@@ -360,8 +360,6 @@ async fn measure(
             match serde_json::from_value(value)? {
                 Answer::Progress(progress) => {
                     if progress.phase == Phase::Measured && phase != Some(Phase::Measured) {
-                        counters = Counters::begin(topology).await?;
-                        slices = Slices::begin(topology, slice).await;
                         director = Director::begin(&scenario.events, topology);
                     }
                     phase = Some(progress.phase);
@@ -369,20 +367,33 @@ async fn measure(
                     thin_out(&mut timeline);
                     audience.progress(&progress);
                 }
+                Answer::Settled => {
+                    counters.agree(topology, scenario).await;
+                    counters = Counters::begin(topology).await?;
+                    slices = Slices::begin(topology, slice).await;
+                    let measure = serde_json::to_string(&Command::Measure)?;
+                    topology.child(Nf::Amf)?.command(&measure).await?;
+                }
                 Answer::Result(result) => return Ok::<_, RunError>(*result),
             }
         }
     });
     let load = load.await.map_err(|_| RunError::Stuck(patience))??;
+    counters.agree(topology, scenario).await;
     let ended = counters.end(topology).await?;
     slices.sample(topology).await;
     let counted = |side| Counted {
         totals: ended.of(side, scenario),
         slices: slices.of(side, scenario),
     };
+    let mut own = counted(Side::Generator);
+    let background = ended.background(scenario, &load.variants);
+    for (totals, background) in own.totals.iter_mut().zip(&background) {
+        totals.client.merge(background);
+    }
     Ok(Measured {
         load,
-        own: counted(Side::Generator),
+        own,
         lab: counted(Side::Lab),
         happenings: Happenings {
             events: director.finish(),
@@ -394,7 +405,8 @@ async fn measure(
 
 /// A point of the measured part and what follows it.
 fn point_of(progress: &Progress, scenario: &Scenario) -> Option<TimelinePoint> {
-    (progress.phase != Phase::WarmUp).then(|| TimelinePoint {
+    let counts = matches!(progress.phase, Phase::Measured | Phase::Draining);
+    counts.then(|| TimelinePoint {
         at_s: progress
             .elapsed
             .saturating_sub(scenario.load.warmup)

@@ -374,6 +374,7 @@ impl Audience for Terminal {
         let (elapsed, planned) = (progress.elapsed.as_secs(), progress.planned.as_secs());
         let phase = match progress.phase {
             Phase::WarmUp => "warm-up",
+            Phase::Settling => "settling",
             Phase::Measured => "measuring",
             Phase::Draining => "draining",
         };

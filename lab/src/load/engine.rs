@@ -41,6 +41,8 @@ pub struct Engine {
 pub enum Phase {
     /// Arrivals run and are not recorded.
     WarmUp,
+    /// No arrivals: what the warm-up began ends, and readings are taken.
+    Settling,
     /// Arrivals are recorded.
     Measured,
     /// No more arrivals; waiting for what runs.
@@ -52,6 +54,7 @@ impl Phase {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::WarmUp => "warm-up",
+            Self::Settling => "settling",
             Self::Measured => "measured",
             Self::Draining => "draining",
         }
@@ -120,7 +123,8 @@ impl Engine {
             () = &mut stop => true,
             () = run.arrive(self.pacer, schedule) => false,
         };
-        run.drain(self.drain).await;
+        run.enter(Phase::Draining);
+        run.finish().await;
         run.result(interrupted)
     }
 }
@@ -130,9 +134,11 @@ struct Run<O, P> {
     operation: Arc<O>,
     max_in_flight: usize,
     operation_timeout: Duration,
+    drain: Duration,
     max_lateness: Duration,
     /// Whether operations are counted by kind.
     by_kind: bool,
+    /// The start of the run; moved on by as long as [`Phase::Settling`] took.
     epoch: Instant,
     started: OffsetDateTime,
     planned: Duration,
@@ -168,6 +174,7 @@ impl<O: Operation, P: Observer> Run<O, P> {
             operation,
             max_in_flight: engine.max_in_flight,
             operation_timeout: engine.operation_timeout,
+            drain: engine.drain,
             max_lateness: engine.max_lateness,
             by_kind: schedule.is_mix(),
             epoch: Instant::now(),
@@ -202,14 +209,20 @@ impl<O: Operation, P: Observer> Run<O, P> {
 
     /// An open loop: every arrival is started at its time.
     async fn fire(&mut self, pacer: Pacer, schedule: Schedule) {
-        let mut due = pacer.start(self.epoch, schedule);
+        let (mut due, resume) = pacer.start(self.epoch, schedule);
+        let mut resume = Some(resume);
         let mut ticks = self.ticks();
         loop {
             tokio::select! {
                 biased;
                 Some(due) = due.recv() => match due {
                     Due::Arrival(arrival) => self.start(arrival),
-                    Due::Measured => self.enter(Phase::Measured),
+                    Due::Measured => {
+                        self.settle().await;
+                        ticks = self.ticks();
+                        // A pacer that is gone tells of no arrival.
+                        let _ = resume.take().map(|resume| resume.send(self.epoch));
+                    }
                     Due::End => return,
                 },
                 Some(joined) = self.tasks.join_next_with_id() => self.take(joined),
@@ -224,7 +237,9 @@ impl<O: Operation, P: Observer> Run<O, P> {
         let mut end = pin!(sleep_until(self.epoch + self.planned));
         loop {
             if self.phase == Phase::WarmUp && self.epoch.elapsed() >= self.measured_from {
-                self.enter(Phase::Measured);
+                self.settle().await;
+                ticks = self.ticks();
+                end.as_mut().reset(self.epoch + self.planned);
             }
             while self.tasks.len() < workers {
                 self.spawn(schedule.next_now(self.epoch.elapsed()));
@@ -238,8 +253,23 @@ impl<O: Operation, P: Observer> Run<O, P> {
         }
     }
 
+    /// Begins the measured part when nothing runs and everything before it is counted: a handshake that one side counts after the
+    /// readings and the other before them would be in the figures of one side alone. The schedule waits meanwhile.
+    async fn settle(&mut self) {
+        self.enter(Phase::Settling);
+        self.finish().await;
+        self.operation.settled().await;
+        self.epoch += (self.epoch + self.measured_from).elapsed();
+        self.enter(Phase::Measured);
+    }
+
     fn ticks(&self) -> Interval {
-        let mut ticks = interval_at(self.epoch + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
+        let begun = match self.phase {
+            Phase::WarmUp | Phase::Settling => Duration::ZERO,
+            Phase::Measured | Phase::Draining => self.measured_from,
+        };
+        let next = self.epoch + begun + PROGRESS_INTERVAL;
+        let mut ticks = interval_at(next, PROGRESS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks
     }
@@ -285,9 +315,9 @@ impl<O: Operation, P: Observer> Run<O, P> {
         }
     }
 
-    async fn drain(&mut self, limit: Duration) {
-        self.enter(Phase::Draining);
-        let mut deadline = pin!(sleep_until(Instant::now() + limit));
+    /// Waits for what runs, and abandons what takes too long.
+    async fn finish(&mut self) {
+        let mut deadline = pin!(sleep_until(Instant::now() + self.drain));
         let mut ticks = interval_at(Instant::now() + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
         loop {
             tokio::select! {
@@ -391,7 +421,10 @@ impl<O: Operation, P: Observer> Run<O, P> {
     fn report(&mut self) {
         self.observer.progress(Progress {
             phase: self.phase,
-            elapsed: self.epoch.elapsed(),
+            elapsed: match self.phase {
+                Phase::Settling => self.measured_from,
+                _ => self.epoch.elapsed(),
+            },
             planned: self.planned,
             done: self.done,
             in_flight: self.tasks.len(),

@@ -37,7 +37,7 @@ impl LoadMetrics {
             phase: registry.gauges(
                 "load_phase",
                 "1 for the phase that a load is in, 0 for the others.",
-                &[("phase", "`warm-up`, `measured`, `draining`")],
+                &[("phase", "`warm-up`, `settling`, `measured`, `draining`")],
             ),
             operations: registry.counters(
                 "load_operations_total",
@@ -83,7 +83,12 @@ impl LoadMetrics {
     }
 
     fn enter(&self, current: Option<Phase>) {
-        for phase in [Phase::WarmUp, Phase::Measured, Phase::Draining] {
+        for phase in [
+            Phase::WarmUp,
+            Phase::Settling,
+            Phase::Measured,
+            Phase::Draining,
+        ] {
             let is_current = current == Some(phase);
             self.phase
                 .with_label_values(&[phase.as_str()])

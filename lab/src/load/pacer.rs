@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  Schedule ──> pacer: sleeps until the next is due ──Due──> bounded channel ──> engine
+//!                  <──────── the time that counts as the start of the run from Due::Measured on ────────┘
 //! ```
 //!
 //! tokio's timer has ticks of a millisecond, as long as a whole handshake, so the pacer of a real run is a thread that
@@ -10,7 +11,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Arrival, Schedule};
@@ -41,27 +42,40 @@ pub(super) enum Due {
 }
 
 impl Pacer {
-    /// Tells what is due, at its time after `epoch`. Dropping the receiver ends the pacer.
-    pub(super) fn start(self, epoch: Instant, schedule: Schedule) -> mpsc::Receiver<Due> {
+    /// Tells what is due, at its time after `epoch`; after [`Due::Measured`] it waits for a new `epoch`. Dropping the receiver or the
+    /// sender ends the pacer.
+    pub(super) fn start(
+        self,
+        epoch: Instant,
+        schedule: Schedule,
+    ) -> (mpsc::Receiver<Due>, oneshot::Sender<Instant>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let (resume, resumed) = oneshot::channel();
         let due = in_order(schedule);
         match self {
             Self::Thread => {
                 // It ends with the schedule, or within NAP of the receiver.
-                std::thread::spawn(move || pace(epoch, due, &sender));
+                std::thread::spawn(move || pace(epoch, due, &sender, resumed));
             }
             Self::Task => {
                 tokio::spawn(async move {
+                    let (mut epoch, mut resumed) = (epoch, Some(resumed));
                     for (at, due) in due {
                         sleep_until(epoch + at).await;
                         if sender.send(due).await.is_err() {
                             return;
                         }
+                        if due == Due::Measured
+                            && let Some(resumed) = resumed.take()
+                        {
+                            let Ok(later) = resumed.await else { return };
+                            epoch = later;
+                        }
                     }
                 });
             }
         }
-        receiver
+        (receiver, resume)
     }
 }
 
@@ -78,7 +92,13 @@ fn in_order(schedule: Schedule) -> impl Iterator<Item = (Duration, Due)> + Send 
         })
 }
 
-fn pace(epoch: Instant, all: impl Iterator<Item = (Duration, Due)>, sender: &mpsc::Sender<Due>) {
+fn pace(
+    mut epoch: Instant,
+    all: impl Iterator<Item = (Duration, Due)>,
+    sender: &mpsc::Sender<Due>,
+    resumed: oneshot::Receiver<Instant>,
+) {
+    let mut resumed = Some(resumed);
     for (at, due) in all {
         loop {
             let left = (epoch + at).saturating_duration_since(Instant::now());
@@ -92,6 +112,14 @@ fn pace(epoch: Instant, all: impl Iterator<Item = (Duration, Due)>, sender: &mps
         }
         if sender.blocking_send(due).is_err() {
             return;
+        }
+        if due == Due::Measured
+            && let Some(resumed) = resumed.take()
+        {
+            let Ok(later) = resumed.blocking_recv() else {
+                return;
+            };
+            epoch = later;
         }
     }
 }
@@ -108,10 +136,16 @@ mod tests {
     }
 
     async fn all(pacer: Pacer) -> Vec<Due> {
-        let epoch = Instant::now();
-        let mut receiver = pacer.start(epoch, schedule());
+        let mut epoch = Instant::now();
+        let (mut receiver, resume) = pacer.start(epoch, schedule());
+        let mut resume = Some(resume);
         let mut all = Vec::new();
         while let Some(due) = receiver.recv().await {
+            if due == Due::Measured {
+                epoch += Duration::from_millis(30);
+                let resume = resume.take().expect("the measured part begins once");
+                resume.send(epoch).expect("the pacer waits");
+            }
             if let Due::Arrival(arrival) = due {
                 assert!(
                     epoch.elapsed() >= arrival.at,

@@ -3,6 +3,7 @@
 //! ```text
 //!  mtc5g run ── Command::Load ──> worker: Engine drives the AMFs' operations
 //!            ── Command::Stop ──> no more arrivals
+//!            <── Answer::Settled, nothing of the warm-up runs any more ── Command::Measure ──> the measured part
 //!            <── Answer::Progress, once a second; Answer::Result at the end
 //! ```
 
@@ -50,6 +51,8 @@ pub enum Command {
         /// Which of the arrivals are this generator's.
         shard: Shard,
     },
+    /// The answer to [`Answer::Settled`]: the measured part may begin.
+    Measure,
     /// No more arrivals.
     Stop,
 }
@@ -60,6 +63,8 @@ pub enum Command {
 pub enum Answer {
     /// How far the run is.
     Progress(Progress),
+    /// Nothing of the warm-up runs any more; the measured part begins with [`Command::Measure`].
+    Settled,
     /// What the run showed.
     Result(Box<LoadResult>),
 }
@@ -89,7 +94,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                     profiles,
                     seed,
                     shard,
-                }) => match AmfOperation::new(&running, &plan, &profiles) {
+                }) => match AmfOperation::new(&running, &plan, &profiles, &events) {
                     Ok(operation) => {
                         let variants = profiles.len();
                         let schedule = Schedule::new(&plan, variants, operation.amfs.len(), seed);
@@ -110,7 +115,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                     }
                     Err(error) => tracing::error!(%error, "cannot run this load"),
                 },
-                Ok(Command::Stop) => {}
+                Ok(Command::Measure | Command::Stop) => {}
                 Err(error) => tracing::error!(%error, "not a command"),
             }
         }
@@ -137,6 +142,7 @@ async fn generate(
     observer: impl Observer,
 ) -> LoadResult {
     let operation = Arc::new(operation);
+    let measure = operation.measure.clone();
     let (stop, mut stopped) = watch::channel(false);
     let stopping = async {
         // A sender that is gone will never ask: the run goes to its end.
@@ -149,8 +155,14 @@ async fn generate(
         tokio::select! {
             result = &mut run => return result,
             Some(line) = commands.recv() => {
-                if serde_json::from_str(&line).is_ok_and(|command| matches!(command, Command::Stop)) {
-                    stop.send_replace(true);
+                match serde_json::from_str(&line) {
+                    Ok(Command::Measure) => {
+                        measure.send_replace(true);
+                    }
+                    Ok(Command::Stop) => {
+                        stop.send_replace(true);
+                    }
+                    Ok(Command::Load { .. }) | Err(_) => {}
                 }
             }
         }
@@ -162,6 +174,9 @@ struct AmfOperation {
     amfs: Vec<Generator>,
     nrf: Nrf,
     profiles: Vec<ConnectionProfile>,
+    events: Events,
+    /// Whether the measured part may begin.
+    measure: watch::Sender<bool>,
 }
 
 /// An AMF instance as a generator of load.
@@ -176,6 +191,7 @@ impl AmfOperation {
         running: &Running<Amf>,
         plan: &LoadPlan,
         profiles: &[String],
+        events: &Events,
     ) -> Result<Self, UnknownConnectionProfile> {
         let uses = match plan.connections {
             Connections::Fresh => 1,
@@ -195,6 +211,8 @@ impl AmfOperation {
                 .iter()
                 .map(|profile| profile.parse())
                 .collect::<Result<_, _>>()?,
+            events: events.clone(),
+            measure: watch::Sender::new(false),
         })
     }
 }
@@ -223,6 +241,12 @@ impl Operation for AmfOperation {
             cause: error.cause(),
         });
         Outcome { handshakes, result }
+    }
+
+    async fn settled(&self) {
+        tell(&self.events, &Answer::Settled);
+        // The sender is ours, so it is not gone.
+        let _ = self.measure.subscribe().wait_for(|may| *may).await;
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Part {
     pub environment: Environment,
     /// What the generator saw.
     pub load: LoadResult,
-    /// What the generator's own network functions counted, their connections as clients left out.
+    /// What the generator's own network functions counted, their connections as clients left out that operations recorded.
     pub own: Counted,
     /// What the lab's other network functions counted meanwhile, whichever generator asked them.
     pub lab: Counted,

@@ -5,14 +5,25 @@
 //!  next one        begin = 0 ─── counts ──> ...
 //! ```
 //!
-//! A process that is killed takes its counters with it, so they are read just before.
+//! A process that is killed takes its counters with it, so they are read just before. A server has counted a handshake a moment
+//! after its client has, so both readings wait until the sides agree.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sbi::ledger::{HandshakeTotals, Measurements, NfTotals};
 
+use tokio::time::{Instant, sleep};
+
+use crate::measure::ClientTotals;
 use crate::scenario::Scenario;
 use crate::topology::{ChildError, Nf, Topology, TopologyError};
+
+/// How long the sides may take to agree. A server has seen the end of a handshake half a round trip and its own scheduling after the
+/// client; what has failed on one side alone never agrees.
+const AGREEMENT: Duration = Duration::from_secs(1);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Who counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +75,56 @@ impl Counters {
             counters.begun.insert(nf.as_str(), now);
         }
         Ok(counters)
+    }
+
+    /// Waits until clients and servers have counted as many handshakes of the scenario's variants since this began, for a while at
+    /// most: where handshakes have failed, or others use the lab too, they never do.
+    pub(super) async fn agree(&self, topology: &mut Topology, scenario: &Scenario) {
+        let deadline = Instant::now() + AGREEMENT;
+        let profiles: Vec<String> = scenario
+            .variants
+            .iter()
+            .map(|variant| variant.profile().to_string())
+            .collect();
+        while !self.agrees(topology, &profiles).await && Instant::now() < deadline {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn agrees(&self, topology: &mut Topology, profiles: &[String]) -> bool {
+        // By profile: handshakes as clients and as servers, of processes that have ended and of those that run.
+        let mut counted = vec![(0, 0); profiles.len()];
+        let mut add = |profile: &str, totals: &NfTotals| {
+            let known = profiles.iter().position(|known| known == profile);
+            if let Some((client, server)) = known.map(|at| &mut counted[at]) {
+                *client += totals.client.handshakes;
+                *server += totals.server.handshakes;
+            }
+        };
+        for ((_, profile), totals) in &self.ended {
+            add(profile, totals);
+        }
+        for nf in topology.running() {
+            // One that does not answer now is asked again.
+            let Ok(now) = topology.measurements(nf).await else {
+                return false;
+            };
+            let begun = self.begun.get(nf.as_str());
+            for (profile, now) in now.profiles {
+                let before = begun
+                    .and_then(|begun| begun.profiles.get(&profile))
+                    .cloned();
+                let before = before.unwrap_or_default();
+                add(
+                    &profile,
+                    &NfTotals {
+                        client: later_less(&now.client, &before.client),
+                        server: later_less(&now.server, &before.server),
+                    },
+                );
+            }
+        }
+        counted.iter().all(|(client, server)| client == server)
     }
 
     /// Takes what a process has counted, which is about to end.
@@ -119,6 +180,28 @@ pub(super) fn later_less(later: &HandshakeTotals, earlier: &HandshakeTotals) -> 
 pub(super) struct Ended(BTreeMap<(&'static str, String), NfTotals>);
 
 impl Ended {
+    /// For each variant, the load generator's connections as a client that are of no recorded operation: renewals, heartbeats, and
+    /// operations that were abandoned.
+    pub(super) fn background(
+        &self,
+        scenario: &Scenario,
+        recorded: &[ClientTotals],
+    ) -> Vec<HandshakeTotals> {
+        let variants = scenario.variants.iter().zip(recorded);
+        variants
+            .map(|(variant, recorded)| {
+                let profile = variant.profile().to_string();
+                let mut all = HandshakeTotals::default();
+                for ((nf, of), counted) in &self.0 {
+                    if *of == profile && Side::of(nf) == Side::Generator {
+                        all.merge(&counted.client);
+                    }
+                }
+                all.since(&recorded.handshakes)
+            })
+            .collect()
+    }
+
     /// What one side counted for each variant of a scenario.
     pub(super) fn of(&self, side: Side, scenario: &Scenario) -> Vec<NfTotals> {
         let variants = scenario.variants.iter();

@@ -156,8 +156,17 @@ impl TestLab {
         let amf = self.topology.child(Nf::Amf).expect("the AMF was started");
         loop {
             let event = within(amf.next_event()).await.expect("the AMF runs");
-            if let Event::Answer { value } = event {
-                return serde_json::from_value(value).expect("answers are readable");
+            let Event::Answer { value } = event else {
+                continue;
+            };
+            match serde_json::from_value(value).expect("answers are readable") {
+                // Nobody takes readings here.
+                Answer::Settled => {
+                    let measure = serde_json::to_string(&Command::Measure);
+                    let measure = measure.expect("commands encode");
+                    within(amf.command(&measure)).await.expect("the AMF hears");
+                }
+                answer => return answer,
             }
         }
     }
@@ -167,7 +176,7 @@ impl TestLab {
         loop {
             match self.answer().await {
                 Answer::Progress(progress) if progress.done > 0 => return progress,
-                Answer::Progress(_) => {}
+                Answer::Progress(_) | Answer::Settled => {}
                 Answer::Result(result) => panic!("the load is over: {result:?}"),
             }
         }

@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::sleep;
 
@@ -259,6 +260,64 @@ async fn progress_comes_each_second_and_at_each_change_of_phase() {
         .unwrap();
     assert_eq!((measuring.elapsed.as_secs(), measuring.done), (2, 0));
     assert!(seen.len() >= 6, "{seen:?}");
+}
+
+/// Notes what runs when readings are taken, which takes a while.
+#[derive(Default)]
+struct Watched {
+    running: AtomicUsize,
+    at_readings: Mutex<Vec<usize>>,
+}
+
+const READINGS: Duration = Duration::from_millis(700);
+
+impl Operation for Watched {
+    async fn run(&self, _arrival: &Arrival) -> Outcome {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        sleep(Duration::from_millis(350)).await;
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        Outcome {
+            handshakes: Vec::new(),
+            result: Ok(()),
+        }
+    }
+
+    async fn settled(&self) {
+        let running = self.running.load(Ordering::Relaxed);
+        self.at_readings.lock().unwrap().push(running);
+        sleep(READINGS).await;
+    }
+}
+
+// Readings were taken while operations of the warm-up, and of the measured part, ran: each side counted some of them.
+#[tokio::test(start_paused = true)]
+async fn nothing_runs_while_readings_are_taken_and_the_schedule_waits() {
+    let mut closed = LoadPlan::steady(OperationKind::Handshake, 10.0, Duration::from_secs(2));
+    closed.arrivals = ArrivalProcess::Closed { workers: 4 };
+    closed.warmup = Duration::from_secs(1);
+    for (schedule, attempted) in [
+        (schedule(10.0, 1, 2), vec![10, 10]),
+        (schedule(10.0, 0, 2), vec![10, 10]),
+        // Each of four workers begins six: at 0, 350, ..., 1750 ms.
+        (Schedule::new(&closed, 1, 1, 1), vec![24]),
+    ] {
+        let watched = Arc::new(Watched::default());
+        let begin = Instant::now();
+        let planned = schedule.end();
+        let result = ENGINE
+            .run(
+                Arc::clone(&watched),
+                schedule,
+                std::future::pending(),
+                |_| {},
+            )
+            .await;
+        assert_eq!(*watched.at_readings.lock().unwrap(), [0]);
+        assert_eq!(attempts(&result), attempted);
+        assert!(begin.elapsed() >= planned + READINGS);
+        // The schedule waited, so nothing is late by it.
+        assert!(result.lateness.quantile_ms(1.0) < Some(2.0));
+    }
 }
 
 #[tokio::test(start_paused = true)]
