@@ -202,7 +202,7 @@ fn no_section(wanted: &'static str, bytes: &[u8]) -> FileError {
                 .trim_end()
                 .strip_suffix("-----")
         })
-        .map(crate::x509::printable)
+        .map(sbi::terminal::printable)
         .collect();
     labels.dedup();
     if labels.is_empty() {

@@ -77,8 +77,8 @@ impl Statement {
                 .map_err(|error| error.to_string())?
                 .unwrap_or_default(),
             key_algorithm: key_algorithm(identifier.contents),
-            not_before: statement.not_before.to_string(),
-            not_after: statement.not_after.to_string(),
+            not_before: statement.validity[0].clone(),
+            not_after: statement.validity[1].clone(),
         })
     }
 }
@@ -95,7 +95,11 @@ impl fmt::Display for Statement {
             } => {
                 write!(f, "{subject}")?;
                 for name in alternative_names {
-                    write!(f, ", {name}")?;
+                    match name {
+                        // Escaped already, and its commas part attributes.
+                        GeneralName::Directory(_) => write!(f, ", {name}")?,
+                        _ => write!(f, ", {}", in_list(&name.to_string()))?,
+                    }
                 }
                 write!(f, ", {key_algorithm}, {not_before} to {not_after}")
             }
@@ -103,6 +107,11 @@ impl fmt::Display for Statement {
             Self::Malformed { error } => write!(f, "malformed: {error}"),
         }
     }
+}
+
+/// A name in a list with commas, so that one cannot look like two.
+fn in_list(name: &str) -> String {
+    name.replace('\\', "\\\\").replace(',', "\\,")
 }
 
 impl fmt::Display for EntrySummary {
@@ -114,6 +123,21 @@ impl fmt::Display for EntrySummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_name_does_not_look_like_two() {
+        let statement = Statement::Certificate {
+            subject: "CN=a".to_owned(),
+            alternative_names: vec![GeneralName::Dns("b, DNS:c\\".to_owned())],
+            key_algorithm: "ed25519".to_owned(),
+            not_before: "1".to_owned(),
+            not_after: "2".to_owned(),
+        };
+        assert_eq!(
+            statement.to_string(),
+            r"CN=a, DNS:b\, DNS:c\\, ed25519, 1 to 2"
+        );
+    }
 
     #[test]
     fn null_and_malformed_entries_are_told_as_such() {

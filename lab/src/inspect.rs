@@ -49,7 +49,7 @@ pub struct Inspection {
     pub issuer: String,
     /// The serial number in hexadecimal.
     pub serial_hex: String,
-    /// The serial number in decimal, if it has at most 64 bits; text, because JSON readers round large numbers.
+    /// The serial number in decimal, if it is not negative and has at most 64 bits; text, because JSON readers round large numbers.
     pub serial: Option<String>,
     /// First second of validity.
     pub not_before: String,
@@ -198,13 +198,20 @@ impl Inspection {
             ("unknown".to_owned(), 0)
         });
         let serial = unsigned(certificate.serial);
+        if certificate
+            .serial
+            .first()
+            .is_some_and(|first| first & 0x80 != 0)
+        {
+            faults.push("the serial number is negative (RFC 5280 section 4.1.2.2)".to_owned());
+        }
         let mut inspection = Self {
             kind: Kind::DirectlySigned,
             issuer: name(statement.issuer, "issuer", &mut faults),
             serial_hex: hex(certificate.serial),
             serial: serial.map(|serial| serial.to_string()),
-            not_before: statement.not_before.to_string(),
-            not_after: statement.not_after.to_string(),
+            not_before: statement.validity[0].clone(),
+            not_after: statement.validity[1].clone(),
             subject: name(statement.subject, "subject", &mut faults),
             alternative_names: Vec::new(),
             nf_types: Vec::new(),
@@ -325,7 +332,7 @@ impl Inspection {
                     cosigner_algorithm: ca.cosigner.key.algorithm().to_string(),
                     min_serial: ca.min_serial.to_string(),
                     max_serial: ca.max_serial.to_string(),
-                    prefix_url: ca.prefix_url.as_deref().map(x509::printable),
+                    prefix_url: ca.prefix_url.as_deref().map(sbi::terminal::printable),
                 });
             }
             Err(error) => self.faults.push(format!(
@@ -458,7 +465,18 @@ impl Inspection {
     }
 
     fn serial_text(&self) -> String {
-        let decimal = self.serial.as_deref().unwrap_or("more than 64 bits");
+        // The first bit of two's complement is the sign.
+        let first = self
+            .serial_hex
+            .chars()
+            .next()
+            .and_then(|digit| digit.to_digit(16));
+        let decimal = match (self.serial.as_deref(), first) {
+            (Some(serial), _) => serial,
+            (None, None) => "none",
+            (None, Some(8..)) => "negative",
+            (None, Some(_)) => "more than 64 bits",
+        };
         let mut text = format!("{decimal} (0x{})", self.serial_hex);
         let entry = self
             .mtc
@@ -598,5 +616,62 @@ impl Lines {
     fn size(&mut self, part: &str, bytes: usize, remark: &str) {
         let value = format!("{bytes:>6}  {remark}");
         self.line(&format!("  {part}"), value.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mtc_core::time::UnixTime;
+    use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+    use nf_nrf::baseline;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    fn der() -> Vec<u8> {
+        let profile = X509Profile {
+            ca_signature: KeyAlgorithm::Ed25519,
+            intermediates: Intermediates::None,
+        };
+        let ca = baseline::create(profile, UnixTime(1_700_000_000), UnixTime(1_800_000_000));
+        let text = ca.expect("a CA").root.certificate;
+        let der = CertificateDer::from_pem_slice(text.as_bytes());
+        der.expect("a certificate").to_vec()
+    }
+
+    /// The same with other bytes in their place, as many.
+    fn with(mut der: Vec<u8>, old: &[u8], new: &[u8]) -> Inspection {
+        let at = der.windows(old.len()).position(|window| window == old);
+        let at = at.expect("it is in the certificate");
+        der[at..at + new.len()].copy_from_slice(new);
+        Inspection::of(&der).expect("a certificate")
+    }
+
+    // It was printed as 1970-01-01 without a word.
+    #[test]
+    fn dates_before_1970_are_themselves() {
+        let inspection = with(der(), b"231114221320Z", b"500203040506Z");
+        assert_eq!(inspection.not_before, "1950-02-03T04:05:06Z");
+        assert_eq!(inspection.not_after, "2027-01-15T08:00:00Z");
+        let inspection = with(der(), b"231114221320Z", b"700101000000Z");
+        assert_eq!(inspection.not_before, "1970-01-01T00:00:00Z");
+    }
+
+    // It was called longer than 64 bits.
+    #[test]
+    fn a_negative_serial_number_is_named_so() {
+        let der = der();
+        let serial = Certificate::parse(&der)
+            .expect("a certificate")
+            .serial
+            .to_vec();
+        let mut negative = serial.clone();
+        negative[0] |= 0x80;
+        let inspection = with(der, &serial, &negative);
+        assert_eq!(inspection.serial, None);
+        let text = inspection.to_string();
+        assert!(text.contains("negative (0x"), "{text}");
+        assert!(text.contains("the serial number is negative"), "{text}");
     }
 }

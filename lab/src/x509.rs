@@ -20,7 +20,7 @@ use mtc_tls::identity::Extension;
 use thiserror::Error;
 
 pub use self::algorithm::{key_algorithm, public_key, signature_algorithm};
-pub use self::name::{GeneralName, alternative_names, distinguished_name, hex, printable};
+pub use self::name::{GeneralName, alternative_names, distinguished_name, hex};
 pub use self::oid::{dotted, extension_name};
 pub use self::usage::{UsageError, check_end_entity, key_usages, nf_types, purposes};
 
@@ -64,6 +64,8 @@ pub struct Statement<'a> {
     pub not_before: UnixTime,
     /// Last second of validity.
     pub not_after: UnixTime,
+    /// First and last second of validity as RFC 3339 writes them, also where they are before 1970, which a [`UnixTime`] is not.
+    pub validity: [String; 2],
     /// DER of the subject's name.
     pub subject: &'a [u8],
     /// The extensions, in their order, no two alike.
@@ -192,7 +194,27 @@ struct Subject<'a> {
     issuer: &'a [u8],
     not_before: UnixTime,
     not_after: UnixTime,
+    validity: [String; 2],
     subject: &'a [u8],
+}
+
+/// A `Time` that has been read as `time`, with its own year where that is before 1970.
+fn moment(time: UnixTime, element: &Element<'_>) -> String {
+    let digits = String::from_utf8_lossy(element.contents);
+    let digits = match element.tag {
+        // The years of UTCTime are from 1950 on (RFC 5280 section 4.1.2.5.1).
+        der::UTC_TIME if digits.as_bytes().first() >= Some(&b'5') => format!("19{digits}"),
+        der::UTC_TIME => return time.to_string(),
+        _ => digits.into_owned(),
+    };
+    let part = |range| digits.get(range).unwrap_or_default();
+    let year: Option<u64> = part(0..4).parse().ok();
+    if year.is_none_or(|year| year >= 1970) {
+        return time.to_string();
+    }
+    let [year, month, day] = [part(0..4), part(4..6), part(6..8)];
+    let [hour, minute, second] = [part(8..10), part(10..12), part(12..14)];
+    format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z")
 }
 
 impl<'a> Subject<'a> {
@@ -202,10 +224,14 @@ impl<'a> Subject<'a> {
             .map_err(in_field("issuer"))?
             .whole;
         let in_validity = in_field("validity");
-        let mut validity = Reader::new(fields.contents(der::SEQUENCE).map_err(in_validity)?);
+        let contents = fields.contents(der::SEQUENCE).map_err(in_validity)?;
+        let mut validity = Reader::new(contents);
         let not_before = UnixTime::from_der(&mut validity).map_err(in_validity)?;
         let not_after = UnixTime::from_der(&mut validity).map_err(in_validity)?;
         validity.finish().map_err(in_validity)?;
+        let mut times = Reader::new(contents);
+        let mut text = |time| Ok(moment(time, &times.element().map_err(in_validity)?));
+        let validity = [text(not_before)?, text(not_after)?];
         let subject = fields
             .expect(der::SEQUENCE)
             .map_err(in_field("subject"))?
@@ -214,6 +240,7 @@ impl<'a> Subject<'a> {
             issuer,
             not_before,
             not_after,
+            validity,
             subject,
         })
     }
@@ -233,12 +260,14 @@ impl<'a> Subject<'a> {
             issuer,
             not_before,
             not_after,
+            validity,
             subject,
         } = self;
         let mut statement = Statement {
             issuer,
             not_before,
             not_after,
+            validity,
             subject,
             extensions: Vec::new(),
         };

@@ -128,7 +128,7 @@ impl Observed {
         let lines = self.note.signatures.iter().map(|line| {
             let (state, time) = state(line);
             CheckpointSignature {
-                name: crate::x509::printable(&line.name),
+                name: sbi::terminal::printable(&line.name),
                 state,
                 time,
             }

@@ -1,5 +1,7 @@
 //! Two runs side by side, as plain text.
 
+use sbi::terminal::printable_lines;
+
 use super::table::paragraph;
 use crate::results::{Comparison, Metric, Ratio};
 
@@ -53,7 +55,7 @@ pub fn comparison(comparison: &Comparison) -> String {
                 .for_each(|line| paragraph(&mut text, "- ", line));
         }
     }
-    text
+    printable_lines(&text)
 }
 
 fn changes(comparison: &Comparison) -> String {

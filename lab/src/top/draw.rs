@@ -7,6 +7,7 @@ use ratatui::layout::{Alignment, Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use sbi::terminal::{printable, printable_lines};
 
 use super::view::{Section, View};
 
@@ -127,7 +128,7 @@ pub fn plain(view: &View) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    text
+    printable_lines(&text)
 }
 
 /// A section with the widths of its columns.
@@ -260,7 +261,8 @@ impl<'a> Table<'a> {
                 format!("{cell:<width$}")
             });
         }
-        line
+        // Labels are other processes' words.
+        printable(&line)
     }
 }
 

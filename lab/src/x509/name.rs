@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use mtc_core::der::{self, DerError, Element, Reader};
 use mtc_core::id::TrustAnchorId;
+use sbi::terminal::{is_hidden, printable};
 use serde::Serialize;
 
 use super::oid::dotted;
@@ -16,8 +17,11 @@ const TELETEX_STRING: u8 = 0x14;
 /// BMPString, UTF-16 in big-endian order.
 const BMP_STRING: u8 = 0x1e;
 
-/// A distinguished name in the certificate's order: `C=XX, O=5gc.mnc001.mcc001.3gppnetwork.org`. The name of an MTCA is
-/// its trust anchor ID, `32473.1`; an empty name is `(empty)`.
+/// A distinguished name: `C=XX, O=5gc.mnc001.mcc001.3gppnetwork.org`. The name of an MTCA is its trust anchor ID, `32473.1`; an
+/// empty name is `(empty)`.
+///
+/// Values are escaped as RFC 4514 says. Deviation: attributes are in the certificate's order, not in the opposite one, with a space after the comma,
+/// as people know them from other tools.
 ///
 /// # Errors
 /// Not the DER of a name.
@@ -77,23 +81,30 @@ fn value_text(value: &Element<'_>) -> String {
         }
         _ => None,
     };
-    text.map_or_else(|| format!("#{}", hex(value.whole)), |text| printable(&text))
+    text.map_or_else(|| format!("#{}", hex(value.whole)), |text| escaped(&text))
 }
 
-/// Text from a certificate as it may go to a terminal: control and format characters are written as escapes, so that no
-/// name can move the cursor or look like another line.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            // Bidirectional overrides and invisible characters are no control characters.
-            '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}' => character.escape_unicode().to_string(),
-            _ if character.is_control() => character.escape_default().to_string(),
-            _ => character.to_string(),
-        })
-        .collect()
+/// A value as RFC 4514 section 2.4 writes it, so that one attribute cannot look like several: what has a meaning in the text of a name is
+/// escaped, and so are characters that a terminal would obey, as the octets of their UTF-8.
+fn escaped(value: &str) -> String {
+    let last = value.chars().count().saturating_sub(1);
+    let mut text = String::with_capacity(value.len());
+    for (position, character) in value.chars().enumerate() {
+        let at_an_end = position == 0 || position == last;
+        match character {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => text.extend(['\\', character]),
+            '#' if position == 0 => text.push_str("\\#"),
+            ' ' if at_an_end => text.push_str("\\ "),
+            _ if is_hidden(character) => {
+                let mut octets = [0; 4];
+                for octet in character.encode_utf8(&mut octets).bytes() {
+                    text.push_str(&format!("\\{octet:02x}"));
+                }
+            }
+            _ => text.push(character),
+        }
+    }
+    text
 }
 
 /// Octets in hexadecimal.
@@ -214,7 +225,29 @@ mod tests {
             der::UTF8_STRING,
             "a\u{1b}[2J\n\u{202e}b".as_bytes(),
         );
-        assert_eq!(name(&[hostile]), "CN=a\\u{1b}[2J\\n\\u{202e}b");
+        assert_eq!(name(&[hostile]), "CN=a\\1b[2J\\0a\\e2\\80\\aeb");
+    }
+
+    // One CN was printed as three attributes, in JSON too.
+    #[test]
+    fn one_attribute_is_never_read_as_several() {
+        for (value, shown) in [
+            (
+                "evil, O=Trusted Org, CN=nrf1.example.org",
+                r"evil\, O=Trusted Org\, CN=nrf1.example.org",
+            ),
+            ("a+CN=b", r"a\+CN=b"),
+            (r"a\", r"a\\"),
+            ("#0403", r"\#0403"),
+            (" a b ", r"\ a b\ "),
+            (" ", r"\ "),
+            ("<\"a\";>", r#"\<\"a\"\;\>"#),
+            ("a#b", "a#b"),
+            ("", ""),
+        ] {
+            let common = attribute(&[0x55, 4, 3], der::UTF8_STRING, value.as_bytes());
+            assert_eq!(name(&[common]), format!("CN={shown}"), "{value}");
+        }
     }
 
     #[test]

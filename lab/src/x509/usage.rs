@@ -2,10 +2,10 @@
 
 use mtc_core::der::{self, DerError, Reader};
 use mtc_core::time::UnixTime;
+use sbi::terminal::printable;
 use thiserror::Error;
 
 use super::Certificate;
-use super::name::printable;
 use super::oid::{self, dotted, extension_name};
 
 /// What the key of a TLS 1.3 peer is used for.
@@ -170,7 +170,8 @@ pub fn nf_types(value: &[u8]) -> Result<Vec<String>, DerError> {
     let mut types = Vec::new();
     while !list.is_empty() {
         let text = list.contents(der::IA5_STRING)?;
-        types.push(printable(&String::from_utf8_lossy(text)));
+        // In lists with commas, no type can look like two.
+        types.push(printable(&String::from_utf8_lossy(text)).replace(',', "\\,"));
     }
     Ok(types)
 }
