@@ -133,6 +133,26 @@ impl GeneratorUse {
         let busy = self.cpu.as_secs_f64() / self.wall.as_secs_f64();
         busy.is_finite().then_some(busy)
     }
+
+    /// The share of a machine's processors that a generator kept busy; none when nothing was measured.
+    pub fn share(&self, cores: usize) -> Option<f64> {
+        Some(self.processors()? / cores.max(1) as f64)
+    }
+
+    /// The same in words, with what an operation took of it.
+    pub fn told(&self, generators: u32, operations: u64, cores: usize) -> String {
+        let who = if generators == 1 {
+            "the load generator"
+        } else {
+            "each load generator"
+        };
+        let busy = self.processors().unwrap_or_default();
+        let share = self.share(cores).unwrap_or_default() * 100.0;
+        let each = self.cpu.as_secs_f64() * 1e6 / operations.max(1) as f64;
+        format!(
+            "{who} kept {busy:.2} of {cores} processors busy ({share:.0} %), {each:.0} µs of its CPU time per operation"
+        )
+    }
 }
 
 impl LoadResult {

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::environment::Environment;
 use crate::load::{LoadResult, VariantMismatch};
 use crate::measure::{ClientTotals, Histogram};
-use crate::scenario::{Connections, Expectation, LoadPlan, Scenario, Variant};
+use crate::scenario::{ArrivalProcess, Connections, Expectation, LoadPlan, Scenario, Variant};
 
 mod arrivals;
 mod comparison;
@@ -28,7 +28,10 @@ mod part;
 mod slices;
 mod thresholds;
 
-pub use arrivals::{GeneratorResult, MAX_LATE_SHARE, OperationResult, VariantArrivals};
+use arrivals::Judged;
+pub use arrivals::{
+    GeneratorResult, MAX_GENERATOR_SHARE, MAX_LATE_SHARE, OperationResult, VariantArrivals,
+};
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
 pub use events::{EventRecord, Happenings, Issuance, TimelinePoint};
 pub use handshake::{
@@ -391,13 +394,28 @@ impl Results {
             variants,
         } = load;
         let max_lateness_ms = scenario.load.max_lateness.as_secs_f64() * 1e3;
+        let operations = variants.iter().map(|variant| variant.attempts).sum();
+        let is_closed = matches!(scenario.load.arrivals, ArrivalProcess::Closed { .. });
+        let (judged, closed) = if is_closed {
+            let cores = environment.cores;
+            let used = generator.told(generators, operations, cores);
+            (
+                Judged::by_use(&generator, generators, operations, cores),
+                Some(format!(
+                    "The loop was closed, so latencies are those at this concurrency, and no rate was intended that operations could be late for: \
+                     {used}."
+                )),
+            )
+        } else {
+            (Judged::ByLateness(max_lateness_ms), None)
+        };
         let counted = variants.into_iter().zip(network_functions);
         let variants: Vec<VariantResult> = scenario
             .variants
             .iter()
             .zip(counted)
             .map(|(variant, (load, nfs))| {
-                let arrivals = VariantArrivals::of(&load, max_lateness_ms);
+                let arrivals = VariantArrivals::of(&load, &judged);
                 VariantResult::new(variant, load, arrivals, nfs)
             })
             .collect();
@@ -427,7 +445,7 @@ impl Results {
             },
             environment,
             link: None,
-            notes: vec![LOOPBACK.to_owned()],
+            notes: std::iter::once(LOOPBACK.to_owned()).chain(closed).collect(),
             scenario: scenario.text().to_owned(),
             thresholds: scenario
                 .thresholds

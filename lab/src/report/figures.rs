@@ -1,6 +1,8 @@
 //! How figures are written: as many digits as a reader can use.
 
-use crate::results::{Latency, Metric, Ratio, Results, ThresholdOutcome, VariantResult};
+use crate::results::{
+    Latency, Metric, Ratio, Results, ThresholdOutcome, VariantArrivals, VariantResult,
+};
 
 /// Stands where nothing was measured.
 const MISSING: &str = "–";
@@ -64,9 +66,10 @@ pub(super) fn with_interval(variant: &VariantResult, metric: Metric) -> String {
 
 /// What stands beside the name of a variant whose figures are no measurement.
 pub(super) const fn invalid(variant: &VariantResult) -> Option<&'static str> {
-    match variant.arrivals.invalid {
-        Some(_) => Some("invalid: the load generator was late"),
-        None => None,
+    match &variant.arrivals {
+        VariantArrivals { invalid: None, .. } => None,
+        VariantArrivals { late: 0, .. } => Some("invalid: the load generator took the machine"),
+        _ => Some("invalid: the load generator was late"),
     }
 }
 

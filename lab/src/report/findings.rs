@@ -10,6 +10,8 @@ use crate::results::{MIN_RTT_MS, Metric, Ratio, Results, VariantResult};
 const INITIAL_WINDOW: f64 = 14_480.0;
 /// With fewer samples a 99.9th percentile is the maximum.
 const SAMPLES_FOR_P999: u64 = 1000;
+/// With fewer samples a 99th percentile is the maximum.
+const SAMPLES_FOR_P99: u64 = 100;
 
 /// One thing the figures say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +49,35 @@ pub fn headline(results: &Results) -> String {
     let Some((first, others)) = results.variants.split_first() else {
         return "Nothing was compared.".to_owned();
     };
+    let (Some(first_bytes), Some(first_cpu)) = (first.bytes(), first.cpu_us()) else {
+        return format!(
+            "No handshake of {} was measured on both sides, so there is nothing that the others could be related to.",
+            first.name
+        );
+    };
     let base = format!(
         "{} costs {} bytes and {} µs of CPU per handshake, both sides together",
         first.name,
-        whole(first.bytes()),
-        whole(first.cpu_us())
+        whole(Some(first_bytes)),
+        whole(Some(first_cpu))
     );
+    // Among one there is no least.
+    if let [other] = others {
+        let (Some(bytes), Some(cpu)) = (other.bytes(), other.cpu_us()) else {
+            return format!(
+                "{base}. No handshake of {} was measured on both sides.",
+                other.name
+            );
+        };
+        return format!(
+            "{base}. {} sends {} bytes ({:.2} times as many) and uses {} µs of CPU time ({:.2} times as much).",
+            other.name,
+            whole(Some(bytes)),
+            bytes / first_bytes,
+            whole(Some(cpu)),
+            cpu / first_cpu
+        );
+    }
     let least = |cost: fn(&VariantResult) -> Option<f64>| {
         let known = others.iter().filter_map(|variant| {
             Some((variant, cost(variant)?, ratio(cost(variant), cost(first))?))
@@ -61,6 +86,26 @@ pub fn headline(results: &Results) -> String {
     };
     match (least(VariantResult::bytes), least(VariantResult::cpu_us)) {
         (Some((small, bytes, of_bytes)), Some((quick, cpu, of_cpu))) => {
+            let unmeasured = others
+                .iter()
+                .filter(|variant| variant.bytes().is_none())
+                .count();
+            let of_the_others = match others.len() - unmeasured {
+                1 => "Of the others one was measured:".to_owned(),
+                measured if unmeasured > 0 => {
+                    format!("Of the {measured} others that were measured")
+                }
+                _ => "Of the others".to_owned(),
+            };
+            if others.len() - unmeasured == 1 {
+                return format!(
+                    "{base}. {of_the_others} {} sends {} bytes ({of_bytes:.2} times as many) and uses {} µs of CPU time ({of_cpu:.2} \
+                     times as much).",
+                    small.name,
+                    whole(Some(bytes)),
+                    whole(Some(cpu))
+                );
+            }
             let quick = if quick.name == small.name {
                 "it also"
             } else {
@@ -68,12 +113,13 @@ pub fn headline(results: &Results) -> String {
             };
             let (bytes, cpu) = (whole(Some(bytes)), whole(Some(cpu)));
             format!(
-                "{base}. Of the others {} sends the fewest bytes, {bytes} ({of_bytes:.2} times as many), and {quick} uses the \
+                "{base}. {of_the_others} {} sends the fewest bytes, {bytes} ({of_bytes:.2} times as many), and {quick} uses the \
                  least CPU time, {cpu} µs ({of_cpu:.2} times as much).",
                 small.name
             )
         }
-        _ => format!("{base}."),
+        _ if others.is_empty() => format!("{base}."),
+        _ => format!("{base}. No handshake of the others was measured on both sides."),
     }
 }
 
@@ -99,11 +145,18 @@ pub fn caveats(results: &Results) -> Vec<String> {
         .map(|variant| variant.ok)
         .min()
         .unwrap_or_default();
-    if operations < SAMPLES_FOR_P999 {
+    if operations < SAMPLES_FOR_P99 {
         caveats.push(format!(
-            "With {} operations per variant, p99.9 of an operation is its maximum and p99 rests on {}.",
+            "With {} operations of a variant, p99 and p99.9 of an operation are its maximum: {SAMPLES_FOR_P99} operations of each variant are \
+             needed for p99 to be another, {SAMPLES_FOR_P999} for p99.9.",
+            count(operations)
+        ));
+    } else if operations < SAMPLES_FOR_P999 {
+        caveats.push(format!(
+            "With {} operations per variant, p99.9 of an operation is its maximum and p99 rests on {}; for p99.9 to be another, \
+             {SAMPLES_FOR_P999} operations of each variant are needed.",
             count(operations),
-            operations / 100
+            operations / SAMPLES_FOR_P99
         ));
     }
     let sharing = if results.link.is_some() || is_loopback(results) {
@@ -285,17 +338,20 @@ fn post_quantum_floor(results: &Results) -> Option<Finding> {
         .variants
         .iter()
         .filter(|variant| post_quantum(variant));
-    let least = others.min_by(|a, b| {
-        a.bytes()
-            .unwrap_or(f64::MAX)
-            .total_cmp(&b.bytes().unwrap_or(f64::MAX))
-    })?;
+    let measured: Vec<(&VariantResult, f64)> = others
+        .filter_map(|variant| Some((variant, variant.bytes()?)))
+        .collect();
+    let (least, bytes) = measured.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let among = if measured.len() > 1 {
+        format!("the smallest with {} keys,", least.leaf_key)
+    } else {
+        format!("with {} keys,", least.leaf_key)
+    };
     let text = format!(
-        "{}, the smallest with {} keys, still sends {:.1} times the bytes of {}: the key and its signature over the \
-         handshake travel in both directions whoever vouches for the key.",
+        "{}, {among} still sends {:.1} times the bytes of {}: the key and its signature over the handshake travel in both directions \
+         whoever vouches for the key.",
         least.name,
-        least.leaf_key,
-        ratio(least.bytes(), first.bytes())?,
+        ratio(Some(*bytes), first.bytes())?,
         first.name
     );
     Some(Finding {

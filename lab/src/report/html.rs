@@ -7,6 +7,8 @@
 //!  how             environment, method, scenario
 //! ```
 
+use sbi::terminal::{is_hidden, printable};
+
 use super::charts::{Data, Figure, figures};
 use super::figures::{
     at, capitalised, composition, count, invalid, operation, outcome, ratio, sides, time, times,
@@ -15,6 +17,7 @@ use super::figures::{
 use super::findings::{caveats, findings, headline};
 use super::svg::Caption;
 use crate::results::{Metric, Ratio, Results, VariantResult};
+use crate::scenario::{ArrivalProcess, Scenario};
 
 const STYLE: &str = concat!(
     include_str!("palette.css"),
@@ -55,6 +58,10 @@ pub(super) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
+            // What turns or hides the text around it.
+            c if is_hidden(c) && c != '\n' && c != '\t' => {
+                escaped.push_str(&printable(&c.to_string()))
+            }
             c => escaped.push(c),
         }
     }
@@ -367,11 +374,20 @@ fn method(results: &Results) -> String {
             )
         })
         .collect();
+    let is_closed = Scenario::parse_cells(&results.scenario).is_ok_and(|cells| {
+        let closed = |cell: &Scenario| matches!(cell.load.arrivals, ArrivalProcess::Closed { .. });
+        cells.iter().any(closed)
+    });
+    let arrivals = if is_closed {
+        "The loop is closed: each of its workers begins an operation when its last one has ended, and the latency of an operation counts from \
+         there. It is judged by what the generator took of the machine, not by lateness."
+    } else {
+        "Arrivals are open-loop: they come when the schedule says, however slow the servers are. Operation latency counts from the \
+         intended start and so includes the generator's lateness below."
+    };
     format!(
         "<section>\n<h2>Variants</h2>\n<dl>\n{variants}</dl>\n<h2>How it was measured</h2>\n\
-         <p>Variants ran interleaved, arrival by arrival, so that a disturbance of the machine hits them all alike. Arrivals \
-         are open-loop: they come when the schedule says, however slow the servers are. Operation latency counts from the \
-         intended start and so includes the generator's lateness below; handshake latency counts from the established TCP \
+         <p>Variants ran interleaved, arrival by arrival, so that a disturbance of the machine hits them all alike. {arrivals} Handshake latency counts from the established TCP \
          connection. Bytes are those of TLS records, without TCP and IP headers, that a side sent until its handshake \
          completed. CPU is thread time that a side spent in the handshake, verification included. Only completed handshakes \
          and successful operations are in the times.</p>\n<h2>Environment</h2>\n<dl>\n{facts}</dl>\n\

@@ -2,6 +2,10 @@
 
 use std::fmt::Write as _;
 
+use sbi::terminal::{is_hidden, printable, printable_lines};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::figures::{
     at, count, invalid, operation, outcome, ratio, sides, time, times, whole, with_interval,
 };
@@ -10,7 +14,7 @@ use crate::results::{Metric, Results, VariantResult};
 
 /// The results as Markdown.
 pub fn summary(results: &Results) -> String {
-    let mut text = format!("# mtc5g: {}\n\n", results.run.name);
+    let mut text = format!("# mtc5g: {}\n\n", escape(&results.run.name));
     if !results.run.description.is_empty() {
         text.push_str(&format!("{}\n\n", escape(&results.run.description)));
     }
@@ -40,7 +44,7 @@ pub fn summary(results: &Results) -> String {
     );
     text.push_str(&environment(results));
     text.push_str(&scenario(&results.scenario));
-    text
+    printable_lines(&text)
 }
 
 fn verdict(results: &Results) -> String {
@@ -180,7 +184,9 @@ fn environment(results: &Results) -> String {
             "Run",
             format!(
                 "{} to {}, seed {}",
-                results.run.started, results.run.ended, results.run.seed
+                moment(results.run.started),
+                moment(results.run.ended),
+                results.run.seed
             ),
         ),
     ];
@@ -190,6 +196,14 @@ fn environment(results: &Results) -> String {
         lines.map(|(name, value)| format!("{name}: {}", escape(&value))),
     );
     text
+}
+
+/// RFC 3339, whole seconds.
+fn moment(time: OffsetDateTime) -> String {
+    let seconds = time.replace_nanosecond(0).unwrap_or(time);
+    seconds
+        .format(&Rfc3339)
+        .unwrap_or_else(|_| time.to_string())
 }
 
 /// A fence longer than any run of backticks in the text cannot be closed by it.
@@ -221,6 +235,7 @@ fn escape(text: &str) -> String {
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '&' => {
                 escaped.extend(['\\', c])
             }
+            c if is_hidden(c) => escaped.push_str(&printable(&c.to_string())),
             c => escaped.push(c),
         }
     }
@@ -273,9 +288,29 @@ mod tests {
         );
     }
 
+    // A threshold's name reached the file and the terminal as it was.
+    #[test]
+    fn no_text_of_others_controls_a_terminal_and_times_are_rfc_3339() {
+        let mut results = quick();
+        results.thresholds = crate::results::sample::thresholds();
+        results.run.description = "d\u{202e}".to_owned();
+        results.thresholds[0].name = "t\u{1b}[2J\n".to_owned();
+        results.verdict.warnings.push("w\u{9b}".to_owned());
+        results.scenario.push_str("# \u{1b}c\n");
+        for text in [summary(&results), crate::report::table(&results)] {
+            let hidden = text.chars().find(|c| *c != '\n' && is_hidden(*c));
+            assert_eq!(hidden, None, "{text}");
+            assert!(text.contains("u{1b}"), "{text}");
+        }
+        let text = summary(&results);
+        assert!(text.contains("Z to "), "{text}");
+        assert!(!text.contains("+00:00:00"), "{text}");
+    }
+
     #[test]
     fn an_invalid_variant_is_marked() {
         let mut results = quick();
+        results.variants[1].arrivals.late = 11;
         results.variants[1].arrivals.invalid = Some("late".to_owned());
         let text = summary(&results);
         let marked = "| x509-mldsa65 **(invalid: the load generator was late)** |";

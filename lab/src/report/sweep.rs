@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{at, whole};
+use sbi::terminal::printable_lines;
+
+use super::figures::{at, invalid, whole};
 use crate::results::{Results, VariantResult};
 
 mod page;
@@ -34,7 +36,7 @@ pub fn sweep(runs: &[Results]) -> String {
             let _ = writeln!(text, "\n- {:?}: {violation}", results.run.cell);
         }
     }
-    text
+    printable_lines(&text)
 }
 
 /// The settings that make a run.
@@ -49,10 +51,10 @@ fn label(results: &Results) -> String {
 fn row(text: &mut String, label: &str, variant: &VariantResult) {
     let share = variant.arrivals.handshakes_per_operation;
     let spread = |cost: Option<f64>| whole(cost.zip(share).map(|(cost, share)| cost * share));
-    let valid = if variant.arrivals.invalid.is_some() {
-        "**no**: late"
-    } else {
-        "yes"
+    let valid = match invalid(variant) {
+        Some(_) if variant.arrivals.late > 0 => "**no**: late",
+        Some(_) => "**no**: the generator took the machine",
+        None => "yes",
     };
     let _ = writeln!(
         text,
@@ -81,6 +83,7 @@ mod tests {
         results.run.cell = [("load.connections.reused".to_owned(), "10".to_owned())].into();
         results.variants.truncate(1);
         results.variants[0].arrivals.handshakes_per_operation = Some(0.1);
+        results.variants[0].arrivals.late = 11;
         results.variants[0].arrivals.invalid = Some("late".to_owned());
         let text = sweep(&[results]);
         let row = text.lines().find(|line| line.contains("x509-ed25519"));

@@ -1,5 +1,7 @@
 //! The table that a run ends with on a terminal: 120 columns, no colour needed.
 
+use sbi::terminal::printable_lines;
+
 use super::figures::{
     at, count, invalid, outcome, ratio, sides, time, times, whole, with_interval,
 };
@@ -34,7 +36,7 @@ pub fn table(results: &Results) -> String {
             .iter()
             .any(|variant| invalid(variant).is_some())
         {
-            text.push_str("  ! invalid: the load generator was late, so its times are no measurement of this variant\n");
+            text.push_str("  ! invalid: the load generator was late or took the machine, so its times are no measurement of this variant\n");
         }
         text.push('\n');
         if results
@@ -71,7 +73,7 @@ pub fn table(results: &Results) -> String {
         text.push_str("\nNOT A VALID MEASUREMENT\n");
         violations(&mut text, results);
     }
-    text
+    printable_lines(&text)
 }
 
 fn violations(text: &mut String, results: &Results) {
@@ -357,7 +359,7 @@ variant               ok  err  p50  p90  p99 p99.9    p50   p99  client server  
         results.variants[1].arrivals.invalid = Some("late".to_owned());
         let text = table(&results);
         assert_eq!(text.matches("x509-mldsa65 !  ").count(), 2, "{text}");
-        assert!(text.contains("! invalid: the load generator was late"));
+        assert!(text.contains("! invalid: the load generator was late or took the machine"));
     }
 
     #[test]

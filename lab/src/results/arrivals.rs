@@ -11,6 +11,41 @@ use crate::measure::{ClientTotals, Histogram, OperationTotals};
 /// Share of a variant's operations that may be late; with more the figures are the generator's, not the servers'.
 pub const MAX_LATE_SHARE: f64 = 0.01;
 
+/// Share of the machine's processors that generators of a closed loop may keep busy; with more they are what the servers wait for, and
+/// rates and latencies are theirs. A client does about half of a handshake's work and its own beside it, so the rest must be left to servers.
+pub const MAX_GENERATOR_SHARE: f64 = 0.75;
+
+/// By what the arrivals of a run are judged.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Judged {
+    /// An open loop: by how late operations were started, in milliseconds.
+    ByLateness(f64),
+    /// A closed loop has no intended times, and is meant to fill the machine: by who fills it, and why that is no measurement.
+    ByUse(Option<String>),
+}
+
+impl Judged {
+    /// What a closed loop is judged by: what its generators used, for so many operations on a machine of so many processors.
+    pub(super) fn by_use(
+        used: &GeneratorUse,
+        generators: u32,
+        operations: u64,
+        cores: usize,
+    ) -> Self {
+        let reason = used
+            .share(cores)
+            .filter(|share| *share > MAX_GENERATOR_SHARE);
+        Self::ByUse(reason.map(|_| {
+            format!(
+                "{}; at most {} % may be, so that the servers and not the generator limit a closed loop: fewer workers, or generators on \
+                 other machines",
+                used.told(generators, operations, cores),
+                MAX_GENERATOR_SHARE * 100.0
+            )
+        }))
+    }
+}
+
 /// What the load generator did for one variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VariantArrivals {
@@ -18,7 +53,7 @@ pub struct VariantArrivals {
     pub queueing_ms: Option<Latency>,
     /// The same as a histogram.
     pub queueing_histogram: Histogram,
-    /// Operations that were started later than the run's `max_lateness_ms`.
+    /// Operations that were started later than the run's `max_lateness_ms`; none in a closed loop, which has no intended times.
     pub late: u64,
     /// Why the figures of this variant are no measurement; absent when they are.
     pub invalid: Option<String>,
@@ -55,7 +90,7 @@ pub struct GeneratorResult {
 }
 
 impl VariantArrivals {
-    pub(super) fn of(load: &ClientTotals, max_lateness_ms: f64) -> Self {
+    pub(super) fn of(load: &ClientTotals, judged: &Judged) -> Self {
         let ClientTotals {
             attempts,
             late,
@@ -64,18 +99,25 @@ impl VariantArrivals {
             handshakes,
             ..
         } = load;
-        let too_many = *late as f64 > *attempts as f64 * MAX_LATE_SHARE;
+        let (late, invalid) = match judged {
+            Judged::ByLateness(max_lateness_ms) => {
+                let too_many = *late as f64 > *attempts as f64 * MAX_LATE_SHARE;
+                let reason = || {
+                    format!(
+                        "the load generator started {late} of {attempts} operations more than {max_lateness_ms} ms late; at most \
+                         {} % may be: is this machine busy with something else, or the rate too high for it?",
+                        MAX_LATE_SHARE * 100.0
+                    )
+                };
+                (*late, too_many.then(reason))
+            }
+            Judged::ByUse(invalid) => (0, invalid.clone()),
+        };
         Self {
             queueing_ms: Latency::of(queueing),
             queueing_histogram: queueing.clone(),
-            late: *late,
-            invalid: too_many.then(|| {
-                format!(
-                    "the load generator started {late} of {attempts} operations more than {max_lateness_ms} ms late; at most \
-                     {} % may be: is this machine busy with something else, or the rate too high for it?",
-                    MAX_LATE_SHARE * 100.0
-                )
-            }),
+            late,
+            invalid,
             handshakes_per_operation: (*attempts > 0)
                 .then(|| to_thousandth(handshakes.handshakes as f64 / *attempts as f64)),
             operations: operations

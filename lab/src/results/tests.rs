@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use sbi::ledger::HandshakeTotals;
 
 use super::sample::{QUICK, environment, make, quick};
@@ -221,6 +223,31 @@ fn a_raised_limit_of_lateness_and_a_debug_build_are_warned_of() {
     );
 }
 
+// A closed loop of 64 workers was said to be late, though it has no times to be late for.
+#[test]
+fn a_closed_loop_is_judged_by_what_the_generator_took_of_the_machine() {
+    let of = |busy| {
+        let used = GeneratorUse {
+            cpu: Duration::from_millis(busy),
+            wall: Duration::from_secs(1),
+        };
+        let totals = ClientTotals {
+            attempts: 1000,
+            late: 900,
+            ..ClientTotals::default()
+        };
+        VariantArrivals::of(&totals, &Judged::by_use(&used, 1, 1000, 2))
+    };
+    assert_eq!((of(1500).late, of(1500).invalid), (0, None));
+    assert_eq!(
+        of(1600).invalid.as_deref(),
+        Some(
+            "the load generator kept 1.60 of 2 processors busy (80 %), 1600 µs of its CPU time per operation; at most 75 % may be, so that \
+             the servers and not the generator limit a closed loop: fewer workers, or generators on other machines"
+        )
+    );
+}
+
 #[test]
 fn a_variant_is_invalid_when_more_than_a_hundredth_of_it_was_late() {
     let arrivals = |late| {
@@ -229,7 +256,7 @@ fn a_variant_is_invalid_when_more_than_a_hundredth_of_it_was_late() {
             late,
             ..ClientTotals::default()
         };
-        VariantArrivals::of(&totals, 1.0)
+        VariantArrivals::of(&totals, &Judged::ByLateness(1.0))
     };
     assert_eq!(arrivals(10).invalid, None);
     let mut results = quick();

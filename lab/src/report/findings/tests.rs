@@ -129,3 +129,86 @@ fn the_headline_relates_to_the_first_variant() {
          (1.29 times as much)."
     );
 }
+
+fn unmeasured(variant: &mut VariantResult) {
+    variant.bytes_client = None;
+    variant.cpu_us_client = None;
+}
+
+// "costs – bytes and – µs", and "the least CPU time" of the only one that there was.
+#[test]
+fn nothing_is_said_without_its_numbers_and_no_superlative_among_one() {
+    let mut results = quick();
+    results.variants.iter_mut().for_each(unmeasured);
+    assert!(
+        headline(&results).starts_with("No handshake of x509-"),
+        "{}",
+        headline(&results)
+    );
+    assert!(
+        findings(&results)
+            .iter()
+            .all(|finding| !finding.text.contains('–'))
+    );
+
+    let mut results = quick();
+    results.variants.truncate(2);
+    let text = headline(&results);
+    assert!(
+        !text.contains("least") && !text.contains("fewest"),
+        "{text}"
+    );
+    assert!(
+        text.contains(". x509-") && text.contains("times as much)."),
+        "{text}"
+    );
+    unmeasured(&mut results.variants[1]);
+    let text = headline(&results);
+    assert!(
+        text.ends_with("was measured on both sides.") && !text.contains('–'),
+        "{text}"
+    );
+
+    let mut results = quick();
+    results.variants[2..].iter_mut().for_each(unmeasured);
+    let text = headline(&results);
+    assert!(
+        text.contains("Of the others one was measured: x509-"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("least") && !text.contains("fewest"),
+        "{text}"
+    );
+    results.variants[1..].iter_mut().for_each(unmeasured);
+    let text = headline(&results);
+    assert!(
+        text.ends_with("No handshake of the others was measured on both sides."),
+        "{text}"
+    );
+}
+
+// "p99 rests on 0".
+#[test]
+fn too_few_operations_say_how_many_would_be_needed() {
+    let with = |ok| {
+        let mut results = quick();
+        results
+            .variants
+            .iter_mut()
+            .for_each(|variant| variant.ok = ok);
+        caveats(&results).join("\n")
+    };
+    let few = with(7);
+    assert!(
+        few.contains("With 7 operations of a variant, p99 and p99.9")
+            && few.contains("100 operations"),
+        "{few}"
+    );
+    let some = with(540);
+    assert!(
+        some.contains("p99 rests on 5;") && some.contains("1000 operations"),
+        "{some}"
+    );
+    assert!(!with(1000).contains("p99"), "{}", with(1000));
+}
