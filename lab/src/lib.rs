@@ -14,6 +14,7 @@ pub mod certificate_file;
 pub mod cli;
 pub mod entry;
 pub mod environment;
+pub mod files;
 pub mod in_memory;
 pub mod inclusion;
 pub mod inspect;

@@ -40,6 +40,8 @@ use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
 use uuid::Uuid;
 
+use crate::files;
+
 /// Home domain of the lab's PLMN 001/01, the test network of TS 23.003.
 pub const HOME_DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";
 /// Deviation: country of the certificates' subjects, user-assigned in ISO 3166: a lab has none.
@@ -454,10 +456,13 @@ pub fn renew_token(
     let token = mint(&instance, &authority, now.plus(lifetime))?;
     let fresh = format!("{instance_id}.new");
     let written = tokens.secret(&fresh, &token)?;
-    std::fs::rename(written, &path).map_err(|source| PkiError::Write {
-        path: path.clone(),
-        source,
-    })?;
+    files::sync(&written)
+        .and_then(|()| std::fs::rename(&written, &path))
+        .and_then(|()| files::sync(&tokens.0))
+        .map_err(|source| PkiError::Write {
+            path: path.clone(),
+            source,
+        })?;
     Ok(path)
 }
 

@@ -16,10 +16,7 @@ mod summary;
 mod svg;
 mod sweep;
 mod table;
-
-use std::path::Path;
-
-use crate::results::Results;
+mod written;
 
 pub use comparison::comparison;
 pub use findings::{Finding, Tone, caveats, findings, headline};
@@ -28,13 +25,4 @@ pub use plot::{figure_names, plot};
 pub use summary::summary;
 pub use sweep::{sweep, sweep_html};
 pub use table::table;
-
-/// Writes `results.json`, `summary.md` and `report.html` into a folder that exists. Blocks on the disk.
-///
-/// # Errors
-/// The disk refuses.
-pub fn write(results: &Results, folder: &Path) -> std::io::Result<()> {
-    std::fs::write(folder.join("results.json"), results.to_json())?;
-    std::fs::write(folder.join("summary.md"), summary(results))?;
-    std::fs::write(folder.join("report.html"), html(results))
-}
+pub use written::{NotWritten, Written, write, write_files};

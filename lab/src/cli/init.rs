@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::output::{say, usage};
 use super::run::scenario_text;
 use super::{DONE, fail};
+use crate::files::sync_tree;
 use crate::scenario::{SHIPPED, Scenario};
 use crate::topology::{Deployed, Hosts, LabFolder, Plan, Ports, deploy};
 
@@ -173,6 +174,10 @@ impl InitArguments {
             Ok(folder) => folder,
             Err(error) => return fail(&error),
         };
+        // Keys that a power cut leaves empty would stand beside a log that is durable.
+        if let Err(error) = sync_tree(&self.folder) {
+            return fail(&error);
+        }
         let file = |name| folder.config_file(name).display().to_string();
         say(format_args!(
             "wrote a lab to {}. Start its processes, each in a terminal of its own:",

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::init::LabArguments;
 use super::output::{say, usage};
 use super::{DONE, fail, interrupted};
+use crate::files::sync_tree;
 use crate::topology::{LabFolder, Plan, Topology};
 
 /// What the names of labs below the system's temporary folder begin with.
@@ -54,6 +55,8 @@ impl UpArguments {
         let now = mtc_tls::endpoint::Clock::default().now();
         let mut stop = std::pin::pin!(interrupted());
         let folder = LabFolder::create(&path, plan, now)?;
+        // It stays, and its log is durable.
+        sync_tree(&path)?;
         let (log, nrf) = (folder.nrf.log.clone(), folder.nrf.clone());
         let starting = Topology::start(folder, std::env::current_exe()?, |step| tell!("{step}"));
         let mut topology = tokio::select! {

@@ -8,6 +8,7 @@ use sbi::tell;
 use super::compare::read;
 use super::output::print;
 use super::{DONE, USAGE, fail};
+use crate::files::write_whole;
 use crate::report;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -45,9 +46,8 @@ impl PlotArguments {
         match &self.output {
             None => print(&svg),
             Some(file) => {
-                if let Err(error) = std::fs::write(file, svg) {
-                    tell!("error: cannot write {}: {error}", file.display());
-                    return ExitCode::from(super::COULD_NOT_RUN);
+                if let Err(error) = write_whole(file, svg.as_bytes()) {
+                    return fail(&error);
                 }
             }
         }

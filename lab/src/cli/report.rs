@@ -9,8 +9,9 @@ use sbi::tell;
 
 use super::compare::read as read_results;
 use super::output::print;
-use super::run::status;
-use super::{COULD_NOT_RUN, DONE, USAGE, fail};
+use super::run::{status, tell_earlier};
+use super::{DONE, USAGE, fail};
+use crate::files::write_whole;
 use crate::report;
 use crate::results::{Part, Results, merge};
 
@@ -65,12 +66,9 @@ impl HtmlArguments {
             [results] => report::html(results),
             runs => report::sweep_html(runs),
         };
-        match std::fs::write(&self.output, page) {
+        match write_whole(&self.output, page.as_bytes()) {
             Ok(()) => ExitCode::from(DONE),
-            Err(error) => {
-                tell!("error: cannot write {}: {error}", self.output.display());
-                ExitCode::from(COULD_NOT_RUN)
-            }
+            Err(error) => fail(&error),
         }
     }
 }
@@ -121,14 +119,15 @@ impl MergeArguments {
         };
         match self.write(&results) {
             Ok(()) => ExitCode::from(status(&results)),
-            Err(error) => fail(&error),
+            Err(error) => fail(&*error),
         }
     }
 
-    fn write(&self, results: &Results) -> std::io::Result<()> {
-        std::fs::create_dir_all(&self.out)?;
-        report::write(results, &self.out)?;
+    fn write(&self, results: &Results) -> Result<(), Box<dyn Error>> {
         print_results(results, self.json);
+        std::fs::create_dir_all(&self.out)
+            .map_err(|error| format!("cannot make {}: {error}", self.out.display()))?;
+        tell_earlier(&report::write(results, None, &self.out)?);
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use super::output::{clear_killed, print};
 use super::report::print_results;
 use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail, interrupted};
 use crate::load::{Phase, Progress, Shard};
-use crate::report;
+use crate::report::{self, NotWritten, Written};
 use crate::results::Results;
 use crate::run::{Audience, Joined, Ran, RunError, Setting, run};
 use crate::scenario::{Scenario, Shipped};
@@ -153,18 +153,22 @@ impl RunArguments {
     }
 
     async fn run_one(&self, scenario: &Scenario, out: &Path) -> Result<u8, Box<dyn Error>> {
-        let results = self.run_into(scenario, out).await?;
-        print_results(&results, self.json);
+        let ran = self.run_into(scenario, out).await?;
+        // First, so that it is there whatever becomes of the disk.
+        print_results(&ran.results, self.json);
+        let written = self.write(&ran, out)?;
         tell!(
             "\nwrote {0}/results.json, {0}/summary.md and {0}/report.html",
             out.display()
         );
-        Ok(status(&results))
+        tell_earlier(&written);
+        Ok(status(&ran.results))
     }
 
     /// Runs the cells one after another, each with a lab of its own; the status is the worst of theirs.
     async fn run_sweep(&self, cells: &[Scenario], out: &Path) -> Result<u8, Box<dyn Error>> {
         let mut all: Vec<Results> = Vec::with_capacity(cells.len());
+        let mut not_written = None;
         for (number, cell) in cells.iter().enumerate() {
             let settings: Vec<String> = cell
                 .cell
@@ -174,23 +178,37 @@ impl RunArguments {
             let (number, of) = (number + 1, cells.len());
             tell!("run {number} of {of}: {}", settings.join(", "));
             let folder = out.join(CELLS).join(format!("{number:02}"));
-            let results = self.run_into(cell, &folder).await?;
-            let interrupted = results.run.interrupted;
-            all.push(results);
+            let ran = self.run_into(cell, &folder).await?;
+            let written = self.write(&ran, &folder);
+            let interrupted = ran.results.run.interrupted;
+            all.push(ran.results);
+            match written {
+                Ok(written) => tell_earlier(&written),
+                // What was measured until now is still told.
+                Err(error) => {
+                    not_written = Some(error);
+                    break;
+                }
+            }
             if interrupted {
                 break;
             }
         }
         let summary = report::sweep(&all);
-        std::fs::write(out.join("summary.md"), &summary)?;
-        std::fs::write(out.join("report.html"), report::sweep_html(&all))?;
         print(&if self.json {
             let mut json = serde_json::to_string_pretty(&all)?;
             json.push('\n');
             json
         } else {
-            summary
+            summary.clone()
         });
+        let html = report::sweep_html(&all);
+        let files = [("summary.md", summary), ("report.html", html)];
+        let written = report::write_files(&files, out);
+        if let Some(error) = not_written {
+            return Err(error.into());
+        }
+        tell_earlier(&written?);
         tell!(
             "\nwrote {0}/summary.md and {0}/report.html, and the results of each run in {0}/cells",
             out.display()
@@ -198,7 +216,12 @@ impl RunArguments {
         Ok(all.iter().map(status).max().unwrap_or(DONE))
     }
 
-    async fn run_into(&self, scenario: &Scenario, out: &Path) -> Result<Results, Box<dyn Error>> {
+    fn write(&self, ran: &Ran, out: &Path) -> Result<Written, NotWritten> {
+        let part = self.joins().is_some().then_some(&ran.part);
+        report::write(&ran.results, part, out)
+    }
+
+    async fn run_into(&self, scenario: &Scenario, out: &Path) -> Result<Ran, Box<dyn Error>> {
         std::fs::create_dir_all(out).map_err(|error| {
             io::Error::new(
                 error.kind(),
@@ -228,12 +251,17 @@ impl RunArguments {
         let ran = run(scenario, &setting, interrupt, &audience).await;
         audience.finish();
         clear_up(throwaway, &setting.folder, ran.as_ref().err());
-        let Ran { results, part } = ran?;
-        report::write(&results, out)?;
-        if setting.join.is_some() {
-            std::fs::write(out.join("part.json"), part.to_json())?;
-        }
-        Ok(results)
+        Ok(ran?)
+    }
+}
+
+/// Says where results of an earlier run in the same folder are now.
+pub(super) fn tell_earlier(written: &Written) {
+    if let Some(earlier) = &written.earlier {
+        tell!(
+            "the results of an earlier run that were there are in {}",
+            earlier.display()
+        );
     }
 }
 

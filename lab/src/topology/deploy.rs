@@ -34,6 +34,7 @@ use super::folder::{
 };
 use super::running::{AdminAddresses, LabDescription};
 use super::{FolderError, Plan, targets};
+use crate::files::{WriteError, sync_tree};
 use crate::pki::{self, HOME_DOMAIN, LabPki, PkiError, PkiPlan, PlannedInstance};
 
 /// A year, as CA certificates: replicas may be added late.
@@ -290,7 +291,15 @@ fn lay_out(
             ..template("state")
         },
     };
-    Owner(folder.to_owned()).config(DESCRIPTION, &description)
+    // Everything that it stands for first: whoever finds it finds the rest, after a power cut too.
+    sync(folder)?;
+    Owner(folder.to_owned()).config(DESCRIPTION, &description)?;
+    sync(folder)
+}
+
+fn sync(folder: &Path) -> Result<(), DeployError> {
+    let synced = sync_tree(folder).map(drop);
+    synced.map_err(|WriteError { path, source }| failed("write", &path)(source))
 }
 
 const fn any(port: u16) -> SocketAddr {

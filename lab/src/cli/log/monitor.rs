@@ -17,6 +17,7 @@ use crate::cli::output::try_print;
 use crate::cli::trust::TrustArguments;
 use crate::cli::{COULD_NOT_RUN, DONE, FORK, fail, interrupted};
 use crate::entry::EntrySummary;
+use crate::files::write_whole;
 use crate::monitor::{Fork, Monitor, MonitorError, Step};
 use crate::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog};
 use crate::scenario::parse_duration;
@@ -257,14 +258,10 @@ fn load(path: &Path, trust: Option<&CaTrust>) -> Result<Option<Observed>, StateE
 
 /// Replaces the state whole, so that there is always one checkpoint or the other in it.
 fn store(path: &Path, last: &Observed) -> Result<(), StateError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    std::fs::write(&temporary, last.to_note())
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|source| StateError::Write {
-            path: path.to_owned(),
-            source,
-        })
+    write_whole(path, last.to_note().as_ref()).map_err(|error| StateError::Write {
+        path: error.path,
+        source: error.source,
+    })
 }
 
 impl Printer {
