@@ -507,8 +507,15 @@ impl Results {
             events,
             timeline,
             issuance,
+            clock_steps,
         }: Happenings,
     ) {
+        if !clock_steps.is_empty() {
+            let reason = clock_steps.join(", ");
+            for variant in &mut self.variants {
+                variant.arrivals.invalid.get_or_insert(reason.clone());
+            }
+        }
         self.events = events;
         self.timeline = timeline;
         self.issuance = issuance;

@@ -30,11 +30,13 @@ use crate::topology::{
     Topology, TopologyError,
 };
 
+mod clock;
 mod counters;
 mod director;
 mod link;
 mod slices;
 
+use clock::ClockSteps;
 use counters::{Counters, Side};
 use director::Director;
 use link::Links;
@@ -332,6 +334,7 @@ async fn measure(
     let mut phase = None;
     // There are no events before the measured part.
     let mut director = Director::begin(&[], topology);
+    let mut clock = ClockSteps::begin();
     let mut timeline = Vec::new();
     let load = timeout(patience, async {
         loop {
@@ -339,6 +342,10 @@ async fn measure(
                 event = topology.next() => event?,
                 () = director.due() => {
                     director.act(topology, &mut counters, audience).await?;
+                    continue;
+                }
+                () = clock.due() => {
+                    clock.look();
                     continue;
                 }
                 () = slices.due(), if phase == Some(Phase::Measured) => {
@@ -371,6 +378,7 @@ async fn measure(
                     counters.agree(topology, scenario).await;
                     counters = Counters::begin(topology).await?;
                     slices = Slices::begin(topology, slice).await;
+                    clock = ClockSteps::begin();
                     let measure = serde_json::to_string(&Command::Measure)?;
                     topology.child(Nf::Amf)?.command(&measure).await?;
                 }
@@ -399,6 +407,7 @@ async fn measure(
             events: director.finish(),
             timeline,
             issuance: slices.issuance(),
+            clock_steps: clock.finish(),
         },
     })
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption};
@@ -46,9 +46,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Seconds since 1970 by this clock.
+    /// Seconds since 1970 by this clock; 0 if it is set to a time before that, as that of a board without a battery may be.
     pub fn unix_seconds(&self) -> u64 {
-        TlsTime::now()
+        // Not `TlsTime::now()`, which panics then.
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
             .as_secs()
             .saturating_add_signed(self.offset_seconds)
     }
@@ -74,6 +77,22 @@ pub enum ClientAuth {
     Required,
     /// Connections without one are accepted; requests on them see no identity (an NRF, for enrolment with a token).
     Optional,
+    /// As before; and a Merkle Tree Certificate that expired no longer than `expired_within` ago is accepted if it is good
+    /// in all else, and its peer marked [`VerifiedPeer::expired`] (an NRF, for renewal after the clock has stepped).
+    OptionalOrExpired {
+        /// How long ago it may have expired.
+        expired_within: Duration,
+    },
+}
+
+impl ClientAuth {
+    /// How long ago a client's certificate may have expired.
+    const fn expired_within(self) -> Option<Duration> {
+        match self {
+            Self::OptionalOrExpired { expired_within } => Some(expired_within),
+            Self::Required | Self::Optional => None,
+        }
+    }
 }
 
 /// One NF instance's side of TLS connections.
@@ -247,6 +266,7 @@ impl Endpoint {
         let schemes = KeyAlgorithm::ALL.map(signature_scheme).to_vec();
         let verifier = PeerVerifier {
             mandatory: client_auth == ClientAuth::Required,
+            expired_within: client_auth.expired_within(),
             ..verifier(&set, domain, schemes, &self.any_group, notes.clone())?
         };
         let authorities = verifier.hint.iter().map(AsRef::as_ref);
@@ -346,6 +366,7 @@ fn verifier(
         algorithms,
         expected: None,
         mandatory: true,
+        expired_within: None,
         notes,
     })
 }

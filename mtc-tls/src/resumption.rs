@@ -227,6 +227,7 @@ pub(crate) fn resumed_peer(
     }
     Ok(Some(VerifiedPeer {
         identity,
+        expired: false,
         kind: kind_of(leaf, domain),
         verify: std::time::Duration::ZERO,
         verification: crate::verifier::Verification::default(),

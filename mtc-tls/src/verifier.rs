@@ -132,6 +132,9 @@ impl ExpectedPeer {
 pub struct VerifiedPeer {
     /// Who it is.
     pub identity: NfIdentity,
+    /// Whether its certificate has expired: it may be renewed, and proves nothing else. Only where
+    /// [`ClientAuth::OptionalOrExpired`](crate::endpoint::ClientAuth::OptionalOrExpired) asks for it.
+    pub expired: bool,
     /// How its certificate is authenticated.
     pub kind: CertificateKind,
     /// Thread CPU time that the verification took.
@@ -158,6 +161,8 @@ pub(crate) struct PeerVerifier {
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
     pub(crate) expected: Option<ExpectedPeer>,
     pub(crate) mandatory: bool,
+    /// How long ago a Merkle Tree Certificate may have expired; none if it must not have.
+    pub(crate) expired_within: Option<Duration>,
     pub(crate) notes: Arc<Notes>,
 }
 
@@ -201,17 +206,38 @@ impl PeerVerifier {
         } else {
             Role::Client
         };
-        check_certificate_usage(end_entity, UnixTime(now.as_secs()), role)?;
+        let expired = self.check_usage(end_entity, UnixTime(now.as_secs()), role)?;
         protocol.ended(|steps| &mut steps.usage_ns);
         let identity = NfIdentity::from_certificate(end_entity)?;
         self.check_expected(&identity)?;
         protocol.ended(|steps| &mut steps.identity_ns);
         Ok(VerifiedPeer {
             identity,
+            expired,
             kind: protocol.kind,
             verify: cpu::thread_time().saturating_sub(started),
             verification: protocol.verification,
         })
+    }
+
+    /// Whether the certificate has expired where that is allowed.
+    fn check_usage(
+        &self,
+        certificate: &[u8],
+        now: UnixTime,
+        role: Role,
+    ) -> Result<bool, UsageError> {
+        let checked = check_certificate_usage(certificate, now, role);
+        let (Err(UsageError::Expired { not_after, .. }), Some(within), Trust::Mtc(_)) =
+            (&checked, self.expired_within, &self.trust)
+        else {
+            return checked.map(|()| false);
+        };
+        if now > not_after.plus(within) {
+            return checked.map(|()| false);
+        }
+        // In all else it must be as good as it was in its last second.
+        check_certificate_usage(certificate, *not_after, role).map(|()| true)
     }
 
     fn check_authenticity(

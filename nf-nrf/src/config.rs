@@ -55,6 +55,10 @@ pub struct NrfConfig {
     pub country: String,
     /// Lifetime of certificates in seconds.
     pub certificate_lifetime_seconds: u64,
+    /// For how many seconds after its end a certificate may still be renewed, and nothing else, so that a step of the clock or
+    /// a night's sleep of the machine ends no lab; 0 for never, default 43,200 (12 hours).
+    #[serde(default = "default_renew_expired")]
+    pub renew_expired_seconds: u64,
     /// Least milliseconds from one checkpoint to the next, so that batches form; default 100.
     #[serde(default = "default_checkpoint_interval")]
     pub checkpoint_interval_ms: u64,
@@ -103,6 +107,11 @@ pub struct WitnessAddress {
     pub id: String,
     /// Its witness endpoint (cleartext HTTP/2).
     pub addr: Address,
+}
+
+/// Twelve hours: a laptop that sleeps for a night.
+const fn default_renew_expired() -> u64 {
+    12 * 3600
 }
 
 const fn default_checkpoint_interval() -> u64 {
@@ -219,6 +228,11 @@ impl NrfConfig {
     /// Lifetime of certificates.
     pub const fn certificate_lifetime(&self) -> Duration {
         Duration::from_secs(self.certificate_lifetime_seconds)
+    }
+
+    /// How long after its end a certificate may be renewed.
+    pub const fn renew_expired(&self) -> Duration {
+        Duration::from_secs(self.renew_expired_seconds)
     }
 
     /// This process's clock.

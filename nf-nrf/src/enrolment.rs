@@ -5,16 +5,21 @@
 //! CSR: proof of possession, names no more than that ─────────────┴─> NfSubject ─> MTCA or baseline CA ─> 201
 //! ```
 //!
+//! A certificate that expired a short while ago, within the NRF's `renew_expired_seconds`, says who its holder is here and
+//! nowhere else: it may be replaced by a new one for a key whose possession is proven, as it would have been in time.
+//!
 //! Subject and names come from the token or the current certificate, never from the CSR. A token is used up when its
 //! certificate is acknowledged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use mtc_core::time::UnixTime;
 use mtc_log::IssueError;
 use mtc_tls::csr::Csr;
 use mtc_tls::endpoint::Clock;
@@ -56,6 +61,8 @@ pub struct Enrolment {
     pub organization: String,
     /// The NRF's clock.
     pub clock: Clock,
+    /// How long after its end a certificate may be renewed.
+    pub renew_expired: Duration,
 }
 
 /// Who is to be certified, and the token that says so, if one does.
@@ -64,6 +71,8 @@ struct Applicant {
     nf_types: Vec<String>,
     fqdns: Vec<String>,
     reservation: Option<Reservation>,
+    /// Whether this is known by a certificate that has expired.
+    has_expired: bool,
 }
 
 impl From<&NfIdentity> for Applicant {
@@ -79,6 +88,7 @@ impl From<&NfIdentity> for Applicant {
             nf_types,
             fqdns,
             reservation: None,
+            has_expired: false,
         }
     }
 }
@@ -114,6 +124,11 @@ impl Enrolment {
         let body: CertificateRequest = serde_json::from_slice(&request.body).map_err(|error| {
             Problem::invalid_msg_format(format!("not a certificate request: {error}"))
         })?;
+        if applicant.has_expired && body.profile != MTC_PROFILE {
+            return Err(expired(
+                "a certificate that has expired is renewed under profile mtc only",
+            ));
+        }
         let csr = STANDARD.decode(&body.csr).map_err(|_| {
             Problem::mandatory_ie_incorrect("/csr", "not base64 of a PKCS#10 request")
         })?;
@@ -281,7 +296,10 @@ impl Enrolment {
     /// Who asks: by token, or by the connection's certificate.
     fn applicant(&self, request: &Request) -> Result<Applicant, Problem> {
         let Some(authorization) = request.headers.get(AUTHORIZATION) else {
-            return require_identity(request).map(Applicant::from);
+            return match &request.peer.expired {
+                Some(identity) => self.expired_applicant(identity),
+                None => require_identity(request).map(Applicant::from),
+            };
         };
         let unauthorized = |detail: String| {
             Problem::new(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, CHALLENGE)
@@ -311,8 +329,38 @@ impl Enrolment {
             nf_types: vec![claims.nf_type],
             fqdns: claims.fqdn,
             reservation: Some(reservation),
+            has_expired: false,
         })
     }
+
+    /// Who asks for a renewal with a certificate that had expired at the handshake, if that was not too long ago: the
+    /// connection may be older than the request.
+    fn expired_applicant(&self, identity: &NfIdentity) -> Result<Applicant, Problem> {
+        let (now, not_after) = (self.clock.now(), UnixTime(identity.not_after));
+        let allowed = now <= not_after.plus(self.renew_expired);
+        self.mtca.metrics().renewed_expired(allowed);
+        let ago = now.0.saturating_sub(not_after.0);
+        tracing::warn!(
+            nf_instance_id = %identity.instance_id,
+            %not_after,
+            allowed,
+            "asked to renew a certificate that expired {ago} s ago"
+        );
+        if !allowed {
+            return Err(expired(&format!(
+                "the certificate expired {ago} s ago, and is renewed for {} s at most: enrol with a new token (mtc5g token)",
+                self.renew_expired.as_secs()
+            )));
+        }
+        Ok(Applicant {
+            has_expired: true,
+            ..Applicant::from(identity)
+        })
+    }
+}
+
+fn expired(detail: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
 fn serial(id: &str) -> Result<u64, Problem> {
@@ -338,10 +386,12 @@ fn issued_mtc(issuance: &Issuance) -> IssuedCertificate {
 /// `401`.
 pub fn require_identity(request: &Request) -> Result<&NfIdentity, Problem> {
     request.peer.identity.as_ref().ok_or_else(|| {
-        Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "a client certificate is required; without one, only enrolment with a token is served",
-        )
+        let detail = if request.peer.expired.is_some() {
+            "the client certificate has expired; it is good for its renewal only"
+        } else {
+            "a client certificate is required; without one, only enrolment with a token is served"
+        };
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
     })
 }
 

@@ -23,6 +23,7 @@ struct Inner {
     discovery: Counts,
     enrolments: IntCounterVec,
     token_checks: IntCounterVec,
+    expired_renewals: IntCounterVec,
     issued: IntCounterVec,
     issuance: Histogram,
     phases: HistogramVec,
@@ -141,6 +142,11 @@ impl NrfMetrics {
                 "Enrolment tokens that were looked at.",
                 &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`")],
             ),
+            expired_renewals: registry.counters(
+                "mtc_expired_renewals_total",
+                "Renewals on the strength of a certificate that had expired.",
+                &[("result", "`allowed`, `refused`")],
+            ),
             issued: registry.counters(
                 "mtc_certificates_issued_total",
                 "Certificates issued, the NRF's own included.",
@@ -255,6 +261,12 @@ impl NrfMetrics {
     /// [`TokenError::check`]: crate::enrolment_token::TokenError::check
     pub fn checked_token(&self, result: &'static str) {
         self.0.token_checks.with_label_values(&[result]).inc();
+    }
+
+    /// Somebody asked for a renewal with a certificate that had expired.
+    pub fn renewed_expired(&self, allowed: bool) {
+        let result = if allowed { "allowed" } else { "refused" };
+        self.0.expired_renewals.with_label_values(&[result]).inc();
     }
 
     /// A request was answered, or given up by the requester.

@@ -18,6 +18,7 @@ use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::endpoint::ClientAuth;
 use mtc_tls::identity::{NfSubject, SubjectError};
 use sbi::admin::Admin;
+use sbi::clock;
 use sbi::config::{ConfigError, Wanted};
 use sbi::credentials::{Keeper, ObtainError};
 use sbi::instance::Instance;
@@ -195,6 +196,13 @@ impl Process {
             tasks: JoinSet::new(),
         };
         process.serve_admin().await?;
+        process.spawn(clock::watch(process.metrics.clone()));
+        let missing = process.missing.clone();
+        clock::await_set(process.config.clock(), || {
+            missing.send_replace("a clock that is set".to_owned());
+        })
+        .await;
+        process.missing.send_replace("issuance log".to_owned());
         let trust_file = process.trust_file()?;
         let log = open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await?;
         let current = log.id.number();
@@ -286,7 +294,9 @@ impl Process {
         self.tasks.spawn(serve_sbi(
             listener,
             instance.endpoint().clone(),
-            ClientAuth::Optional,
+            ClientAuth::OptionalOrExpired {
+                expired_within: self.config.renew_expired(),
+            },
             services,
             self.ledger.clone(),
             self.stop.clone(),
@@ -373,6 +383,7 @@ impl Process {
             country: config.country.clone(),
             organization: config.plmn.home_domain(),
             clock: config.clock(),
+            renew_expired: config.renew_expired(),
         })
     }
 

@@ -50,6 +50,7 @@ impl Scene {
             not_after: u64::MAX,
         };
         let peer = Peer {
+            expired: None,
             identity: Some(identity),
             remote: ([127, 0, 0, 1], 1).into(),
             profile: None,

@@ -31,7 +31,7 @@ use sbi::response::Response;
 use sbi::server::{Peer, Request};
 use uuid::Uuid;
 
-use mtca::{Authority, BASELINE, LANDMARK_INTERVAL, Service};
+use mtca::{Authority, BASELINE, LANDMARK_INTERVAL, RENEW_EXPIRED, Service};
 
 const AMF: Uuid = Uuid::from_u128(0x0a3f_5c1e_7d24_4b8f_9c61_2f4f_0d9e_1a01);
 const OTHER: Uuid = Uuid::from_u128(0x5b1d_9a77_3a51_4c0b_8d55_7e0f_6a3b_2c02);
@@ -100,6 +100,7 @@ fn request(
         headers: HeaderMap::from_iter(authorization),
         body: body.into(),
         peer: Arc::new(Peer {
+            expired: None,
             identity,
             remote: ([127, 0, 0, 1], 1).into(),
             profile: None,
@@ -388,6 +389,53 @@ async fn neither_certificate_nor_token_is_401() {
         let to_read = request(Method::GET, None, authorization, Vec::new());
         let segments = ["certificates", &issued.certificate_id, "landmark-relative"];
         assert_eq!(answer(&service, &to_read, &segments).await.status, 401);
+    }
+}
+
+/// A request on a connection whose certificate had expired `ago` seconds before.
+fn of_expired(service_identity: &NfIdentity, ago: u64, mut request: Request) -> Request {
+    let identity = NfIdentity {
+        not_after: Clock::default().unix_seconds() - ago,
+        ..service_identity.clone()
+    };
+    request.peer = Arc::new(Peer {
+        identity: None,
+        expired: Some(identity),
+        ..Peer::clone(&request.peer)
+    });
+    request
+}
+
+#[tokio::test]
+async fn a_certificate_that_expired_a_short_while_ago_is_renewed_and_serves_for_nothing_else() {
+    let service = Service::start();
+    let (first, identity) = enrolled(&service).await;
+    let window = RENEW_EXPIRED.as_secs();
+    let post = |profile: &str| {
+        let body = certificate_request(&amf_csr(), profile);
+        request(Method::POST, None, None, body)
+    };
+    let segments = ["certificates"];
+    let renewal = of_expired(&identity, window - 60, post(MTC_PROFILE));
+    let renewed = issued(&answer(&service, &renewal, &segments).await);
+    let renewed = NfIdentity::from_certificate(&leaf(&renewed)).unwrap();
+    assert!(is_the_amf(&renewed));
+
+    let late = of_expired(&identity, window + 60, post(MTC_PROFILE));
+    let refused = answer(&service, &late, &segments).await;
+    assert_eq!(refused.status, 403);
+    assert!(detail(&refused).contains("expired"), "{}", detail(&refused));
+    let x509 = of_expired(&identity, 60, post(X509));
+    assert_eq!(answer(&service, &x509, &segments).await.status, 403);
+    let id = first.certificate_id.as_str();
+    for segments in [
+        &["certificates", id][..],
+        &["certificates", id, "landmark-relative"],
+    ] {
+        let read = of_expired(&identity, 60, request(Method::GET, None, None, Vec::new()));
+        let refused = answer(&service, &read, segments).await;
+        assert_eq!(refused.status, 401);
+        assert!(detail(&refused).contains("expired"), "{}", detail(&refused));
     }
 }
 

@@ -363,6 +363,7 @@ fn config(folder: &Path) -> NrfConfig {
         witness: Vec::new(),
         trust_interval_ms: 1000,
         discovery_validity_seconds: 60,
+        renew_expired_seconds: 43_200,
         startup_seconds: 60,
         await_landmarks: false,
         key_log: None,
@@ -573,8 +574,10 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
         country: "DE".to_owned(),
         organization: "5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
         clock: CLOCK,
+        renew_expired: Duration::from_secs(43_200),
     };
     let peer = Peer {
+        expired: None,
         identity: Some(NfIdentity::from_certificate(&old.certificate).unwrap()),
         remote: scene.witness_addr,
         profile: None,

@@ -9,6 +9,7 @@ use mtc_log::{
     CosigningKey, DirectoryStorage, StorageError, WitnessOpenError, WitnessStore, WitnessedLog,
 };
 use mtc_tls::key::{NfKey, NfKeyError};
+use sbi::clock;
 use sbi::config::ConfigError;
 use sbi::instance::Instance;
 use sbi::listener::{ListenError, bind, serve_plain};
@@ -133,6 +134,11 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         path: config.nf.trust.clone(),
         source: Box::new(source),
     })?;
+    tokio::select! {
+        // A witness signs times.
+        () = clock::await_set(clock, || {}) => {}
+        () = control.stop.clone().wait() => return Ok(()),
+    }
     let witness = config.witness.clone();
     let opening = spawn_blocking(move || open_witness(&witness, &trust_file));
     let store = Arc::new(

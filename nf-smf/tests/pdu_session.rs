@@ -62,6 +62,7 @@ impl Lab {
     async fn connect(&self, nf_type: &str, id: &str) -> Client {
         let (client_io, server_io) = tokio::io::duplex(64 * 1024);
         let peer = Peer {
+            expired: None,
             identity: Some(NfIdentity {
                 instance_id: id.parse().expect("a UUID"),
                 nf_types: vec![nf_type.to_owned()],

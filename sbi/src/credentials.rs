@@ -5,21 +5,27 @@
 //!                 └──> landmark-relative, once its landmark exists
 //!  at 75 % of a lifetime: the same again with a new key; what is presented changes when the new one is complete
 //!  when ordered to:       all again with new keys, presented at once, as by an instance that was replaced
+//!  when it has expired:   the same as renewal, which the NRF allows for a while; refused, the token once more
 //! ```
+//!
+//! Times are the wall clock's, which may step: what is due is looked for, not slept until.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::id::{IdError, LogNumber};
+use mtc_core::time::UnixTime;
 use mtc_tls::csr;
+use mtc_tls::endpoint::Clock;
 use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
 use mtc_tls::provider::KeyExchange;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::backoff;
+use crate::clock::await_time;
 use crate::config::Wanted;
 use crate::enrolment::{
     EnrolmentError, IssuedCertificate, LandmarkAnswer, landmark_relative, request_certificate,
@@ -40,6 +46,8 @@ const fn renewal_point(lifetime: u64) -> u64 {
 const RENEWAL_TIME: Duration = Duration::from_secs(30);
 /// Pause after something that was refused or failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Longest wait for a landmark by the monotonic clock, whose instants have a last one: a year, after which renewal asks again.
+const LONGEST_WAIT: Duration = Duration::from_secs(366 * 86_400);
 /// Least pause between looks at what is due.
 const LEAST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -91,6 +99,20 @@ impl ObtainError {
         matches!(self, Self::Enrolment { source, .. } if source.token_is_used())
     }
 
+    /// Whether the NRF may have refused the certificate that was shown: an answer, or a connection that broke after its
+    /// handshake; not one that could not be opened.
+    fn may_be_refusal(&self) -> bool {
+        match self {
+            Self::Enrolment { source, .. } => match source {
+                EnrolmentError::Refused { .. } => !source.is_temporary(),
+                EnrolmentError::Client(_) => true,
+                _ => false,
+            },
+            Self::Call(CallError::Client(_)) => true,
+            _ => false,
+        }
+    }
+
     fn is_temporary(&self) -> bool {
         match self {
             Self::Call(_) => true,
@@ -130,59 +152,98 @@ pub struct NrfSource {
 
 impl NrfSource {
     /// The token, which is needed as long as there is no certificate to show.
-    fn read_token(&self) -> Result<Option<String>, ObtainError> {
-        if !self.instance.store.current().mtc.is_empty() {
-            return Ok(None);
-        }
+    fn read_token(&self) -> Result<String, ObtainError> {
         let path = self.token.as_ref().ok_or(ObtainError::NoToken)?;
         let token = std::fs::read_to_string(path).map_err(|source| ObtainError::TokenFile {
             path: path.clone(),
             source,
         })?;
-        Ok(Some(token.trim().to_owned()))
+        Ok(token.trim().to_owned())
     }
 
-    /// Without landmarks, which an instance without certificates does not have.
-    fn connection_profile(&self) -> ConnectionProfile {
+    /// The certificate to show at a renewal: one that is valid, if there is one.
+    fn shown(&self) -> Option<Shown> {
+        let now = self.instance.endpoint().clock().now();
         let set = self.instance.store.current();
-        ConnectionProfile {
-            domain: TrustDomain::MtcStandalone,
-            leaf_key: set
-                .mtc
-                .first()
-                .map_or(self.leaf_key, |mtc| mtc.standalone.leaf_key),
-            key_exchange: KeyExchange::X25519MlKem768,
-            tickets: Tickets::None,
-        }
+        let newest = set.mtc.iter().max_by_key(|mtc| mtc.standalone.not_after)?;
+        Some(Shown {
+            leaf_key: newest.standalone.leaf_key,
+            expired: newest.standalone.not_after < now,
+        })
+    }
+
+    async fn ask(
+        &self,
+        instance: &Instance,
+        profile: ConnectionProfile,
+        wanted: (&[u8], &str),
+        token: Option<&str>,
+    ) -> Result<IssuedCertificate, ObtainError> {
+        let (csr, wanted) = wanted;
+        let opened = self.nrf.open(instance, profile).await?;
+        let authority = self.nrf.authority();
+        request_certificate(&opened.connection, &authority, csr, wanted, token)
+            .await
+            .map_err(|source| ObtainError::Enrolment {
+                profile: wanted.to_owned(),
+                source,
+            })
+    }
+
+    async fn ask_with_token(
+        &self,
+        instance: &Instance,
+        wanted: (&[u8], &str),
+    ) -> Result<IssuedCertificate, ObtainError> {
+        let token = self.read_token()?;
+        let profile = connection_profile(self.leaf_key);
+        self.ask(instance, profile, wanted, Some(&token)).await
+    }
+}
+
+/// The certificate of its own that an instance shows to the NRF.
+struct Shown {
+    leaf_key: KeyAlgorithm,
+    expired: bool,
+}
+
+/// Without landmarks, which an instance without certificates does not have.
+const fn connection_profile(leaf_key: KeyAlgorithm) -> ConnectionProfile {
+    ConnectionProfile {
+        domain: TrustDomain::MtcStandalone,
+        leaf_key,
+        key_exchange: KeyExchange::X25519MlKem768,
+        tickets: Tickets::None,
     }
 }
 
 impl CertificateSource for NrfSource {
     async fn request(&self, csr: &[u8], profile: &str) -> Result<IssuedCertificate, ObtainError> {
-        let token = self.read_token()?;
-        let opened = self
-            .nrf
-            .open(&self.instance, self.connection_profile())
-            .await?;
-        let authority = self.nrf.authority();
-        request_certificate(
-            &opened.connection,
-            &authority,
-            csr,
-            profile,
-            token.as_deref(),
-        )
-        .await
-        .map_err(|source| ObtainError::Enrolment {
-            profile: profile.to_owned(),
-            source,
-        })
+        let wanted = (csr, profile);
+        let Some(Shown { leaf_key, expired }) = self.shown() else {
+            return self.ask_with_token(&self.instance, wanted).await;
+        };
+        let asked = self
+            .ask(&self.instance, connection_profile(leaf_key), wanted, None)
+            .await;
+        match asked {
+            // What an NRF does not accept any more it refuses with an alert, which arrives as a broken connection.
+            Err(error) if expired && self.token.is_some() && error.may_be_refusal() => {
+                tracing::warn!(error = %Causes(&error), "the expired certificate was not renewed, trying the enrolment token");
+                let bare = self.instance.without_credentials();
+                self.ask_with_token(&bare, wanted).await
+            }
+            asked => asked,
+        }
     }
 
     async fn landmark_relative(&self, path: &str) -> Result<LandmarkAnswer, ObtainError> {
         let opened = self
             .nrf
-            .open(&self.instance, self.connection_profile())
+            .open(
+                &self.instance,
+                connection_profile(self.shown().map_or(self.leaf_key, |shown| shown.leaf_key)),
+            )
             .await?;
         let answer = landmark_relative(&opened.connection, &self.nrf.authority(), path).await;
         answer.map_err(no_landmark)
@@ -221,10 +282,11 @@ impl<S: CertificateSource> Keeper<S> {
         metrics: Metrics,
     ) -> Result<Self, ObtainError> {
         let mut stored = vault.load()?;
-        let now = instance.endpoint().clock().unix_seconds();
+        let now = instance.endpoint().clock().now();
+        // An expired MTC may still be renewed; nobody accepts anything else that has expired.
         stored
             .credentials
-            .retain(|credential| credential.not_after > now);
+            .retain(|credential| credential.is_mtc() || !credential.has_expired(now));
         let keeper = Self {
             instance,
             source,
@@ -246,7 +308,7 @@ impl<S: CertificateSource> Keeper<S> {
     /// One cannot be had before `deadline`, or at all.
     pub async fn complete(&mut self, deadline: Instant) -> Result<(), ObtainError> {
         for wanted in self.wanted.clone() {
-            if self.position(wanted).is_none() {
+            if self.lacks(wanted) {
                 let obtained = self.obtain(wanted, deadline).await?;
                 self.replace(wanted, obtained).await?;
             }
@@ -297,23 +359,46 @@ impl<S: CertificateSource> Keeper<S> {
     /// Waits until a renewal is due; meanwhile gets what landmark-relative certificates are missing, as often as the NRF
     /// wants to be asked.
     async fn await_renewal(&mut self) {
-        let due = Instant::now() + self.until_renewal();
-        while self
-            .stored
-            .credentials
-            .iter()
-            .any(StoredCredential::lacks_landmark)
-        {
-            let Err(error) = self.complete_landmarks(due).await else {
-                break;
+        sleep(LEAST_PAUSE).await;
+        let due = self.renewal_time();
+        let lacking = |stored: &Stored| {
+            let mut credentials = stored.credentials.iter();
+            credentials.position(StoredCredential::lacks_landmark)
+        };
+        while let Some(position) = lacking(&self.stored) {
+            let mut credential = self.stored.credentials[position].clone();
+            let added = self.add_landmark_until(&mut credential, due).await;
+            let saved = match added {
+                Ok(()) => {
+                    self.stored.credentials[position] = credential;
+                    self.save().await
+                }
+                Err(error) => Err(error),
             };
+            let Err(error) = saved else { continue };
             tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "no landmark-relative certificate yet");
-            if Instant::now() + RETRY_PAUSE >= due {
+            if self.now().plus(RETRY_PAUSE) >= due {
                 break;
             }
             sleep(RETRY_PAUSE).await;
         }
-        sleep_until(due).await;
+        await_time(self.clock(), due).await;
+    }
+
+    /// As [`Self::add_landmark`], until `end` by the wall clock.
+    async fn add_landmark_until(
+        &self,
+        credential: &mut StoredCredential,
+        end: UnixTime,
+    ) -> Result<(), ObtainError> {
+        let left = Duration::from_secs(end.0.saturating_sub(self.now().0)).min(LONGEST_WAIT);
+        let deadline = Instant::now() + left;
+        tokio::select! {
+            added = self.add_landmark(credential, deadline) => added,
+            () = await_time(self.clock(), end) => Err(no_landmark(EnrolmentError::Answer(
+                "its landmark does not exist in time",
+            ))),
+        }
     }
 
     /// Gets new keys and certificates in place of all, as an instance does that starts anew: what it presents has no
@@ -344,10 +429,10 @@ impl<S: CertificateSource> Keeper<S> {
             let not_after = self
                 .position(wanted)
                 .map_or(0, |position| self.stored.credentials[position].not_after);
-            let left = Duration::from_secs(not_after.saturating_sub(self.now()));
-            if let Err(error) = self
-                .add_landmark(&mut obtained, Instant::now() + left / 2)
-                .await
+            let left = not_after.saturating_sub(self.now().0);
+            let end = self.now().plus(Duration::from_secs(left / 2));
+            if left > 0
+                && let Err(error) = self.add_landmark_until(&mut obtained, end).await
             {
                 tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "no landmark-relative certificate yet");
             }
@@ -355,25 +440,34 @@ impl<S: CertificateSource> Keeper<S> {
         self.replace(wanted, obtained).await
     }
 
-    fn now(&self) -> u64 {
-        self.instance.endpoint().clock().unix_seconds()
+    fn clock(&self) -> Clock {
+        self.instance.endpoint().clock()
+    }
+
+    fn now(&self) -> UnixTime {
+        self.clock().now()
     }
 
     fn is_due(&self, wanted: Wanted) -> bool {
         self.position(wanted)
-            .is_none_or(|position| self.stored.credentials[position].renew_at <= self.now())
+            .is_none_or(|position| self.stored.credentials[position].renew_at <= self.now().0)
     }
 
-    /// Until the first certificate is to be renewed.
-    fn until_renewal(&self) -> Duration {
-        let now = self.now();
-        let first = self
-            .stored
-            .credentials
-            .iter()
-            .map(|credential| credential.renew_at)
-            .min();
-        Duration::from_secs(first.unwrap_or(now).saturating_sub(now)).max(LEAST_PAUSE)
+    /// Whether there is no such certificate that is valid.
+    fn lacks(&self, wanted: Wanted) -> bool {
+        self.position(wanted)
+            .is_none_or(|position| self.stored.credentials[position].has_expired(self.now()))
+    }
+
+    /// When the first certificate is to be renewed.
+    fn renewal_time(&self) -> UnixTime {
+        let credentials = self.stored.credentials.iter();
+        UnixTime(
+            credentials
+                .map(|credential| credential.renew_at)
+                .min()
+                .unwrap_or(0),
+        )
     }
 
     fn position(&self, wanted: Wanted) -> Option<usize> {
@@ -400,7 +494,7 @@ impl<S: CertificateSource> Keeper<S> {
             source,
         };
         let chain = issued.chain_der().map_err(failed)?;
-        let now = self.now();
+        let now = self.now().0;
         let renew_at = now + renewal_point(issued.not_after.saturating_sub(now));
         self.metrics
             .certificates
@@ -483,20 +577,20 @@ impl<S: CertificateSource> Keeper<S> {
         let trust = self.instance.store.current().mtc_trust.clone();
         let (mut mtc, mut x509) = (Vec::new(), Vec::new());
         let now = self.now();
-        // An expired one would be refused by every peer, the NRF among them, whose token path it would close.
-        let valid = self
-            .stored
-            .credentials
-            .iter()
-            .filter(|stored| stored.not_after > now);
-        for stored in valid {
+        for stored in &self.stored.credentials {
+            let expired = stored.has_expired(now);
             match stored.profile.strip_prefix("x509-") {
+                Some(_) if expired => {}
                 Some(profile) => x509.push(stored.x509(profile.parse()?)?),
                 None => {
                     let credential = stored.mtc()?;
                     // Peers would say no more than that they refuse it.
-                    trust.verify(credential.standalone.leaf())?;
-                    mtc.push(credential);
+                    match trust.verify(credential.standalone.leaf()) {
+                        Ok(_) => mtc.push(credential),
+                        // It is good for nothing any more, and no reason not to enrol anew.
+                        Err(_) if expired => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
             }
         }

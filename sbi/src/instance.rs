@@ -35,6 +35,7 @@ pub struct Instance {
     pub store: Store,
     endpoint: Endpoint,
     ledger: Arc<Ledger>,
+    key_log: Option<Arc<dyn KeyLog>>,
 }
 
 /// Why a call has no answer.
@@ -79,14 +80,35 @@ impl Instance {
             store,
             endpoint,
             ledger,
+            key_log: None,
         }
     }
 
     /// The same instance, which tells `key_log` the secrets of its connections.
     #[must_use]
     pub fn with_key_log(mut self, key_log: Arc<dyn KeyLog>) -> Self {
-        self.endpoint = self.endpoint.with_key_log(key_log);
+        self.endpoint = self.endpoint.with_key_log(key_log.clone());
+        self.key_log = Some(key_log);
         self
+    }
+
+    /// The same instance with the same trust, which shows no certificate: what it is before its enrolment.
+    #[must_use]
+    pub fn without_credentials(&self) -> Self {
+        let mut set = CredentialSet::clone(&self.store.current());
+        (set.mtc, set.x509) = (Vec::new(), Vec::new());
+        let bare = Self::new(
+            self.id,
+            self.nf_type.clone(),
+            self.fqdn.clone(),
+            set,
+            self.endpoint.clock(),
+            self.ledger.clone(),
+        );
+        match &self.key_log {
+            Some(key_log) => bare.with_key_log(key_log.clone()),
+            None => bare,
+        }
     }
 
     /// Its TLS endpoint.

@@ -109,10 +109,15 @@ pub async fn serve_sbi<H: Handler>(
                     .handshakes
                     .completed(Side::Server, None, &accepted.cost),
             }
-            let identity = accepted.peer.map(|peer| peer.identity);
+            // Nobody but renewal looks at an expired identity, so that whatever asks for an identity refuses it.
+            let (identity, expired) = match accepted.peer {
+                Some(peer) if peer.expired => (None, Some(peer.identity)),
+                peer => (peer.map(|peer| peer.identity), None),
+            };
             let connection = trace::connection(remote, identity.as_ref(), accepted.profile);
             let peer = Arc::new(Peer {
                 identity,
+                expired,
                 remote,
                 profile: accepted.profile,
             });

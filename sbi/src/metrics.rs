@@ -60,6 +60,8 @@ pub struct Metrics {
     pub heartbeats: IntCounterVec,
     /// `nf_registrations_total`.
     pub registrations: IntCounter,
+    /// `nf_clock_steps_total` by `direction`.
+    pub clock_steps: IntCounterVec,
     /// `nf_ready`.
     pub ready: IntGauge,
     info: prometheus::IntGaugeVec,
@@ -79,6 +81,11 @@ impl Metrics {
             ready: registry.gauge(
                 "nf_ready",
                 "1 when every instance is enrolled, registered and has trust state, else 0.",
+            ),
+            clock_steps: registry.counters(
+                "nf_clock_steps_total",
+                "Steps of this machine's wall clock by a second or more, as seen by the process.",
+                &[("direction", "`forward` or `backward`")],
             ),
             registrations: registry.counter(
                 "nf_registrations_total",

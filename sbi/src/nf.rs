@@ -29,6 +29,7 @@ use crate::address::own_address_towards;
 use crate::admin::Admin;
 use crate::backoff;
 use crate::client::{ClientError, Connection};
+use crate::clock;
 use crate::config::{ConfigError, NfConfig, Wanted};
 use crate::credentials::{Keeper, NrfSource, ObtainError};
 use crate::instance::{CallError, Instance};
@@ -327,7 +328,20 @@ async fn prepare(
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(serve_plain(listener, Arc::new(admin), stop.clone()));
+    let watching = clock::watch(metrics.clone());
+    let stopping = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = watching => {}
+            () = stopping.wait() => {}
+        }
+    });
     events.tell(&Event::AdminListening { addr });
+    clock::await_set(config.clock(), || {
+        missing.send_replace("a clock that is set".to_owned());
+    })
+    .await;
+    missing.send_replace("certificates".to_owned());
     let nrf = Nrf::new(&config.nrf);
     let deadline = Instant::now() + Duration::from_secs(config.startup_seconds);
     let key_log = config.key_log.as_deref().map(open_key_log).transpose()?;

@@ -18,7 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -29,12 +29,15 @@ use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use mtc_core::time::UnixTime;
+use mtc_tls::endpoint::Clock;
 use mtc_tls::hints::ConnectionProfile;
 use mtc_tls::identity::NfIdentity;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 use tracing::Span;
 
+use crate::clock;
 use crate::metrics::{RequestMetrics, Side};
 use crate::model::Document;
 use crate::operation::ServiceOperation;
@@ -67,6 +70,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 pub struct Peer {
     /// Identity from the client certificate; none without one.
     pub identity: Option<NfIdentity>,
+    /// Identity from a client certificate that had expired at the handshake, which no service but renewal may look at.
+    pub expired: Option<NfIdentity>,
     /// Address of the peer.
     pub remote: SocketAddr,
     /// How the connection was authenticated; none without TLS. A call back to the peer is made in the same way.
@@ -78,22 +83,20 @@ impl Peer {
     pub fn cleartext(remote: SocketAddr) -> Self {
         Self {
             identity: None,
+            expired: None,
             remote,
             profile: None,
         }
     }
 
     /// When the certificate that authenticated the connection expires. Without one, never.
-    async fn expired(&self) {
+    async fn expires(&self) {
         let Some(identity) = &self.identity else {
             return pending().await;
         };
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         // notAfter is the last second in which the certificate is valid.
-        let end = Duration::from_secs(identity.not_after.saturating_add(1));
-        sleep(end.saturating_sub(now)).await;
+        let end = UnixTime(identity.not_after.saturating_add(1));
+        clock::await_time(Clock::default(), end).await;
     }
 }
 
@@ -273,7 +276,7 @@ where
         done = connection.as_mut() => return done.map_err(ServeError::Connection),
         () = shutdown => {}
         () = silence(&spoken) => tracing::debug!(remote = %peer.remote, "closing: no request"),
-        () = peer.expired() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
+        () = peer.expires() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
     }
     connection.as_mut().graceful_shutdown();
     match timeout(DRAIN_TIMEOUT, connection).await {

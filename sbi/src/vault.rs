@@ -1,11 +1,13 @@
 //! The keys and certificates of an NF instance on disk, so that a restart needs no new enrolment.
 //!
 //! One JSON file an instance, mode 0600, replaced as a whole (temporary file, fsync, rename): it is complete or as before.
+//! One process has it at a time: a lock (`<instance>.lock`, which stays) is held as long as the vault is.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,8 +19,11 @@ use mtc_tls::credentials::{
     Credential, CredentialError, LandmarkCredential, MtcCredential, X509Credential,
 };
 use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::enrolment::MTC_PROFILE;
 
 /// Why stored credentials cannot be used or written.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +32,21 @@ pub enum VaultError {
     /// The disk failed.
     #[error("cannot {doing} {}", path.display())]
     Disk {
-        /// `read`, `write` or `create`.
+        /// `read`, `write`, `create` or `lock`.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// Another process is this instance.
+    #[error(
+        "{} is locked: another process is this NF instance, with the same state folder; stop it, or give this one another state and id",
+        path.display()
+    )]
+    Locked {
+        /// The lock.
+        path: PathBuf,
     },
     /// The file is not what was written.
     #[error("{} is damaged; remove it and enrol again with a new token", path.display())]
@@ -152,6 +166,16 @@ impl StoredCredential {
         });
     }
 
+    /// Whether it is a Merkle Tree Certificate.
+    pub fn is_mtc(&self) -> bool {
+        self.profile == MTC_PROFILE
+    }
+
+    /// Whether its last second has passed.
+    pub const fn has_expired(&self, now: UnixTime) -> bool {
+        self.not_after < now.0
+    }
+
     /// Whether there will be a landmark-relative certificate that is not here yet.
     pub const fn lacks_landmark(&self) -> bool {
         self.landmark_relative.is_some() && self.landmark.is_none()
@@ -215,13 +239,15 @@ impl StoredCredential {
 pub struct Vault {
     folder: PathBuf,
     path: PathBuf,
+    /// Locked until the last clone is gone, or the process.
+    _lock: Arc<File>,
 }
 
 impl Vault {
     /// The vault of an instance below `folder`, which is made (mode 0700) if it does not exist. Blocks on the disk.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be made, or another process has the vault.
     pub fn open(folder: &Path, instance: Uuid) -> Result<Self, VaultError> {
         DirBuilder::new()
             .recursive(true)
@@ -235,6 +261,7 @@ impl Vault {
         Ok(Self {
             folder: folder.to_owned(),
             path: folder.join(format!("{instance}.json")),
+            _lock: Arc::new(lock(&folder.join(format!("{instance}.lock")))?),
         })
     }
 
@@ -291,11 +318,48 @@ impl Vault {
     }
 }
 
+/// Takes the lock, as that of an issuance log is taken.
+fn lock(path: &Path) -> Result<File, VaultError> {
+    let disk = |source| VaultError::Disk {
+        doing: "lock",
+        path: path.to_owned(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(disk)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(VaultError::Locked {
+            path: path.to_owned(),
+        }),
+        Err(errno) => Err(disk(errno.into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_vault_has_one_holder_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |instance| Vault::open(folder.path(), Uuid::from_u128(instance));
+        let vault = open(7).unwrap();
+        let clone = vault.clone();
+        drop(vault);
+        let second = open(7).unwrap_err();
+        assert!(matches!(second, VaultError::Locked { .. }), "{second}");
+        open(8).unwrap();
+        drop(clone);
+        open(7).unwrap();
+    }
 
     #[test]
     fn nothing_is_stored_before_the_first_save_and_damage_is_told() {

@@ -121,6 +121,7 @@ async fn serve(identity: Option<NfIdentity>) -> Served {
     });
     let metrics = Metrics::new();
     let peer = Arc::new(Peer {
+        expired: None,
         identity,
         remote: REMOTE,
         profile: None,

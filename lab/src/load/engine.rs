@@ -436,7 +436,8 @@ impl<O: Operation, P: Observer> Run<O, P> {
     fn result(self, interrupted: bool) -> LoadResult {
         LoadResult {
             started: self.started,
-            ended: OffsetDateTime::now_utc(),
+            // By the monotonic clock, as all durations are: the wall clock may have been set back since.
+            ended: self.started + self.epoch.elapsed(),
             interrupted,
             lateness: self.lateness,
             generator: self.used,

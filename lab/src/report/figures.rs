@@ -65,12 +65,16 @@ pub(super) fn with_interval(variant: &VariantResult, metric: Metric) -> String {
 }
 
 /// What stands beside the name of a variant whose figures are no measurement.
-pub(super) const fn invalid(variant: &VariantResult) -> Option<&'static str> {
-    match &variant.arrivals {
-        VariantArrivals { invalid: None, .. } => None,
-        VariantArrivals { late: 0, .. } => Some("invalid: the load generator took the machine"),
-        _ => Some("invalid: the load generator was late"),
-    }
+pub(super) fn invalid(variant: &VariantResult) -> Option<&'static str> {
+    let VariantArrivals { invalid, late, .. } = &variant.arrivals;
+    let reason = invalid.as_ref()?;
+    Some(if reason.starts_with("the clock") {
+        "invalid: the clock stepped"
+    } else if *late == 0 {
+        "invalid: the load generator took the machine"
+    } else {
+        "invalid: the load generator was late"
+    })
 }
 
 /// What a run's operations are called beside the handshakes that are in them.

@@ -31,12 +31,10 @@ pub fn table(results: &Results) -> String {
     if let Some(first) = results.variants.first() {
         text.push_str(&grid(results, first, &columns(&results.run.operation)));
         text.push_str("\n  bytes and CPU are means per handshake; × relates both sides' sum to the first variant's\n");
-        if results
-            .variants
-            .iter()
-            .any(|variant| invalid(variant).is_some())
-        {
-            text.push_str("  ! invalid: the load generator was late or took the machine, so its times are no measurement of this variant\n");
+        if let Some(invalid) = results.variants.iter().find_map(invalid) {
+            text.push_str(&format!(
+                "  ! {invalid}, so its times are no measurement of this variant\n"
+            ));
         }
         text.push('\n');
         if results

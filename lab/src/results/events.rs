@@ -15,6 +15,9 @@ pub struct Happenings {
     /// What the NRF's CA issued.
     #[serde(default)]
     pub issuance: Issuance,
+    /// Steps of the supervisor's wall clock in the measured part, as sentences: with one, no figure is a measurement.
+    #[serde(default)]
+    pub clock_steps: Vec<String>,
 }
 
 /// Certificates that the NRF's MTCA issued, and how long it took.

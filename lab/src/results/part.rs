@@ -229,6 +229,8 @@ pub fn merge(mut parts: Vec<(PathBuf, Part)>) -> Result<Results, MergeError> {
         last = (path, part.shard.index);
         whole.load.merge(&part.load)?;
         whole.own.merge(&part.own);
+        let steps = part.happenings.clock_steps.iter().cloned();
+        whole.happenings.clock_steps.extend(steps);
         whole.happenings.timeline = together(&whole.happenings.timeline, &part.happenings.timeline);
         let differing = environment_differences(&whole.environment, &part.environment);
         whole.notes.extend(differing.into_iter().map(|difference| {

@@ -173,6 +173,7 @@ pub(crate) fn full() -> Results {
     });
     results.happened(Happenings {
         issuance: issuance(),
+        clock_steps: Vec::new(),
         events: vec![EventRecord {
             action: "re-enrol".to_owned(),
             nf: "smf".to_owned(),

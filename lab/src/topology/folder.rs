@@ -48,6 +48,8 @@ const NRF_LOG_RECORD: &str = "state/nrf/issuance-logs.json";
 const HEARTBEAT_SECONDS: u32 = 5;
 const STARTUP_SECONDS: u64 = 60;
 const WITNESS_DEADLINE_SECONDS: u64 = 5;
+/// For how long after its end a certificate may be renewed: the machine of a lab sleeps for a night.
+const RENEW_EXPIRED_SECONDS: u64 = 12 * 3600;
 const DISCOVERY_VALIDITY_SECONDS: u32 = 30;
 const QUEUE: usize = 4096;
 /// Where free ports are looked for: below those that Linux gives to outgoing connections, of which a loaded lab opens
@@ -388,6 +390,7 @@ impl LabFolder {
             }],
             trust_interval_ms: TRUST_INTERVAL.as_millis() as u64,
             discovery_validity_seconds: DISCOVERY_VALIDITY_SECONDS,
+            renew_expired_seconds: RENEW_EXPIRED_SECONDS,
             startup_seconds: STARTUP_SECONDS,
             await_landmarks: false,
             key_log: plan.key_log.clone(),

@@ -285,6 +285,43 @@ async fn a_clock_that_is_ahead_finds_mtcs_expired_and_says_both_times() {
 }
 
 #[tokio::test]
+async fn a_server_for_renewal_accepts_an_mtc_that_expired_a_short_while_ago_and_marks_its_peer() {
+    let lab = Lab::new();
+    let (smf, amf) = (lab.set(&lab.smf, NEWEST), lab.set(&lab.amf, NEWEST));
+    let long_enough = Duration::from_secs(2 * SKEW as u64);
+    for (domain, within, accepted) in [
+        (MtcLandmark, long_enough, true),
+        (MtcStandalone, long_enough, true),
+        (MtcStandalone, Duration::from_secs(60), false),
+        (X509(DIRECT), long_enough, false),
+    ] {
+        let server = Server::start(skewed(smf.clone(), SKEW)).await;
+        let server = server.with_expired_clients(within);
+        let (_, met) = server
+            .attempt(&endpoint(amf.clone()), profile(domain), lab.smf.expected())
+            .await;
+        match met {
+            Ok(met) => {
+                let peer = met.peer.expect("a client certificate");
+                assert!(accepted && peer.expired, "{domain} {within:?}");
+            }
+            Err(error) => {
+                assert!(
+                    !accepted && matches!(error, HandshakeError::Refused(_)),
+                    "{domain} {within:?}: {error:?}"
+                );
+            }
+        }
+    }
+    let server = Server::start(endpoint(smf)).await;
+    let server = server.with_expired_clients(long_enough);
+    let (_, met) = server
+        .meet(&endpoint(amf), profile(MtcStandalone), lab.smf.expected())
+        .await;
+    assert!(!met.peer.expect("a client certificate").expired);
+}
+
+#[tokio::test]
 async fn a_clock_that_is_behind_finds_mtcs_not_yet_valid_and_says_both_times() {
     let lab = Lab::new();
     let (smf, amf) = (lab.set(&lab.smf, NEWEST), lab.set(&lab.amf, NEWEST));

@@ -41,6 +41,14 @@ impl Server {
         }
     }
 
+    /// The same that does not require them, and accepts those that expired no longer than `expired_within` ago.
+    pub(crate) fn with_expired_clients(self, expired_within: Duration) -> Self {
+        Self {
+            client_auth: ClientAuth::OptionalOrExpired { expired_within },
+            ..self
+        }
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         self.listener.local_addr().expect("a bound socket")
     }

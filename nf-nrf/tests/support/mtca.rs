@@ -37,6 +37,8 @@ use sbi::ledger::Ledger;
 use tempfile::TempDir;
 
 pub(crate) const HOME_DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";
+/// How long after its end a certificate may be renewed.
+pub(crate) const RENEW_EXPIRED: Duration = Duration::from_secs(3600);
 /// Between landmarks; long, so that none appears unless a test lets the time pass.
 pub(crate) const LANDMARK_INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
@@ -101,6 +103,7 @@ impl Service {
             country: "DE".to_owned(),
             organization: HOME_DOMAIN.to_owned(),
             clock: CLOCK,
+            renew_expired: RENEW_EXPIRED,
         };
         Self {
             enrolment: Arc::new(enrolment),

@@ -83,6 +83,7 @@ impl Nrf {
         let (client_io, server_io) = tokio::io::duplex(64 * 1024);
         let remote = ([127, 0, 0, 1], 1).into();
         let peer = Arc::new(Peer {
+            expired: None,
             identity,
             remote,
             profile: None,

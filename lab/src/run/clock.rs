@@ -1,0 +1,54 @@
+//! Steps of the wall clock during the measured part, which make it no measurement: what they end (certificates, landmarks,
+//! timers) is not what the scenario describes.
+
+use std::time::{Duration, Instant};
+
+use sbi::clock::StepWatch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+/// How often the clocks are compared.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Keeps the record of steps.
+pub(super) struct ClockSteps {
+    began: Instant,
+    watch: StepWatch,
+    looks: Interval,
+    steps: Vec<String>,
+}
+
+impl ClockSteps {
+    /// Begins now, at the start of the measured part.
+    pub(super) fn begin() -> Self {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            began: Instant::now(),
+            watch: StepWatch::begin(),
+            looks,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Completes when the clocks are to be compared.
+    ///
+    /// Dropping the future loses nothing.
+    pub(super) async fn due(&mut self) {
+        self.looks.tick().await;
+    }
+
+    /// Compares the clocks.
+    pub(super) fn look(&mut self) {
+        if let Some(step) = self.watch.look() {
+            let at = self.began.elapsed().as_secs_f64().round();
+            self.steps
+                .push(format!("the clock stepped by {step} at {at} s"));
+        }
+    }
+
+    /// What happened, a sentence each.
+    pub(super) fn finish(mut self) -> Vec<String> {
+        self.look();
+        self.steps
+    }
+}
