@@ -9,11 +9,12 @@
 //! nowhere else: it may be replaced by a new one for a key whose possession is proven, as it would have been in time.
 //!
 //! Subject and names come from the token or the current certificate, never from the CSR. A token is used up when its
-//! certificate is acknowledged.
+//! certificate is acknowledged; whoever repeats that request, since the answer was lost, gets the same certificate again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -35,7 +36,9 @@ use sbi::telemetry::Causes;
 use uuid::Uuid;
 
 use crate::baseline::BaselineCa;
-use crate::enrolment_token::{Reservation, TokenVerifier, UsedTokens};
+use crate::enrolment_token::{
+    RequestDigest, Reservation, Reserved, TokenError, TokenVerifier, UsedTokens,
+};
 use crate::mtca::{Issuance, Mtca, MtcaError};
 
 /// Seconds after which a request that met an overloaded or unwitnessed log may be repeated.
@@ -71,6 +74,8 @@ struct Applicant {
     nf_types: Vec<String>,
     fqdns: Vec<String>,
     reservation: Option<Reservation>,
+    /// The certificate that was issued for the same request before.
+    again: Option<u64>,
     /// Whether this is known by a certificate that has expired.
     has_expired: bool,
 }
@@ -88,6 +93,7 @@ impl From<&NfIdentity> for Applicant {
             nf_types,
             fqdns,
             reservation: None,
+            again: None,
             has_expired: false,
         }
     }
@@ -121,6 +127,9 @@ impl Enrolment {
 
     async fn issue(&self, request: &Request) -> Result<Response, Problem> {
         let applicant = self.applicant(request)?;
+        if let Some(serial) = applicant.again {
+            return self.issue_again(serial, applicant.instance_id).await;
+        }
         let body: CertificateRequest = serde_json::from_slice(&request.body).map_err(|error| {
             Problem::invalid_msg_format(format!("not a certificate request: {error}"))
         })?;
@@ -137,7 +146,12 @@ impl Enrolment {
         check_names(&csr, &applicant)?;
         let issued = self.certify(&body.profile, &csr, &applicant).await?;
         if let Some(reservation) = applicant.reservation {
-            let recorded = tokio::task::spawn_blocking(move || reservation.consume()).await;
+            // X.509 certificates are not kept: the answer to a request for one cannot be repeated.
+            let serial = issued
+                .landmark_relative
+                .as_ref()
+                .and_then(|_| issued.certificate_id.parse().ok());
+            let recorded = tokio::task::spawn_blocking(move || reservation.consume(serial)).await;
             if let Ok(Err(error)) = &recorded {
                 tracing::error!(error = %Causes(error), "the use of a token was not recorded, so nothing is acknowledged");
             }
@@ -152,16 +166,57 @@ impl Enrolment {
             certificate = issued.certificate_id,
             "issued a certificate"
         );
-        let response = Response::json(StatusCode::CREATED, &issued);
-        if issued.landmark_relative.is_none() {
-            // X.509 certificates are not kept, so there is nothing to point to.
-            return Ok(response);
-        }
-        let location = format!("{CERTIFICATES}/{}", issued.certificate_id);
-        let location = HeaderValue::from_str(&location).map_err(|_| Problem::system_failure())?;
-        Ok(response.with(LOCATION, location))
+        created(&issued)
     }
 
+    /// Answers a repeated request with the certificate that it was answered with before.
+    async fn issue_again(&self, serial: u64, instance_id: Uuid) -> Result<Response, Problem> {
+        let issuance = self.mtca.standalone(serial).await;
+        let issuance = issuance.map_err(|error| match error {
+            MtcaError::Unknown(_) => Problem::with_cause(
+                StatusCode::FORBIDDEN,
+                Cause::EnrolmentTokenUsed,
+                "the enrolment token was used for a certificate that has expired; mtc5g token mints a new one",
+            ),
+            error => issuance_problem(error),
+        })?;
+        tracing::info!(
+            nf_instance_id = %instance_id,
+            certificate = serial,
+            "answered a repeated request with the certificate that it got before"
+        );
+        created(&issued_mtc(&issuance))
+    }
+}
+
+fn created(issued: &IssuedCertificate) -> Result<Response, Problem> {
+    let response = Response::json(StatusCode::CREATED, issued);
+    if issued.landmark_relative.is_none() {
+        // X.509 certificates are not kept, so there is nothing to point to.
+        return Ok(response);
+    }
+    let location = format!("{CERTIFICATES}/{}", issued.certificate_id);
+    let location = HeaderValue::from_str(&location).map_err(|_| Problem::system_failure())?;
+    Ok(response.with(LOCATION, location))
+}
+
+/// What makes two requests the same: CSR and profile; whatever else is in a body that is no request.
+fn digest_of(body: &[u8]) -> RequestDigest {
+    let mut context = Context::new(&SHA256);
+    match serde_json::from_slice::<CertificateRequest>(body) {
+        Ok(CertificateRequest { csr, profile }) => {
+            context.update(profile.as_bytes());
+            context.update(&[0]);
+            context.update(csr.as_bytes());
+        }
+        Err(_) => context.update(body),
+    }
+    let mut digest = RequestDigest::default();
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
+}
+
+impl Enrolment {
     /// Issues under a profile.
     ///
     /// # Errors
@@ -315,20 +370,28 @@ impl Enrolment {
         let claims = verified
             .inspect_err(|error| metrics.checked_token(error.check()))
             .map_err(refused)?;
-        let reservation = self
+        let reserved = self
             .used
-            .reserve(&claims)
+            .reserve(&claims, digest_of(&request.body))
             .inspect_err(|error| metrics.checked_token(error.check()))
             .map_err(|error| {
                 let detail = Causes(&error).to_string();
+                if let TokenError::InUse(_) = error {
+                    return Problem::unavailable(Cause::NfCongestion, detail, RETRY_ISSUANCE);
+                }
                 Problem::with_cause(StatusCode::FORBIDDEN, Cause::EnrolmentTokenUsed, detail)
             })?;
-        metrics.checked_token("ok");
+        let (reservation, again) = match reserved {
+            Reserved::New(reservation) => (Some(reservation), None),
+            Reserved::Again { serial } => (None, Some(serial)),
+        };
+        metrics.checked_token(if again.is_some() { "repeated" } else { "ok" });
         Ok(Applicant {
             instance_id: claims.sub,
             nf_types: vec![claims.nf_type],
             fqdns: claims.fqdn,
-            reservation: Some(reservation),
+            reservation,
+            again,
             has_expired: false,
         })
     }

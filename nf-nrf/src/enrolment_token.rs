@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 mod used;
 
-pub use self::used::{Reservation, UsedTokens, UsedTokensError};
+pub use self::used::{RequestDigest, Reservation, Reserved, UsedTokens, UsedTokensError};
 
 /// Longest token that is decoded. With 16 FQDNs of 253 characters it is below this.
 const MAX_TOKEN: usize = 8 * 1024;
@@ -59,6 +59,9 @@ pub enum TokenError {
         "enrolment token {0}: already used; a token is good for one certificate, mtc5g token mints a new one"
     )]
     AlreadyUsed(Uuid),
+    /// The same request is just being answered.
+    #[error("enrolment token {0}: the same request is being answered; repeat it in a moment")]
+    InUse(Uuid),
 }
 
 impl TokenError {
@@ -71,6 +74,7 @@ impl TokenError {
             Self::Issuer(_) => "issuer",
             Self::Expired { .. } => "expired",
             Self::AlreadyUsed(_) => "used",
+            Self::InUse(_) => "in-use",
         }
     }
 }

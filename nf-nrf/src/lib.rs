@@ -60,6 +60,10 @@ pub struct NrfArguments {
     /// Retire the current issuance log, which cannot go on, and go on with log N; done once, if repeated
     #[arg(long, value_name = "N", value_parser = log_number, conflicts_with = "create_log")]
     next_log: Option<LogNumber>,
+    /// Begin a new record of used enrolment tokens in place of one that is missing or damaged: used tokens that have not expired
+    /// are good once more
+    #[arg(long)]
+    forget_used_tokens: bool,
 }
 
 fn log_number(text: &str) -> Result<LogNumber, IdError> {
@@ -77,7 +81,7 @@ impl NrfArguments {
             None => LogWish::Open,
         };
         let nrf = |config: std::path::PathBuf, events, control| async move {
-            run(&config, wish, events, control).await
+            run(&config, wish, self.forget_used_tokens, events, control).await
         };
         self.process.run(nrf).await
     }

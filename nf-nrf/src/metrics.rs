@@ -140,7 +140,7 @@ impl NrfMetrics {
             token_checks: registry.counters(
                 "mtc_enrolment_token_checks_total",
                 "Enrolment tokens that were looked at.",
-                &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`")],
+                &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`, `repeated` (the same request again), `in-use` (while it is answered)")],
             ),
             expired_renewals: registry.counters(
                 "mtc_expired_renewals_total",

@@ -13,7 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mtc_core::id::{IdError, LogId, LogNumber};
-use mtc_log::{Issuer, LandmarkStore, Sequencer, SequencerConfig, SequencerConfigError, Storage};
+use mtc_log::{
+    Issuer, LandmarkStore, Object, Sequencer, SequencerConfig, SequencerConfigError, Storage,
+    StorageError, read_object,
+};
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::endpoint::ClientAuth;
 use mtc_tls::identity::{NfSubject, SubjectError};
@@ -57,6 +60,8 @@ use crate::retired_log::RetiredLog;
 use crate::services::Services;
 use crate::witness_client::HttpWitness;
 
+/// The record of used enrolment tokens in the private folder.
+const USED_TOKENS: &str = "used-tokens";
 /// How often missing heartbeats are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -93,6 +98,9 @@ pub enum NrfError {
     /// The enrolment authority.
     #[error("enrolment_authority")]
     Authority(#[from] AuthorityKeyError),
+    /// Whether there is an issuance log cannot be told.
+    #[error("the issuance log")]
+    Storage(#[from] StorageError),
     /// The record of used tokens.
     #[error(transparent)]
     UsedTokens(#[from] UsedTokensError),
@@ -129,10 +137,16 @@ pub enum NrfError {
 pub async fn run(
     config: &Path,
     wish: LogWish,
+    forget_used_tokens: bool,
     events: Events,
     control: Control,
 ) -> Result<(), NrfError> {
     let config = sbi::config::load::<NrfConfig>(config)?.resolve(sbi::config::folder_of(config))?;
+    let used_tokens = config.state.join(USED_TOKENS);
+    if forget_used_tokens {
+        tracing::warn!(path = %used_tokens.display(), "beginning a new record of used enrolment tokens: used ones that have not expired are good once more");
+        UsedTokens::forget(&used_tokens)?;
+    }
     let stop = control.stop.clone();
     let process = tokio::select! {
         started = Process::start(config, wish, events, control.stop) => started?,
@@ -204,6 +218,11 @@ impl Process {
         .await;
         process.missing.send_replace("issuance log".to_owned());
         let trust_file = process.trust_file()?;
+        if read_object(&process.config.log, &Object::SignedCheckpoint)?.is_none() {
+            // Before there is a log: a record that is missing beside one is a lost one.
+            let state = PrivateFolder::open(process.config.state.clone())?;
+            UsedTokens::begin(&state.path(USED_TOKENS))?;
+        }
         let log = open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await?;
         let current = log.id.number();
         let log_api = log.api();
@@ -379,7 +398,7 @@ impl Process {
             mtca,
             baselines,
             tokens: TokenVerifier::new(&read_text(&config.enrolment_authority)?)?,
-            used: UsedTokens::open(&state.path("used-tokens"), config.clock().now())?,
+            used: UsedTokens::open(&state.path(USED_TOKENS), config.clock().now())?,
             country: config.country.clone(),
             organization: config.plmn.home_domain(),
             clock: config.clock(),

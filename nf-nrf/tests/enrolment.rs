@@ -300,6 +300,24 @@ async fn a_token_is_good_for_one_certificate() {
 }
 
 #[tokio::test]
+async fn the_same_request_with_the_same_token_gets_the_same_certificate_again() {
+    let service = Service::start();
+    let token = service.authority.mint(&claims());
+    let csr = amf_csr();
+    let first = enrol(&service, &token, &csr).await;
+    let again = enrol(&service, &token, &csr).await;
+    assert_eq!(again.header(&LOCATION), first.header(&LOCATION));
+    assert_eq!(issued(&again), issued(&first));
+    let other_key = enrol(&service, &token, &amf_csr()).await;
+    assert_eq!(other_key.status, 403);
+    let other_profile = enrol_for(&service, &token, &csr, X509).await;
+    assert_eq!(other_profile.status, 403);
+    let other_token = service.authority.mint(&claims());
+    let other = issued(&enrol(&service, &other_token, &csr).await);
+    assert_ne!(other.certificate_id, issued(&first).certificate_id);
+}
+
+#[tokio::test]
 async fn names_that_the_token_does_not_allow_are_403() {
     let service = Service::start();
     let token = service.authority.mint(&claims());

@@ -570,7 +570,10 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
         mtca: running.mtca.clone(),
         baselines: Vec::new(),
         tokens: TokenVerifier::new(&authority).unwrap(),
-        used: UsedTokens::open(&scene.file("used-tokens"), CLOCK.now()).unwrap(),
+        used: {
+            UsedTokens::begin(&scene.file("used-tokens")).unwrap();
+            UsedTokens::open(&scene.file("used-tokens"), CLOCK.now()).unwrap()
+        },
         country: "DE".to_owned(),
         organization: "5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
         clock: CLOCK,

@@ -94,6 +94,7 @@ impl Service {
             nf_nrf::metrics::NrfMetrics::new(&ledger.metrics().registry),
         );
         let authority = Authority::new();
+        UsedTokens::begin(&folder.path().join("used-tokens")).expect("a new record");
         let used = UsedTokens::open(&folder.path().join("used-tokens"), CLOCK.now());
         let enrolment = Enrolment {
             mtca: Arc::new(mtca),
