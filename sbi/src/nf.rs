@@ -47,6 +47,10 @@ use crate::trust::{TrustError, TrustUpdater};
 use crate::trust_file::{TrustFile, TrustFileError};
 use crate::vault::{Vault, VaultError};
 
+mod presence;
+
+use presence::{Contact, Presence};
+
 /// How long deregistration may hold up a stop.
 const DEREGISTER_TIME: Duration = Duration::from_secs(2);
 /// Share of the heartbeat interval after which the next one is sent: early enough to be repeated once.
@@ -212,8 +216,8 @@ pub async fn start<N: NetworkFunction>(
         .iter()
         .map(|registration| registration.profile.clone())
         .collect();
-    parts.maintain(&instances, registrations, keepers, updater);
     parts.missing.send_replace(NOTHING_MISSING.to_owned());
+    parts.maintain(&instances, registrations, keepers, updater);
     parts.events.tell(&Event::Ready {
         nf_type: parts.nf_type.to_string(),
     });
@@ -599,8 +603,15 @@ impl Parts {
         keepers: Vec<Keeper<NrfSource>>,
         updater: TrustUpdater,
     ) {
+        let mut presences = Vec::new();
         for ((up, registration), keeper) in instances.iter().zip(registrations).zip(&keepers) {
+            let contact = watch::Sender::new(Contact::now(registration.interval));
+            presences.push(Presence {
+                instance: up.instance.clone(),
+                contact: contact.subscribe(),
+            });
             let registrar = Registrar {
+                contact,
                 instance: up.instance.clone(),
                 nrf: self.nrf.clone(),
                 registration,
@@ -610,6 +621,7 @@ impl Parts {
             };
             self.spawn_until_stop(registrar.keep());
         }
+        self.spawn_until_stop(presence::keep_telling(presences, self.missing.clone()));
         for (position, keeper) in keepers.into_iter().enumerate() {
             self.spawn_until_stop(keeper.keep(self.orders.clone().of_instance(position)));
         }
@@ -726,6 +738,8 @@ struct Registrar {
     instance: Arc<Instance>,
     nrf: Nrf,
     registration: Registration,
+    /// When the NRF last answered.
+    contact: watch::Sender<Contact>,
     /// Changes when the instance has new certificates and is to register anew with them.
     replacements: watch::Receiver<u64>,
     metrics: Metrics,
@@ -775,6 +789,7 @@ impl Registrar {
             }
         };
         self.registration.keep(open, decided);
+        self.heard();
         Ok(())
     }
 
@@ -790,6 +805,7 @@ impl Registrar {
             match registering.await {
                 Ok((open, decided)) => {
                     self.registration.keep(open, decided);
+                    self.heard();
                     break;
                 }
                 Err(error) => {
@@ -801,6 +817,11 @@ impl Registrar {
         self.events.tell(&Event::ReEnrolled {
             instance: self.instance.fqdn.clone(),
         });
+    }
+
+    fn heard(&self) {
+        let interval = self.registration.interval;
+        self.contact.send_replace(Contact::now(interval));
     }
 
     async fn open(&self) -> Result<Connection, CallError> {
