@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CommonState, HandshakeKind};
+use rustls::server::ClientHello;
+use rustls::{AlertDescription, CipherSuite, CommonState, HandshakeKind, PeerIncompatible};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -113,6 +114,9 @@ pub enum HandshakeError {
     /// The peer ended the handshake with an alert.
     #[error("the peer ended the handshake: {0:?}")]
     Alert(AlertDescription),
+    /// The client speaks no TLS 1.3, and there is nothing else here (RFC 8446 section 6.2, `protocol_version`).
+    #[error("the client offers no TLS 1.3, which is the only version spoken here")]
+    OldVersion,
     /// The handshake failed for another reason of TLS.
     #[error("the TLS handshake failed")]
     Tls(#[source] rustls::Error),
@@ -130,7 +134,9 @@ impl HandshakeError {
         match self {
             Self::Connect { .. } => "connect",
             Self::ServerName(_) | Self::Setup(_) => "setup",
-            Self::Refused(_) | Self::Alert(_) | Self::Tls(_) | Self::Io(_) => "tls",
+            Self::Refused(_) | Self::Alert(_) | Self::OldVersion | Self::Tls(_) | Self::Io(_) => {
+                "tls"
+            }
             Self::Timeout(_) => "timeout",
         }
     }
@@ -143,6 +149,7 @@ impl HandshakeError {
             Self::Setup(_) => "no credential or trust for this connection".to_owned(),
             Self::Refused(error) => format!("refused: {}", error.rule()),
             Self::Alert(alert) => format!("alert received: {alert:?}"),
+            Self::OldVersion => "no TLS 1.3 offered".to_owned(),
             Self::Tls(error) => tls_cause(error),
             Self::Io(error) => format!("broken off: {:?}", error.kind()),
             Self::Timeout(_) => "no handshake in time".to_owned(),
@@ -161,6 +168,11 @@ impl HandshakeError {
             .cloned();
         match tls {
             Some(rustls::Error::AlertReceived(alert)) => Self::Alert(alert),
+            // A client may name the cipher suites of TLS 1.3 all the same.
+            Some(rustls::Error::PeerIncompatible(
+                PeerIncompatible::SupportedVersionsExtensionRequired
+                | PeerIncompatible::Tls12NotOfferedOrEnabled,
+            )) => Self::OldVersion,
             Some(tls) => Self::Tls(tls),
             None => Self::Io(error),
         }
@@ -273,23 +285,58 @@ pub async fn accept(
     client_auth: ClientAuth,
     timeout: Duration,
 ) -> Result<Accepted, HandshakeError> {
-    let within = tokio::time::timeout(timeout, accept_unbounded(tcp, endpoint, client_auth));
+    accept_telling(tcp, endpoint, client_auth, timeout, || {}).await
+}
+
+/// As [`accept`], and tells when the client has sent its whole ClientHello: before that it may be nobody.
+///
+/// # Errors
+/// As [`accept`].
+pub async fn accept_telling(
+    tcp: TcpStream,
+    endpoint: &Endpoint,
+    client_auth: ClientAuth,
+    timeout: Duration,
+    has_spoken: impl FnOnce(),
+) -> Result<Accepted, HandshakeError> {
+    let accepting = accept_unbounded(tcp, endpoint, client_auth, has_spoken);
+    let within = tokio::time::timeout(timeout, accepting);
     within
         .await
         .unwrap_or(Err(HandshakeError::Timeout(timeout)))
 }
 
-/// A record with the fatal alert `handshake_failure`, in the clear as everything is before ServerHello:
-/// `alert(21), legacy version 0x0303, length 2, fatal(2), handshake_failure(40)`.
-const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+/// A record with a fatal alert, in the clear as everything is before ServerHello:
+/// `alert(21), legacy version 0x0303, length 2, fatal(2), description`.
+const fn fatal_alert(description: u8) -> [u8; 7] {
+    [21, 3, 3, 0, 2, 2, description]
+}
+/// `handshake_failure` and `protocol_version` of RFC 8446 section 6.
+const HANDSHAKE_FAILURE: u8 = 40;
+const PROTOCOL_VERSION: u8 = 70;
+
+/// The cipher suites of TLS 1.3 (RFC 8446 section B.4): whoever speaks it offers one, and nobody else does.
+const TLS13_SUITES: [CipherSuite; 5] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS13_AES_256_GCM_SHA384,
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS13_AES_128_CCM_SHA256,
+    CipherSuite::TLS13_AES_128_CCM_8_SHA256,
+];
 
 /// How long a refused client may take to close its end.
 const LINGER: Duration = Duration::from_secs(1);
+
+fn offers_tls13(hello: &ClientHello<'_>) -> bool {
+    let mut suites = hello.cipher_suites().iter();
+    suites.any(|suite| TLS13_SUITES.contains(suite))
+}
 
 async fn accept_unbounded(
     tcp: TcpStream,
     endpoint: &Endpoint,
     client_auth: ClientAuth,
+    has_spoken: impl FnOnce(),
 ) -> Result<Accepted, HandshakeError> {
     tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
     let observed = Observed::new(endpoint, &tcp);
@@ -300,11 +347,18 @@ async fn accept_unbounded(
         let mut start = acceptor
             .await
             .map_err(|error| HandshakeError::from_io(error, &notes.verdict))?;
+        has_spoken();
+        if !offers_tls13(&start.client_hello()) {
+            // As below. Without this it would be told that no credential fits, which is true and no help.
+            let _ = start.io.write_all(&fatal_alert(PROTOCOL_VERSION)).await;
+            linger(start.io).await;
+            return Err(HandshakeError::OldVersion);
+        }
         let setup = match endpoint.server(&start.client_hello(), client_auth, &notes) {
             Ok(setup) => setup,
             Err(error) => {
                 // rustls has no configuration by which to say so itself. The client may be gone already; so be it.
-                let _ = start.io.write_all(&HANDSHAKE_FAILURE).await;
+                let _ = start.io.write_all(&fatal_alert(HANDSHAKE_FAILURE)).await;
                 return Err(HandshakeError::Setup(error));
             }
         };

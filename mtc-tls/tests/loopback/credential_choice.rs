@@ -329,6 +329,44 @@ async fn a_client_that_can_verify_no_key_of_the_server_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_client_of_tls_1_2_is_told_the_version() {
+    /// TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, and TLS_AES_128_GCM_SHA256 of TLS 1.3.
+    const SUITES: [[u8; 2]; 2] = [[0xc0, 0x2b], [0x13, 0x01]];
+    let lab = Lab::new();
+    // One that names a suite of TLS 1.3 and no version gets as far as rustls.
+    for suites in [&SUITES[..1], &SUITES] {
+        let server = Server::start(lab.smf_endpoint(NEWEST)).await;
+        let mut body = [&[3, 3][..], &[7; 32], &[0]].concat();
+        body.extend([0, 2 * suites.len() as u8]);
+        body.extend(suites.concat());
+        body.extend([1, 0]);
+        // supported_groups: secp256r1; signature_algorithms: ecdsa_secp256r1_sha256, ML-DSA-65.
+        let extensions = [
+            &[0, 10, 0, 4, 0, 2, 0, 23][..],
+            &[0, 13, 0, 6, 0, 4, 4, 3, 9, 5],
+        ]
+        .concat();
+        body.extend([0, extensions.len() as u8]);
+        body.extend(extensions);
+        let handshake = [&[1, 0, 0, body.len() as u8][..], &body].concat();
+        let record = [&[22, 3, 1, 0, handshake.len() as u8][..], &handshake].concat();
+        let client = async {
+            let mut tcp = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
+            tcp.write_all(&record).await.unwrap();
+            let mut answer = Vec::new();
+            tcp.shutdown().await.unwrap();
+            tcp.read_to_end(&mut answer).await.unwrap();
+            answer
+        };
+        let (answer, accepted) = tokio::join!(client, server.accept());
+        assert_eq!(answer, [21, 3, 3, 0, 2, 2, 70], "{suites:?}");
+        let error = accepted.expect_err("no TLS 1.3");
+        assert!(matches!(error, HandshakeError::OldVersion), "{error:?}");
+        assert_eq!(error.cause(), "tls: no TLS 1.3 offered");
+    }
+}
+
+#[tokio::test]
 async fn the_clients_profile_decides_the_key_exchange() {
     let lab = Lab::new();
     let server = Server::start(lab.smf_endpoint(NEWEST)).await;
