@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use hyper::Method;
 use sbi::header::UserAgent;
 use sbi::instance::Instance;
 use sbi::model::{AmfInfo, NfProfile, NfService, NfType, ServiceName};
@@ -23,6 +24,8 @@ use crate::ue_context::SharedUeContexts;
 /// What the NRF is told of the preference and weight of an instance; all are equal.
 const PRIORITY: u16 = 1;
 const CAPACITY: u16 = 100;
+/// Octets of a request: two binary parts of a few hundred and a JSON part of 2 KiB.
+const MAX_MESSAGE: usize = 32 * 1024;
 
 /// An AMF instance.
 pub struct Amf {
@@ -61,6 +64,10 @@ impl Handler for Amf {
         let segments = request.segments()?;
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         self.communication.handle(&request, &segments)
+    }
+
+    fn max_body(&self, _method: &Method, _path: &str) -> usize {
+        MAX_MESSAGE
     }
 }
 

@@ -8,6 +8,7 @@ use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_tls::endpoint::Clock;
 use sbi::address::Address;
 use sbi::config::{ConfigError, Wanted, WantedCredential};
+use sbi::limits::LimitsConfig;
 use sbi::model::PlmnId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -94,6 +95,9 @@ pub struct NrfConfig {
     /// the environment is not heeded.
     #[serde(default)]
     pub key_log: Option<PathBuf>,
+    /// What peers may have of this process.
+    #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
+    pub limits: LimitsConfig,
     /// Seconds by which this process's clock is wrong, for experiments with clock skew; default 0.
     #[serde(default)]
     pub clock_offset_seconds: i64,

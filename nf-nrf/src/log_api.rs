@@ -26,7 +26,7 @@ use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_log::{Object, Storage, StorageError};
 use sbi::problem::Problem;
 use sbi::response::Response;
-use sbi::server::{Handler, Request};
+use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
 use sbi::telemetry::Causes;
 use tokio::task::spawn_blocking;
 
@@ -86,6 +86,10 @@ impl Handler for LogApi {
             _ => (TEXT, CHANGES),
         };
         Ok(Response::bytes(StatusCode::OK, content_type, bytes).with(CACHE_CONTROL, cache))
+    }
+
+    fn max_body(&self, _method: &Method, _path: &str) -> usize {
+        MAX_IGNORED_BODY
     }
 }
 

@@ -26,6 +26,7 @@ use sbi::config::{ConfigError, Wanted};
 use sbi::credentials::{Keeper, ObtainError};
 use sbi::instance::Instance;
 use sbi::ledger::Ledger;
+use sbi::limits::Limits;
 use sbi::listener::{ListenError, bind, serve_plain, serve_sbi};
 use sbi::metrics::Metrics;
 use sbi::model::{NfInstanceId, NfType};
@@ -159,6 +160,7 @@ pub async fn run(
 /// A running NRF, and what its parts share.
 struct Process {
     config: NrfConfig,
+    limits: Limits,
     ledger: Arc<Ledger>,
     metrics: Metrics,
     nrf_metrics: NrfMetrics,
@@ -200,6 +202,7 @@ impl Process {
         let metrics = Metrics::new();
         metrics.tell_type(&NfType::Nrf.to_string());
         let mut process = Self {
+            limits: Limits::new(&config.limits, &metrics),
             config,
             ledger: Arc::new(Ledger::new(metrics.clone())),
             nrf_metrics: NrfMetrics::new(&metrics.registry),
@@ -285,8 +288,12 @@ impl Process {
             ledger: self.ledger.clone(),
         };
         let (listener, addr) = bind(self.config.admin, "admin").await?;
-        self.tasks
-            .spawn(serve_plain(listener, Arc::new(admin), self.stop.clone()));
+        self.tasks.spawn(serve_plain(
+            listener,
+            Arc::new(admin),
+            self.limits.clone(),
+            self.stop.clone(),
+        ));
         self.events.tell(&Event::AdminListening { addr });
         Ok(())
     }
@@ -298,8 +305,12 @@ impl Process {
             log: log_api,
             files: self.config.public.clone(),
         };
-        self.tasks
-            .spawn(serve_plain(listener, Arc::new(port), self.stop.clone()));
+        self.tasks.spawn(serve_plain(
+            listener,
+            Arc::new(port),
+            self.limits.clone(),
+            self.stop.clone(),
+        ));
         Ok(reachable(addr))
     }
 
@@ -318,6 +329,7 @@ impl Process {
             },
             services,
             self.ledger.clone(),
+            self.limits.clone(),
             self.stop.clone(),
         ));
         self.events.tell(&Event::SbiListening {

@@ -17,7 +17,7 @@ use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use sbi::problem::Problem;
 use sbi::response::Response;
-use sbi::server::{Handler, Request};
+use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
 use sbi::telemetry::Causes;
 use tokio::task::spawn_blocking;
 
@@ -44,6 +44,10 @@ impl Handler for PublicPort {
             (Some(folder), Some(name)) => file(folder, name, &request.method).await,
             _ => self.log.handle(request).await,
         }
+    }
+
+    fn max_body(&self, _method: &Method, _path: &str) -> usize {
+        MAX_IGNORED_BODY
     }
 }
 

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use sbi::operation::ServiceOperation;
 use sbi::problem::Problem;
 use sbi::response::Response;
-use sbi::server::{Handler, Request};
+use sbi::server::{Handler, MAX_BODY, Request};
 
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::management::Management;
+
+/// Where anybody may send something, with a token instead of a certificate.
+const ENROLMENT: &str = "/nnrf-cm/";
+/// Octets of a certificate request: a CSR with a key and signature of ML-DSA-87 is 10 kB as PEM, and a token as long as it may
+/// be 8 kB.
+const MAX_CERTIFICATE_REQUEST: usize = 32 * 1024;
 
 const SERVICES: [&str; 3] = ["nnrf-nfm/v1", "nnrf-disc/v1", "nnrf-cm/v1"];
 
@@ -39,5 +45,13 @@ impl Handler for Services {
 
     fn answered(&self, operation: ServiceOperation, status: Option<StatusCode>) {
         self.enrolment.mtca.metrics().answered(operation, status);
+    }
+
+    fn max_body(&self, _method: &Method, path: &str) -> usize {
+        if path.starts_with(ENROLMENT) {
+            MAX_CERTIFICATE_REQUEST
+        } else {
+            MAX_BODY
+        }
     }
 }

@@ -41,6 +41,7 @@ use nf_nrf::witness_client::HttpWitness;
 use sbi::client::Connection;
 use sbi::config::WantedCredential;
 use sbi::enrolment::{CERTIFICATES, LandmarkAnswer, landmark_relative};
+use sbi::limits::LimitsConfig;
 use sbi::model::PlmnId;
 use sbi::problem::Problem;
 use sbi::response::Response;
@@ -368,6 +369,7 @@ fn config(folder: &Path) -> NrfConfig {
         await_landmarks: false,
         key_log: None,
         clock_offset_seconds: 0,
+        limits: LimitsConfig::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hyper::Method;
 use mtc_core::id::{IdError, LogId, LogNumber};
 use mtc_log::{
     CosigningKey, DirectoryStorage, StorageError, WitnessOpenError, WitnessStore, WitnessedLog,
@@ -12,6 +13,7 @@ use mtc_tls::key::{NfKey, NfKeyError};
 use sbi::clock;
 use sbi::config::ConfigError;
 use sbi::instance::Instance;
+use sbi::limits::Limits;
 use sbi::listener::{ListenError, bind, serve_plain};
 use sbi::metrics::Metrics;
 use sbi::model::{NfProfile, NfType, ScpDomainInfo, ScpInfo};
@@ -19,7 +21,7 @@ use sbi::nf::{self, NetworkFunction, NfError};
 use sbi::problem::Problem;
 use sbi::process::{Control, Event, Events};
 use sbi::response::Response;
-use sbi::server::{Handler, Request};
+use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use tokio::task::spawn_blocking;
 
@@ -101,6 +103,10 @@ impl Handler for Scp {
     async fn handle(&self, _request: Request) -> Result<Response, Problem> {
         Err(Problem::invalid_api(&[]))
     }
+
+    fn max_body(&self, _method: &Method, _path: &str) -> usize {
+        MAX_IGNORED_BODY
+    }
 }
 
 impl NetworkFunction for Scp {
@@ -148,6 +154,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     );
     let (listener, addr) = bind(config.witness.listen, "witness").await?;
     let metrics = Metrics::new();
+    let limits = Limits::new(&config.nf.limits, &metrics);
     let witness_metrics = WitnessMetrics::new(&metrics.registry);
     witness_metrics.show(&store);
     let api = Arc::new(WitnessApi {
@@ -155,7 +162,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         clock,
         metrics: witness_metrics,
     });
-    let serving = tokio::spawn(serve_plain(listener, api, control.stop.clone()));
+    let serving = tokio::spawn(serve_plain(listener, api, limits, control.stop.clone()));
     events.tell(&Event::WitnessListening { addr });
     let starting = nf::start(
         config.nf,

@@ -56,6 +56,10 @@ impl Handler for WitnessApi {
             _ => Err(Problem::method_not_allowed("GET")),
         }
     }
+
+    fn max_body(&self, _method: &Method, _path: &str) -> usize {
+        MAX_REQUEST_SIZE
+    }
 }
 
 impl WitnessApi {

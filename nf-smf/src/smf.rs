@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
+use hyper::Method;
 use sbi::instance::Instance;
 use sbi::model::{DnnSmfInfo, NfProfile, NfService, NfType, ServiceName, SmfInfo, SnssaiSmfInfo};
 use sbi::nf::NetworkFunction;
@@ -22,6 +23,8 @@ use crate::serving_amf::ServingAmfs;
 /// What the NRF is told of the preference and weight of an instance; all are equal.
 const PRIORITY: u16 = 1;
 const CAPACITY: u16 = 100;
+/// Octets of a request: two binary parts of a few hundred and a JSON part of 2 KiB.
+const MAX_MESSAGE: usize = 32 * 1024;
 /// Seconds after which a peer that came too early may try again.
 const RETRY_WHEN_STARTING: u32 = 1;
 
@@ -75,6 +78,10 @@ impl Handler for Smf {
             tokio::spawn(trace::carried(carrying_out));
         }
         Ok(response)
+    }
+
+    fn max_body(&self, _method: &Method, _path: &str) -> usize {
+        MAX_MESSAGE
     }
 }
 

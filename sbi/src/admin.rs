@@ -6,6 +6,8 @@
 //! GET /metrics        text format of Prometheus, or OpenMetrics for who accepts it
 //! GET /measurements   handshake totals by connection profile (JSON): `ledger::Measurements`
 //! ```
+//!
+//! HEAD is answered as GET is, without the body.
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::ledger::Ledger;
 use crate::metrics::{Exposition, Metrics};
 use crate::problem::Problem;
 use crate::response::Response;
-use crate::server::{Handler, Request};
+use crate::server::{Handler, MAX_IGNORED_BODY, Request};
 
 /// Answers on the admin port.
 #[derive(Debug)]
@@ -31,8 +33,9 @@ pub struct Admin {
 
 impl Handler for Admin {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
-        if request.method != Method::GET {
-            return Err(Problem::method_not_allowed("GET"));
+        // The server takes the body off an answer to HEAD.
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return Err(Problem::method_not_allowed("GET, HEAD"));
         }
         match request.path.as_str() {
             "/healthz" => Ok(text(StatusCode::OK, "alive\n".to_owned())),
@@ -43,6 +46,10 @@ impl Handler for Admin {
                 "known are /healthz, /readyz, /metrics and /measurements",
             )),
         }
+    }
+
+    fn max_body(&self, _method: &Method, _path: &str) -> usize {
+        MAX_IGNORED_BODY
     }
 }
 
@@ -71,4 +78,43 @@ impl Admin {
 
 fn text(status: StatusCode, body: String) -> Response {
     Response::bytes(status, "text/plain; charset=utf-8", body)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::HeaderMap;
+
+    use super::*;
+    use crate::server::Peer;
+
+    #[tokio::test]
+    async fn head_is_answered_as_get_and_nothing_else_is() {
+        let (_missing, missing) = watch::channel(String::new());
+        let metrics = Metrics::new();
+        let admin = Admin {
+            missing,
+            ledger: Arc::new(Ledger::new(metrics.clone())),
+            metrics,
+        };
+        let status = async |method: Method, path: &str| {
+            let request = Request {
+                method,
+                path: path.to_owned(),
+                query: String::new(),
+                headers: HeaderMap::new(),
+                body: bytes::Bytes::new(),
+                peer: Arc::new(Peer::cleartext(([127, 0, 0, 1], 1).into())),
+            };
+            match admin.handle(request).await {
+                Ok(response) => response.status.as_u16(),
+                Err(problem) => problem.status.as_u16(),
+            }
+        };
+        for path in ["/healthz", "/readyz", "/metrics", "/measurements"] {
+            assert_eq!(status(Method::GET, path).await, 200, "{path}");
+            assert_eq!(status(Method::HEAD, path).await, 200, "{path}");
+            assert_eq!(status(Method::POST, path).await, 405, "{path}");
+        }
+        assert_eq!(status(Method::HEAD, "/other").await, 404);
+    }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::address::Address;
+use crate::limits::LimitsConfig;
 use crate::pool::{PoolError, claim};
 
 /// Why a configuration cannot be used.
@@ -142,6 +143,9 @@ pub struct NfConfig {
     /// Seconds by which this process's clock is wrong, for experiments with clock skew; default 0.
     #[serde(default)]
     pub clock_offset_seconds: i64,
+    /// What peers may have of this process.
+    #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
+    pub limits: LimitsConfig,
     /// The instances.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instance: Vec<InstanceConfig>,

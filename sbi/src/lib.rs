@@ -15,6 +15,7 @@
 pub mod address;
 pub mod admin;
 pub mod backoff;
+pub mod budget;
 pub mod client;
 pub mod clock;
 pub mod command_line;
@@ -26,6 +27,7 @@ pub mod header;
 pub mod instance;
 pub mod json_patch;
 pub mod ledger;
+pub mod limits;
 pub mod listener;
 pub mod message;
 pub mod metrics;

@@ -9,22 +9,34 @@ use mtc_tls::endpoint::{ClientAuth, Endpoint};
 use mtc_tls::handshake;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::ledger::Ledger;
+use crate::limits::{Limits, Refused};
 use crate::metrics::Side;
 use crate::process::Stop;
-use crate::server::{Handler, Peer, serve_cleartext, serve_connection};
+use crate::server::{Handler, Peer, Terms, serve_cleartext_within, serve_sbi_within};
 use crate::telemetry::Causes;
 use crate::trace;
+
+mod addresses;
+mod newcomers;
+
+use addresses::Addresses;
+pub(crate) use newcomers::Newcomer;
+use newcomers::Newcomers;
 
 /// Connections that one port serves at a time; each costs a file descriptor and about 100 KiB.
 const MAX_CONNECTIONS: u64 = 4096;
 /// Share of the process's file descriptors that one port may take: a process has a handful of ports, and files.
 const DESCRIPTOR_SHARE: u64 = 8;
+/// Connections at one port that have not finished their handshake or not sent a first request: as many handshakes as two
+/// processors do in half a second.
+const MAX_NEWCOMERS: u64 = 512;
+/// Share of the process's file descriptors that they may take beside the others.
+const NEWCOMERS_SHARE: u64 = 16;
 /// How long connections may take to end after a stop.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a TLS handshake may take.
@@ -44,11 +56,11 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// As many connections as the process's limit of file descriptors allows: a peer that opens too many must not keep the
-/// process from opening files.
-fn max_connections() -> usize {
+/// As many as the process's limit of file descriptors allows: a peer that opens too many must not keep the process from
+/// opening files.
+fn within_descriptors(share: u64, most: u64) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from((limit / DESCRIPTOR_SHARE).clamp(16, MAX_CONNECTIONS)).unwrap_or(16)
+    usize::try_from((limit / share).clamp(16, most)).unwrap_or(16)
 }
 
 /// Binds a port; `what` names it in the error. Port 0 takes a free one.
@@ -72,19 +84,25 @@ pub async fn serve_sbi<H: Handler>(
     client_auth: ClientAuth,
     handler: Arc<H>,
     ledger: Arc<Ledger>,
+    limits: Limits,
     stop: Stop,
 ) {
     let connection_stop = stop.clone();
-    accept_all(listener, stop, move |tcp, remote| {
+    let budget = limits.budget.clone();
+    accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
         let (endpoint, handler, ledger, stop) = (
             endpoint.clone(),
             handler.clone(),
             ledger.clone(),
             connection_stop.clone(),
         );
+        let budget = budget.clone();
         async move {
             let started = Instant::now();
-            let handshake = handshake::accept(tcp, &endpoint, client_auth, HANDSHAKE_TIMEOUT);
+            let handshake =
+                handshake::accept_telling(tcp, &endpoint, client_auth, HANDSHAKE_TIMEOUT, || {
+                    newcomer.set_busy(true);
+                });
             let span = trace::handshake("server", remote);
             let accepted = tokio::select! {
                 accepted = handshake.instrument(span.clone()) => accepted,
@@ -123,7 +141,18 @@ pub async fn serve_sbi<H: Handler>(
             });
             let requests = ledger.metrics().requests.clone();
             let _open = requests.open_connection();
-            let served = serve_connection(accepted.stream, peer, handler, requests, stop.wait())
+            if peer.identity.is_some() {
+                newcomer.settle().await;
+            } else {
+                // Anybody can finish a handshake without a certificate.
+                newcomer.set_busy(false);
+            }
+            let terms = Terms {
+                metrics: Some(requests),
+                budget,
+                newcomer: Some(newcomer),
+            };
+            let served = serve_sbi_within(terms, accepted.stream, peer, handler, stop.wait())
                 .instrument(connection)
                 .await;
             if let Err(error) = served {
@@ -135,12 +164,24 @@ pub async fn serve_sbi<H: Handler>(
 }
 
 /// Serves a cleartext port (admin, log, witness) until stopped, then finishes what is in progress.
-pub async fn serve_plain<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: Stop) {
+pub async fn serve_plain<H: Handler>(
+    listener: TcpListener,
+    handler: Arc<H>,
+    limits: Limits,
+    stop: Stop,
+) {
     let connection_stop = stop.clone();
-    accept_all(listener, stop, move |tcp, remote| {
+    let budget = limits.budget.clone();
+    accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
         let (handler, stop) = (handler.clone(), connection_stop.clone());
+        let terms = Terms {
+            metrics: None,
+            budget: budget.clone(),
+            newcomer: Some(newcomer),
+        };
         async move {
-            if let Err(error) = serve_cleartext(tcp, remote, handler, stop.wait()).await {
+            let served = serve_cleartext_within(terms, tcp, remote, handler, stop.wait());
+            if let Err(error) = served.await {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }
         }
@@ -148,37 +189,50 @@ pub async fn serve_plain<H: Handler>(listener: TcpListener, handler: Arc<H>, sto
     .await;
 }
 
-async fn accept_all<F, S>(listener: TcpListener, mut stop: Stop, serve: F)
+async fn accept_all<F, S>(listener: TcpListener, limits: Limits, mut stop: Stop, serve: F)
 where
-    F: Fn(TcpStream, SocketAddr) -> S,
+    F: Fn(TcpStream, SocketAddr, Arc<Newcomer>) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(max_connections()));
+    let newcomers = Newcomers::new(
+        within_descriptors(NEWCOMERS_SHARE, MAX_NEWCOMERS),
+        within_descriptors(DESCRIPTOR_SHARE, MAX_CONNECTIONS),
+        limits.clone(),
+    );
+    let addresses = Addresses::default();
     let mut connections = JoinSet::new();
     loop {
-        let place = places.clone().acquire_owned();
-        let next = async {
-            // The semaphore is never closed: a place will come.
-            let place = place.await;
-            (place, listener.accept().await)
-        };
-        tokio::select! {
+        let accepted = tokio::select! {
             () = stop.requested() => break,
-            (place, accepted) = next => match accepted {
-                Ok((tcp, remote)) => {
-                    let connection = serve(tcp, remote);
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
+            accepted = listener.accept() => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let (tcp, remote) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let address = remote.ip();
+        let Some(counted) = addresses.count(address, limits.of_address(address)) else {
+            limits.count(Refused::Address);
+            tracing::debug!(%remote, "closing: its address has as many connections as it may");
+            continue;
+        };
+        let (newcomer, closed) = tokio::select! {
+            () = stop.requested() => break,
+            admitted = newcomers.admit() => admitted,
+        };
+        let connection = serve(tcp, remote, Arc::new(newcomer));
+        connections.spawn(async move {
+            let _counted = counted;
+            tokio::select! {
+                () = connection => {}
+                Ok(()) = closed => tracing::debug!(%remote, "closing: silent, and a newer one came"),
+            }
+        });
     }
     drop(listener);
     // Each connection ends by itself in time; this bounds what a mistake in that could cost.

@@ -14,6 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
+use crate::budget::Budget;
+
 mod exposition;
 mod handshakes;
 mod process;
@@ -62,6 +64,11 @@ pub struct Metrics {
     pub registrations: IntCounter,
     /// `nf_clock_steps_total` by `direction`.
     pub clock_steps: IntCounterVec,
+    /// What requests and answers of all peers may have together: `nf_held_bytes`, `nf_held_bytes_limit`,
+    /// `nf_no_room_total`.
+    pub budget: Budget,
+    /// `nf_connections_refused_total` by `reason`.
+    pub connections_refused: IntCounterVec,
     /// `nf_ready`.
     pub ready: IntGauge,
     info: prometheus::IntGaugeVec,
@@ -72,7 +79,18 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::default();
         process::export(&registry);
+        let budget = Budget::default();
+        export_budget(&registry, &budget);
         Self {
+            budget,
+            connections_refused: registry.counters(
+                "nf_connections_refused_total",
+                "Connections that were closed before they were served, so that others get in.",
+                &[(
+                    "reason",
+                    "`address` (its address has as many as it may), `newer` (it had finished no handshake or sent no request when a newer one came)",
+                )],
+            ),
             info: registry.gauges(
                 "nf_info",
                 "1, for what the labels say.",
@@ -142,6 +160,27 @@ impl Metrics {
             .with_label_values(&[nf_type, env!("CARGO_PKG_VERSION")])
             .set(1);
     }
+}
+
+fn export_budget(registry: &Registry, budget: &Budget) {
+    let held = budget.clone();
+    registry.read(
+        "nf_held_bytes",
+        "Bytes that unanswered requests and unread answers of all peers have.",
+        move || held.held() as u64,
+    );
+    let limit = budget.clone();
+    registry.read(
+        "nf_held_bytes_limit",
+        "Bytes that they may have together; peers without a certificate half of it.",
+        move || limit.limit() as u64,
+    );
+    let refused = budget.clone();
+    registry.read_sum(
+        "nf_no_room_total",
+        "Requests that were answered with 503 because there was no room for them or their answer.",
+        move || refused.refused() as f64,
+    );
 }
 
 impl Default for Metrics {

@@ -34,6 +34,7 @@ use crate::config::{ConfigError, NfConfig, Wanted};
 use crate::credentials::{Keeper, NrfSource, ObtainError};
 use crate::instance::{CallError, Instance};
 use crate::ledger::Ledger;
+use crate::limits::Limits;
 use crate::listener::{ListenError, bind, serve_plain, serve_sbi};
 use crate::metrics::{Metrics, unix_now};
 use crate::model::{NfInstanceId, NfProfile, NfType};
@@ -180,6 +181,7 @@ struct Parts {
     wanted: Vec<Wanted>,
     initial: CredentialSet,
     ledger: Arc<Ledger>,
+    limits: Limits,
     metrics: Metrics,
     nrf: Nrf,
     deadline: Instant,
@@ -331,7 +333,6 @@ async fn prepare(
         ledger: ledger.clone(),
     };
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve_plain(listener, Arc::new(admin), stop.clone()));
     let watching = clock::watch(metrics.clone());
     let stopping = stop.clone();
     tasks.spawn(async move {
@@ -340,6 +341,13 @@ async fn prepare(
             () = stopping.wait() => {}
         }
     });
+    let limits = Limits::new(&config.limits, &metrics);
+    tasks.spawn(serve_plain(
+        listener,
+        Arc::new(admin),
+        limits.clone(),
+        stop.clone(),
+    ));
     events.tell(&Event::AdminListening { addr });
     clock::await_set(config.clock(), || {
         missing.send_replace("a clock that is set".to_owned());
@@ -355,6 +363,7 @@ async fn prepare(
         wanted,
         initial,
         ledger,
+        limits,
         metrics,
         nrf,
         deadline,
@@ -506,6 +515,7 @@ impl Parts {
                 ClientAuth::Required,
                 handler.clone(),
                 self.ledger.clone(),
+                self.limits.clone(),
                 self.stop.clone(),
             ));
             self.events.tell(&Event::SbiListening {

@@ -8,6 +8,8 @@
 //!
 //! The identity of the peer is bound to the connection once; a handler checks each request against it. A handler that panics
 //! costs its own request an answer of 500 and nothing else.
+//!
+//! What is held for peers, unfinished requests and answers that nobody reads, is paid from the [`Budget`] of the process.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -21,7 +23,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::http::HeaderValue;
@@ -37,7 +39,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 use tracing::Span;
 
+use crate::budget::{Budget, Share};
 use crate::clock;
+use crate::listener::Newcomer;
 use crate::metrics::{RequestMetrics, Side};
 use crate::model::Document;
 use crate::operation::ServiceOperation;
@@ -47,16 +51,34 @@ use crate::response::Response;
 use crate::trace;
 use crate::uri::{self, UriError};
 
+mod answers;
+mod body;
+mod progress;
+
+use answers::{ANSWER_TIMEOUT, Answers};
+use progress::Progress;
+
 /// Requests in progress on one connection. A peer that needs more opens another one (TS 29.500 clause 5.2.6).
 pub const MAX_CONCURRENT_STREAMS: u32 = 256;
+/// The same for a peer that has shown no certificate: who enrols, reads the log or asks for health sends a few at a time.
+pub const MAX_ANONYMOUS_STREAMS: u32 = 32;
+/// Octets that a peer may send on a stream, and on all streams of a connection, before this side has read them: what HTTP
+/// itself may have to keep. A round trip of 50 ms leaves 5 MB/s.
+const WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// The same for a peer without a certificate: a certificate request and, for the connection, the least that HTTP/2 has.
+const ANONYMOUS_WINDOW: u32 = 32 * 1024;
+const ANONYMOUS_CONNECTION_WINDOW: u32 = 65_535;
 /// Octets of all headers of a request: discovery queries reach 4 KiB, an access token 1 KiB.
 pub const MAX_HEADER_LIST: u32 = 16 * 1024;
-/// Octets of a request body. A large profile or CSR has 32 KiB, an SM context 2 KiB.
+/// Octets of a request body, unless the route has a lower bound ([`Handler::max_body`]). A large profile has 32 KiB.
 pub const MAX_BODY: usize = 256 * 1024;
+/// Octets of the body of a GET, HEAD or DELETE: none has one here, and what comes is ignored.
+pub const MAX_IGNORED_BODY: usize = 1024;
+/// What a request costs the budget before its headers and body: its stream, task and log span.
+const REQUEST_COST: usize = 2 * 1024;
 /// Streams that a peer may have opened and reset before they were served (rapid reset, CVE-2023-44487).
 const MAX_RESET_STREAMS: usize = 32;
-/// How long a request body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection goes without a PING from this side, and how long the answer may take.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -164,6 +186,12 @@ pub trait Handler: Send + Sync + 'static {
     /// `status` is that of the answer; none when none was sent: the client gave up or is gone, or this side stopped before.
     /// For counting: it must not block.
     fn answered(&self, _operation: ServiceOperation, _status: Option<StatusCode>) {}
+
+    /// Octets that the body of a request may have; more is 413. Kept low where it is known what comes: it bounds what one
+    /// request can cost. At most [`MAX_BODY`] counts, and [`MAX_IGNORED_BODY`] where the method has no body.
+    fn max_body(&self, _method: &Method, _path: &str) -> usize {
+        MAX_BODY
+    }
 }
 
 /// Why a connection ended other than by agreement.
@@ -176,10 +204,34 @@ pub enum ServeError {
     /// Requests were still in progress some time after GOAWAY.
     #[error("requests did not finish within {DRAIN_TIMEOUT:?} of shutdown")]
     Drain,
+    /// The peer did not take an answer in time.
+    #[error("an answer was not taken within {ANSWER_TIMEOUT:?}")]
+    Unread,
+}
+
+/// What a connection has beside its stream and its peer.
+pub struct Terms {
+    /// Where requests are counted; none on the cleartext ports.
+    pub metrics: Option<RequestMetrics>,
+    /// What pays for requests and answers.
+    pub budget: Budget,
+    /// The connection's standing at its port, where it settles with its first request.
+    pub(crate) newcomer: Option<Arc<Newcomer>>,
+}
+
+impl Terms {
+    /// Those of a connection that stands for itself.
+    pub const fn new(metrics: Option<RequestMetrics>, budget: Budget) -> Self {
+        Self {
+            metrics,
+            budget,
+            newcomer: None,
+        }
+    }
 }
 
 /// Serves HTTP/2 on `io`, an authenticated stream, until the peer closes it, `shutdown` completes or the peer's certificate
-/// expires. Requests are counted in `metrics`.
+/// expires. Requests are counted in `metrics`, and paid from a budget of the connection's own.
 ///
 /// # Errors
 /// [`ServeError`]. The connection is closed in any case.
@@ -194,11 +246,31 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let builder = builder().http2_only();
-    serve(builder, io, peer, handler, Some(metrics), shutdown).await
+    let terms = Terms::new(Some(metrics), Budget::default());
+    serve_sbi_within(terms, io, peer, handler, shutdown).await
 }
 
-/// Serves HTTP/1.1 or HTTP/2 with prior knowledge on `io`, a cleartext stream: the admin, log and witness ports.
+/// As [`serve_connection`], within what the process's connections share.
+///
+/// # Errors
+/// As [`serve_connection`].
+pub async fn serve_sbi_within<IO, H>(
+    terms: Terms,
+    io: IO,
+    peer: Arc<Peer>,
+    handler: Arc<H>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let builder = builder(peer.identity.is_none()).http2_only();
+    serve(builder, terms, io, peer, handler, shutdown).await
+}
+
+/// Serves HTTP/1.1 or HTTP/2 with prior knowledge on `io`, a cleartext stream: the admin, log and witness ports. Requests are
+/// paid from a budget of the connection's own.
 ///
 /// # Errors
 /// As [`serve_connection`].
@@ -212,16 +284,46 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let peer = Arc::new(Peer::cleartext(remote));
-    serve(builder(), io, peer, handler, None, shutdown).await
+    let terms = Terms::new(None, Budget::default());
+    serve_cleartext_within(terms, io, remote, handler, shutdown).await
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+/// As [`serve_cleartext`], within what the process's connections share.
+///
+/// # Errors
+/// As [`serve_connection`].
+pub async fn serve_cleartext_within<IO, H>(
+    terms: Terms,
+    io: IO,
+    remote: SocketAddr,
+    handler: Arc<H>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let peer = Arc::new(Peer::cleartext(remote));
+    serve(builder(true), terms, io, peer, handler, shutdown).await
+}
+
+fn builder(is_anonymous: bool) -> auto::Builder<TokioExecutor> {
+    let (streams, window, connection_window) = if is_anonymous {
+        (
+            MAX_ANONYMOUS_STREAMS,
+            ANONYMOUS_WINDOW,
+            ANONYMOUS_CONNECTION_WINDOW,
+        )
+    } else {
+        (MAX_CONCURRENT_STREAMS, WINDOW, CONNECTION_WINDOW)
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .max_concurrent_streams(streams)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(connection_window)
         .max_header_list_size(MAX_HEADER_LIST)
         .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
         .max_local_error_reset_streams(MAX_RESET_STREAMS)
@@ -236,22 +338,29 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 async fn serve<IO, H>(
     builder: auto::Builder<TokioExecutor>,
+    terms: Terms,
     io: IO,
     peer: Arc<Peer>,
     handler: Arc<H>,
-    metrics: Option<RequestMetrics>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
+    let Terms {
+        metrics,
+        budget,
+        newcomer,
+    } = terms;
+    let answers = Answers::default();
     let spoken = AtomicBool::new(false);
     // Streams are served by other tasks.
     let connection_span = Span::current();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
         let (peer, handler, metrics) = (Arc::clone(&peer), Arc::clone(&handler), metrics.clone());
+        let (budget, answers, newcomer) = (budget.clone(), answers.clone(), newcomer.clone());
         let span = connection_span.clone();
         async move {
             let started = Instant::now();
@@ -263,17 +372,45 @@ where
                 }
                 handler.answered(operation, status);
             });
-            let mut response = traced(operation, request, peer, handler.as_ref(), &span).await;
-            outcome.answered(response.status);
+            if let Some(newcomer) = newcomer {
+                newcomer.settle().await;
+            }
+            let cost = REQUEST_COST + octets_of(request.headers());
+            let (mut response, share) = match budget.share(cost, peer.identity.is_none()) {
+                Ok(mut share) => {
+                    let answering = traced(
+                        operation,
+                        request,
+                        peer,
+                        handler.as_ref(),
+                        &span,
+                        &mut share,
+                    );
+                    (answering.await, Some(share))
+                }
+                Err(_) => (body::no_room().into_response(), None),
+            };
             if is_head {
                 remove_body(&mut response);
             }
+            if let Some(mut share) = share {
+                // The request is gone; its place is for the answer, and a small one always fits.
+                if share.resize(cost.max(response.body.len())).is_err() {
+                    let _ = share.resize(cost);
+                    response = body::no_room().into_response();
+                }
+                if !response.body.is_empty() {
+                    response.body = answers.hold(response.body, share);
+                }
+            }
+            outcome.answered(response.status);
             Ok::<_, Infallible>(into_http(response))
         }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Progress::new(io)), service));
     tokio::select! {
         done = connection.as_mut() => return done.map_err(ServeError::Connection),
+        () = answers.overdue() => return Err(ServeError::Unread),
         () = shutdown => {}
         () = silence(&spoken) => tracing::debug!(remote = %peer.remote, "closing: no request"),
         () = peer.expires() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
@@ -305,10 +442,11 @@ async fn traced<H: Handler>(
     peer: Arc<Peer>,
     handler: &H,
     connection: &Span,
+    share: &mut Share,
 ) -> Response {
     let traced = connection.in_scope(|| trace::received_request(request.headers(), operation));
     let answering = async {
-        let answer = answer(request, peer, handler).await;
+        let answer = answer(request, peer, handler, share).await;
         // 503 is said to shed load, and saying so in the log too would add to it.
         if let Err(problem) = &answer
             && problem.status.is_server_error()
@@ -331,14 +469,21 @@ async fn answer<H: Handler>(
     request: hyper::Request<Incoming>,
     peer: Arc<Peer>,
     handler: &H,
+    share: &mut Share,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
+    let mut bound = handler
+        .max_body(&head.method, head.uri.path())
+        .min(MAX_BODY);
+    if matches!(head.method, Method::GET | Method::HEAD | Method::DELETE) {
+        bound = bound.min(MAX_IGNORED_BODY);
+    }
     let request = Request {
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
-        body: read_body(body).await?,
+        body: body::read(body, bound, share).await?,
         peer,
     };
     catch_panic(handler.handle(request))
@@ -346,21 +491,12 @@ async fn answer<H: Handler>(
         .unwrap_or_else(|HandlerPanicked| Err(Problem::system_failure()))
 }
 
-async fn read_body(body: Incoming) -> Result<Bytes, Problem> {
-    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("body is longer than {MAX_BODY} octets"),
-        )),
-        Ok(Err(error)) => Err(Problem::invalid_msg_format(format!(
-            "body broke off: {error}"
-        ))),
-        Err(_) => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!("body did not arrive within {BODY_TIMEOUT:?}"),
-        )),
-    }
+/// Octets of `headers`, as much as they take in memory at least.
+fn octets_of(headers: &HeaderMap) -> usize {
+    let octets = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    octets.sum()
 }
 
 /// Makes the answer to GET that to HEAD. Over HTTP/1.1 hyper would do so itself, over HTTP/2 it sends the body.

@@ -22,6 +22,7 @@ use nf_scp::config::{ScpConfig, WitnessConfig};
 use sbi::address::Address;
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, NrfAddress, WantedCredential};
 use sbi::enrolment::MTC_PROFILE;
+use sbi::limits::LimitsConfig;
 use sbi::model::PlmnId;
 use serde::Serialize;
 use uuid::Uuid;
@@ -395,6 +396,7 @@ impl LabFolder {
             await_landmarks: false,
             key_log: plan.key_log.clone(),
             clock_offset_seconds: 0,
+            limits: LimitsConfig::default(),
         }
     }
 
@@ -453,6 +455,7 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         await_landmarks: plan.await_landmarks,
         key_log: plan.key_log.clone(),
         clock_offset_seconds: 0,
+        limits: LimitsConfig::default(),
         instance: Vec::new(),
         replica: None,
         is_replica: false,

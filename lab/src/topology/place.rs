@@ -254,6 +254,7 @@ mod tests {
 
     use hyper::StatusCode;
     use mtc_core::time::UnixTime;
+    use sbi::limits::Limits;
     use sbi::problem::Problem;
     use sbi::process::Stop;
     use sbi::response::Response;
@@ -289,6 +290,7 @@ mod tests {
         tokio::spawn(sbi::listener::serve_plain(
             listener,
             Arc::new(Files(folder)),
+            Limits::default(),
             stop,
         ));
         (format!("http://{addr}"), stopper)
