@@ -1,24 +1,24 @@
 //! `mtc5g health`
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use hyper::Method;
+use sbi::address::Address;
 use sbi::client::{ClientError, Connection, Request};
 
 use super::output::print;
 use super::{DONE, fail};
 
 /// The admin port of a deployed network function.
-const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+const ADMIN: &str = "127.0.0.1:9090";
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct HealthArguments {
-    /// Admin port of the process
-    #[arg(default_value_t = ADMIN)]
-    addr: SocketAddr,
+    /// Admin port of the process: an address or a name, and the port
+    #[arg(default_value = ADMIN)]
+    addr: Address,
 }
 
 impl HealthArguments {
@@ -33,7 +33,7 @@ impl HealthArguments {
     }
 
     async fn ask(&self) -> Result<String, ClientError> {
-        let connection = Connection::connect_cleartext(self.addr, TIMEOUT).await?;
+        let connection = Connection::connect_cleartext(self.addr.resolve().await?, TIMEOUT).await?;
         let request = Request::new(Method::GET, self.addr.to_string(), "/readyz");
         let answer = connection.send(request, TIMEOUT).await?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
@@ -47,5 +47,40 @@ impl HealthArguments {
                 ..Default::default()
             }),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sbi::admin::Admin;
+    use sbi::ledger::Ledger;
+    use sbi::limits::Limits;
+    use sbi::listener::{bind, serve_plain};
+    use sbi::metrics::Metrics;
+    use sbi::process::Stop;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_may_be_named() {
+        let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "admin").await.unwrap();
+        let (_missing, missing) = watch::channel(String::new());
+        let metrics = Metrics::new();
+        let admin = Admin {
+            missing,
+            ledger: Arc::new(Ledger::new(metrics.clone())),
+            metrics,
+        };
+        let (_stopper, stop) = Stop::new();
+        let serving = serve_plain(listener, Arc::new(admin), Limits::default(), stop);
+        tokio::spawn(serving);
+        let name = format!("localhost:{}", addr.port());
+        let arguments = HealthArguments {
+            addr: name.parse().unwrap(),
+        };
+        assert_eq!(arguments.ask().await.unwrap(), "ready\n");
     }
 }
