@@ -502,11 +502,28 @@ fn issuance_problem(error: MtcaError) -> Problem {
                 RETRY_ISSUANCE,
             )
         }
+        // The NRF stops: who asks again asks the next one. The token is not lost, as after any 503.
+        MtcaError::Issue(IssueError::Stopped) => {
+            Problem::unavailable(Cause::NfCongestion, detail, RETRY_ISSUANCE)
+        }
         MtcaError::Unknown(_) => Problem::not_found(detail),
         MtcaError::Retired(_) => Problem::new(StatusCode::GONE, detail),
         _ => {
             tracing::error!(error = detail, "issuance failed");
             Problem::system_failure()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_enrolment_under_way_at_the_stop_is_to_be_tried_again() {
+        let problem = issuance_problem(MtcaError::Issue(IssueError::Stopped));
+        let response = problem.into_response();
+        assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers.contains_key("retry-after"));
     }
 }
