@@ -85,6 +85,7 @@ impl NfArguments {
         };
         let exporter = telemetry.start();
         raise_descriptor_limit();
+        forbid_core_dumps();
         let events = Events::new(self.supervised);
         let control = match Control::new(self.supervised) {
             Ok(control) => control,
@@ -135,9 +136,41 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// Forbids core dumps, which would hold private keys: octets that a dump may have. At 0 Linux still dumps into a program that
+/// `core_pattern` names; 1 is its word for not doing that either, and less than any file needs (core(5)).
+const CORE_LIMIT: u64 = 1;
+
+fn forbid_core_dumps() {
+    let limit = getrlimit(Resource::Core);
+    let most = limit
+        .maximum
+        .map_or(CORE_LIMIT, |most| most.min(CORE_LIMIT));
+    let none = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps stay as they are, and would hold private keys");
+    }
+}
+
 fn fail(events: &Events, error: &dyn Error) -> ExitCode {
     let error = Causes(error).to_string();
     crate::tell!("error: {error}");
     events.tell(&Event::Failed { error });
     ExitCode::from(COULD_NOT_RUN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_leaves_no_core() {
+        forbid_core_dumps();
+        forbid_core_dumps();
+        let limit = getrlimit(Resource::Core);
+        assert!(limit.current.is_some_and(|octets| octets <= 1), "{limit:?}");
+        assert_eq!(limit.current, limit.maximum);
+    }
 }

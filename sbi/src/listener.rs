@@ -142,7 +142,10 @@ pub async fn serve_sbi<H: Handler>(
             let requests = ledger.metrics().requests.clone();
             let _open = requests.open_connection();
             if peer.identity.is_some() {
-                newcomer.settle().await;
+                tokio::select! {
+                    () = newcomer.settle() => {}
+                    () = stop.clone().wait() => return,
+                }
             } else {
                 // Anybody can finish a handshake without a certificate.
                 newcomer.set_busy(false);
