@@ -15,6 +15,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::HOST;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use sbi::encoding::{EncodingError, decoded, is_encoded};
 use sbi::uri::{ApiRoot, Scheme, UriError};
 use thiserror::Error;
 use tokio::net::{TcpStream, lookup_host};
@@ -23,6 +24,8 @@ use tokio::time::timeout;
 
 /// How long a connection, and then an answer, may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Octets that gzip may add to what it cannot compress: 18 of its header and trailer, a name, and 5 a block of 64 kB of the longest file.
+const GZIP_OVERHEAD: u64 = 16 * 1024;
 /// Connections at a time: enough to hide a round trip, few enough for a server of files.
 const MAX_CONNECTIONS: usize = 8;
 
@@ -53,6 +56,9 @@ pub enum HttpError {
     /// The answer is longer than any file of its kind.
     #[error("the answer is longer than {0} bytes")]
     TooLong(u64),
+    /// The answer is in an encoding that cannot be decoded.
+    #[error(transparent)]
+    Encoding(EncodingError),
     /// The server refused.
     #[error("status {0}")]
     Status(StatusCode),
@@ -129,7 +135,12 @@ impl WebFolder {
         let exchange = async {
             connection.ready().await?;
             let (head, body) = connection.send_request(request).await?.into_parts();
-            let body = Limited::new(body, limit as usize).collect().await;
+            let most = if is_encoded(&head.headers) {
+                limit + GZIP_OVERHEAD
+            } else {
+                limit
+            };
+            let body = Limited::new(body, most as usize).collect().await;
             let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
                 Ok(error) => HttpError::Http(*error),
                 Err(error) => {
@@ -137,9 +148,9 @@ impl WebFolder {
                     HttpError::TooLong(limit)
                 }
             })?;
-            Ok::<_, HttpError>((head.status, body.to_bytes()))
+            Ok::<_, HttpError>((head.status, head.headers, body.to_bytes()))
         };
-        let (status, body) = timeout(TIMEOUT, exchange)
+        let (status, headers, body) = timeout(TIMEOUT, exchange)
             .await
             .map_err(|_| HttpError::Timeout(TIMEOUT))??;
         if !connection.is_closed() {
@@ -147,7 +158,10 @@ impl WebFolder {
             idle.push(connection);
         }
         if status == StatusCode::OK {
-            Ok(body)
+            decoded(&headers, body, limit as usize).map_err(|error| match error {
+                EncodingError::TooLong(_) => HttpError::TooLong(limit),
+                error => HttpError::Encoding(error),
+            })
         } else {
             Err(HttpError::Status(status))
         }
@@ -216,5 +230,45 @@ mod tests {
         ] {
             assert_eq!(has_port(authority), port, "{authority}");
         }
+    }
+
+    /// A server that gives every connection this answer.
+    async fn serve(head: &'static str, body: Vec<u8>) -> WebFolder {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\n{head}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+                );
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(&body).await;
+            }
+        });
+        WebFolder::new(&format!("http://{addr}/1")).unwrap()
+    }
+
+    // It was read as damage, though c2sp.org/tlog-tiles allows it without negotiation.
+    #[tokio::test]
+    async fn a_bundle_with_gzip_is_read_and_another_encoding_is_named() {
+        use std::io::Write as _;
+        let plain = [9; 5000];
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&plain).unwrap();
+        let body = encoder.finish().unwrap();
+        let gzip = "Content-Encoding: gzip\r\n";
+        let folder = serve(gzip, body.clone()).await;
+        assert_eq!(
+            folder.get("tile/entries/000", 5000).await.unwrap(),
+            &plain[..]
+        );
+        let long = folder.get("tile/entries/000", 4999).await.unwrap_err();
+        assert!(matches!(long, HttpError::TooLong(4999)), "{long:?}");
+        let folder = serve("Content-Encoding: zstd\r\n", body).await;
+        let other = folder.get("tile/entries/000", 5000).await.unwrap_err();
+        assert!(other.to_string().contains("\"zstd\""), "{other}");
     }
 }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use mtc_core::id::{IdError, LogNumber};
 use mtc_tls::credentials::{CredentialError, CredentialSet, MtcTrust, X509Trust};
 use mtc_tls::endpoint::ClientAuth;
@@ -58,6 +59,9 @@ const DEREGISTER_TIME: Duration = Duration::from_secs(2);
 const HEARTBEAT_SHARE: (u32, u32) = (4, 5);
 /// Pause after a heartbeat, or a look at the log, that did not get through.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause between looks at a log that fails, unless four of the usual ones are longer: landmarks come every few seconds at the most, and
+/// certificates live for hours, so ten seconds after it is back is early enough.
+const LONGEST_TRUST_PAUSE: Duration = Duration::from_secs(10);
 /// What the admin port is told when the process is ready.
 const NOTHING_MISSING: &str = "";
 
@@ -684,6 +688,16 @@ fn publish_trust<'a>(
         .set(i64::try_from(trust.trusted_subtrees()).unwrap_or(i64::MAX));
 }
 
+/// The pause before the next look at a log after so many failures in a row: longer each time, since whoever does not answer is not helped by
+/// being asked four times a second.
+fn trust_pause(interval: Duration, failures: u32) -> Duration {
+    let longest = LONGEST_TRUST_PAUSE.max(4 * interval);
+    interval.saturating_mul(1 << failures.min(16)).min(longest)
+}
+
+/// What is wrong with a log, apart from figures that differ from look to look.
+type TrustFailure = (std::mem::Discriminant<TrustError>, Option<StatusCode>);
+
 /// Looks at the log for ever, unless ordered not to; a failed look keeps the old trust.
 pub async fn keep_trust(
     mut updater: TrustUpdater,
@@ -693,6 +707,8 @@ pub async fn keep_trust(
     metrics: Metrics,
     orders: Orders,
 ) {
+    let mut failures = 0;
+    let mut told: Option<TrustFailure> = None;
     loop {
         let looked = if orders.landmarks_are_paused() {
             updater.expire(clock.now())
@@ -706,15 +722,27 @@ pub async fn keep_trust(
             }
             Ok(None) => "unchanged",
             Err(error) => {
-                tracing::warn!(error = %Causes(&error), "trust state not updated, the old one stays");
+                let failure = Some((std::mem::discriminant(&error), error.status()));
+                if told == failure {
+                    tracing::debug!(error = %Causes(&error), "trust state still not updated");
+                } else {
+                    tracing::warn!(error = %Causes(&error), "trust state not updated, the old one stays");
+                    told = failure;
+                }
                 "failed"
             }
         };
         metrics.trust_updates.with_label_values(&[result]).inc();
-        if result != "failed" {
+        if result == "failed" {
+            failures = u32::saturating_add(failures, 1);
+        } else {
             metrics.trust_updated.set(unix_now());
+            if told.take().is_some() {
+                tracing::info!(after = failures, "trust state is updated again");
+            }
+            failures = 0;
         }
-        sleep(interval).await;
+        sleep(trust_pause(interval, failures)).await;
     }
 }
 
@@ -843,5 +871,25 @@ impl Registrar {
         let decided = self.nrf.register(open, &self.registration.profile).await?;
         self.metrics.registrations.inc();
         Ok(decided)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A log behind a server that speaks HTTP/1.1 only was asked every 250 ms for ever.
+    #[test]
+    fn a_log_that_fails_is_asked_ever_more_rarely_up_to_a_bound() {
+        let short = Duration::from_millis(250);
+        assert_eq!(trust_pause(short, 0), short);
+        assert_eq!(trust_pause(short, 1), 2 * short);
+        assert_eq!(trust_pause(short, 3), 8 * short);
+        for failures in [6, 16, 17, u32::MAX] {
+            assert_eq!(trust_pause(short, failures), LONGEST_TRUST_PAUSE);
+        }
+        let long = Duration::from_secs(30);
+        assert_eq!(trust_pause(long, 1), 2 * long);
+        assert_eq!(trust_pause(long, 9), 4 * long);
     }
 }

@@ -35,6 +35,7 @@ use self::source::LogSource;
 use self::tiles::MAX_TILES;
 use crate::address::Address;
 use crate::client::ClientError;
+use crate::encoding::EncodingError;
 use crate::telemetry::Causes;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,6 +59,16 @@ pub enum TrustError {
         path: String,
         /// Why.
         source: ClientError,
+    },
+    /// What the log served is in an encoding that cannot be decoded.
+    #[error("the log at {address} served {path} in an encoding")]
+    Encoding {
+        /// Where the log is.
+        address: Address,
+        /// What was asked for.
+        path: String,
+        /// Which, or what is wrong with it.
+        source: EncodingError,
     },
     /// The landmarks document is malformed.
     #[error("the landmarks document")]
@@ -105,7 +116,7 @@ pub enum TrustError {
 
 impl TrustError {
     /// The status with which the log's server refused, if it answered.
-    const fn status(&self) -> Option<StatusCode> {
+    pub(crate) const fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Fetch {
                 source: ClientError::Status { status, .. },

@@ -6,7 +6,9 @@ use mtc_core::id::LogNumber;
 
 use super::{TIMEOUT, TrustError};
 use crate::address::Address;
-use crate::client::{ClientError, Connection, Request};
+use crate::client::{ClientError, Connection, MAX_BODY, Request};
+use crate::encoding::decoded;
+use crate::response::Response;
 
 /// The server of a CA's logs.
 pub(super) struct LogSource {
@@ -25,7 +27,7 @@ impl LogSource {
     /// Gets an object of a log.
     ///
     /// # Errors
-    /// [`TrustError::Fetch`].
+    /// [`TrustError::Fetch`], [`TrustError::Encoding`].
     pub(super) async fn fetch(
         &mut self,
         log: LogNumber,
@@ -33,14 +35,25 @@ impl LogSource {
     ) -> Result<Bytes, TrustError> {
         let path = format!("/{log}/{object}");
         let fetched = self.get(&path).await;
-        fetched.map_err(|source| TrustError::Fetch {
+        let response = match fetched {
+            Ok(response) => response,
+            Err(source) => {
+                return Err(TrustError::Fetch {
+                    address: self.address.clone(),
+                    path,
+                    source,
+                });
+            }
+        };
+        let body = decoded(&response.headers, response.body, MAX_BODY);
+        body.map_err(|source| TrustError::Encoding {
             address: self.address.clone(),
             path,
             source,
         })
     }
 
-    async fn get(&mut self, path: &str) -> Result<Bytes, ClientError> {
+    async fn get(&mut self, path: &str) -> Result<Response, ClientError> {
         let connection = match self
             .connection
             .take()
@@ -55,6 +68,6 @@ impl LogSource {
         if matches!(answered, Ok(_) | Err(ClientError::Status { .. })) {
             self.connection = Some(connection);
         }
-        Ok(answered?.body)
+        answered
     }
 }

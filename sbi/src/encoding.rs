@@ -1,0 +1,137 @@
+//! Bodies as they were before their `Content-Encoding`: logs may serve entry bundles with gzip to whoever asks, without negotiation
+//! (c2sp.org/tlog-tiles), and servers of static files do so with more than those.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use hyper::HeaderMap;
+use hyper::header::CONTENT_ENCODING;
+
+/// Octets of an encoding's name that are quoted.
+const QUOTED: usize = 40;
+
+/// A body is not what its `Content-Encoding` says, or nothing that is decoded here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodingError {
+    /// Another encoding than gzip.
+    #[error(
+        "content-encoding {0:?}: only gzip is decoded here, and the server was asked for no encoding"
+    )]
+    Unknown(String),
+    /// Not gzip.
+    #[error("content-encoding gzip: the body is not")]
+    Gzip(#[source] std::io::Error),
+    /// The decoded body exceeds its bound.
+    #[error("content-encoding gzip: the decoded body is longer than {0} octets")]
+    TooLong(usize),
+}
+
+/// Whether a body is in some encoding.
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    encodings(headers).next().is_some()
+}
+
+/// The body without its encoding, at most `limit` octets of it.
+///
+/// # Errors
+/// It cannot be decoded.
+pub fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, EncodingError> {
+    let mut encodings = encodings(headers);
+    let Some(encoding) = encodings.next() else {
+        return Ok(body);
+    };
+    let is_gzip = encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip");
+    if let Some(second) = encodings.next() {
+        return Err(EncodingError::Unknown(quoted(&format!(
+            "{encoding}, {second}"
+        ))));
+    }
+    if !is_gzip {
+        return Err(EncodingError::Unknown(quoted(&encoding)));
+    }
+    let mut plain = Vec::new();
+    let mut reader = MultiGzDecoder::new(body.as_ref()).take(limit as u64 + 1);
+    reader
+        .read_to_end(&mut plain)
+        .map_err(EncodingError::Gzip)?;
+    if plain.len() > limit {
+        return Err(EncodingError::TooLong(limit));
+    }
+    Ok(plain.into())
+}
+
+/// Encodings in the order in which they were applied; `identity` is none.
+fn encodings(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let all = headers.get_all(CONTENT_ENCODING).into_iter();
+    all.flat_map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+        names
+    })
+    .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"))
+}
+
+fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use hyper::http::HeaderValue;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Bytes {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    fn of(encoding: &'static str, body: Bytes, limit: usize) -> Result<Bytes, EncodingError> {
+        let headers =
+            HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
+        decoded(&headers, body, limit)
+    }
+
+    #[test]
+    fn gzip_is_decoded_up_to_its_bound() {
+        let text = [7; 1000];
+        for name in ["gzip", "GZIP", "x-gzip", "identity, gzip"] {
+            assert_eq!(of(name, gzip(&text), 1000).unwrap(), &text[..], "{name}");
+        }
+        // A few octets that become many.
+        let bomb = gzip(&vec![0; 10_000_000]);
+        assert!(bomb.len() < 20_000);
+        assert!(matches!(
+            of("gzip", bomb, 1000),
+            Err(EncodingError::TooLong(1000))
+        ));
+        let mut cut = gzip(&text).to_vec();
+        cut.truncate(cut.len() - 1);
+        assert!(matches!(
+            of("gzip", cut.into(), 1000),
+            Err(EncodingError::Gzip(_))
+        ));
+        assert!(matches!(
+            of("gzip", Bytes::from_static(b"x"), 9),
+            Err(EncodingError::Gzip(_))
+        ));
+    }
+
+    #[test]
+    fn what_is_not_decoded_is_named_and_what_is_not_encoded_stays() {
+        let body = Bytes::from_static(b"x");
+        assert_eq!(decoded(&HeaderMap::new(), body.clone(), 0).unwrap(), body);
+        assert_eq!(of("identity", body.clone(), 0).unwrap(), body);
+        for (name, shown) in [("br", "\"br\""), ("gzip, gzip", "\"gzip, gzip\"")] {
+            let error = of(name, body.clone(), 9).unwrap_err().to_string();
+            assert!(error.contains(shown), "{error}");
+        }
+    }
+}
