@@ -112,6 +112,15 @@ impl WitnessStore {
         // A thread that panicked has not assigned to it: what is there is still the latest.
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         check_growth(latest.as_ref(), &checkpoint, &request)?;
+        if let Some(latest) = latest.as_ref() {
+            // Its own line in what is stored says when it signed last, across restarts too.
+            let own = latest.signed().verify(&log.id, self.key.cosigner());
+            if let Ok(last) = own
+                && now < last
+            {
+                return Err(Refusal::ClockWentBackwards { last, now });
+            }
+        }
         let (stored, answer) = self.cosign(log, checkpoint, now)?;
         self.storage.put(&object(&log.id), &stored.to_note())?;
         info!(
@@ -345,6 +354,16 @@ pub enum Refusal {
     /// The clock reads 0, which no cosignature of a checkpoint may say.
     #[error("the witness's clock is not set")]
     NoTime,
+    /// The clock is behind the time of the last cosignature; it signs again when that has come.
+    #[error(
+        "the witness's clock went backwards: the last checkpoint was cosigned at {}, now it is {}", last.0, now.0
+    )]
+    ClockWentBackwards {
+        /// When it cosigned last.
+        last: UnixTime,
+        /// What the clock says.
+        now: UnixTime,
+    },
     /// The key cannot sign.
     #[error("the witness cannot sign")]
     Sign(#[source] CheckpointError),
@@ -366,7 +385,9 @@ impl Refusal {
             Self::UnknownLog { .. } => 404,
             Self::Conflict { .. } => 409,
             Self::Proof(_) | Self::Fork { .. } => 422,
-            Self::NoTime | Self::Sign(_) | Self::Storage(_) => 500,
+            Self::NoTime | Self::ClockWentBackwards { .. } | Self::Sign(_) | Self::Storage(_) => {
+                500
+            }
         }
     }
 

@@ -323,6 +323,23 @@ fn a_clock_at_zero_cosigns_nothing() {
 }
 
 #[test]
+fn a_clock_that_went_backwards_cosigns_nothing_until_its_time_has_come() {
+    let scene = Scene::new();
+    scene.add(0, &scene.small).unwrap();
+    let body = scene.request(10, &scene.large).encode();
+    let early = UnixTime(NOW.0 - 1);
+    let reopened = open(&scene.world, &scene.storage).unwrap();
+    for witness in [&scene.witness, &reopened] {
+        assert!(matches!(
+            witness.add_checkpoint(&body, early),
+            Err(Refusal::ClockWentBackwards { last: NOW, now }) if now == early
+        ));
+        assert_eq!(scene.latest(), Some(10));
+    }
+    scene.add(10, &scene.large).unwrap();
+}
+
+#[test]
 fn a_log_is_listed_once() {
     let (world, storage) = (World::new(), Arc::new(MemoryStorage::default()));
     let log = WitnessedLog {
