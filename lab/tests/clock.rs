@@ -11,11 +11,13 @@ mod test_lab;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use hyper::Method;
 use lab::topology::{Nf, Plan, Topology};
 use sbi::client::{ClientError, Connection, Request};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use command::{PATIENCE, binary, within};
 use test_lab::{TestFolder, TestLab, small};
@@ -138,6 +140,44 @@ async fn a_lab_lives_through_steps_of_the_wall_clock_past_its_certificates_lifet
     clock.set(3600);
     await_service(&mut lab).await;
     lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_before_1970_is_said_and_waited_for() {
+    let temporary = tempfile::tempdir().expect("temporary folder");
+    let Some(clock) = WallClock::new(temporary.path()) else {
+        return;
+    };
+    let folder = TestFolder::new(&small());
+    let now = i64::try_from(test_lab::now().0).expect("a time of this century");
+    for process in ["scp", "nrf"] {
+        clock.set(-now - 3600);
+        let mut running = tokio::process::Command::new(&clock.command)
+            .args([process.as_ref(), "--config".as_ref()])
+            .arg(folder.lab.config_file(process))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the built command starts");
+        let stderr = running.stderr.take().expect("stderr is piped");
+        let mut lines = BufReader::new(stderr).lines();
+        for wanted in ["is not set: waiting for that", "the clock has been set"] {
+            within(async {
+                loop {
+                    let line = lines.next_line().await.expect("output is text");
+                    let line = line.expect("the process does not end");
+                    assert!(!line.contains("panicked"), "{line}");
+                    if line.contains(wanted) {
+                        return;
+                    }
+                }
+            })
+            .await;
+            clock.set(0);
+        }
+    }
 }
 
 #[tokio::test]

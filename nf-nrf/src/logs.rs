@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{FileError, PrivateFolder};
 
-const RECORD: &str = "issuance-logs.json";
+pub(crate) const RECORD: &str = "issuance-logs.json";
 /// In the folder of a retired log.
 const MARKER: &str = "retired";
 /// The object that every log has from its first moment.

@@ -49,7 +49,7 @@ use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedT
 use crate::files::{FileError, PrivateFolder, read_text};
 use crate::log_api::LogApi;
 use crate::log_opening::{OpenLogError, OpenedLog, open_current};
-use crate::logs::LogWish;
+use crate::logs::{self, LogWish};
 use crate::management::Management;
 use crate::metrics::NrfMetrics;
 use crate::mtca::Mtca;
@@ -221,9 +221,11 @@ impl Process {
         .await;
         process.missing.send_replace("issuance log".to_owned());
         let trust_file = process.trust_file()?;
-        if read_object(&process.config.log, &Object::SignedCheckpoint)?.is_none() {
+        let state = PrivateFolder::open(process.config.state.clone())?;
+        let has_log = read_object(&process.config.log, &Object::SignedCheckpoint)?.is_some()
+            || state.path(logs::RECORD).exists();
+        if !has_log {
             // Before there is a log: a record that is missing beside one is a lost one.
-            let state = PrivateFolder::open(process.config.state.clone())?;
             UsedTokens::begin(&state.path(USED_TOKENS))?;
         }
         let log = open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await?;

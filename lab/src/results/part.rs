@@ -315,6 +315,21 @@ mod tests {
     }
 
     #[test]
+    fn a_step_of_the_clock_is_why_no_variant_was_measured() {
+        const STEP: &str = "the clock stepped by +3600 s at 12 s";
+        let mut part = quick_part();
+        part.happenings.clock_steps = vec![STEP.to_owned()];
+        let results = part.results(&scenario()).expect("its variants");
+        assert!(!results.verdict.passed);
+        for variant in &results.variants {
+            let invalid = variant.arrivals.invalid.as_deref();
+            assert_eq!(invalid, Some(STEP));
+        }
+        let violations = &results.verdict.violations;
+        assert!(violations.iter().any(|violation| violation.contains(STEP)));
+    }
+
+    #[test]
     fn two_halves_have_the_arrivals_and_histograms_of_both_and_the_lab_s_counts_once() {
         let one = quick_part().results(&scenario()).expect("its variants");
         let both = merge(vec![shard(1, 2), shard(0, 2)]).expect("parts of one run");
