@@ -4,7 +4,7 @@
 //! must be found again; profiles are not, since an NF that finds itself unknown registers again.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -90,6 +90,26 @@ impl PrivateFolder {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(self.failed("read", name, source)),
+        }
+    }
+
+    /// Reads a file of at most `octets`; none if it does not exist or has more. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn read_at_most(&self, name: &str, octets: u64) -> Result<Option<Vec<u8>>, FileError> {
+        let read = || -> io::Result<Option<Vec<u8>>> {
+            let mut bytes = Vec::new();
+            // One more than allowed tells a file that fits from one that is cut.
+            let limit = octets.saturating_add(1);
+            let read = File::open(self.path(name))?
+                .take(limit)
+                .read_to_end(&mut bytes)?;
+            Ok((read as u64 <= octets).then_some(bytes))
+        };
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map_err(|source| self.failed("read", name, source)),
         }
     }
 

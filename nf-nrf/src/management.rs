@@ -20,7 +20,7 @@ use sbi::server::Request;
 use sbi::uri::{ApiRoot, Query};
 use serde_json::json;
 
-use crate::registry::{ReviseError, SharedRegistry, Stored};
+use crate::registry::{CommitError, ProfileTooLarge, ReviseError, SharedRegistry, Stored};
 
 /// Feature of nnrf-nfm: services as a map.
 const SERVICE_MAP: u32 = 1;
@@ -39,7 +39,7 @@ impl Management {
         Self { registry, api_root }
     }
 
-    /// Answers a request whose path is `/nnrf-nfm/v1/` and `segments`, at the time `now`.
+    /// Answers a request whose path is `/nnrf-nfm/v1/` and `segments`, at the time `now`. Blocks on the disk.
     ///
     /// # Errors
     /// The problem to answer with.
@@ -85,17 +85,13 @@ impl Management {
             ));
         }
         admit(&profile, identity)?;
-        let (stored, is_new) = self
-            .registry
-            .update(|registry| registry.register(profile, now))
-            .map_err(|full| {
-                Problem::unavailable(
-                    Cause::InsufficientResources,
-                    full.to_string(),
-                    RETRY_WHEN_FULL,
-                )
-            })?;
-        let status = if is_new {
+        let committed = self.registry.store(id, now, |basis| {
+            basis
+                .register(profile.clone())
+                .map_err(|large| too_large(&large))
+        })?;
+        let stored = committed.stored;
+        let status = if committed.is_new {
             StatusCode::CREATED
         } else {
             StatusCode::OK
@@ -115,18 +111,19 @@ impl Management {
         require_own(id, identity)?;
         request.require_media_type(JSON_PATCH)?;
         let patch = read_patch(&request.body)?;
-        self.registry.update(|registry| {
-            if let Some(stored) = registry.get(id) {
+        let committed = self.registry.store(id, now, |basis| {
+            if let Some(stored) = basis.stored() {
                 require_match(&request.headers, stored)?;
             }
-            let revision = registry.revise(id, &patch).map_err(refusal)?;
-            admit(revision.profile(), identity)?;
-            let (stored, is_overridden) = revision.commit(now);
-            Ok(if is_overridden {
-                document(StatusCode::OK, &stored)
-            } else {
-                Response::no_content()
-            })
+            let draft = basis.revise(&patch).map_err(refusal)?;
+            admit(draft.profile(), identity)?;
+            Ok(draft)
+        });
+        let committed = committed.map_err(|problem: Problem| problem)?;
+        Ok(if committed.is_overridden {
+            document(StatusCode::OK, &committed.stored)
+        } else {
+            Response::no_content()
         })
     }
 
@@ -141,6 +138,7 @@ impl Management {
 
     fn retrieve(&self, id: NfInstanceId, query: &str) -> Result<Response, Problem> {
         let query = read_query(query)?;
+        refuse_unsupported(&query, |name| name == "requester-features")?;
         let features: Option<SupportedFeatures> = parse_param(&query, "requester-features")?;
         let stored = self.registry.read(|registry| registry.get(id).cloned());
         let mut stored = stored.ok_or_else(unknown_instance)?;
@@ -157,11 +155,14 @@ impl Management {
 
     fn list(&self, query: &str) -> Result<Response, Problem> {
         let query = read_query(query)?;
+        refuse_unsupported(&query, |name| {
+            ["nf-type", "limit", "page-size", "page-number"].contains(&name)
+        })?;
         let nf_type: Option<String> = parse_param(&query, "nf-type")?;
         let nf_type = nf_type.map(NfType::from);
-        let limit: Option<usize> = parse_param(&query, "limit")?;
-        let page_size: Option<usize> = parse_param(&query, "page-size")?;
-        let page_number: Option<usize> = parse_param(&query, "page-number")?;
+        let limit: Option<usize> = parse_count(&query, "limit")?;
+        let page_size: Option<usize> = parse_count(&query, "page-size")?;
+        let page_number: Option<usize> = parse_count(&query, "page-number")?;
         let size = page_size.or(limit).unwrap_or(usize::MAX);
         let skip = page_number
             .unwrap_or(1)
@@ -310,6 +311,21 @@ fn refusal(error: ReviseError) -> Problem {
             Problem::mandatory_ie_incorrect(&format!("/{}", error.index), error.to_string())
         }
         ReviseError::Invalid(problem) => problem,
+        ReviseError::TooLarge(large) => too_large(&large),
+    }
+}
+
+fn too_large(large: &ProfileTooLarge) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, large.to_string())
+}
+
+impl From<CommitError> for Problem {
+    fn from(error: CommitError) -> Self {
+        let cause = match error {
+            CommitError::Full(_) => Cause::InsufficientResources,
+            CommitError::Stale => Cause::NfCongestion,
+        };
+        Self::unavailable(cause, error.to_string(), RETRY_WHEN_FULL)
     }
 }
 
@@ -356,6 +372,39 @@ where
         .parse()
         .map(Some)
         .map_err(|error: T::Err| incorrect_param(name, &error.to_string()))
+}
+
+/// As [`parse_param`], of a number that is at least 1.
+///
+/// # Errors
+/// As [`parse_param`], and when it is 0.
+pub(crate) fn parse_count(query: &Query, name: &str) -> Result<Option<usize>, Problem> {
+    match parse_param(query, name)? {
+        Some(0) => Err(incorrect_param(name, "is less than 1")),
+        count => Ok(count),
+    }
+}
+
+/// Refuses the parameters that are not `supported`: an answer must not look as if they had been considered.
+///
+/// # Errors
+/// `400 INVALID_QUERY_PARAM` with each of them.
+pub(crate) fn refuse_unsupported(
+    query: &Query,
+    supported: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
+    let unsupported: Vec<_> = query
+        .names()
+        .filter(|name| !supported(name))
+        .map(|name| InvalidParam::new(format!("query {name}"), "is not supported"))
+        .collect();
+    if unsupported.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::invalid_params(
+        Cause::InvalidQueryParam,
+        unsupported,
+    ))
 }
 
 /// `400 OPTIONAL_QUERY_PARAM_INCORRECT`.

@@ -486,14 +486,12 @@ impl Process {
         let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
         let registry = Arc::new(SharedRegistry::new(registry, registry_files::sink(folder)));
         self.spawn(expire(registry.clone(), self.nrf_metrics.clone()));
-        Ok(Services {
-            management: Management::new(
-                registry.clone(),
-                ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?,
-            ),
-            discovery: Discovery::new(registry, config.discovery_validity_seconds),
+        let api_root = ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?;
+        Ok(Services::new(
+            Management::new(registry.clone(), api_root),
+            Discovery::new(registry, config.discovery_validity_seconds),
             enrolment,
-        })
+        ))
     }
 }
 
@@ -563,7 +561,9 @@ async fn expire(registry: Arc<SharedRegistry>, metrics: NrfMetrics) {
     let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
     loop {
         ticks.tick().await;
-        registry.update(|registry| registry.expire(Instant::now()));
+        let late = registry.clone();
+        // Off the runtime: what changes is written to disk. It fails only when the runtime ends.
+        let _ = tokio::task::spawn_blocking(move || late.expire(Instant::now())).await;
         registry.read(|registry| {
             let registered = registry.profiles();
             let types = registered.map(|profile| profile.nf_type.as_str());

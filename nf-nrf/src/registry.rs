@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Each transition that others must hear of is a [`Change`]. They queue up in the registry in the order in which they happened;
-//! [`SharedRegistry`] hands them on under the same lock, so that whoever persists or notifies sees that order too. A heartbeat
+//! [`SharedRegistry`] hands them on one after the other, so that whoever persists or notifies sees that order too. A heartbeat
 //! that changes only `load` is none.
 
 use std::collections::BTreeMap;
@@ -61,12 +61,50 @@ pub enum Change {
     Deregistered(NfInstanceId),
 }
 
-/// Why a profile was not registered.
+/// Most octets of a profile as JSON, with what the NRF puts into it: what a body may have.
+pub const MAX_PROFILE: usize = json_patch::MAX_OCTETS;
+/// How often a change is worked out anew because its instance changed meanwhile. Besides the instance itself, which sends one
+/// request at a time, only the loss of its heartbeats changes it.
+const MAX_ATTEMPTS: usize = 8;
+
+/// The registry has no place for another instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("registry has its {max_instances} instances")]
 pub struct RegistryFull {
     /// The bound.
     pub max_instances: usize,
+}
+
+/// A profile is too large to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("profile has {octets} octets, and may have {MAX_PROFILE}")]
+pub struct ProfileTooLarge {
+    /// How many it has.
+    pub octets: usize,
+}
+
+/// Why a profile was not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// There is no place.
+    #[error(transparent)]
+    Full(#[from] RegistryFull),
+    /// It is too large.
+    #[error(transparent)]
+    TooLarge(#[from] ProfileTooLarge),
+}
+
+/// Why a [`Draft`] was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// There is no place.
+    #[error(transparent)]
+    Full(#[from] RegistryFull),
+    /// The instance is not any more what the draft was made from.
+    #[error("the instance has changed meanwhile")]
+    Stale,
 }
 
 /// Why a patch was not accepted. The profile is as it was.
@@ -88,6 +126,9 @@ pub enum ReviseError {
     /// The result is not a valid profile.
     #[error("patched profile is invalid")]
     Invalid(#[from] Problem),
+    /// The result is too large.
+    #[error(transparent)]
+    TooLarge(#[from] ProfileTooLarge),
 }
 
 /// A profile as it is stored.
@@ -107,7 +148,7 @@ struct Record {
 
 /// The registered NF instances.
 pub struct Registry {
-    settings: Settings,
+    settings: Arc<Settings>,
     records: BTreeMap<NfInstanceId, Record>,
     changes: Vec<Change>,
 }
@@ -116,7 +157,7 @@ impl Registry {
     /// An empty registry.
     pub fn new(settings: Settings) -> Self {
         Self {
-            settings,
+            settings: Arc::new(settings),
             records: BTreeMap::new(),
             changes: Vec::new(),
         }
@@ -130,7 +171,10 @@ impl Registry {
     ) -> Self {
         let mut registry = Self::new(settings);
         for profile in profiles {
-            registry.store(profile, now);
+            let draft = registry.basis(profile.nf_instance_id).draft(profile);
+            if let Err(error) = registry.commit(draft, now) {
+                tracing::warn!(%error, "a stored profile is left out");
+            }
         }
         registry.changes.clear();
         registry
@@ -139,50 +183,67 @@ impl Registry {
     /// Registers `profile`, or replaces the one there is. Returns whether it is new.
     ///
     /// # Errors
-    /// [`RegistryFull`].
+    /// [`RegisterError`].
     pub fn register(
         &mut self,
-        mut profile: NfProfile,
+        profile: NfProfile,
         now: Instant,
-    ) -> Result<(Stored, bool), RegistryFull> {
-        let is_new = !self.records.contains_key(&profile.nf_instance_id);
-        let max_instances = self.settings.max_instances;
-        if is_new && self.records.len() >= max_instances {
-            return Err(RegistryFull { max_instances });
+    ) -> Result<(Stored, bool), RegisterError> {
+        let draft = self.basis(profile.nf_instance_id).register(profile)?;
+        match self.commit(draft, now) {
+            Ok(committed) => Ok((committed.stored, committed.is_new)),
+            Err(CommitError::Full(full)) => Err(full.into()),
+            Err(CommitError::Stale) => unreachable!("nothing happened since the basis was taken"),
         }
-        // Both belong to the exchange, not to the profile.
-        profile.nf_profile_changes_support_ind = None;
-        profile.nf_profile_changes_ind = None;
-        Ok((self.store(profile, now), is_new))
     }
 
-    /// Applies `patch` to the profile of `id`. Nothing is stored before [`Revision::commit`].
+    /// What there is of `id`, to work out a change from.
+    pub fn basis(&self, id: NfInstanceId) -> Basis {
+        Basis {
+            settings: Arc::clone(&self.settings),
+            before: self.get(id).cloned(),
+        }
+    }
+
+    /// Stores what `draft` says, which counts as a heartbeat.
     ///
     /// # Errors
-    /// [`ReviseError`].
-    pub fn revise(
-        &mut self,
-        id: NfInstanceId,
-        patch: &[PatchItem],
-    ) -> Result<Revision<'_>, ReviseError> {
-        let record = self.records.get(&id).ok_or(ReviseError::UnknownInstance)?;
-        let before = &record.stored.profile;
-        if let Some(path) = patch.iter().find_map(immutable_target) {
-            return Err(ReviseError::Immutable { path });
+    /// [`CommitError`]; nothing is changed then.
+    pub fn commit(&mut self, draft: Draft, now: Instant) -> Result<Committed, CommitError> {
+        let Draft {
+            before,
+            stored,
+            proposed,
+            patience,
+            is_heartbeat,
+        } = draft;
+        let id = stored.profile.nf_instance_id;
+        let is_new = before.is_none();
+        match (&before, self.get(id)) {
+            (None, None) => {}
+            (Some(before), Some(stored)) if Arc::ptr_eq(&before.profile, &stored.profile) => {}
+            _ => return Err(CommitError::Stale),
         }
-        let document = serde_json::to_value(before.as_ref())
-            .expect("a profile has string keys and does not fail");
-        let profile = NfProfile::from_value(json_patch::apply(&document, patch)?)?;
-        // A patch of the whole document can still replace them.
-        if profile.nf_instance_id != id {
-            return Err(ReviseError::Immutable { path: INSTANCE_ID });
+        let max_instances = self.settings.max_instances;
+        if is_new && self.records.len() >= max_instances {
+            return Err(RegistryFull { max_instances }.into());
         }
-        if profile.nf_type != before.nf_type {
-            return Err(ReviseError::Immutable { path: NF_TYPE });
+        let profile = Arc::clone(&stored.profile);
+        if is_new {
+            self.changes.push(Change::Registered(profile));
+        } else if !is_heartbeat {
+            self.changes.push(Change::ProfileChanged(profile));
         }
-        Ok(Revision {
-            registry: self,
-            profile,
+        let record = Record {
+            stored: stored.clone(),
+            deadline: now + patience,
+        };
+        self.records.insert(id, record);
+        Ok(Committed {
+            is_overridden: stored.profile.heart_beat_timer != proposed,
+            stored,
+            is_new,
+            _before: before,
         })
     }
 
@@ -197,20 +258,31 @@ impl Registry {
 
     /// Suspends instances whose heartbeats are missing and purges those that have been suspended for long.
     pub fn expire(&mut self, now: Instant) {
-        let is_late = |record: &Record| record.deadline <= now;
-        let late: Vec<_> = self
+        for id in self.late(now) {
+            self.expire_one(id, now);
+        }
+    }
+
+    /// The instances with which [`Registry::expire`] has something to do.
+    pub fn late(&self, now: Instant) -> Vec<NfInstanceId> {
+        let late = self
             .records
             .iter()
-            .filter(|(_, record)| is_late(record))
-            .map(|(id, record)| (*id, Arc::clone(&record.stored.profile)))
-            .collect();
-        for (id, profile) in late {
-            let is_suspended = profile.nf_status == NfStatus::Suspended;
-            if is_suspended || self.settings.suspend_grace.is_zero() {
-                self.deregister(id);
-            } else {
-                self.suspend(id, &profile, now);
-            }
+            .filter(|(_, record)| record.is_late(now));
+        late.map(|(id, _)| *id).collect()
+    }
+
+    /// Suspends or purges the instance `id`, if it still is late.
+    pub fn expire_one(&mut self, id: NfInstanceId, now: Instant) {
+        let Some(record) = self.records.get(&id).filter(|record| record.is_late(now)) else {
+            return;
+        };
+        let profile = Arc::clone(&record.stored.profile);
+        let is_suspended = profile.nf_status == NfStatus::Suspended;
+        if is_suspended || self.settings.suspend_grace.is_zero() {
+            self.deregister(id);
+        } else {
+            self.suspend(id, &profile, now);
         }
     }
 
@@ -234,6 +306,107 @@ impl Registry {
         std::mem::take(&mut self.changes)
     }
 
+    fn suspend(&mut self, id: NfInstanceId, profile: &NfProfile, now: Instant) {
+        tracing::info!(%id, nf_type = %profile.nf_type, "heartbeat missing: instance suspended");
+        let mut profile = profile.clone();
+        profile.nf_status = NfStatus::Suspended;
+        let profile = Arc::new(profile);
+        self.changes
+            .push(Change::ProfileChanged(Arc::clone(&profile)));
+        let record = Record {
+            stored: Stored {
+                etag: validator(&profile),
+                profile,
+            },
+            deadline: now + self.settings.suspend_grace,
+        };
+        self.records.insert(id, record);
+    }
+}
+
+impl Record {
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline <= now
+    }
+}
+
+/// What there is of an instance. Working out a change of a large profile takes long and needs no lock: it is worked out from a
+/// basis, and [`Registry::commit`] refuses it if the instance is not that basis any more.
+#[derive(Clone, Debug)]
+pub struct Basis {
+    settings: Arc<Settings>,
+    before: Option<Stored>,
+}
+
+impl Basis {
+    /// The instance, if it is registered.
+    pub fn stored(&self) -> Option<&Stored> {
+        self.before.as_ref()
+    }
+
+    /// A profile in place of what there is.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn register(self, mut profile: NfProfile) -> Result<Draft, ProfileTooLarge> {
+        // Both belong to the exchange, not to the profile.
+        profile.nf_profile_changes_support_ind = None;
+        profile.nf_profile_changes_ind = None;
+        self.draft(profile).bounded()
+    }
+
+    /// What there is, with `patch` applied.
+    ///
+    /// # Errors
+    /// [`ReviseError`].
+    pub fn revise(self, patch: &[PatchItem]) -> Result<Draft, ReviseError> {
+        let before = self.before.as_ref().ok_or(ReviseError::UnknownInstance)?;
+        let before = Arc::clone(&before.profile);
+        if let Some(path) = patch.iter().find_map(immutable_target) {
+            return Err(ReviseError::Immutable { path });
+        }
+        let document = serde_json::to_value(before.as_ref())
+            .expect("a profile has string keys and does not fail");
+        let profile = NfProfile::from_value(json_patch::apply(&document, patch)?)?;
+        // A patch of the whole document can still replace them.
+        if profile.nf_instance_id != before.nf_instance_id {
+            return Err(ReviseError::Immutable { path: INSTANCE_ID });
+        }
+        if profile.nf_type != before.nf_type {
+            return Err(ReviseError::Immutable { path: NF_TYPE });
+        }
+        Ok(self.draft(profile).bounded()?)
+    }
+
+    fn draft(self, mut profile: NfProfile) -> Draft {
+        let proposed = profile.heart_beat_timer;
+        let timer = self.heartbeat_timer(proposed);
+        profile.heart_beat_timer = Some(timer);
+        let patience = Duration::from_secs(timer.into()) + self.settings.heartbeat_margin;
+        let grace = match profile.nf_status {
+            NfStatus::Suspended => self.settings.suspend_grace,
+            _ => Duration::ZERO,
+        };
+        let before = self.before;
+        let unchanged = before
+            .as_ref()
+            .filter(|before| is_heartbeat(&before.profile, &profile));
+        let (is_heartbeat, etag) = match unchanged {
+            Some(before) => (true, before.etag.clone()),
+            None => (false, validator(&profile)),
+        };
+        Draft {
+            stored: Stored {
+                profile: Arc::new(profile),
+                etag,
+            },
+            before,
+            proposed,
+            patience: patience + grace,
+            is_heartbeat,
+        }
+    }
+
     /// The interval, in seconds, of an instance that proposes `proposed`.
     fn heartbeat_timer(&self, proposed: Option<u32>) -> u32 {
         let range = &self.settings.heartbeat_range;
@@ -242,71 +415,46 @@ impl Registry {
             .min(*range.end())
             .max(*range.start())
     }
-
-    fn store(&mut self, mut profile: NfProfile, now: Instant) -> Stored {
-        let timer = self.heartbeat_timer(profile.heart_beat_timer);
-        profile.heart_beat_timer = Some(timer);
-        let patience = Duration::from_secs(timer.into()) + self.settings.heartbeat_margin;
-        let grace = match profile.nf_status {
-            NfStatus::Suspended => self.settings.suspend_grace,
-            _ => Duration::ZERO,
-        };
-        self.store_until(profile, now + patience + grace)
-    }
-
-    fn suspend(&mut self, id: NfInstanceId, profile: &NfProfile, now: Instant) {
-        tracing::info!(%id, nf_type = %profile.nf_type, "heartbeat missing: instance suspended");
-        let mut profile = profile.clone();
-        profile.nf_status = NfStatus::Suspended;
-        self.store_until(profile, now + self.settings.suspend_grace);
-    }
-
-    fn store_until(&mut self, profile: NfProfile, deadline: Instant) -> Stored {
-        let id = profile.nf_instance_id;
-        let before = self.records.get(&id).map(|record| &record.stored);
-        let profile = Arc::new(profile);
-        let etag = match before {
-            Some(before) if is_heartbeat(&before.profile, &profile) => before.etag.clone(),
-            Some(_) => {
-                self.changes
-                    .push(Change::ProfileChanged(Arc::clone(&profile)));
-                validator(&profile)
-            }
-            None => {
-                self.changes.push(Change::Registered(Arc::clone(&profile)));
-                validator(&profile)
-            }
-        };
-        let stored = Stored { profile, etag };
-        let record = Record {
-            stored: stored.clone(),
-            deadline,
-        };
-        self.records.insert(id, record);
-        stored
-    }
 }
 
-/// A patched profile that is not stored yet; while it exists nothing else can change.
-pub struct Revision<'a> {
-    registry: &'a mut Registry,
-    profile: NfProfile,
+/// A change that is worked out and not stored yet.
+#[derive(Debug)]
+pub struct Draft {
+    before: Option<Stored>,
+    stored: Stored,
+    /// The heartbeat timer that the instance proposed.
+    proposed: Option<u32>,
+    /// From when it is stored until the instance is late.
+    patience: Duration,
+    is_heartbeat: bool,
 }
 
-impl Revision<'_> {
-    /// The profile that [`Revision::commit`] would store, but for the heartbeat timer.
+impl Draft {
+    /// The profile that [`Registry::commit`] would store.
     pub fn profile(&self) -> &NfProfile {
-        &self.profile
+        &self.stored.profile
     }
 
-    /// Stores the profile, which counts as a heartbeat. Returns whether the NRF overrode its heartbeat timer, which the
-    /// instance must then be told.
-    pub fn commit(self, now: Instant) -> (Stored, bool) {
-        let proposed = self.profile.heart_beat_timer;
-        let stored = self.registry.store(self.profile, now);
-        let is_overridden = stored.profile.heart_beat_timer != proposed;
-        (stored, is_overridden)
+    fn bounded(self) -> Result<Self, ProfileTooLarge> {
+        let octets = json_patch::octets(self.profile());
+        if octets > MAX_PROFILE {
+            return Err(ProfileTooLarge { octets });
+        }
+        Ok(self)
     }
+}
+
+/// A change that is stored.
+#[derive(Debug)]
+pub struct Committed {
+    /// The profile as it is now.
+    pub stored: Stored,
+    /// The instance was unknown.
+    pub is_new: bool,
+    /// The NRF overrode the heartbeat timer, which the instance must be told.
+    pub is_overridden: bool,
+    /// Carried out of the lock: a large profile takes a while to be freed.
+    _before: Option<Stored>,
 }
 
 const INSTANCE_ID: &str = "/nfInstanceId";
@@ -342,14 +490,16 @@ fn validator(profile: &NfProfile) -> ETag {
     ETag::of(&json)
 }
 
-/// The registry as the services of the NRF share it: one lock, never held over an await.
+/// The registry as the services of the NRF share it. Its lock is held for look-ups and single inserts only: profiles are worked
+/// out, compared and written to disk without it. What it does blocks on the disk, so it is called off the runtime's threads.
 pub struct SharedRegistry {
     registry: Mutex<Registry>,
-    on_change: ChangeSink,
+    /// Held by whoever hands changes on, so that they arrive in order; never while the registry is locked.
+    on_change: Mutex<ChangeSink>,
 }
 
-/// Receives each change in order, under the lock of the registry and before the request that made it is answered. It must
-/// not use the registry nor block for long: what takes time (notification) goes into a queue.
+/// Receives each change in order, before the request that made it is answered. It must not use the registry; it may block on
+/// the disk, and only those who change something wait for it.
 pub type ChangeSink = Box<dyn Fn(&Change) + Send + Sync>;
 
 impl SharedRegistry {
@@ -357,7 +507,7 @@ impl SharedRegistry {
     pub fn new(registry: Registry, on_change: ChangeSink) -> Self {
         Self {
             registry: Mutex::new(registry),
-            on_change,
+            on_change: Mutex::new(on_change),
         }
     }
 
@@ -368,10 +518,51 @@ impl SharedRegistry {
 
     /// Changes the registry and hands the changes on.
     pub fn update<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> T {
-        let mut registry = self.lock();
-        let result = change(&mut registry);
-        registry.take_changes().iter().for_each(&self.on_change);
+        let (result, is_changed) = {
+            let mut registry = self.lock();
+            let result = change(&mut registry);
+            (result, !registry.changes.is_empty())
+        };
+        if is_changed {
+            self.hand_on();
+        }
         result
+    }
+
+    /// Works out a change of the instance `id` without the lock, and stores it; once more if the instance changed meanwhile.
+    ///
+    /// # Errors
+    /// What `draft` says, or [`CommitError`].
+    pub fn store<E: From<CommitError>>(
+        &self,
+        id: NfInstanceId,
+        now: Instant,
+        draft: impl Fn(Basis) -> Result<Draft, E>,
+    ) -> Result<Committed, E> {
+        for _ in 0..MAX_ATTEMPTS {
+            let basis = self.read(|registry| registry.basis(id));
+            let draft = draft(basis)?;
+            match self.update(|registry| registry.commit(draft, now)) {
+                Err(CommitError::Stale) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(CommitError::Stale.into())
+    }
+
+    /// As [`Registry::expire`], one instance at a time.
+    pub fn expire(&self, now: Instant) {
+        for id in self.read(|registry| registry.late(now)) {
+            self.update(|registry| registry.expire_one(id, now));
+        }
+    }
+
+    /// Another thread may hand on the changes of this one. It is done when this returns: it had the sink.
+    fn hand_on(&self) {
+        let on_change = self.on_change.lock();
+        let on_change = on_change.unwrap_or_else(PoisonError::into_inner);
+        let changes = self.lock().take_changes();
+        changes.iter().for_each(&*on_change);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {

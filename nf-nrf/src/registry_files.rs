@@ -6,9 +6,12 @@ use sbi::model::NfProfile;
 use sbi::telemetry::Causes;
 
 use crate::files::{FileError, PrivateFolder};
-use crate::registry::{Change, ChangeSink, Registry, Settings};
+use crate::registry::{Change, ChangeSink, MAX_PROFILE, Registry, Settings};
 
 const SUFFIX: &str = ".json";
+/// Most octets of a file: those of a profile, and as many again for the few by which the NRF's own changes (its status, when
+/// heartbeats are missing) lengthen it. A larger one is not from here and is not read: it must not keep the NRF from starting.
+const MAX_FILE: u64 = 2 * MAX_PROFILE as u64;
 
 /// The registry as it was stored; files that cannot be read are left out, since their NFs will register again. Blocks on
 /// the disk.
@@ -20,10 +23,23 @@ pub(crate) fn restore(
     settings: Settings,
     now: Instant,
 ) -> Result<Registry, FileError> {
-    let profiles = folder.list(SUFFIX)?.into_iter().filter_map(|(name, bytes)| {
-        let profile: Result<NfProfile, _> = serde_json::from_slice(&bytes);
-        profile.inspect_err(|error| tracing::warn!(file = name, %error, "a stored profile is damaged and left out")).ok()
-    });
+    let mut profiles = Vec::new();
+    for name in folder.names(SUFFIX)? {
+        let Some(bytes) = folder.read_at_most(&name, MAX_FILE)? else {
+            tracing::warn!(
+                file = name,
+                octets = MAX_FILE,
+                "a stored profile is larger than a profile may be and left out"
+            );
+            continue;
+        };
+        match serde_json::from_slice::<NfProfile>(&bytes) {
+            Ok(profile) => profiles.push(profile),
+            Err(error) => {
+                tracing::warn!(file = name, %error, "a stored profile is damaged and left out");
+            }
+        }
+    }
     Ok(Registry::restore(settings, profiles, now))
 }
 
@@ -43,4 +59,32 @@ pub(crate) fn sink(folder: PrivateFolder) -> ChangeSink {
             tracing::error!(error = %Causes(&error), "a change of the registry is not on disk");
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sbi::model::{NfInstanceId, NfType};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_too_large_is_left_out_and_the_others_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = PrivateFolder::open(folder.path().to_owned()).unwrap();
+        let store = |profile: &NfProfile| {
+            let json = serde_json::to_vec(profile).unwrap();
+            folder
+                .write(&format!("{}{SUFFIX}", profile.nf_instance_id), &json)
+                .unwrap();
+        };
+        let known = NfProfile::new(NfInstanceId::random(), NfType::Amf, "amf1.example.org");
+        store(&known);
+        let mut large = NfProfile::new(NfInstanceId::random(), NfType::Amf, "amf2.example.org");
+        let member = "x".repeat(3 * MAX_PROFILE).into();
+        large.other.insert("vendor".to_owned(), member);
+        store(&large);
+        let registry = restore(&folder, Settings::default(), Instant::now()).unwrap();
+        let restored: Vec<_> = registry.profiles().map(|p| p.nf_instance_id).collect();
+        assert_eq!(restored, [known.nf_instance_id]);
+    }
 }

@@ -1,5 +1,6 @@
 //! The NRF's SBI: which of its services answers a request, and the counters of TS 28.552.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +9,8 @@ use sbi::operation::ServiceOperation;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, MAX_BODY, Request};
+use tokio::sync::Semaphore;
+use tracing::Span;
 
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
@@ -21,24 +24,70 @@ const MAX_CERTIFICATE_REQUEST: usize = 32 * 1024;
 
 const SERVICES: [&str; 3] = ["nnrf-nfm/v1", "nnrf-disc/v1", "nnrf-cm/v1"];
 
+/// Requests to the registry that are worked on at a time: enough that some compute while others wait for the disk, and few
+/// beside the threads that the runtime lends for blocking work (512), which issuance needs too. The others wait for their turn.
+const MAX_AT_WORK: usize = 16;
+
 /// Answers on the NRF's SBI port.
 pub struct Services {
     /// `nnrf-nfm`.
-    pub management: Management,
+    management: Arc<Management>,
     /// `nnrf-disc`.
-    pub discovery: Discovery,
+    discovery: Arc<Discovery>,
+    /// Places of requests to the registry.
+    at_work: Arc<Semaphore>,
     /// `nnrf-cm`, in whose metrics requests are counted.
-    pub enrolment: Arc<Enrolment>,
+    enrolment: Arc<Enrolment>,
+}
+
+impl Services {
+    /// No requests yet.
+    pub fn new(management: Management, discovery: Discovery, enrolment: Arc<Enrolment>) -> Self {
+        Self {
+            management: Arc::new(management),
+            discovery: Arc::new(discovery),
+            at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+            enrolment,
+        }
+    }
+
+    /// Works on a request where it holds up nobody: a large profile or result takes milliseconds, the disk may take longer.
+    async fn off_the_runtime(
+        &self,
+        work: impl FnOnce() -> Result<Response, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let place = self.at_work.clone().acquire_owned().await;
+        let span = Span::current();
+        let work = move || {
+            let _place = place;
+            span.in_scope(work)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(answer) => answer,
+            Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
+            Err(_) => Err(Problem::system_failure()),
+        }
+    }
 }
 
 impl Handler for Services {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
-        let segments = request.segments()?;
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let path = request.segments()?;
+        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
         match segments.as_slice() {
             ["nnrf-cm", "v1", rest @ ..] => self.enrolment.handle(&request, rest).await,
-            ["nnrf-nfm", "v1", rest @ ..] => self.management.handle(&request, rest, Instant::now()),
-            ["nnrf-disc", "v1", rest @ ..] => self.discovery.handle(&request, rest),
+            ["nnrf-nfm", "v1", ..] => {
+                let management = self.management.clone();
+                self.off_the_runtime(move || {
+                    management.handle(&request, &below(&path), Instant::now())
+                })
+                .await
+            }
+            ["nnrf-disc", "v1", ..] => {
+                let discovery = self.discovery.clone();
+                self.off_the_runtime(move || discovery.handle(&request, &below(&path)))
+                    .await
+            }
             _ => Err(Problem::invalid_api(&SERVICES)),
         }
     }
@@ -54,4 +103,9 @@ impl Handler for Services {
             MAX_BODY
         }
     }
+}
+
+/// The segments after API name and version.
+fn below(path: &[String]) -> Vec<&str> {
+    path.iter().skip(2).map(String::as_str).collect()
 }

@@ -38,11 +38,11 @@ impl Scene {
         let mtca = Service::start();
         let registry = Registry::new(Settings::default());
         let registry = Arc::new(SharedRegistry::new(registry, Box::new(|_| {})));
-        let services = Services {
-            management: Management::new(registry.clone(), NRF_ROOT.parse().expect("an apiRoot")),
-            discovery: Discovery::new(registry, 60),
-            enrolment: mtca.enrolment.clone(),
-        };
+        let services = Services::new(
+            Management::new(registry.clone(), NRF_ROOT.parse().expect("an apiRoot")),
+            Discovery::new(registry, 60),
+            mtca.enrolment.clone(),
+        );
         let identity = NfIdentity {
             instance_id: AMF_ID.parse().expect("an ID"),
             nf_types: vec!["AMF".to_owned()],

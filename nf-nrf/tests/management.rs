@@ -160,6 +160,43 @@ async fn another_instance_can_neither_update_nor_remove() {
     assert_eq!(amf.get(&instance(AMF_ID)).await.status, 200);
 }
 
+/// 650 octets of copies made 410 MB of a profile of 200 kB.
+#[tokio::test]
+async fn a_patch_cannot_multiply_a_profile() {
+    let (nrf, amf) = nrf_and_amf().await;
+    let text = "x".repeat(200_000);
+    assert_eq!(
+        amf.put(&amf_profile(json!({"vendor": {"text": text}})))
+            .await
+            .status,
+        201
+    );
+    let copy = json!({"op": "copy", "from": "/vendor", "path": "/vendor/more"});
+    let response = amf.send(patch(&Value::Array(vec![copy; 14]))).await;
+    assert_eq!(
+        refusal(&response),
+        (400, "MANDATORY_IE_INCORRECT".to_owned(), "/0".to_owned())
+    );
+    let stored = amf.get(&instance(AMF_ID)).await;
+    assert!(stored.body.len() < 201_000);
+    assert_eq!(nrf.changes.lock().unwrap().len(), 1);
+    assert_eq!(amf.send(heartbeat(7)).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_list_of_instances_is_not_asked_for_what_it_does_not_do() {
+    let (_nrf, amf) = nrf_and_amf().await;
+    for (query, cause) in [
+        ("limit=0", "OPTIONAL_QUERY_PARAM_INCORRECT"),
+        ("page-size=0", "OPTIONAL_QUERY_PARAM_INCORRECT"),
+        ("nf-types=AMF", "INVALID_QUERY_PARAM"),
+    ] {
+        let response = amf.get(&format!("/nnrf-nfm/v1/nf-instances?{query}")).await;
+        let (status, found, _) = refusal(&response);
+        assert_eq!((status, found.as_str()), (400, cause), "{query}");
+    }
+}
+
 #[tokio::test]
 async fn malformed_registrations_name_the_member() {
     let (_nrf, amf) = nrf_and_amf().await;

@@ -2,7 +2,10 @@
 //!
 //! Strict as the RFC has it: `replace` and `remove` need their target, `add` needs its parent, array indices have no leading
 //! zeros, `-` is the place after the last element and only `add` can use it. Work and memory are bounded: a few `copy`
-//! operations could otherwise double a document at each step.
+//! operations could otherwise double a document at each step. Its values and its octets both are, since a document of one long
+//! string doubles as well; and a copy is refused before it is made.
+
+use std::io::{self, Write};
 
 use serde_json::Value;
 
@@ -12,6 +15,9 @@ use crate::model::{PatchItem, PatchOperation};
 pub const MAX_OPERATIONS: usize = 128;
 /// Most values (members and elements at all levels) a patched document may have; a large profile has a few thousand.
 pub const MAX_VALUES: usize = 65_536;
+/// Most octets of a patched document as JSON: as many as the body of a PUT, which could have brought it, may have
+/// ([`crate::server::MAX_BODY`]).
+pub const MAX_OCTETS: usize = 256 * 1024;
 /// Deepest nesting of a patched document: what `serde_json` reads.
 pub const MAX_DEPTH: usize = 127;
 
@@ -49,7 +55,7 @@ pub enum PatchRule {
     /// A `test` failed.
     #[error("value is not the expected one")]
     TestFailed,
-    /// More than [`MAX_OPERATIONS`], [`MAX_VALUES`] or [`MAX_DEPTH`].
+    /// More than [`MAX_OPERATIONS`], [`MAX_VALUES`], [`MAX_OCTETS`] or [`MAX_DEPTH`].
     #[error("patch or its result is too large")]
     TooLarge,
 }
@@ -84,7 +90,10 @@ fn apply_one(document: &mut Value, item: &PatchItem) -> Result<(), PatchRule> {
         PatchOperation::Remove => drop(remove(document, &path)?),
         PatchOperation::Replace => *find_mut(document, &path)? = value()?,
         PatchOperation::Copy => {
-            let copy = find_mut(document, &from()?)?.clone();
+            let from = from()?;
+            let source = Size::of(find_mut(document, &from)?)?;
+            Size::of(document)?.and(source)?;
+            let copy = find_mut(document, &from)?.clone();
             add(document, &path, copy)?;
         }
         PatchOperation::Move => {
@@ -101,11 +110,52 @@ fn apply_one(document: &mut Value, item: &PatchItem) -> Result<(), PatchRule> {
             }
         }
     }
-    if count_values(document, MAX_DEPTH).is_some_and(|values| values <= MAX_VALUES) {
-        Ok(())
-    } else {
-        Err(PatchRule::TooLarge)
+    Size::of(document)?.and(Size::default()).map(drop)
+}
+
+/// The size of a value. What is added at once is bounded by the patch itself or, if it is a copy, by the document.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    values: usize,
+    octets: usize,
+}
+
+impl Size {
+    fn of(value: &Value) -> Result<Self, PatchRule> {
+        Ok(Self {
+            values: count_values(value, MAX_DEPTH).ok_or(PatchRule::TooLarge)?,
+            octets: octets(value),
+        })
     }
+
+    /// Both together, if they are within the bounds.
+    fn and(self, other: Self) -> Result<Self, PatchRule> {
+        let values = self.values.saturating_add(other.values);
+        let octets = self.octets.saturating_add(other.octets);
+        if values <= MAX_VALUES && octets <= MAX_OCTETS {
+            Ok(Self { values, octets })
+        } else {
+            Err(PatchRule::TooLarge)
+        }
+    }
+}
+
+/// How many octets `document` has as JSON, without writing it anywhere.
+pub fn octets(document: &impl serde::Serialize) -> usize {
+    struct Count(usize);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting does not fail, and a document has string keys; what could not be written would count as too large.
+    serde_json::to_writer(&mut count, document).map_or(usize::MAX, |()| count.0)
 }
 
 /// The reference tokens of a JSON Pointer, unescaped.
@@ -350,6 +400,27 @@ mod tests {
             rule(json!([vec![0; 1024]]), operations).1,
             PatchRule::TooLarge
         );
+    }
+
+    /// Not many values, but long ones: it is the octets that double.
+    #[test]
+    fn copies_of_long_values_are_refused_before_they_are_made() {
+        let document = json!({"vendor": {"text": "x".repeat(200_000)}});
+        let double = json!({"op": "copy", "from": "/vendor", "path": "/vendor/more"});
+        for copies in [1, 14] {
+            let operations = Value::Array(vec![double.clone(); copies]);
+            assert_eq!(
+                rule(document.clone(), operations),
+                (0, PatchRule::TooLarge),
+                "{copies} copies"
+            );
+        }
+        let escaped = json!({"a": "\u{1}".repeat(MAX_OCTETS / 6)});
+        let add = json!([{"op": "add", "path": "/b", "value": 1}]);
+        assert_eq!(rule(escaped, add).1, PatchRule::TooLarge);
+        let within = json!({"a": "x".repeat(MAX_OCTETS / 2 - 100)});
+        let copy = json!([{"op": "copy", "from": "/a", "path": "/b"}]);
+        assert!(patch(within, copy).is_ok());
     }
 
     #[test]

@@ -39,9 +39,11 @@ fn patch(
     now: Instant,
 ) -> Result<(Stored, bool), ReviseError> {
     let operations: Vec<PatchItem> = serde_json::from_value(operations).expect("operations");
-    Ok(registry
-        .revise(profile().nf_instance_id, &operations)?
-        .commit(now))
+    let draft = registry
+        .basis(profile().nf_instance_id)
+        .revise(&operations)?;
+    let committed = registry.commit(draft, now).expect("nobody else is there");
+    Ok((committed.stored, committed.is_overridden))
 }
 
 fn heartbeat(load: u8) -> serde_json::Value {
@@ -247,7 +249,7 @@ fn instances_are_bounded() {
     };
     assert_eq!(
         registry.register(other, now).unwrap_err(),
-        RegistryFull { max_instances: 1 }
+        RegistryFull { max_instances: 1 }.into()
     );
     assert!(registry.register(profile(), now).is_ok());
 }
@@ -257,7 +259,7 @@ fn a_restored_registry_gives_everyone_time_and_has_the_same_validators() {
     let (registry, id, now) = registry();
     let persisted = registry.profiles().map(|profile| profile.as_ref().clone());
     let later = now + Duration::from_secs(3600);
-    let mut restored = Registry::restore(registry.settings.clone(), persisted, later);
+    let mut restored = Registry::restore(Settings::clone(&registry.settings), persisted, later);
     assert_eq!(
         restored.get(id).unwrap().etag,
         registry.get(id).unwrap().etag
@@ -281,6 +283,70 @@ fn shared_changes_arrive_in_order() {
         .unwrap();
     shared.update(|registry| registry.deregister(profile().nf_instance_id));
     assert_eq!(*seen.lock().unwrap(), [true, false]);
+}
+
+#[test]
+fn what_was_worked_out_from_an_older_profile_is_worked_out_anew() {
+    let shared = SharedRegistry::new(Registry::new(Settings::default()), Box::new(|_| {}));
+    let (id, now) = (profile().nf_instance_id, Instant::now());
+    shared
+        .update(|registry| registry.register(profile(), now))
+        .unwrap();
+    let attempts = std::cell::Cell::new(0_u8);
+    let committed = shared.store(id, now, |basis| {
+        attempts.set(attempts.get() + 1);
+        if attempts.get() == 1 {
+            let moved = NfProfile {
+                locality: Some("zone-b".to_owned()),
+                ..profile()
+            };
+            shared
+                .update(|registry| registry.register(moved, now))
+                .unwrap();
+        }
+        let patch: Vec<PatchItem> =
+            serde_json::from_value(heartbeat(9)).expect("a heartbeat is a patch");
+        Ok::<_, CommitError>(basis.revise(&patch).expect("a heartbeat is accepted"))
+    });
+    let profile = committed.unwrap().stored.profile;
+    assert_eq!(attempts.get(), 2);
+    assert_eq!(profile.locality.as_deref(), Some("zone-b"));
+    assert_eq!(profile.load, Some(9));
+}
+
+/// Whoever persists may be slow: others look at the registry meanwhile.
+#[test]
+fn the_registry_is_not_locked_while_changes_are_handed_on() {
+    let (handing_on, is_handing_on) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let on_change: ChangeSink = Box::new(move |_| {
+        handing_on.send(()).expect("the test waits");
+        let may_go_on = may_go_on.lock().expect("one sink");
+        may_go_on.recv().expect("the test lets it go on");
+    });
+    let shared = SharedRegistry::new(Registry::new(Settings::default()), on_change);
+    std::thread::scope(|scope| {
+        scope.spawn(|| shared.update(|registry| registry.register(profile(), Instant::now())));
+        is_handing_on.recv().unwrap();
+        assert_eq!(shared.read(|registry| registry.profiles().count()), 1);
+        go_on.send(()).unwrap();
+    });
+}
+
+#[test]
+fn a_stored_profile_is_bounded() {
+    let (mut registry, id, now) = registry();
+    let before = registry.get(id).unwrap().profile.clone();
+    let mut large = profile();
+    large
+        .other
+        .insert("vendor".to_owned(), "x".repeat(MAX_PROFILE).into());
+    assert!(matches!(
+        registry.register(large, now),
+        Err(RegisterError::TooLarge(_))
+    ));
+    assert_eq!(registry.get(id).unwrap().profile, before);
 }
 
 proptest! {
