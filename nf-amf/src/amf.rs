@@ -105,6 +105,7 @@ fn amf_info(config: &AmfConfig) -> AmfInfo {
         amf_set_id: format!("{:03x}", config.set),
         guami_list: vec![config.guami()],
         tai_list: vec![config.tracking_area.clone()],
+        tai_range_list: Vec::new(),
         other: Map::new(),
     }
 }

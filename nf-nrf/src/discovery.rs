@@ -6,7 +6,9 @@
 //!                        `- bound to the client certificate: its own type and id, or an SCP on behalf of another NF
 //! ```
 //!
-//! No match is an empty list, not an error. Parameters that this NRF does not know are ignored and listed in the result.
+//! No match is an empty list, not an error. A filter that this NRF does not apply is refused (`INVALID_QUERY_PARAM`, TS 29.500
+//! clause 5.2.7.2): a result must not look filtered when it is not. Parameters that only order or enrich a result ([`HARMLESS`])
+//! are ignored and listed in it.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -16,8 +18,8 @@ use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_tls::identity::NfIdentity;
 use sbi::model::{
-    ExtSnssai, NfInstanceId, NfProfile, NfService, NfStatus, NfType, PlmnId, SearchResult,
-    ServiceForm, ServiceName, Snssai, SupportedFeatures,
+    ExtSnssai, Guami, NfInstanceId, NfProfile, NfService, NfStatus, NfType, PlmnId, SearchResult,
+    ServiceForm, ServiceName, Snssai, SupportedFeatures, Tai,
 };
 use sbi::problem::{Cause, InvalidParam, Problem};
 use sbi::response::{JSON, Response};
@@ -27,7 +29,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::etag::ETag;
-use crate::management::{identity, incorrect_param, parse_param, read_query};
+use crate::management::{
+    identity, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
+};
 use crate::registry::SharedRegistry;
 
 /// Feature of nnrf-disc: services as a map.
@@ -114,6 +118,20 @@ pub struct DiscoveryQuery {
     pub snssais: Vec<Snssai>,
     /// A data network, in one of the slices.
     pub dnn: Option<String>,
+    /// Instances of which any will do; none = any at all.
+    pub target_nf_instance_id_list: Vec<NfInstanceId>,
+    /// The name of the instance.
+    pub target_nf_fqdn: Option<String>,
+    /// Networks of the instance, of which one is enough; none = any.
+    pub target_plmn_list: Vec<PlmnId>,
+    /// A tracking area that an AMF or SMF serves.
+    pub tai: Option<Tai>,
+    /// An AMF.
+    pub guami: Option<Guami>,
+    /// An AMF region, 2 hex digits.
+    pub amf_region_id: Option<String>,
+    /// An AMF set, 3 hex digits.
+    pub amf_set_id: Option<String>,
     /// Comes first in the result; no filter.
     pub preferred_locality: Option<String>,
     /// Most instances.
@@ -133,6 +151,7 @@ impl DiscoveryQuery {
     /// `400` with the parameter at fault.
     pub fn parse(query: &str) -> Result<Self, Problem> {
         let query = read_query(query)?;
+        let ignored = ignored(&query)?;
         let payload = parse_param::<usize>(&query, "max-payload-size")?;
         Ok(Self {
             target_nf_type: mandatory_type(&query, "target-nf-type")?,
@@ -144,11 +163,18 @@ impl DiscoveryQuery {
             target_nf_instance_id: target_instance(&query)?,
             snssais: json_list(&query, "snssais")?,
             dnn: parse_param(&query, "dnn")?,
+            target_nf_instance_id_list: instance_list(&query)?,
+            target_nf_fqdn: parse_param(&query, "target-nf-fqdn")?,
+            target_plmn_list: json_list(&query, "target-plmn-list")?,
+            tai: json(&query, "tai")?,
+            guami: json(&query, "guami")?,
+            amf_region_id: parse_param(&query, "amf-region-id")?,
+            amf_set_id: parse_param(&query, "amf-set-id")?,
             preferred_locality: parse_param(&query, "preferred-locality")?,
-            limit: parse_param(&query, "limit")?,
+            limit: parse_count(&query, "limit")?,
             max_payload_size: payload.unwrap_or(DEFAULT_PAYLOAD).min(MAX_PAYLOAD),
             requester_features: parse_param(&query, "requester-features")?.unwrap_or_default(),
-            ignored: ignored(&query),
+            ignored,
         })
     }
 
@@ -176,7 +202,7 @@ impl DiscoveryQuery {
 }
 
 /// The parameters that [`DiscoveryQuery::parse`] reads.
-const PARAMS: [&str; 13] = [
+const PARAMS: [&str; 20] = [
     "target-nf-type",
     "requester-nf-type",
     "requester-nf-instance-id",
@@ -184,22 +210,54 @@ const PARAMS: [&str; 13] = [
     "requester-snssais",
     "service-names",
     "target-nf-instance-id",
+    "target-nf-instance-id-list",
+    "target-nf-fqdn",
+    "target-plmn-list",
     "snssais",
     "dnn",
+    "tai",
+    "guami",
+    "amf-region-id",
+    "amf-set-id",
     "preferred-locality",
     "limit",
     "max-payload-size",
     "requester-features",
 ];
 
-fn ignored(query: &Query) -> Vec<String> {
-    let mut ignored: Vec<_> = query
-        .names()
-        .filter(|name| !PARAMS.contains(name))
-        .map(str::to_owned)
-        .collect();
+/// Parameters that leave the result true when they are ignored: preferences order a result and never filter it, the others ask
+/// for more of it, allow for more, or say which features and name the requester has.
+pub const HARMLESS: [&str; 18] = [
+    "complete-profile",
+    "complete-search-result",
+    "ext-preferred-locality",
+    "max-payload-size-ext",
+    "preferences-precedence",
+    "preferred-analytics-delays",
+    "preferred-api-versions",
+    "preferred-collocated-nf-types",
+    "preferred-features",
+    "preferred-full-plmn",
+    "preferred-nf-instances",
+    "preferred-pgw-ind",
+    "preferred-tai",
+    "preferred-up-positioning-ind",
+    "preferred-vendor-specific-features",
+    "preferred-vendor-specific-nf-features",
+    "requester-nf-instance-fqdn",
+    "supported-features",
+];
+
+/// The parameters that are ignored.
+fn ignored(query: &Query) -> Result<Vec<String>, Problem> {
+    refuse_unsupported(query, |name| {
+        PARAMS.contains(&name) || HARMLESS.contains(&name)
+    })?;
+    let ignored = query.names().filter(|name| !PARAMS.contains(name));
+    let mut ignored: Vec<_> = ignored.map(str::to_owned).collect();
+    ignored.sort_unstable();
     ignored.dedup();
-    ignored
+    Ok(ignored)
 }
 
 fn mandatory_type(query: &Query, name: &str) -> Result<NfType, Problem> {
@@ -228,6 +286,22 @@ fn target_instance(query: &Query) -> Result<Option<NfInstanceId>, Problem> {
             .map_err(|error| incorrect_param(name, &format!("{error}")))
     })
     .transpose()
+}
+
+/// Instances, as a list with commas.
+fn instance_list(query: &Query) -> Result<Vec<NfInstanceId>, Problem> {
+    let name = "target-nf-instance-id-list";
+    let elements = query.values(name).flat_map(|value| value.split(','));
+    let ids = elements.map(str::parse);
+    ids.collect::<Result<_, _>>()
+        .map_err(|error| incorrect_param(name, &format!("{error}")))
+}
+
+/// A JSON value.
+fn json<T: DeserializeOwned>(query: &Query, name: &str) -> Result<Option<T>, Problem> {
+    let text: Option<String> = parse_param(query, name)?;
+    let value = text.map(|text| serde_json::from_str(&text)).transpose();
+    value.map_err(|error| incorrect_param(name, &error.to_string()))
 }
 
 /// `a,b`, with the comma encoded or not, or `name=a&name=b`.
@@ -282,17 +356,47 @@ fn fits(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
         && query
             .target_nf_instance_id
             .is_none_or(|id| id == profile.nf_instance_id)
+        && listed(&query.target_nf_instance_id_list, |id| {
+            *id == profile.nf_instance_id
+        })
+        && query.target_nf_fqdn.as_ref().is_none_or(|wanted| {
+            let fqdn = profile.fqdn.as_deref();
+            fqdn.is_some_and(|fqdn| fqdn.eq_ignore_ascii_case(wanted))
+        })
+        // An instance that names no network is in that of the NRF, as is who asks for one here.
+        && (query.target_plmn_list.is_empty()
+            || listed(&profile.plmn_list, |plmn| {
+                query.target_plmn_list.contains(plmn)
+            }))
         && fits_slice(query, profile)
+        && fits_amf(query, profile)
+}
+
+/// One block of an AMF's information must have all that is asked of it. AMFs without any fit, as do other types of NF, which
+/// have no region, set or GUAMI.
+fn fits_amf(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
+    let is = |wanted: &Option<String>, has: &str| {
+        let wanted = wanted.as_ref();
+        wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(has))
+    };
+    any_or_none(profile.amf_infos(), |info| {
+        let areas = query.tai.as_ref();
+        let guamis = query.guami.as_ref();
+        areas.is_none_or(|area| info.serves_area(area))
+            && guamis.is_none_or(|wanted| info.guami_list.iter().any(|guami| guami.is(wanted)))
+            && is(&query.amf_region_id, &info.amf_region_id)
+            && is(&query.amf_set_id, &info.amf_set_id)
+    })
 }
 
 /// One slice must be served by the instance and, for an SMF, offer the data network.
 fn fits_slice(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
     let serves = |snssai: Option<&Snssai>| {
         snssai.is_none_or(|wanted| listed(&profile.s_nssais, |slice| slice.serves(wanted)))
-            && profile
-                .smf_info
-                .as_ref()
-                .is_none_or(|info| info.serves(snssai, query.dnn.as_deref()))
+            && any_or_none(profile.smf_infos(), |info| {
+                info.serves(snssai, query.dnn.as_deref())
+                    && query.tai.as_ref().is_none_or(|area| info.serves_area(area))
+            })
     };
     if query.snssais.is_empty() {
         serves(None)
@@ -364,6 +468,15 @@ fn or<'a, T>(list: &'a [T], otherwise: &'a [T]) -> &'a [T] {
 /// An absent list means any.
 fn listed<T>(list: &[T], is_it: impl FnMut(&T) -> bool) -> bool {
     list.is_empty() || list.iter().any(is_it)
+}
+
+/// As [`listed`], of what `xxxInfo` and `xxxInfoList` hold together: an instance that has neither serves everything.
+fn any_or_none<'a, T: 'a>(
+    infos: impl Iterator<Item = &'a T>,
+    is_it: impl FnMut(&'a T) -> bool,
+) -> bool {
+    let mut infos = infos.peekable();
+    infos.peek().is_none() || infos.any(is_it)
 }
 
 /// Smaller comes first: preferred locality, then priority (the best of the services left, or the profile's), then capacity.

@@ -317,6 +317,26 @@ async fn wrong_parameters_are_named() {
             "OPTIONAL_QUERY_PARAM_INCORRECT",
             "query target-nf-instance-id",
         ),
+        (
+            format!("{SMF_QUERY}&limit=0"),
+            "OPTIONAL_QUERY_PARAM_INCORRECT",
+            "query limit",
+        ),
+        (
+            format!("{SMF_QUERY}&tai=%7B%7D"),
+            "OPTIONAL_QUERY_PARAM_INCORRECT",
+            "query tai",
+        ),
+        (
+            format!("{SMF_QUERY}&complex-query=%7B%7D"),
+            "INVALID_QUERY_PARAM",
+            "query complex-query",
+        ),
+        (
+            format!("{SMF_QUERY}&snsais=%5B%5D"),
+            "INVALID_QUERY_PARAM",
+            "query snsais",
+        ),
         (format!("{SMF_QUERY}&dnn=%zz"), "INVALID_QUERY_PARAM", ""),
         (
             format!("{SMF_QUERY}{}", "&a=b".repeat(64)),
@@ -336,11 +356,137 @@ async fn wrong_parameters_are_named() {
 }
 
 #[tokio::test]
-async fn unknown_parameters_are_ignored_and_listed() {
+async fn parameters_that_are_no_filter_are_ignored_and_listed() {
     let (_nrf, amf) = nrf_with([json!({})]).await;
-    let result = discover(&amf, &format!("{SMF_QUERY}&tai=%7B%7D&vendor=1")).await;
-    assert_eq!(result["ignoredQueryParams"], json!(["tai", "vendor"]));
+    let harmless = "preferred-tai=%7B%7D&preferences-precedence=a&supported-features=1";
+    let result = discover(&amf, &format!("{SMF_QUERY}&{harmless}")).await;
+    assert_eq!(
+        result["ignoredQueryParams"],
+        json!([
+            "preferences-precedence",
+            "preferred-tai",
+            "supported-features"
+        ])
+    );
     assert_eq!(result["nfInstances"].as_array().unwrap().len(), 1);
+}
+
+/// Every parameter of TS 29.510 that filters and is not applied here is refused, not passed over.
+#[tokio::test]
+async fn filters_that_are_not_applied_are_refused() {
+    let (_nrf, amf) = nrf_with([json!({})]).await;
+    for name in [
+        "complex-query",
+        "supi",
+        "gpsi",
+        "routing-indicator",
+        "access-type",
+        "target-nf-set-id",
+        "required-features",
+        "additional-snssais",
+        "smf-serving-area",
+        "exclude-nfinst-list",
+        "hnrf-uri",
+        "vendor",
+    ] {
+        let path = format!("/nnrf-disc/v1/nf-instances?{SMF_QUERY}&{name}=1");
+        let refused = refusal(&amf.get(&path).await);
+        let param = format!("query {name}");
+        assert_eq!(refused, (400, "INVALID_QUERY_PARAM".to_owned(), param));
+    }
+}
+
+/// Open5GS sends several blocks as `smfInfoList`, without `smfInfo`.
+#[tokio::test]
+async fn what_is_in_info_lists_filters_as_what_is_not() {
+    let info = |slices: Value| json!({ "sNssaiSmfInfoList": slices });
+    let (nrf, amf) = nrf_with([
+        json!({"smfInfoList": {"1": info(json!([slice(1, "internet")])), "2": info(json!([slice(2, "ims")]))}}),
+        json!({"smfInfoList": {"1": info(json!([slice(1, "internet")]))}, "smfInfo": info(json!([slice(3, "iot")]))}),
+        json!({}),
+    ])
+    .await;
+    let snssais = |sst: u8| encoded("snssais", json!([{"sst": sst}]));
+    for (query, expected) in [
+        ("dnn=nosuchdnn".to_owned(), vec![3]),
+        (snssais(99), vec![3]),
+        ("dnn=internet".to_owned(), vec![1, 2, 3]),
+        ("dnn=iot".to_owned(), vec![2, 3]),
+        (snssais(2), vec![1, 3]),
+        (format!("{}&dnn=ims", snssais(2)), vec![1, 3]),
+        (format!("{}&dnn=internet", snssais(2)), vec![3]),
+    ] {
+        assert_eq!(found(&amf, &query).await, expected, "{query}");
+    }
+    let smf = put_smf(&nrf, json!({"smfInfoList": {}})).await;
+    assert_eq!(
+        refusal(&smf),
+        (
+            400,
+            "OPTIONAL_IE_INCORRECT".to_owned(),
+            "/smfInfoList".to_owned()
+        )
+    );
+}
+
+async fn put_smf(nrf: &Nrf, members: Value) -> sbi::response::Response {
+    let (id, fqdn) = (smf_id(9), "smf9.example.org");
+    let smf = nrf.connect("SMF", &id, fqdn).await;
+    smf.put(&profile("SMF", &id, fqdn, "nsmf-pdusession", members))
+        .await
+}
+
+#[tokio::test]
+async fn areas_networks_and_names_filter() {
+    let plmn = |mnc: &str| json!({"mcc": "001", "mnc": mnc});
+    let smf = |more: Value| {
+        let mut info = json!({"sNssaiSmfInfoList": [slice(1, "internet")]});
+        for (name, value) in more.as_object().unwrap() {
+            info[name] = value.clone();
+        }
+        info
+    };
+    let range =
+        json!([{"plmnId": plmn("01"), "tacRangeList": [{"start": "00000A", "end": "0000ff"}]}]);
+    let (_nrf, amf) = nrf_with([
+        json!({"smfInfo": smf(json!({"taiList": [{"plmnId": plmn("01"), "tac": "00000a"}]}))}),
+        json!({"smfInfo": smf(json!({"taiRangeList": range}))}),
+        json!({"plmnList": [plmn("02")]}),
+    ])
+    .await;
+    let tai = |tac: &str| encoded("tai", json!({"plmnId": plmn("01"), "tac": tac}));
+    assert_eq!(found(&amf, &tai("00000A")).await, [1, 2, 3]);
+    assert_eq!(found(&amf, &tai("00000b")).await, [2, 3]);
+    assert_eq!(found(&amf, &tai("000100")).await, [3]);
+    let plmns = encoded("target-plmn-list", json!([plmn("01")]));
+    assert_eq!(found(&amf, &plmns).await, [1, 2]);
+    assert_eq!(found(&amf, "target-nf-fqdn=SMF2.example.org").await, [2]);
+    let ids = format!("target-nf-instance-id-list={},{}", smf_id(1), smf_id(3));
+    assert_eq!(found(&amf, &ids).await, [1, 3]);
+}
+
+#[tokio::test]
+async fn amfs_are_found_by_guami_set_and_region() {
+    let nrf = Nrf::start();
+    let plmn = json!({"mcc": "001", "mnc": "01"});
+    let info = |region: &str, set: &str, amf_id: &str| json!({"amfRegionId": region, "amfSetId": set, "guamiList": [{"plmnId": plmn, "amfId": amf_id}]});
+    let amf = nrf.connect("AMF", AMF_ID, AMF_FQDN).await;
+    let members = json!({"amfInfo": info("02", "001", "020040"), "amfInfoList": {"b": info("03", "3ff", "03ffff")}});
+    let profile = profile("AMF", AMF_ID, AMF_FQDN, "namf-comm", members);
+    assert_eq!(amf.put(&profile).await.status, 201);
+    let guami = |amf_id: &str| encoded("guami", json!({"plmnId": plmn, "amfId": amf_id}));
+    for (query, count) in [
+        (guami("020040"), 1),
+        (guami("03FFFF"), 1),
+        (guami("020041"), 0),
+        ("amf-region-id=03&amf-set-id=3FF".to_owned(), 1),
+        ("amf-region-id=02&amf-set-id=3ff".to_owned(), 0),
+    ] {
+        let query = format!("target-nf-type=AMF&requester-nf-type=AMF&{query}");
+        let result = discover(&amf, &query).await;
+        let found = result["nfInstances"].as_array().unwrap().len();
+        assert_eq!(found, count, "{query}");
+    }
 }
 
 #[tokio::test]
@@ -358,7 +504,8 @@ async fn results_can_be_cached_and_revalidated() {
     let again = revalidate(&path).await;
     assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
     assert_eq!(again.headers["cache-control"], "max-age=60");
-    assert_eq!(revalidate(&format!("{path}&limit=0")).await.status, 200);
+    let other = format!("{path}&target-nf-instance-id={AMF_ID}");
+    assert_eq!(revalidate(&other).await.status, 200);
 }
 
 #[tokio::test]

@@ -124,6 +124,7 @@ fn smf_info(config: &SmfConfig) -> SmfInfo {
             other: Map::new(),
         }],
         tai_list: vec![config.tracking_area.clone()],
+        tai_range_list: Vec::new(),
         other: Map::from_iter([("accessType".to_owned(), json!(["3GPP_ACCESS"]))]),
     }
 }

@@ -30,7 +30,9 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use features::{InvalidFeatures, SupportedFeatures};
 pub use management::{HalLink, HalLinks, PatchItem, PatchOperation, UriList};
 pub use name::{InvalidNfInstanceId, NfInstanceId, NfServiceStatus, NfStatus, NfType, ServiceName};
-pub use network::{ExtSnssai, Guami, InvalidNetworkName, PlmnId, SdRange, Snssai, Tai};
+pub use network::{
+    ExtSnssai, Guami, InvalidNetworkName, PlmnId, SdRange, Snssai, TacRange, Tai, TaiRange,
+};
 pub use pdu_session::{
     Ncgi, NrLocation, RefToBinaryData, RequestType, SmContextCreateData, SmContextCreateError,
     SmContextCreatedData, SmContextStatusNotification, SmContextUpdateData, SmContextUpdatedData,

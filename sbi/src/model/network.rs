@@ -236,6 +236,11 @@ impl Tai {
         }
         .try_into()
     }
+
+    /// Whether both are the same area: the code is a number, whatever the case of its digits.
+    pub fn is(&self, other: &Self) -> bool {
+        self.plmn_id == other.plmn_id && self.tac.eq_ignore_ascii_case(&other.tac)
+    }
 }
 
 impl TryFrom<TaiWire> for Tai {
@@ -255,6 +260,78 @@ impl TryFrom<TaiWire> for Tai {
             tac,
             other,
         })
+    }
+}
+
+/// Tracking areas of a network in ranges of their codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaiRange {
+    /// The network.
+    pub plmn_id: PlmnId,
+    /// The ranges, at least one.
+    #[serde(deserialize_with = "listed")]
+    pub tac_range_list: Vec<TacRange>,
+    /// Members without a field here.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl TaiRange {
+    /// Whether `area` is in it. A range that is a pattern instead of two ends is taken to have every code: an instance too
+    /// many is refused where it is asked, one too few is never asked.
+    pub fn contains(&self, area: &Tai) -> bool {
+        self.plmn_id == area.plmn_id && self.tac_range_list.iter().any(|r| r.contains(&area.tac))
+    }
+}
+
+/// Tracking area codes from `start` to `end`, both included, or those of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "TacRangeWire")]
+pub struct TacRange {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+    #[serde(flatten)]
+    other: Other,
+}
+
+#[derive(Deserialize)]
+struct TacRangeWire {
+    start: Option<String>,
+    end: Option<String>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl TacRange {
+    fn contains(&self, tac: &str) -> bool {
+        match (&self.start, &self.end) {
+            // Equally long, hence ordered as numbers are.
+            (Some(start), Some(end)) if start.len() == tac.len() && end.len() == tac.len() => {
+                let tac = tac.to_ascii_lowercase();
+                (start.to_ascii_lowercase()..=end.to_ascii_lowercase()).contains(&tac)
+            }
+            (Some(_), Some(_)) => false,
+            _ => true,
+        }
+    }
+}
+
+impl TryFrom<TacRangeWire> for TacRange {
+    type Error = InvalidNetworkName;
+
+    fn try_from(wire: TacRangeWire) -> Result<Self, InvalidNetworkName> {
+        let TacRangeWire { start, end, other } = wire;
+        if start.is_some() != end.is_some() {
+            return Err(InvalidNetworkName("range has only one of start and end"));
+        }
+        let is_code = |tac: &String| is_hex(tac, &[4, 6]);
+        if !start.iter().chain(&end).all(is_code) {
+            return Err(InvalidNetworkName("range is not 4 or 6 hex digits each"));
+        }
+        Ok(Self { start, end, other })
     }
 }
 
@@ -290,6 +367,11 @@ impl Guami {
             other: Map::new(),
         }
         .try_into()
+    }
+
+    /// Whether both are the same AMF: the identifier is a number, whatever the case of its digits.
+    pub fn is(&self, other: &Self) -> bool {
+        self.plmn_id == other.plmn_id && self.amf_id.eq_ignore_ascii_case(&other.amf_id)
     }
 }
 

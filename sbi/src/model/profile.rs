@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::document::Document;
 use super::name::{NfInstanceId, NfServiceStatus, NfStatus, NfType, ServiceName};
-use super::network::{ExtSnssai, Guami, PlmnId, Snssai, Tai};
+use super::network::{ExtSnssai, Guami, PlmnId, Snssai, Tai, TaiRange};
 use super::profile_check;
 use crate::problem::InvalidParam;
 use crate::uri::Scheme;
@@ -28,6 +28,19 @@ where
         return Err(D::Error::custom("list has no element"));
     }
     Ok(list)
+}
+
+/// A map that is absent or has a member: as [`listed`], since an empty one would pass for no restriction.
+fn keyed<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let map = BTreeMap::deserialize(deserializer)?;
+    if map.is_empty() {
+        return Err(D::Error::custom("map has no member"));
+    }
+    Ok(map)
 }
 
 /// What the NRF knows of an NF instance.
@@ -142,6 +155,20 @@ pub struct NfProfile {
     /// What is particular to an SMF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smf_info: Option<SmfInfo>,
+    /// More of the same, by a key of its own choice.
+    #[serde(
+        default,
+        deserialize_with = "keyed",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub amf_info_list: BTreeMap<String, AmfInfo>,
+    /// More of `smf_info`, by a key of its own choice: Open5GS sends several blocks so, and then no `smf_info`.
+    #[serde(
+        default,
+        deserialize_with = "keyed",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub smf_info_list: BTreeMap<String, SmfInfo>,
     /// What is particular to an SCP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scp_info: Option<ScpInfo>,
@@ -202,11 +229,24 @@ impl NfProfile {
             scp_domains: Vec::new(),
             amf_info: None,
             smf_info: None,
+            amf_info_list: BTreeMap::new(),
+            smf_info_list: BTreeMap::new(),
             scp_info: None,
             nf_profile_changes_support_ind: None,
             nf_profile_changes_ind: None,
             other: Map::new(),
         }
+    }
+
+    /// What is particular to it as an AMF. `amfInfo` and `amfInfoList` may both be there: it is all of them (TS 29.510 table
+    /// 6.1.6.2.2-1).
+    pub fn amf_infos(&self) -> impl Iterator<Item = &AmfInfo> {
+        self.amf_info.iter().chain(self.amf_info_list.values())
+    }
+
+    /// What is particular to it as an SMF, from `smfInfo` and `smfInfoList` together.
+    pub fn smf_infos(&self) -> impl Iterator<Item = &SmfInfo> {
+        self.smf_info.iter().chain(self.smf_info_list.values())
     }
 
     /// Its services, in whichever form.
@@ -405,13 +445,20 @@ pub struct AmfInfo {
     /// GUAMIs it serves, at least one.
     #[serde(deserialize_with = "listed")]
     pub guami_list: Vec<Guami>,
-    /// Tracking areas it serves; none = any.
+    /// Tracking areas it serves; none, and no ranges = any.
     #[serde(
         default,
         deserialize_with = "listed",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub tai_list: Vec<Tai>,
+    /// Ranges of tracking areas that it serves besides.
+    #[serde(
+        default,
+        deserialize_with = "listed",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub tai_range_list: Vec<TaiRange>,
     /// Members without a field here.
     #[serde(flatten)]
     pub other: Other,
@@ -424,19 +471,44 @@ pub struct SmfInfo {
     /// Slices and the data networks in each, at least one.
     #[serde(deserialize_with = "listed")]
     pub s_nssai_smf_info_list: Vec<SnssaiSmfInfo>,
-    /// Tracking areas it serves; none = any.
+    /// Tracking areas it serves; none, and no ranges = any.
     #[serde(
         default,
         deserialize_with = "listed",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub tai_list: Vec<Tai>,
+    /// Ranges of tracking areas that it serves besides.
+    #[serde(
+        default,
+        deserialize_with = "listed",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub tai_range_list: Vec<TaiRange>,
     /// Members without a field here.
     #[serde(flatten)]
     pub other: Other,
 }
 
+impl AmfInfo {
+    /// Whether it serves `area`.
+    pub fn serves_area(&self, area: &Tai) -> bool {
+        serves_area(&self.tai_list, &self.tai_range_list, area)
+    }
+}
+
+fn serves_area(areas: &[Tai], ranges: &[TaiRange], wanted: &Tai) -> bool {
+    (areas.is_empty() && ranges.is_empty())
+        || areas.iter().any(|area| area.is(wanted))
+        || ranges.iter().any(|range| range.contains(wanted))
+}
+
 impl SmfInfo {
+    /// Whether it serves `area`.
+    pub fn serves_area(&self, area: &Tai) -> bool {
+        serves_area(&self.tai_list, &self.tai_range_list, area)
+    }
+
     /// Whether one slice serves both `snssai` and `dnn`. What is not asked for matches.
     pub fn serves(&self, snssai: Option<&Snssai>, dnn: Option<&str>) -> bool {
         self.s_nssai_smf_info_list.iter().any(|slice| {

@@ -38,13 +38,17 @@ pub(super) fn check(profile: &NfProfile) -> Result<(), Vec<InvalidParam>> {
         "both nfServiceList and nfServices are present",
     );
     if let Some(amf_info) = &profile.amf_info {
-        check_amf_info(amf_info, &mut rule);
+        check_amf_info(amf_info, "/amfInfo", &mut rule);
+    }
+    for (key, amf_info) in &profile.amf_info_list {
+        check_amf_info(
+            amf_info,
+            &format!("/amfInfoList/{}", escaped(key)),
+            &mut rule,
+        );
     }
     for (key, service) in &profile.nf_service_list {
-        let pointer = format!(
-            "/nfServiceList/{}",
-            key.replace('~', "~0").replace('/', "~1")
-        );
+        let pointer = format!("/nfServiceList/{}", escaped(key));
         rule(
             *key == service.service_instance_id,
             &pointer,
@@ -69,15 +73,20 @@ pub(super) fn check(profile: &NfProfile) -> Result<(), Vec<InvalidParam>> {
     }
 }
 
-fn check_amf_info(info: &AmfInfo, rule: &mut impl FnMut(bool, &str, &str)) {
+/// A reference token of a JSON Pointer (RFC 6901).
+fn escaped(token: &str) -> String {
+    token.replace('~', "~0").replace('/', "~1")
+}
+
+fn check_amf_info(info: &AmfInfo, at: &str, rule: &mut impl FnMut(bool, &str, &str)) {
     rule(
         is_hex(&info.amf_region_id, &[2]),
-        "/amfInfo/amfRegionId",
+        &format!("{at}/amfRegionId"),
         "is not 2 hex digits",
     );
     rule(
         is_hex(&info.amf_set_id, &[3]) && info.amf_set_id.starts_with(['0', '1', '2', '3']),
-        "/amfInfo/amfSetId",
+        &format!("{at}/amfSetId"),
         "is not 3 hex digits, the first of them 0 to 3",
     );
 }
