@@ -11,15 +11,16 @@ use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Method, StatusCode};
 use mtc_tls::identity::NfIdentity;
 use sbi::model::{
-    HalLink, HalLinks, NfInstanceId, NfProfile, NfType, PatchItem, ServiceForm, SupportedFeatures,
-    UriList,
+    Document, HalLink, HalLinks, NfInstanceId, NfProfile, NfType, PatchItem, ServiceForm,
+    SupportedFeatures, Tolerated, UriList,
 };
 use sbi::problem::{Cause, InvalidParam, Problem};
-use sbi::response::{HAL_JSON, JSON_PATCH, Response};
+use sbi::response::{HAL_JSON, JSON, JSON_PATCH, Response};
 use sbi::server::Request;
 use sbi::uri::{ApiRoot, Query};
 use serde_json::json;
 
+use crate::metrics::NrfMetrics;
 use crate::registry::{CommitError, ProfileTooLarge, ReviseError, SharedRegistry, Stored};
 
 /// Feature of nnrf-nfm: services as a map.
@@ -27,16 +28,47 @@ const SERVICE_MAP: u32 = 1;
 /// Seconds after which an instance that found the registry full may try again.
 const RETRY_WHEN_FULL: u32 = 30;
 
+/// Characters of a member's pointer in the log; those of the specification are shorter.
+const MAX_QUOTED: usize = 128;
+
 /// The service `nnrf-nfm`.
 pub struct Management {
     registry: Arc<SharedRegistry>,
     api_root: ApiRoot,
+    metrics: Option<NrfMetrics>,
 }
 
 impl Management {
     /// The service on `registry`; `api_root` is that of the NRF, for `Location`.
     pub fn new(registry: Arc<SharedRegistry>, api_root: ApiRoot) -> Self {
-        Self { registry, api_root }
+        Self {
+            registry,
+            api_root,
+            metrics: None,
+        }
+    }
+
+    /// Counts in `metrics` what was put right in profiles.
+    #[must_use]
+    pub fn counted_in(mut self, metrics: NrfMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Logs and counts what was put right in a profile.
+    fn tell(&self, id: NfInstanceId, tolerated: &[Tolerated]) {
+        let Some(first) = tolerated.first() else {
+            return;
+        };
+        tracing::info!(
+            %id, count = tolerated.len(), kind = %first.kind, member = truncated(&first.pointer),
+            "a profile deviates from its schema and was put right"
+        );
+        for Tolerated { kind, .. } in tolerated {
+            if let Some(metrics) = &self.metrics {
+                metrics.tolerated(*kind);
+            }
+        }
     }
 
     /// Answers a request whose path is `/nnrf-nfm/v1/` and `segments`, at the time `now`. Blocks on the disk.
@@ -77,7 +109,8 @@ impl Management {
         now: Instant,
     ) -> Result<Response, Problem> {
         require_own(id, identity)?;
-        let profile: NfProfile = request.document()?;
+        request.require_media_type(JSON)?;
+        let (profile, tolerated) = NfProfile::read_tolerantly(&request.body)?;
         if profile.nf_instance_id != id {
             return Err(Problem::mandatory_ie_incorrect(
                 "/nfInstanceId",
@@ -90,6 +123,7 @@ impl Management {
                 .register(profile.clone())
                 .map_err(|large| too_large(&large))
         })?;
+        self.tell(id, &tolerated);
         let stored = committed.stored;
         let status = if committed.is_new {
             StatusCode::CREATED
@@ -120,6 +154,7 @@ impl Management {
             Ok(draft)
         });
         let committed = committed.map_err(|problem: Problem| problem)?;
+        self.tell(id, &committed.tolerated);
         Ok(if committed.is_overridden {
             document(StatusCode::OK, &committed.stored)
         } else {
@@ -201,6 +236,11 @@ impl Management {
     fn href(&self, id: NfInstanceId) -> String {
         format!("{}/{id}", self.collection())
     }
+}
+
+/// What of a member's name goes into the log: names may be long.
+fn truncated(pointer: &str) -> String {
+    pointer.chars().take(MAX_QUOTED).collect()
 }
 
 /// The certificate identity of the client.

@@ -8,6 +8,7 @@ use mtc_core::landmark::Landmark;
 use mtc_log::{CaCheckpoint, Issuer, Observer, Step, WitnessError};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use sbi::metrics::{Registry, unix_now};
+use sbi::model::Tolerance;
 use sbi::operation::ServiceOperation;
 
 /// The metrics of the NRF. Clones share them.
@@ -18,6 +19,7 @@ struct Inner {
     /// Where the length of the queue is read.
     issuer: Arc<OnceLock<Issuer>>,
     instances: IntGaugeVec,
+    tolerances: IntCounterVec,
     registration: Counts,
     update: Counts,
     discovery: Counts,
@@ -85,6 +87,11 @@ impl NrfMetrics {
                 "nf_registered_instances",
                 "NF instances that are registered.",
                 &[("nf_type", "NF type (TS 29.510), or `other`")],
+            ),
+            tolerances: registry.counters(
+                "nf_profile_tolerances_total",
+                "Deviations from the schema that were put right in profiles that network functions sent.",
+                &[("kind", "`null-member`, `integral-number` (such as `30.0`), `api-prefix-uri`")],
             ),
             registration: Counts {
                 requests: registry.counter("NFS_RegReq_total", "NFRegister requests (TS 28.552 clause 5.10.1.1, NFS.RegReq)."),
@@ -199,6 +206,12 @@ impl NrfMetrics {
                 &[("witness", "its cosigner ID")],
             ),
         }))
+    }
+
+    /// Counts a deviation that was put right.
+    pub fn tolerated(&self, kind: Tolerance) {
+        let counter = self.0.tolerances.with_label_values(&[kind.as_str()]);
+        counter.inc();
     }
 
     /// Exports what an issuance log has before the first step of its sequencer.

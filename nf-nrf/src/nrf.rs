@@ -488,7 +488,7 @@ impl Process {
         self.spawn(expire(registry.clone(), self.nrf_metrics.clone()));
         let api_root = ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?;
         Ok(Services::new(
-            Management::new(registry.clone(), api_root),
+            Management::new(registry.clone(), api_root).counted_in(self.nrf_metrics.clone()),
             Discovery::new(registry, config.discovery_validity_seconds),
             enrolment,
         ))

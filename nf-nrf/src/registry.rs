@@ -18,7 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sbi::json_patch::{self, PatchError};
-use sbi::model::{Document, NfInstanceId, NfProfile, NfStatus, PatchItem, PatchOperation};
+use sbi::model::{
+    Document, NfInstanceId, NfProfile, NfStatus, PatchItem, PatchOperation, Tolerated,
+};
 use sbi::problem::Problem;
 
 use crate::etag::ETag;
@@ -216,6 +218,7 @@ impl Registry {
             proposed,
             patience,
             is_heartbeat,
+            tolerated,
         } = draft;
         let id = stored.profile.nf_instance_id;
         let is_new = before.is_none();
@@ -243,6 +246,7 @@ impl Registry {
             is_overridden: stored.profile.heart_beat_timer != proposed,
             stored,
             is_new,
+            tolerated,
             _before: before,
         })
     }
@@ -367,7 +371,8 @@ impl Basis {
         }
         let document = serde_json::to_value(before.as_ref())
             .expect("a profile has string keys and does not fail");
-        let profile = NfProfile::from_value(json_patch::apply(&document, patch)?)?;
+        let patched = json_patch::apply(&document, patch)?;
+        let (profile, tolerated) = NfProfile::from_value_tolerantly(patched)?;
         // A patch of the whole document can still replace them.
         if profile.nf_instance_id != before.nf_instance_id {
             return Err(ReviseError::Immutable { path: INSTANCE_ID });
@@ -375,7 +380,8 @@ impl Basis {
         if profile.nf_type != before.nf_type {
             return Err(ReviseError::Immutable { path: NF_TYPE });
         }
-        Ok(self.draft(profile).bounded()?)
+        let draft = self.draft(profile).bounded()?;
+        Ok(Draft { tolerated, ..draft })
     }
 
     fn draft(self, mut profile: NfProfile) -> Draft {
@@ -404,6 +410,7 @@ impl Basis {
             proposed,
             patience: patience + grace,
             is_heartbeat,
+            tolerated: Vec::new(),
         }
     }
 
@@ -427,6 +434,8 @@ pub struct Draft {
     /// From when it is stored until the instance is late.
     patience: Duration,
     is_heartbeat: bool,
+    /// What was put right after a patch.
+    tolerated: Vec<Tolerated>,
 }
 
 impl Draft {
@@ -453,6 +462,8 @@ pub struct Committed {
     pub is_new: bool,
     /// The NRF overrode the heartbeat timer, which the instance must be told.
     pub is_overridden: bool,
+    /// What was put right after a patch.
+    pub tolerated: Vec<Tolerated>,
     /// Carried out of the lock: a large profile takes a while to be freed.
     _before: Option<Stored>,
 }

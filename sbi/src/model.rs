@@ -19,6 +19,9 @@ mod open_enum;
 mod pdu_session;
 mod profile;
 mod profile_check;
+mod profile_shape;
+mod shape;
+mod tolerance;
 
 pub use communication::{
     N1MessageContainer, N1N2MessageTransferCause, N1N2MessageTransferReqData,
@@ -42,3 +45,5 @@ pub use profile::{
     AmfInfo, DnnSmfInfo, IpEndPoint, NfProfile, NfService, NfServiceVersion, ScpDomainInfo,
     ScpInfo, ServiceForm, SmfInfo, SnssaiSmfInfo,
 };
+pub use shape::{Nested, Shape};
+pub use tolerance::{Tolerance, Tolerated};

@@ -1,9 +1,11 @@
 //! The answer of Nnrf_NFDiscovery (TS 29.510 clause 6.2.6.2.2).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::document::Document;
 use super::profile::{NfProfile, Other};
+use super::tolerance::{self, Tolerated};
 
 /// NF instances that match a query.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,4 +22,8 @@ pub struct SearchResult {
 
 impl Document for SearchResult {
     const SMALLEST: &'static str = r#"{"validityPeriod":1,"nfInstances":[]}"#;
+
+    fn tolerate(document: &mut Value) -> Vec<Tolerated> {
+        tolerance::tolerate(document)
+    }
 }

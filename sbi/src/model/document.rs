@@ -1,8 +1,10 @@
 //! From a body to a type, or to the information elements that are at fault.
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::shape::{Fault, Nested, Shape, below};
+use super::tolerance::Tolerated;
 use crate::problem::{Cause, InvalidParam, Problem};
 
 /// A JSON body of the SBI.
@@ -10,6 +12,19 @@ pub trait Document: DeserializeOwned {
     /// A smallest valid document as JSON. Its members are the mandatory ones, and it finds out which member of an invalid
     /// document is at fault: the one that spoils it when put in.
     const SMALLEST: &'static str;
+
+    /// Its members that hold objects, for finding the fault within them.
+    const MEMBERS: &'static [(&'static str, Nested)] = &[];
+
+    /// Puts right what real peers send against the schema, before it is read.
+    fn tolerate(_document: &mut Value) -> Vec<Tolerated> {
+        Vec::new()
+    }
+
+    /// Conditional members that are missing although their condition is met.
+    fn missing(&self) -> Vec<InvalidParam> {
+        Vec::new()
+    }
 
     /// Rules that the types do not express.
     ///
@@ -24,9 +39,17 @@ pub trait Document: DeserializeOwned {
     /// # Errors
     /// `400` with the cause and the members at fault.
     fn read(body: &[u8]) -> Result<Self, Problem> {
+        Self::read_tolerantly(body).map(|(document, _)| document)
+    }
+
+    /// Reads and checks a body, and says what was put right in it.
+    ///
+    /// # Errors
+    /// As [`Document::read`].
+    fn read_tolerantly(body: &[u8]) -> Result<(Self, Vec<Tolerated>), Problem> {
         let value = serde_json::from_slice(body)
             .map_err(|error| Problem::invalid_msg_format(format!("not JSON: {error}")))?;
-        Self::from_value(value)
+        Self::from_value_tolerantly(value)
     }
 
     /// Reads and checks JSON that is already parsed.
@@ -34,65 +57,64 @@ pub trait Document: DeserializeOwned {
     /// # Errors
     /// As [`Document::read`].
     fn from_value(value: Value) -> Result<Self, Problem> {
-        let Value::Object(members) = &value else {
+        Self::from_value_tolerantly(value).map(|(document, _)| document)
+    }
+
+    /// Reads and checks JSON that is already parsed, and says what was put right in it.
+    ///
+    /// # Errors
+    /// As [`Document::read`].
+    fn from_value_tolerantly(mut value: Value) -> Result<(Self, Vec<Tolerated>), Problem> {
+        if !value.is_object() {
             return Err(Problem::invalid_msg_format("not a JSON object"));
-        };
-        match Self::deserialize(&value) {
-            Ok(document) => match document.check() {
-                Ok(()) => Ok(document),
-                Err(params) => Err(incorrect(params, &smallest::<Self>())),
-            },
-            Err(error) => Err(diagnose::<Self>(members, &error)),
+        }
+        let tolerated = Self::tolerate(&mut value);
+        let shape = Shape::of::<Self>(Self::SMALLEST, Self::MEMBERS);
+        let document =
+            Self::deserialize(&value).map_err(|error| diagnose(shape, &value, &error))?;
+        let missing = document.missing();
+        if !missing.is_empty() {
+            return Err(Problem::invalid_params(Cause::MandatoryIeMissing, missing));
+        }
+        match document.check() {
+            Ok(()) => Ok((document, tolerated)),
+            Err(params) => Err(incorrect(params, shape)),
         }
     }
 }
 
-fn smallest<T: Document>() -> Map<String, Value> {
-    serde_json::from_str(T::SMALLEST).expect("the smallest document is a JSON object")
-}
-
-/// Why `members` are not a `T`.
-fn diagnose<T: Document>(members: &Map<String, Value>, error: &serde_json::Error) -> Problem {
-    let smallest = smallest::<T>();
-    let missing: Vec<_> = smallest
-        .keys()
-        .filter(|&mandatory| !members.contains_key(mandatory))
-        .map(|mandatory| InvalidParam::new(pointer(mandatory), "missing"))
-        .collect();
-    if !missing.is_empty() {
-        return Problem::invalid_params(Cause::MandatoryIeMissing, missing);
-    }
-    let wrong: Vec<_> = members
-        .iter()
-        .filter_map(|(member, value)| {
-            let mut document = smallest.clone();
-            document.insert(member.clone(), value.clone());
-            let error = T::deserialize(&Value::Object(document)).err()?;
-            Some(InvalidParam::new(pointer(member), error.to_string()))
-        })
-        .collect();
-    if wrong.is_empty() {
+/// Why `document` is not of `shape`.
+fn diagnose(shape: Shape, document: &Value, error: &serde_json::Error) -> Problem {
+    let faults = shape.faults(document, "");
+    if faults.is_empty() {
         return Problem::invalid_msg_format(error.to_string());
     }
-    incorrect(wrong, &smallest)
+    let param = |fault: Fault| InvalidParam::new(fault.pointer, fault.reason);
+    let (missing, wrong): (Vec<_>, Vec<_>) = faults.into_iter().partition(|f| f.is_missing);
+    if missing.is_empty() {
+        incorrect(wrong.into_iter().map(param).collect(), shape)
+    } else {
+        let missing = missing.into_iter().map(param).collect();
+        Problem::invalid_params(Cause::MandatoryIeMissing, missing)
+    }
 }
 
 /// One wrong mandatory member makes the answer one about mandatory members.
-fn incorrect(params: Vec<InvalidParam>, smallest: &Map<String, Value>) -> Problem {
-    let mandatory = params
+fn incorrect(params: Vec<InvalidParam>, shape: Shape) -> Problem {
+    let mandatory: Vec<_> = shape.smallest().keys().map(|m| below("", m)).collect();
+    let is_in = |param: &str, member: &String| {
+        let rest = param.strip_prefix(member.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let is_mandatory = params
         .iter()
-        .any(|wrong| smallest.keys().any(|member| pointer(member) == wrong.param));
-    let cause = if mandatory {
+        .any(|wrong| mandatory.iter().any(|member| is_in(&wrong.param, member)));
+    let cause = if is_mandatory {
         Cause::MandatoryIeIncorrect
     } else {
         Cause::OptionalIeIncorrect
     };
     Problem::invalid_params(cause, params)
-}
-
-/// The JSON Pointer of a member of the root (RFC 6901).
-fn pointer(member: &str) -> String {
-    format!("/{}", member.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use super::document::Document;
 use super::name::{NfInstanceId, NfServiceStatus, NfStatus, NfType, ServiceName};
 use super::network::{ExtSnssai, Guami, PlmnId, Snssai, Tai, TaiRange};
-use super::profile_check;
+use super::shape::Nested;
+use super::tolerance::{self, Tolerated};
+use super::{profile_check, profile_shape};
 use crate::problem::InvalidParam;
 use crate::uri::Scheme;
 
@@ -185,6 +187,16 @@ pub struct NfProfile {
 
 impl Document for NfProfile {
     const SMALLEST: &'static str = r#"{"nfInstanceId":"00000000-0000-4000-8000-000000000000","nfType":"NRF","nfStatus":"REGISTERED"}"#;
+
+    const MEMBERS: &'static [(&'static str, Nested)] = profile_shape::MEMBERS;
+
+    fn tolerate(document: &mut Value) -> Vec<Tolerated> {
+        tolerance::tolerate(document)
+    }
+
+    fn missing(&self) -> Vec<InvalidParam> {
+        profile_check::missing(self)
+    }
 
     fn check(&self) -> Result<(), Vec<InvalidParam>> {
         profile_check::check(self)

@@ -6,6 +6,18 @@ use super::network::is_hex;
 use super::profile::{AmfInfo, NfProfile, NfService};
 use crate::problem::InvalidParam;
 
+/// The name or address, of which a profile has at least one: each of the three is conditional on the lack of the others.
+pub(super) fn missing(profile: &NfProfile) -> Vec<InvalidParam> {
+    let is_there = profile.fqdn.is_some()
+        || !profile.ipv4_addresses.is_empty()
+        || !profile.ipv6_addresses.is_empty();
+    if is_there {
+        return Vec::new();
+    }
+    let reason = "one of fqdn, ipv4Addresses and ipv6Addresses must be present";
+    vec![InvalidParam::new("/fqdn", reason)]
+}
+
 /// Every rule that `profile` breaks.
 pub(super) fn check(profile: &NfProfile) -> Result<(), Vec<InvalidParam>> {
     let mut broken = Vec::new();
@@ -14,13 +26,6 @@ pub(super) fn check(profile: &NfProfile) -> Result<(), Vec<InvalidParam>> {
             broken.push(InvalidParam::new(pointer, reason));
         }
     };
-    rule(
-        profile.fqdn.is_some()
-            || !profile.ipv4_addresses.is_empty()
-            || !profile.ipv6_addresses.is_empty(),
-        "/fqdn",
-        "one of fqdn, ipv4Addresses and ipv6Addresses must be present",
-    );
     rule(is_absent_or_fqdn(&profile.fqdn), "/fqdn", NOT_FQDN);
     rule(
         profile.heart_beat_timer != Some(0),
@@ -144,7 +149,7 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// An empty prefix, or `/a/b`: never a URI (free5GC puts one there).
+/// An empty prefix, or `/a/b`: never a URI (see [`super::tolerance`] for those that send one).
 fn is_path(prefix: &str) -> bool {
     prefix.is_empty()
         || (prefix.starts_with('/')

@@ -134,7 +134,7 @@ fn every_schema_rule_is_checked() {
         (amf_with(json!({"priority": 65536})), "/priority"),
         (
             amf_with(json!({"ipv4Addresses": ["1.2.3"]})),
-            "/ipv4Addresses",
+            "/ipv4Addresses/0",
         ),
         (amf_with(json!({"nfInstanceId": "1"})), "/nfInstanceId"),
         (
@@ -142,13 +142,16 @@ fn every_schema_rule_is_checked() {
             "guamiList": [{"plmnId": {"mcc": "001", "mnc": "01"}, "amfId": "020040"}]}})),
             "/amfInfo/amfSetId",
         ),
-        (amf_with(json!({"amfInfo": {}})), "/amfInfo"),
+        (amf_with(json!({"amfInfo": {}})), "/amfInfo/amfRegionId"),
         (both_forms, "/nfServices"),
         (
             service("serviceInstanceId", json!("other")),
             "/nfServiceList/namf-comm-1",
         ),
-        (service("versions", json!([])), "/nfServiceList"),
+        (
+            service("versions", json!([])),
+            "/nfServiceList/namf-comm-1/versions",
+        ),
         (
             service("fqdn", json!("x")),
             "/nfServiceList/namf-comm-1/fqdn",
@@ -158,7 +161,7 @@ fn every_schema_rule_is_checked() {
             "/nfServiceList/namf-comm-1/load",
         ),
         (
-            service("apiPrefix", json!("https://a.bc/core")),
+            service("apiPrefix", json!("ftp://a.bc/core")),
             "/nfServiceList/namf-comm-1/apiPrefix",
         ),
         (
@@ -171,6 +174,117 @@ fn every_schema_rule_is_checked() {
     ] {
         assert_eq!(broken(profile), param);
     }
+}
+
+#[test]
+fn the_innermost_member_at_fault_is_named() {
+    let amf_info =
+        |guami: Value| json!({"amfRegionId": "02", "amfSetId": "001", "guamiList": [guami]});
+    let plmn = |mcc: &str| json!({"mcc": mcc, "mnc": "01"});
+    let good = amf_info(json!({"plmnId": plmn("001"), "amfId": "020040"}));
+    for (members, cause, param) in [
+        (
+            json!({"amfInfo": amf_info(json!({"plmnId": plmn("1"), "amfId": "020040"}))}),
+            "OPTIONAL_IE_INCORRECT",
+            "/amfInfo/guamiList/0/plmnId/mcc",
+        ),
+        (
+            json!({"amfInfo": amf_info(json!({"plmnId": plmn("001")}))}),
+            "MANDATORY_IE_MISSING",
+            "/amfInfo/guamiList/0/amfId",
+        ),
+        (
+            json!({"amfInfoList": {"a": good, "b/c": amf_info(json!({"plmnId": plmn("001"), "amfId": "x"}))}}),
+            "OPTIONAL_IE_INCORRECT",
+            "/amfInfoList/b~1c/guamiList/0/amfId",
+        ),
+        (
+            json!({"sNssais": [{"sst": 1}, {"sst": 1, "sdRanges": [{"start": "000000", "end": "x"}]}]}),
+            "OPTIONAL_IE_INCORRECT",
+            "/sNssais/1/sdRanges/0/end",
+        ),
+        (
+            json!({"smfInfo": {"sNssaiSmfInfoList": [{"sNssai": {"sst": 1}, "dnnSmfInfoList": [{"dnn": "a"}, {}]}]}}),
+            "MANDATORY_IE_MISSING",
+            "/smfInfo/sNssaiSmfInfoList/0/dnnSmfInfoList/1/dnn",
+        ),
+        (
+            json!({"plmnList": [7]}),
+            "OPTIONAL_IE_INCORRECT",
+            "/plmnList/0",
+        ),
+        (
+            json!({"fqdn": null, "ipv4Addresses": null}),
+            "MANDATORY_IE_MISSING",
+            "/fqdn",
+        ),
+    ] {
+        let problem = NfProfile::from_value(amf_with(members)).expect_err(param);
+        let details = &problem.details;
+        assert_eq!(details.cause.as_deref(), Some(cause), "{param}");
+        assert_eq!(details.invalid_params[0].param, param);
+    }
+}
+
+#[test]
+fn what_real_peers_send_is_put_right_and_told() {
+    let service = json!({"serviceInstanceId": "1", "serviceName": "namf-comm", "scheme": "http", "fqdn": null,
+        "versions": [{"apiVersionInUri": "v1", "apiFullVersion": "1.0.0", "expiry": null}], "nfServiceStatus": "REGISTERED",
+        "apiPrefix": "http://127.0.0.1:8000", "priority": 1e1});
+    let mut sent = amf_with(
+        json!({"nfServices": [service], "nfServiceList": {}, "heartBeatTimer": 30.0,
+        "vendor": {"kept": [null, {"a": null, "port": 1.0}]}}),
+    );
+    sent["nfServiceList"] = Value::Null;
+    sent["plmnList"] = Value::Null;
+    sent["vendorNothing"] = Value::Null;
+    let (profile, tolerated) = NfProfile::from_value_tolerantly(sent).unwrap();
+    let put_right = json!({"serviceInstanceId": "1", "serviceName": "namf-comm", "scheme": "http",
+        "versions": [{"apiVersionInUri": "v1", "apiFullVersion": "1.0.0"}], "nfServiceStatus": "REGISTERED",
+        "ipEndPoints": [{"ipv4Address": "127.0.0.1", "port": 8000}], "priority": 10});
+    let expected = amf_with(
+        json!({"nfServices": [put_right], "nfServiceList": null, "heartBeatTimer": 30, "plmnList": null,
+        "vendor": {"kept": [null, {"a": null, "port": 1.0}]}}),
+    );
+    assert_eq!(serde_json::to_value(profile).unwrap(), expected);
+    let mut tolerated: Vec<_> = tolerated
+        .iter()
+        .map(|Tolerated { kind, pointer }| format!("{kind} {pointer}"))
+        .collect();
+    tolerated.sort();
+    assert_eq!(
+        tolerated,
+        [
+            "api-prefix-uri /nfServices/0/apiPrefix",
+            "integral-number /heartBeatTimer",
+            "integral-number /nfServices/0/priority",
+            "null-member /nfServiceList",
+            "null-member /nfServices/0/fqdn",
+            "null-member /nfServices/0/versions/0/expiry",
+            "null-member /plmnList",
+            "null-member /vendorNothing",
+        ]
+    );
+    let mut null = amf_with(json!({}));
+    null["nfType"] = Value::Null;
+    let problem = NfProfile::from_value(null).expect_err("a mandatory member is null");
+    assert_eq!(
+        problem.details.cause.as_deref(),
+        Some("MANDATORY_IE_MISSING")
+    );
+    for timer in [json!(30.5), json!(-1.0), json!(1e30)] {
+        assert_eq!(
+            broken(amf_with(json!({"heartBeatTimer": timer}))),
+            "/heartBeatTimer"
+        );
+    }
+    let prefixed = amf_with(
+        json!({"nfServices": [{"serviceInstanceId": "1", "serviceName": "a", "scheme": "http",
+        "versions": [{"apiVersionInUri": "v1", "apiFullVersion": "1.0.0"}], "nfServiceStatus": "REGISTERED",
+        "apiPrefix": "https://amf.example.org/core/"}], "nfServiceList": null}),
+    );
+    let profile = NfProfile::from_value(prefixed).unwrap();
+    assert_eq!(profile.nf_services[0].api_prefix.as_deref(), Some("/core"));
 }
 
 #[test]
