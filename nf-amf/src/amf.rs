@@ -14,6 +14,8 @@ use sbi::response::Response;
 use sbi::server::{Handler, Request};
 use sbi::uri::{ApiRoot, Scheme};
 use serde_json::Map;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::OnceCell;
 
 use crate::communication::Communication;
@@ -40,6 +42,8 @@ pub struct Amf {
     /// Operations `handshake` so far.
     pub(crate) handshakes: AtomicU64,
     communication: Communication,
+    /// When it started, with no contexts: RFC 3339, for `recoveryTime`. None in a year that has no such form.
+    started: Option<String>,
 }
 
 impl Amf {
@@ -52,6 +56,7 @@ impl Amf {
             api_root: OnceLock::new(),
             known_smfs: Mutex::default(),
             handshakes: AtomicU64::new(0),
+            started: OffsetDateTime::now_utc().format(&Rfc3339).ok(),
             config,
             instance,
             contexts,
@@ -91,6 +96,7 @@ impl NetworkFunction for Amf {
         profile.priority = Some(PRIORITY);
         profile.capacity = Some(CAPACITY);
         profile.load = Some(0);
+        profile.recovery_time.clone_from(&self.started);
         profile.amf_info = Some(amf_info(&self.config));
         profile
             .nf_service_list

@@ -1,10 +1,13 @@
 //! The configuration file of an SMF process: `[nf]` as every NF has it, and `[smf]`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use sbi::config::{ConfigError, NfConfig, load};
 use sbi::model::{PlmnId, Snssai, Tai};
 use serde::Deserialize;
+
+use crate::sm_context::Bounds;
 
 /// A configuration file.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,6 +34,10 @@ pub struct SmfConfig {
     pub dnn: String,
     /// Most SM contexts of an instance, each some 300 octets; default 65536.
     pub max_sm_contexts: usize,
+    /// Most SM contexts of one AMF; default three quarters of `max_sm_contexts`, so that another one finds room.
+    pub max_sm_contexts_per_amf: Option<usize>,
+    /// Seconds for which an SM context is kept that its AMF asks nothing of; default 86400, at most 31536000.
+    pub sm_context_idle_seconds: u64,
     /// Most N1N2 transfers of an instance under way, each a TLS connection; default 512.
     pub max_transfers: usize,
 }
@@ -44,7 +51,26 @@ impl Default for SmfConfig {
             slice: Snssai::new(1, Some("010203")).expect("hex digits"),
             dnn: "internet".to_owned(),
             max_sm_contexts: 65_536,
+            max_sm_contexts_per_amf: None,
+            sm_context_idle_seconds: 24 * 60 * 60,
             max_transfers: 512,
+        }
+    }
+}
+
+/// A year: what is kept for longer is never released.
+const MAX_IDLE_SECONDS: u64 = 365 * 24 * 60 * 60;
+
+impl SmfConfig {
+    /// How many SM contexts there may be, and for how long.
+    pub fn bounds(&self) -> Bounds {
+        let capacity = self.max_sm_contexts;
+        // Rounded up: an SMF with one place has it for any AMF.
+        let share = capacity - capacity / 4;
+        Bounds {
+            capacity,
+            per_amf: self.max_sm_contexts_per_amf.unwrap_or(share),
+            idle: Duration::from_secs(self.sm_context_idle_seconds),
         }
     }
 }
@@ -60,6 +86,18 @@ impl Config {
             return Err(ConfigError::Rule {
                 key: "smf.max_sm_contexts, smf.max_transfers",
                 rule: "must be at least 1".to_owned(),
+            });
+        }
+        if smf.max_sm_contexts_per_amf == Some(0) {
+            return Err(ConfigError::Rule {
+                key: "smf.max_sm_contexts_per_amf",
+                rule: "must be at least 1".to_owned(),
+            });
+        }
+        if !(1..=MAX_IDLE_SECONDS).contains(&smf.sm_context_idle_seconds) {
+            return Err(ConfigError::Rule {
+                key: "smf.sm_context_idle_seconds",
+                rule: format!("must be 1 to {MAX_IDLE_SECONDS}"),
             });
         }
         let nf = nf.resolve(sbi::config::folder_of(path))?;

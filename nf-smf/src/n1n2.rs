@@ -90,14 +90,14 @@ pub enum TransferError {
 /// Carries out transfers on behalf of an SMF instance.
 pub struct Transfers {
     instance: Arc<Instance>,
-    amfs: ServingAmfs,
+    amfs: Arc<ServingAmfs>,
     delivered: AtomicU64,
     failed: AtomicU64,
 }
 
 impl Transfers {
     /// None yet; AMFs are called as `instance`.
-    pub fn new(instance: Arc<Instance>, amfs: ServingAmfs) -> Self {
+    pub fn new(instance: Arc<Instance>, amfs: Arc<ServingAmfs>) -> Self {
         Self {
             instance,
             amfs,

@@ -27,11 +27,14 @@ use sbi::response::{JSON, Response};
 use sbi::server::Request;
 use sbi::uri::ApiRoot;
 use serde_json::Map;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::n1n2::Transfer;
-use crate::sm_context::{Event, PduSession, SmContextRef, SmContexts};
+use crate::sm_context::{
+    Bounds, Created, Event, Full, PduSession, SmContext, SmContextRef, SmContexts,
+};
 
 /// Longest SUPI: `nai-` and a network access identifier (RFC 7542).
 const MAX_SUPI: usize = 4 + 253;
@@ -43,6 +46,8 @@ const RETRY_WHEN_FULL: u32 = 30;
 pub struct PduSessions {
     serves: SmfInfo,
     contexts: Mutex<SmContexts>,
+    /// Told when an AMF gets its first context.
+    new_amf: Arc<Notify>,
     places: Arc<Semaphore>,
 }
 
@@ -65,13 +70,30 @@ impl From<Response> for Answer {
 }
 
 impl PduSessions {
-    /// The service in the slices and data networks of `serves`, with at most so many contexts and transfers under way.
-    pub fn new(serves: SmfInfo, max_sm_contexts: usize, max_transfers: usize) -> Self {
+    /// The service in the slices and data networks of `serves`, with contexts within `bounds` and at most so many transfers
+    /// under way.
+    pub fn new(serves: SmfInfo, bounds: Bounds, max_transfers: usize) -> Self {
         Self {
             serves,
-            contexts: Mutex::new(SmContexts::new(max_sm_contexts)),
+            contexts: Mutex::new(SmContexts::new(bounds)),
+            new_amf: Arc::default(),
             places: Arc::new(Semaphore::new(max_transfers)),
         }
+    }
+
+    /// Told when an AMF gets its first context.
+    pub fn new_amf(&self) -> Arc<Notify> {
+        self.new_amf.clone()
+    }
+
+    /// The AMFs that have contexts.
+    pub fn amfs(&self) -> Vec<NfInstanceId> {
+        self.with_contexts(|contexts| contexts.amfs().collect())
+    }
+
+    /// Ends the contexts of `amf` that are `lost`. Returns how many.
+    pub fn end(&self, amf: NfInstanceId, lost: impl Fn(&SmContext) -> bool) -> usize {
+        self.with_contexts(|contexts| contexts.end(amf, lost))
     }
 
     /// Answers a request whose path is `/nsmf-pdusession/v1/` and `segments`; `api_root` is that of this SMF, for `Location`.
@@ -120,11 +142,19 @@ impl PduSessions {
         let place = self.place()?;
         let name = SmContextRef(Uuid::new_v4());
         let amf = data.serving_nf_id;
-        self.with_contexts(|contexts| contexts.create(name, session.clone(), amf))
-            .map_err(|full| {
+        let created = Created::now();
+        let is_new_amf = self
+            .with_contexts(|contexts| {
+                contexts.create(name, session.clone(), amf, created)?;
+                Ok(contexts.of_amf(amf) == 1)
+            })
+            .map_err(|full: Full| {
                 let cause = Cause::InsufficientResources;
                 Problem::unavailable(cause, full.to_string(), RETRY_WHEN_FULL)
             })?;
+        if is_new_amf {
+            self.new_amf.notify_one();
+        }
         let location = format!("{api_root}/nsmf-pdusession/v1/sm-contexts/{name}");
         let location = HeaderValue::try_from(location).expect("an apiRoot is visible ASCII");
         let created = SmContextCreatedData::default();
@@ -193,7 +223,9 @@ impl PduSessions {
         let event = event(&message.data)?;
         self.with_contexts(|contexts| {
             let name = caller.own_context(contexts, name)?;
-            let user_plane = event.and_then(|event| contexts.update(name, event));
+            let now = Instant::now();
+            contexts.touch(name, now);
+            let user_plane = event.and_then(|event| contexts.update(name, event, now));
             let Some(user_plane) = user_plane else {
                 return Ok(Response::no_content());
             };
@@ -216,7 +248,9 @@ impl PduSessions {
 
     /// Contexts stay consistent if a holder panicked: a panic would have to come from the map itself.
     fn with_contexts<T>(&self, work: impl FnOnce(&mut SmContexts) -> T) -> T {
-        work(&mut self.contexts.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        contexts.expire(Instant::now());
+        work(&mut contexts)
     }
 }
 

@@ -14,7 +14,9 @@ use std::time::Duration;
 use mtc_tls::verifier::ExpectedPeer;
 use sbi::client::{ClientError, Connection};
 use sbi::instance::{CallError, Instance};
-use sbi::model::{Endpoint, EndpointError, NfInstanceId, NfType, SearchResult, ServiceName};
+use sbi::model::{
+    Endpoint, EndpointError, NfInstanceId, NfProfile, NfType, SearchResult, ServiceName,
+};
 use sbi::nnrf::{Discover, Nrf};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -108,6 +110,16 @@ impl ServingAmfs {
         with(&self.cache, |cache| cache.slots.remove(&id));
     }
 
+    /// The profile of the AMF `id`, whether or not it may be discovered; none if it is not registered. Never from the cache.
+    ///
+    /// # Errors
+    /// See [`FindError`].
+    pub async fn registered(&self, id: NfInstanceId) -> Result<Option<NfProfile>, FindError> {
+        let connection = self.connection().await?;
+        let retrieved = self.nrf.retrieve(&connection, id).await;
+        retrieved.map_err(FindError::Discover)
+    }
+
     async fn discover(&self, id: NfInstanceId) -> Result<Found, FindError> {
         let wanted = Discover {
             nf_type: NfType::Amf,
@@ -199,7 +211,7 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use sbi::model::{NfProfile, NfService};
+    use sbi::model::NfService;
     use serde_json::Map;
     use uuid::Uuid;
 

@@ -16,6 +16,7 @@ use sbi::uri::{ApiRoot, Scheme};
 use serde_json::{Map, json};
 
 use crate::config::SmfConfig;
+use crate::departure;
 use crate::n1n2::{TransferCounts, Transfers};
 use crate::pdu_session::{Answer, PduSessions};
 use crate::serving_amf::ServingAmfs;
@@ -31,22 +32,22 @@ const RETRY_WHEN_STARTING: u32 = 1;
 /// An SMF instance.
 pub struct Smf {
     config: Arc<SmfConfig>,
-    sessions: PduSessions,
+    sessions: Arc<PduSessions>,
     transfers: Arc<Transfers>,
     /// Known when the port is, which is before the instance can be discovered.
     api_root: OnceLock<ApiRoot>,
 }
 
 impl Smf {
-    /// The SMF that `instance` is; AMFs are looked up at `nrf`.
+    /// The SMF that `instance` is; AMFs are looked up at `nrf`, also by a task of the current runtime that ends with the SMF.
     pub fn new(config: Arc<SmfConfig>, instance: Arc<Instance>, nrf: Nrf) -> Self {
-        let amfs = ServingAmfs::new(instance.clone(), nrf);
+        let amfs = Arc::new(ServingAmfs::new(instance.clone(), nrf));
+        let serves = smf_info(&config);
+        let sessions = PduSessions::new(serves, config.bounds(), config.max_transfers);
+        let sessions = Arc::new(sessions);
+        tokio::spawn(departure::keep(Arc::downgrade(&sessions), amfs.clone()));
         Self {
-            sessions: PduSessions::new(
-                smf_info(&config),
-                config.max_sm_contexts,
-                config.max_transfers,
-            ),
+            sessions,
             transfers: Arc::new(Transfers::new(instance, amfs)),
             api_root: OnceLock::new(),
             config,

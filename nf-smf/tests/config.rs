@@ -51,7 +51,12 @@ fn mistakes_are_named() {
             "{more}"
         );
     }
-    for more in ["[smf]\nmax_sm_contexts = 0", "[smf]\nmax_transfers = 0"] {
+    for more in [
+        "[smf]\nmax_sm_contexts_per_amf = 0",
+        "[smf]\nsm_context_idle_seconds = 0",
+        "[smf]\nmax_sm_contexts = 0",
+        "[smf]\nmax_transfers = 0",
+    ] {
         assert!(
             matches!(load(more), Err(ConfigError::Rule { .. })),
             "{more}"

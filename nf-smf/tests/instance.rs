@@ -83,7 +83,10 @@ async fn a_transfer_that_cannot_be_made_is_counted_and_gives_its_place_back() {
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let closed = socket.local_addr().unwrap();
     let instance = instance();
-    let transfers = Transfers::new(instance.clone(), ServingAmfs::new(instance, nrf(closed)));
+    let transfers = Transfers::new(
+        instance.clone(),
+        Arc::new(ServingAmfs::new(instance, nrf(closed))),
+    );
     let places = Arc::new(Semaphore::new(1));
     transfers
         .carry_out(Transfer {

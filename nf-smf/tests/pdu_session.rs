@@ -9,6 +9,7 @@ use hyper::{Method, StatusCode};
 use mtc_tls::identity::NfIdentity;
 use nf_smf::n1n2::Transfer;
 use nf_smf::pdu_session::PduSessions;
+use nf_smf::sm_context::Bounds;
 use sbi::client::{Connection, Request};
 use sbi::model::SmfInfo;
 use sbi::multipart::{Multipart, NAS, NGAP};
@@ -49,11 +50,20 @@ struct Lab {
 
 impl Lab {
     fn new(max_sm_contexts: usize, max_transfers: usize) -> Self {
+        Self::shared(max_sm_contexts, max_sm_contexts, max_transfers)
+    }
+
+    fn shared(max_sm_contexts: usize, per_amf: usize, max_transfers: usize) -> Self {
         let serves: SmfInfo = serde_json::from_value(json!({"sNssaiSmfInfoList":
             [{"sNssai": {"sst": 1, "sd": "010203"}, "dnnSmfInfoList": [{"dnn": "internet"}]}]}))
         .expect("a valid smfInfo");
+        let bounds = Bounds {
+            capacity: max_sm_contexts,
+            per_amf,
+            idle: Duration::from_secs(3600),
+        };
         let smf = Arc::new(Scripted {
-            sessions: PduSessions::new(serves, max_sm_contexts, max_transfers),
+            sessions: PduSessions::new(serves, bounds, max_transfers),
             transfers: Mutex::default(),
         });
         Self { smf }
@@ -224,6 +234,28 @@ async fn the_transfer_goes_to_the_serving_amf_in_the_profile_of_its_request() {
     assert_eq!(transfer.session.id, 5);
     let profile = transfer.profile.expect("the profile of the request");
     assert_eq!(profile.to_string(), "mtc-landmark/ml-dsa-65/X25519MLKEM768");
+}
+
+/// It made contexts and released none until the SMF was full for every AMF, also after it was gone.
+#[tokio::test]
+async fn an_amf_that_releases_nothing_leaves_room_for_others_and_ends_with_its_contexts() {
+    let lab = Lab::shared(2, 1, 8);
+    let greedy = lab.connect("AMF", AMF).await;
+    greedy.created(&session()).await;
+    let more = with("pduSessionId", json!(6));
+    let response = greedy.create(&more).await;
+    assert_eq!(cause(&response), (503, "INSUFFICIENT_RESOURCES".to_owned()));
+    assert!(response.headers.contains_key(RETRY_AFTER));
+    let other = lab.connect("AMF", OTHER_AMF).await;
+    let mut of_other = with("pduSessionId", json!(7));
+    of_other["servingNfId"] = json!(OTHER_AMF);
+    other.created(&of_other).await;
+
+    let sessions = &lab.smf.sessions;
+    let gone = AMF.parse().expect("a UUID");
+    assert_eq!(sessions.end(gone, |_| true), 1);
+    assert_eq!(sessions.amfs(), [OTHER_AMF.parse().expect("a UUID")]);
+    greedy.created(&more).await;
 }
 
 #[tokio::test]

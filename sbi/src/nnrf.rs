@@ -12,7 +12,7 @@ use crate::client::{ClientError, Connection, Request};
 use crate::config::NrfAddress;
 use crate::header::UserAgent;
 use crate::instance::{CallError, Instance, Opened};
-use crate::model::{NfProfile, NfType, PatchItem, SearchResult, ServiceName};
+use crate::model::{NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName};
 use crate::response::{JSON_PATCH, Response};
 use crate::uri;
 
@@ -137,6 +137,27 @@ impl Nrf {
     ) -> Result<(), ClientError> {
         let request = Request::new(Method::DELETE, self.authority(), instance_path(profile));
         connection.call(request, TIMEOUT).await.map(drop)
+    }
+
+    /// `NFProfileRetrieval`: the profile of an instance; none if it is not registered.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn retrieve(
+        &self,
+        connection: &Connection,
+        id: NfInstanceId,
+    ) -> Result<Option<NfProfile>, ClientError> {
+        let path = format!("/nnrf-nfm/v1/nf-instances/{id}");
+        let request = Request::new(Method::GET, self.authority(), path);
+        match connection.call(request, TIMEOUT).await {
+            Ok(response) => Ok(Some(response.read_json()?)),
+            Err(ClientError::Status {
+                status: StatusCode::NOT_FOUND,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// `NFDiscover` by NF type and service, on behalf of `instance`.
