@@ -1,0 +1,385 @@
+//! One operation on a file of NRF, SCP or SMF fails: open, read, write, fsync, rename, unlink, mkdir or truncate, once each in turn.
+//!
+//! The library `fault.c` counts the operations of a whole life (start, enrolments, a landmark, stop) and then fails one. After that:
+//! whoever met it said so in its log or in an answer, nothing panicked, every acknowledged certificate is in the log and
+//! verifies at an index of its own, and with a whole disk everything starts again and a newcomer enrols.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sbi::backoff;
+use sbi::enrolment_claims::ENROLMENT_ISSUER;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::ledger::{Ledger, ask_again, enrol};
+use crate::stage::{Nf, Stage};
+use crate::{Plan, Violation, violated};
+
+const OPERATIONS: [&str; 8] = [
+    "open", "read", "write", "fsync", "rename", "unlink", "mkdir", "truncate",
+];
+/// Whose disk fails.
+const VICTIMS: [Nf; 3] = [Nf::Nrf, Nf::Scp, Nf::Smf];
+/// What the disk says: EIO always, and ENOSPC where something is written.
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+/// Enrolments in a life.
+const NEWCOMERS: u16 = 3;
+/// How long a landmark is waited for, of an interval of a second.
+const LANDMARK: Duration = Duration::from_secs(3);
+/// Null entries at the beginning: more than a tile, so that the first batch is one of many objects.
+const PRELOAD: u64 = 300;
+
+/// A failure that is injected.
+#[derive(Clone, Debug)]
+struct Fault {
+    victim: Nf,
+    operation: &'static str,
+    /// Which, from 1; 0 for none.
+    at: u64,
+    error: i32,
+}
+
+pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
+    let mut random = fastrand::Rng::with_seed(plan.seed);
+    let library = Library::compile()?;
+    let mut faults = Vec::new();
+    for victim in VICTIMS {
+        let counts = library.count(victim).await?;
+        let told: Vec<_> = counts
+            .iter()
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        println!("io: the life of {} has {}", victim.name(), told.join(", "));
+        for (operation, count) in counts {
+            for at in 1..=count {
+                let writes = matches!(operation, "open" | "write" | "fsync" | "mkdir");
+                let error = if writes && at % 2 == 0 { ENOSPC } else { EIO };
+                faults.push(Fault {
+                    victim,
+                    operation,
+                    at,
+                    error,
+                });
+            }
+        }
+    }
+    let all = faults.len();
+    random.shuffle(&mut faults);
+    if plan.rounds > 0 {
+        faults.truncate(plan.rounds);
+    }
+    let rounds = faults.len();
+    let mut tally = Tally::default();
+    for (number, fault) in faults.iter().enumerate() {
+        let line = library.round(fault, &mut random, &mut tally).await?;
+        println!("io {}/{rounds}: {line}", number + 1);
+    }
+    Ok(format!(
+        "{} of {all} operations on files failed once each (seed {}; {} others were not reached in their round): {} ended a start, {} were \
+         met while serving; {} certificates acknowledged, none lost, no index twice; every start afterwards worked",
+        tally.injected, plan.seed, tally.missed, tally.at_start, tally.serving, tally.acknowledged
+    ))
+}
+
+#[derive(Default)]
+struct Tally {
+    injected: usize,
+    missed: usize,
+    at_start: usize,
+    serving: usize,
+    acknowledged: usize,
+}
+
+/// The compiled fault library.
+struct Library {
+    folder: TempDir,
+}
+
+impl Library {
+    fn compile() -> Result<Self, Violation> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let source = folder.path().join("fault.c");
+        std::fs::write(&source, include_str!("fault.c")).expect("a file in a temporary folder");
+        let compiled = std::process::Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-Wall", "-o"])
+            .arg(folder.path().join("fault.so"))
+            .arg(&source)
+            .arg("-ldl")
+            .output();
+        match compiled {
+            Ok(output) if output.status.success() => Ok(Self { folder }),
+            Ok(output) => Err(violated!("cc: {}", String::from_utf8_lossy(&output.stderr))),
+            Err(error) => Err(violated!("cc cannot be run: {error}")),
+        }
+    }
+
+    fn report(&self) -> PathBuf {
+        self.folder.path().join("report")
+    }
+
+    fn environment(&self, stage: &Stage, fault: &Fault) -> Vec<(&'static str, String)> {
+        let text = |path: &Path| path.display().to_string();
+        vec![
+            ("LD_PRELOAD", text(&self.folder.path().join("fault.so"))),
+            ("FAULT_BELOW", text(stage.folder.path())),
+            ("FAULT_OPERATION", fault.operation.to_owned()),
+            ("FAULT_AT", fault.at.to_string()),
+            ("FAULT_ERROR", fault.error.to_string()),
+            ("FAULT_REPORT", text(&self.report())),
+        ]
+    }
+
+    /// What there is to fail in the life of a network function.
+    async fn count(&self, victim: Nf) -> Result<Vec<(&'static str, u64)>, Violation> {
+        let none = Fault {
+            victim,
+            operation: "open",
+            at: 0,
+            error: EIO,
+        };
+        let mut stage = Stage::new(PRELOAD);
+        let mut life = Life::default();
+        let environment = self.environment(&stage, &none);
+        life.live(&mut stage, &none, &environment, true, &self.report())
+            .await?;
+        if !life.answered() {
+            return Err(violated!("without any fault: {life:?}"));
+        }
+        let report = std::fs::read_to_string(self.report()).unwrap_or_default();
+        std::fs::remove_file(self.report())
+            .map_err(|_| violated!("the fault library was not loaded"))?;
+        let count = |name: &str| {
+            let line = report
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            line.ok_or_else(|| violated!("no count of {name} in {report:?}"))
+        };
+        OPERATIONS
+            .into_iter()
+            .map(|name| Ok((name, count(name)?)))
+            .collect()
+    }
+
+    async fn round(
+        &self,
+        fault: &Fault,
+        random: &mut fastrand::Rng,
+        tally: &mut Tally,
+    ) -> Result<String, Violation> {
+        let _ = std::fs::remove_file(self.report());
+        let mut stage = Stage::new(PRELOAD);
+        let graceful = random.bool();
+        let line = self.try_round(&mut stage, fault, graceful, tally).await;
+        line.inspect_err(|_| stage.keep())
+            .map_err(|violation| violated!("{fault:?}: {violation}"))
+    }
+
+    async fn try_round(
+        &self,
+        stage: &mut Stage,
+        fault: &Fault,
+        graceful: bool,
+        tally: &mut Tally,
+    ) -> Result<String, Violation> {
+        let mut life = Life::default();
+        let environment = self.environment(stage, fault);
+        life.live(stage, fault, &environment, graceful, &self.report())
+            .await?;
+        let report = std::fs::read_to_string(self.report()).unwrap_or_default();
+        let report = report
+            .trim()
+            .replace(&stage.folder.path().display().to_string(), "");
+        let name = fault.victim.name();
+        let ended = if life.started {
+            "served"
+        } else {
+            "ended its start"
+        };
+        if report.is_empty() {
+            tally.missed += 1;
+        } else {
+            tally.injected += 1;
+            *(if life.started {
+                &mut tally.serving
+            } else {
+                &mut tally.at_start
+            }) += 1;
+        }
+        stage.expect_no_panic()?;
+        let said = report.is_empty() || life.says(stage, &report);
+        if !said && !life.started {
+            return Err(violated!(
+                "{report:?}: {name} ended without a word of it: {life:?}"
+            ));
+        }
+
+        for nf in Nf::ALL {
+            stage.kill(nf).await;
+        }
+        stage.start(Nf::Scp).await?;
+        stage.start(Nf::Nrf).await?;
+        let mut ledger = Ledger::default();
+        ledger.check(stage, &life.acknowledged).await?;
+        let mut later = Vec::new();
+        for refused in &life.refused {
+            later.extend(ask_again(refused).await?);
+        }
+        let newcomer = enrol(&stage.folder.lab, 99).await;
+        let (_, certificate) = newcomer
+            .map_err(|refused| violated!("afterwards no newcomer enrols: {:?}", refused.error))?;
+        later.push(certificate);
+        let size = ledger.check(stage, &later).await?;
+        ledger.check_witness(stage)?;
+        if fault.victim == Nf::Smf {
+            expect_smf(stage).await?;
+        }
+        stage.expect_no_panic()?;
+        stage.stop_all().await;
+        tally.acknowledged += life.acknowledged.len() + later.len();
+        let report = if report.is_empty() {
+            "not reached".to_owned()
+        } else {
+            report
+        };
+        Ok(format!(
+            "{name} errno {}: {report}: {ended}{}, {} acknowledged, {} refused; afterwards all is well, log {size}",
+            fault.error,
+            if said { "" } else { ", without a word" },
+            life.acknowledged.len(),
+            life.refused.len(),
+        ))
+    }
+}
+
+/// The SMF starts; where the answer to its enrolment was lost, with a new token, as its operator would do.
+async fn expect_smf(stage: &mut Stage) -> Result<(), Violation> {
+    let Err(ended) = stage.try_start(Nf::Smf, &[]).await else {
+        return Ok(());
+    };
+    let error = ended.error.unwrap_or_default();
+    if !error.contains("token") {
+        return Err(violated!("the SMF does not start again: {error}"));
+    }
+    let lab = &stage.folder.lab;
+    let smf = lab
+        .instances
+        .iter()
+        .find(|instance| instance.nf_type == "SMF");
+    let id = smf.expect("the lab has an SMF").instance_id;
+    let renewed = lab::pki::renew_token(
+        lab.path(),
+        id,
+        Duration::from_secs(3600),
+        crate::test_lab::now(),
+    );
+    renewed.map_err(|error| violated!("no new token of {ENROLMENT_ISSUER}: {error}"))?;
+    stage.start(Nf::Smf).await
+}
+
+/// What happened in a life under a failing disk.
+#[derive(Default)]
+struct Life {
+    started: bool,
+    error: String,
+    acknowledged: Vec<Vec<u8>>,
+    refused: Vec<Box<crate::ledger::Refused>>,
+}
+
+impl std::fmt::Debug for Life {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "started {}, {} acknowledged, {} refused ({:?}), last words {:?}",
+            self.started,
+            self.acknowledged.len(),
+            self.refused.len(),
+            self.refused
+                .first()
+                .map(|refused| refused.error.to_string()),
+            self.error
+        )
+    }
+}
+
+impl Life {
+    fn answered(&self) -> bool {
+        self.started && self.refused.is_empty()
+    }
+
+    /// SCP, NRF, SMF one after the other, the victim on the failing disk; enrolments, a landmark; the end.
+    async fn live(
+        &mut self,
+        stage: &mut Stage,
+        fault: &Fault,
+        environment: &[(&'static str, String)],
+        graceful: bool,
+        report: &Path,
+    ) -> Result<(), Violation> {
+        self.started = true;
+        for nf in [Nf::Scp, Nf::Nrf, Nf::Smf] {
+            if nf == Nf::Smf && fault.victim != nf {
+                continue;
+            }
+            if nf != fault.victim {
+                match stage.try_start(nf, &[]).await {
+                    Ok(()) => continue,
+                    // Its own start may need what the victim failed at: told once, and tried again.
+                    Err(ended) => {
+                        self.error = ended.error.unwrap_or_default();
+                        stage.start(nf).await?;
+                        continue;
+                    }
+                }
+            }
+            if let Err(ended) = stage.try_start(nf, environment).await {
+                self.started = false;
+                self.error = format!("{} ({})", ended.error.unwrap_or_default(), ended.status);
+                return Ok(());
+            }
+        }
+        for number in 0..NEWCOMERS {
+            match enrol(&stage.folder.lab, 100 + number).await {
+                Ok((_, certificate)) => self.acknowledged.push(certificate),
+                Err(refused) => self.refused.push(refused),
+            }
+        }
+        // Unless what fails is what makes landmarks.
+        let _ = await_landmark(stage, report, fault.at == 0).await;
+        if graceful {
+            stage.stop(fault.victim).await;
+        } else {
+            stage.kill(fault.victim).await;
+        }
+        Ok(())
+    }
+
+    /// Whether what failed was told: by path or by the system's word for it.
+    fn says(&self, stage: &Stage, report: &str) -> bool {
+        let path = report.rsplit(' ').next().unwrap_or_default();
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let words = [
+            "os error 5",
+            "os error 28",
+            "Input/output error",
+            "No space left",
+            name,
+        ];
+        let told = |text: &str| words.iter().any(|word| text.contains(word));
+        told(&self.error) || Nf::ALL.iter().any(|nf| told(&stage.log(*nf)))
+    }
+}
+
+/// Waits for the first landmark, or the fault.
+async fn await_landmark(stage: &Stage, report: &Path, counting: bool) -> Result<(), ()> {
+    let landmarks = stage.path("log/log/landmarks");
+    let look = || async {
+        let text = std::fs::read_to_string(&landmarks).unwrap_or_default();
+        let newest = text.split_whitespace().next();
+        let allocated = newest.is_some_and(|newest| newest != "0");
+        let failed = !counting && report.exists();
+        if allocated || failed { Ok(()) } else { Err(()) }
+    };
+    backoff::until(Instant::now() + LANDMARK, look, |()| true).await
+}
