@@ -23,7 +23,7 @@ use crate::ledger::{Ledger, enrol};
 use crate::process::resident_kib;
 use crate::stage::{Nf, Stage};
 use crate::test_nf::{PROFILE, TestNf};
-use crate::{Plan, Violation, violated};
+use crate::{Plan, Violation, say, violated};
 
 /// What resident memory may grow by: a budget of bodies of 64 MiB, and as much again for connections and the allocator.
 const GROWTH: u64 = 128 * 1024;
@@ -153,7 +153,10 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
         let told = try_attack(&mut stage, attack).await;
         stage.expect_no_panic()?;
         let told = told.inspect_err(|_| stage.keep())?;
-        println!("hostile {}/{rounds}: {attack:?}: {told}", round + 1);
+        say(&format!(
+            "hostile {}/{rounds}: {attack:?}: {told}",
+            round + 1
+        ));
         worst = (worst.0.max(told.grown), worst.1.max(told.waited));
         if let Some(broken) = told.broken() {
             violations.push(format!("{attack:?}: {broken}"));
@@ -478,7 +481,7 @@ async fn false_witness(stage: &mut Stage) -> Result<Told, Violation> {
     let again = || async { enrol(&lab, 104).await.map(drop) };
     let issued = backoff::until(Instant::now() + GIVES_UP, again, |_| true).await;
     if let Err(refused) = &issued {
-        println!("    after the liar has gone: {:?}", refused.error);
+        say(&format!("    after the liar has gone: {:?}", refused.error));
     }
     if stage.process(Nf::Nrf).id() != nrf || !stage.runs(Nf::Nrf) {
         return Err(violated!("the NRF has ended"));

@@ -5,6 +5,7 @@
 //! verifies at an index of its own, and with a whole disk everything starts again and a newcomer enrols.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use sbi::backoff;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::ledger::{Ledger, ask_again, enrol};
 use crate::stage::{Nf, Stage};
-use crate::{Plan, Violation, violated};
+use crate::{Plan, Violation, say, violated};
 
 const OPERATIONS: [&str; 8] = [
     "open", "read", "write", "fsync", "rename", "unlink", "mkdir", "truncate",
@@ -33,12 +34,59 @@ const PRELOAD: u64 = 300;
 
 /// A failure that is injected.
 #[derive(Clone, Debug)]
-struct Fault {
+pub(crate) struct Fault {
     victim: Nf,
     operation: &'static str,
     /// Which, from 1; 0 for none.
     at: u64,
     error: i32,
+}
+
+impl FromStr for Fault {
+    type Err = &'static str;
+
+    /// Reads what [`Display`](std::fmt::Display) writes: `nrf:fsync:7:5`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "not PROCESS:OPERATION:NUMBER:ERRNO, such as nrf:fsync:7:5";
+        let parts: Vec<_> = text.split(':').collect();
+        let [victim, operation, at, error] = parts[..] else {
+            return Err(FORM);
+        };
+        Ok(Self {
+            victim: VICTIMS
+                .into_iter()
+                .find(|nf| nf.name() == victim)
+                .ok_or(FORM)?,
+            operation: OPERATIONS
+                .into_iter()
+                .find(|name| *name == operation)
+                .ok_or(FORM)?,
+            at: at.parse().map_err(|_| FORM)?,
+            error: error.parse().map_err(|_| FORM)?,
+        })
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            victim,
+            operation,
+            at,
+            error,
+        } = self;
+        write!(f, "{}:{operation}:{at}:{error}", victim.name())
+    }
+}
+
+/// Injects one failure.
+pub(crate) async fn repeat(plan: Plan, fault: Fault) -> Result<String, Violation> {
+    let mut random = fastrand::Rng::with_seed(plan.seed);
+    let library = Library::compile()?;
+    let line = library
+        .round(&fault, &mut random, &mut Tally::default())
+        .await?;
+    Ok(line)
 }
 
 pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
@@ -51,7 +99,11 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
             .iter()
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
-        println!("io: the life of {} has {}", victim.name(), told.join(", "));
+        say(&format!(
+            "io: the life of {} has {}",
+            victim.name(),
+            told.join(", ")
+        ));
         for (operation, count) in counts {
             for at in 1..=count {
                 let writes = matches!(operation, "open" | "write" | "fsync" | "mkdir");
@@ -72,9 +124,25 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
     }
     let rounds = faults.len();
     let mut tally = Tally::default();
+    let mut violations = Vec::new();
     for (number, fault) in faults.iter().enumerate() {
-        let line = library.round(fault, &mut random, &mut tally).await?;
-        println!("io {}/{rounds}: {line}", number + 1);
+        match library.round(fault, &mut random, &mut tally).await {
+            Ok(line) => say(&format!("io {}/{rounds}: {line}", number + 1)),
+            Err(violation) => {
+                say(&format!(
+                    "io {}/{rounds}: VIOLATION: {violation}",
+                    number + 1
+                ));
+                violations.push(violation.to_string());
+            }
+        }
+    }
+    if !violations.is_empty() {
+        return Err(violated!(
+            "{} of {rounds}: {}",
+            violations.len(),
+            violations.join("; ")
+        ));
     }
     Ok(format!(
         "{} of {all} operations on files failed once each (seed {}; {} others were not reached in their round): {} ended a start, {} were \
@@ -173,7 +241,7 @@ impl Library {
         let graceful = random.bool();
         let line = self.try_round(&mut stage, fault, graceful, tally).await;
         line.inspect_err(|_| stage.keep())
-            .map_err(|violation| violated!("{fault:?}: {violation}"))
+            .map_err(|violation| violated!("--fault {fault}: {violation}"))
     }
 
     async fn try_round(
@@ -231,7 +299,7 @@ impl Library {
             .map_err(|refused| violated!("afterwards no newcomer enrols: {:?}", refused.error))?;
         later.push(certificate);
         let size = ledger.check(stage, &later).await?;
-        ledger.check_witness(stage)?;
+        ledger.check_witness(stage).await?;
         if fault.victim == Nf::Smf {
             expect_smf(stage).await?;
         }
@@ -244,8 +312,7 @@ impl Library {
             report
         };
         Ok(format!(
-            "{name} errno {}: {report}: {ended}{}, {} acknowledged, {} refused; afterwards all is well, log {size}",
-            fault.error,
+            "{fault}: {report}: {ended}{}, {} acknowledged, {} refused; afterwards all is well, log {size}",
             if said { "" } else { ", without a word" },
             life.acknowledged.len(),
             life.refused.len(),
@@ -325,9 +392,12 @@ impl Life {
             if nf != fault.victim {
                 match stage.try_start(nf, &[]).await {
                     Ok(()) => continue,
-                    // Its own start may need what the victim failed at: told once, and tried again.
+                    // Its own start may need what the victim failed at; if that still runs, it is tried again.
                     Err(ended) => {
                         self.error = ended.error.unwrap_or_default();
+                        if !stage.runs(fault.victim) {
+                            return Ok(());
+                        }
                         stage.start(nf).await?;
                         continue;
                     }

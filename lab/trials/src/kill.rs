@@ -17,7 +17,7 @@ use crate::command::PATIENCE;
 use crate::ledger::{Ledger, Refused, ask_again, enrol};
 use crate::stage::{Nf, Stage};
 use crate::test_nf::{PROFILE, TestNf};
-use crate::{Plan, Violation, violated};
+use crate::{Plan, Violation, say, violated};
 
 /// Applicants at a time.
 const APPLICANTS: usize = 4;
@@ -43,7 +43,7 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
     for round in 1..=plan.rounds {
         let line = trial.round(&mut stage, &mut random).await;
         let line = line.inspect_err(|_| stage.keep())?;
-        println!("kill {round}/{}: {line}", plan.rounds);
+        say(&format!("kill {round}/{}: {line}", plan.rounds));
     }
     stage.stop_all().await;
     stage.expect_no_panic()?;
@@ -142,7 +142,7 @@ impl Trial {
         expect_discovery(&newcomer, &certificate).await?;
         later.push(certificate);
         self.ledger.check(stage, &later).await?;
-        self.ledger.check_witness(stage)?;
+        self.ledger.check_witness(stage).await?;
         for nf in Nf::ALL {
             if !stage.runs(nf) {
                 return Err(violated!(

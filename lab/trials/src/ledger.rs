@@ -1,6 +1,7 @@
 //! What has been acknowledged, and whether the log, the witness and the registry still stand by it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use lab::topology::LabFolder;
 use mtc_core::certificate::Certificate;
@@ -9,11 +10,16 @@ use mtc_core::id::LogId;
 use mtc_core::tree::Hash;
 use sbi::credentials::ObtainError;
 use sbi::trust_file::TrustFile;
+use tokio::time::{Instant, sleep};
 
 use crate::log_copy::LogCopy;
 use crate::stage::Stage;
 use crate::test_nf::{TestNf, der, refusal};
 use crate::{Violation, violated};
+
+/// How long issuance that is under way may take to be in the log.
+const SETTLING: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Every certificate that the NRF has acknowledged to this program.
 #[derive(Default)]
@@ -78,27 +84,39 @@ impl Ledger {
         }
     }
 
-    /// The witness's latest checkpoint is the one that the log shows, while nothing is being issued.
+    /// The witness's latest checkpoint is the one that the log shows, once nothing is being issued any more.
     ///
     /// # Errors
-    /// It is another, or there is none.
-    pub(crate) fn check_witness(&self, stage: &Stage) -> Result<(), Violation> {
-        let seen = self.seen.as_ref().expect("the log was read before");
-        let trust = stage.trust();
-        let log = LogId::new(*trust.trust.id(), trust.logs[0]).expect("the log exists");
-        let folder = stage.path("state/witness/witness");
-        let entries = std::fs::read_dir(folder).expect("the witness has state");
-        let notes =
-            entries.filter_map(|entry| std::fs::read(entry.ok()?.path().join("checkpoint")).ok());
-        let mut latest = notes.filter_map(|note| SignedCheckpoint::parse(&note, &log).ok());
-        let latest = latest.next().map(|signed| signed.checkpoint);
-        if latest.as_ref() == Some(seen) {
-            return Ok(());
+    /// It stays another, or there is none.
+    pub(crate) async fn check_witness(&mut self, stage: &Stage) -> Result<(), Violation> {
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            self.check(stage, &[]).await?;
+            let seen = self.seen.as_ref().expect("the log has just been read");
+            let latest = witnessed(stage);
+            if latest.as_ref() == Some(seen) {
+                return Ok(());
+            }
+            // The SCP may be enrolling itself just now.
+            if Instant::now() > deadline {
+                return Err(violated!(
+                    "the witness's latest checkpoint stays {latest:?}, the log's {seen:?}"
+                ));
+            }
+            sleep(PAUSE).await;
         }
-        Err(violated!(
-            "the witness's latest checkpoint is {latest:?}, the log's {seen:?}"
-        ))
     }
+}
+
+/// The checkpoint that the witness has stored.
+fn witnessed(stage: &Stage) -> Option<Checkpoint> {
+    let trust = stage.trust();
+    let log = LogId::new(*trust.trust.id(), trust.logs[0]).expect("the log exists");
+    let entries = std::fs::read_dir(stage.path("state/witness/witness")).ok()?;
+    let mut notes =
+        entries.filter_map(|entry| std::fs::read(entry.ok()?.path().join("checkpoint")).ok());
+    let signed = notes.find_map(|note| SignedCheckpoint::parse(&note, &log).ok())?;
+    Some(signed.checkpoint)
 }
 
 /// A new network function with a token, which enrols.

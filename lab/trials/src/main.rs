@@ -28,6 +28,7 @@ mod test_lab;
 #[path = "../../tests/support/test_nf.rs"]
 mod test_nf;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -54,12 +55,16 @@ struct Arguments {
     trial: Trial,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Trial {
     /// SIGKILL to NRF, SCP or both at random points under enrolment load
     Kill,
     /// One write, sync, rename, open, read, ... of NRF, SCP or SMF fails
-    Io,
+    Io {
+        /// This failure only, as a violation names it
+        #[arg(long, value_name = "PROCESS:OPERATION:NUMBER:ERRNO")]
+        fault: Option<io::Fault>,
+    },
     /// Peers that exhaust, keep silent or lie
     Hostile,
     /// A bit of a file is flipped while nothing runs
@@ -103,7 +108,8 @@ fn main() -> ExitCode {
         tokio::spawn(async move {
             match trial {
                 Trial::Kill => kill::run(plan).await,
-                Trial::Io => io::run(plan).await,
+                Trial::Io { fault: None } => io::run(plan).await,
+                Trial::Io { fault: Some(fault) } => io::repeat(plan, fault).await,
                 Trial::Hostile => hostile::run(plan).await,
                 Trial::Flip => flip::run(plan).await,
             }
@@ -113,7 +119,7 @@ fn main() -> ExitCode {
     let took = begun.elapsed().as_secs();
     match ended {
         Ok(Ok(proof)) => {
-            println!("proven, in {took} s: {proof}");
+            say(&format!("proven, in {took} s: {proof}"));
             ExitCode::SUCCESS
         }
         Ok(Err(violation)) => failed(&violation),
@@ -121,7 +127,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Characters of a line of output: what processes say of damaged files can be long.
+const LINE: usize = 600;
+
+/// Prints a line, whatever is in it. Who reads may have gone: the exit status tells as well.
+fn say(text: &str) {
+    let line: String = text
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .take(LINE)
+        .collect();
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 fn failed(violation: &Violation) -> ExitCode {
-    println!("VIOLATION: {violation}");
+    say(&format!("VIOLATION: {violation}"));
     ExitCode::FAILURE
 }
