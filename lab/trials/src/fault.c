@@ -2,9 +2,9 @@
  *
  *   LD_PRELOAD=fault.so  FAULT_BELOW=/folder  FAULT_OPERATION=fsync  FAULT_AT=7  FAULT_ERROR=5  FAULT_REPORT=/file
  *
- * Operations: open (also of folders), read, write, fsync, rename, unlink, mkdir, truncate, lock. Calls are counted over all threads,
- * from 1; the one with number FAULT_AT fails with errno FAULT_ERROR and is told to the report: "fsync 7 /folder/log/tmp/x".
- * With FAULT_AT=0 nothing fails, and at the end of the process the report tells how many there were of each.
+ * Operations: open (also of folders), read, write, fsync, rename, unlink, mkdir, truncate. Calls are counted over all threads, from 1;
+ * the one with number FAULT_AT fails with errno FAULT_ERROR and is told to the report: "fsync 7 /folder/log/tmp/x".
+ * With FAULT_AT=0 nothing fails, and the report tells every call so.
  * Standard streams, `logs/` and what is no file do not count. For `mtc5g-trials io` (docs/testing.md). */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -50,23 +50,17 @@ static void tell(const char *text) {
     syscall(SYS_close, file);
 }
 
-__attribute__((destructor)) static void end(void) {
-    char text[64];
-    if (at != 0) return;
-    for (int i = 0; i < OPERATIONS; i++) {
-        snprintf(text, sizeof text, "%s %ld\n", NAMES[i], atomic_load(&counts[i]));
-        tell(text);
-    }
-}
-
 /* Whether this call is the one that fails; errno is then set. */
 static int fails(int operation, const char *path) {
     char text[PATH_MAX + 64];
     if (!below || !path || strncmp(path, below, strlen(below)) || strstr(path, "/logs/")) return 0;
     long number = atomic_fetch_add(&counts[operation], 1) + 1;
-    if (operation != chosen || number != at) return 0;
+    if (at != 0 && (operation != chosen || number != at)) return 0;
     snprintf(text, sizeof text, "%s %ld %s\n", NAMES[operation], number, path);
+    int saved = errno;
     tell(text);
+    errno = saved;
+    if (at == 0) return 0;
     errno = error_number;
     return 1;
 }
@@ -126,5 +120,4 @@ int rename(const char *from, const char *to) { return fails(RENAME, to) ? -1 : N
 int unlink(const char *path) { return fails(UNLINK, path) ? -1 : NEXT(unlink)(path); }
 int mkdir(const char *path, mode_t mode) { return fails(MKDIR, path) ? -1 : NEXT(mkdir)(path, mode); }
 
-/* The std library of Rust makes batches durable by fsync; `syncfs` and `flock` are made by rustix without the C library, and
- * are not failed here. */
+/* `syncfs` (batches of more than four objects) and `flock` are made by rustix without the C library: they cannot fail here. */

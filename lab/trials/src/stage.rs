@@ -17,7 +17,7 @@ use crate::process::{Ended, Process};
 use crate::test_lab::{TestFolder, small};
 use crate::{Violation, violated};
 
-const STARTUP_SECONDS: u64 = 20;
+const STARTUP_SECONDS: u64 = 10;
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A network function of the lab.
