@@ -14,7 +14,7 @@ use sbi::enrolment_claims::ENROLMENT_ISSUER;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::ledger::{Ledger, ask_again, enrol};
+use crate::ledger::{Ledger, Refused, ask_again, enrol};
 use crate::stage::{Nf, Stage};
 use crate::{Plan, Violation, say, violated};
 
@@ -376,7 +376,7 @@ struct Life {
     started: bool,
     error: String,
     acknowledged: Vec<Vec<u8>>,
-    refused: Vec<Box<crate::ledger::Refused>>,
+    refused: Vec<Refused>,
 }
 
 impl std::fmt::Debug for Life {
@@ -437,7 +437,7 @@ impl Life {
         for number in 0..NEWCOMERS {
             match enrol(&stage.folder.lab, 100 + number).await {
                 Ok((_, certificate)) => self.acknowledged.push(certificate),
-                Err(refused) => self.refused.push(refused),
+                Err(refused) => self.refused.push(*refused),
             }
         }
         // Unless what fails is what makes landmarks.

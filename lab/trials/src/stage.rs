@@ -179,7 +179,7 @@ impl Stage {
     ///
     /// # Errors
     /// It does not become so.
-    pub(crate) async fn await_ready(&mut self, nf: Nf) -> Result<(), Violation> {
+    pub(crate) async fn await_ready(&self, nf: Nf) -> Result<(), Violation> {
         let admin = self.admin(nf);
         let ask = || async move {
             let connection = Connection::connect_cleartext(admin, ASK_TIMEOUT).await?;
