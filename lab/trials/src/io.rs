@@ -10,12 +10,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sbi::backoff;
-use sbi::enrolment_claims::ENROLMENT_ISSUER;
+use sbi::problem::Cause;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::ledger::{Ledger, Refused, ask_again, enrol};
 use crate::stage::{Nf, Stage};
+use crate::test_lab::now;
 use crate::{Plan, Violation, say, violated};
 
 const OPERATIONS: [&str; 8] = [
@@ -30,6 +31,7 @@ const ENOSPC: i32 = 28;
 const NEWCOMERS: u16 = 3;
 /// How long a landmark is waited for, of an interval of a second.
 const LANDMARK: Duration = Duration::from_secs(3);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 /// Null entries at the beginning: more than a tile, so that the first batch is one of many objects.
 const PRELOAD: u64 = 300;
 
@@ -180,8 +182,15 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
     }
     Ok(format!(
         "{} operations on files failed once each, of {all} with those that are alike (seed {}; {} others were not reached in their round): {} ended a start, {} were \
-         met while serving; {} certificates acknowledged, none lost, no index twice; every start afterwards worked",
-        tally.injected, plan.seed, tally.missed, tally.at_start, tally.serving, tally.acknowledged
+         met while serving; {} certificates acknowledged, none lost, no index twice; every start afterwards worked, {} \
+         of them with a new token",
+        tally.injected,
+        plan.seed,
+        tally.missed,
+        tally.at_start,
+        tally.serving,
+        tally.acknowledged,
+        tally.renewed
     ))
 }
 
@@ -192,6 +201,8 @@ struct Tally {
     at_start: usize,
     serving: usize,
     acknowledged: usize,
+    /// Rounds in which an operator would have had to mint a token.
+    renewed: usize,
 }
 
 /// The compiled fault library.
@@ -311,8 +322,13 @@ impl Library {
         for nf in Nf::ALL {
             stage.kill(nf).await;
         }
+        // The witness is up before the SCP has a certificate, which it gets of the NRF.
         stage.start(Nf::Scp).await?;
         stage.start(Nf::Nrf).await?;
+        let mut renewed = false;
+        if !stage.ready_or_ended(Nf::Scp).await {
+            renewed = start_again(stage, Nf::Scp).await?;
+        }
         let mut ledger = Ledger::default();
         ledger.check(stage, &life.acknowledged).await?;
         let mut later = Vec::new();
@@ -326,8 +342,9 @@ impl Library {
         let size = ledger.check(stage, &later).await?;
         ledger.check_witness(stage).await?;
         if fault.victim == Nf::Smf {
-            expect_smf(stage).await?;
+            renewed |= start_again(stage, Nf::Smf).await?;
         }
+        tally.renewed += usize::from(renewed);
         stage.expect_no_panic()?;
         stage.stop_all().await;
         tally.acknowledged += life.acknowledged.len() + later.len();
@@ -337,37 +354,44 @@ impl Library {
             report
         };
         Ok(format!(
-            "{fault}: {report}: {ended}{}, {} acknowledged, {} refused; afterwards all is well, log {size}",
+            "{fault}: {report}: {ended}{}, {} acknowledged, {} refused; afterwards all is well{}, log {size}",
             if said { "" } else { ", without a word" },
             life.acknowledged.len(),
             life.refused.len(),
+            if renewed { " with a new token" } else { "" },
         ))
     }
 }
 
-/// The SMF starts; where the answer to its enrolment was lost, with a new token, as its operator would do.
-async fn expect_smf(stage: &mut Stage) -> Result<(), Violation> {
-    let Err(ended) = stage.try_start(Nf::Smf, &[]).await else {
-        return Ok(());
-    };
-    let error = ended.error.unwrap_or_default();
-    if !error.contains("token") {
-        return Err(violated!("the SMF does not start again: {error}"));
+/// Starts a network function on a whole disk and waits until it is ready. One whose token was used up by an answer that it could not
+/// store gets another, as its operator would give it; whether that was so.
+async fn start_again(stage: &mut Stage, nf: Nf) -> Result<bool, Violation> {
+    if stage.try_start(nf, &[]).await.is_ok() && stage.ready_or_ended(nf).await {
+        return Ok(false);
+    }
+    if !stage.log(nf).contains(Cause::EnrolmentTokenUsed.as_str()) {
+        return Err(violated!(
+            "{} does not start again\n    {}",
+            nf.name(),
+            stage.log_tail(nf)
+        ));
     }
     let lab = &stage.folder.lab;
-    let smf = lab
-        .instances
-        .iter()
-        .find(|instance| instance.nf_type == "SMF");
-    let id = smf.expect("the lab has an SMF").instance_id;
-    let renewed = lab::pki::renew_token(
-        lab.path(),
-        id,
-        Duration::from_secs(3600),
-        crate::test_lab::now(),
-    );
-    renewed.map_err(|error| violated!("no new token of {ENROLMENT_ISSUER}: {error}"))?;
-    stage.start(Nf::Smf).await
+    let nf_type = nf.name().to_uppercase();
+    let mut instances = lab.instances.iter();
+    let instance = instances.find(|instance| instance.nf_type == nf_type);
+    let id = instance.expect("the lab has one").instance_id;
+    let renewed = lab::pki::renew_token(lab.path(), id, TOKEN_LIFETIME, now());
+    renewed.map_err(|error| violated!("no new token: {error}"))?;
+    stage.start(nf).await?;
+    if stage.ready_or_ended(nf).await {
+        return Ok(true);
+    }
+    Err(violated!(
+        "{} does not start with a new token\n    {}",
+        nf.name(),
+        stage.log_tail(nf)
+    ))
 }
 
 /// What happened in a life under a failing disk.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use lab::topology::Plan;
 use sbi::backoff;
-use sbi::client::{Connection, Request};
+use sbi::client::{ClientError, Connection, Request};
 use sbi::process::Event;
 use sbi::trust_file::TrustFile;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::command::{PATIENCE, keep};
 use crate::log_copy::LogCopy;
@@ -18,6 +18,7 @@ use crate::test_lab::{TestFolder, small};
 use crate::{Violation, violated};
 
 const STARTUP_SECONDS: u64 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A network function of the lab.
@@ -180,20 +181,34 @@ impl Stage {
     /// # Errors
     /// It does not become so.
     pub(crate) async fn await_ready(&self, nf: Nf) -> Result<(), Violation> {
-        let admin = self.admin(nf);
-        let ask = || async move {
-            let connection = Connection::connect_cleartext(admin, ASK_TIMEOUT).await?;
-            let request = Request::new(hyper::Method::GET, admin.to_string(), "/readyz");
-            connection.call(request, ASK_TIMEOUT).await
-        };
+        let ask = || self.ask_ready(nf);
         let asked = backoff::until(Instant::now() + PATIENCE, ask, |_| true).await;
-        asked.map(drop).map_err(|error| {
+        asked.map_err(|error| {
             violated!(
                 "{} does not become ready: {error}\n    {}",
                 nf.name(),
                 self.log_tail(nf)
             )
         })
+    }
+
+    /// Waits until the process is ready, which is true, or has ended.
+    pub(crate) async fn ready_or_ended(&mut self, nf: Nf) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while self.runs(nf) && Instant::now() < deadline {
+            if self.ask_ready(nf).await.is_ok() {
+                return true;
+            }
+            sleep(PAUSE).await;
+        }
+        false
+    }
+
+    async fn ask_ready(&self, nf: Nf) -> Result<(), ClientError> {
+        let admin = self.admin(nf);
+        let connection = Connection::connect_cleartext(admin, ASK_TIMEOUT).await?;
+        let request = Request::new(hyper::Method::GET, admin.to_string(), "/readyz");
+        connection.call(request, ASK_TIMEOUT).await.map(drop)
     }
 
     /// Its admin port, from its configuration.
@@ -222,7 +237,8 @@ impl Stage {
         std::fs::read_to_string(self.folder.lab.log_file(nf.name())).unwrap_or_default()
     }
 
-    fn log_tail(&self, nf: Nf) -> String {
+    /// The last lines of that.
+    pub(crate) fn log_tail(&self, nf: Nf) -> String {
         let log = self.log(nf);
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(12)..].join("\n    ")
