@@ -7,7 +7,7 @@
 //!    no answer                                   ──> nothing is known, nothing ends
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -83,6 +83,7 @@ struct Known {
 impl Departures {
     /// Forgets AMFs that are not among `amfs`, so that there are never more here than have contexts.
     pub fn retain(&mut self, amfs: &[NfInstanceId]) {
+        let amfs: HashSet<_> = amfs.iter().collect();
         self.known.retain(|amf, _| amfs.contains(amf));
     }
 
