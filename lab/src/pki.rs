@@ -555,7 +555,7 @@ impl Folder {
 mod tests {
     use std::fs;
 
-    use nf_nrf::enrolment_token::UsedTokens;
+    use nf_nrf::enrolment_token::{Reserved, UsedTokens};
     use std::os::unix::fs::PermissionsExt as _;
 
     use mtc_core::cosign::SecretKey;
@@ -789,8 +789,13 @@ mod tests {
                 .unwrap()
         };
         let old = claims();
-        let used = UsedTokens::open(&folder.path().join("used"), NOW).unwrap();
-        used.reserve(&old).unwrap().consume().unwrap();
+        let record = folder.path().join("used");
+        UsedTokens::begin(&record).unwrap();
+        let used = UsedTokens::open(&record, NOW).unwrap();
+        let Ok(Reserved::New(reservation)) = used.reserve(&old, [0; 32]) else {
+            panic!("the token was not used before")
+        };
+        reservation.consume(None).unwrap();
 
         let path = renew_token(folder.path(), id, Duration::from_secs(60), NOW).unwrap();
         assert_eq!(path, pki.tokens[0]);
@@ -800,7 +805,7 @@ mod tests {
             (old.sub, &old.fqdn, &old.nf_type)
         );
         assert_eq!(new.exp, NOW.0 + 60);
-        assert!(used.reserve(&new).is_ok());
+        assert!(matches!(used.reserve(&new, [0; 32]), Ok(Reserved::New(_))));
 
         let unknown = renew_token(
             folder.path(),

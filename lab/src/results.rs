@@ -513,7 +513,10 @@ impl Results {
         if !clock_steps.is_empty() {
             let reason = clock_steps.join(", ");
             for variant in &mut self.variants {
-                variant.arrivals.invalid.get_or_insert_with(|| reason.clone());
+                variant
+                    .arrivals
+                    .invalid
+                    .get_or_insert_with(|| reason.clone());
             }
         }
         self.events = events;

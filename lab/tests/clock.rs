@@ -153,7 +153,7 @@ async fn a_clock_before_1970_is_said_and_waited_for() {
     for process in ["scp", "nrf"] {
         clock.set(-now - 3600);
         let mut running = tokio::process::Command::new(&clock.command)
-            .args([process.as_ref(), "--config".as_ref()])
+            .args([process, "--config"])
             .arg(folder.lab.config_file(process))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
