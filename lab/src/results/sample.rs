@@ -172,6 +172,7 @@ pub(crate) fn full() -> Results {
         },
     });
     results.happened(Happenings {
+        clock_steps: Vec::new(),
         issuance: issuance(),
         clock_steps: Vec::new(),
         events: vec![EventRecord {
