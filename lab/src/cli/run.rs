@@ -195,13 +195,11 @@ impl RunArguments {
             }
         }
         let summary = report::sweep(&all);
-        print(&if self.json {
-            let mut json = serde_json::to_string_pretty(&all)?;
-            json.push('\n');
-            json
+        if self.json {
+            print(&format!("{}\n", serde_json::to_string_pretty(&all)?));
         } else {
-            summary.clone()
-        });
+            print(&summary);
+        }
         let html = report::sweep_html(&all);
         let files = [("summary.md", summary), ("report.html", html)];
         let written = report::write_files(&files, out);
