@@ -30,6 +30,7 @@ use crate::operation::ServiceOperation;
 use crate::outcome::Outcome;
 use crate::problem::ProblemDetails;
 use crate::response::{JSON, Response};
+use crate::server::MAX_ANONYMOUS_STREAMS;
 use crate::trace;
 use crate::uri::Scheme;
 
@@ -37,6 +38,9 @@ use crate::uri::Scheme;
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Octets of an answer's headers.
 const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// Requests in progress before the server has said how many it takes: as many as any server here does. More would be refused,
+/// and a server that refuses many ends the connection.
+const FIRST_STREAMS: usize = MAX_ANONYMOUS_STREAMS as usize;
 /// How long an open connection goes without a PING while requests wait, and how long the answer may take.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -164,6 +168,7 @@ impl Connection {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEADER_LIST)
+            .initial_max_send_streams(FIRST_STREAMS)
             .keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .handshake(TokioIo::new(io))

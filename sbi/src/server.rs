@@ -79,6 +79,9 @@ pub const MAX_IGNORED_BODY: usize = 1024;
 const REQUEST_COST: usize = 2 * 1024;
 /// Streams that a peer may have opened and reset before they were served (rapid reset, CVE-2023-44487).
 const MAX_RESET_STREAMS: usize = 32;
+/// Streams that this side may refuse before it ends the connection: a client that has not heard yet how many it may open
+/// opens the 100 that RFC 9113 section 6.5.2 recommends to allow.
+const MAX_REFUSED_STREAMS: usize = 100;
 /// How long an idle connection goes without a PING from this side, and how long the answer may take.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -326,7 +329,7 @@ fn builder(is_anonymous: bool) -> auto::Builder<TokioExecutor> {
         .initial_connection_window_size(connection_window)
         .max_header_list_size(MAX_HEADER_LIST)
         .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-        .max_local_error_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_REFUSED_STREAMS)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     builder

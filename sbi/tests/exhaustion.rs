@@ -61,7 +61,9 @@ struct Port {
 }
 
 async fn port(config: LimitsConfig) -> Port {
-    let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "test").await.unwrap();
+    let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "test")
+        .await
+        .expect("a free port");
     let metrics = Metrics::new();
     let limits = Limits::new(&config, &metrics);
     let (stopper, stop) = Stop::new();
@@ -78,10 +80,11 @@ impl Port {
     async fn status(&self, method: Method, path: &str, body: Vec<u8>) -> u16 {
         let connection = Connection::connect_cleartext(self.addr, DEADLINE)
             .await
-            .unwrap();
+            .expect("a connection");
         let request = Request::new(method, "a", path);
         let request = request.body(HeaderValue::from_static("text/plain"), body);
-        let answer = connection.send(request, DEADLINE).await.unwrap();
+        let answer = connection.send(request, DEADLINE).await;
+        let answer = answer.expect("an answer");
         answer.status.as_u16()
     }
 }
@@ -247,4 +250,21 @@ async fn an_honest_peer_gets_in_where_others_say_nothing() {
         .with_label_values(&["newer"])
         .get();
     assert!(refused >= 300 - 64, "{refused}");
+}
+
+#[tokio::test]
+async fn a_burst_on_a_new_connection_is_answered_whole() {
+    let port = port(LimitsConfig::default()).await;
+    let connection = Connection::connect_cleartext(port.addr, DEADLINE).await;
+    let connection = Arc::new(connection.unwrap());
+    let mut requests = JoinSet::new();
+    for _ in 0..200 {
+        let connection = connection.clone();
+        requests.spawn(async move {
+            let request = Request::new(Method::GET, "a", "/");
+            connection.send(request, DEADLINE).await.unwrap().status
+        });
+    }
+    let statuses = requests.join_all().await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
 }
