@@ -27,13 +27,15 @@ use mtc_log::{Object, Storage, StorageError};
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
-use sbi::telemetry::Causes;
+use sbi::telemetry::{Causes, Throttle};
 use tokio::task::spawn_blocking;
 
 use crate::retired_log::RetiredLog;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const BINARY: &str = "application/octet-stream";
+/// Anybody may read, as often as the port answers.
+static FAILURES: Throttle = Throttle::new();
 const CHANGES: HeaderValue = HeaderValue::from_static("no-cache");
 const NEVER_CHANGES: HeaderValue = HeaderValue::from_static("public, max-age=604800, immutable");
 
@@ -76,7 +78,9 @@ impl Handler for LogApi {
                 return Err(gone(number));
             }
             Ok(Err(error)) => {
-                tracing::error!(error = %Causes(&error), "the log cannot be read");
+                if let Some(left_out) = FAILURES.pass() {
+                    tracing::error!(error = %Causes(&error), left_out, "the log cannot be read");
+                }
                 return Err(Problem::system_failure());
             }
             Err(_) => return Err(Problem::system_failure()),

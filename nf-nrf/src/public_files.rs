@@ -18,7 +18,7 @@ use hyper::{Method, StatusCode};
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
-use sbi::telemetry::Causes;
+use sbi::telemetry::{Causes, Quoted, Throttle};
 use tokio::task::spawn_blocking;
 
 use crate::log_api::LogApi;
@@ -27,6 +27,8 @@ use crate::log_api::LogApi;
 const PREFIX: &str = "/lab/";
 const TEXT: &str = "text/plain; charset=utf-8";
 const CHANGES: HeaderValue = HeaderValue::from_static("no-cache");
+/// Anybody may ask, as often as the port answers.
+static FAILURES: Throttle = Throttle::new();
 /// Longest file in bytes: certificates and configurations have a few thousand.
 const LONGEST: u64 = 1 << 20;
 
@@ -69,8 +71,17 @@ async fn file(folder: &Path, name: &str, method: &Method) -> Result<Response, Pr
         }
         Ok(Err(error)) if is_absent(&error) => Err(unknown()),
         Ok(Err(error)) => {
-            tracing::error!(error = %Causes(&error), name, "a public file cannot be read");
-            Err(Problem::system_failure())
+            if let Some(left_out) = FAILURES.pass() {
+                let name = Quoted(name);
+                tracing::error!(error = %Causes(&error), %name, left_out, "a public file cannot be read");
+            }
+            match error.kind() {
+                // It got there by mistake, and whoever asks shall know that no retry helps.
+                io::ErrorKind::FileTooLarge => Err(Problem::not_found(format!(
+                    "{PREFIX}{name} is longer than the {LONGEST} bytes that a file here may have"
+                ))),
+                _ => Err(Problem::system_failure()),
+            }
         }
         Err(_) => Err(Problem::system_failure()),
     }
@@ -147,5 +158,15 @@ mod tests {
             assert!(of(name).is_err_and(|error| is_absent(&error)), "{name}");
         }
         assert!(of("long").is_err_and(|error| !is_absent(&error)));
+    }
+
+    // It was 500, which says that a retry may help, and an error in the log each time.
+    #[tokio::test]
+    async fn a_file_that_is_too_long_is_not_an_error_of_the_server() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let long = File::create(folder.path().join("long")).expect("a new file");
+        long.set_len(LONGEST + 1).expect("a sparse file");
+        let refused = file(folder.path(), "long", &Method::GET).await.unwrap_err();
+        assert_eq!(refused.status, StatusCode::NOT_FOUND);
     }
 }

@@ -14,12 +14,13 @@ use mtc_tls::endpoint::Clock;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Request};
-use sbi::telemetry::Causes;
+use sbi::telemetry::{Causes, Quoted, Throttle};
 use tokio::task::spawn_blocking;
 
 use crate::metrics::WitnessMetrics;
 
 const TEXT: &str = "text/plain; charset=utf-8";
+static REFUSALS: Throttle = Throttle::new();
 
 /// Answers a witness's requests.
 pub struct WitnessApi {
@@ -97,8 +98,11 @@ impl WitnessApi {
 fn refused(refusal: &Refusal) -> Response {
     let status =
         StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reason = Causes(refusal).to_string();
-    tracing::warn!(%status, reason, "did not cosign");
+    let reason = Quoted(&Causes(refusal).to_string()).to_string();
+    // Anybody can have requests refused, as fast as the port answers.
+    if let Some(left_out) = REFUSALS.pass() {
+        tracing::warn!(%status, reason, left_out, "did not cosign");
+    }
     match refusal {
         Refusal::Conflict { latest } => {
             Response::bytes(status, CONFLICT_CONTENT_TYPE, format!("{latest}\n"))

@@ -48,6 +48,7 @@ use crate::operation::ServiceOperation;
 use crate::outcome::Outcome;
 use crate::problem::Problem;
 use crate::response::Response;
+use crate::telemetry::Quoted;
 use crate::trace;
 use crate::uri::{self, UriError};
 
@@ -455,6 +456,9 @@ async fn traced<H: Handler>(
             && problem.status.is_server_error()
             && problem.status != StatusCode::SERVICE_UNAVAILABLE
         {
+            // Its text may have the sender's words in it.
+            let problem = problem.to_string();
+            let problem = Quoted(&problem);
             tracing::warn!(service = operation.service, operation = operation.operation, %problem, "request failed");
         }
         answer.unwrap_or_else(Problem::into_response)

@@ -15,8 +15,10 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::trace::TARGET;
 
 mod otlp;
+mod quoted;
 
 pub use otlp::{Collector, CollectorError, Exporter};
+pub use quoted::{MAX_QUOTED, Quoted, Throttle};
 
 /// What a log filter says to have spans, see [`crate::trace`].
 const TRACED: &str = "sbi::trace=debug";
