@@ -49,7 +49,7 @@ pub use self::sequencer::{
     SequencerConfig, SequencerConfigError, SequencerError, Step,
 };
 pub use self::storage::{DirectoryStorage, Object, Storage, StorageError, read_object};
-pub use self::tiles::{TreeError, TreeReader, Trees};
+pub use self::tiles::{Inspection, Repaired, TreeError, TreeReader, Trees, repair};
 pub use self::witness::{
     AddCheckpoint, CONFLICT_CONTENT_TYPE, MAX_PROOF_HASHES, MAX_REQUEST_SIZE, Refusal,
     RequestError, SignSubtree, WitnessOpenError, WitnessStore, WitnessedLog,

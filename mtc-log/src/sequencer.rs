@@ -104,6 +104,7 @@ pub struct Issuer {
     trees: Arc<Trees>,
     queue: mpsc::Sender<Pending>,
     published: watch::Receiver<Option<CaCheckpoint>>,
+    damage: mpsc::Sender<TreeError>,
     failure: Arc<OnceLock<Arc<SequencerError>>>,
 }
 
@@ -243,6 +244,13 @@ impl Issuer {
         self.queue.max_capacity() - self.queue.capacity()
     }
 
+    /// Ends the sequencer, because what is stored of the log is not what was signed: relying parties could not make sense of it.
+    /// A batch under way is finished.
+    pub fn stop_for(&self, damage: TreeError) {
+        // It has room for one, and the first damage ends the sequencer.
+        drop(self.damage.try_send(damage));
+    }
+
     fn stopped(&self) -> IssueError {
         self.failure.get().map_or(IssueError::Stopped, |failure| {
             IssueError::LogFailed(Arc::clone(failure))
@@ -337,6 +345,9 @@ pub enum SequencerError {
     /// two histories.
     #[error("the log was rolled back; restore its files as they were last, and open it again")]
     RolledBack(#[source] WitnessFailure),
+    /// What is stored is not what was signed.
+    #[error("the log is damaged")]
+    Damaged(#[source] TreeError),
     /// The thread that held the log panicked, or the runtime is going down.
     #[error("the log was lost")]
     Lost(#[from] JoinError),
@@ -368,6 +379,7 @@ pub struct Sequencer<W> {
     clock: Clock,
     observer: Observer,
     queue: mpsc::Receiver<Pending>,
+    damage: mpsc::Receiver<TreeError>,
     published: watch::Sender<Option<CaCheckpoint>>,
     failure: Arc<OnceLock<Arc<SequencerError>>>,
     /// Entries below are in the published checkpoint: certificates for them could be issued.
@@ -405,6 +417,7 @@ impl<W: Witness> Sequencer<W> {
             return Err(SequencerConfigError::NoQueue);
         }
         let (sender, queue) = mpsc::channel(config.queue);
+        let (damaged, damage) = mpsc::channel(1);
         let (published, watcher) = watch::channel(log.published().cloned());
         let failure = Arc::default();
         let issuer = Issuer {
@@ -412,6 +425,7 @@ impl<W: Witness> Sequencer<W> {
             trees: log.trees(),
             queue: sender,
             published: watcher,
+            damage: damaged,
             failure: Arc::clone(&failure),
         };
         Ok((
@@ -423,6 +437,7 @@ impl<W: Witness> Sequencer<W> {
                 clock,
                 observer: Arc::new(|_| {}),
                 queue,
+                damage,
                 published,
                 failure,
                 completed,
@@ -449,7 +464,15 @@ impl<W: Witness> Sequencer<W> {
         self.tell_witnesses();
         self.resume().await?;
         let mut earliest = Instant::now();
-        while let Some(first) = self.queue.recv().await {
+        loop {
+            let first = tokio::select! {
+                biased;
+                Some(damage) = self.damage.recv() => return Err(self.fail(SequencerError::Damaged(damage))),
+                first = self.queue.recv() => first,
+            };
+            let Some(first) = first else {
+                break;
+            };
             sleep_until(earliest).await;
             earliest = Instant::now() + self.config.min_interval;
             let mut batch = vec![first];

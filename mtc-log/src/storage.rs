@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mtc_core::tile::TilePath;
 use mtc_core::tree::Hash;
@@ -57,6 +58,17 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// The storage failed.
     fn is_empty(&self) -> Result<bool, StorageError>;
+
+    /// Removes the partial tiles and bundles whose full one lies within the first `size` entries and was stored before `before`;
+    /// how many there were. c2sp.org/tlog-tiles allows it, since whoever misses a partial tile asks for the full one.
+    ///
+    /// A storage in which they take no room of their own removes nothing.
+    ///
+    /// # Errors
+    /// The storage failed; some may have been removed.
+    fn remove_superseded(&self, _size: u64, _before: SystemTime) -> Result<u64, StorageError> {
+        Ok(0)
+    }
 }
 
 impl<S: Storage + ?Sized> Storage for Arc<S> {
@@ -74,6 +86,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     fn is_empty(&self) -> Result<bool, StorageError> {
         (**self).is_empty()
+    }
+
+    fn remove_superseded(&self, size: u64, before: SystemTime) -> Result<u64, StorageError> {
+        (**self).remove_superseded(size, before)
     }
 }
 

@@ -18,7 +18,9 @@ mod append;
 mod bundle;
 mod cache;
 mod hash_tile;
+mod inspect;
 mod prove;
+mod repair;
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -32,6 +34,8 @@ pub(crate) use self::append::NewTiles;
 pub(crate) use self::bundle::Bundle;
 use self::cache::TileCache;
 use self::hash_tile::HashTile;
+pub use self::inspect::Inspection;
+pub use self::repair::{Repaired, repair};
 use crate::storage::{Object, Storage, StorageError};
 
 /// Why a stored tree could not be read.
@@ -100,6 +104,19 @@ pub enum TreeError {
         /// The subtree.
         subtree: Subtree,
     },
+}
+
+impl TreeError {
+    /// Whether what is stored is not what was signed. A read that failed says nothing of the kind: the next may not.
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing { .. }
+                | Self::Malformed { .. }
+                | Self::Contradiction { .. }
+                | Self::RootMismatch { .. }
+        )
+    }
 }
 
 fn list(objects: &[Object]) -> String {

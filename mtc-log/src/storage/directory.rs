@@ -9,11 +9,14 @@
 //! `syncfs` reports write errors since Linux 5.8.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
+use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind};
 use rustix::fs::FlockOperation;
 
 use super::{Object, Storage, StorageError};
@@ -118,6 +121,11 @@ impl DirectoryStorage {
         known.iter().any(|other| other == directory)
     }
 
+    fn forget(&self, directory: &Path) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|other| other != directory);
+    }
+
     fn remember(&self, directory: &Path) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() == KNOWN_DIRECTORIES {
@@ -169,6 +177,32 @@ impl Storage for DirectoryStorage {
             }
         }
         Ok(true)
+    }
+
+    fn remove_superseded(&self, size: u64, before: SystemTime) -> Result<u64, StorageError> {
+        let mut removed = 0;
+        let served = self.served_directory();
+        let mut folders = vec![served.join("tile")];
+        while let Some(folder) = folders.pop() {
+            for entry in entries(&folder)? {
+                let path = entry.path();
+                let kind = entry.file_type().map_err(failed("inspect", &path))?;
+                if !kind.is_dir() {
+                    continue;
+                }
+                if path.extension() != Some(OsStr::new("p")) {
+                    folders.push(path);
+                    continue;
+                }
+                let full = path.with_extension("");
+                if is_within(&served, &full, size) && is_older(&full, before)? {
+                    removed += entries(&path)?.len() as u64;
+                    fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
+                    self.forget(&path);
+                }
+            }
+        }
+        Ok(removed)
     }
 }
 
@@ -230,6 +264,40 @@ impl ObjectFile {
 
     fn rename(&self) -> Result<(), StorageError> {
         fs::rename(&self.temporary, &self.path).map_err(failed("rename to", &self.path))
+    }
+}
+
+/// Whether the full tile or bundle at a path is one of the tree of `size` entries.
+fn is_within(served: &Path, full: &Path, size: u64) -> bool {
+    let path = full.strip_prefix(served).ok().and_then(Path::to_str);
+    let Some(Object::Tile(tile)) = path.and_then(Object::served_at) else {
+        return false;
+    };
+    let nodes = match tile.kind {
+        TileKind::Entries => size,
+        TileKind::Hashes(level) => size
+            .checked_shr(u32::from(TILE_HEIGHT) * u32::from(level))
+            .unwrap_or(0),
+    };
+    tile.index < nodes / TILE_WIDTH
+}
+
+/// Whether there is such a file, last written before `before`.
+fn is_older(file: &Path, before: SystemTime) -> Result<bool, StorageError> {
+    match fs::metadata(file).and_then(|metadata| metadata.modified()) {
+        Ok(written) => Ok(written < before),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("inspect", file)(error)),
+    }
+}
+
+/// What is in a directory; nothing, if there is none.
+fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, StorageError> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries
+            .and_then(Iterator::collect)
+            .map_err(failed("list", directory)),
     }
 }
 

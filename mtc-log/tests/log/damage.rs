@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_core::id::{LogId, LogNumber};
-use mtc_log::{CosigningKey, IssuanceLog, OpenError, TreeError, TreeReader};
+use mtc_log::{
+    CosigningKey, Inspection, IssuanceLog, OpenError, Repaired, TreeError, TreeReader, repair,
+};
 
 use crate::storage::MemoryStorage;
 use crate::world::{NOW, World, entries, id};
@@ -258,4 +260,142 @@ fn a_bit_flipped_while_it_is_written_is_noticed_before_the_signature() {
         log.append(&entries("again", 10), NOW).unwrap();
         world.open(&storage).unwrap();
     }
+}
+
+fn inspect(storage: &Arc<MemoryStorage>, log: &IssuanceLog) -> Result<(), TreeError> {
+    Inspection::begin(storage.clone(), log.signed())?.finish()
+}
+
+fn names(objects: &[mtc_log::Object]) -> Vec<String> {
+    objects.iter().map(ToString::to_string).collect()
+}
+
+const TILES: [&str; 4] = [
+    "log/tile/0/000",
+    "log/tile/0/001",
+    "log/tile/0/002.p/88",
+    "log/tile/1/000.p/2",
+];
+
+#[test]
+fn an_inspection_finds_what_opening_does_not() {
+    let (world, storage) = damaged_log();
+    let log = world.open(&storage).unwrap();
+    inspect(&storage, &log).unwrap();
+    storage.replace(
+        "log/tile/0/000",
+        Some(flipped(&storage, "log/tile/0/000", 99)),
+    );
+    world
+        .open(&storage)
+        .expect("damage that opening does not see");
+    assert!(inspect(&storage, &log).is_err());
+    assert_eq!(
+        repair(storage.clone(), 600, log.signed().root())
+            .unwrap()
+            .restored
+            .len(),
+        1
+    );
+    for path in [
+        "log/tile/0/000",
+        "log/tile/0/001",
+        "log/tile/entries/000",
+        "log/tile/entries/001",
+    ] {
+        let sound = storage.bytes(path);
+        for damaged in [Some(flipped(&storage, path, 99)), None] {
+            storage.replace(path, damaged);
+            let error = inspect(&storage, &log).unwrap_err();
+            assert!(
+                error.is_damage() && describe(&error).contains(path),
+                "{error:?}"
+            );
+        }
+        storage.replace(path, sound);
+    }
+}
+
+#[test]
+fn tiles_are_repaired_from_entries_and_from_tiles_below() {
+    let (world, storage) = damaged_log();
+    let signed = world.open(&storage).unwrap().signed().clone();
+    let mend = || repair(storage.clone(), signed.size(), signed.root());
+    assert_eq!(mend().unwrap(), Repaired::default());
+    // One tile, and any two together: flipped, cut, or gone.
+    for first in TILES {
+        for second in TILES {
+            let sound = (storage.bytes(first), storage.bytes(second));
+            let cut = sound.1.clone().map(|bytes| bytes[..9].to_vec());
+            for damaged in [Some(flipped(&storage, second, 40)), cut, None] {
+                storage.replace(first, Some(flipped(&storage, first, 40)));
+                storage.replace(second, damaged);
+                let repaired = mend().unwrap();
+                let mut restored = names(&repaired.restored);
+                restored.sort();
+                let mut expected = vec![first.to_owned(), second.to_owned()];
+                expected.sort();
+                expected.dedup();
+                assert_eq!((restored, repaired.lost), (expected, vec![]));
+                assert_eq!(
+                    (storage.bytes(first), storage.bytes(second)),
+                    sound,
+                    "byte for byte"
+                );
+            }
+        }
+    }
+    inspect(&storage, &world.open(&storage).unwrap()).unwrap();
+}
+
+#[test]
+fn what_nothing_determines_is_named_and_left_alone() {
+    let (world, storage) = damaged_log();
+    let signed = world.open(&storage).unwrap().signed().clone();
+    let bundle = "log/tile/entries/000";
+    let damaged = flipped(&storage, bundle, 9);
+    storage.replace(bundle, Some(damaged.clone()));
+    let repaired = repair(storage.clone(), signed.size(), signed.root()).unwrap();
+    assert_eq!(
+        (names(&repaired.restored), names(&repaired.lost)),
+        (vec![], vec![bundle.to_owned()])
+    );
+    assert_eq!(storage.bytes(bundle), Some(damaged));
+
+    // With its tile damaged too nothing is left that could tell what was there.
+    storage.replace(
+        "log/tile/0/000",
+        Some(flipped(&storage, "log/tile/0/000", 9)),
+    );
+    let repaired = repair(storage.clone(), signed.size(), signed.root()).unwrap();
+    assert!(
+        names(&repaired.lost).contains(&"log/tile/0/000".to_owned()),
+        "{repaired:?}"
+    );
+
+    // A root that is not this log's: nothing is written.
+    let before = storage.operations().0;
+    let error = repair(storage.clone(), signed.size(), [7; 32]).unwrap_err();
+    assert!(matches!(error, TreeError::RootMismatch { .. }), "{error:?}");
+    assert_eq!(storage.operations().0, before);
+}
+
+#[test]
+fn a_log_of_65_537_entries_is_repaired_at_three_levels() {
+    let (world, storage) = (World::new(), Arc::new(MemoryStorage::default()));
+    let mut log = world.create(&storage);
+    log.append(&vec![vec![0]; 65_537], NOW)
+        .expect("the storage works");
+    let (size, root) = (log.signed().size(), log.signed().root());
+    let damaged = ["log/tile/0/007", "log/tile/1/000", "log/tile/2/000.p/1"];
+    let sound = damaged.map(|path| storage.bytes(path).expect("a tile"));
+    for path in damaged {
+        storage.replace(path, Some(flipped(&storage, path, 3)));
+    }
+    let repaired = repair(storage.clone(), size, root).unwrap();
+    assert_eq!((repaired.restored.len(), repaired.lost.len()), (3, 0));
+    assert_eq!(
+        damaged.map(|path| storage.bytes(path).expect("a tile")),
+        sound
+    );
 }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use mtc_core::checkpoint::CheckpointError;
 use mtc_core::tile::{TileKind, TilePath};
-use mtc_log::{DirectoryStorage, Object, OpenError, Storage, StorageError};
+use mtc_log::{DirectoryStorage, Inspection, Object, OpenError, Storage, StorageError};
 
 use crate::world::{NOW, World, all_entries, entries};
 
@@ -289,4 +290,49 @@ fn nothing_but_served_objects_has_a_served_path() {
     ] {
         assert_eq!(Object::served_at(path), None, "{path}");
     }
+}
+
+// They were never removed: 306 batches of an entry left 15 MB, of which 14 were of use to nobody.
+#[test]
+fn partial_tiles_that_full_ones_supersede_are_removed_after_a_while() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+    let mut log = world.create(&storage);
+    let mut grow = |count| {
+        log.append(&entries("a", count), NOW).unwrap();
+        log.signed().clone()
+    };
+    grow(100);
+    grow(100);
+    let signed = grow(100);
+    let partial = |files: Vec<String>| -> Vec<String> {
+        files
+            .into_iter()
+            .filter(|file| file.contains(".p/"))
+            .collect()
+    };
+    let all = partial(files(directory.path()));
+    assert_eq!(all.len(), 7, "{all:?}");
+    let long_ago = SystemTime::UNIX_EPOCH;
+    let from_now = SystemTime::now() + Duration::from_secs(60);
+    // Too young, or wanted by the published checkpoint.
+    assert_eq!(storage.remove_superseded(300, long_ago).unwrap(), 0);
+    assert_eq!(storage.remove_superseded(255, from_now).unwrap(), 0);
+    assert_eq!(partial(files(directory.path())), all);
+    assert_eq!(storage.remove_superseded(300, from_now).unwrap(), 4);
+    assert_eq!(
+        partial(files(directory.path())),
+        [
+            "log/tile/0/001.p/44",
+            "log/tile/1/000.p/1",
+            "log/tile/entries/001.p/44"
+        ]
+    );
+    Inspection::begin(storage.clone(), &signed)
+        .and_then(Inspection::finish)
+        .unwrap();
+    drop((log, storage));
+    let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+    let mut log = world.open(&storage).unwrap();
+    log.append(&entries("b", 300), NOW).unwrap();
 }

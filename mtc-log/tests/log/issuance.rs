@@ -10,9 +10,9 @@ use mtc_core::id::LogId;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, evaluate_inclusion, leaf_hash, verify_consistency};
 use mtc_log::{
-    Clock, DirectoryStorage, IssueError, Issued, Issuer, Refusal, Sequencer, SequencerConfig,
-    SequencerConfigError, SequencerError, Storage, TreeReader, Witness, WitnessError, WitnessStore,
-    WitnessedLog,
+    Clock, DirectoryStorage, Inspection, IssueError, Issued, Issuer, Refusal, Sequencer,
+    SequencerConfig, SequencerConfigError, SequencerError, Storage, TreeReader, Witness,
+    WitnessError, WitnessStore, WitnessedLog,
 };
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -713,4 +713,24 @@ async fn certificates_survive_a_restart_of_everything() {
         reader.subtree_hash(Subtree::whole(15)).unwrap(),
         log.published().unwrap().root()
     );
+}
+
+#[tokio::test]
+async fn damage_that_was_found_ends_issuance() {
+    let scene = Scene::new();
+    let (issuer, sequencer) = scene.start(CONFIG);
+    issuer.issue(b"entry".to_vec()).await.unwrap();
+    let log = scene.world.open(&scene.storage).unwrap();
+    let tile = "log/tile/0/000.p/1";
+    let mut bytes = scene.storage.bytes(tile).expect("a tile");
+    bytes[3] ^= 1;
+    scene.storage.replace(tile, Some(bytes));
+    let damage = Inspection::begin(scene.storage.clone(), log.signed())
+        .err()
+        .expect("a flipped bit");
+    issuer.stop_for(damage);
+    let ended = sequencer.await.unwrap().unwrap_err();
+    assert!(matches!(&*ended, SequencerError::Damaged(_)), "{ended:?}");
+    let error = issuer.issue(b"late".to_vec()).await.unwrap_err();
+    assert!(matches!(error, IssueError::LogFailed(_)), "{error:?}");
 }
