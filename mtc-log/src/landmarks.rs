@@ -21,6 +21,9 @@ use crate::checkpoint::CaCheckpoint;
 use crate::storage::{Object, Storage, StorageError};
 use crate::tiles::{TreeError, TreeReader};
 
+/// By this clock everything has expired.
+const END_OF_TIME: UnixTime = UnixTime(u64::MAX);
+
 /// When landmarks are allocated and how long they last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LandmarkPolicy {
@@ -63,11 +66,12 @@ impl LandmarkStore {
         storage: Arc<dyn Storage>,
         policy: LandmarkPolicy,
         published: Option<&CaCheckpoint>,
-        now: UnixTime,
     ) -> Result<Self, LandmarkStoreError> {
         let document = storage.get(&Object::Landmarks)?;
         let sequence = match (storage.get(&Object::LandmarkState)?, &document) {
-            (Some(state), _) => LandmarkSequence::parse(unseal(&state)?, now)?,
+            // Sealed by this log's writer, and not judged by the present clock: it would refuse what it has made when it was
+            // ahead for a moment, and that passes as time does.
+            (Some(state), _) => LandmarkSequence::parse(unseal(&state)?, END_OF_TIME)?,
             (None, Some(_)) => return Err(LandmarkStoreError::StateMissing),
             (None, None) => LandmarkSequence::new(),
         };
@@ -102,6 +106,27 @@ impl LandmarkStore {
         now: UnixTime,
     ) -> Result<Landmark, LandmarkStoreError> {
         self.publish()?;
+        let (sequence, landmark) = self.next(published, now)?;
+        self.persist(&sequence)?;
+        self.sequence = sequence;
+        self.published = false;
+        self.publish()?;
+        Ok(landmark)
+    }
+
+    /// The landmark that [`LandmarkStore::allocate`] would allocate.
+    ///
+    /// # Errors
+    /// None is due.
+    pub fn due(&self, published: &CaCheckpoint, now: UnixTime) -> Result<Landmark, LandmarkError> {
+        self.next(published, now).map(|(_, landmark)| landmark)
+    }
+
+    fn next(
+        &self,
+        published: &CaCheckpoint,
+        now: UnixTime,
+    ) -> Result<(LandmarkSequence, Landmark), LandmarkError> {
         let LandmarkPolicy {
             time_between,
             max_certificate_lifetime,
@@ -113,11 +138,7 @@ impl LandmarkStore {
             time_between,
             max_certificate_lifetime,
         )?;
-        self.persist(&sequence)?;
-        self.sequence = sequence;
-        self.published = false;
-        self.publish()?;
-        Ok(landmark)
+        Ok((sequence, landmark))
     }
 
     /// The landmarks.

@@ -503,7 +503,7 @@ fn issuance_problem(error: MtcaError) -> Problem {
             )
         }
         // The NRF stops: who asks again asks the next one. The token is not lost, as after any 503.
-        MtcaError::Issue(IssueError::Stopped) => {
+        MtcaError::Issue(IssueError::Stopped) | MtcaError::Ending(_) => {
             Problem::unavailable(Cause::NfCongestion, detail, RETRY_ISSUANCE)
         }
         MtcaError::Unknown(_) => Problem::not_found(detail),

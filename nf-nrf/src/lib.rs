@@ -22,6 +22,7 @@ pub mod enrolment;
 pub mod enrolment_token;
 pub mod etag;
 pub mod files;
+mod inspection;
 pub mod log_api;
 pub mod log_opening;
 pub mod logs;
@@ -36,6 +37,7 @@ mod registry_files;
 pub mod retired_log;
 pub mod services;
 pub mod witness_client;
+pub mod witness_times;
 
 use std::process::ExitCode;
 

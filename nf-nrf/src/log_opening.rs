@@ -22,13 +22,14 @@ use mtc_core::entry::{EntryError, MtcLogEntry};
 use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
 use mtc_core::tree::Subtree;
 use mtc_log::{
-    AppendError, CaCheckpoint, CosigningKey, DirectoryStorage, IssuanceLog, LandmarkPolicy,
-    LandmarkStore, LandmarkStoreError, OpenError, Storage, StorageError, TreeError, TreeReader,
+    AppendError, CaCheckpoint, CosigningKey, DirectoryStorage, Inspection, IssuanceLog,
+    LandmarkPolicy, LandmarkStore, LandmarkStoreError, Object, OpenError, Storage, StorageError,
+    TreeError, TreeReader,
 };
 use mtc_tls::key::{NfKey, NfKeyError};
 use sbi::telemetry::Causes;
 use sbi::trust_file::TrustFile;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::config::NrfConfig;
 use crate::files::{FileError, PrivateFolder, read_text};
@@ -37,6 +38,10 @@ use crate::witness_client::HttpWitness;
 
 /// Null entries that are appended at once when a log is preloaded.
 const PRELOAD_BATCH: u64 = 65_536;
+
+/// A log of at most so many entries is read as a whole before anything is issued from it. With entries of 1 kB these are 64 MiB,
+/// read and hashed in well under a second; larger logs are read in the background ([`crate::inspection`]).
+const READ_AT_START: u64 = 65_536;
 
 /// A log and where it is.
 #[derive(Clone, Debug)]
@@ -63,6 +68,9 @@ impl Place {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenLogError {
+    /// The process is ending.
+    #[error("the process is ending")]
+    Ending(#[from] JoinError),
     /// Which log is current.
     #[error(transparent)]
     Logs(#[from] LogsError),
@@ -99,6 +107,15 @@ pub enum OpenLogError {
         /// What is wrong.
         source: OpenError,
     },
+    /// Old tiles or entries, which opening it does not read, are damaged. No proof that it cannot go on: tiles can be had from the
+    /// rest of the log.
+    #[error("the issuance log in {}{}", place.path.display(), tree_hint(place, source))]
+    Damaged {
+        /// The log.
+        place: Place,
+        /// What is wrong.
+        source: TreeError,
+    },
     /// A log is to be created where one has been.
     #[error(
         "the issuance log in {} was created before and is gone: restore the files as they were last; if they are lost, {}",
@@ -116,8 +133,7 @@ pub enum OpenLogError {
     Entry(#[from] EntryError),
     /// The landmarks.
     #[error(
-        "the landmarks of the log in {} (if they are damaged, restore the files as they were last; if those are lost, {})",
-        place.path.display(), place.next()
+        "the landmarks of the log in {}{}", place.path.display(), landmarks_hint(place, source)
     )]
     Landmarks {
         /// The log.
@@ -196,8 +212,37 @@ fn storage_hint(place: &Place, error: &StorageError) -> String {
         StorageError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
             create_hint(place)
         }
-        _ => format!(
+        StorageError::Io { source, .. } if source.kind() == ErrorKind::NotADirectory => format!(
             "it must be a folder that this user may read and write; if its disk is lost, {}",
+            place.next()
+        ),
+        // Descriptors run out, and reads fail that succeed when they are tried again.
+        _ => "it must be a folder that this user may read and write; nothing shows that the log itself is damaged, so try again"
+            .to_owned(),
+    }
+}
+
+fn landmarks_hint(place: &Place, error: &LandmarkStoreError) -> String {
+    match error {
+        LandmarkStoreError::Storage(error) => format!(" ({})", storage_hint(place, error)),
+        LandmarkStoreError::Damaged | LandmarkStoreError::BeyondPublished { .. } => format!(
+            " (restore the files as they were last; if those are lost, {})",
+            place.next()
+        ),
+        _ => " (restore the files as they were last)".to_owned(),
+    }
+}
+
+fn tree_hint(place: &Place, error: &TreeError) -> String {
+    let folder = place.path.display();
+    match error {
+        TreeError::Storage(error) => format!(" ({})", storage_hint(place, error)),
+        TreeError::Missing { .. } => {
+            format!(" (restore the file, or let mtc5g log repair {folder} put it back)")
+        }
+        _ => format!(
+            " (it is damaged: restore the files as they were last, or let mtc5g log repair {folder} put back what can be had from \
+             the rest; if both fail, {})",
             place.next()
         ),
     }
@@ -207,9 +252,21 @@ fn hint(place: &Place, error: &OpenError) -> String {
     match error {
         OpenError::NoLog { .. } => format!(" ({})", create_hint(place)),
         OpenError::Exists { .. } => " (start without --create-log to open it)".to_owned(),
-        OpenError::Checkpoint { .. }
-        | OpenError::Tree(_)
-        | OpenError::PublishedContradictsSigned { .. } => format!(
+        OpenError::Tree(error) => tree_hint(place, error),
+        // What it says is in the signed one too, and witnesses sign that again.
+        OpenError::Checkpoint {
+            object: Object::Checkpoint,
+            ..
+        } => format!(
+            " (the log itself is whole: mtc5g log repair {} --trust FILE replaces its served checkpoint)",
+            place.path.display()
+        ),
+        OpenError::Checkpoint { .. } => {
+            " (it is damaged, or another CA's: restore the file as it was last, and see that trust \
+             and cosigner_key are this CA's)"
+                .to_owned()
+        }
+        OpenError::PublishedContradictsSigned { .. } => format!(
             " (it is damaged: restore the files as they were last; if those are lost, {})",
             place.next()
         ),
@@ -361,11 +418,11 @@ async fn check_seen(
         return Err(rolled_back);
     }
     let (storage, signed) = (opened.storage.clone(), opened.log.signed().clone());
-    let root = blocking(move || {
+    let root = spawn_blocking(move || {
         TreeReader::open(storage, signed.size(), signed.root())?
             .subtree_hash(Subtree::whole(prefix))
     });
-    match root.await {
+    match root.await? {
         Ok(root) if root == seen.root() => Ok(()),
         Ok(_) => Err(rolled_back),
         Err(error) => Err(OpenLogError::Log {
@@ -423,7 +480,16 @@ fn open_files(
         }
         IssuanceLog::create(storage.clone(), id, key, now).map_err(failed)?
     } else {
-        IssuanceLog::open(storage.clone(), id, key).map_err(failed)?
+        let log = IssuanceLog::open(storage.clone(), id, key).map_err(failed)?;
+        if log.signed().size() <= READ_AT_START {
+            Inspection::begin(storage.clone(), log.signed())
+                .and_then(Inspection::finish)
+                .map_err(|source| OpenLogError::Damaged {
+                    place: place.clone(),
+                    source,
+                })?;
+        }
+        log
     };
     if create {
         preload(&mut log, config.preload, config)?;
@@ -432,7 +498,7 @@ fn open_files(
         time_between: Duration::from_secs(config.landmark_interval_seconds),
         max_certificate_lifetime: config.certificate_lifetime(),
     };
-    let landmarks = LandmarkStore::open(storage.clone(), policy, log.published(), now);
+    let landmarks = LandmarkStore::open(storage.clone(), policy, log.published());
     let landmarks = landmarks.map_err(|source| OpenLogError::Landmarks { place, source })?;
     Ok(OpenedLog {
         id,
@@ -455,8 +521,13 @@ fn preload(log: &mut IssuanceLog, entries: u64, config: &NrfConfig) -> Result<()
 }
 
 /// Runs file operations where they may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    spawn_blocking(work)
-        .await
-        .expect("file operations do not panic and are not aborted")
+async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, OpenLogError>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    OpenLogError: From<E>,
+{
+    Ok(spawn_blocking(work).await??)
 }

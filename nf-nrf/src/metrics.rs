@@ -38,6 +38,9 @@ struct Inner {
     landmark_entries: IntGauge,
     landmark_since: IntGauge,
     landmark_interval: IntGauge,
+    inspected_entries: IntGauge,
+    inspected_at: IntGauge,
+    damaged: IntGauge,
     witness_requests: HistogramVec,
     witness_entries: IntGaugeVec,
 }
@@ -191,6 +194,18 @@ impl NrfMetrics {
                 "Unix time at which this process allocated a landmark last, or started.",
             ),
             landmark_interval: registry.gauge("mtc_log_landmark_interval_seconds", "Least time from a landmark to the next."),
+            inspected_entries: registry.gauge(
+                "mtc_log_inspected_entries",
+                "Entries that the pass under way over the log on disk, or the last one, has read and found as they were signed.",
+            ),
+            inspected_at: registry.gauge(
+                "mtc_log_inspected_timestamp_seconds",
+                "Unix time at which a pass over the whole log on disk ended last without damage; 0 for never.",
+            ),
+            damaged: registry.gauge(
+                "mtc_log_damaged",
+                "1 if what is on disk of the log is not what was signed: nothing is issued any more.",
+            ),
             witness_requests: registry.times(
                 "mtc_witness_request_duration_seconds",
                 "Time of requests to witnesses.",
@@ -245,6 +260,21 @@ impl NrfMetrics {
     /// Landmarks are at least so far apart.
     pub fn landmark_interval(&self, interval: Duration) {
         self.0.landmark_interval.set(gauge(interval.as_secs()));
+    }
+
+    /// So many entries of the log have been read again, and are as they were signed.
+    pub(crate) fn inspected(&self, entries: u64) {
+        self.0.inspected_entries.set(gauge(entries));
+    }
+
+    /// All have.
+    pub(crate) fn inspected_whole_log(&self) {
+        self.0.inspected_at.set(unix_now());
+    }
+
+    /// What is on disk is not what was signed.
+    pub(crate) fn damaged(&self) {
+        self.0.damaged.set(1);
     }
 
     /// A Merkle Tree Certificate was issued.

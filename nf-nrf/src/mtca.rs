@@ -13,16 +13,20 @@ use mtc_core::certificate::{CertificateError, CertificateFields, MtcProof, with_
 use mtc_core::id::{LogId, LogNumber, split_serial};
 use mtc_core::landmark::{Landmark, LandmarkError};
 use mtc_core::time::UnixTime;
+use mtc_core::tree::{Subtree, covering_subtrees};
 use mtc_log::{
-    IssueError, Issuer, LandmarkStore, LandmarkStoreError, Storage, TreeError, TreeReader,
+    CaCheckpoint, IssueError, Issuer, LandmarkStore, LandmarkStoreError, Storage, TreeError,
+    TreeReader,
 };
 use mtc_tls::endpoint::Clock;
 use mtc_tls::identity::{NfIdentity, NfSubject};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
 
 use crate::files::{FileError, PrivateFolder};
+use crate::inspection::damaged;
 use crate::metrics::NrfMetrics;
+use crate::witness_times::WitnessTimes;
 use sbi::ledger::Ledger;
 use sbi::telemetry::Causes;
 
@@ -46,6 +50,15 @@ pub enum MtcaError {
     /// The log cannot be read.
     #[error("the log cannot be read")]
     Tree(#[from] TreeError),
+    /// The landmarks.
+    #[error(transparent)]
+    Landmarks(#[from] LandmarkStoreError),
+    /// The clock is not what a witness's is, so that landmarks would expire when they must not.
+    #[error("the clock is {0} seconds away from that of the witness that signed last")]
+    Clock(u64),
+    /// The process is ending.
+    #[error("the process is ending")]
+    Ending(#[from] JoinError),
     /// No such certificate was issued.
     #[error("no certificate with serial number {0} was issued here, or it has expired")]
     Unknown(u64),
@@ -87,6 +100,7 @@ pub struct Mtca {
     clock: Clock,
     ledger: Arc<Ledger>,
     metrics: NrfMetrics,
+    witness_times: WitnessTimes,
 }
 
 impl Mtca {
@@ -121,7 +135,15 @@ impl Mtca {
             clock,
             ledger,
             metrics,
+            witness_times: WitnessTimes::default(),
         }
+    }
+
+    /// The same, with landmarks allocated only while the clock agrees with what witnesses have just signed.
+    #[must_use]
+    pub fn with_witness_times(mut self, witness_times: WitnessTimes) -> Self {
+        self.witness_times = witness_times;
+        self
     }
 
     /// Where it counts.
@@ -329,6 +351,10 @@ impl Mtca {
                         () = sleep(self.landmark_interval) => {}
                     }
                 }
+                // Relying parties would not get there: nobody shall be given what only its holder can use.
+                Err(MtcaError::Tree(damage)) if damage.is_damage() => {
+                    return damaged(damage, &self.issuer, &self.metrics);
+                }
                 Err(error) => {
                     tracing::error!(error = %Causes(&error), "no landmark allocated, will try again");
                     sleep(self.landmark_interval).await;
@@ -347,7 +373,7 @@ impl Mtca {
     }
 
     /// Blocks on the disk.
-    fn allocate_landmark(&self) -> Result<Option<Landmark>, LandmarkStoreError> {
+    fn allocate_landmark(&self) -> Result<Option<Landmark>, MtcaError> {
         let published = self.issuer.published().borrow().clone();
         let Some(published) = published else {
             return Ok(None);
@@ -356,13 +382,36 @@ impl Mtca {
             .landmarks
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match landmarks.allocate(&published, self.clock.now()) {
-            Ok(landmark) => Ok(Some(landmark)),
-            Err(LandmarkStoreError::Landmark(
-                LandmarkError::NotGrown(_) | LandmarkError::TooEarly(_),
-            )) => Ok(None),
-            Err(error) => Err(error),
+        let now = self.clock.now();
+        let due = match landmarks.due(&published, now) {
+            Ok(due) => due,
+            Err(LandmarkError::NotGrown(_) | LandmarkError::TooEarly(_)) => return Ok(None),
+            Err(error) => return Err(LandmarkStoreError::from(error).into()),
+        };
+        if let Some(away) = self.witness_times.far_from(now) {
+            return Err(MtcaError::Clock(away.as_secs()));
         }
+        let active = landmarks.sequence().active(now);
+        let last = landmarks.sequence().latest().tree_size;
+        let subtrees = active.flat_map(|pair| pair.subtrees);
+        let subtrees = subtrees.chain(covering_subtrees(last, due.tree_size));
+        self.read_as_relying_parties_do(&published, subtrees)?;
+        Ok(Some(landmarks.allocate(&published, now)?))
+    }
+
+    /// Reads from the disk, past every cache, what a relying party that learns of the landmark will.
+    fn read_as_relying_parties_do(
+        &self,
+        published: &CaCheckpoint,
+        subtrees: impl Iterator<Item = Subtree>,
+    ) -> Result<(), TreeError> {
+        let storage = self.storage.clone();
+        let tree = TreeReader::open(storage, published.size(), published.root())?;
+        for subtree in subtrees.filter(|subtree| !subtree.is_empty()) {
+            tree.subtree_hash(subtree)?;
+            tree.consistency_proof(subtree)?;
+        }
+        Ok(())
     }
 }
 
@@ -377,9 +426,14 @@ fn archive_name(serial: u64) -> String {
     format!("{serial:016x}{ARCHIVE_SUFFIX}")
 }
 
-/// Runs file operations where they may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    spawn_blocking(work)
-        .await
-        .expect("file operations do not panic and are not aborted")
+/// Runs file operations where they may block. At the end of the process those that have not begun never do.
+async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, MtcaError>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    MtcaError: From<E>,
+{
+    Ok(spawn_blocking(work).await??)
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mtc_core::cosign::Cosigner;
 use mtc_core::id::{IdError, LogId, LogNumber};
 use mtc_log::{
     Issuer, LandmarkStore, Object, Sequencer, SequencerConfig, SequencerConfigError, Storage,
@@ -47,6 +48,7 @@ use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedTokensError};
 use crate::files::{FileError, PrivateFolder, read_text};
+use crate::inspection::keep_inspecting;
 use crate::log_api::LogApi;
 use crate::log_opening::{OpenLogError, OpenedLog, open_current};
 use crate::logs::{self, LogWish};
@@ -60,6 +62,7 @@ use crate::registry_files;
 use crate::retired_log::RetiredLog;
 use crate::services::Services;
 use crate::witness_client::HttpWitness;
+use crate::witness_times::WitnessTimes;
 
 /// The record of used enrolment tokens in the private folder.
 const USED_TOKENS: &str = "used-tokens";
@@ -178,6 +181,8 @@ struct Log {
     issuer: Issuer,
     sequencer: Sequencer<HttpWitness>,
     landmarks: LandmarkStore,
+    /// Who cosigns it.
+    witnesses: Vec<Cosigner>,
     /// The logs before it.
     retired: BTreeMap<LogNumber, RetiredLog>,
 }
@@ -363,9 +368,17 @@ impl Process {
             issuer,
             sequencer,
             landmarks,
+            witnesses,
             retired: _,
         } = log;
-        let mtca = Arc::new(Mtca::new(
+        let witness_times = WitnessTimes::default();
+        self.spawn(
+            witness_times
+                .clone()
+                .keep_listening(id, witnesses, issuer.published()),
+        );
+        let inspecting = keep_inspecting(storage.clone(), issuer.clone(), self.nrf_metrics.clone());
+        let mtca = Mtca::new(
             id,
             issuer,
             storage,
@@ -376,7 +389,8 @@ impl Process {
             config.clock(),
             self.ledger.clone(),
             self.nrf_metrics.clone(),
-        ));
+        );
+        let mtca = Arc::new(mtca.with_witness_times(witness_times));
         let (events, missing) = (self.events.clone(), self.missing.clone());
         self.spawn(async move {
             if let Err(error) = sequencer.run().await {
@@ -390,6 +404,7 @@ impl Process {
             }
         });
         self.spawn(mtca.clone().keep_landmarks());
+        self.spawn(inspecting);
         let state = PrivateFolder::open(config.state.clone())?;
         let mut baselines: Vec<BaselineCa> = Vec::new();
         for wanted in config.wanted()? {
@@ -511,12 +526,14 @@ async fn open_log(
     metrics: &NrfMetrics,
 ) -> Result<Log, NrfError> {
     let mut witnesses = Vec::new();
+    let mut cosigners = Vec::new();
     for address in &config.witness {
         let known = trust_file
             .cosigners
             .iter()
             .find(|cosigner| cosigner.id.to_string() == address.id);
         let cosigner = known.ok_or_else(|| NrfError::UnknownWitness(address.id.clone()))?;
+        cosigners.push(cosigner.clone());
         let witness = HttpWitness::new(cosigner.clone(), address.addr.clone());
         witnesses.push(witness.counted_in(metrics.clone()));
     }
@@ -552,6 +569,7 @@ async fn open_log(
         issuer,
         sequencer,
         landmarks,
+        witnesses: cosigners,
         retired: retired.collect(),
     })
 }

@@ -114,7 +114,7 @@ fn write_log(storage: &Arc<dyn Storage>) {
         max_certificate_lifetime: Duration::from_secs(3600),
     };
     let mut landmarks =
-        LandmarkStore::open(storage.clone(), policy, log.published(), NOW).expect("no landmarks");
+        LandmarkStore::open(storage.clone(), policy, log.published()).expect("no landmarks");
     landmarks
         .allocate(log.published().expect("just published"), NOW)
         .expect("the log has grown");

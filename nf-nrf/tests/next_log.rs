@@ -46,6 +46,7 @@ use sbi::model::PlmnId;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Peer, Request, serve_cleartext, serve_connection};
+use sbi::telemetry::Causes;
 use sbi::trust::TrustUpdater;
 use sbi::trust_file::TrustFile;
 use sbi::uri::Scheme;
@@ -982,4 +983,53 @@ async fn after_the_last_log_number_there_is_a_clear_end() {
         error.to_string(),
         "log 65535 is the last that this CA can have: make a new CA with another trust anchor ID"
     );
+}
+
+// Opening does not read old tiles, and no relying party could have used what was issued.
+#[tokio::test]
+async fn a_bit_flipped_in_an_old_tile_is_found_before_anything_is_issued() {
+    let mut scene = Scene::beginning_with(1).await;
+    scene.config.preload = 300;
+    let running = scene.run(LogWish::Create).await;
+    running.issue().await.expect("log 1 works");
+    running.stop().await;
+    scene.flip_a_bit("log/log/tile/0/000");
+    let error = scene.refused(LogWish::Open).await;
+    assert!(matches!(error, OpenLogError::Damaged { .. }) && !error.is_proof());
+    let message = Causes(&error).to_string();
+    assert!(
+        message.contains("log/tile/0/000") && message.contains("mtc5g log repair"),
+        "{message}"
+    );
+    scene.flip_a_bit("log/log/tile/0/000");
+    let running = scene.run(LogWish::Open).await;
+    running.issue().await.expect("whole again");
+    running.stop().await;
+}
+
+// A damaged checkpoint beside a whole log, and a tile that is not there, earned the advice to retire the log for good.
+#[tokio::test]
+async fn what_is_no_proof_is_no_reason_to_retire_a_log() {
+    let (scene, _) = Scene::new().await;
+    let checkpoint = scene.file("log/log/checkpoint");
+    let sound = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, &sound[..sound.len() - 9]).unwrap();
+    let message = scene.refused(LogWish::Open).await.to_string();
+    assert!(
+        !message.contains("--next-log") && message.contains("mtc5g log repair"),
+        "{message}"
+    );
+    fs::write(&checkpoint, sound).unwrap();
+
+    let tile = scene.file("log/log/tile/0/000.p/1");
+    fs::rename(&tile, scene.file("elsewhere")).unwrap();
+    // What cannot be read: a folder here, EIO or EMFILE elsewhere.
+    fs::create_dir(&tile).unwrap();
+    let message = scene.refused(LogWish::Open).await.to_string();
+    assert!(!message.contains("--next-log"), "{message}");
+    fs::remove_dir(&tile).unwrap();
+    let message = scene.refused(LogWish::Open).await.to_string();
+    assert!(!message.contains("--next-log"), "{message}");
+    fs::rename(scene.file("elsewhere"), &tile).unwrap();
+    scene.run(LogWish::Open).await.stop().await;
 }

@@ -248,9 +248,8 @@ impl IssuedLog {
             max_certificate_lifetime: 2 * DAY,
         };
         let published = self.issuance.published().expect("published");
-        let mut landmarks =
-            LandmarkStore::open(self.issuance.storage(), policy, Some(published), now())
-                .expect("good landmarks");
+        let mut landmarks = LandmarkStore::open(self.issuance.storage(), policy, Some(published))
+            .expect("good landmarks");
         landmarks.allocate(published, now()).expect("grown");
     }
 

@@ -47,8 +47,8 @@ impl Log {
             .expect("the storage works");
     }
 
-    fn open(&self, now: UnixTime) -> Result<LandmarkStore, LandmarkStoreError> {
-        LandmarkStore::open(self.storage.clone(), POLICY, self.log.published(), now)
+    fn open(&self) -> Result<LandmarkStore, LandmarkStoreError> {
+        LandmarkStore::open(self.storage.clone(), POLICY, self.log.published())
     }
 
     fn allocate(
@@ -70,7 +70,7 @@ impl Log {
 #[test]
 fn a_new_log_publishes_landmark_zero() {
     let log = Log::new();
-    log.open(NOW).unwrap();
+    log.open().unwrap();
     assert_eq!(log.served(), "0\n0 0\n");
 }
 
@@ -78,7 +78,7 @@ fn a_new_log_publishes_landmark_zero() {
 fn landmarks_need_time_and_growth() {
     let mut log = Log::new();
     log.grow(5);
-    let mut landmarks = log.open(NOW).unwrap();
+    let mut landmarks = log.open().unwrap();
     assert_eq!(log.allocate(&mut landmarks, NOW).unwrap(), (1, 5));
     let not_grown = log.allocate(&mut landmarks, later(60));
     assert!(matches!(
@@ -103,9 +103,9 @@ fn landmarks_need_time_and_growth() {
 fn landmarks_survive_a_restart() {
     let mut log = Log::new();
     log.grow(5);
-    let mut landmarks = log.open(NOW).unwrap();
+    let mut landmarks = log.open().unwrap();
     log.allocate(&mut landmarks, NOW).unwrap();
-    let again = log.open(NOW).unwrap();
+    let again = log.open().unwrap();
     assert_eq!(again.sequence(), landmarks.sequence());
 }
 
@@ -115,7 +115,7 @@ fn whatever_write_fails_a_number_keeps_its_size() {
         for successes in 0..2 {
             let mut log = Log::new();
             log.grow(5);
-            let mut landmarks = log.open(NOW).unwrap();
+            let mut landmarks = log.open().unwrap();
             log.storage.fail_after(successes, fault);
             assert!(matches!(
                 log.allocate(&mut landmarks, NOW),
@@ -124,7 +124,7 @@ fn whatever_write_fails_a_number_keeps_its_size() {
             assert!(!log.storage.disarm());
             let seen = LandmarkSequence::parse(&log.served(), NOW).unwrap();
             log.grow(5);
-            let reopened = log.open(NOW).unwrap();
+            let reopened = log.open().unwrap();
             assert_eq!(
                 log.served(),
                 reopened.sequence().to_document(),
@@ -145,7 +145,7 @@ fn whatever_write_fails_a_number_keeps_its_size() {
 fn an_unpublished_landmark_is_published_on_the_next_occasion() {
     let mut log = Log::new();
     log.grow(5);
-    let mut landmarks = log.open(NOW).unwrap();
+    let mut landmarks = log.open().unwrap();
     log.storage.fail_after(1, Fault::BeforeRename);
     log.allocate(&mut landmarks, NOW).unwrap_err();
     assert_eq!(
@@ -160,7 +160,7 @@ fn an_unpublished_landmark_is_published_on_the_next_occasion() {
 fn every_flipped_bit_is_detected() {
     let mut log = Log::new();
     log.grow(5);
-    let mut landmarks = log.open(NOW).unwrap();
+    let mut landmarks = log.open().unwrap();
     log.allocate(&mut landmarks, NOW).unwrap();
     let sound = log.storage.bytes("state/landmarks").unwrap();
     for position in 0..sound.len() {
@@ -168,7 +168,7 @@ fn every_flipped_bit_is_detected() {
         damaged[position] ^= 1;
         log.storage.replace("state/landmarks", Some(damaged));
         assert!(
-            matches!(log.open(NOW), Err(LandmarkStoreError::Damaged)),
+            matches!(log.open(), Err(LandmarkStoreError::Damaged)),
             "byte {position}"
         );
     }
@@ -176,7 +176,7 @@ fn every_flipped_bit_is_detected() {
     let served = log.served();
     log.storage
         .replace("log/landmarks", Some(served.replace('5', "4").into_bytes()));
-    log.open(NOW).unwrap();
+    log.open().unwrap();
     assert_eq!(log.served(), served, "the copy is made again");
 }
 
@@ -184,19 +184,16 @@ fn every_flipped_bit_is_detected() {
 fn lost_or_impossible_landmarks_are_refused() {
     let mut log = Log::new();
     log.grow(5);
-    let mut landmarks = log.open(NOW).unwrap();
+    let mut landmarks = log.open().unwrap();
     log.allocate(&mut landmarks, NOW).unwrap();
     let state = log.storage.bytes("state/landmarks");
     log.storage.replace("state/landmarks", None);
-    assert!(matches!(
-        log.open(NOW),
-        Err(LandmarkStoreError::StateMissing)
-    ));
+    assert!(matches!(log.open(), Err(LandmarkStoreError::StateMissing)));
     let mut smaller = Log::new();
     smaller.grow(4);
     smaller.storage.replace("state/landmarks", state);
     assert!(matches!(
-        smaller.open(NOW),
+        smaller.open(),
         Err(LandmarkStoreError::BeyondPublished { size: 4, .. })
     ));
 }
@@ -204,7 +201,7 @@ fn lost_or_impossible_landmarks_are_refused() {
 #[test]
 fn an_entry_is_proven_against_its_landmark() {
     let mut log = Log::new();
-    let mut landmarks = log.open(NOW).unwrap();
+    let mut landmarks = log.open().unwrap();
     for (number, count) in [(0, 300), (1, 7), (2, 1)] {
         log.grow(count);
         log.allocate(&mut landmarks, later(60 * number)).unwrap();
@@ -241,10 +238,27 @@ fn a_tree_older_than_the_landmark_proves_nothing() {
     log.grow(5);
     let old = log.log.reader().unwrap();
     log.grow(5);
-    let mut landmarks = log.open(NOW).unwrap();
+    let mut landmarks = log.open().unwrap();
     log.allocate(&mut landmarks, NOW).unwrap();
     assert!(matches!(
         landmarks.prove(&old, 7, NOW),
         Err(TreeError::BeyondTree { .. })
     ));
+}
+
+// The clock was ahead for a moment: older landmarks were dropped, and the next start refused the list for good.
+#[test]
+fn landmarks_made_with_a_clock_that_was_ahead_are_no_reason_not_to_start() {
+    let mut log = Log::new();
+    log.grow(5);
+    let mut landmarks = log.open().unwrap();
+    log.allocate(&mut landmarks, NOW).unwrap();
+    log.grow(5);
+    log.allocate(&mut landmarks, later(100_000)).unwrap();
+    log.grow(5);
+    log.allocate(&mut landmarks, later(200_000)).unwrap();
+    // By the right clock none of those that are left has expired.
+    assert!(!log.served().contains("\n0 0\n"), "{}", log.served());
+    let again = log.open().unwrap();
+    assert_eq!(again.sequence(), landmarks.sequence());
 }

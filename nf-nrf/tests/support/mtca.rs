@@ -266,7 +266,7 @@ fn landmarks(storage: &Arc<dyn Storage>) -> LandmarkStore {
         time_between: LANDMARK_INTERVAL,
         max_certificate_lifetime: LIFETIME,
     };
-    LandmarkStore::open(storage.clone(), policy, None, CLOCK.now()).expect("no landmarks yet")
+    LandmarkStore::open(storage.clone(), policy, None).expect("no landmarks yet")
 }
 
 fn witness_store(path: &Path, key: CosigningKey, log: LogId, ca: &Cosigner) -> WitnessStore {
