@@ -967,3 +967,75 @@ async fn a_monitor_can_tell_old_entries_too_and_in_json() {
         (&"entry".into(), &1.into(), &"certificate".into())
     );
 }
+
+/// Copies a folder: what a test's log is in stays locked by it.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a new folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+#[tokio::test]
+async fn damaged_tiles_are_repaired_and_lost_entries_named() {
+    let log = long_log();
+    let trust = path(&log, "trust.toml");
+    let folder = log.path("copy");
+    copy(&log.path("log"), &folder);
+    let place = folder.display().to_string();
+    let repair = async || self::log(&["repair", &place, "--trust", &trust]).await;
+    let flip = |name: &str| {
+        let file = folder.join(name);
+        let mut bytes = std::fs::read(&file).expect("a file of the log");
+        bytes[9] ^= 1;
+        std::fs::write(file, bytes).expect("written");
+    };
+    let nothing = repair().await;
+    assert_eq!(
+        (nothing.code(), &*nothing.stdout),
+        (Some(0), "verdict     nothing was damaged\n"),
+        "{nothing:?}"
+    );
+
+    flip("log/tile/0/000");
+    std::fs::remove_file(folder.join("log/tile/1/000.p/1")).expect("a tile");
+    std::fs::write(folder.join("log/checkpoint"), "no checkpoint").expect("written");
+    let ended = repair().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    for part in [
+        "restored    log/tile/0/000\n",
+        "restored    log/tile/1/000.p/1\n",
+        "restored    log/checkpoint\n",
+        "verdict     whole again\n",
+    ] {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
+    let verified = self::log(&["verify", &place]).await;
+    assert_eq!(verified.code(), Some(0), "{verified:?}");
+
+    flip("log/tile/entries/000");
+    let ended = repair().await;
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(
+        ended.stdout.contains("LOST        log/tile/entries/000")
+            && ended.stdout.contains("STILL DAMAGED"),
+        "{}",
+        ended.stdout
+    );
+
+    // Not while somebody writes, and not where there is no log.
+    let locked = self::log(&["repair", &path(&log, "log"), "--trust", &trust]).await;
+    assert_eq!(locked.code(), Some(1), "{locked:?}");
+    assert!(locked.stderr.contains("stop the NRF"), "{}", locked.stderr);
+    let none = self::log(&["repair", &log.folder().display().to_string()]).await;
+    assert!(
+        none.code() == Some(1) && none.stderr.contains("there is no log"),
+        "{none:?}"
+    );
+}

@@ -2,6 +2,7 @@
 
 mod monitor;
 mod prove;
+mod repair;
 mod verify;
 
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ pub(super) enum LogCommand {
     Verify(verify::VerifyArguments),
     /// Prove that an entry, or a certificate's entry, is in a log
     Prove(prove::ProveArguments),
+    /// Put damaged tiles of a log back from the rest of it
+    Repair(repair::RepairArguments),
     /// Follow a log: print new entries, end when it shows two histories
     Monitor(monitor::MonitorArguments),
 }
@@ -30,6 +33,7 @@ impl LogCommand {
         match self {
             Self::Verify(arguments) => arguments.run().await,
             Self::Prove(arguments) => arguments.run().await,
+            Self::Repair(arguments) => arguments.run().await,
             Self::Monitor(arguments) => arguments.run().await,
         }
     }
