@@ -172,7 +172,6 @@ pub(crate) fn full() -> Results {
         },
     });
     results.happened(Happenings {
-        clock_steps: Vec::new(),
         issuance: issuance(),
         clock_steps: Vec::new(),
         events: vec![EventRecord {
