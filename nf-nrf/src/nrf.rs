@@ -227,8 +227,9 @@ impl Process {
         process.missing.send_replace("issuance log".to_owned());
         let trust_file = process.trust_file()?;
         let state = PrivateFolder::open(process.config.state.clone())?;
-        let has_log = read_object(&process.config.log, &Object::SignedCheckpoint)?.is_some()
-            || state.path(logs::RECORD).exists();
+        // What cannot be read is told by opening it.
+        let signed = read_object(&process.config.log, &Object::SignedCheckpoint);
+        let has_log = !matches!(signed, Ok(None)) || state.path(logs::RECORD).exists();
         if !has_log {
             // Before there is a log: a record that is missing beside one is a lost one.
             UsedTokens::begin(&state.path(USED_TOKENS))?;
