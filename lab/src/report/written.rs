@@ -68,10 +68,10 @@ pub fn write(results: &Results, part: Option<&Part>, folder: &Path) -> Result<Wr
     write_files(&files, folder)
 }
 
-/// Writes files of these names and contents as [`write`] does.
+/// Writes files of these names and contents as [`write()`] does.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_files(files: &[(&str, String)], folder: &Path) -> Result<Written, NotWritten> {
     let mut written = Written {
         files: Vec::new(),

@@ -164,7 +164,11 @@ impl Throwaway {
         }
         result?;
         let marker = self.path.join(MARKER);
-        fs::remove_file(&marker).map_err(|source| failed(&marker, source))
+        fs::remove_file(&marker).map_err(|source| failed(&marker, source))?;
+        // Where nothing was started nothing stays; folders that are not empty refuse to go.
+        let _ = fs::remove_dir(self.path.join(LOGS));
+        let _ = fs::remove_dir(&self.path);
+        Ok(())
     }
 }
 
