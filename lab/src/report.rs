@@ -1,4 +1,4 @@
-//! Reports: [`Results`] in, text out, nothing else.
+//! Reports: [`Results`](crate::results::Results) in, text out, nothing else.
 //!
 //! ```text
 //!             ┌─> findings  what the figures say, in sentences ─┐

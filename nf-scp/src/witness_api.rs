@@ -58,7 +58,7 @@ impl Handler for WitnessApi {
         }
     }
 
-    /// One octet more, so that who sends a little too much over HTTP/1.1 is told so by [`Self::cosign`] after all was read:
+    /// One octet more, so that who sends a little too much over HTTP/1.1 is told so by the handler after all was read:
     /// closing before that can lose the answer.
     fn max_body(&self, _method: &Method, _path: &str) -> usize {
         MAX_REQUEST_SIZE + 1
