@@ -14,8 +14,19 @@ const LIBRARIES: [&str; 6] = [
 ];
 
 /// What a build is made from; a change of any of it may change the revision or make the tree differ from it.
-const SOURCES: [&str; 10] = [
-    "link", "mtc-core", "mtc-log", "mtc-tls", "sbi", "nf-nrf", "nf-scp", "nf-amf", "nf-smf", "lab",
+const SOURCES: [&str; 12] = [
+    "link",
+    "mtc-core",
+    "mtc-log",
+    "mtc-tools",
+    "mtc-bench",
+    "mtc-tls",
+    "sbi",
+    "nf-nrf",
+    "nf-scp",
+    "nf-amf",
+    "nf-smf",
+    "lab",
 ];
 
 fn main() {

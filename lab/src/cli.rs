@@ -171,7 +171,7 @@ impl Command {
 
 /// Says why there is no result.
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    tell!("error: {}", sbi::telemetry::Causes(error));
+    tell!("error: {}", mtc_core::causes::Causes(error));
     ExitCode::from(COULD_NOT_RUN)
 }
 

@@ -8,27 +8,17 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
 
-pub mod audit;
 pub mod capacity;
-pub mod certificate_file;
 pub mod cli;
-pub mod entry;
 pub mod environment;
 pub mod files;
 pub mod in_memory;
-pub mod inclusion;
-pub mod inspect;
 pub mod load;
 pub mod measure;
-pub mod monitor;
 pub mod pki;
-pub mod public_log;
-pub mod relying_party;
 pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod top;
 pub mod topology;
-pub mod web;
-pub mod x509;

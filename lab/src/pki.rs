@@ -565,7 +565,7 @@ mod tests {
     use sbi::trust_file::TrustFile;
 
     use super::*;
-    use crate::certificate_file::read_public_key;
+    use mtc_tools::certificate_file::read_public_key;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
 

@@ -19,9 +19,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lab::results::Results;
 use lab::topology::{Nf, Topology};
+use mtc_core::causes::Causes;
 use rustix::process::{Pid, Signal, kill_process};
 use sbi::credentials::ObtainError;
-use sbi::telemetry::Causes;
 use sbi::trust_file::TrustFile;
 use tokio::sync::mpsc;
 

@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use hyper::Method;
 use lab::topology::Nf;
+use mtc_core::causes::Causes;
 use mtc_core::certificate::Certificate;
 use mtc_core::id::LogNumber;
 use sbi::client::{Connection, Request};
-use sbi::telemetry::Causes;
 use sbi::trust_file::TrustFile;
 use tokio::time::sleep;
 

@@ -25,6 +25,7 @@ extern crate alloc;
 
 #[cfg(feature = "std")]
 pub mod ca;
+pub mod causes;
 pub mod certificate;
 #[cfg(feature = "std")]
 pub mod checkpoint;
@@ -36,6 +37,7 @@ pub mod id;
 pub mod landmark;
 #[cfg(feature = "std")]
 pub mod note;
+pub mod printable;
 mod sha256;
 pub mod tile;
 pub mod time;
@@ -43,3 +45,5 @@ pub mod tree;
 #[cfg(feature = "std")]
 pub mod verify;
 pub mod wire;
+#[cfg(feature = "std")]
+pub mod x509;

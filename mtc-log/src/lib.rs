@@ -29,6 +29,7 @@
 //! draft-ietf-plants-merkle-tree-certs as `mtc-core` has it.
 
 mod checkpoint;
+pub mod encoding;
 mod issuance;
 mod landmarks;
 mod log;

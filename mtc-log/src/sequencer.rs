@@ -15,10 +15,10 @@
 //! batch. Those that leave the log in an unknown state end [`Sequencer::run`]; the log has to be opened again.
 
 use std::error::Error;
-use std::iter::successors;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use mtc_core::causes::Causes;
 use mtc_core::certificate::{CertificateError, CertificateFields, ProofParts};
 use mtc_core::cosign::Cosignature;
 use mtc_core::id::{LogId, TrustAnchorId};
@@ -315,14 +315,11 @@ pub enum IssueError {
 
 /// The failures with their causes: callers print one line.
 fn list(failures: &[WitnessFailure]) -> String {
-    let describe = |failure: &WitnessFailure| {
-        let causes = successors(Some(failure as &dyn Error), |error| Error::source(*error));
-        causes
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ")
-    };
-    failures.iter().map(describe).collect::<Vec<_>>().join("; ")
+    failures
+        .iter()
+        .map(|failure| Causes(failure).to_string())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// What ends a sequencer: the state of the log is unknown.

@@ -13,8 +13,9 @@ use mtc_core::cosign::{self, PublicKey};
 use mtc_core::der::{self, DerError, Reader};
 use uuid::Uuid;
 
-use crate::identity::{AltNames, AltNamesError, Extension, SUBJECT_ALT_NAME};
+use crate::identity::{AltNames, AltNamesError, SUBJECT_ALT_NAME};
 use crate::key::{KeyAlgorithm, NfKey, NfKeyError};
+use mtc_core::x509::Extension;
 
 /// Longest request that is read. An ML-DSA-87 request with its 2592-byte key and 4627-byte signature has 7.5 kB.
 pub const MAX_CSR: usize = 16 * 1024;

@@ -9,7 +9,6 @@
 //! Nothing here says whether a certificate is authentic; the verifiers do. Everything that cannot be read is refused.
 
 mod alt_names;
-mod extension;
 mod leaf;
 mod nf_types;
 mod oid;
@@ -22,7 +21,6 @@ use uuid::Uuid;
 
 pub(crate) use self::alt_names::AltNames;
 pub use self::alt_names::{AltNamesError, MAX_FQDNS};
-pub use self::extension::Extension;
 use self::leaf::Leaf;
 pub use self::leaf::MalformedCertificate;
 pub use self::nf_types::{MAX_NF_TYPES, NfTypesError};

@@ -20,6 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
 use mtc_log::IssueError;
 use mtc_tls::csr::Csr;
@@ -32,7 +33,6 @@ use sbi::enrolment::{
 use sbi::problem::{Cause, Problem};
 use sbi::response::Response;
 use sbi::server::Request;
-use sbi::telemetry::Causes;
 use uuid::Uuid;
 
 use crate::baseline::BaselineCa;

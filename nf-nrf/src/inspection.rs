@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mtc_core::causes::Causes;
 use mtc_log::{Inspection, Issuer, Storage, StorageError, TreeError};
-use sbi::telemetry::Causes;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use hyper::header::CACHE_CONTROL;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use mtc_core::causes::Causes;
 use mtc_core::checkpoint::Checkpoint;
 use mtc_core::id::LogNumber;
 use mtc_core::note::SignedNote;
@@ -27,7 +28,7 @@ use mtc_log::{Object, Storage, StorageError};
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
-use sbi::telemetry::{Causes, Throttle};
+use sbi::telemetry::Throttle;
 use tokio::task::spawn_blocking;
 
 use crate::retired_log::RetiredLog;

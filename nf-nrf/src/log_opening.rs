@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_core::causes::Causes;
 use mtc_core::cosign::Cosigner;
 use mtc_core::entry::{EntryError, MtcLogEntry};
 use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
@@ -27,7 +28,6 @@ use mtc_log::{
     TreeError, TreeReader,
 };
 use mtc_tls::key::{NfKey, NfKeyError};
-use sbi::telemetry::Causes;
 use sbi::trust_file::TrustFile;
 use tokio::task::{JoinError, spawn_blocking};
 

@@ -27,8 +27,8 @@ use crate::files::{FileError, PrivateFolder};
 use crate::inspection::damaged;
 use crate::metrics::NrfMetrics;
 use crate::witness_times::WitnessTimes;
+use mtc_core::causes::Causes;
 use sbi::ledger::Ledger;
-use sbi::telemetry::Causes;
 
 /// How far validity begins before issuance, for relying parties whose clocks are behind.
 pub const BACKDATE: Duration = Duration::from_secs(300);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mtc_core::causes::Causes;
 use mtc_core::cosign::Cosigner;
 use mtc_core::id::{IdError, LogId, LogNumber};
 use mtc_log::{
@@ -34,7 +35,6 @@ use sbi::model::{NfInstanceId, NfType};
 use sbi::nf::{NfError, await_stop, keep_trust, load_root, open_key_log};
 use sbi::orders::Orders;
 use sbi::process::{Control, Event, Events, Stop};
-use sbi::telemetry::Causes;
 use sbi::trust::TrustUpdater;
 use sbi::trust_file::{TrustFile, TrustFileError};
 use sbi::uri::{ApiRoot, Scheme, UriError};

@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use hyper::header::CACHE_CONTROL;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use mtc_core::causes::Causes;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
-use sbi::telemetry::{Causes, Quoted, Throttle};
+use sbi::telemetry::{Quoted, Throttle};
 use tokio::task::spawn_blocking;
 
 use crate::log_api::LogApi;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use mtc_core::causes::Causes;
 use sbi::model::NfProfile;
-use sbi::telemetry::Causes;
 
 use crate::files::{FileError, PrivateFolder};
 use crate::registry::{Change, ChangeSink, MAX_PROFILE, Registry, Settings};

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use mtc_core::ca::CaCertificate;
+use mtc_core::causes::Causes;
 use mtc_core::certificate::Certificate;
 use mtc_core::cosign::{Cosigner, PublicKey, SecretKey, SignatureAlgorithm};
 use mtc_core::id::{LogId, LogNumber, serial};
@@ -46,7 +47,6 @@ use sbi::model::PlmnId;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Peer, Request, serve_cleartext, serve_connection};
-use sbi::telemetry::Causes;
 use sbi::trust::TrustUpdater;
 use sbi::trust_file::TrustFile;
 use sbi::uri::Scheme;

@@ -9,12 +9,13 @@
 use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
+use mtc_core::causes::Causes;
 use mtc_log::{CONFLICT_CONTENT_TYPE, MAX_REQUEST_SIZE, Refusal, WitnessStore};
 use mtc_tls::endpoint::Clock;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Request};
-use sbi::telemetry::{Causes, Quoted, Throttle};
+use sbi::telemetry::{Quoted, Throttle};
 use tokio::task::spawn_blocking;
 
 use crate::metrics::WitnessMetrics;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use hyper::http::HeaderValue;
+use mtc_core::causes::Causes;
 use mtc_tls::hints::ConnectionProfile;
 use sbi::client::{ClientError, Request};
 use sbi::header::UserAgent;
@@ -22,7 +23,6 @@ use sbi::model::{
     N2SmInformation, NfInstanceId, RefToBinaryData, Snssai,
 };
 use sbi::multipart::{Multipart, NAS, NGAP};
-use sbi::telemetry::Causes;
 use sbi::uri;
 use serde_json::Map;
 use tokio::sync::OwnedSemaphorePermit;

@@ -10,7 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::sleep;
 
 use crate::process::{Control, Event, Events};
-use crate::telemetry::{Causes, Collector, CollectorError, LogFormat, Telemetry};
+use crate::telemetry::{Collector, CollectorError, LogFormat, Telemetry};
+use mtc_core::causes::Causes;
 
 /// Exit status of a process that could not run.
 const COULD_NOT_RUN: u8 = 1;

@@ -34,8 +34,8 @@ use crate::instance::{CallError, Instance};
 use crate::metrics::Metrics;
 use crate::nnrf::Nrf;
 use crate::orders::InstanceOrders;
-use crate::telemetry::Causes;
 use crate::vault::{RestoreError, Stored, StoredCredential, Vault, VaultError};
+use mtc_core::causes::Causes;
 
 /// Share of a lifetime after which a certificate is renewed: three quarters.
 const fn renewal_point(lifetime: u64) -> u64 {

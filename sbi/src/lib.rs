@@ -21,7 +21,6 @@ pub mod clock;
 pub mod command_line;
 pub mod config;
 pub mod credentials;
-pub mod encoding;
 pub mod enrolment;
 pub mod enrolment_claims;
 pub mod header;

@@ -18,8 +18,8 @@ use crate::limits::{Limits, Refused};
 use crate::metrics::Side;
 use crate::process::Stop;
 use crate::server::{Handler, Peer, Terms, serve_cleartext_within, serve_sbi_within};
-use crate::telemetry::Causes;
 use crate::trace;
+use mtc_core::causes::Causes;
 
 mod addresses;
 mod newcomers;

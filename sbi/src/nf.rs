@@ -44,10 +44,10 @@ use crate::orders::Orders;
 use crate::pool;
 use crate::process::{Event, Events, Stop};
 use crate::server::Handler;
-use crate::telemetry::Causes;
 use crate::trust::{TrustError, TrustUpdater};
 use crate::trust_file::{TrustFile, TrustFileError};
 use crate::vault::{Vault, VaultError};
+use mtc_core::causes::Causes;
 
 mod presence;
 

@@ -1,7 +1,5 @@
 //! Logs and traces of a process.
 
-use std::error::Error;
-use std::fmt;
 use std::str::FromStr;
 
 use tracing::Level;
@@ -22,28 +20,6 @@ pub use quoted::{MAX_QUOTED, Quoted, Throttle};
 
 /// What a log filter says to have spans, see [`crate::trace`].
 const TRACED: &str = "sbi::trace=debug";
-
-/// An error with all its causes in one line, for logs and answers.
-#[derive(Debug)]
-pub struct Causes<'a>(pub &'a dyn Error);
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut last = self.0.to_string();
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            // A transparent error repeats its cause.
-            if text != last {
-                write!(f, ": {text}")?;
-            }
-            last = text;
-            source = cause.source();
-        }
-        Ok(())
-    }
-}
 
 /// Whether such levels, as in `RUST_LOG`, ask for spans (see [`crate::trace`]). What cannot be told counts as if they did.
 pub fn asks_for_traces(levels: &str) -> bool {

@@ -35,8 +35,8 @@ use self::source::LogSource;
 use self::tiles::MAX_TILES;
 use crate::address::Address;
 use crate::client::ClientError;
-use crate::encoding::EncodingError;
-use crate::telemetry::Causes;
+use mtc_core::causes::Causes;
+use mtc_log::encoding::EncodingError;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How many log numbers above the newest known one are looked at in one update. A retired log that cannot be shown any

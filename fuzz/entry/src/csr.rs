@@ -11,8 +11,9 @@ use std::sync::LazyLock;
 
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der::{self, DerError};
+use mtc_core::x509::Extension;
 use mtc_tls::csr::{self, Csr, CsrError, MAX_CSR};
-use mtc_tls::identity::{Extension, MAX_FQDNS};
+use mtc_tls::identity::MAX_FQDNS;
 use mtc_tls::key::NfKey;
 use uuid::Uuid;
 

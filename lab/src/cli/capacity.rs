@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sbi::telemetry::Causes;
+use mtc_core::causes::Causes;
 use sbi::tell;
 
 use super::lab_up::{own_temporary_folder, temporary_labs};

@@ -26,13 +26,16 @@ impl CertCommand {
 /// The certificates of the files, each with the name under which it is told of: `FILE`, or `FILE#2` in a bundle. A file
 /// that gives none has one line with the reason.
 fn read_all(
-    files: &[crate::certificate_file::FileName],
-) -> Vec<(String, Result<Vec<u8>, crate::certificate_file::FileError>)> {
+    files: &[mtc_tools::certificate_file::FileName],
+) -> Vec<(
+    String,
+    Result<Vec<u8>, mtc_tools::certificate_file::FileError>,
+)> {
     let mut named = Vec::new();
     for file in files {
         let read = file
             .read()
-            .and_then(|bytes| crate::certificate_file::certificates(&bytes));
+            .and_then(|bytes| mtc_tools::certificate_file::certificates(&bytes));
         match read {
             Ok(certificates) => {
                 let bundle = certificates.len() > 1;

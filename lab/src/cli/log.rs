@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::output::usage;
 use super::trust::TrustArguments;
-use crate::public_log::{CheckpointSignature, Observed, PublicLog, SignatureState};
+use mtc_tools::public_log::{CheckpointSignature, Observed, PublicLog, SignatureState};
 
 /// What to do with an issuance log.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -71,7 +71,7 @@ fn checkpoint_text(observed: &Observed) -> String {
     format!(
         "{} {plural}, root {}",
         observed.checkpoint.size,
-        crate::x509::hex(&observed.checkpoint.root)
+        mtc_core::x509::hex(&observed.checkpoint.root)
     )
 }
 

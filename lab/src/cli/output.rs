@@ -52,7 +52,7 @@ pub(super) fn clear_killed(labs: &[PathBuf]) {
                 "removed {}: a run that was killed had left its lab there, with private keys",
                 lab.display()
             ),
-            Err(error) => tell!("warning: {}", sbi::telemetry::Causes(&error)),
+            Err(error) => tell!("warning: {}", mtc_core::causes::Causes(&error)),
         }
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn print_json(document: &impl Serialize) {
 pub(super) fn usage(error: &dyn std::error::Error, command: &str) -> ExitCode {
     tell!(
         "error: {}\n\nFor more information, try 'mtc5g {command} --help'.",
-        sbi::telemetry::Causes(error)
+        mtc_core::causes::Causes(error)
     );
     ExitCode::from(USAGE)
 }

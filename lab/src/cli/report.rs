@@ -113,7 +113,7 @@ impl MergeArguments {
         let results = match parts.and_then(|parts| Ok(merge(parts)?)) {
             Ok(results) => results,
             Err(error) => {
-                tell!("error: {}", sbi::telemetry::Causes(&*error));
+                tell!("error: {}", mtc_core::causes::Causes(&*error));
                 return ExitCode::from(USAGE);
             }
         };

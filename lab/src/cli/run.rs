@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mtc_core::causes::Causes;
 use sbi::command_line::COLLECTOR_VARIABLE;
-use sbi::telemetry::{Causes, asks_for_traces};
+use sbi::telemetry::asks_for_traces;
 use sbi::tell;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -10,7 +10,7 @@ use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use thiserror::Error;
 
-use crate::certificate_file::{self, FileError};
+use mtc_tools::certificate_file::{self, FileError};
 
 /// Whom to believe: a trust file, or a CA certificate with cosigners.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::Variant;
 use crate::pki::{COUNTRY, HOME_DOMAIN, LabPki, PkiError, PkiPlan, fqdn};
-use crate::x509::{Certificate, X509Error};
+use mtc_core::x509::{Certificate, X509Error};
 
 /// Hashes in an inclusion proof: a landmark of about a thousand certificates.
 const PROOF_HASHES: u32 = 10;

@@ -1,6 +1,6 @@
 //! Two runs side by side, as plain text.
 
-use sbi::terminal::printable_lines;
+use mtc_core::printable::printable_lines;
 
 use super::table::paragraph;
 use crate::results::{Comparison, Metric, Ratio};

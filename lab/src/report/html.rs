@@ -7,7 +7,7 @@
 //!  how             environment, method, scenario
 //! ```
 
-use sbi::terminal::{is_hidden, printable};
+use mtc_core::printable::{is_hidden, printable};
 
 use super::charts::{Data, Figure, figures};
 use super::figures::{

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sbi::terminal::{is_hidden, printable, printable_lines};
+use mtc_core::printable::{is_hidden, printable, printable_lines};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 

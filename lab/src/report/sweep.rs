@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sbi::terminal::printable_lines;
+use mtc_core::printable::printable_lines;
 
 use super::figures::{at, invalid, whole};
 use crate::results::{Results, VariantResult};

@@ -1,6 +1,6 @@
 //! The table that a run ends with on a terminal: 120 columns, no colour needed.
 
-use sbi::terminal::printable_lines;
+use mtc_core::printable::printable_lines;
 
 use super::figures::{
     at, count, invalid, outcome, ratio, sides, time, times, whole, with_interval,

@@ -26,7 +26,7 @@ pub struct Written {
 
 /// Results are not, or not all, on the disk.
 #[derive(Debug, Error)]
-#[error("{}; {}", sbi::telemetry::Causes(error), kept(written))]
+#[error("{}; {}", mtc_core::causes::Causes(error), kept(written))]
 pub struct NotWritten {
     /// The first file that is missing, and why.
     pub error: WriteError,

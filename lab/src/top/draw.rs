@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use mtc_core::printable::{printable, printable_lines};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use sbi::terminal::{printable, printable_lines};
 
 use super::view::{Section, View};
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::Method;
+use mtc_core::causes::Causes;
 use sbi::address::Address;
 use sbi::client::{ClientError, Connection, Request};
-use sbi::telemetry::Causes;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 

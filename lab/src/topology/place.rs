@@ -16,11 +16,10 @@ use std::path::{Component, Path, PathBuf};
 use nf_nrf::baseline::ROOT_CERTIFICATE_FILE;
 use sbi::config::{ConfigError, Wanted};
 use sbi::trust_file::TrustDocument;
-use sbi::uri::UriError;
 use serde::de::DeserializeOwned;
 
 use super::running::LabDescription;
-use crate::web::{HttpError, WebFolder};
+use mtc_tools::web::{HttpError, UrlError, WebFolder};
 
 /// The file that describes a lab.
 const DESCRIPTION: &str = "lab.toml";
@@ -73,7 +72,7 @@ pub enum CopyError {
         /// The URL.
         url: String,
         /// What is wrong with it.
-        source: UriError,
+        source: UrlError,
     },
     /// A file was not got.
     #[error(

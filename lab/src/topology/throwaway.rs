@@ -178,7 +178,7 @@ impl Drop for Throwaway {
             && let Err(error) = self.empty()
         {
             tracing::warn!(
-                error = %sbi::telemetry::Causes(&error),
+                error = %mtc_core::causes::Causes(&error),
                 "keys of the lab stay on the disk"
             );
         }

@@ -3,8 +3,8 @@
 use mtc_core::der::{self, DerError, Reader};
 use uuid::Uuid;
 
-use super::extension::Extension;
 use super::oid;
+use mtc_core::x509::Extension;
 
 /// FQDNs in one certificate; an NF serves under one or two.
 pub const MAX_FQDNS: usize = 16;

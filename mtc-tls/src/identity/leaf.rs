@@ -3,8 +3,8 @@
 use mtc_core::der::{self, DerError, Reader};
 use mtc_core::time::UnixTime;
 
-use super::extension::Extension;
 use super::oid;
+use mtc_core::x509::Extension;
 
 /// Extensions in one certificate. The profile has 5 to 7; the bound keeps a hostile certificate cheap.
 const MAX_EXTENSIONS: usize = 32;

@@ -2,8 +2,8 @@
 
 use mtc_core::der::{self, DerError, Reader};
 
-use super::extension::Extension;
 use super::oid;
+use mtc_core::x509::Extension;
 
 /// NF types in one certificate; an NF is of one type, combined ones of a few.
 pub const MAX_NF_TYPES: usize = 8;

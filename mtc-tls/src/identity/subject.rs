@@ -4,9 +4,9 @@ use mtc_core::der;
 use uuid::Uuid;
 
 use super::alt_names::{AltNames, MAX_FQDNS};
-use super::extension::Extension;
 use super::nf_types::{self, MAX_NF_TYPE_LENGTH, MAX_NF_TYPES};
 use super::oid;
+use mtc_core::x509::Extension;
 
 /// Longest domain name in text form (RFC 1035 Section 2.3.4).
 const MAX_FQDN_LENGTH: usize = 253;

@@ -2,14 +2,14 @@
 
 use mtc_core::der::{self, DerError};
 use mtc_core::time::UnixTime;
+use mtc_core::x509::Extension;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use uuid::Uuid;
 
 use super::{
-    AltNamesError, Extension, IdentityError, MAX_FQDNS, MAX_NF_TYPES, MalformedCertificate,
-    NfIdentity, NfSubject, NfTypesError, Role, SubjectError, UsageError, check_certificate_usage,
-    oid,
+    AltNamesError, IdentityError, MAX_FQDNS, MAX_NF_TYPES, MalformedCertificate, NfIdentity,
+    NfSubject, NfTypesError, Role, SubjectError, UsageError, check_certificate_usage, oid,
 };
 
 /// The example certificate of RFC 9310 Appendix B.

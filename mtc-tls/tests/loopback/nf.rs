@@ -2,7 +2,8 @@
 
 use mtc_core::der;
 use mtc_core::time::UnixTime;
-use mtc_tls::identity::{Extension, NfSubject};
+use mtc_core::x509::Extension;
+use mtc_tls::identity::NfSubject;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use mtc_tls::verifier::ExpectedPeer;
 use uuid::Uuid;

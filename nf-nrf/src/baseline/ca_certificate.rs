@@ -1,7 +1,7 @@
 //! What the issuer of a leaf has to know of its own certificate.
 
 use mtc_core::der::{self, DerError, Reader};
-use mtc_tls::identity::Extension;
+use mtc_core::x509::Extension;
 
 /// subjectKeyIdentifier, 2.5.29.14.
 pub(super) const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use mtc_core::der::{self, Reader};
 use mtc_core::time::UnixTime;
-use mtc_tls::identity::Extension;
+use mtc_core::x509::Extension;
 use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
 use mtc_tls::pem;
 

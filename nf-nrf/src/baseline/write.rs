@@ -4,7 +4,7 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use mtc_core::der;
 use mtc_core::time::UnixTime;
-use mtc_tls::identity::Extension;
+use mtc_core::x509::Extension;
 use mtc_tls::key::{NfKey, NfKeyError};
 
 /// authorityKeyIdentifier, 2.5.29.35.

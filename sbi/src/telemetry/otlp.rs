@@ -29,8 +29,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::Causes;
 use crate::trace::TARGET;
+use mtc_core::causes::Causes;
 
 /// Spans that wait for the collector.
 const QUEUE: usize = 8192;

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use hyper::Method;
+use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use mtc_core::id::LogNumber;
 
 use super::{TIMEOUT, TrustError};
 use crate::address::Address;
 use crate::client::{ClientError, Connection, MAX_BODY, Request};
-use crate::encoding::decoded;
 use crate::response::Response;
+use mtc_log::encoding::decoded;
 
 /// The server of a CA's logs.
 pub(super) struct LogSource {
@@ -45,7 +46,9 @@ impl LogSource {
                 });
             }
         };
-        let body = decoded(&response.headers, response.body, MAX_BODY);
+        let encodings = response.headers.get_all(CONTENT_ENCODING);
+        let encodings = encodings.iter().map(HeaderValue::as_bytes);
+        let body = decoded(encodings, response.body, MAX_BODY);
         body.map_err(|source| TrustError::Encoding {
             address: self.address.clone(),
             path,

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use sbi::telemetry::Causes;
+use mtc_core::causes::Causes;
 use serde::Serialize;
 
 use super::read_all;
-use crate::certificate_file::FileName;
 use crate::cli::output::{print, print_json};
 use crate::cli::{COULD_NOT_RUN, DONE};
-use crate::inspect::Inspection;
+use mtc_tools::certificate_file::FileName;
+use mtc_tools::inspect::Inspection;
 
 /// Certificates to look at
 #[derive(Clone, Debug, clap::Args)]

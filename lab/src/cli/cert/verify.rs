@@ -3,23 +3,23 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use mtc_core::causes::Causes;
 use mtc_core::certificate::{Certificate, CertificateError};
 use mtc_core::der::{Reader, SEQUENCE};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{Accepted, Basis, CaTrust, PolicyError, Rejection};
-use sbi::telemetry::Causes;
 use serde::Serialize;
 use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::read_all;
-use crate::certificate_file::FileName;
 use crate::cli::output::{print, print_json, usage};
 use crate::cli::trust::{TrustArguments, TrustArgumentsError};
 use crate::cli::{COULD_NOT_RUN, DONE};
-use crate::inspect::{Inspection, Kind};
-use crate::relying_party::{
+use mtc_tools::certificate_file::FileName;
+use mtc_tools::inspect::{Inspection, Kind};
+use mtc_tools::relying_party::{
     RelyingParty, RevokedText, SubtreeText, TrustTextError, Unacceptable, check_contradictions,
     parse_subtrees,
 };

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use mtc_core::causes::Causes;
 use mtc_core::verify::CaTrust;
-use sbi::telemetry::Causes;
 use sbi::tell;
 use serde::Serialize;
 use thiserror::Error;
@@ -16,11 +16,11 @@ use super::{blocking, checkpoint_text, open, signatures_text};
 use crate::cli::output::try_print;
 use crate::cli::trust::TrustArguments;
 use crate::cli::{COULD_NOT_RUN, DONE, FORK, fail, interrupted};
-use crate::entry::EntrySummary;
 use crate::files::write_whole;
-use crate::monitor::{Fork, Monitor, MonitorError, Step};
-use crate::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog};
 use crate::scenario::parse_duration;
+use mtc_tools::entry::EntrySummary;
+use mtc_tools::monitor::{Fork, Monitor, MonitorError, Step};
+use mtc_tools::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog};
 
 /// Longest pause before an unreachable log is asked again, unless the interval is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -278,7 +278,7 @@ impl Printer {
             return Self::line(&Line::Checkpoint {
                 log: observed.log.origin(),
                 size: observed.checkpoint.size,
-                root: crate::x509::hex(&observed.checkpoint.root),
+                root: mtc_core::x509::hex(&observed.checkpoint.root),
                 signatures_checked: self.trust.is_some(),
                 signatures,
             });

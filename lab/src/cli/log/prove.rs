@@ -13,16 +13,16 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{blocking, checkpoint_text, open, signatures_text};
-use crate::certificate_file::{FileError, read_certificate};
 use crate::cli::output::{print, print_json};
 use crate::cli::trust::TrustArguments;
 use crate::cli::{DONE, fail};
-use crate::entry::EntrySummary;
-use crate::inclusion::{
+use mtc_core::x509::hex;
+use mtc_tools::certificate_file::{FileError, read_certificate};
+use mtc_tools::entry::EntrySummary;
+use mtc_tools::inclusion::{
     Inclusion, ProveError, check_states, index_of, landmark_certificate, prove,
 };
-use crate::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog};
-use crate::x509::hex;
+use mtc_tools::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog};
 
 /// An entry to prove
 #[derive(Clone, Debug, clap::Args)]

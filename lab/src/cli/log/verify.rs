@@ -14,12 +14,12 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{blocking, checkpoint_text, open, signatures_text};
-use crate::audit::{Audit, audit};
 use crate::cli::output::{print, print_json};
 use crate::cli::trust::TrustArguments;
 use crate::cli::{COULD_NOT_RUN, DONE, fail};
-use crate::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog, ReadError};
-use crate::relying_party::subtree_line;
+use mtc_tools::audit::{Audit, audit};
+use mtc_tools::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog, ReadError};
+use mtc_tools::relying_party::subtree_line;
 
 /// A log to verify
 #[derive(Clone, Debug, clap::Args)]
@@ -138,7 +138,7 @@ fn verify(
     let report = Report {
         log: observed.log.origin(),
         size,
-        root: crate::x509::hex(&observed.checkpoint.root),
+        root: mtc_core::x509::hex(&observed.checkpoint.root),
         signatures_checked: trust.is_some(),
         signatures,
         sound,

@@ -1,8 +1,8 @@
 //! What a certificate may be used for, and the checks of RFC 5280 that need neither issuer nor peer.
 
-use mtc_core::der::{self, DerError, Reader};
-use mtc_core::time::UnixTime;
-use sbi::terminal::printable;
+use crate::der::{self, DerError, Reader};
+use crate::printable::printable;
+use crate::time::UnixTime;
 use thiserror::Error;
 
 use super::Certificate;
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn extensions_that_forbid_use_are_heeded() {
-        use mtc_core::ca::extension;
+        use crate::ca::extension;
         let at = 1500;
         for (oid, critical, value, verdict) in [
             (

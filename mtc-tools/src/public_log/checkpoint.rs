@@ -128,7 +128,7 @@ impl Observed {
         let lines = self.note.signatures.iter().map(|line| {
             let (state, time) = state(line);
             CheckpointSignature {
-                name: sbi::terminal::printable(&line.name),
+                name: mtc_core::printable::printable(&line.name),
                 state,
                 time,
             }

@@ -1,6 +1,6 @@
 //! One X.509 extension, read and written.
 
-use mtc_core::der::{self, DerError, Reader};
+use crate::der::{self, DerError, Reader};
 
 /// An extension of a certificate or of a certification request.
 ///

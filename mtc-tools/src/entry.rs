@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use mtc_core::causes::Causes;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
-use sbi::telemetry::Causes;
 use serde::Serialize;
 
-use crate::x509::{
+use mtc_core::x509::{
     GeneralName, LogEntry, alternative_names, distinguished_name, extension_name, key_algorithm,
 };
 

@@ -12,16 +12,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::HOST;
+use hyper::header::{CONTENT_ENCODING, HOST, HeaderValue};
+use hyper::http::uri::Authority;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use sbi::encoding::{EncodingError, decoded, is_encoded};
-use sbi::uri::{ApiRoot, Scheme, UriError};
+use mtc_log::encoding::{EncodingError, decoded, is_encoded};
 use thiserror::Error;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+/// The port of `http` where none is named.
+const PORT: u16 = 80;
 /// How long a connection, and then an answer, may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Octets that gzip may add to what it cannot compress: 18 of its header and trailer, a name, and 5 a block of 64 kB of the longest file.
@@ -64,9 +66,24 @@ pub enum HttpError {
     Status(StatusCode),
 }
 
+/// Why a URL is none that files are read at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Another scheme, or none.
+    #[error("files are read over http:// here")]
+    Scheme,
+    /// No host, no port where a colon is, or a user's name.
+    #[error("no host and port after http://")]
+    Authority,
+    /// A query, a fragment, or what no path has.
+    #[error("what follows host and port is not the path of a folder")]
+    Path,
+}
+
 /// A folder of files that a server has, and idle connections to it.
 #[derive(Debug)]
-pub(crate) struct WebFolder {
+pub struct WebFolder {
     authority: String,
     /// Path of the folder: `/1`, without a slash at its end.
     prefix: String,
@@ -81,22 +98,27 @@ impl WebFolder {
     ///
     /// # Errors
     /// It is no such URL.
-    pub(crate) fn new(url: &str) -> Result<Self, UriError> {
-        let root: ApiRoot = url.trim_end_matches('/').parse()?;
-        if root.scheme() != Scheme::Http {
-            let reason = "files are read over http:// here";
-            return Err(UriError::ApiRoot { reason });
+    pub fn new(url: &str) -> Result<Self, UrlError> {
+        let rest = url.strip_prefix("http://").ok_or(UrlError::Scheme)?;
+        let rest = rest.trim_end_matches('/');
+        let (authority, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) || prefix.contains(['?', '#']) {
+            return Err(UrlError::Path);
+        }
+        let parsed: Authority = authority.parse().map_err(|_| UrlError::Authority)?;
+        if parsed.host().is_empty() || authority.contains('@') {
+            return Err(UrlError::Authority);
         }
         Ok(Self {
-            authority: root.authority().to_owned(),
-            prefix: root.prefix().to_owned(),
+            authority: authority.to_owned(),
+            prefix: prefix.to_owned(),
             idle: Mutex::default(),
             connections: Semaphore::new(MAX_CONNECTIONS),
         })
     }
 
     /// The URL of a file.
-    pub(crate) fn url(&self, file: &str) -> String {
+    pub fn url(&self, file: &str) -> String {
         format!("http://{}{}/{file}", self.authority, self.prefix)
     }
 
@@ -104,7 +126,7 @@ impl WebFolder {
     ///
     /// # Errors
     /// No answer, or another status than 200.
-    pub(crate) async fn get(&self, file: &str, limit: u64) -> Result<Bytes, HttpError> {
+    pub async fn get(&self, file: &str, limit: u64) -> Result<Bytes, HttpError> {
         // The semaphore is never closed.
         let _slot = self.connections.acquire().await;
         // Servers close idle connections.
@@ -135,7 +157,8 @@ impl WebFolder {
         let exchange = async {
             connection.ready().await?;
             let (head, body) = connection.send_request(request).await?.into_parts();
-            let most = if is_encoded(&head.headers) {
+            let encodings = head.headers.get_all(CONTENT_ENCODING);
+            let most = if is_encoded(encodings.iter().map(HeaderValue::as_bytes)) {
                 limit + GZIP_OVERHEAD
             } else {
                 limit
@@ -158,7 +181,9 @@ impl WebFolder {
             idle.push(connection);
         }
         if status == StatusCode::OK {
-            decoded(&headers, body, limit as usize).map_err(|error| match error {
+            let encodings = headers.get_all(CONTENT_ENCODING);
+            let encodings = encodings.iter().map(HeaderValue::as_bytes);
+            decoded(encodings, body, limit as usize).map_err(|error| match error {
                 EncodingError::TooLong(_) => HttpError::TooLong(limit),
                 error => HttpError::Encoding(error),
             })
@@ -171,8 +196,7 @@ impl WebFolder {
         let addresses = if has_port(&self.authority) {
             lookup_host(self.authority.clone()).await
         } else {
-            let port = Scheme::Http.default_port();
-            lookup_host(format!("{}:{port}", self.authority)).await
+            lookup_host(format!("{}:{PORT}", self.authority)).await
         };
         let mut failure = HttpError::Address(io::ErrorKind::NotFound.into());
         for addr in addresses.map_err(HttpError::Address)? {

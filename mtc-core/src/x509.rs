@@ -7,19 +7,20 @@
 //!   signatureValue       a signature, an MTCProof, or nothing
 //! ```
 //!
-//! Who vouches for a certificate is not judged here: `mtc_core::verify` does that for Merkle Tree Certificates.
+//! Who vouches for a certificate is not judged here: [`crate::verify`] does that for Merkle Tree Certificates.
 
 mod algorithm;
+mod extension;
 mod name;
 mod oid;
 mod usage;
 
-use mtc_core::der::{self, DerError, Element, Reader};
-use mtc_core::time::UnixTime;
-use mtc_tls::identity::Extension;
+use crate::der::{self, DerError, Element, Reader};
+use crate::time::UnixTime;
 use thiserror::Error;
 
 pub use self::algorithm::{key_algorithm, public_key, signature_algorithm};
+pub use self::extension::Extension;
 pub use self::name::{GeneralName, alternative_names, distinguished_name, hex};
 pub use self::oid::{dotted, extension_name};
 pub use self::usage::{UsageError, check_end_entity, key_usages, nf_types, purposes};
@@ -179,7 +180,7 @@ impl<'a> LogEntry<'a> {
             .map_err(in_field("subjectPublicKeyAlgorithm"))?;
         let in_hash = in_field("subjectPublicKeyInfoHash");
         let key_hash = fields.contents(der::OCTET_STRING).map_err(in_hash)?;
-        if key_hash.len() != mtc_core::tree::HASH_SIZE {
+        if key_hash.len() != crate::tree::HASH_SIZE {
             return Err(in_hash(DerError::InvalidValue("length of a SHA-256 hash")));
         }
         Ok(Self {

@@ -2,10 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use mtc_core::der::{self, DerError, Element, Reader};
-use mtc_core::id::TrustAnchorId;
-use sbi::terminal::{is_hidden, printable};
-use serde::Serialize;
+use crate::der::{self, DerError, Element, Reader};
+use crate::id::TrustAnchorId;
+use crate::printable::{is_hidden, printable};
 
 use super::oid::dotted;
 
@@ -113,8 +112,12 @@ pub fn hex(octets: &[u8]) -> String {
 }
 
 /// One subject alternative name (RFC 5280 section 4.2.1.6).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "type", content = "value")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "kebab-case", tag = "type", content = "value")
+)]
 pub enum GeneralName {
     /// dNSName.
     Dns(String),

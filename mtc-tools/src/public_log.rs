@@ -28,7 +28,7 @@ pub use self::checkpoint::{CheckpointSignature, Observed, ObservedError, Signatu
 use self::directory::Directory;
 use self::http::Http;
 pub use self::http::Stop;
-use crate::web::HttpError;
+use crate::web::{HttpError, UrlError};
 
 /// Longest entry in a bundle, in bytes, with its length before it.
 const MAX_ENTRY: u64 = 2 + 65_535;
@@ -57,7 +57,7 @@ pub enum PlaceError {
         /// The URL.
         url: String,
         /// What is wrong with it.
-        source: sbi::uri::UriError,
+        source: UrlError,
     },
 }
 

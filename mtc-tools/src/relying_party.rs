@@ -15,7 +15,7 @@ use mtc_core::tree::{HASH_SIZE, Hash, ProofError, Subtree};
 use mtc_core::verify::{Accepted, CaTrust, Rejection, RevokedRange, TrustedSubtree};
 use thiserror::Error;
 
-use crate::x509::{Certificate, UsageError, X509Error, check_end_entity};
+use mtc_core::x509::{Certificate, UsageError, X509Error, check_end_entity};
 
 /// Lines of a file of trusted subtrees: two for each of the 4096 landmarks that a log may have active, and comments.
 const MAX_SUBTREE_LINES: usize = 65_536;
@@ -224,7 +224,7 @@ pub fn subtree_line(trusted: &TrustedSubtree) -> String {
         "{log_number} {} {} {}\n",
         subtree.start(),
         subtree.end(),
-        crate::x509::hex(hash)
+        mtc_core::x509::hex(hash)
     )
 }
 

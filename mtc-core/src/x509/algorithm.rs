@@ -1,7 +1,7 @@
 //! Algorithm identifiers and public keys, by the names that people use.
 
-use mtc_core::cosign::SignatureAlgorithm;
-use mtc_core::der::{self, Reader};
+use crate::cosign::SignatureAlgorithm;
+use crate::der::{self, Reader};
 
 use super::oid::dotted;
 
@@ -90,7 +90,7 @@ fn rsa_bits(key: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use mtc_core::cosign::SecretKey;
+    use crate::cosign::SecretKey;
 
     use super::*;
 

@@ -10,6 +10,7 @@
 //! Memory is bounded by a window of bundles and one row of 256 hashes a level, whatever the size of the log. An audit goes
 //! on after a fault, so that it can tell which part of a damaged log is good.
 
+use mtc_core::causes::Causes;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
 use mtc_core::id::TrustAnchorId;
 use mtc_core::landmark::LandmarkSubtrees;
@@ -18,11 +19,10 @@ use mtc_core::time::UnixTime;
 use mtc_core::tree::{self, HASH_SIZE, Hash, leaf_hash, node_hash};
 use mtc_core::wire;
 use mtc_log::MAX_LOG_SIZE;
-use sbi::telemetry::Causes;
 use serde::Serialize;
 
 use crate::public_log::{LandmarksError, Observed, PublicLog, ReadError};
-use crate::x509::LogEntry;
+use mtc_core::x509::LogEntry;
 
 /// Bundles read at a time, with their tiles: enough to keep a server busy. A bundle has 90 kB with entries of NFs, and 16 MiB
 /// at the most.

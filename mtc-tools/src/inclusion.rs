@@ -120,7 +120,7 @@ pub fn index_of(certificate: &[u8], observed: &Observed) -> Result<u64, ProveErr
     if log != observed.log.number() || certificate.issuer != observed.log.ca().to_name() {
         return Err(ProveError::OtherLog {
             log: log.get(),
-            issuer: crate::x509::distinguished_name(certificate.issuer)
+            issuer: mtc_core::x509::distinguished_name(certificate.issuer)
                 .unwrap_or_else(|_| "an unreadable issuer".to_owned()),
             origin: observed.log.origin(),
         });
@@ -139,8 +139,8 @@ pub fn check_states(certificate: &[u8], inclusion: &Inclusion) -> Result<(), Pro
     }
     Err(ProveError::OtherEntry {
         index: inclusion.entry.index,
-        certificate: crate::x509::hex(&stated),
-        log: crate::x509::hex(&inclusion.leaf_hash),
+        certificate: mtc_core::x509::hex(&stated),
+        log: mtc_core::x509::hex(&inclusion.leaf_hash),
     })
 }
 

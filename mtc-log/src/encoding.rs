@@ -5,8 +5,6 @@ use std::io::Read as _;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use hyper::HeaderMap;
-use hyper::header::CONTENT_ENCODING;
 
 /// Octets of an encoding's name that are quoted.
 const QUOTED: usize = 40;
@@ -28,16 +26,20 @@ pub enum EncodingError {
     TooLong(usize),
 }
 
-/// Whether a body is in some encoding.
-pub fn is_encoded(headers: &HeaderMap) -> bool {
+/// Whether a body is in some encoding. `headers` are the values of `Content-Encoding`.
+pub fn is_encoded<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> bool {
     encodings(headers).next().is_some()
 }
 
-/// The body without its encoding, at most `limit` octets of it.
+/// The body without its encoding, at most `limit` octets of it. `headers` are the values of `Content-Encoding`.
 ///
 /// # Errors
 /// It cannot be decoded.
-pub fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, EncodingError> {
+pub fn decoded<'a>(
+    headers: impl IntoIterator<Item = &'a [u8]>,
+    body: Bytes,
+    limit: usize,
+) -> Result<Bytes, EncodingError> {
     let mut encodings = encodings(headers);
     let Some(encoding) = encodings.next() else {
         return Ok(body);
@@ -63,14 +65,13 @@ pub fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, 
 }
 
 /// Encodings in the order in which they were applied; `identity` is none.
-fn encodings(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    let all = headers.get_all(CONTENT_ENCODING).into_iter();
-    all.flat_map(|value| {
-        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+fn encodings<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = String> {
+    let names = headers.into_iter().flat_map(|value| {
+        let text = String::from_utf8_lossy(value);
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
         names
-    })
-    .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"))
+    });
+    names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"))
 }
 
 fn quoted(text: &str) -> String {
@@ -83,7 +84,6 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use hyper::http::HeaderValue;
 
     use super::*;
 
@@ -94,9 +94,7 @@ mod tests {
     }
 
     fn of(encoding: &'static str, body: Bytes, limit: usize) -> Result<Bytes, EncodingError> {
-        let headers =
-            HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
-        decoded(&headers, body, limit)
+        decoded([encoding.as_bytes()], body, limit)
     }
 
     #[test]
@@ -127,7 +125,7 @@ mod tests {
     #[test]
     fn what_is_not_decoded_is_named_and_what_is_not_encoded_stays() {
         let body = Bytes::from_static(b"x");
-        assert_eq!(decoded(&HeaderMap::new(), body.clone(), 0).unwrap(), body);
+        assert_eq!(decoded([], body.clone(), 0).unwrap(), body);
         assert_eq!(of("identity", body.clone(), 0).unwrap(), body);
         for (name, shown) in [("br", "\"br\""), ("gzip, gzip", "\"gzip, gzip\"")] {
             let error = of(name, body.clone(), 9).unwrap_err().to_string();

@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use mtc_core::cosign::{KeyError, PublicKey};
 use mtc_core::der;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use thiserror::Error;
 
 /// Longest file: a bundle of all web root certificates in PEM has a quarter of a megabyte.
@@ -202,7 +202,7 @@ fn no_section(wanted: &'static str, bytes: &[u8]) -> FileError {
                 .trim_end()
                 .strip_suffix("-----")
         })
-        .map(sbi::terminal::printable)
+        .map(mtc_core::printable::printable)
         .collect();
     labels.dedup();
     if labels.is_empty() {
