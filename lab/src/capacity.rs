@@ -13,11 +13,12 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::load::worker::{Answer, Command};
-use crate::load::{LoadResult, Shard};
-use crate::results::MAX_LATE_SHARE;
 use crate::run::RunError;
-use crate::scenario::{ArrivalProcess, LoadPlan, Scenario, Stage};
-use crate::topology::{Nf, Topology};
+use crate::topology::Topology;
+use experiment::measure::{LoadResult, Shard};
+use experiment::results::MAX_LATE_SHARE;
+use experiment::scenario::Nf;
+use experiment::scenario::{ArrivalProcess, LoadPlan, Scenario, Stage};
 
 /// The search ends when the lowest failed rate is at most this much above the highest sustained one.
 const RESOLUTION: f64 = 0.05;
@@ -239,8 +240,8 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::load::GeneratorUse;
-    use crate::measure::{ClientTotals, Histogram};
+    use experiment::measure::GeneratorUse;
+    use experiment::measure::{ClientTotals, Histogram};
 
     /// What a search finds at servers that sustain `capacity`, and how many rates it tries.
     fn search(capacity: f64) -> (Option<f64>, usize) {

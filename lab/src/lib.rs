@@ -10,15 +10,9 @@
 
 pub mod capacity;
 pub mod cli;
-pub mod environment;
-pub mod files;
 pub mod in_memory;
 pub mod load;
-pub mod measure;
 pub mod pki;
-pub mod report;
-pub mod results;
 pub mod run;
-pub mod scenario;
 pub mod top;
 pub mod topology;

@@ -40,7 +40,7 @@ use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
 use uuid::Uuid;
 
-use crate::files;
+use experiment::files;
 
 /// Home domain of the lab's PLMN 001/01, the test network of TS 23.003.
 pub const HOME_DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";

@@ -19,16 +19,18 @@ use sbi::process::Event;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use crate::environment::Environment;
 use crate::load::worker::{Answer, Command};
-use crate::load::{LoadResult, Phase, Progress, Shard, VariantMismatch};
-use crate::measure::SLICES;
-use crate::results::{Counted, Happenings, PART_SCHEMA, Part, Results, TimelinePoint};
-use crate::scenario::Scenario;
+use crate::load::{Phase, Progress};
 use crate::topology::{
-    Addresses, ChildError, FolderError, JoinError, LabFolder, LabPlace, Nf, Plan, RunningLab,
-    Topology, TopologyError,
+    Addresses, ChildError, FolderError, JoinError, LabFolder, LabPlace, Plan, RunningLab, Topology,
+    TopologyError,
 };
+use experiment::environment::Environment;
+use experiment::measure::SLICES;
+use experiment::measure::{LoadResult, Shard, VariantMismatch};
+use experiment::results::{Counted, Happenings, PART_SCHEMA, Part, Results, TimelinePoint};
+use experiment::scenario::Nf;
+use experiment::scenario::Scenario;
 
 mod clock;
 mod counters;

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use experiment::scenario::Nf;
 use link::{Host, Network};
 use sbi::address::{Address, ResolveError};
 use sbi::backoff;
@@ -54,34 +55,6 @@ use crate::pki::PlannedInstance;
 /// How long a child may take to reach what is waited for.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A network function of the lab, as a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Nf {
-    /// NRF and MTCA.
-    Nrf,
-    /// SCP, the witness.
-    Scp,
-    /// AMFs, which generate the load.
-    Amf,
-    /// SMFs.
-    Smf,
-}
-
-impl Nf {
-    /// Every NF, in the order in which they are stopped.
-    pub const ALL: [Self; 4] = [Self::Amf, Self::Smf, Self::Scp, Self::Nrf];
-
-    /// Subcommand and file name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Nrf => "nrf",
-            Self::Scp => "scp",
-            Self::Amf => "amf",
-            Self::Smf => "smf",
-        }
-    }
-}
 
 /// Why a lab does not run.
 #[derive(Debug, thiserror::Error)]

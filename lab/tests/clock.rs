@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use experiment::scenario::Nf;
 use hyper::Method;
-use lab::topology::{Nf, Plan, Topology};
+use lab::topology::{Plan, Topology};
 use sbi::client::{ClientError, Connection, Request};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 

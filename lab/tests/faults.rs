@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lab::results::Results;
-use lab::topology::{Nf, Topology};
+use experiment::results::Results;
+use experiment::scenario::Nf;
+use lab::topology::Topology;
 use mtc_core::causes::Causes;
 use rustix::process::{Pid, Signal, kill_process};
 use sbi::credentials::ObtainError;

@@ -15,8 +15,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lab::scenario::{LoadPlan, OperationKind};
-use lab::topology::{Nf, Plan};
+use experiment::scenario::Nf;
+use experiment::scenario::{LoadPlan, OperationKind};
+use lab::topology::Plan;
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::record::MessageBytes;
 use sbi::ledger::HandshakeTotals;

@@ -8,7 +8,7 @@ use std::io::{Write, stderr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use lab::results::Results;
+use experiment::results::Results;
 use tempfile::TempDir;
 
 use command::{binary, mtc5g, within};

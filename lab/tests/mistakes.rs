@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use experiment::scenario::Nf;
 use hyper::{Method, StatusCode};
-use lab::topology::{LabFolder, Nf};
+use lab::topology::LabFolder;
 use mtc_core::time::UnixTime;
 use mtc_tls::verifier::ExpectedPeer;
 use rustix::process::Signal;

@@ -17,8 +17,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use experiment::scenario::Nf;
 use hyper::Method;
-use lab::topology::Nf;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::Certificate;
 use mtc_core::id::LogNumber;

@@ -4,7 +4,7 @@
 #[path = "support/command.rs"]
 mod command;
 
-use lab::results::Results;
+use experiment::results::Results;
 
 use command::mtc5g;
 

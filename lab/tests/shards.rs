@@ -8,9 +8,9 @@ mod ports;
 
 use std::path::Path;
 
+use experiment::results::Results;
+use experiment::scenario::Scenario;
 use lab::load::Schedule;
-use lab::results::Results;
-use lab::scenario::Scenario;
 use lab::topology::targets;
 use rustix::process::Signal;
 

@@ -6,9 +6,9 @@ mod command;
 
 use std::path::Path;
 
+use experiment::results::{Latency, Results, VariantResult};
+use experiment::scenario::Scenario;
 use lab::load::Schedule;
-use lab::results::{Latency, Results, VariantResult};
-use lab::scenario::Scenario;
 use tempfile::TempDir;
 
 use command::{Started, mtc5g, processes_of};

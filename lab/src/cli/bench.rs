@@ -13,8 +13,8 @@ use serde::Serialize;
 use self::article::Article;
 use super::output::print;
 use super::{DONE, fail};
-use crate::environment::Environment;
 use crate::in_memory;
+use experiment::environment::Environment;
 
 /// Handshakes of each variant for one round of the kernels: a median of some hundred.
 const HANDSHAKES_PER_ROUND: usize = 3;

@@ -14,8 +14,8 @@ use super::lab_up::{own_temporary_folder, temporary_labs};
 use super::output::clear_killed;
 use super::{DONE, USAGE, fail, interrupted};
 use crate::capacity::{Capacity, Limits, Probe, capacities};
-use crate::scenario::{DurationError, Scenario, parse_duration};
 use crate::topology::{LabFolder, Plan, Throwaway, Topology};
+use experiment::scenario::{DurationError, Scenario, parse_duration};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CapacityArguments {

@@ -7,8 +7,8 @@ use sbi::tell;
 
 use super::output::{print, print_json};
 use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail};
-use crate::report;
-use crate::results::{Comparison, Results};
+use experiment::report;
+use experiment::results::{Comparison, Results};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CompareArguments {
@@ -90,7 +90,7 @@ pub(super) enum ReadError {
     #[error("{file} holds no results of a run")]
     Results {
         file: String,
-        source: crate::results::ResultsError,
+        source: experiment::results::ResultsError,
     },
 }
 

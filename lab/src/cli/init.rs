@@ -12,9 +12,9 @@ use thiserror::Error;
 use super::output::{say, usage};
 use super::run::scenario_text;
 use super::{DONE, fail};
-use crate::files::sync_tree;
-use crate::scenario::{SHIPPED, Scenario};
 use crate::topology::{Deployed, Hosts, LabFolder, Plan, Ports, deploy};
+use experiment::files::sync_tree;
+use experiment::scenario::{SHIPPED, Scenario};
 
 /// What `mtc5g init` and `mtc5g lab up` make a lab of.
 #[derive(Clone, Debug, clap::Args)]

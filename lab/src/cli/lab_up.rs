@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::init::LabArguments;
 use super::output::{say, usage};
 use super::{DONE, fail, interrupted};
-use crate::files::sync_tree;
 use crate::topology::{LabFolder, Plan, Topology};
+use experiment::files::sync_tree;
 
 /// What the names of labs below the system's temporary folder begin with.
 const TEMPORARY: &str = "mtc5g-lab-";

@@ -11,8 +11,8 @@ use tokio::process::{Child, Command};
 
 use super::output::usage;
 use super::{COULD_NOT_RUN, fail, interrupted};
-use crate::environment::LINK_VARIABLE;
-use crate::scenario::parse_duration;
+use experiment::environment::LINK_VARIABLE;
+use experiment::scenario::parse_duration;
 
 /// As in a scenario's `[link]`.
 const LONGEST_RTT: Duration = Duration::from_secs(2);

@@ -8,8 +8,8 @@ use sbi::tell;
 use super::compare::read;
 use super::output::print;
 use super::{DONE, USAGE, fail};
-use crate::files::write_whole;
-use crate::report;
+use experiment::files::write_whole;
+use experiment::report;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(

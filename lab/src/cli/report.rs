@@ -11,9 +11,9 @@ use super::compare::read as read_results;
 use super::output::print;
 use super::run::{status, tell_earlier};
 use super::{DONE, USAGE, fail};
-use crate::files::write_whole;
-use crate::report;
-use crate::results::{Part, Results, merge};
+use experiment::files::write_whole;
+use experiment::report;
+use experiment::results::{Part, Results, merge};
 
 /// What `mtc5g run --lab` writes besides its results.
 const PART_FILE: &str = "part.json";

@@ -18,12 +18,13 @@ use time::macros::format_description;
 use super::output::{clear_killed, print};
 use super::report::print_results;
 use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail, interrupted};
-use crate::load::{Phase, Progress, Shard};
-use crate::report::{self, NotWritten, Written};
-use crate::results::Results;
+use crate::load::{Phase, Progress};
 use crate::run::{Audience, Joined, Ran, RunError, Setting, run};
-use crate::scenario::{Scenario, Shipped};
 use crate::topology::{LabPlace, Throwaway};
+use experiment::measure::Shard;
+use experiment::report::{self, NotWritten, Written};
+use experiment::results::Results;
+use experiment::scenario::{Scenario, Shipped};
 
 /// Names the lab that --attach is for.
 const LAB_VARIABLE: &str = "MTC5G_LAB";
@@ -433,13 +434,22 @@ impl Audience for Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::sample::{quick, thresholds};
+    use experiment::results::ThresholdOutcome;
+
+    /// Of a run that was published.
+    const RESULTS: &str = include_str!("../../../docs/results/article/results.json");
 
     #[test]
     fn the_exit_status_tells_invalid_before_broken_before_done() {
-        let mut results = quick();
+        let mut results: Results = serde_json::from_str(RESULTS).expect("results");
         assert_eq!(status(&results), DONE);
-        results.thresholds = thresholds();
+        results.thresholds.push(ThresholdOutcome {
+            name: "small".to_owned(),
+            expression: r#"bytes("a") < 1"#.to_owned(),
+            left: Some(14_860.0),
+            right: Some(1.0),
+            met: false,
+        });
         assert_eq!(status(&results), THRESHOLDS_BROKEN);
         results.verdict.passed = false;
         assert_eq!(status(&results), INVALID);

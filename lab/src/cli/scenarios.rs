@@ -6,7 +6,7 @@ use sbi::tell;
 
 use super::output::print;
 use super::{DONE, USAGE};
-use crate::scenario::{SHIPPED, Shipped};
+use experiment::scenario::{SHIPPED, Shipped};
 
 /// Width of the column of names: the longest and two spaces.
 const NAMES: usize = 18;

@@ -15,9 +15,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::output::{print, usage};
 use super::run::{attached_lab, newest_lab};
 use super::{DONE, fail, interrupted};
-use crate::scenario::parse_duration;
 use crate::top::{History, Places, Scrape, Scroll, UNNAMED, View, draw, plain, scrape};
 use crate::topology::LabPlace;
+use experiment::scenario::parse_duration;
 
 /// How long a thread waits for a key before it looks whether it is still wanted.
 const KEY_WAIT: Duration = Duration::from_millis(100);

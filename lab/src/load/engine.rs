@@ -12,10 +12,9 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
 use super::pacer::Due;
-use super::{
-    Arrival, Failure, FailureClass, GeneratorUse, LoadResult, Operation, Outcome, Pacer, Schedule,
-};
-use crate::measure::{ClientTotals, Histogram, Slicing};
+use super::{Arrival, Failure, FailureClass, Operation, Outcome, Pacer, Schedule};
+use experiment::measure::{ClientTotals, Histogram, Slicing};
+use experiment::measure::{GeneratorUse, LoadResult};
 
 /// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);

@@ -127,7 +127,7 @@ fn pace(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{LoadPlan, OperationKind};
+    use experiment::scenario::{LoadPlan, OperationKind};
 
     fn schedule() -> Schedule {
         let mut plan = LoadPlan::steady(OperationKind::Handshake, 100.0, Duration::from_millis(50));

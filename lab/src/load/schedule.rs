@@ -12,70 +12,11 @@
 //!
 //! In a closed loop there are no times: [`Schedule::next_now`] says what a worker that is free does next.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::scenario::{ArrivalProcess, LoadPlan, OperationKind, Share, Stage, Workload};
-
-/// Generators that may share a schedule.
-const MAX_SHARDS: u32 = 1024;
-
-/// Which part of a schedule a generator starts: of `count` generators the one with number `index`, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
-    /// Number of this generator.
-    pub index: u32,
-    /// Generators.
-    pub count: u32,
-}
-
-impl Shard {
-    /// The only generator.
-    pub const WHOLE: Self = Self { index: 0, count: 1 };
-
-    /// Whether an arrival belongs to it.
-    pub fn has(self, sequence: u64) -> bool {
-        sequence % u64::from(self.count) == u64::from(self.index)
-    }
-
-    /// Its part of a bound that holds for all generators together, rounded up.
-    pub fn part_of(self, bound: usize) -> usize {
-        bound.div_ceil(self.count as usize)
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index + 1, self.count)
-    }
-}
-
-/// The text is not `I/N` with `I` from 1 to `N` and `N` up to 1024.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a shard: write 1/3 for the first of three, up to 1024")]
-pub struct UnknownShard(pub String);
-
-/// `1/3` is the first of three: people count from 1.
-impl FromStr for Shard {
-    type Err = UnknownShard;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fault = || UnknownShard(text.to_owned());
-        let (number, count) = text.split_once('/').ok_or_else(fault)?;
-        let number: u32 = number.parse().map_err(|_| fault())?;
-        let count: u32 = count.parse().map_err(|_| fault())?;
-        if !(1..=count).contains(&number) || count > MAX_SHARDS {
-            return Err(fault());
-        }
-        Ok(Self {
-            index: number - 1,
-            count,
-        })
-    }
-}
+use experiment::measure::Shard;
+use experiment::random::SplitMix64;
+use experiment::scenario::{ArrivalProcess, LoadPlan, OperationKind, Share, Stage, Workload};
 
 /// One operation to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,23 +213,6 @@ impl Iterator for Schedule {
     }
 }
 
-impl Stage {
-    /// When, in seconds from its beginning, so many arrivals are due: where the integral of the rate reaches `arrivals`. Beyond
-    /// the stage's duration, or infinite, if that is not within it.
-    fn time_of(&self, arrivals: f64) -> f64 {
-        let growth = (self.to - self.rate) / self.duration.as_secs_f64().max(f64::MIN_POSITIVE);
-        // growth / 2 * t^2 + rate * t = arrivals, solved in the form that does not cancel.
-        let discriminant = self.rate * self.rate + 2.0 * growth * arrivals;
-        if discriminant < 0.0 {
-            return f64::INFINITY;
-        }
-        if arrivals <= 0.0 {
-            return 0.0;
-        }
-        2.0 * arrivals / (self.rate + discriminant.sqrt())
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 struct PhasePlan {
     start: Duration,
@@ -314,7 +238,7 @@ impl Round {
             random.shuffle(&mut self.order);
             self.operation = match &self.workload {
                 Workload::Only(operation) => *operation,
-                Workload::Mix(shares) => draw_operation(shares, random.next()),
+                Workload::Mix(shares) => draw_operation(shares, random.next_u64()),
             };
         }
         let drawn = (self.order[self.next], self.number % self.instances);
@@ -344,38 +268,10 @@ fn draw_operation(shares: &[Share], random: u64) -> OperationKind {
     drawn.map_or(OperationKind::Handshake, |share| share.operation)
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): small, seeded by any number, and the same on every machine.
-#[derive(Clone, Debug)]
-pub(crate) struct SplitMix64(pub(crate) u64);
-
-impl SplitMix64 {
-    /// 64 random bits.
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Exponentially distributed with mean 1.
-    fn exponential(&mut self) -> f64 {
-        const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
-        let uniform = ((self.next() >> 11) + 1) as f64 * UNIT; // in (0, 1]
-        -uniform.ln()
-    }
-
-    /// Fisher and Yates; the bias of the remainder is below 2^-50 for lists this short.
-    fn shuffle(&mut self, list: &mut [usize]) {
-        for last in (1..list.len()).rev() {
-            let other = (self.next() % (last as u64 + 1)) as usize;
-            list.swap(last, other);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use experiment::measure::UnknownShard;
+
     use super::*;
 
     fn plan(arrivals: ArrivalProcess, warmup: u64, stages: &[(f64, u64)]) -> LoadPlan {
@@ -400,7 +296,7 @@ mod tests {
     fn the_generator_is_the_published_one() {
         let mut random = SplitMix64(1_234_567);
         assert_eq!(
-            [random.next(), random.next()],
+            [random.next_u64(), random.next_u64()],
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
         );
     }

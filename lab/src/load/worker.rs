@@ -21,11 +21,13 @@ use sbi::trace;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
+use experiment::measure::{LoadResult, Shard};
+
 use super::{
-    Arrival, Engine, Failure, FailureClass, LoadMetrics, LoadResult, Observer, Operation, Outcome,
-    Pacer, Progress, Schedule, Shard,
+    Arrival, Engine, Failure, FailureClass, LoadMetrics, Observer, Operation, Outcome, Pacer,
+    Progress, Schedule,
 };
-use crate::scenario::{Connections, LoadPlan, OperationKind};
+use experiment::scenario::{Connections, LoadPlan, OperationKind};
 
 /// How long one operation may take.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);

@@ -15,9 +15,11 @@ use sbi::ledger::{HandshakeTotals, Measurements, NfTotals};
 
 use tokio::time::{Instant, sleep};
 
-use crate::measure::ClientTotals;
-use crate::scenario::Scenario;
-use crate::topology::{ChildError, Nf, Topology, TopologyError};
+use experiment::scenario::Nf;
+
+use crate::topology::{ChildError, Topology, TopologyError};
+use experiment::measure::ClientTotals;
+use experiment::scenario::Scenario;
 
 /// How long the sides may take to agree. A server has seen the end of a handshake half a round trip and its own scheduling after the
 /// client; what has failed on one side alone never agrees.

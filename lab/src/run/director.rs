@@ -18,9 +18,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::counters::Counters;
 use super::{Audience, RunError};
-use crate::results::EventRecord;
-use crate::scenario::{Action, Event};
-use crate::topology::{Nf, Topology};
+use crate::topology::Topology;
+use experiment::results::EventRecord;
+use experiment::scenario::Nf;
+use experiment::scenario::{Action, Event};
 
 /// A step of an event: all of it, or one of its instances.
 #[derive(Clone, Copy, Debug)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use link::probe::{self, ProbeError};
 use link::{LinkError, LinkSettings, Measured, Network, OffTolerance};
 
-use crate::environment::Environment;
-use crate::results::{ConfiguredLink, LinkResult};
 use crate::topology::{Addresses, network};
+use experiment::environment::Environment;
+use experiment::results::{ConfiguredLink, LinkResult};
 
 /// Measurements of a link before it counts as not what was asked for: a machine that is busy for a moment, such as with the
 /// end of a build, delays packets and says nothing about the rest of a run.

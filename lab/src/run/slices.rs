@@ -12,10 +12,11 @@ use sbi::ledger::{Measurements, NfTotals};
 use tokio::time::{Instant, sleep_until};
 
 use super::counters::{Side, later_less};
-use crate::measure::SLICES;
-use crate::results::Issuance;
-use crate::scenario::Scenario;
-use crate::topology::{Nf, Topology};
+use crate::topology::Topology;
+use experiment::measure::SLICES;
+use experiment::results::Issuance;
+use experiment::scenario::Nf;
+use experiment::scenario::Scenario;
 
 /// Counters of the NFs at one moment.
 type Counters = BTreeMap<&'static str, Measurements>;

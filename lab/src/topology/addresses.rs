@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use link::{LinkError, LinkSettings, Network};
 
-use super::Nf;
+use experiment::scenario::Nf;
 
 /// The address of each process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

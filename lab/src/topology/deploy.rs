@@ -34,8 +34,8 @@ use super::folder::{
 };
 use super::running::{AdminAddresses, LabDescription};
 use super::{FolderError, Plan, targets};
-use crate::files::{WriteError, sync_tree};
 use crate::pki::{self, HOME_DOMAIN, LabPki, PkiError, PkiPlan, PlannedInstance};
+use experiment::files::{WriteError, sync_tree};
 
 /// A year, as CA certificates: replicas may be added late.
 const LIFETIME: Duration = Duration::from_secs(365 * 86_400);
@@ -386,8 +386,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::scenario::{SHIPPED, Scenario};
     use crate::topology::RunningLab;
+    use experiment::scenario::{SHIPPED, Scenario};
 
     const NOW: UnixTime = UnixTime(1_790_000_000);
 

@@ -28,9 +28,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::pki::{self, LabPki, PkiError, PkiPlan, PlannedInstance};
-use crate::scenario::Scenario;
+use experiment::scenario::Scenario;
 
-use super::{Addresses, Nf, targets};
+use experiment::scenario::Nf;
+
+use super::{Addresses, targets};
 
 pub(super) const CA_ID: &str = "32473.1";
 pub(super) const WITNESS_ID: &str = "32473.2";

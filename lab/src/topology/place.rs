@@ -262,8 +262,8 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::scenario::{SHIPPED, Scenario};
     use crate::topology::{Hosts, JoinError, Plan, RunningLab, deploy};
+    use experiment::scenario::{SHIPPED, Scenario};
 
     const NOW: UnixTime = UnixTime(1_790_000_000);
 

@@ -26,8 +26,9 @@ use uuid::Uuid;
 
 use super::folder::{NfFile, ProcessFiles, config_file, instance_config};
 use super::place::{CopyError, LabPlace, copy, describe};
-use super::{FolderError, Nf, Plan, targets};
+use super::{FolderError, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, PkiError, PlannedInstance};
+use experiment::scenario::Nf;
 
 /// Long enough for the generator's start.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
@@ -399,8 +400,8 @@ pub struct GeneratorFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Scenario;
     use crate::topology::LabFolder;
+    use experiment::scenario::Scenario;
 
     const NOW: UnixTime = UnixTime(1_790_000_000);
 

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use experiment::measure::{LoadResult, Shard};
+use experiment::scenario::Nf;
+use experiment::scenario::{LoadPlan, OperationKind};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use lab::load::Progress;
 use lab::load::worker::{Answer, Command};
-use lab::load::{LoadResult, Progress, Shard};
-use lab::scenario::{LoadPlan, OperationKind};
-use lab::topology::{LabFolder, Nf, Plan, Ports, Topology};
+use lab::topology::{LabFolder, Plan, Ports, Topology};
 use mtc_core::time::UnixTime;
 use mtc_tls::endpoint::Clock;
 use mtc_tls::key::{KeyAlgorithm, NfKey};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::sleep;
 
 use super::*;
-use crate::scenario::{ArrivalProcess, LoadPlan, OperationKind, Share, Workload};
+use experiment::scenario::{ArrivalProcess, LoadPlan, OperationKind, Share, Workload};
 
 const ENGINE: Engine = Engine {
     max_in_flight: 100,
@@ -120,7 +120,7 @@ async fn an_operation_belongs_to_the_slice_of_its_intended_start() {
             .iter()
             .map(|slice| slice.operation.count())
             .collect();
-        assert_eq!(counts, [1; crate::measure::SLICES]);
+        assert_eq!(counts, [1; experiment::measure::SLICES]);
     }
 }
 
@@ -348,7 +348,7 @@ fn results_of_different_scenarios_do_not_merge() {
         generator: GeneratorUse::default(),
         variants: vec![ClientTotals::default(); variants],
     };
-    let mismatch = crate::load::VariantMismatch {
+    let mismatch = experiment::measure::VariantMismatch {
         expected: 2,
         found: 3,
     };

@@ -4,7 +4,7 @@ use sbi::ledger::HandshakeTotals;
 
 use super::sample::{QUICK, environment, make, quick};
 use super::*;
-use crate::load::GeneratorUse;
+use crate::measure::GeneratorUse;
 
 use CertificateKind::{DirectlySigned, LandmarkRelative, Standalone};
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::comparison::environment_differences;
 use super::{Happenings, Results, TimelinePoint};
 use crate::environment::Environment;
-use crate::load::{LoadResult, Shard, VariantMismatch};
+use crate::measure::{LoadResult, Shard, VariantMismatch};
 use crate::scenario::{Scenario, ScenarioFaults};
 
 /// The schema of `part.json`.

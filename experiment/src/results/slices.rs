@@ -11,8 +11,8 @@
 use sbi::ledger::NfTotals;
 use serde::{Deserialize, Serialize};
 
-use crate::load::SplitMix64;
 use crate::measure::{ClientSlice, SLICES, SliceSums, SparseHistogram};
+use crate::random::SplitMix64;
 
 /// Enough for the second digit of an interval's ends.
 const RESAMPLES: usize = 1000;
@@ -182,7 +182,7 @@ fn draw(random: &mut SplitMix64) -> Weights {
     let mut weights = [0; SLICES];
     for _ in 0..SLICES {
         // The bias of the remainder is below 2^-59.
-        weights[(random.next() % SLICES as u64) as usize] += 1;
+        weights[(random.next_u64() % SLICES as u64) as usize] += 1;
     }
     weights
 }
@@ -366,7 +366,7 @@ mod tests {
 
     /// Numbers without a pattern that a slice could fall into.
     fn noise(index: usize, seed: u64) -> u64 {
-        SplitMix64(seed + index as u64).next() % 200
+        SplitMix64(seed + index as u64).next_u64() % 200
     }
 
     #[test]

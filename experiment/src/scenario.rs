@@ -16,14 +16,13 @@ use ::link::LinkSettings;
 use mtc_core::landmark::MAX_LANDMARKS;
 use toml::de::DeTable;
 
-use crate::topology::Nf;
-
 mod duration;
 mod event;
 mod expect;
 mod fault;
 mod link;
 mod load;
+mod nf;
 mod reader;
 mod shipped;
 mod short;
@@ -36,6 +35,7 @@ pub use event::{Action, Event};
 pub use expect::{ErrorsAllowed, Expectation, Fallback};
 pub use fault::{Fault, ScenarioFaults};
 pub use load::{ArrivalProcess, Connections, LoadPlan, OperationKind, Share, Stage, Workload};
+pub use nf::Nf;
 use reader::{Reader, Table, integer, span_of_time, text, truth};
 pub use shipped::{SHIPPED, Shipped};
 pub use sweep::Setting;

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::environment::Environment;
-use crate::load::{LoadResult, VariantMismatch};
 use crate::measure::{ClientTotals, Histogram};
+use crate::measure::{LoadResult, VariantMismatch};
 use crate::scenario::{ArrivalProcess, Connections, Expectation, LoadPlan, Scenario, Variant};
 
 mod arrivals;

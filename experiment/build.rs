@@ -14,7 +14,7 @@ const LIBRARIES: [&str; 6] = [
 ];
 
 /// What a build is made from; a change of any of it may change the revision or make the tree differ from it.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "link",
     "mtc-core",
     "mtc-log",
@@ -26,6 +26,7 @@ const SOURCES: [&str; 12] = [
     "nf-scp",
     "nf-amf",
     "nf-smf",
+    "experiment",
     "lab",
 ];
 

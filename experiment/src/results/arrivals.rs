@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Latency;
-use crate::load::GeneratorUse;
+use crate::measure::GeneratorUse;
 use crate::measure::{ClientTotals, Histogram, OperationTotals};
 
 /// Share of a variant's operations that may be late; with more the figures are the generator's, not the servers'.

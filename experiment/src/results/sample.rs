@@ -16,8 +16,8 @@ use super::{
     Results, ThresholdOutcome, TimelinePoint,
 };
 use crate::environment::{Environment, LOOPBACK};
-use crate::load::{GeneratorUse, LoadResult, Shard};
 use crate::measure::{ClientTotals, Histogram, SLICES};
+use crate::measure::{GeneratorUse, LoadResult, Shard};
 use crate::scenario::Scenario;
 
 mod handshake;

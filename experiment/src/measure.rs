@@ -17,10 +17,14 @@ use sbi::ledger::HandshakeTotals;
 use serde::{Deserialize, Serialize};
 
 mod histogram;
+mod load_result;
+mod shard;
 mod slice;
 mod sparse;
 
 pub use histogram::{Histogram, HistogramError};
+pub use load_result::{GeneratorUse, LoadResult, VariantMismatch};
+pub use shard::{Shard, UnknownShard};
 pub use slice::{ClientSlice, SLICES, SliceSums, Slicing};
 pub use sparse::SparseHistogram;
 

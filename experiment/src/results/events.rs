@@ -50,7 +50,7 @@ pub struct EventRecord {
 
 impl EventRecord {
     /// An event that has not begun.
-    pub(crate) fn planned(event: &Event) -> Self {
+    pub fn planned(event: &Event) -> Self {
         Self {
             action: event.action.as_str().to_owned(),
             nf: event.nf.as_str().to_owned(),

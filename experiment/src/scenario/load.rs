@@ -195,6 +195,21 @@ impl Stage {
     fn arrivals(&self) -> f64 {
         (self.rate + self.to) / 2.0 * self.duration.as_secs_f64()
     }
+
+    /// When, in seconds from its beginning, so many arrivals are due: where the integral of the rate reaches `arrivals`. Beyond
+    /// the stage's duration, or infinite, if that is not within it.
+    pub fn time_of(&self, arrivals: f64) -> f64 {
+        let growth = (self.to - self.rate) / self.duration.as_secs_f64().max(f64::MIN_POSITIVE);
+        // growth / 2 * t^2 + rate * t = arrivals, solved in the form that does not cancel.
+        let discriminant = self.rate * self.rate + 2.0 * growth * arrivals;
+        if discriminant < 0.0 {
+            return f64::INFINITY;
+        }
+        if arrivals <= 0.0 {
+            return 0.0;
+        }
+        2.0 * arrivals / (self.rate + discriminant.sqrt())
+    }
 }
 
 pub(super) const KEYS: &[&str] = &[

@@ -14,8 +14,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::INSTANCES;
+use super::Nf;
 use super::reader::{Reader, Table, choice, integer, span_of_time};
-use crate::topology::Nf;
 
 const KEYS: &[&str] = &["at", "do", "nf", "instances", "over"];
 const MAX_EVENTS: usize = 100;
