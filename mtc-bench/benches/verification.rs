@@ -1,4 +1,4 @@
-//! Verification and what it is made of, each by itself: `cargo bench -p mtc-core --bench verification`.
+//! Verification and what it is made of, each by itself: `cargo bench -p mtc-bench --bench verification`.
 //!
 //! Ratios of figures taken at the same time come from `mtc5g bench`, which times the same kernels.
 

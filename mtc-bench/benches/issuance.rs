@@ -1,4 +1,4 @@
-//! Certificates issued per second and core, batches of 1000: `cargo bench -p mtc-log --bench issuance`.
+//! Certificates issued per second and core, batches of 1000: `cargo bench -p mtc-bench --bench issuance`.
 //!
 //! First what a batch takes on the wall, by divan; then certificates per second of CPU time of the whole process, in
 //! rounds that alternate between a log in memory and one on disk, the median batch of each. On disk the wall is the disk's: a batch waits for five

@@ -1,6 +1,6 @@
 //! Landmark verification against `mtcs` 0.3.1: the same certificate and trust store, in turns.
 //!
-//! `cargo bench -p mtc-core --bench against_mtcs`
+//! `cargo bench -p mtc-bench --bench against_mtcs`
 
 use mtc_bench::measure::{Effort, Kernel, medians};
 use mtc_bench::verification::{Case, FixtureError, Floor};

@@ -1,8 +1,8 @@
 //! What the size of a log costs: appending, proving, opening and memory, for a small and a large log in one run.
 //!
 //! ```text
-//! cargo bench -p mtc-log --bench large_log                             10,000 and 10,000,000 entries: minutes, 5 GB of disk
-//! cargo bench -p mtc-log --bench large_log -- --large 100000           seconds
+//! cargo bench -p mtc-bench --bench large_log                             10,000 and 10,000,000 entries: minutes, 5 GB of disk
+//! cargo bench -p mtc-bench --bench large_log -- --large 100000           seconds
 //!     [--small N] [--large N] [--batch N] [--entry-bytes N] [--rounds N] [--proofs N] [--directory DIR] [--json]
 //! ```
 //!
