@@ -15,6 +15,7 @@ mod features;
 mod management;
 mod name;
 mod network;
+mod open;
 mod open_enum;
 mod pdu_session;
 mod profile;

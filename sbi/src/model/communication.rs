@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::document::Document;
 use super::network::Snssai;
+use super::open::Other;
 use super::open_enum::open_enum;
 use super::pdu_session::RefToBinaryData;
-use super::profile::Other;
 
 /// Request to pass a NAS message to the UE and session data to its radio network; no member is mandatory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::Document;
-use super::profile::{NfProfile, Other};
+use super::open::Other;
+use super::profile::NfProfile;
 use super::tolerance::{self, Tolerated};
 
 /// NF instances that match a query.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::profile::{Other, listed};
+use super::open::{Other, listed};
 
 /// A network or slice name whose digits break the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

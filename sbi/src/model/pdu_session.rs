@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::document::Document;
 use super::name::NfInstanceId;
 use super::network::{Guami, PlmnId, Snssai, Tai};
+use super::open::Other;
 use super::open_enum::open_enum;
-use super::profile::Other;
 use crate::problem::{Cause, InvalidParam, Problem, ProblemDetails};
 
 /// Names a binary part of the same multipart message.

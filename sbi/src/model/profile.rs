@@ -3,47 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 
-use super::document::Document;
 use super::name::{NfInstanceId, NfServiceStatus, NfStatus, NfType, ServiceName};
 use super::network::{ExtSnssai, Guami, PlmnId, Snssai, Tai, TaiRange};
-use super::shape::Nested;
-use super::tolerance::{self, Tolerated};
-use super::{profile_check, profile_shape};
-use crate::problem::InvalidParam;
+use super::open::{Other, keyed, listed};
 use crate::uri::Scheme;
-
-/// Members without a field of their own: kept, and written out again.
-pub(super) type Other = Map<String, Value>;
-
-/// A list that is absent or has an element. An empty one must not pass for an absent one: no `allowedNfTypes` means everyone.
-pub(super) fn listed<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    let list = Vec::deserialize(deserializer)?;
-    if list.is_empty() {
-        return Err(D::Error::custom("list has no element"));
-    }
-    Ok(list)
-}
-
-/// A map that is absent or has a member: as [`listed`], since an empty one would pass for no restriction.
-fn keyed<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    let map = BTreeMap::deserialize(deserializer)?;
-    if map.is_empty() {
-        return Err(D::Error::custom("map has no member"));
-    }
-    Ok(map)
-}
 
 /// What the NRF knows of an NF instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -185,24 +150,6 @@ pub struct NfProfile {
     pub other: Other,
 }
 
-impl Document for NfProfile {
-    const SMALLEST: &'static str = r#"{"nfInstanceId":"00000000-0000-4000-8000-000000000000","nfType":"NRF","nfStatus":"REGISTERED"}"#;
-
-    const MEMBERS: &'static [(&'static str, Nested)] = profile_shape::MEMBERS;
-
-    fn tolerate(document: &mut Value) -> Vec<Tolerated> {
-        tolerance::tolerate(document)
-    }
-
-    fn missing(&self) -> Vec<InvalidParam> {
-        profile_check::missing(self)
-    }
-
-    fn check(&self) -> Result<(), Vec<InvalidParam>> {
-        profile_check::check(self)
-    }
-}
-
 /// The two ways a profile lists its services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceForm {
@@ -246,7 +193,7 @@ impl NfProfile {
             scp_info: None,
             nf_profile_changes_support_ind: None,
             nf_profile_changes_ind: None,
-            other: Map::new(),
+            other: Other::new(),
         }
     }
 
@@ -381,7 +328,7 @@ impl NfService {
             versions: vec![NfServiceVersion {
                 api_version_in_uri: "v1".to_owned(),
                 api_full_version: "1.3.0".to_owned(),
-                other: Map::new(),
+                other: Other::new(),
             }],
             scheme: Scheme::Https,
             nf_service_status: NfStatus::Registered,
@@ -396,7 +343,7 @@ impl NfService {
             capacity: None,
             load: None,
             oauth2_required: None,
-            other: Map::new(),
+            other: Other::new(),
         }
     }
 }

@@ -2,12 +2,36 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
+use super::document::Document;
 use super::network::is_hex;
 use super::profile::{AmfInfo, NfProfile, NfService};
+use super::profile_shape;
+use super::shape::Nested;
+use super::tolerance::{self, Tolerated};
 use crate::problem::InvalidParam;
 
+impl Document for NfProfile {
+    const SMALLEST: &'static str = r#"{"nfInstanceId":"00000000-0000-4000-8000-000000000000","nfType":"NRF","nfStatus":"REGISTERED"}"#;
+
+    const MEMBERS: &'static [(&'static str, Nested)] = profile_shape::MEMBERS;
+
+    fn tolerate(document: &mut Value) -> Vec<Tolerated> {
+        tolerance::tolerate(document)
+    }
+
+    fn missing(&self) -> Vec<InvalidParam> {
+        missing(self)
+    }
+
+    fn check(&self) -> Result<(), Vec<InvalidParam>> {
+        check(self)
+    }
+}
+
 /// The name or address, of which a profile has at least one: each of the three is conditional on the lack of the others.
-pub(super) fn missing(profile: &NfProfile) -> Vec<InvalidParam> {
+fn missing(profile: &NfProfile) -> Vec<InvalidParam> {
     let is_there = profile.fqdn.is_some()
         || !profile.ipv4_addresses.is_empty()
         || !profile.ipv6_addresses.is_empty();
@@ -19,7 +43,7 @@ pub(super) fn missing(profile: &NfProfile) -> Vec<InvalidParam> {
 }
 
 /// Every rule that `profile` breaks.
-pub(super) fn check(profile: &NfProfile) -> Result<(), Vec<InvalidParam>> {
+fn check(profile: &NfProfile) -> Result<(), Vec<InvalidParam>> {
     let mut broken = Vec::new();
     let mut rule = |holds: bool, pointer: &str, reason: &str| {
         if !holds {

@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::document::Document;
+use crate::model::tolerance::Tolerated;
 
 /// The AMF profile of section 1.5, whole.
 const AMF: &str = r#"{"nfInstanceId":"0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01","nfType":"AMF","nfStatus":"REGISTERED","heartBeatTimer":10,
