@@ -26,12 +26,10 @@ use tokio::time::sleep;
 use crate::files::{FileError, PrivateFolder};
 use crate::inspection::damaged;
 use crate::metrics::NrfMetrics;
-use crate::witness_times::WitnessTimes;
+use crate::witness_times::{CLOCK_TOLERANCE, WitnessTimes};
 use mtc_core::causes::Causes;
 use sbi::ledger::Ledger;
 
-/// How far validity begins before issuance, for relying parties whose clocks are behind.
-pub const BACKDATE: Duration = Duration::from_secs(300);
 const ARCHIVE_SUFFIX: &str = ".der";
 
 /// Why there is no certificate.
@@ -164,7 +162,7 @@ impl Mtca {
     /// The validity of a certificate issued now.
     pub fn validity(&self) -> (UnixTime, UnixTime) {
         let now = self.clock.now();
-        (now.minus(BACKDATE), now.plus(self.lifetime))
+        (now.minus(CLOCK_TOLERANCE), now.plus(self.lifetime))
     }
 
     /// Issues a certificate: when this returns, its entry is durable and cosigned, and the certificate archived.

@@ -14,8 +14,8 @@ use mtc_log::CaCheckpoint;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// How far clocks may be apart. Relying parties are given as much ([`crate::mtca::BACKDATE`]).
-const TOLERANCE: Duration = crate::mtca::BACKDATE;
+/// How far clocks may be apart: validity begins as much before issuance, for relying parties whose clocks are behind.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
 /// Checkpoints are many under load, and one a second tells as much.
 const LISTENING_PAUSE: Duration = Duration::from_secs(1);
@@ -69,7 +69,7 @@ impl WitnessTimes {
         let (time, signed) = last?;
         let expected = time.plus(at.saturating_duration_since(signed));
         let away = Duration::from_secs(now.0.abs_diff(expected.0));
-        (away > TOLERANCE).then_some(away)
+        (away > CLOCK_TOLERANCE).then_some(away)
     }
 }
 
