@@ -12,6 +12,7 @@
 mod addresses;
 mod child;
 mod deploy;
+mod description;
 mod folder;
 mod place;
 mod running;

@@ -29,10 +29,10 @@ use sbi::config::{NfConfig, NrfAddress, ReplicaConfig};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::description::{AdminAddresses, LabDescription};
 use super::folder::{
     CA_ID, LabFolder, NfFile, NrfListens, WITNESS_ID, id, instance_config, nf_template, profiles,
 };
-use super::running::{AdminAddresses, LabDescription};
 use super::{FolderError, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, LabPki, PkiError, PkiPlan, PlannedInstance};
 use experiment::files::{WriteError, sync_tree};

@@ -18,7 +18,7 @@ use sbi::config::{ConfigError, Wanted};
 use sbi::trust_file::TrustDocument;
 use serde::de::DeserializeOwned;
 
-use super::running::LabDescription;
+use super::description::LabDescription;
 use mtc_tools::web::{HttpError, UrlError, WebFolder};
 
 /// The file that describes a lab.

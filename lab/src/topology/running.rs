@@ -21,9 +21,10 @@ use nf_scp::config::ScpConfig;
 use sbi::address::{Address, own_address_towards};
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, WantedCredential, load};
 use sbi::pool::{self, PoolError};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
+use super::description::{AdminAddresses, LabDescription};
 use super::folder::{NfFile, ProcessFiles, config_file, instance_config};
 use super::place::{CopyError, LabPlace, copy, describe};
 use super::{FolderError, Plan, targets};
@@ -112,32 +113,6 @@ enum Tokens {
     Minted(PathBuf),
     /// Taken from this folder.
     Pool(PathBuf),
-}
-
-/// `lab.toml`: what a generator or an operator must know of a deployed lab. Relative paths are relative to it; names may stand
-/// for the addresses of several replicas.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LabDescription {
-    /// Enrolment tokens for load generators.
-    pub(super) tokens: PathBuf,
-    /// Admin ports.
-    pub(super) admin: AdminAddresses,
-    /// Where load generators announce their admin ports ([`targets`]); nowhere without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) targets: Option<PathBuf>,
-    /// What an AMF process of the lab has.
-    pub(super) nf: NfConfig,
-}
-
-/// Admin ports of a deployed lab.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AdminAddresses {
-    pub(super) nrf: Address,
-    pub(super) scp: Address,
-    pub(super) amf: Address,
-    pub(super) smf: Address,
 }
 
 /// A configuration of which only this matters here.
