@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use experiment::scenario::Nf;
 use hyper::{Method, StatusCode};
 use lab::topology::LabFolder;
+use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
 use mtc_tls::verifier::ExpectedPeer;
 use rustix::process::Signal;
@@ -568,6 +569,8 @@ async fn a_log_is_created_only_when_told_and_never_over_another() {
     let exists = [in_log.as_str(), "start without --create-log", "not empty"];
     fails_with(&folder.lab, "nrf", &["--create-log"], &exists).await;
 
+    // Without certificates of its own the NRF could serve nothing else either.
+    std::fs::remove_dir_all(folder.path().join("state/nrf/own")).unwrap();
     std::fs::remove_dir_all(&log).unwrap();
     fails_with(&folder.lab, "nrf", &[], &absent).await;
     // Permissions would not stop root, as whom tests may run.
@@ -581,11 +584,28 @@ async fn a_log_is_created_only_when_told_and_never_over_another() {
     }
 }
 
+/// What the admin port of a lab's NRF answers.
+async fn admin(lab: &mut TestLab, path: &str) -> (u16, String) {
+    let addr = lab.topology.admin(Nf::Nrf).expect("it has said where");
+    get(addr, path).await
+}
+
+/// Asks a cleartext port.
+async fn get(addr: std::net::SocketAddr, path: &str) -> (u16, String) {
+    let connection = sbi::client::Connection::connect_cleartext(addr, command::PATIENCE);
+    let connection = connection.await.expect("the port answers");
+    let request = Request::new(Method::GET, addr.to_string(), path);
+    let response = connection.send(request, command::PATIENCE).await;
+    let response = response.expect("the port answers");
+    let body = String::from_utf8_lossy(&response.body).into_owned();
+    (response.status.as_u16(), body)
+}
+
 #[tokio::test]
-async fn a_damaged_log_is_not_opened() {
-    let TestLab { topology, folder } = TestLab::start(TestFolder::new(&small())).await;
-    topology.stop().await;
-    let tiles = folder.path().join("log/log/tile/0/000.p");
+async fn a_damaged_log_is_not_opened_and_takes_no_registry_with_it() {
+    let mut lab = TestLab::start(TestFolder::new(&small())).await;
+    lab.topology.kill(Nf::Nrf).await.unwrap();
+    let tiles = lab.folder.path().join("log/log/tile/0/000.p");
     let widths = std::fs::read_dir(&tiles)
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
@@ -598,5 +618,34 @@ async fn a_damaged_log_is_not_opened() {
         "it is damaged: restore the files",
         "damaged is one of log/tile/0/000.p/",
     ];
-    fails_with(&folder.lab, "nrf", &[], &parts).await;
+    let checkpoint = std::fs::read(lab.folder.path().join("log/log/checkpoint")).unwrap();
+    let error = lab.topology.restart(Nf::Nrf).await.unwrap_err();
+    expect_parts(&Causes(&error).to_string(), &parts);
+
+    let (status, told) = admin(&mut lab, "/readyz").await;
+    assert_eq!(status, 503);
+    expect_parts(&told, &parts);
+    let (_, metrics) = admin(&mut lab, "/metrics").await;
+    expect_parts(&metrics, &["mtc_log_unopened 1\n"]);
+    let log = lab.folder.lab.nrf.log.resolve().await.unwrap();
+    let (status, told) = get(log, "/1/checkpoint").await;
+    assert_eq!(status, 503);
+    expect_parts(&told, &parts);
+    let newcomer = TestNf::new(&lab.folder.lab, 100);
+    let refused = newcomer.enrol(&newcomer.token()).await.unwrap_err();
+    expect_parts(&Causes(&refused).to_string(), &["503", parts[1]]);
+    // The SMF registers, the AMF finds it.
+    lab.topology.kill(Nf::Smf).await.unwrap();
+    lab.topology.restart(Nf::Smf).await.unwrap();
+    lab.expect_service().await;
+
+    lab.topology.kill(Nf::Nrf).await.unwrap();
+    let untouched = std::fs::read(lab.folder.path().join("log/log/checkpoint")).unwrap();
+    assert_eq!(untouched, checkpoint, "nothing was signed");
+    let log = std::fs::read_to_string(lab.folder.lab.log_file("nrf")).unwrap();
+    expect_parts(&log, &["the issuance log cannot be opened", parts[1]]);
+    lab.topology.stop().await;
+    // Without a certificate of its own it serves nothing.
+    std::fs::remove_dir_all(lab.folder.path().join("state/nrf/own")).unwrap();
+    fails_with(&lab.folder.lab, "nrf", &[], &parts).await;
 }

@@ -39,7 +39,9 @@ use crate::baseline::BaselineCa;
 use crate::enrolment_token::{
     RequestDigest, Reservation, Reserved, TokenError, TokenVerifier, UsedTokens,
 };
-use crate::mtca::{Issuance, Mtca, MtcaError};
+use crate::log_opening::Unopened;
+use crate::metrics::NrfMetrics;
+use crate::mtca::{Issuance, Mtca, MtcaError, validity};
 
 /// Seconds after which a request that met an overloaded or unwitnessed log may be repeated.
 const RETRY_ISSUANCE: u32 = 1;
@@ -50,8 +52,8 @@ const LONGEST_LANDMARK_WAIT: u64 = 60;
 
 /// The service.
 pub struct Enrolment {
-    /// Issues Merkle Tree Certificates.
-    pub mtca: Arc<Mtca>,
+    /// Issues Merkle Tree Certificates, if the issuance log could be opened.
+    pub mtca: Result<Arc<Mtca>, Unopened>,
     /// Issue X.509 certificates, one a profile.
     pub baselines: Vec<BaselineCa>,
     /// Checks tokens.
@@ -66,6 +68,10 @@ pub struct Enrolment {
     pub clock: Clock,
     /// How long after its end a certificate may be renewed.
     pub renew_expired: Duration,
+    /// Lifetime of X.509 certificates.
+    pub lifetime: Duration,
+    /// Where requests are counted.
+    pub metrics: NrfMetrics,
 }
 
 /// Who is to be certified, and the token that says so, if one does.
@@ -171,7 +177,7 @@ impl Enrolment {
 
     /// Answers a repeated request with the certificate that it was answered with before.
     async fn issue_again(&self, serial: u64, instance_id: Uuid) -> Result<Response, Problem> {
-        let issuance = self.mtca.standalone(serial).await;
+        let issuance = self.mtca()?.standalone(serial).await;
         let issuance = issuance.map_err(|error| match error {
             MtcaError::Unknown(_) => Problem::with_cause(
                 StatusCode::FORBIDDEN,
@@ -255,11 +261,11 @@ impl Enrolment {
     ) -> Result<IssuedCertificate, Problem> {
         if profile == MTC_PROFILE {
             let issuance = self
-                .mtca
+                .mtca()?
                 .issue(subject, &csr.spki_der)
                 .await
                 .map_err(issuance_problem)?;
-            self.mtca.metrics().issued(MTC_PROFILE);
+            self.metrics.issued(MTC_PROFILE);
             return Ok(issued_mtc(&issuance));
         }
         let baseline = match profile.parse() {
@@ -282,15 +288,14 @@ impl Enrolment {
                 format!("{profile:?} is not one of {}", known.join(", ")),
             )
         })?;
-        let (not_before, not_after) = self.mtca.validity();
+        let (not_before, not_after) = validity(self.clock, self.lifetime);
         let chain = baseline
             .issue(&csr.spki_der, subject, not_before, not_after)
             .map_err(|error| {
                 tracing::error!(error = %Causes(&error), "X.509 issuance failed");
                 Problem::system_failure()
             })?;
-        self.mtca
-            .metrics()
+        self.metrics
             .issued(&TrustDomain::X509(baseline.profile()).to_string());
         Ok(IssuedCertificate {
             certificate_id: Uuid::new_v4().to_string(),
@@ -307,7 +312,7 @@ impl Enrolment {
     /// Answers with an issued MTC.
     async fn retrieve(&self, id: &str) -> Result<Response, Problem> {
         let issuance = self
-            .mtca
+            .mtca()?
             .standalone(serial(id)?)
             .await
             .map_err(issuance_problem)?;
@@ -319,9 +324,8 @@ impl Enrolment {
     /// # Errors
     /// The problem to answer with.
     pub async fn landmark_relative(&self, id: &str) -> Result<Response, Problem> {
-        let serial = serial(id)?;
-        match self
-            .mtca
+        let (serial, mtca) = (serial(id)?, self.mtca()?);
+        match mtca
             .landmark_relative(serial)
             .await
             .map_err(issuance_problem)?
@@ -330,13 +334,12 @@ impl Enrolment {
                 StatusCode::OK,
                 &LandmarkRelativeCertificate {
                     certificate: STANDARD.encode(ready.certificate),
-                    log_number: self.mtca.log().number().get().into(),
+                    log_number: mtca.log().number().get().into(),
                     landmark: ready.landmark.number,
                 },
             )),
             None => {
-                let wait = self
-                    .mtca
+                let wait = mtca
                     .landmark_interval()
                     .as_secs()
                     .clamp(1, LONGEST_LANDMARK_WAIT);
@@ -346,6 +349,19 @@ impl Enrolment {
                 )
             }
         }
+    }
+
+    /// What issues Merkle Tree Certificates.
+    ///
+    /// # Errors
+    /// `503`: only a restart opens the log, so there is no time after which to ask again.
+    fn mtca(&self) -> Result<&Arc<Mtca>, Problem> {
+        self.mtca.as_ref().map_err(|unopened| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("no Merkle Tree Certificate can be issued or read: {unopened}"),
+            )
+        })
     }
 
     /// Who asks: by token, or by the connection's certificate.
@@ -366,7 +382,7 @@ impl Enrolment {
             .ok_or_else(|| unauthorized("Authorization is not a Bearer token".to_owned()))?;
         let refused = |error| unauthorized(Causes(&error).to_string());
         let verified = self.tokens.verify(token.trim(), self.clock.now());
-        let metrics = self.mtca.metrics();
+        let metrics = &self.metrics;
         let claims = verified
             .inspect_err(|error| metrics.checked_token(error.check()))
             .map_err(refused)?;
@@ -401,7 +417,7 @@ impl Enrolment {
     fn expired_applicant(&self, identity: &NfIdentity) -> Result<Applicant, Problem> {
         let (now, not_after) = (self.clock.now(), UnixTime(identity.not_after));
         let allowed = now <= not_after.plus(self.renew_expired);
-        self.mtca.metrics().renewed_expired(allowed);
+        self.metrics.renewed_expired(allowed);
         let ago = now.0.saturating_sub(not_after.0);
         tracing::warn!(
             nf_instance_id = %identity.instance_id,

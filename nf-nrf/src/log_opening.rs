@@ -173,7 +173,40 @@ pub enum OpenLogError {
     },
 }
 
+/// What is left of an issuance log that could not be opened: why. Nothing of it is read, signed or served. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Unopened(Arc<OpenLogError>);
+
+impl fmt::Display for Unopened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Causes(&*self.0).fmt(f)
+    }
+}
+
+impl std::error::Error for Unopened {}
+
+impl From<OpenLogError> for Unopened {
+    fn from(error: OpenLogError) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
 impl OpenLogError {
+    /// Whether this is about the log alone, so that everything else of the NRF can go on: not a mistake in the configuration,
+    /// and not another NRF that runs on the same files.
+    pub const fn concerns_log_alone(&self) -> bool {
+        match self {
+            Self::Storage { source, .. } => !matches!(source, StorageError::Locked { .. }),
+            Self::Log { .. }
+            | Self::Damaged { .. }
+            | Self::Lost { .. }
+            | Self::Landmarks { .. }
+            | Self::RolledBack { .. }
+            | Self::Superseded { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether this proves that the log cannot go on: two things that the CA has signed contradict each other, or what is
     /// stored contradicts the checkpoint that the CA has signed for it.
     ///

@@ -48,6 +48,13 @@ pub enum LogWish {
     ContinueWith(LogNumber),
 }
 
+impl LogWish {
+    /// Whether the operator wants nothing of the log but that it goes on.
+    pub const fn goes_on_as_it_was(self) -> bool {
+        matches!(self, Self::Open | Self::CreateFirst)
+    }
+}
+
 /// Why it is not known which log is current, or cannot be changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -41,6 +41,7 @@ struct Inner {
     inspected_entries: IntGauge,
     inspected_at: IntGauge,
     damaged: IntGauge,
+    unopened: IntGauge,
     witness_requests: HistogramVec,
     witness_entries: IntGaugeVec,
 }
@@ -206,6 +207,10 @@ impl NrfMetrics {
                 "mtc_log_damaged",
                 "1 if what is on disk of the log is not what was signed: nothing is issued any more.",
             ),
+            unopened: registry.gauge(
+                "mtc_log_unopened",
+                "1 if the log could not be opened at the start: nothing is issued from it or served of it until a restart.",
+            ),
             witness_requests: registry.times(
                 "mtc_witness_request_duration_seconds",
                 "Time of requests to witnesses.",
@@ -275,6 +280,11 @@ impl NrfMetrics {
     /// What is on disk is not what was signed.
     pub(crate) fn damaged(&self) {
         self.0.damaged.set(1);
+    }
+
+    /// The log could not be opened.
+    pub(crate) fn unopened(&self) {
+        self.0.unopened.set(1);
     }
 
     /// A Merkle Tree Certificate was issued.

@@ -144,11 +144,6 @@ impl Mtca {
         self
     }
 
-    /// Where it counts.
-    pub const fn metrics(&self) -> &NrfMetrics {
-        &self.metrics
-    }
-
     /// The log.
     pub const fn log(&self) -> &LogId {
         &self.log
@@ -159,12 +154,6 @@ impl Mtca {
         self.landmark_interval
     }
 
-    /// The validity of a certificate issued now.
-    pub fn validity(&self) -> (UnixTime, UnixTime) {
-        let now = self.clock.now();
-        (now.minus(CLOCK_TOLERANCE), now.plus(self.lifetime))
-    }
-
     /// Issues a certificate: when this returns, its entry is durable and cosigned, and the certificate archived.
     ///
     /// Dropping the future abandons the answer; the entry may be logged all the same.
@@ -173,7 +162,7 @@ impl Mtca {
     /// See [`MtcaError`].
     pub async fn issue(&self, subject: &NfSubject, spki: &[u8]) -> Result<Issuance, MtcaError> {
         let began = Instant::now();
-        let (not_before, not_after) = self.validity();
+        let (not_before, not_after) = validity(self.clock, self.lifetime);
         let (name, extensions) = (subject.name_der(), subject.extensions_der());
         let fields = CertificateFields {
             issuer: self.log.ca(),
@@ -411,6 +400,12 @@ impl Mtca {
         }
         Ok(())
     }
+}
+
+/// The validity of a certificate issued now.
+pub(crate) fn validity(clock: Clock, lifetime: Duration) -> (UnixTime, UnixTime) {
+    let now = clock.now();
+    (now.minus(CLOCK_TOLERANCE), now.plus(lifetime))
 }
 
 /// Last second of a certificate's validity.

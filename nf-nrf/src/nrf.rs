@@ -4,6 +4,9 @@
 //! admin port ─> log opened or recovered ─> sequencer, landmarks ─> log port ─> own certificates (logged, cosigned)
 //!            ─> SBI: nnrf-nfm, nnrf-disc, nnrf-cm ─> trust in its own landmarks ─> ready
 //! ```
+//!
+//! A log that cannot be opened keeps no registry from working: with a certificate of its own that is still valid, or one of its
+//! X.509 baselines, the NRF serves everything but Merkle Tree Certificates and the log, and is not ready.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -50,7 +53,7 @@ use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedT
 use crate::files::{FileError, PrivateFolder, read_text};
 use crate::inspection::keep_inspecting;
 use crate::log_api::LogApi;
-use crate::log_opening::{OpenLogError, OpenedLog, open_current};
+use crate::log_opening::{OpenLogError, OpenedLog, Unopened, open_current};
 use crate::logs::{self, LogWish};
 use crate::management::Management;
 use crate::metrics::NrfMetrics;
@@ -90,6 +93,9 @@ pub enum NrfError {
     /// The issuance log.
     #[error(transparent)]
     OpenLog(#[from] OpenLogError),
+    /// The issuance log, and the NRF has no certificate to serve anything else with.
+    #[error(transparent)]
+    Unopened(#[from] Unopened),
     /// The sequencer.
     #[error("the sequencer")]
     Sequencer(#[from] SequencerConfigError),
@@ -234,13 +240,25 @@ impl Process {
             // Before there is a log: a record that is missing beside one is a lost one.
             UsedTokens::begin(&state.path(USED_TOKENS))?;
         }
-        let log = open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await?;
+        let log = match open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await {
+            Err(NrfError::OpenLog(error))
+                if wish.goes_on_as_it_was() && error.concerns_log_alone() =>
+            {
+                return process.serve_without_log(error.into(), &trust_file).await;
+            }
+            opened => opened?,
+        };
         let current = log.id.number();
         let log_api = log.api();
-        let enrolment = Arc::new(process.enrolment(log)?);
-        let log_addr = process.serve_log(log_api).await?;
+        let mtca = process.mtca(log)?;
+        let enrolment = Arc::new(process.enrolment(Ok(mtca))?);
+        let log_addr = process.serve_log(Ok(log_api)).await?;
         process.missing.send_replace("own certificates".to_owned());
-        let mut keeper = process.own_certificates(&trust_file, &enrolment).await?;
+        let (mut keeper, deadline) = process.load_certificates(&trust_file, &enrolment)?;
+        keeper.complete(deadline).await?;
+        if process.config.await_landmarks {
+            keeper.complete_landmarks(deadline).await?;
+        }
         keeper.renew_into(current);
         // Landmarks of a retired log may be gone with it.
         let own_landmark = keeper
@@ -264,6 +282,35 @@ impl Process {
             nf_type: NfType::Nrf.to_string(),
         });
         Ok(process)
+    }
+
+    /// Serves what needs no issuance log. Nothing of the log is read for anybody, and nothing signed.
+    async fn serve_without_log(
+        mut self,
+        unopened: Unopened,
+        trust_file: &TrustFile,
+    ) -> Result<Self, NrfError> {
+        self.nrf_metrics.unopened();
+        self.missing.send_replace("own certificates".to_owned());
+        let enrolment = Arc::new(self.enrolment(Err(unopened.clone()))?);
+        let (mut keeper, deadline) = self.load_certificates(trust_file, &enrolment)?;
+        let is_x509 = |wanted| matches!(wanted, Wanted::X509(..));
+        keeper.complete_of(is_x509, deadline).await?;
+        if !keeper.has_valid() {
+            return Err(unopened.into());
+        }
+        let error = format!("nothing is issued until a restart opens the issuance log: {unopened}");
+        tracing::error!(
+            error,
+            "the issuance log cannot be opened; registration, discovery and X.509 certificates are served all the same"
+        );
+        self.serve_log(Err(unopened)).await?;
+        let instance = keeper.instance().clone();
+        self.spawn(keeper.keep(Orders::none().of_instance(0)));
+        self.serve_sbi(enrolment, &instance).await?;
+        self.missing.send_replace(error.clone());
+        self.events.tell(&Event::Failed { error });
+        Ok(self)
     }
 
     async fn finish(mut self) {
@@ -307,10 +354,10 @@ impl Process {
     }
 
     /// Serves the log, and returns where it is reached from this machine.
-    async fn serve_log(&mut self, log_api: LogApi) -> Result<SocketAddr, NrfError> {
+    async fn serve_log(&mut self, log: Result<LogApi, Unopened>) -> Result<SocketAddr, NrfError> {
         let (listener, addr) = bind(self.config.log_listen, "issuance log").await?;
         let port = PublicPort {
-            log: log_api,
+            log,
             files: self.config.public.clone(),
         };
         self.tasks.spawn(serve_plain(
@@ -360,8 +407,8 @@ impl Process {
         ));
     }
 
-    /// Builds the enrolment service and starts the sequencer and the landmarks.
-    fn enrolment(&mut self, log: Log) -> Result<Enrolment, NrfError> {
+    /// Builds the MTCA and starts the sequencer and the landmarks.
+    fn mtca(&mut self, log: Log) -> Result<Arc<Mtca>, NrfError> {
         let config = self.config.clone();
         let Log {
             id,
@@ -406,6 +453,12 @@ impl Process {
         });
         self.spawn(mtca.clone().keep_landmarks());
         self.spawn(inspecting);
+        Ok(mtca)
+    }
+
+    /// Builds the enrolment service.
+    fn enrolment(&self, mtca: Result<Arc<Mtca>, Unopened>) -> Result<Enrolment, NrfError> {
+        let config = &self.config;
         let state = PrivateFolder::open(config.state.clone())?;
         let mut baselines: Vec<BaselineCa> = Vec::new();
         for wanted in config.wanted()? {
@@ -433,15 +486,17 @@ impl Process {
             organization: config.plmn.home_domain(),
             clock: config.clock(),
             renew_expired: config.renew_expired(),
+            lifetime: config.certificate_lifetime(),
+            metrics: self.nrf_metrics.clone(),
         })
     }
 
-    /// The NRF as an instance with certificates of its own.
-    async fn own_certificates(
+    /// The NRF as an instance with the certificates that it has, and when it must have those that are missing.
+    fn load_certificates(
         &self,
         trust_file: &TrustFile,
         enrolment: &Arc<Enrolment>,
-    ) -> Result<Keeper<OwnSource>, NrfError> {
+    ) -> Result<(Keeper<OwnSource>, tokio::time::Instant), NrfError> {
         let config = &self.config;
         let mut x509_trust = Vec::new();
         for baseline in &enrolment.baselines {
@@ -476,7 +531,7 @@ impl Process {
             subject,
         };
         let vault = Vault::open(&config.state.join("own"), config.id)?;
-        let mut keeper = Keeper::load(
+        let keeper = Keeper::load(
             instance,
             source,
             config.wanted()?,
@@ -484,11 +539,7 @@ impl Process {
             self.metrics.clone(),
         )?;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(config.startup_seconds);
-        keeper.complete(deadline).await?;
-        if config.await_landmarks {
-            keeper.complete_landmarks(deadline).await?;
-        }
-        Ok(keeper)
+        Ok((keeper, deadline))
     }
 
     /// Builds what answers on the SBI, with the registry as it was stored.

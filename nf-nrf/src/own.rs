@@ -6,9 +6,7 @@ use hyper::StatusCode;
 use mtc_tls::csr::Csr;
 use mtc_tls::identity::NfSubject;
 use sbi::credentials::{CertificateSource, ObtainError};
-use sbi::enrolment::{
-    EnrolmentError, IssuedCertificate, LandmarkAnswer, LandmarkRelativeCertificate,
-};
+use sbi::enrolment::{EnrolmentError, IssuedCertificate, LandmarkAnswer};
 use sbi::problem::Problem;
 use sbi::response::Response;
 
@@ -50,11 +48,7 @@ impl CertificateSource for OwnSource {
             }
             answered => answered.map_err(failed)?,
         };
-        let ready: Option<LandmarkRelativeCertificate> = response.read_json().ok();
-        Ok(ready.map_or_else(
-            || LandmarkAnswer::RetryAfter(self.enrolment.mtca.landmark_interval()),
-            LandmarkAnswer::Ready,
-        ))
+        LandmarkAnswer::read(&response).map_err(failed)
     }
 }
 

@@ -23,6 +23,7 @@ use sbi::telemetry::{Quoted, Throttle};
 use tokio::task::spawn_blocking;
 
 use crate::log_api::LogApi;
+use crate::log_opening::Unopened;
 
 /// Where the files are below the port's root.
 const PREFIX: &str = "/lab/";
@@ -35,8 +36,8 @@ const LONGEST: u64 = 1 << 20;
 
 /// What the port of the issuance log serves.
 pub struct PublicPort {
-    /// The issuance logs.
-    pub log: LogApi,
+    /// The issuance logs, if the current one could be opened.
+    pub log: Result<LogApi, Unopened>,
     /// Folder of the files, if there are any.
     pub files: Option<PathBuf>,
 }
@@ -45,7 +46,13 @@ impl Handler for PublicPort {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
         match (&self.files, request.path.strip_prefix(PREFIX)) {
             (Some(folder), Some(name)) => file(folder, name, &request.method).await,
-            _ => self.log.handle(request).await,
+            _ => match &self.log {
+                Ok(log) => log.handle(request).await,
+                Err(unopened) => Err(Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("nothing of the issuance log is served: {unopened}"),
+                )),
+            },
         }
     }
 

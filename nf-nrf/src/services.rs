@@ -93,7 +93,7 @@ impl Handler for Services {
     }
 
     fn answered(&self, operation: ServiceOperation, status: Option<StatusCode>) {
-        self.enrolment.mtca.metrics().answered(operation, status);
+        self.enrolment.metrics.answered(operation, status);
     }
 
     fn max_body(&self, _method: &Method, path: &str) -> usize {

@@ -245,6 +245,26 @@ async fn what_else_a_csr_asks_for_is_not_certified() {
 }
 
 #[tokio::test]
+async fn without_its_log_the_nrf_issues_what_needs_none_and_tells_why_not_more() {
+    let service = Service::start_without_log();
+    let token = service.authority.mint(&claims());
+    let refused = enrol(&service, &token, &amf_csr()).await;
+    assert_eq!(refused.status, 503);
+    let told = detail(&refused);
+    assert!(told.contains("the issuance log in /lab/log"), "{told}");
+    // Nothing was issued for it, so the token is good.
+    let x509 = issued(&enrol_for(&service, &token, &amf_csr(), X509).await);
+    let identity = NfIdentity::from_certificate(&leaf(&x509)).unwrap();
+    assert!(is_the_amf(&identity), "{identity:?}");
+    let read = request(Method::GET, Some(identity.clone()), None, Vec::new());
+    let read = answer(&service, &read, &["certificates", "281474976710656"]).await;
+    assert_eq!(read.status, 503);
+    let relative = landmark_relative(&service, &identity, "281474976710656").await;
+    assert_eq!(relative.status, 503);
+    assert_eq!(renew(&service, &identity, &amf_csr()).await.status, 503);
+}
+
+#[tokio::test]
 async fn an_expired_token_is_401_with_a_challenge() {
     let service = Service::start();
     let expired = EnrolmentClaims {

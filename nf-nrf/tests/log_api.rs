@@ -65,7 +65,10 @@ impl Served {
             retired,
         };
         let files = Some(folder.path().join("public"));
-        let api = Arc::new(PublicPort { log, files });
+        let api = Arc::new(PublicPort {
+            log: Ok(log),
+            files,
+        });
         let (client, server) = tokio::io::duplex(64 * 1024);
         tokio::spawn(serve_cleartext(server, REMOTE, api, std::future::pending()));
         Self {

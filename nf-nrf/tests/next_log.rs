@@ -570,7 +570,7 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
     let authority = NfKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
     let authority = pem::encode(pem::PUBLIC_KEY, authority.spki_der());
     let enrolment = Enrolment {
-        mtca: running.mtca.clone(),
+        mtca: Ok(running.mtca.clone()),
         baselines: Vec::new(),
         tokens: TokenVerifier::new(&authority).unwrap(),
         used: {
@@ -581,6 +581,8 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
         organization: "5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
         clock: CLOCK,
         renew_expired: Duration::from_secs(43_200),
+        lifetime: Duration::from_secs(3600),
+        metrics: nf_nrf::metrics::NrfMetrics::new(&sbi::metrics::Registry::default()),
     };
     let peer = Peer {
         expired: None,

@@ -307,8 +307,20 @@ impl<S: CertificateSource> Keeper<S> {
     /// # Errors
     /// One cannot be had before `deadline`, or at all.
     pub async fn complete(&mut self, deadline: Instant) -> Result<(), ObtainError> {
+        self.complete_of(|_| true, deadline).await
+    }
+
+    /// The same for those that `can_be_had` alone.
+    ///
+    /// # Errors
+    /// One cannot be had before `deadline`, or at all.
+    pub async fn complete_of(
+        &mut self,
+        can_be_had: impl Fn(Wanted) -> bool,
+        deadline: Instant,
+    ) -> Result<(), ObtainError> {
         for wanted in self.wanted.clone() {
-            if self.lacks(wanted) {
+            if can_be_had(wanted) && self.lacks(wanted) {
                 let obtained = self.obtain(wanted, deadline).await?;
                 self.replace(wanted, obtained).await?;
             }
@@ -457,6 +469,13 @@ impl<S: CertificateSource> Keeper<S> {
     fn lacks(&self, wanted: Wanted) -> bool {
         self.position(wanted)
             .is_none_or(|position| self.stored.credentials[position].has_expired(self.now()))
+    }
+
+    /// Whether there is any certificate that is valid.
+    pub fn has_valid(&self) -> bool {
+        let now = self.now();
+        let mut credentials = self.stored.credentials.iter();
+        credentials.any(|credential| !credential.has_expired(now))
     }
 
     /// When the first certificate is to be renewed.

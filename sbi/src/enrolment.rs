@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{ClientError, Connection, Request};
 use crate::problem::{Cause, ProblemDetails};
+use crate::response::Response;
 
 /// Where certificates are requested.
 pub const CERTIFICATES: &str = "/nnrf-cm/v1/certificates";
@@ -191,6 +192,28 @@ pub enum LandmarkAnswer {
     Never,
 }
 
+impl LandmarkAnswer {
+    /// What a successful answer says.
+    ///
+    /// # Errors
+    /// [`EnrolmentError::Answer`]
+    pub fn read(response: &Response) -> Result<Self, EnrolmentError> {
+        if response.status != StatusCode::ACCEPTED {
+            let certificate = response.read_json();
+            return certificate
+                .map(Self::Ready)
+                .map_err(|_| EnrolmentError::Answer("not a landmark-relative certificate"));
+        }
+        let seconds = response
+            .header(&RETRY_AFTER)
+            .and_then(|value| value.parse().ok());
+        let wait = seconds.map_or(DEFAULT_RETRY, Duration::from_secs);
+        Ok(Self::RetryAfter(
+            wait.clamp(Duration::from_millis(100), LONGEST_RETRY),
+        ))
+    }
+}
+
 /// Asks for the landmark-relative certificate of an issued one. `path` is [`IssuedCertificate::landmark_relative`].
 ///
 /// Dropping the future loses nothing.
@@ -209,19 +232,7 @@ pub async fn landmark_relative(
         }
         answered => answered?,
     };
-    if response.status != StatusCode::ACCEPTED {
-        let certificate = response
-            .read_json()
-            .map_err(|_| EnrolmentError::Answer("not a landmark-relative certificate"))?;
-        return Ok(LandmarkAnswer::Ready(certificate));
-    }
-    let seconds = response
-        .header(&RETRY_AFTER)
-        .and_then(|value| value.parse().ok());
-    let wait = seconds.map_or(DEFAULT_RETRY, Duration::from_secs);
-    Ok(LandmarkAnswer::RetryAfter(
-        wait.clamp(Duration::from_millis(100), LONGEST_RETRY),
-    ))
+    LandmarkAnswer::read(&response)
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, EnrolmentError> {

@@ -31,6 +31,8 @@ use nf_nrf::baseline::{self, BaselineCa};
 use nf_nrf::enrolment::Enrolment;
 use nf_nrf::enrolment_token::{TokenVerifier, UsedTokens};
 use nf_nrf::files::PrivateFolder;
+use nf_nrf::log_opening::{OpenLogError, Place, Unopened};
+use nf_nrf::metrics::NrfMetrics;
 use nf_nrf::mtca::Mtca;
 use sbi::enrolment_claims::EnrolmentClaims;
 use sbi::ledger::Ledger;
@@ -66,6 +68,21 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start() -> Self {
+        Self::start_with(Ok)
+    }
+
+    /// The same without the issuance log, as after a start that could not open it.
+    pub(crate) fn start_without_log() -> Self {
+        Self::start_with(|_| {
+            let place = Place {
+                log: LogNumber::FIRST,
+                path: "/lab/log".into(),
+            };
+            Err(OpenLogError::Lost { place }.into())
+        })
+    }
+
+    fn start_with(opened: impl FnOnce(Arc<Mtca>) -> Result<Arc<Mtca>, Unopened>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (ca_key, witness_key) = (cosigning_key("32473.1"), cosigning_key("32473.9"));
         let (ca, witness) = (ca_key.cosigner().clone(), witness_key.cosigner().clone());
@@ -81,6 +98,7 @@ impl Service {
         };
         let issuer = start_sequencer(issuance_log, scripted);
         let ledger = Arc::new(Ledger::default());
+        let metrics = NrfMetrics::new(&ledger.metrics().registry);
         let mtca = Mtca::new(
             log,
             issuer.clone(),
@@ -91,13 +109,13 @@ impl Service {
             LANDMARK_INTERVAL,
             CLOCK,
             ledger.clone(),
-            nf_nrf::metrics::NrfMetrics::new(&ledger.metrics().registry),
+            metrics.clone(),
         );
         let authority = Authority::new();
         UsedTokens::begin(&folder.path().join("used-tokens")).expect("a new record");
         let used = UsedTokens::open(&folder.path().join("used-tokens"), CLOCK.now());
         let enrolment = Enrolment {
-            mtca: Arc::new(mtca),
+            mtca: opened(Arc::new(mtca)),
             baselines: vec![baseline(&folder.path().join("x509"))],
             tokens: authority.verifier(),
             used: used.expect("a new record"),
@@ -105,6 +123,8 @@ impl Service {
             organization: HOME_DOMAIN.to_owned(),
             clock: CLOCK,
             renew_expired: RENEW_EXPIRED,
+            lifetime: LIFETIME,
+            metrics,
         };
         Self {
             enrolment: Arc::new(enrolment),
@@ -158,7 +178,8 @@ impl Service {
     /// paused clock jumps as soon as nothing but time can happen, and stands still during file operations.
     pub(crate) async fn allocate_first_landmark(&self) {
         tokio::time::pause();
-        let keeping = self.enrolment.mtca.clone().keep_landmarks();
+        let mtca = self.enrolment.mtca.clone().expect("the log is open");
+        let keeping = mtca.keep_landmarks();
         let kept = tokio::time::timeout(LANDMARK_INTERVAL * 3 / 2, keeping).await;
         tokio::time::resume();
         kept.expect_err("landmarks are kept for ever");
