@@ -2,22 +2,22 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use hyper::http::HeaderValue;
+use sbi::checksum::sha256;
 
 /// A strong validator, derived from the content: it survives a restart of the NRF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(String);
 
-/// Octets of the SHA-256 hash that go into a tag; collisions only matter between states of one resource.
-const TAG_LENGTH: usize = 12;
+/// Hexadecimal digits of the SHA-256 hash that go into a tag; collisions only matter between states of one resource.
+const TAG_LENGTH: usize = 24;
 
 impl ETag {
     /// The tag of `content`.
     pub fn of(content: &[u8]) -> Self {
-        let hash = digest(&SHA256, content);
-        let hex = hash.as_ref()[..TAG_LENGTH].iter();
-        Self(hex.map(|byte| format!("{byte:02x}")).collect())
+        let mut tag = sha256(content);
+        tag.truncate(TAG_LENGTH);
+        Self(tag)
     }
 
     /// Whether a value of `If-Match` or `If-None-Match` names this tag: `*`, or a list of tags. A weak tag is not the same state.

@@ -530,7 +530,8 @@ impl Process {
             enrolment: enrolment.clone(),
             subject,
         };
-        let vault = Vault::open(&config.state.join("own"), config.id)?;
+        // It issues its own certificates, as often as it takes.
+        let vault = Vault::open(&config.state.join("own"), config.id)?.replaceable();
         let keeper = Keeper::load(
             instance,
             source,

@@ -16,6 +16,7 @@ pub mod address;
 pub mod admin;
 pub mod backoff;
 pub mod budget;
+pub mod checksum;
 pub mod client;
 pub mod clock;
 pub mod command_line;

@@ -1,6 +1,7 @@
 //! The keys and certificates of an NF instance on disk, so that a restart needs no new enrolment.
 //!
-//! One JSON file an instance, mode 0600, replaced as a whole (temporary file, fsync, rename): it is complete or as before.
+//! One JSON file an instance, mode 0600, replaced as a whole (temporary file, fsync, rename): it is complete or as before. A checksum
+//! in it tells damage: the proof of a landmark-relative certificate says nothing to its owner, and only peers would notice.
 //! One process has it at a time: a lock (`<instance>.lock`, which stays) is held as long as the vault is.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -23,7 +24,9 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::checksum::sha256;
 use crate::enrolment::MTC_PROFILE;
+use crate::telemetry::Causes;
 
 /// Why stored credentials cannot be used or written.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +35,7 @@ pub enum VaultError {
     /// The disk failed.
     #[error("cannot {doing} {}", path.display())]
     Disk {
-        /// `read`, `write`, `create` or `lock`.
+        /// `read`, `write`, `create`, `set aside` or `lock`.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -64,6 +67,34 @@ pub enum VaultError {
 pub struct Stored {
     /// One a certificate.
     pub credentials: Vec<StoredCredential>,
+    /// SHA-256 of the file without this member. Files of older versions have none: they are read, and get one when they are
+    /// replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+/// What is stored is not what the checksum was made of.
+#[derive(Debug, thiserror::Error)]
+#[error("it does not match its checksum")]
+struct Checksum;
+
+impl Stored {
+    /// The file's text.
+    fn to_text(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("stored credentials have string keys and do not fail")
+    }
+
+    /// The same with its checksum.
+    fn sealed(&self) -> Self {
+        let mut sealed = self.clone();
+        sealed.sha256 = None;
+        sealed.sha256 = Some(sha256(&sealed.to_text()));
+        sealed
+    }
+
+    fn is_whole(&self) -> bool {
+        self.sha256.is_none() || self.sha256 == self.sealed().sha256
+    }
 }
 
 /// A stored key and its certificates. Holds a secret.
@@ -239,6 +270,8 @@ impl StoredCredential {
 pub struct Vault {
     folder: PathBuf,
     path: PathBuf,
+    /// What a damaged file is moved to.
+    set_aside: Option<PathBuf>,
     /// Locked until the last clone is gone, or the process.
     _lock: Arc<File>,
 }
@@ -261,8 +294,17 @@ impl Vault {
         Ok(Self {
             folder: folder.to_owned(),
             path: folder.join(format!("{instance}.json")),
+            set_aside: None,
             _lock: Arc::new(lock(&folder.join(format!("{instance}.lock")))?),
         })
+    }
+
+    /// The same of an instance whose certificates can be had again at any time: a damaged file is set aside, with a warning, and
+    /// nothing is stored.
+    #[must_use]
+    pub fn replaceable(mut self) -> Self {
+        self.set_aside = Some(self.path.with_extension("damaged"));
+        self
     }
 
     /// Reads what is stored; nothing if there is no file. Blocks on the disk.
@@ -270,12 +312,34 @@ impl Vault {
     /// # Errors
     /// The file cannot be read or is damaged.
     pub fn load(&self) -> Result<Stored, VaultError> {
-        let text = match fs::read_to_string(&self.path) {
+        let read = self.read();
+        match (&read, &self.set_aside) {
+            (Err(error @ VaultError::Damaged { .. }), Some(set_aside)) => {
+                fs::rename(&self.path, set_aside)
+                    .map_err(|source| self.disk("set aside", source))?;
+                tracing::warn!(
+                    error = %Causes(error),
+                    kept = %set_aside.display(),
+                    "the stored certificates are set aside, and new ones are issued"
+                );
+                Ok(Stored::default())
+            }
+            _ => read,
+        }
+    }
+
+    fn read(&self) -> Result<Stored, VaultError> {
+        let text = match fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stored::default()),
             Err(source) => return Err(self.disk("read", source)),
         };
-        serde_json::from_str(&text).map_err(|error| self.damaged(error.into()))
+        let stored: Stored =
+            serde_json::from_slice(&text).map_err(|error| self.damaged(error.into()))?;
+        if !stored.is_whole() {
+            return Err(self.damaged(Checksum.into()));
+        }
+        Ok(stored)
     }
 
     /// Replaces what is stored. Blocks on the disk.
@@ -283,8 +347,7 @@ impl Vault {
     /// # Errors
     /// The disk fails; what was stored before stays.
     pub fn save(&self, stored: &Stored) -> Result<(), VaultError> {
-        let text = serde_json::to_vec(stored)
-            .expect("stored credentials have string keys and do not fail");
+        let text = stored.sealed().to_text();
         let temporary = self.path.with_extension("tmp");
         let write = || {
             let mut file = OpenOptions::new()
@@ -345,6 +408,8 @@ fn lock(path: &Path) -> Result<File, VaultError> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use mtc_tls::key::KeyAlgorithm;
+
     use super::*;
 
     #[test]
@@ -374,5 +439,70 @@ mod tests {
         );
         fs::write(&vault.path, "{").unwrap();
         assert!(matches!(vault.load(), Err(VaultError::Damaged { .. })));
+    }
+
+    /// A vault with a key, a certificate and its landmark-relative form, none of which needs to be real.
+    fn filled(folder: &Path) -> Vault {
+        let vault = Vault::open(folder, Uuid::from_u128(7)).unwrap();
+        let key = NfKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let path = Some("/nnrf-cm/v1/certificates/1/landmark-relative".to_owned());
+        let chain = [b"certificate".to_vec()];
+        let mut credential =
+            StoredCredential::new(MTC_PROFILE.to_owned(), &key, &chain, 9, 8, path).unwrap();
+        credential.set_landmark(LogNumber::FIRST, 3, b"with a proof");
+        let credentials = vec![credential];
+        let stored = Stored {
+            credentials,
+            ..Stored::default()
+        };
+        vault.save(&stored).unwrap();
+        vault
+    }
+
+    // A bit of the proof of a landmark-relative certificate said nothing to its owner, who presented it.
+    #[test]
+    fn no_flipped_bit_goes_unnoticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = filled(folder.path());
+        let whole = fs::read(&vault.path).unwrap();
+        let stored = vault.load().unwrap().to_text();
+        for octet in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[octet] ^= 1 << (octet % 8);
+            fs::write(&vault.path, &flipped).unwrap();
+            match vault.load() {
+                Err(VaultError::Damaged { path, .. }) => assert_eq!(path, vault.path),
+                // Another spelling of the same.
+                loaded => assert_eq!(loaded.unwrap().to_text(), stored, "octet {octet}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_is_read_and_gets_a_checksum() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = filled(folder.path());
+        let mut older: serde_json::Value =
+            serde_json::from_slice(&fs::read(&vault.path).unwrap()).unwrap();
+        older.as_object_mut().unwrap().remove("sha256").unwrap();
+        fs::write(&vault.path, older.to_string()).unwrap();
+        let stored = vault.load().unwrap();
+        assert_eq!((stored.credentials.len(), &stored.sha256), (1, &None));
+        vault.save(&stored).unwrap();
+        assert!(vault.load().unwrap().sha256.is_some());
+    }
+
+    #[test]
+    fn what_can_be_had_again_is_set_aside_when_it_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = filled(folder.path()).replaceable();
+        let damaged = fs::read_to_string(&vault.path)
+            .unwrap()
+            .replace("mtc", "mtd");
+        fs::write(&vault.path, &damaged).unwrap();
+        assert!(vault.load().unwrap().credentials.is_empty());
+        assert!(!vault.path.exists());
+        let kept = vault.path.with_extension("damaged");
+        assert_eq!(fs::read_to_string(kept).unwrap(), damaged);
     }
 }

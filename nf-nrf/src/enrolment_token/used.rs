@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use mtc_core::time::UnixTime;
+use sbi::checksum::{hex, sha256};
 use sbi::enrolment_claims::EnrolmentClaims;
 use uuid::Uuid;
 
@@ -274,11 +274,9 @@ const HEAD: usize = 20 + 1 + CHECK + 1;
 const CHECK: usize = 16;
 
 fn check(text: &str) -> String {
-    hex(&digest(&SHA256, text.as_bytes()).as_ref()[..CHECK / 2])
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    let mut check = sha256(text.as_bytes());
+    check.truncate(CHECK);
+    check
 }
 
 fn head(count: u64) -> String {
