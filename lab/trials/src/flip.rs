@@ -30,8 +30,7 @@ enum Damaged {
     /// The file tells by itself, or by what it belongs to, that it is damaged.
     IsTold,
     /// It may be a good file of other content: another key, policy or name. That contradicts other files, and who finds it cannot
-    /// know which of them is the wrong one: a file or key of the configuration is named, not always this one. The same is true of a
-    /// landmark-relative certificate in a vault: its owner cannot judge the proof, and its peers, who refuse it, do not know the file.
+    /// know which of them is the wrong one: a file or key of the configuration is named, not always this one.
     MayBeAnother,
 }
 
@@ -93,13 +92,8 @@ const KINDS: [Kind; 20] = [
         "",
         Damaged::IsTold,
     ),
-    (
-        "the NRF's vault",
-        "state/nrf/own",
-        ".json",
-        Damaged::MayBeAnother,
-    ),
-    ("an NF's vault", "state/smf", ".json", Damaged::MayBeAnother),
+    ("the NRF's vault", "state/nrf/own", ".json", Damaged::IsTold),
+    ("an NF's vault", "state/smf", ".json", Damaged::IsTold),
     ("trust.toml", "trust.toml", "", Damaged::MayBeAnother),
     ("CA certificate", "mtca/ca.pem", "", Damaged::MayBeAnother),
     (
