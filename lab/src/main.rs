@@ -6,6 +6,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lab::cli::Arguments;
+use tikv_jemallocator::Jemalloc;
+
+/// Gives memory back to the system after a burst, by a thread of its own, also where nothing is allocated any more: glibc
+/// keeps what its arenas had.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

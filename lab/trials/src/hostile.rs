@@ -27,8 +27,9 @@ use crate::{Plan, Violation, say, violated};
 
 /// What resident memory may grow by: a budget of bodies of 64 MiB, and as much again for connections and the allocator.
 const GROWTH: u64 = 128 * 1024;
-/// What may be left of that when the peers are gone, and how long it may take to go.
-const LEFT: u64 = 64 * 1024;
+/// What may be left of that when the peers are gone, and how long it may take to go: the allocator keeps what is free for ten
+/// seconds.
+const LEFT: u64 = 24 * 1024;
 const GOING: Duration = Duration::from_secs(15);
 /// How long an honest peer may wait for its answer, connection and handshake included.
 const HONEST: Duration = Duration::from_secs(2);
