@@ -14,12 +14,14 @@ mod observer;
 mod policy;
 mod remembered;
 mod trust;
+mod trusted_subtree;
 
 use thiserror::Error;
 
 pub use self::observer::{Observer, Step};
 pub use self::policy::{CosignerGroup, PolicyError};
-pub use self::trust::{CaTrust, RevokedRange, TrustedSubtree};
+pub use self::trust::{CaTrust, RevokedRange};
+pub use self::trusted_subtree::TrustedSubtree;
 use crate::certificate::{Certificate, CertificateError, ParsedProof};
 use crate::cosign::CosignedMessage;
 use crate::id::{IdError, LogId, LogNumber, TrustAnchorId};

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
-use super::trust::TrustedSubtree;
+use super::trusted_subtree::TrustedSubtree;
 
 /// A bounded set of verified subtrees. The hash picks the one slot where a subtree may stand, so that neither looking up
 /// nor remembering depends on how many there are; a newcomer displaces whoever is there, who is then verified again.

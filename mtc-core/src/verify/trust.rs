@@ -5,27 +5,11 @@ use std::sync::Arc;
 
 use super::policy::{CosignerGroup, PolicyError};
 use super::remembered::VerifiedSubtrees;
+use super::trusted_subtree::TrustedSubtree;
 use crate::ca::CaCertificate;
 use crate::cosign::Cosigner;
 use crate::id::{LogNumber, TrustAnchorId};
 use crate::tree::{Hash, Subtree};
-
-/// A subtree whose hash was verified once, so that certificates in it need no signatures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TrustedSubtree {
-    /// The log.
-    pub log_number: LogNumber,
-    /// The interval.
-    pub subtree: Subtree,
-    /// Its hash.
-    pub hash: Hash,
-}
-
-impl TrustedSubtree {
-    const fn order(&self) -> (u64, u64, LogNumber) {
-        (self.subtree.end(), self.subtree.start(), self.log_number)
-    }
-}
 
 /// Serial numbers that are not accepted, first and last included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
