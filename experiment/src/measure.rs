@@ -215,7 +215,7 @@ impl ClientTotals {
 
 #[cfg(test)]
 mod tests {
-    use mtc_tls::handshake::CertificateKind;
+    use mtc_tls::kind::CertificateKind;
 
     use super::*;
 

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use mtc_tls::handshake::CertificateKind;
-use mtc_tls::hints::TrustDomain;
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::profile::TrustDomain;
 use mtc_tls::provider::KeyExchange;
 use sbi::ledger::{KindCounts, NfTotals};
 use serde::{Deserialize, Serialize};

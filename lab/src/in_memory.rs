@@ -9,10 +9,11 @@
 
 use std::time::Duration;
 
-use mtc_tls::handshake::{CertificateKind, HandshakeError};
-use mtc_tls::hints::TrustDomain;
+use mtc_tls::handshake::HandshakeError;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::kind::CertificateKind;
 use mtc_tls::memory::{InMemory, handshake};
+use mtc_tls::profile::TrustDomain;
 use serde::Serialize;
 use thiserror::Error;
 

@@ -273,7 +273,7 @@ async fn wait_until(at: OffsetDateTime) -> Result<(), RunError> {
 }
 
 fn now() -> UnixTime {
-    mtc_tls::endpoint::Clock::default().now()
+    mtc_tls::clock::Clock::default().now()
 }
 
 /// What a run has shown.

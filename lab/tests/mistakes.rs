@@ -19,7 +19,7 @@ use hyper::{Method, StatusCode};
 use lab::topology::LabFolder;
 use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
 use rustix::process::Signal;
 use rustls::{AlertDescription, Error as TlsError};
 use sbi::client::{ClientError, Request};

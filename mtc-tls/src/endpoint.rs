@@ -5,29 +5,28 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::UnixTime as TlsTime;
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::sign::SingleCertAndKey;
-use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, DistinguishedName, KeyLog, NoKeyLog, ServerConfig};
 
+use crate::clock::Clock;
 use crate::credentials::{CredentialSet, Receiver};
-use crate::hints::{ConnectionProfile, Tickets, TrustDomain};
 use crate::key::KeyAlgorithm;
 use crate::notes::{Notes, noted};
+use crate::peer::{ExpectedPeer, VerifiedPeer};
+use crate::profile::{ClientAuth, ConnectionProfile, Tickets, TrustDomain};
 use crate::provider::{KeyExchange, provider, signature_scheme};
 use crate::record::certificate_request_length;
 use crate::resolver::{ClientResolver, ServerChoice, choose_for_client};
 use crate::resumption::{
     Relay, ServerKey, ServerSessions, Sessions, Slot, ticket_name, wanted_tickets,
 };
-use crate::verifier::{ExpectedPeer, PeerVerifier, Trust, VerifiedPeer};
+use crate::verifier::{PeerVerifier, Trust};
 
 const ALPN_H2: &[u8] = b"h2";
 
@@ -37,63 +36,6 @@ const SESSIONS_OF_SLOT: usize = 1;
 /// One handshake in so many is broken down into steps and asked for its TCP facts: each step adds a reading of the
 /// thread's clock, which made verifications of MTCs 5 µs longer where it was measured, and a question about TCP facts takes several microseconds.
 pub const SAMPLED_ONE_IN: u64 = 16;
-
-/// Where an endpoint gets the time from: the system's clock and an offset, which is how experiments skew a clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Clock {
-    /// Seconds by which this clock is ahead of the system's.
-    pub offset_seconds: i64,
-}
-
-impl Clock {
-    /// Seconds since 1970 by this clock; 0 if it is set to a time before that, as that of a board without a battery may be.
-    pub fn unix_seconds(&self) -> u64 {
-        // Not `TlsTime::now()`, which panics then.
-        SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs()
-            .saturating_add_signed(self.offset_seconds)
-    }
-
-    /// This clock's time.
-    pub fn now(&self) -> mtc_core::time::UnixTime {
-        mtc_core::time::UnixTime(self.unix_seconds())
-    }
-}
-
-impl TimeProvider for Clock {
-    fn current_time(&self) -> Option<TlsTime> {
-        Some(TlsTime::since_unix_epoch(Duration::from_secs(
-            self.unix_seconds(),
-        )))
-    }
-}
-
-/// Whether clients must present a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ClientAuth {
-    /// Without one there is no connection.
-    Required,
-    /// Connections without one are accepted; requests on them see no identity (an NRF, for enrolment with a token).
-    Optional,
-    /// As before; and a Merkle Tree Certificate that expired no longer than `expired_within` ago is accepted if it is good
-    /// in all else, and its peer marked [`VerifiedPeer::expired`] (an NRF, for renewal after the clock has stepped).
-    OptionalOrExpired {
-        /// How long ago it may have expired.
-        expired_within: Duration,
-    },
-}
-
-impl ClientAuth {
-    /// How long ago a client's certificate may have expired.
-    const fn expired_within(self) -> Option<Duration> {
-        match self {
-            Self::OptionalOrExpired { expired_within } => Some(expired_within),
-            Self::Required | Self::Optional => None,
-        }
-    }
-}
 
 /// One NF instance's side of TLS connections.
 #[derive(Clone, Debug)]

@@ -7,10 +7,8 @@
 //!                     └─ callbacks of rustls: who is the peer, what was signed and verified
 //! ```
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,72 +21,21 @@ use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::cpu::Metered;
-use crate::endpoint::{ClientAuth, Endpoint};
-use crate::hints::{ConnectionProfile, TrustDomain};
+use crate::endpoint::Endpoint;
 use crate::identity::Role;
 use crate::notes::Notes;
+use crate::peer::{ExpectedPeer, Verdict, VerifiedPeer, VerifyError};
+use crate::profile::{ClientAuth, ConnectionProfile, TrustDomain};
 use crate::provider::KeyExchange;
 use crate::record::Side;
 use crate::resumption::resumed_peer;
 use crate::tcp_info::TcpInfo;
-use crate::verifier::{ExpectedPeer, Verdict, VerifiedPeer, VerifyError};
 
 mod cost;
 mod counted;
 
 pub use cost::{HandshakeCost, Negotiated, Sampled, SampledTcp};
 pub use counted::Counted;
-
-/// How a certificate is authenticated; the vocabulary of results, logs and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CertificateKind {
-    /// Today's X.509: signed by a CA, possibly through intermediates (`x509`).
-    DirectlySigned,
-    /// A Merkle Tree Certificate with cosignatures (`mtc-standalone`).
-    Standalone,
-    /// A Merkle Tree Certificate with a proof to a landmark subtree and no signatures (`mtc-landmark`).
-    LandmarkRelative,
-}
-
-impl CertificateKind {
-    /// Every kind, in the order in which tables list them.
-    pub const ALL: [Self; 3] = [
-        Self::DirectlySigned,
-        Self::Standalone,
-        Self::LandmarkRelative,
-    ];
-
-    /// The name used in scenarios, results and metric labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DirectlySigned => "x509",
-            Self::Standalone => "mtc-standalone",
-            Self::LandmarkRelative => "mtc-landmark",
-        }
-    }
-}
-
-impl fmt::Display for CertificateKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text is not one of `x509`, `mtc-standalone`, `mtc-landmark`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown certificate kind {0:?}; known: x509, mtc-standalone, mtc-landmark")]
-pub struct UnknownCertificateKind(pub String);
-
-impl FromStr for CertificateKind {
-    type Err = UnknownCertificateKind;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| UnknownCertificateKind(text.to_owned()))
-    }
-}
 
 /// Why a connection could not be had.
 #[derive(Debug, Error)]

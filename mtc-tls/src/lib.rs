@@ -11,21 +11,26 @@
 //!
 //! The only crate that implements rustls' traits. It knows no HTTP and no NF beyond its identity in a certificate.
 
+pub mod clock;
 pub mod cpu;
 pub mod credentials;
 pub mod csr;
 pub mod endpoint;
 pub mod handshake;
-pub mod hints;
+mod hints;
 pub mod identity;
 pub mod key;
 pub mod key_log;
+pub mod kind;
 pub mod memory;
 mod notes;
+pub mod peer;
 pub mod pem;
+pub mod profile;
 pub mod provider;
 pub mod record;
 mod resolver;
 mod resumption;
 pub mod tcp_info;
-pub mod verifier;
+pub mod verification;
+mod verifier;

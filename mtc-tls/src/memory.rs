@@ -18,11 +18,12 @@ use rustls::server::Acceptor;
 use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
 
 use crate::cpu::thread_time;
-use crate::endpoint::{ClientAuth, Endpoint};
-use crate::handshake::{CertificateKind, HandshakeError};
-use crate::hints::ConnectionProfile;
+use crate::endpoint::Endpoint;
+use crate::handshake::HandshakeError;
+use crate::kind::CertificateKind;
 use crate::notes::Notes;
-use crate::verifier::{ExpectedPeer, VerifiedPeer};
+use crate::peer::{ExpectedPeer, VerifiedPeer};
+use crate::profile::{ClientAuth, ConnectionProfile};
 
 /// What a handshake in memory cost.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use crate::cpu;
-use crate::handshake::CertificateKind;
+use crate::kind::CertificateKind;
+use crate::peer::Verdict;
 use crate::record::certificate_length;
-use crate::verifier::Verdict;
 
 /// Notes of one handshake on one side.
 #[derive(Debug, Default)]

@@ -15,9 +15,10 @@ use rustls::sign::CertifiedKey;
 use rustls::{DistinguishedName, SignatureScheme};
 
 use crate::credentials::{Credential, CredentialSet, MtcCredential};
-use crate::handshake::CertificateKind;
-use crate::hints::{ConnectionProfile, MtcAnchor, TrustDomain, mtc_anchor};
+use crate::hints::{MtcAnchor, mtc_anchor};
+use crate::kind::CertificateKind;
 use crate::notes::{Notes, noted};
+use crate::profile::{ConnectionProfile, TrustDomain};
 use crate::provider::signature_scheme;
 use crate::record::certificate_request_length;
 

@@ -26,13 +26,13 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
 use crate::credentials::CredentialSet;
-use crate::endpoint::ClientAuth;
-use crate::handshake::CertificateKind;
-use crate::hints::{ConnectionProfile, Tickets, TrustDomain};
 use crate::identity::{NfIdentity, Role, check_certificate_usage};
 use crate::key::KeyAlgorithm;
+use crate::kind::CertificateKind;
+use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
+use crate::profile::{ClientAuth, ConnectionProfile, Tickets, TrustDomain};
 use crate::resolver::ClientResolver;
-use crate::verifier::{ExpectedPeer, PeerVerifier, VerifiedPeer, VerifyError};
+use crate::verifier::PeerVerifier;
 
 /// Sessions that a server keeps for each kind of connection.
 const SESSIONS: usize = 4096;
@@ -230,7 +230,7 @@ pub(crate) fn resumed_peer(
         expired: false,
         kind: kind_of(leaf, domain),
         verify: std::time::Duration::ZERO,
-        verification: crate::verifier::Verification::default(),
+        verification: crate::verification::Verification::default(),
     }))
 }
 

@@ -8,7 +8,7 @@
 //!
 //! The verifier notes who the peer is and what the verification cost; the handshake collects it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::time::UnixTime;
@@ -23,125 +23,17 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, PeerMisbehaved,
     SignatureScheme,
 };
-use thiserror::Error;
-use uuid::Uuid;
 
 use crate::cpu;
 use crate::credentials::X509Trust;
-use crate::handshake::CertificateKind;
-use crate::identity::{IdentityError, NfIdentity, Role, UsageError, check_certificate_usage};
+use crate::identity::{NfIdentity, Role, UsageError, check_certificate_usage};
 use crate::notes::{Notes, Signature};
+use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
 use crate::record::certificate_length;
 
 mod steps;
 
 use steps::Protocol;
-pub use steps::{Verification, VerifySteps};
-
-/// Why a peer's certificate was refused.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum VerifyError {
-    /// The relying party's procedure rejects the MTC.
-    #[error("the certificate is not authentic")]
-    Mtc(#[from] Rejection),
-    /// The X.509 chain, or the name in it, is refused.
-    #[error("the certificate chain is refused")]
-    X509(#[source] rustls::Error),
-    /// The certificate may not be used now or in this role.
-    #[error("the certificate may not be used")]
-    Usage(#[from] UsageError),
-    /// The certificate is not for the server name that was called.
-    #[error("the certificate is not for this server name")]
-    ServerName(#[source] rustls::Error),
-    /// The certificate does not say which NF instance it is.
-    #[error("the certificate names no NF instance")]
-    Identity(#[from] IdentityError),
-    /// Another NF instance than the one that was wanted.
-    #[error("the certificate is that of NF instance {found}, wanted was {wanted}")]
-    WrongInstance {
-        /// The instance that was called.
-        wanted: Uuid,
-        /// The instance in the certificate.
-        found: Uuid,
-    },
-    /// An NF of another type than the one that was wanted.
-    #[error("the certificate is that of an NF of type {found:?}, wanted was {wanted}")]
-    WrongNfType {
-        /// The type that was called.
-        wanted: String,
-        /// The types in the certificate.
-        found: Vec<String>,
-    },
-}
-
-impl VerifyError {
-    /// The broken rule without what a peer wrote, so that equal refusals count together.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Mtc(Rejection::Malformed(_)) => "malformed certificate",
-            Self::Mtc(Rejection::UnknownIssuer(_)) => "unknown issuer",
-            Self::Mtc(Rejection::Serial(_)) => "serial number",
-            Self::Mtc(Rejection::Revoked(_)) => "revoked",
-            Self::Mtc(Rejection::Inclusion(_)) => "inclusion proof",
-            Self::Mtc(Rejection::TrustedSubtreeMismatch(_)) => "trusted subtree mismatch",
-            Self::Mtc(Rejection::Policy(_)) => "cosigner policy",
-            Self::Mtc(_) => "not authentic",
-            Self::X509(_) => "certificate chain",
-            Self::Usage(UsageError::Expired { .. }) => "expired",
-            Self::Usage(UsageError::NotYetValid { .. }) => "not yet valid",
-            Self::Usage(_) => "usage",
-            Self::ServerName(_) => "server name",
-            Self::Identity(_) => "no NF instance",
-            Self::WrongInstance { .. } => "another NF instance",
-            Self::WrongNfType { .. } => "another NF type",
-        }
-    }
-}
-
-/// Who must be at the other end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ExpectedPeer {
-    /// The FQDN: server name of the connection, matched with the certificate's dNSNames.
-    pub fqdn: String,
-    /// The NF instance, when it is known.
-    pub instance_id: Option<Uuid>,
-    /// The NF type, when it is known.
-    pub nf_type: Option<String>,
-}
-
-impl ExpectedPeer {
-    /// Whether this is the NF that was wanted; its name has been looked at before.
-    pub(crate) fn check(&self, identity: &NfIdentity) -> Result<(), VerifyError> {
-        let found = identity.instance_id;
-        if let Some(wanted) = self.instance_id.filter(|wanted| *wanted != found) {
-            return Err(VerifyError::WrongInstance { wanted, found });
-        }
-        match &self.nf_type {
-            Some(wanted) if !identity.nf_types.contains(wanted) => Err(VerifyError::WrongNfType {
-                wanted: wanted.clone(),
-                found: identity.nf_types.clone(),
-            }),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A peer whose certificate was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedPeer {
-    /// Who it is.
-    pub identity: NfIdentity,
-    /// Whether its certificate has expired: it may be renewed, and proves nothing else. Only where
-    /// [`ClientAuth::OptionalOrExpired`](crate::endpoint::ClientAuth::OptionalOrExpired) asks for it.
-    pub expired: bool,
-    /// How its certificate is authenticated.
-    pub kind: CertificateKind,
-    /// Thread CPU time that the verification took.
-    pub verify: Duration,
-    /// What the verification had to do.
-    pub verification: Verification,
-}
 
 /// What a connection trusts.
 #[derive(Clone, Debug)]
@@ -165,9 +57,6 @@ pub(crate) struct PeerVerifier {
     pub(crate) expired_within: Option<Duration>,
     pub(crate) notes: Arc<Notes>,
 }
-
-/// What became of the peer's certificate; empty until it was looked at.
-pub(crate) type Verdict = OnceLock<Result<VerifiedPeer, Arc<VerifyError>>>;
 
 impl PeerVerifier {
     fn verify(

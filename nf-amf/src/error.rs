@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use mtc_tls::handshake::HandshakeError;
-use mtc_tls::verifier::VerifyError;
+use mtc_tls::peer::VerifyError;
 use sbi::client::ClientError;
 use sbi::instance::CallError;
 use sbi::uri::UriError;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
-use mtc_tls::hints::ConnectionProfile;
+use mtc_tls::profile::ConnectionProfile;
 
 /// Idle connections to one peer in one profile. More wait only when more operations were under way at a time.
 const MAX_IDLE: usize = 256;

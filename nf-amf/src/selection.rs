@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
 use sbi::model::{Endpoint, NfInstanceId, NfProfile, NfService, NfType, SearchResult, ServiceName};
 
 /// What a profile that says nothing is taken to mean: least preferred, usual capacity, no load.

@@ -20,8 +20,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use mtc_tls::handshake::HandshakeCost;
-use mtc_tls::hints::ConnectionProfile;
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
+use mtc_tls::profile::ConnectionProfile;
 use sbi::client::Connection;
 use sbi::instance::CallError;
 use sbi::model::{NfProfile, NfType, ServiceName};

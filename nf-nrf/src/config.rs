@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mtc_core::landmark::MAX_LANDMARKS;
-use mtc_tls::endpoint::Clock;
+use mtc_tls::clock::Clock;
 use sbi::address::Address;
 use sbi::config::{ConfigError, Wanted, WantedCredential};
 use sbi::limits::LimitsConfig;

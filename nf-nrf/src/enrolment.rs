@@ -23,10 +23,10 @@ use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
 use mtc_log::IssueError;
+use mtc_tls::clock::Clock;
 use mtc_tls::csr::Csr;
-use mtc_tls::endpoint::Clock;
-use mtc_tls::hints::TrustDomain;
 use mtc_tls::identity::{NfIdentity, NfSubject};
+use mtc_tls::profile::TrustDomain;
 use sbi::enrolment::{
     CERTIFICATES, CertificateRequest, IssuedCertificate, LandmarkRelativeCertificate, MTC_PROFILE,
 };

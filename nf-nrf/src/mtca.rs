@@ -18,7 +18,7 @@ use mtc_log::{
     CaCheckpoint, IssueError, Issuer, LandmarkStore, LandmarkStoreError, Storage, TreeError,
     TreeReader,
 };
-use mtc_tls::endpoint::Clock;
+use mtc_tls::clock::Clock;
 use mtc_tls::identity::{NfIdentity, NfSubject};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;

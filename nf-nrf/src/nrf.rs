@@ -23,8 +23,8 @@ use mtc_log::{
     StorageError, read_object,
 };
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
-use mtc_tls::endpoint::ClientAuth;
 use mtc_tls::identity::{NfSubject, SubjectError};
+use mtc_tls::profile::ClientAuth;
 use sbi::admin::Admin;
 use sbi::clock;
 use sbi::config::{ConfigError, Wanted};

@@ -25,7 +25,7 @@ use mtc_log::{
     Sequencer, SequencerConfig, Storage, StorageError, TreeError, TreeReader, WitnessStore,
     WitnessedLog,
 };
-use mtc_tls::endpoint::Clock;
+use mtc_tls::clock::Clock;
 use mtc_tls::identity::{NfIdentity, NfSubject};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use mtc_tls::pem;

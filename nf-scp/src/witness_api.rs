@@ -11,7 +11,7 @@ use std::sync::Arc;
 use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use mtc_log::{CONFLICT_CONTENT_TYPE, MAX_REQUEST_SIZE, Refusal, WitnessStore};
-use mtc_tls::endpoint::Clock;
+use mtc_tls::clock::Clock;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Request};

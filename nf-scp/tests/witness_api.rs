@@ -21,7 +21,7 @@ use mtc_log::{
     AddCheckpoint, CaCheckpoint, CosigningKey, DirectoryStorage, IssuanceLog, MAX_REQUEST_SIZE,
     SignSubtree, TreeReader, WitnessStore, WitnessedLog,
 };
-use mtc_tls::endpoint::Clock;
+use mtc_tls::clock::Clock;
 use nf_scp::metrics::WitnessMetrics;
 use nf_scp::witness_api::WitnessApi;
 use sbi::client::{Connection, Request};

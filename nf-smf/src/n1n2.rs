@@ -14,7 +14,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::http::HeaderValue;
 use mtc_core::causes::Causes;
-use mtc_tls::hints::ConnectionProfile;
+use mtc_tls::profile::ConnectionProfile;
 use sbi::client::{ClientError, Request};
 use sbi::header::UserAgent;
 use sbi::instance::{CallError, Instance};

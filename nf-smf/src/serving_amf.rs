@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
 use sbi::client::{ClientError, Connection};
 use sbi::instance::{CallError, Instance};
 use sbi::model::{

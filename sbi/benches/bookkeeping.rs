@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use divan::Bencher;
 use hyper::{Method, StatusCode};
-use mtc_tls::handshake::{CertificateKind, HandshakeCost};
-use mtc_tls::hints::ConnectionProfile;
+use mtc_tls::handshake::HandshakeCost;
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::profile::ConnectionProfile;
 use sbi::client::{Connection, Request};
 use sbi::ledger::Ledger;
 use sbi::metrics::{Exposition, Metrics, Side};

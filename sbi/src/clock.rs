@@ -13,7 +13,7 @@ use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
 use mtc_core::time::UnixTime;
-use mtc_tls::endpoint::Clock;
+use mtc_tls::clock::Clock;
 use tokio::time::sleep;
 
 use crate::metrics::Metrics;

@@ -5,9 +5,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use mtc_tls::endpoint::Clock;
-use mtc_tls::hints::{TrustDomain, UnknownTrustDomain};
+use mtc_tls::clock::Clock;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
+use mtc_tls::profile::{TrustDomain, UnknownTrustDomain};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use mtc_core::id::{IdError, LogNumber};
 use mtc_core::time::UnixTime;
+use mtc_tls::clock::Clock;
 use mtc_tls::csr;
-use mtc_tls::endpoint::Clock;
-use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
+use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use mtc_tls::credentials::{CredentialSet, Store};
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{self, HandshakeCost, HandshakeError};
-use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::KeyAlgorithm;
+use mtc_tls::peer::{ExpectedPeer, VerifiedPeer};
+use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::provider::KeyExchange;
-use mtc_tls::verifier::{ExpectedPeer, VerifiedPeer};
 use rustls::KeyLog;
 use tracing::Instrument as _;
 
@@ -68,7 +68,7 @@ impl Instance {
         nf_type: NfType,
         fqdn: String,
         initial: CredentialSet,
-        clock: mtc_tls::endpoint::Clock,
+        clock: mtc_tls::clock::Clock,
         ledger: Arc<Ledger>,
     ) -> Self {
         let store = Store::new(initial);

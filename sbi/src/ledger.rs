@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mtc_tls::handshake::{CertificateKind, HandshakeCost, HandshakeError};
-use mtc_tls::hints::ConnectionProfile;
+use mtc_tls::handshake::{HandshakeCost, HandshakeError};
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::profile::ConnectionProfile;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Metrics, Side};

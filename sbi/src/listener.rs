@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mtc_tls::endpoint::{ClientAuth, Endpoint};
+use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake;
+use mtc_tls::profile::ClientAuth;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;

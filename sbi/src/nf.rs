@@ -17,8 +17,8 @@ use std::time::Duration;
 use hyper::StatusCode;
 use mtc_core::id::{IdError, LogNumber};
 use mtc_tls::credentials::{CredentialError, CredentialSet, MtcTrust, X509Trust};
-use mtc_tls::endpoint::ClientAuth;
 use mtc_tls::key_log::KeyLogFile;
+use mtc_tls::profile::ClientAuth;
 use rustls::KeyLog;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -701,7 +701,7 @@ type TrustFailure = (std::mem::Discriminant<TrustError>, Option<StatusCode>);
 /// Looks at the log for ever, unless ordered not to; a failed look keeps the old trust.
 pub async fn keep_trust(
     mut updater: TrustUpdater,
-    clock: mtc_tls::endpoint::Clock,
+    clock: mtc_tls::clock::Clock,
     interval: Duration,
     instances: Vec<Arc<Instance>>,
     metrics: Metrics,

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
-use mtc_tls::hints::ConnectionProfile;
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
+use mtc_tls::profile::ConnectionProfile;
 
 use crate::address::Address;
 use crate::client::{ClientError, Connection, Request};

@@ -17,8 +17,8 @@ use std::str::FromStr;
 
 use hyper::{HeaderMap, StatusCode};
 use mtc_tls::handshake::HandshakeError;
-use mtc_tls::hints::ConnectionProfile;
 use mtc_tls::identity::NfIdentity;
+use mtc_tls::profile::ConnectionProfile;
 use tokio::task_local;
 use tracing::{Level, Span, debug_span, field};
 

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::checksum::sha256;
 use crate::enrolment::MTC_PROFILE;
-use crate::telemetry::Causes;
+use mtc_core::causes::Causes;
 
 /// Why stored credentials cannot be used or written.
 #[derive(Debug, thiserror::Error)]

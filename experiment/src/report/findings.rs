@@ -1,6 +1,6 @@
 //! What the figures say, in sentences that are computed and never hoped for: a loss is stated as plainly as a gain.
 
-use mtc_tls::handshake::CertificateKind;
+use mtc_tls::kind::CertificateKind;
 
 use super::figures::{count, ratio, time, whole};
 use crate::environment::LOOPBACK;

@@ -6,7 +6,7 @@
 //!                         └ errors during events: allowed         └ not allowed
 //! ```
 
-use mtc_tls::handshake::CertificateKind;
+use mtc_tls::kind::CertificateKind;
 use sbi::ledger::{KindCounts, NfTotals};
 
 use super::{EventRecord, Results, VariantResult, Violation};

@@ -282,7 +282,7 @@ mod tests {
     use mtc_tls::handshake::{HandshakeCost, Negotiated, Sampled, SampledTcp};
     use mtc_tls::record::{DirectionBytes, MessageBytes, WireBytes};
     use mtc_tls::tcp_info::TcpInfo;
-    use mtc_tls::verifier::VerifySteps;
+    use mtc_tls::verification::VerifySteps;
 
     use super::*;
 

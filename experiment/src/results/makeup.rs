@@ -1,7 +1,7 @@
 //! What a variant is made of beyond kind, keys and group, and what must therefore be served.
 
-use mtc_tls::handshake::CertificateKind;
-use mtc_tls::hints::{Tickets, TrustDomain};
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::profile::{Tickets, TrustDomain};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Variant;

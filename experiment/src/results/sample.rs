@@ -7,7 +7,7 @@ use std::time::Duration;
 use link::forwarder::Carried;
 use link::probe::{Quantiles, TcpFacts};
 use link::{LinkSettings, Measured, Rate};
-use mtc_tls::handshake::CertificateKind;
+use mtc_tls::kind::CertificateKind;
 use sbi::ledger::{HandshakeDetail, HandshakeTotals, IssuanceTotals, NfTotals, VerificationTotals};
 use time::macros::datetime;
 

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use mtc_tls::handshake::CertificateKind;
+use mtc_tls::kind::CertificateKind;
 use serde::{Deserialize, Serialize};
 
 use super::reader::{Reader, Table, choice, number, span_of_time, text};

@@ -1,5 +1,5 @@
-use mtc_tls::hints::TrustDomain;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::profile::TrustDomain;
 use mtc_tls::provider::KeyExchange;
 
 use super::*;

@@ -7,9 +7,9 @@
 //!  auth, landmarks ─────────────────────────────────> the kind of certificate that must be served
 //! ```
 
-use mtc_tls::handshake::CertificateKind;
-use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 
 use super::MAX_NAME;

@@ -120,7 +120,7 @@ impl CapacityArguments {
         path: &Path,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Vec<Capacity>, Box<dyn Error>> {
-        let now = mtc_tls::endpoint::Clock::default().now();
+        let now = mtc_tls::clock::Clock::default().now();
         let folder = LabFolder::create(path, &Plan::of(scenario), now)?;
         let starting = Topology::start(folder, std::env::current_exe()?, |step| tell!("{step}"));
         let mut topology = tokio::select! {

@@ -166,7 +166,7 @@ impl InitArguments {
             Ok(plan) => plan,
             Err(error) => return usage(&error, "init"),
         };
-        let now = mtc_tls::endpoint::Clock::default().now();
+        let now = mtc_tls::clock::Clock::default().now();
         if self.deploy {
             return self.lay_out(&plan, now);
         }

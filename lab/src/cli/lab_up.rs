@@ -52,7 +52,7 @@ impl UpArguments {
             Some(path) => path,
             None => own_temporary_folder()?,
         };
-        let now = mtc_tls::endpoint::Clock::default().now();
+        let now = mtc_tls::clock::Clock::default().now();
         let mut stop = std::pin::pin!(interrupted());
         let folder = LabFolder::create(&path, plan, now)?;
         // It stays, and its log is durable.

@@ -23,7 +23,7 @@ pub(super) struct TokenArguments {
 
 impl TokenArguments {
     pub(super) fn run(self) -> ExitCode {
-        let now = mtc_tls::endpoint::Clock::default().now();
+        let now = mtc_tls::clock::Clock::default().now();
         match renew_token(
             &self.folder,
             self.instance,

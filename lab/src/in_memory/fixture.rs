@@ -4,16 +4,17 @@ use mtc_bench::verification::{Case, NOT_AFTER, NOT_BEFORE};
 use mtc_core::cosign::{KeyError, PublicKey};
 use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
+use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{
     Credential, CredentialError, CredentialSet, LandmarkCredential, MtcCredential, MtcTrust, Store,
     X509Credential, X509Trust,
 };
-use mtc_tls::endpoint::{Clock, Endpoint};
-use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::endpoint::Endpoint;
 use mtc_tls::identity::{NfSubject, SubjectError};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
+use mtc_tls::peer::ExpectedPeer;
+use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::provider::KeyExchange;
-use mtc_tls::verifier::ExpectedPeer;
 use nf_nrf::baseline::{BaselineCa, BaselineError};
 use serde::Serialize;
 use thiserror::Error;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_tls::hints::{ConnectionProfile, UnknownConnectionProfile};
+use mtc_tls::profile::{ConnectionProfile, UnknownConnectionProfile};
 use nf_amf::{Amf, Attempt, ConnectionPool, ErrorClass, Reach};
 use sbi::model::NfProfile;
 use sbi::nf::{NfError, Running};

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use mtc_core::id::TrustAnchorId;
 use mtc_core::time::UnixTime;
-use mtc_tls::hints::TrustDomain;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
+use mtc_tls::profile::TrustDomain;
 use nf_nrf::config::{NrfConfig, WitnessAddress};
 use nf_scp::config::{ScpConfig, WitnessConfig};
 use sbi::address::Address;

@@ -65,7 +65,7 @@ pub(crate) fn id(text: &str) -> TrustAnchorId {
 }
 
 pub(crate) fn now() -> UnixTime {
-    mtc_tls::endpoint::Clock::default().now()
+    mtc_tls::clock::Clock::default().now()
 }
 
 /// A log and everything to make certificates of its entries.

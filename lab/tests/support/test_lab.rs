@@ -12,7 +12,7 @@ use lab::load::Progress;
 use lab::load::worker::{Answer, Command};
 use lab::topology::{LabFolder, Plan, Ports, Topology};
 use mtc_core::time::UnixTime;
-use mtc_tls::endpoint::Clock;
+use mtc_tls::clock::Clock;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
 use sbi::process::Event;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper::Method;
 use lab::topology::LabFolder;
 use mtc_tls::handshake::Connected;
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sbi::backoff;
 use sbi::client::{Connection, Request};

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use rustls::{CommonState, HandshakeKind};
 
-use super::CertificateKind;
+use crate::kind::CertificateKind;
 use crate::notes::{Notes, Signature};
 use crate::record::{
     MAX_FLIGHTS, Protected, Side, WireBytes, certificate_length, certificate_verify_length,
     finished_length,
 };
 use crate::tcp_info::TcpInfo;
-use crate::verifier::{Verification, VerifySteps};
+use crate::verification::{Verification, VerifySteps};
 
 /// What one handshake cost this side of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use mtc_tls::credentials::CredentialSet;
 use mtc_tls::handshake::HandshakeCost;
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use mtc_tls::record::{DirectionBytes, WireBytes};
 use rustls::crypto::aws_lc_rs::kx_group;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use mtc_tls::record::{DirectionBytes, MessageBytes};
 use rustls::crypto::aws_lc_rs::kx_group;

@@ -2,11 +2,12 @@
 
 use mtc_core::certificate::Certificate;
 use mtc_core::verify::{PolicyError, Rejection};
-use mtc_tls::handshake::{CertificateKind, HandshakeError};
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::handshake::HandshakeError;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::peer::VerifyError;
+use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::provider::KeyExchange;
-use mtc_tls::verifier::VerifyError;
 
 use crate::lab::{Lab, NEWEST_LANDMARK, endpoint, profile};
 use crate::server::{Server, client_chain, server_chain};

@@ -1,11 +1,13 @@
 //! Which credential is presented: by the trust anchor names of the peer, in both directions (Section 8 of the draft).
 
 use mtc_core::id::TrustAnchorId;
+use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{MtcCredential, Store};
-use mtc_tls::endpoint::{Clock, Endpoint};
-use mtc_tls::handshake::{CertificateKind, HandshakeError};
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::endpoint::Endpoint;
+use mtc_tls::handshake::HandshakeError;
 use mtc_tls::key::KeyAlgorithm;
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use rustls::{AlertDescription, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

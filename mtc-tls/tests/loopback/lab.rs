@@ -7,13 +7,14 @@
 
 use mtc_core::time::UnixTime;
 use mtc_core::verify::CaTrust;
+use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{
     Credential, CredentialSet, LandmarkCredential, MtcCredential, MtcTrust, Store, X509Credential,
     X509Trust,
 };
-use mtc_tls::endpoint::{Clock, Endpoint};
-use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::endpoint::Endpoint;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 
 use crate::baseline::Baseline;

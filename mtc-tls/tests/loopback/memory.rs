@@ -1,8 +1,8 @@
 //! Handshakes in memory are those over TCP without TCP.
 
 use mtc_tls::handshake::HandshakeError;
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
 use mtc_tls::memory::handshake;
+use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 
 use crate::lab::{DIRECT, INTERMEDIATE, Lab, NEWEST_LANDMARK, profile};
 use crate::nf::LEAF_KEYS;

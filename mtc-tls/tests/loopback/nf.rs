@@ -5,7 +5,7 @@ use mtc_core::time::UnixTime;
 use mtc_core::x509::Extension;
 use mtc_tls::identity::NfSubject;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
 use uuid::Uuid;
 
 /// The algorithms of which every NF has a key: all but one, of which a peer can ask in vain.

@@ -9,12 +9,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_tls::endpoint::{ClientAuth, Endpoint};
+use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{HandshakeError, accept, connect};
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
 use mtc_tls::identity::UsageError;
 use mtc_tls::key::KeyAlgorithm;
-use mtc_tls::verifier::{ExpectedPeer, VerifyError};
+use mtc_tls::peer::{ExpectedPeer, VerifyError};
+use mtc_tls::profile::{ClientAuth, ConnectionProfile, TrustDomain};
 use rustls::{AlertDescription, CertificateError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;

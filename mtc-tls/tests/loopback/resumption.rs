@@ -1,10 +1,11 @@
 //! Sessions: who may resume one, what that costs, and what ends them.
 
+use mtc_tls::clock::Clock;
 use mtc_tls::credentials::Store;
-use mtc_tls::endpoint::{Clock, Endpoint};
+use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{Accepted, Connected};
-use mtc_tls::hints::{ConnectionProfile, Tickets, TrustDomain};
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
+use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::lab::{INTERMEDIATE, Lab, NEWEST_LANDMARK, profile};

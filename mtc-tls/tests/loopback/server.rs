@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mtc_tls::endpoint::{ClientAuth, Endpoint};
+use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{Accepted, Connected, HandshakeError, accept, connect};
-use mtc_tls::hints::ConnectionProfile;
-use mtc_tls::verifier::ExpectedPeer;
+use mtc_tls::peer::ExpectedPeer;
+use mtc_tls::profile::{ClientAuth, ConnectionProfile};
 use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt};

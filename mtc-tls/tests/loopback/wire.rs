@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use mtc_tls::handshake::{CertificateKind, HandshakeError};
-use mtc_tls::hints::{ConnectionProfile, TrustDomain};
+use mtc_tls::handshake::HandshakeError;
 use mtc_tls::key::KeyAlgorithm;
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use rustls::{AlertDescription, Error, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};

@@ -24,7 +24,7 @@ use mtc_log::{
     LandmarkStore, Object, Refusal, Sequencer, SequencerConfig, Storage, TreeReader, Witness,
     WitnessError, WitnessStore, WitnessedLog,
 };
-use mtc_tls::endpoint::Clock;
+use mtc_tls::clock::Clock;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, NfKey, X509Profile};
 use mtc_tls::pem;
 use nf_nrf::baseline::{self, BaselineCa};

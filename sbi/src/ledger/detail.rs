@@ -6,7 +6,7 @@ use mtc_core::verify::Basis;
 use mtc_tls::handshake::{HandshakeCost, Negotiated, Sampled, SampledTcp};
 use mtc_tls::record::{MAX_FLIGHTS, MessageBytes, WireBytes};
 use mtc_tls::tcp_info::TcpInfo;
-use mtc_tls::verifier::{Verification, VerifySteps};
+use mtc_tls::verification::{Verification, VerifySteps};
 use serde::{Deserialize, Serialize};
 
 use super::named::NamedCounts;

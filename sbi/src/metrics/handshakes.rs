@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mtc_core::verify::Basis;
-use mtc_tls::handshake::{CertificateKind, HandshakeCost, HandshakeError};
-use mtc_tls::hints::ConnectionProfile;
+use mtc_tls::handshake::{HandshakeCost, HandshakeError};
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::profile::ConnectionProfile;
 use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::registry::Label;

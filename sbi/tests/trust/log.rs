@@ -21,8 +21,8 @@ use mtc_core::tree::{
     subtree_hash,
 };
 use mtc_core::verify::{CaTrust, CosignerGroup};
+use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{Credential, LandmarkCredential, MtcCredential};
-use mtc_tls::endpoint::Clock;
 use mtc_tls::identity::NfSubject;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use uuid::Uuid;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mtc_core::id::LogNumber;
 use mtc_core::time::UnixTime;
-use mtc_tls::handshake::CertificateKind;
+use mtc_tls::kind::CertificateKind;
 use sbi::trust::{LOOK_AHEAD, TrustError};
 
 use super::Scene;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mtc_tls::record::MessageBytes;
-use mtc_tls::verifier::VerifySteps;
+use mtc_tls::verification::VerifySteps;
 
 use super::super::figures::{ratio, times, whole};
 use super::super::svg::{Bar, Caption, bars};

@@ -1,6 +1,6 @@
 //! What the log and its landmarks did over the run: whether certificates were in trusted subtrees, and how long issuing took.
 
-use mtc_tls::handshake::CertificateKind;
+use mtc_tls::kind::CertificateKind;
 use sbi::ledger::IssuanceTotals;
 
 use super::super::figures::{capitalised, count, time};

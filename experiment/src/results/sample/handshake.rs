@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use mtc_core::verify::Basis;
-use mtc_tls::handshake::{CertificateKind, HandshakeCost, Negotiated, Sampled, SampledTcp};
+use mtc_tls::handshake::{HandshakeCost, Negotiated, Sampled, SampledTcp};
+use mtc_tls::kind::CertificateKind;
 use mtc_tls::record::{DirectionBytes, MessageBytes, WireBytes};
 use mtc_tls::tcp_info::TcpInfo;
-use mtc_tls::verifier::{Verification, VerifySteps};
+use mtc_tls::verification::{Verification, VerifySteps};
 
 use super::OPERATIONS;
 

@@ -169,7 +169,7 @@ impl VerifyArguments {
         for RevokedText(range) in &self.revoke {
             trust.revoke(*range);
         }
-        let now = || mtc_tls::endpoint::Clock::default().now();
+        let now = || mtc_tls::clock::Clock::default().now();
         Ok(RelyingParty::new(trust, self.at.unwrap_or_else(now)))
     }
 

@@ -152,7 +152,7 @@ impl ProveArguments {
         log: &PublicLog,
         trust: Option<&CaTrust>,
     ) -> Result<(Observed, Report), Failure> {
-        let now = mtc_tls::endpoint::Clock::default().now();
+        let now = mtc_tls::clock::Clock::default().now();
         let certificate = self.certificate.as_deref().map(read).transpose()?;
         let observed = log.checkpoint()?;
         let signatures = observed.signatures(trust)?;

@@ -111,7 +111,7 @@ fn verify(
     trust: Option<&CaTrust>,
     write_subtrees: Option<PathBuf>,
 ) -> Result<(Observed, Report), VerifyError> {
-    let now = mtc_tls::endpoint::Clock::default().now();
+    let now = mtc_tls::clock::Clock::default().now();
     // Before the checkpoint: a log in operation may publish a landmark in between.
     let landmarks = log.landmarks(now);
     let observed = log.checkpoint()?;

@@ -4,10 +4,10 @@ use mtc_core::verify::{PolicyError, Rejection, RevokedRange};
 use mtc_tls::credentials::{
     Credential, CredentialSet, LandmarkCredential, MtcCredential, MtcTrust,
 };
-use mtc_tls::handshake::CertificateKind;
-use mtc_tls::hints::TrustDomain;
 use mtc_tls::key::{Intermediates, X509Profile};
-use mtc_tls::verifier::VerifyError;
+use mtc_tls::kind::CertificateKind;
+use mtc_tls::peer::VerifyError;
+use mtc_tls::profile::TrustDomain;
 use rustls::{AlertDescription, CertificateError};
 
 use super::{LEAF_KEY, NEWEST, refused_by_client, refused_by_server};

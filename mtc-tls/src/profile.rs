@@ -1,0 +1,246 @@
+//! What a connection is to be like: whom its ends trust, with which keys, and whether a client shows a certificate.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::key::{KeyAlgorithm, UnknownX509Profile, X509Profile};
+use crate::kind::CertificateKind;
+use crate::provider::KeyExchange;
+
+/// What both ends of a connection trust: the world in which they authenticate each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TrustDomain {
+    /// The MTCA with its landmarks.
+    MtcLandmark,
+    /// The MTCA as a party has it that followed the log and has heard of no landmark after the empty one, number 0.
+    MtcLandmarkStale,
+    /// The MTCA's cosigners without any landmark.
+    MtcStandalone,
+    /// The MTCA's own cosigner and no other.
+    MtcStandaloneCa,
+    /// The X.509 root of a baseline.
+    X509(X509Profile),
+}
+
+impl TrustDomain {
+    /// The domains of the MTCA.
+    pub const MTC: [Self; 4] = [
+        Self::MtcLandmark,
+        Self::MtcLandmarkStale,
+        Self::MtcStandalone,
+        Self::MtcStandaloneCa,
+    ];
+
+    /// The kind of certificate that is served in this domain by peers that have all of theirs.
+    pub const fn kind(self) -> CertificateKind {
+        match self {
+            Self::MtcLandmark => CertificateKind::LandmarkRelative,
+            Self::MtcLandmarkStale | Self::MtcStandalone | Self::MtcStandaloneCa => {
+                CertificateKind::Standalone
+            }
+            Self::X509(_) => CertificateKind::DirectlySigned,
+        }
+    }
+}
+
+const X509_PREFIX: &str = "x509-";
+
+impl fmt::Display for TrustDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MtcLandmark => f.write_str("mtc-landmark"),
+            Self::MtcLandmarkStale => f.write_str("mtc-landmark-stale"),
+            Self::MtcStandalone => f.write_str("mtc-standalone"),
+            Self::MtcStandaloneCa => f.write_str("mtc-standalone-ca"),
+            Self::X509(profile) => write!(f, "{X509_PREFIX}{profile}"),
+        }
+    }
+}
+
+/// The text names no trust domain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownTrustDomain {
+    /// Neither an MTC domain nor an X.509 one.
+    #[error(
+        "unknown trust domain {0:?}; known: mtc-landmark, mtc-landmark-stale, mtc-standalone, mtc-standalone-ca, x509-<algorithm>-direct, x509-<algorithm>-intermediate, x509-<algorithm>-two-intermediates"
+    )]
+    Name(String),
+    /// An X.509 profile that does not exist.
+    #[error(transparent)]
+    Profile(#[from] UnknownX509Profile),
+}
+
+impl FromStr for TrustDomain {
+    type Err = UnknownTrustDomain;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix(X509_PREFIX) {
+            Some(profile) => Ok(Self::X509(profile.parse()?)),
+            None => Self::MTC
+                .into_iter()
+                .find(|domain| domain.to_string() == text)
+                .ok_or_else(|| UnknownTrustDomain::Name(text.to_owned())),
+        }
+    }
+}
+
+/// What a server sends so that the next handshake with the same client can be a short one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tickets {
+    /// Nothing: every handshake is a full one.
+    #[default]
+    None,
+    /// The name of a session that the server keeps.
+    Stateful,
+    /// The session itself, encrypted for the server, the client's certificate chain in it.
+    Stateless,
+}
+
+impl Tickets {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::None, Self::Stateful, Self::Stateless];
+
+    /// The name in scenarios and results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Stateful => "stateful",
+            Self::Stateless => "stateless",
+        }
+    }
+}
+
+impl fmt::Display for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no kind of tickets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown tickets {0:?}; known: none, stateful, stateless")]
+pub struct UnknownTickets(pub String);
+
+impl FromStr for Tickets {
+    type Err = UnknownTickets;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|tickets| tickets.as_str() == text)
+            .ok_or_else(|| UnknownTickets(text.to_owned()))
+    }
+}
+
+/// Everything about a connection that a variant of a scenario chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionProfile {
+    /// What authenticates the peers.
+    pub domain: TrustDomain,
+    /// The algorithm of both leaf keys.
+    pub leaf_key: KeyAlgorithm,
+    /// The key exchange.
+    pub key_exchange: KeyExchange,
+    /// How sessions are resumed.
+    pub tickets: Tickets,
+}
+
+impl fmt::Display for ConnectionProfile {
+    /// For example `mtc-landmark/ml-dsa-65/X25519MLKEM768`; with tickets, `/stateful` or `/stateless` after it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.domain, self.leaf_key, self.key_exchange)?;
+        match self.tickets {
+            Tickets::None => Ok(()),
+            tickets => write!(f, "/{tickets}"),
+        }
+    }
+}
+
+/// The text is not a connection profile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a connection profile: {0:?}; write <trust domain>/<leaf key>/<key exchange>[/<tickets>]"
+)]
+pub struct UnknownConnectionProfile(pub String);
+
+impl FromStr for ConnectionProfile {
+    type Err = UnknownConnectionProfile;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let mut parts = text.split('/');
+            let profile = Self {
+                domain: parts.next()?.parse().ok()?,
+                leaf_key: parts.next()?.parse().ok()?,
+                key_exchange: parts.next()?.parse().ok()?,
+                tickets: parts.next().map_or(Some(Tickets::None), |tickets| {
+                    tickets
+                        .parse()
+                        .ok()
+                        .filter(|tickets| *tickets != Tickets::None)
+                })?,
+            };
+            parts.next().is_none().then_some(profile)
+        };
+        parse().ok_or_else(|| UnknownConnectionProfile(text.to_owned()))
+    }
+}
+
+/// Whether clients must present a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientAuth {
+    /// Without one there is no connection.
+    Required,
+    /// Connections without one are accepted; requests on them see no identity (an NRF, for enrolment with a token).
+    Optional,
+    /// As before; and a Merkle Tree Certificate that expired no longer than `expired_within` ago is accepted if it is good
+    /// in all else, and its peer marked [`VerifiedPeer::expired`](crate::peer::VerifiedPeer::expired) (an NRF, for renewal after the clock has stepped).
+    OptionalOrExpired {
+        /// How long ago it may have expired.
+        expired_within: Duration,
+    },
+}
+
+impl ClientAuth {
+    /// How long ago a client's certificate may have expired.
+    pub(crate) const fn expired_within(self) -> Option<Duration> {
+        match self {
+            Self::OptionalOrExpired { expired_within } => Some(expired_within),
+            Self::Required | Self::Optional => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_round_trip_as_text() {
+        for text in [
+            "mtc-landmark/ml-dsa-65/X25519MLKEM768",
+            "mtc-landmark-stale/ml-dsa-65/X25519",
+            "mtc-standalone/ecdsa-p256/X25519",
+            "mtc-standalone-ca/ecdsa-p256/secp256r1",
+            "mtc-landmark/ml-dsa-65/X25519/stateful",
+            "mtc-landmark/ml-dsa-65/X25519/stateless",
+            "x509-ml-dsa-65-direct/ml-dsa-65/X25519MLKEM768",
+            "x509-ed25519-intermediate/ed25519/X25519",
+            "x509-ml-dsa-87-two-intermediates/ml-dsa-87/SecP256r1MLKEM768",
+        ] {
+            assert_eq!(text.parse::<ConnectionProfile>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "mtc-landmark",
+            "mtc/ed25519/X25519",
+            "x509-rsa-direct/ed25519/X25519",
+            "x509/ed25519/X25519",
+            "mtc-landmark/ml-dsa-65/X25519/none",
+            "mtc-landmark/ml-dsa-65/X25519/stateful/",
+        ] {
+            assert!(text.parse::<ConnectionProfile>().is_err(), "{text}");
+        }
+    }
+}
