@@ -86,22 +86,20 @@ impl CaTrust {
     /// # Errors
     /// The first rule that the certificate breaks.
     pub fn verify(&self, certificate: &[u8]) -> Result<Accepted, Rejection> {
-        self.verify_observed(certificate, &mut ())
+        self.verify_observed(&Certificate::parse(certificate)?, &mut ())
     }
 
-    /// The same, and `observer` hears of its steps.
+    /// The same for one who has read the certificate and needs it for more; `observer` hears of the steps.
     ///
     /// # Errors
     /// As [`Self::verify`].
     #[inline]
     pub fn verify_observed(
         &self,
-        certificate: &[u8],
+        certificate: &Certificate<'_>,
         observer: &mut impl Observer,
     ) -> Result<Accepted, Rejection> {
-        let certificate = Certificate::parse(certificate)?;
-        observer.parsed(&certificate);
-        let (log_number, index) = self.check_serial(&certificate)?;
+        let (log_number, index) = self.check_serial(certificate)?;
         observer.ended(Step::Parse);
         let subtree = certificate.proof.subtree;
         let leaf = certificate.leaf_hash();

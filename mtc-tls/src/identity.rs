@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub(crate) use self::alt_names::AltNames;
 pub use self::alt_names::{AltNamesError, MAX_FQDNS};
-use self::leaf::Leaf;
+pub(crate) use self::leaf::Leaf;
 pub use self::leaf::MalformedCertificate;
 pub use self::nf_types::{MAX_NF_TYPES, NfTypesError};
 pub(crate) use self::oid::SUBJECT_ALT_NAME;
@@ -70,18 +70,30 @@ impl NfIdentity {
     /// Every rule has its variant in [`IdentityError`].
     pub fn from_certificate(certificate: &[u8]) -> Result<Self, IdentityError> {
         let leaf = Leaf::parse(certificate)?;
-        let alt_names = leaf
-            .subject_alt_name
-            .ok_or(IdentityError::MissingExtension("subjectAltName"))?;
-        let nf_types = leaf
-            .nf_types
-            .ok_or(IdentityError::MissingExtension("nfTypes"))?;
-        let AltNames { instance_id, fqdns } = AltNames::parse(alt_names)?;
-        Ok(Self {
+        leaf.identity(leaf.alt_names()?)
+    }
+}
+
+impl Leaf<'_> {
+    /// The names in the certificate; none without the extension.
+    pub(crate) fn alt_names(&self) -> Result<AltNames, AltNamesError> {
+        self.subject_alt_name
+            .map_or_else(|| Ok(AltNames::default()), AltNames::parse)
+    }
+
+    /// The identity in a certificate with these names.
+    pub(crate) fn identity(&self, names: AltNames) -> Result<NfIdentity, IdentityError> {
+        let missing = IdentityError::MissingExtension;
+        if self.subject_alt_name.is_none() {
+            return Err(missing("subjectAltName"));
+        }
+        let nf_types = self.nf_types.ok_or_else(|| missing("nfTypes"))?;
+        let AltNames { instance_id, fqdns } = names;
+        Ok(NfIdentity {
             instance_id: instance_id.ok_or(IdentityError::NoInstanceId)?,
             nf_types: nf_types::parse(nf_types)?,
             fqdns,
-            not_after: leaf.not_after.0,
+            not_after: self.not_after.0,
         })
     }
 }

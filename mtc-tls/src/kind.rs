@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use mtc_core::certificate::Certificate;
+
 /// How a certificate is authenticated; the vocabulary of results, logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CertificateKind {
@@ -21,6 +23,15 @@ impl CertificateKind {
         Self::Standalone,
         Self::LandmarkRelative,
     ];
+
+    /// The kind of a Merkle Tree Certificate.
+    pub(crate) const fn of_mtc(certificate: &Certificate<'_>) -> Self {
+        if certificate.proof.is_unsigned() {
+            Self::LandmarkRelative
+        } else {
+            Self::Standalone
+        }
+    }
 
     /// The name used in scenarios, results and metric labels.
     pub const fn as_str(self) -> &'static str {

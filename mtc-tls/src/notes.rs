@@ -11,6 +11,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
@@ -34,6 +35,8 @@ pub(crate) struct Notes {
     pub(crate) own_certificate: OnceLock<u64>,
     /// Length of the peer's Certificate message.
     pub(crate) peer_certificate: OnceLock<u64>,
+    /// The key in the peer's certificate, once that was accepted.
+    pub(crate) peer_key: OnceLock<SubjectPublicKeyInfoDer<'static>>,
     /// The signature in this side's CertificateVerify.
     pub(crate) own_signature: OnceLock<Signature>,
     /// The signature in the peer's.
@@ -75,7 +78,7 @@ impl SigningKey for NotedKey {
         Some(Box::new(NotedSigner { signer, notes }))
     }
 
-    fn public_key(&self) -> Option<rustls::pki_types::SubjectPublicKeyInfoDer<'_>> {
+    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
         self.key.public_key()
     }
 

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mtc_core::certificate::Certificate;
 use mtc_core::id::{IdError, TrustAnchorId};
 use mtc_core::time::UnixTime;
+use mtc_core::verify::Rejection;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime as TlsTime};
@@ -26,7 +27,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
 use crate::credentials::CredentialSet;
-use crate::identity::{NfIdentity, Role, check_certificate_usage};
+use crate::identity::{IdentityError, Leaf, Role, UsageError};
 use crate::key::KeyAlgorithm;
 use crate::kind::CertificateKind;
 use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
@@ -220,30 +221,28 @@ pub(crate) fn resumed_peer(
     let Some(leaf) = chain.first() else {
         return Ok(None);
     };
-    check_certificate_usage(leaf, now, role)?;
-    let identity = NfIdentity::from_certificate(leaf)?;
+    let certificate;
+    let (leaf, kind) = match domain {
+        TrustDomain::X509(_) => (Leaf::parse(leaf), CertificateKind::DirectlySigned),
+        _ => {
+            certificate = Certificate::parse(leaf).map_err(Rejection::from)?;
+            let kind = CertificateKind::of_mtc(&certificate);
+            (Leaf::of_mtc(&certificate), kind)
+        }
+    };
+    let leaf = leaf.map_err(UsageError::from)?;
+    leaf.check_usage(now, role)?;
+    let identity = leaf.identity(leaf.alt_names().map_err(IdentityError::from)?)?;
     if let Some(expected) = expected {
         expected.check(&identity)?;
     }
     Ok(Some(VerifiedPeer {
         identity,
         expired: false,
-        kind: kind_of(leaf, domain),
+        kind,
         verify: std::time::Duration::ZERO,
         verification: crate::verification::Verification::default(),
     }))
-}
-
-fn kind_of(leaf: &CertificateDer<'_>, domain: TrustDomain) -> CertificateKind {
-    if let TrustDomain::X509(_) = domain {
-        return CertificateKind::DirectlySigned;
-    }
-    match Certificate::parse(leaf) {
-        Ok(certificate) if certificate.proof.signatures().next().is_none() => {
-            CertificateKind::LandmarkRelative
-        }
-        _ => CertificateKind::Standalone,
-    }
 }
 
 /// No panic happens under these locks, and what is kept is whole at every moment.

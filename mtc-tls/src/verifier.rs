@@ -6,18 +6,20 @@
 //! X.509: webpki   KU, EKU                     NF types
 //! ```
 //!
+//! The certificate is read once, and every step borrows what was read; only webpki reads an X.509 chain for itself. The key
+//! that was judged is kept for the signature that follows, CertificateVerify.
+//!
 //! The verifier notes who the peer is and what the verification cost; the handshake collects it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_core::certificate::Certificate;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{CaTrust, Rejection};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_name;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime as TlsTime};
-use rustls::server::ParsedCertificate;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime as TlsTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, PeerMisbehaved,
@@ -26,7 +28,7 @@ use rustls::{
 
 use crate::cpu;
 use crate::credentials::X509Trust;
-use crate::identity::{NfIdentity, Role, UsageError, check_certificate_usage};
+use crate::identity::{AltNames, IdentityError, Leaf, NfIdentity, Role, UsageError};
 use crate::notes::{Notes, Signature};
 use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
 use crate::record::certificate_length;
@@ -89,16 +91,38 @@ impl PeerVerifier {
         let length = certificate_length(chain.map(AsRef::as_ref));
         let _ = self.notes.peer_certificate.set(length);
         let mut protocol = Protocol::new(1 + intermediates.len(), self.notes.sampled);
-        self.check_authenticity(end_entity, intermediates, server_name, now, &mut protocol)?;
-        let role = if server_name.is_some() {
-            Role::Server
-        } else {
-            Role::Client
+        let leaf = match &self.trust {
+            Trust::Mtc(trust) => {
+                let certificate = Certificate::parse(end_entity).map_err(Rejection::from)?;
+                protocol.reads(&certificate);
+                let accepted = trust.verify_observed(&certificate, &mut protocol)?;
+                protocol.verification.basis = Some(accepted.basis);
+                Leaf::of_mtc(&certificate)
+            }
+            Trust::X509(trust) => {
+                check_chain(trust, end_entity, intermediates, server_name, now)?;
+                protocol.ended(|steps| &mut steps.chain_ns);
+                Leaf::parse(end_entity)
+            }
         };
-        let expired = self.check_usage(end_entity, UnixTime(now.as_secs()), role)?;
+        let leaf = leaf.map_err(UsageError::from)?;
+        let names = leaf.alt_names().map_err(IdentityError::from)?;
+        let role = match server_name {
+            Some(name) => {
+                // webpki has looked at it together with an X.509 chain.
+                if let Trust::Mtc(_) = self.trust {
+                    check_server_name(&names, name)?;
+                    protocol.ended(|steps| &mut steps.server_name_ns);
+                }
+                Role::Server
+            }
+            None => Role::Client,
+        };
+        let expired = self.check_usage(&leaf, UnixTime(now.as_secs()), role)?;
         protocol.ended(|steps| &mut steps.usage_ns);
-        let identity = NfIdentity::from_certificate(end_entity)?;
+        let identity = leaf.identity(names)?;
         self.check_expected(&identity)?;
+        let _ = self.notes.peer_key.set(leaf.spki.to_vec().into());
         protocol.ended(|steps| &mut steps.identity_ns);
         Ok(VerifiedPeer {
             identity,
@@ -110,13 +134,8 @@ impl PeerVerifier {
     }
 
     /// Whether the certificate has expired where that is allowed.
-    fn check_usage(
-        &self,
-        certificate: &[u8],
-        now: UnixTime,
-        role: Role,
-    ) -> Result<bool, UsageError> {
-        let checked = check_certificate_usage(certificate, now, role);
+    fn check_usage(&self, leaf: &Leaf<'_>, now: UnixTime, role: Role) -> Result<bool, UsageError> {
+        let checked = leaf.check_usage(now, role);
         let (Err(UsageError::Expired { not_after, .. }), Some(within), Trust::Mtc(_)) =
             (&checked, self.expired_within, &self.trust)
         else {
@@ -126,52 +145,24 @@ impl PeerVerifier {
             return checked.map(|()| false);
         }
         // In all else it must be as good as it was in its last second.
-        check_certificate_usage(certificate, *not_after, role).map(|()| true)
+        leaf.check_usage(*not_after, role).map(|()| true)
     }
 
-    fn check_authenticity(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: Option<&ServerName<'_>>,
-        now: TlsTime,
-        protocol: &mut Protocol,
-    ) -> Result<(), VerifyError> {
-        let trust = match &self.trust {
-            Trust::Mtc(trust) => {
-                let accepted = trust.verify_observed(end_entity, protocol)?;
-                protocol.verification.basis = Some(accepted.basis);
-                return check_server_name(end_entity, server_name, protocol);
-            }
-            Trust::X509(trust) => trust,
-        };
-        let verified = match server_name {
-            Some(server_name) => trust
-                .servers
-                .verify_server_cert(end_entity, intermediates, server_name, &[], now)
-                .map(drop),
-            None => trust
-                .clients
-                .verify_client_cert(end_entity, intermediates, now)
-                .map(drop),
-        };
-        protocol.ended(|steps| &mut steps.chain_ns);
-        verified.map_err(VerifyError::X509)
-    }
-
-    /// Verifies CertificateVerify and notes its signature.
+    /// Verifies CertificateVerify with the key of the certificate that was judged, and notes its signature.
     fn verify_signature(
         &self,
         message: &[u8],
-        cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let key: &SubjectPublicKeyInfoDer<'_> = self.notes.peer_key.get().ok_or_else(|| {
+            rustls::Error::General("a signature before the certificate was accepted".to_owned())
+        })?;
         let _ = self.notes.peer_signature.set(Signature {
             scheme: dss.scheme,
             length: dss.signature().len(),
             cpu: None,
         });
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        verify_tls13_signature_with_raw_key(message, key, dss, &self.algorithms)
     }
 
     fn check_expected(&self, identity: &NfIdentity) -> Result<(), VerifyError> {
@@ -181,19 +172,39 @@ impl PeerVerifier {
     }
 }
 
-/// An MTC names its server as X.509 certificates do; only servers have a name that was called.
-fn check_server_name(
+/// An X.509 chain up to a root, and for servers their name.
+fn check_chain(
+    trust: &X509Trust,
     end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
     server_name: Option<&ServerName<'_>>,
-    protocol: &mut Protocol,
+    now: TlsTime,
 ) -> Result<(), VerifyError> {
-    let Some(server_name) = server_name else {
-        return Ok(());
+    let verified = match server_name {
+        Some(server_name) => trust
+            .servers
+            .verify_server_cert(end_entity, intermediates, server_name, &[], now)
+            .map(drop),
+        None => trust
+            .clients
+            .verify_client_cert(end_entity, intermediates, now)
+            .map(drop),
     };
-    let parsed = ParsedCertificate::try_from(end_entity).map_err(VerifyError::ServerName)?;
-    verify_server_name(&parsed, server_name).map_err(VerifyError::ServerName)?;
-    protocol.ended(|steps| &mut steps.server_name_ns);
-    Ok(())
+    verified.map_err(VerifyError::X509)
+}
+
+/// An MTC names its server as X.509 certificates do. Servers are called by FQDN here: an IP address is nobody's name.
+fn check_server_name(names: &AltNames, server_name: &ServerName<'_>) -> Result<(), VerifyError> {
+    if let ServerName::DnsName(name) = server_name
+        && names.include(name.as_ref())
+    {
+        return Ok(());
+    }
+    let error = CertificateError::NotValidForNameContext {
+        expected: server_name.to_owned(),
+        presented: names.fqdns.clone(),
+    };
+    Err(VerifyError::ServerName(error.into()))
 }
 
 /// Makes a TLS error, and with it an alert, of a refusal. The refusal itself is in the verdict.
@@ -254,10 +265,10 @@ impl ServerCertVerifier for PeerVerifier {
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        cert: &CertificateDer<'_>,
+        _cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verify_signature(message, cert, dss)
+        self.verify_signature(message, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -300,10 +311,10 @@ impl ClientCertVerifier for PeerVerifier {
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        cert: &CertificateDer<'_>,
+        _cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verify_signature(message, cert, dss)
+        self.verify_signature(message, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -86,6 +86,12 @@ pub struct Certificate<'a> {
     pub serial: u64,
     /// DER of the issuer's name.
     pub issuer: &'a [u8],
+    /// Contents octets of the validity, which nothing here looks into.
+    pub validity: &'a [u8],
+    /// DER of the SubjectPublicKeyInfo.
+    pub spki: &'a [u8],
+    /// DER of `Extensions`, the SEQUENCE, if there are any; nothing here looks into them.
+    pub extensions: Option<&'a [u8]>,
     /// The proof.
     pub proof: ParsedProof<'a>,
     pub(super) tbs_der: &'a [u8],
@@ -107,6 +113,8 @@ impl<'a> Certificate<'a> {
         let TbsCertificate {
             serial,
             issuer,
+            validity,
+            extensions,
             entry_parts,
         } = TbsCertificate::parse(tbs.contents)?;
         let proof = ParsedProof::parse(proof)?;
@@ -114,6 +122,9 @@ impl<'a> Certificate<'a> {
         Ok(Self {
             serial,
             issuer,
+            validity,
+            spki: entry_parts.spki,
+            extensions,
             proof,
             tbs_der: tbs.whole,
             entry_parts,
@@ -158,6 +169,8 @@ pub fn is_mtc(der: &[u8]) -> bool {
 pub(super) struct TbsCertificate<'a> {
     serial: u64,
     issuer: &'a [u8],
+    validity: &'a [u8],
+    extensions: Option<&'a [u8]>,
     pub(super) entry_parts: EntryParts<'a>,
 }
 
@@ -178,7 +191,7 @@ impl<'a> TbsCertificate<'a> {
         read_algorithm(&mut fields)?;
         let before_issuer = fields.rest();
         let issuer = fields.expect(der::SEQUENCE)?.whole;
-        fields.expect(der::SEQUENCE)?; // validity: checked with the rest of X.509
+        let validity = fields.contents(der::SEQUENCE)?; // checked with the rest of X.509
         fields.expect(der::SEQUENCE)?; // subject: likewise
         let issuer_validity_subject = &before_issuer[..before_issuer.len() - fields.rest().len()];
         let spki = fields.expect(der::SEQUENCE)?;
@@ -186,7 +199,7 @@ impl<'a> TbsCertificate<'a> {
         let after_spki = fields.rest();
         fields.optional(der::context_primitive(1))?;
         fields.optional(der::context_primitive(2))?;
-        fields.optional(der::context(3))?;
+        let extensions = fields.optional(der::context(3))?;
         fields.finish()?;
         let entry_parts = EntryParts {
             version,
@@ -198,6 +211,8 @@ impl<'a> TbsCertificate<'a> {
         Ok(Self {
             serial,
             issuer,
+            validity,
+            extensions: extensions.map(|extensions| extensions.contents),
             entry_parts,
         })
     }

@@ -1,7 +1,5 @@
 //! What a verification consists of, for those who measure it.
 
-use crate::certificate::Certificate;
-
 /// A part of a verification that has ended; the time since the end of the part before it is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -19,11 +17,6 @@ pub enum Step {
 
 /// Hears of a verification as it goes on. The empty one, `()`, costs nothing.
 pub trait Observer {
-    /// The certificate is well formed.
-    fn parsed(&mut self, certificate: &Certificate<'_>) {
-        let _ = certificate;
-    }
-
     /// A step has ended, successful or not.
     fn ended(&mut self, step: Step) {
         let _ = step;

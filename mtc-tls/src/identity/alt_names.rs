@@ -71,6 +71,22 @@ impl AltNames {
         Ok(names)
     }
 
+    /// Whether a server called by this host name is meant (RFC 9525 section 6.3): names are equal but for case, or the
+    /// certificate has `*` in place of the first label, before at least two others.
+    pub(crate) fn include(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let is = |name: &String| match name.strip_prefix("*.") {
+            Some(parent) => {
+                parent.contains('.')
+                    && host
+                        .split_once('.')
+                        .is_some_and(|(_, of_host)| of_host.eq_ignore_ascii_case(parent))
+            }
+            None => name.eq_ignore_ascii_case(host),
+        };
+        self.fqdns.iter().any(is)
+    }
+
     /// The critical subjectAltName extension: a dNSName for every FQDN, then the `urn:uuid` of the NF instance.
     pub(crate) fn extension_der(instance_id: Uuid, fqdns: &[String]) -> Vec<u8> {
         let mut names: Vec<u8> = fqdns

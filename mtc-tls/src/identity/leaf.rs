@@ -1,5 +1,6 @@
 //! An end-entity certificate, X.509 or MTC alike, read in place as far as identity and usage need it.
 
+use mtc_core::certificate::Certificate;
 use mtc_core::der::{self, DerError, Reader};
 use mtc_core::time::UnixTime;
 
@@ -37,11 +38,13 @@ pub(super) fn in_field(field: &'static str) -> impl Fn(DerError) -> MalformedCer
     move |source| MalformedCertificate::Field { field, source }
 }
 
-/// What this crate reads of a certificate. Extension fields hold the contents of `extnValue`.
+/// What this crate reads of a certificate, once: every check borrows it. Extension fields hold the contents of `extnValue`.
 #[derive(Debug, Default)]
-pub(super) struct Leaf<'a> {
+pub(crate) struct Leaf<'a> {
     pub(super) not_before: UnixTime,
-    pub(super) not_after: UnixTime,
+    pub(crate) not_after: UnixTime,
+    /// DER of the SubjectPublicKeyInfo.
+    pub(crate) spki: &'a [u8],
     pub(super) key_usage: Option<&'a [u8]>,
     pub(super) ext_key_usage: Option<&'a [u8]>,
     pub(super) subject_alt_name: Option<&'a [u8]>,
@@ -52,7 +55,17 @@ pub(super) struct Leaf<'a> {
 }
 
 impl<'a> Leaf<'a> {
-    pub(super) fn parse(certificate: &'a [u8]) -> Result<Self, MalformedCertificate> {
+    /// The leaf that a Merkle Tree Certificate is, of which the fields have been told apart.
+    pub(crate) fn of_mtc(certificate: &Certificate<'a>) -> Result<Self, MalformedCertificate> {
+        let extensions = certificate
+            .extensions
+            .ok_or(DerError::Truncated)
+            .map_err(in_field("extensions"))?;
+        Self::of(certificate.validity, certificate.spki, extensions)
+    }
+
+    /// Reads a certificate of any kind.
+    pub(crate) fn parse(certificate: &'a [u8]) -> Result<Self, MalformedCertificate> {
         let mut certificate =
             Reader::new(der::only(certificate, der::SEQUENCE).map_err(in_field("Certificate"))?);
         let tbs = certificate
@@ -77,9 +90,9 @@ impl<'a> Leaf<'a> {
         tbs.expect(der::SEQUENCE).map_err(in_field("signature"))?;
         tbs.expect(der::SEQUENCE).map_err(in_field("issuer"))?;
         let validity = tbs.contents(der::SEQUENCE).map_err(in_field("validity"))?;
-        let (not_before, not_after) = parse_validity(validity).map_err(in_field("validity"))?;
         tbs.expect(der::SEQUENCE).map_err(in_field("subject"))?;
-        tbs.expect(der::SEQUENCE)
+        let spki = tbs
+            .expect(der::SEQUENCE)
             .map_err(in_field("subjectPublicKeyInfo"))?;
         tbs.optional(der::context_primitive(1))
             .map_err(in_field("issuerUniqueID"))?;
@@ -89,10 +102,19 @@ impl<'a> Leaf<'a> {
             .contents(der::context(3))
             .map_err(in_field("extensions"))?;
         tbs.finish().map_err(in_field("tbsCertificate"))?;
+        Self::of(validity, spki.whole, extensions)
+    }
 
+    fn of(
+        validity: &[u8],
+        spki: &'a [u8],
+        extensions: &'a [u8],
+    ) -> Result<Self, MalformedCertificate> {
+        let (not_before, not_after) = parse_validity(validity).map_err(in_field("validity"))?;
         let mut leaf = Self {
             not_before,
             not_after,
+            spki,
             ..Self::default()
         };
         leaf.parse_extensions(extensions)?;

@@ -3,12 +3,14 @@
 use mtc_core::der::{self, DerError};
 use mtc_core::time::UnixTime;
 use mtc_core::x509::Extension;
-use rustls::pki_types::CertificateDer;
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::ParsedCertificate;
 use uuid::Uuid;
 
 use super::{
-    AltNamesError, IdentityError, MAX_FQDNS, MAX_NF_TYPES, MalformedCertificate, NfIdentity,
+    AltNamesError, IdentityError, Leaf, MAX_FQDNS, MAX_NF_TYPES, MalformedCertificate, NfIdentity,
     NfSubject, NfTypesError, Role, SubjectError, UsageError, check_certificate_usage, oid,
 };
 
@@ -444,4 +446,51 @@ fn every_truncation_and_trailing_bytes_are_refused() {
         }
         .into())
     );
+}
+
+#[test]
+fn host_names_match_as_webpki_matches_them() {
+    let names = [
+        FQDN,
+        "AMF1.5gc.mnc001.mcc001.3gppnetwork.org",
+        "*.5gc.mnc001.mcc001.3gppnetwork.org",
+        "*.3gppnetwork.org",
+        "*.org",
+        "*",
+        "a*.5gc.mnc001.mcc001.3gppnetwork.org",
+        "amf1.*.mnc001.mcc001.3gppnetwork.org",
+        "amf1.5gc.mnc001.mcc001.3gppnetwork.org.",
+        "*.5gc.mnc001.mcc001.3gppnetwork.org.",
+        ".5gc.mnc001.mcc001.3gppnetwork.org",
+        "*..5gc.mnc001.mcc001.3gppnetwork.org",
+        "3gppnetwork.org",
+        "x_y.example.org",
+        "org",
+    ];
+    let hosts = [
+        FQDN,
+        "amf1.5GC.mnc001.mcc001.3gppnetwork.org",
+        "amf1.5gc.mnc001.mcc001.3gppnetwork.org.",
+        "5gc.mnc001.mcc001.3gppnetwork.org",
+        "b.amf1.5gc.mnc001.mcc001.3gppnetwork.org",
+        "x.3gppnetwork.org",
+        "3gppnetwork.org",
+        "x_y.example.org",
+        "org",
+        "org.",
+    ];
+    let mut matches = 0;
+    for name in names {
+        let certificate = alt_names(&[(2, name)]);
+        let der = CertificateDer::from(certificate.as_slice());
+        let read_by_webpki = ParsedCertificate::try_from(&der).expect("webpki reads it");
+        let ours = Leaf::parse(&certificate).unwrap().alt_names().unwrap();
+        for host in hosts {
+            let server_name = ServerName::try_from(host).unwrap();
+            let by_webpki = verify_server_name(&read_by_webpki, &server_name).is_ok();
+            assert_eq!(ours.include(host), by_webpki, "{name} for {host}");
+            matches += u32::from(by_webpki);
+        }
+    }
+    assert!(matches > 10, "{matches}");
 }

@@ -77,42 +77,48 @@ pub fn check_certificate_usage(
     now: UnixTime,
     role: Role,
 ) -> Result<(), UsageError> {
-    let leaf = Leaf::parse(certificate)?;
-    let Leaf {
-        not_before,
-        not_after,
-        ..
-    } = leaf;
-    if now < not_before {
-        return Err(UsageError::NotYetValid { not_before, now });
+    Leaf::parse(certificate)?.check_usage(now, role)
+}
+
+impl Leaf<'_> {
+    /// Checks validity, usages and critical extensions, as [`check_certificate_usage`].
+    pub(crate) fn check_usage(&self, now: UnixTime, role: Role) -> Result<(), UsageError> {
+        let Self {
+            not_before,
+            not_after,
+            ..
+        } = *self;
+        if now < not_before {
+            return Err(UsageError::NotYetValid { not_before, now });
+        }
+        if now > not_after {
+            return Err(UsageError::Expired { not_after, now });
+        }
+        if let Some(unknown) = self.unknown_critical {
+            return Err(UsageError::UnknownCriticalExtension(unknown.to_vec()));
+        }
+        if self
+            .basic_constraints
+            .map(is_ca)
+            .transpose()
+            .map_err(in_field("basicConstraints"))?
+            == Some(true)
+        {
+            return Err(UsageError::CaCertificate);
+        }
+        let key_usage = self.key_usage.ok_or(UsageError::KeyUsage)?;
+        if !has_digital_signature(key_usage).map_err(in_field("keyUsage"))? {
+            return Err(UsageError::KeyUsage);
+        }
+        let (purpose, name) = role.purpose();
+        let purposes = self
+            .ext_key_usage
+            .ok_or(UsageError::ExtendedKeyUsage(name))?;
+        if !has_purpose(purposes, purpose).map_err(in_field("extKeyUsage"))? {
+            return Err(UsageError::ExtendedKeyUsage(name));
+        }
+        Ok(())
     }
-    if now > not_after {
-        return Err(UsageError::Expired { not_after, now });
-    }
-    if let Some(unknown) = leaf.unknown_critical {
-        return Err(UsageError::UnknownCriticalExtension(unknown.to_vec()));
-    }
-    if leaf
-        .basic_constraints
-        .map(is_ca)
-        .transpose()
-        .map_err(in_field("basicConstraints"))?
-        == Some(true)
-    {
-        return Err(UsageError::CaCertificate);
-    }
-    let key_usage = leaf.key_usage.ok_or(UsageError::KeyUsage)?;
-    if !has_digital_signature(key_usage).map_err(in_field("keyUsage"))? {
-        return Err(UsageError::KeyUsage);
-    }
-    let (purpose, name) = role.purpose();
-    let purposes = leaf
-        .ext_key_usage
-        .ok_or(UsageError::ExtendedKeyUsage(name))?;
-    if !has_purpose(purposes, purpose).map_err(in_field("extKeyUsage"))? {
-        return Err(UsageError::ExtendedKeyUsage(name));
-    }
-    Ok(())
 }
 
 /// `BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL }`.

@@ -29,6 +29,14 @@ impl Protocol {
         }
     }
 
+    /// Notes what a Merkle Tree Certificate is made of.
+    pub(super) fn reads(&mut self, certificate: &Certificate<'_>) {
+        let proof = &certificate.proof;
+        self.kind = CertificateKind::of_mtc(certificate);
+        self.verification.proof_hashes = proof.inclusion_proof.len() as u64;
+        self.verification.cosignatures_carried = proof.signatures().count() as u64;
+    }
+
     /// The time since the last call belongs to the step that `of` picks.
     pub(super) fn ended(&mut self, of: impl FnOnce(&mut VerifySteps) -> &mut u64) {
         let (Some(steps), Some(last)) = (&mut self.verification.steps, &mut self.last) else {
@@ -42,17 +50,6 @@ impl Protocol {
 }
 
 impl Observer for Protocol {
-    fn parsed(&mut self, certificate: &Certificate<'_>) {
-        let proof = &certificate.proof;
-        self.kind = if proof.is_unsigned() {
-            CertificateKind::LandmarkRelative
-        } else {
-            CertificateKind::Standalone
-        };
-        self.verification.proof_hashes = proof.inclusion_proof.len() as u64;
-        self.verification.cosignatures_carried = proof.signatures().count() as u64;
-    }
-
     fn ended(&mut self, step: Step) {
         self.verification.cosignatures_verified += u64::from(step == Step::Cosignature);
         self.ended(|steps| match step {

@@ -5,14 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mtc_tls::key::NfKey;
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
+    SignatureScheme,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -43,17 +46,38 @@ impl Claims {
 
     /// Connects without a client certificate.
     pub(crate) async fn connect(self, addr: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        self.connect_by(addr, |config| config.with_no_client_auth())
+            .await
+    }
+
+    /// Connects with this certificate and this key, whether or not they belong together.
+    pub(crate) async fn connect_as(
+        self,
+        addr: SocketAddr,
+        certificate: Vec<u8>,
+        key: &NfKey,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let presenting = presenting(certificate, key);
+        self.connect_by(addr, |config| config.with_client_cert_resolver(presenting))
+            .await
+    }
+
+    async fn connect_by(
+        self,
+        addr: SocketAddr,
+        client_auth: impl FnOnce(ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let alpn = self.alpn.to_vec();
         let provider = CryptoProvider {
             kx_groups: self.groups.clone(),
             ..default_provider()
         };
-        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&TLS13])
             .expect("a provider of TLS 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(self))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(self));
+        let mut config = client_auth(config);
         config.alpn_protocols = vec![alpn];
         let tcp = TcpStream::connect(addr).await?;
         let name = ServerName::try_from("smf.test").expect("a name");
@@ -62,24 +86,29 @@ impl Claims {
             .await
     }
 
-    /// Accepts a connection with or without a client certificate and presents `certificate`.
+    /// Accepts a connection with or without a client certificate and presents `certificate`, by this key whether or not it
+    /// is the certificate's.
     pub(crate) async fn accept(
         self,
         tcp: TcpStream,
         certificate: Vec<u8>,
         key: &NfKey,
     ) -> io::Result<server::TlsStream<TcpStream>> {
-        let key = PrivateKeyDer::Pkcs8(key.to_pkcs8().expect("a key").into());
         let alpn = self.alpn.to_vec();
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&TLS13])
             .expect("a provider of TLS 1.3")
             .with_client_cert_verifier(Arc::new(self))
-            .with_single_cert(vec![CertificateDer::from(certificate)], key)
-            .expect("a certificate of the key");
+            .with_cert_resolver(presenting(certificate, key));
         config.alpn_protocols = vec![alpn];
         TlsAcceptor::from(Arc::new(config)).accept(tcp).await
     }
+}
+
+fn presenting(certificate: Vec<u8>, key: &NfKey) -> Arc<SingleCertAndKey> {
+    let key = key.tls_signing_key().expect("a key for TLS");
+    let certified = CertifiedKey::new(vec![CertificateDer::from(certificate)], key);
+    Arc::new(SingleCertAndKey::from(certified))
 }
 
 impl ServerCertVerifier for Claims {

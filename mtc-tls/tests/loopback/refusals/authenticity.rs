@@ -4,6 +4,7 @@ use mtc_core::verify::{PolicyError, Rejection, RevokedRange};
 use mtc_tls::credentials::{
     Credential, CredentialSet, LandmarkCredential, MtcCredential, MtcTrust,
 };
+use mtc_tls::handshake::{HandshakeError, connect};
 use mtc_tls::key::{Intermediates, X509Profile};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::peer::VerifyError;
@@ -14,7 +15,8 @@ use super::{LEAF_KEY, NEWEST, refused_by_client, refused_by_server};
 use crate::baseline::Baseline;
 use crate::lab::{DIRECT, INTERMEDIATE, Lab, OWN_LANDMARK, endpoint, profile};
 use crate::nf::Nf;
-use crate::server::Server;
+use crate::raw::Claims;
+use crate::server::{Server, TIMEOUT};
 
 use TrustDomain::{MtcLandmark, MtcStandalone, X509};
 
@@ -433,4 +435,61 @@ async fn a_chain_of_another_baseline_is_refused() {
         "{why:?}"
     );
     assert_eq!(alert, AlertDescription::UnknownCA);
+}
+
+#[tokio::test]
+async fn a_peer_without_the_key_of_its_certificate_is_refused() {
+    let lab = Lab::new();
+    let direct = &lab.baselines[0];
+    let leaf_of = |nf: &Nf, domain| {
+        let mtc = lab.mtc_credential(nf, LEAF_KEY);
+        match domain {
+            X509(_) => lab.x509_credential(nf, direct, LEAF_KEY).credential,
+            MtcLandmark => mtc.landmark.expect("of landmark 2").credential,
+            _ => mtc.standalone,
+        }
+        .leaf()
+        .to_vec()
+    };
+    let refused = |outcome: Result<(), HandshakeError>, domain| match outcome {
+        Err(HandshakeError::Tls(rustls::Error::InvalidCertificate(error))) => {
+            assert_eq!(error, CertificateError::BadSignature, "{domain}");
+        }
+        other => panic!("{domain}: {other:?}"),
+    };
+    let server = Server::start(lab.smf_endpoint(NEWEST)).await;
+    let client = lab.amf_endpoint(NEWEST);
+    for domain in [MtcLandmark, MtcStandalone, X509(DIRECT)] {
+        let thief = async {
+            let (tcp, shown) = (server.accept_tcp().await, leaf_of(&lab.smf, domain));
+            let stolen_from = lab.amf.key(LEAF_KEY);
+            Claims::names(&[]).accept(tcp, shown, stolen_from).await
+        };
+        let (connected, _) = tokio::join!(
+            connect(
+                server.addr(),
+                &client,
+                profile(domain),
+                lab.smf.expected(),
+                TIMEOUT
+            ),
+            thief
+        );
+        refused(connected.map(drop), domain);
+
+        let hints = match domain {
+            X509(_) => [direct.name.clone()],
+            MtcLandmark => [lab
+                .mtca
+                .log_id()
+                .landmark_group(OWN_LANDMARK)
+                .unwrap()
+                .to_name()],
+            _ => [lab.mtca.ca.id().to_name()],
+        };
+        let shown = leaf_of(&lab.amf, domain);
+        let thief = Claims::names(&hints).connect_as(server.addr(), shown, lab.smf.key(LEAF_KEY));
+        let (_, accepted) = tokio::join!(thief, server.accept());
+        refused(accepted.map(drop), domain);
+    }
 }
