@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use std::task::Poll;
 
 use clap::{Parser, Subcommand};
-use sbi::command_line::NfArguments;
+use sbi::command_line::{NfArguments, forbid_core_dumps};
 use sbi::telemetry::warn_on_stderr;
 use sbi::tell;
 use tokio::signal::unix::{SignalKind, signal};
@@ -123,6 +123,10 @@ struct AmfArguments {
 impl Arguments {
     /// Does what the arguments say.
     pub async fn run(self) -> ExitCode {
+        if !matches!(self.command, Command::Link(_)) {
+            // Most commands hold keys, or start what does. What `link` runs is not ours.
+            forbid_core_dumps();
+        }
         if matches!(
             self.command,
             Command::Run(_) | Command::Capacity(_) | Command::Lab(_)

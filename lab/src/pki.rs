@@ -39,6 +39,7 @@ use nf_nrf::enrolment_token::{AuthorityKeyError, TokenError, TokenVerifier};
 use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use experiment::files;
 
@@ -401,7 +402,7 @@ fn mint(
     instance: &PlannedInstance,
     authority: &NfKey,
     expiry: UnixTime,
-) -> Result<String, PkiError> {
+) -> Result<Zeroizing<String>, PkiError> {
     let claims = EnrolmentClaims {
         iss: ENROLMENT_ISSUER.to_owned(),
         sub: instance.instance_id,
@@ -411,12 +412,12 @@ fn mint(
         jti: Uuid::new_v4(),
     };
     let key = EncodingKey::from_ec_der(&authority.to_pkcs8()?);
-    jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key).map_err(|source| {
-        PkiError::Token {
+    jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key)
+        .map(Zeroizing::new)
+        .map_err(|source| PkiError::Token {
             instance_id: instance.instance_id,
             source,
-        }
-    })
+        })
 }
 
 fn token_file(instance_id: Uuid) -> String {
@@ -486,7 +487,9 @@ pub fn mint_tokens(
 /// The enrolment authority of a lab.
 fn authority(lab: &Path) -> Result<NfKey, PkiError> {
     let path = lab.join("enrolment/authority.key");
-    let pem = std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })?;
+    let pem = std::fs::read_to_string(&path)
+        .map(Zeroizing::new)
+        .map_err(|source| PkiError::Read { path, source })?;
     Ok(NfKey::from_pem(&pem)?)
 }
 

@@ -294,6 +294,15 @@ async fn lab_up_prints_its_endpoints_and_stops_on_ctrl_c() {
     let mut up = Started::new(arguments.into_iter().chain(options.map(AsRef::as_ref)));
     up.prints("Ctrl-C stops it").await;
     assert_eq!(processes_of(folder.path()).len(), 4);
+    for holds_keys in processes_of(folder.path()).into_iter().chain([up.pid()]) {
+        let limits = std::fs::read_to_string(format!("/proc/{holds_keys}/limits")).unwrap();
+        let core = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max core file size"));
+        // 1: neither a file nor what core_pattern names.
+        let words: Vec<_> = core.unwrap().split_whitespace().collect();
+        assert_eq!(words, ["1", "1", "bytes"], "{limits}");
+    }
     let (status, _) = get(localhost(port + 3), "/readyz").await.unwrap();
     assert_eq!(status, 200);
     up.signal(Signal::INT);

@@ -144,7 +144,7 @@ impl Subject {
         Ok(Self {
             directory,
             id,
-            key,
+            key: key.to_vec(),
             log,
             built_in: started.elapsed(),
             append_cpu: Vec::new(),

@@ -20,6 +20,7 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
+use zeroize::Zeroizing;
 
 use crate::pem;
 
@@ -74,6 +75,7 @@ impl NfKey {
     /// [`NfKeyError::NoPemSection`] or those of [`Self::from_pkcs8`].
     pub fn from_pem(text: &str) -> Result<Self, NfKeyError> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes())
+            .map(Zeroizing::new)
             .map_err(|_| NfKeyError::NoPemSection)?;
         Self::from_pkcs8(der.secret_pkcs8_der())
     }
@@ -98,11 +100,11 @@ impl NfKey {
         &self.spki
     }
 
-    /// The private key as PKCS#8 (version 1; ML-DSA keys as their seed, RFC 9881).
+    /// The private key as PKCS#8 (version 1; ML-DSA keys as their seed, RFC 9881), wiped when it is dropped.
     ///
     /// # Errors
     /// [`NfKeyError::Backend`] if the library fails; it does for an ML-DSA key that was read without its seed.
-    pub fn to_pkcs8(&self) -> Result<Vec<u8>, NfKeyError> {
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, NfKeyError> {
         Ok(self.secret.to_pkcs8()?)
     }
 
@@ -110,8 +112,9 @@ impl NfKey {
     ///
     /// # Errors
     /// As [`Self::to_pkcs8`].
-    pub fn to_pem(&self) -> Result<String, NfKeyError> {
-        Ok(pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8()?))
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, NfKeyError> {
+        let text = pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8()?);
+        Ok(Zeroizing::new(text))
     }
 
     /// Signs `message`: ECDSA signatures are DER, the others raw.
@@ -127,7 +130,8 @@ impl NfKey {
     /// # Errors
     /// [`NfKeyError::NotForTls`] if rustls does not take it, [`NfKeyError::Backend`] if it cannot be encoded.
     pub fn tls_signing_key(&self) -> Result<Arc<dyn SigningKey>, NfKeyError> {
-        let der = PrivateKeyDer::Pkcs8(self.to_pkcs8()?.into());
+        let pkcs8 = self.to_pkcs8()?;
+        let der = PrivateKeyDer::Pkcs8(pkcs8.as_slice().into());
         any_supported_type(&der).map_err(|_| NfKeyError::NotForTls(self.algorithm()))
     }
 }

@@ -10,21 +10,20 @@ pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 /// Label of a certificate.
 pub const CERTIFICATE: &str = "CERTIFICATE";
 
-/// Characters of base64 a line.
-const LINE: usize = 64;
+/// Octets a line, as 64 characters of base64.
+const LINE: usize = 48;
 
-/// `der` between its `BEGIN` and `END` lines.
+/// `der` between its `BEGIN` and `END` lines. It may be a key: no other copy of it is made, so the text has room for all of it.
 pub fn encode(label: &str, der: &[u8]) -> String {
-    let base64 = STANDARD.encode(der);
-    let mut text = format!("-----BEGIN {label}-----\n");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(LINE));
-        text.push_str(line);
+    let lines = der.len().div_ceil(LINE);
+    let mut text =
+        String::with_capacity(der.len().div_ceil(3) * 4 + lines + 2 * (label.len() + 18));
+    text.extend(["-----BEGIN ", label, "-----\n"]);
+    for line in der.chunks(LINE) {
+        STANDARD.encode_string(line, &mut text);
         text.push('\n');
-        rest = after;
     }
-    text.push_str(&format!("-----END {label}-----\n"));
+    text.extend(["-----END ", label, "-----\n"]);
     text
 }
 
@@ -40,7 +39,7 @@ mod tests {
         for length in [1, 47, 48, 49, 96, 1000] {
             let der = vec![7; length];
             let text = encode(CERTIFICATE, &der);
-            assert!(text.lines().all(|line| line.len() <= LINE));
+            assert!(text.lines().all(|line| line.len() <= 64));
             assert_eq!(
                 CertificateDer::from_pem_slice(text.as_bytes())
                     .unwrap()

@@ -24,6 +24,7 @@ use mtc_tls::identity::NfSubject;
 use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use zeroize::Zeroizing;
 
 mod ca_certificate;
 mod create;
@@ -126,7 +127,8 @@ impl BaselineCa {
             })
         };
         let key = |file: &'static str| {
-            NfKey::from_pem(&read(file)?).map_err(|source| BaselineError::Key { profile, source })
+            NfKey::from_pem(&Zeroizing::new(read(file)?))
+                .map_err(|source| BaselineError::Key { profile, source })
         };
         let root = certificate(ROOT_CERTIFICATE_FILE)?;
         let count = usize::from(profile.intermediates.count());

@@ -30,6 +30,7 @@ use mtc_log::{
 use mtc_tls::key::{NfKey, NfKeyError};
 use sbi::trust_file::TrustFile;
 use tokio::task::{JoinError, spawn_blocking};
+use zeroize::Zeroizing;
 
 use crate::config::NrfConfig;
 use crate::files::{FileError, PrivateFolder, read_text};
@@ -481,11 +482,10 @@ fn open_files(
 ) -> Result<OpenedLog, OpenLogError> {
     let now = config.clock().now();
     let place = place_of(&logs);
-    let key = NfKey::from_pem(&read_text(&config.cosigner_key)?).map_err(|source| {
-        OpenLogError::CosignerKey {
-            path: config.cosigner_key.clone(),
-            source,
-        }
+    let pem = Zeroizing::new(read_text(&config.cosigner_key)?);
+    let key = NfKey::from_pem(&pem).map_err(|source| OpenLogError::CosignerKey {
+        path: config.cosigner_key.clone(),
+        source,
     })?;
     let key = CosigningKey::new(*id.ca(), key.into_secret())?;
     let create = match wish {

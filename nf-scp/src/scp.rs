@@ -24,6 +24,7 @@ use sbi::response::Response;
 use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
 
 use crate::config::{ScpConfig, WitnessConfig};
 use crate::metrics::WitnessMetrics;
@@ -192,10 +193,12 @@ fn witnessed(known: &[LogNumber]) -> impl Iterator<Item = LogNumber> {
 
 /// Opens the witness for the logs of the trust file's CA. Blocks on the disk.
 fn open_witness(config: &WitnessConfig, trust_file: &TrustFile) -> Result<WitnessStore, ScpError> {
-    let text = std::fs::read_to_string(&config.key).map_err(|source| ScpError::ReadKey {
-        path: config.key.clone(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(&config.key)
+        .map(Zeroizing::new)
+        .map_err(|source| ScpError::ReadKey {
+            path: config.key.clone(),
+            source,
+        })?;
     let key = NfKey::from_pem(&text).map_err(|source| ScpError::Key {
         path: config.key.clone(),
         source,

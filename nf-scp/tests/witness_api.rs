@@ -63,7 +63,7 @@ impl Signer {
             SecretKey::generate(SignatureAlgorithm::MlDsa44).and_then(|key| key.to_pkcs8());
         Self {
             id: id.parse().expect("a trust anchor ID"),
-            secret: secret.expect("randomness"),
+            secret: secret.expect("randomness").to_vec(),
         }
     }
 

@@ -137,11 +137,13 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Forbids core dumps, which would hold private keys: octets that a dump may have. At 0 Linux still dumps into a program that
-/// `core_pattern` names; 1 is its word for not doing that either, and less than any file needs (core(5)).
+/// Octets that a core dump may have. At 0 Linux still dumps into a program that `core_pattern` names; 1 is its word for not
+/// doing that either, and less than any file needs (core(5)).
 const CORE_LIMIT: u64 = 1;
 
-fn forbid_core_dumps() {
+/// Forbids core dumps, which would hold private keys, to this process and those that it starts. Debuggers and profilers may
+/// attach as before.
+pub fn forbid_core_dumps() {
     let limit = getrlimit(Resource::Core);
     let most = limit
         .maximum

@@ -23,6 +23,7 @@ use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use zeroize::Zeroizing;
 
 use crate::backoff;
 use crate::clock::await_time;
@@ -152,13 +153,14 @@ pub struct NrfSource {
 
 impl NrfSource {
     /// The token, which is needed as long as there is no certificate to show.
-    fn read_token(&self) -> Result<String, ObtainError> {
+    fn read_token(&self) -> Result<Zeroizing<String>, ObtainError> {
         let path = self.token.as_ref().ok_or(ObtainError::NoToken)?;
-        let token = std::fs::read_to_string(path).map_err(|source| ObtainError::TokenFile {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(token.trim().to_owned())
+        std::fs::read_to_string(path)
+            .map(Zeroizing::new)
+            .map_err(|source| ObtainError::TokenFile {
+                path: path.clone(),
+                source,
+            })
     }
 
     /// The certificate to show at a renewal: one that is valid, if there is one.
@@ -197,7 +199,8 @@ impl NrfSource {
     ) -> Result<IssuedCertificate, ObtainError> {
         let token = self.read_token()?;
         let profile = connection_profile(self.leaf_key);
-        self.ask(instance, profile, wanted, Some(&token)).await
+        self.ask(instance, profile, wanted, Some(token.trim()))
+            .await
     }
 }
 

@@ -19,6 +19,7 @@ use hyper::header::{AUTHORIZATION, RETRY_AFTER};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::client::{ClientError, Connection, Request};
 use crate::problem::{Cause, ProblemDetails};
@@ -171,8 +172,10 @@ pub async fn request_certificate(
     };
     let mut request = Request::new(Method::POST, authority, CERTIFICATES).json(&body);
     if let Some(token) = token {
-        let value =
-            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| EnrolmentError::Token)?;
+        let bearer = Zeroizing::new(format!("Bearer {token}"));
+        let mut value = HeaderValue::from_str(&bearer).map_err(|_| EnrolmentError::Token)?;
+        // Neither printed nor kept in HPACK's table.
+        value.set_sensitive(true);
         request.headers.insert(AUTHORIZATION, value);
     }
     let response = connection.call(request, ISSUANCE_TIMEOUT).await?;

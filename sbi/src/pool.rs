@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::enrolment_claims::EnrolmentClaims;
 
@@ -71,7 +72,9 @@ pub fn claim(pool: &Path, state: &Path) -> Result<Claimed, PoolError> {
     if !token.exists() {
         take(pool, state, &token)?;
     }
-    let text = std::fs::read_to_string(&token).map_err(failed("read", &token))?;
+    let text = std::fs::read_to_string(&token)
+        .map(Zeroizing::new)
+        .map_err(failed("read", &token))?;
     let claims = claims(text.trim()).filter(|claims| !claims.fqdn.is_empty());
     let not_a_token = || PoolError::NotAToken {
         path: token.clone(),
@@ -101,7 +104,9 @@ fn take(pool: &Path, state: &Path, token: &Path) -> Result<(), PoolError> {
         .create(state)
         .map_err(failed("create", state))?;
     let taken = first_free(pool)?;
-    let text = std::fs::read(&taken).map_err(failed("read", &taken))?;
+    let text = std::fs::read(&taken)
+        .map(Zeroizing::new)
+        .map_err(failed("read", &taken))?;
     let fresh = token.with_extension("new");
     let written = OpenOptions::new()
         .write(true)

@@ -23,6 +23,7 @@ use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::checksum::sha256;
 use crate::enrolment::MTC_PROFILE;
@@ -105,7 +106,7 @@ pub struct StoredCredential {
     pub profile: String,
     /// The key's algorithm.
     pub leaf_key: String,
-    key: String,
+    key: Zeroizing<String>,
     chain: Vec<String>,
     /// Last second of validity.
     pub not_after: u64,
@@ -175,7 +176,7 @@ impl StoredCredential {
         Ok(Self {
             profile,
             leaf_key: key.algorithm().to_string(),
-            key: STANDARD.encode(key.to_pkcs8()?),
+            key: Zeroizing::new(STANDARD.encode(&*key.to_pkcs8()?)),
             chain: chain
                 .iter()
                 .map(|certificate| STANDARD.encode(certificate))
@@ -226,7 +227,7 @@ impl StoredCredential {
     }
 
     fn key_and_chain(&self) -> Result<(NfKey, Credential), RestoreError> {
-        let key = NfKey::from_pkcs8(&STANDARD.decode(&self.key)?)?;
+        let key = NfKey::from_pkcs8(&Zeroizing::new(STANDARD.decode(&*self.key)?))?;
         let chain = self
             .chain
             .iter()
@@ -330,7 +331,7 @@ impl Vault {
 
     fn read(&self) -> Result<Stored, VaultError> {
         let text = match fs::read(&self.path) {
-            Ok(text) => text,
+            Ok(text) => Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stored::default()),
             Err(source) => return Err(self.disk("read", source)),
         };
@@ -347,7 +348,7 @@ impl Vault {
     /// # Errors
     /// The disk fails; what was stored before stays.
     pub fn save(&self, stored: &Stored) -> Result<(), VaultError> {
-        let text = stored.sealed().to_text();
+        let text = Zeroizing::new(stored.sealed().to_text());
         let temporary = self.path.with_extension("tmp");
         let write = || {
             let mut file = OpenOptions::new()

@@ -44,6 +44,7 @@ impl Keys {
             SecretKey::generate(algorithm)
                 .and_then(|key| key.to_pkcs8())
                 .expect("a new key")
+                .to_vec()
         };
         let subject = SecretKey::generate(SignatureAlgorithm::EcdsaP256)
             .and_then(|key| key.public_key())

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{
     KeyPair, ML_DSA_44, ML_DSA_44_SIGNING, ML_DSA_65, ML_DSA_65_SIGNING, ML_DSA_87,
     ML_DSA_87_SIGNING, ParsedPublicKey, PqdsaKeyPair, PqdsaSigningAlgorithm, VerificationAlgorithm,
 };
+use zeroize::Zeroizing;
 
 use super::algorithm::{KeyError, SignatureAlgorithm};
 use super::{Signer, Verifier};
@@ -179,20 +180,18 @@ impl SecretKey {
         Ok(Self { algorithm, pair })
     }
 
-    /// The PKCS#8 document (DER), version 1.
+    /// The PKCS#8 document (DER), version 1. It is wiped when it is dropped.
     ///
     /// # Errors
     /// The library cannot encode the key.
-    pub fn to_pkcs8(&self) -> Result<Vec<u8>, KeyError> {
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let document = match &self.pair {
             Pair::Ed25519(pair) => pair.to_pkcs8v1(),
             Pair::Ecdsa(pair) => pair.to_pkcs8v1(),
             Pair::MlDsa(pair) => pair.to_pkcs8v1(),
         };
-        Ok(document
-            .map_err(|_| KeyError::Malformed(self.algorithm))?
-            .as_ref()
-            .to_vec())
+        let document = document.map_err(|_| KeyError::Malformed(self.algorithm))?;
+        Ok(Zeroizing::new(document.as_ref().to_vec()))
     }
 
     /// The key's algorithm.

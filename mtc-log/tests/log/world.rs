@@ -86,6 +86,7 @@ fn secret() -> Vec<u8> {
     SecretKey::generate(SignatureAlgorithm::MlDsa44)
         .and_then(|key| key.to_pkcs8())
         .expect("a new key")
+        .to_vec()
 }
 
 fn secret_key(pkcs8: &[u8]) -> SecretKey {

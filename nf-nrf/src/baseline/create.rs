@@ -6,6 +6,7 @@ use mtc_core::time::UnixTime;
 use mtc_core::x509::Extension;
 use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
 use mtc_tls::pem;
+use zeroize::Zeroizing;
 
 use super::BaselineError;
 use super::ca_certificate::{BASIC_CONSTRAINTS, SUBJECT_KEY_IDENTIFIER};
@@ -23,7 +24,7 @@ const TRUE: [u8; 3] = [der::BOOLEAN, 1, 0xff];
 /// Key and certificate of one CA as PEM texts. Holds a secret, hence no `Debug`.
 pub struct CaPem {
     /// PKCS#8 private key.
-    pub key: String,
+    pub key: Zeroizing<String>,
     /// Certificate.
     pub certificate: String,
 }
