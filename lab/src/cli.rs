@@ -22,15 +22,13 @@ mod token;
 mod top;
 mod trust;
 
-use std::future::poll_fn;
+use std::future::pending;
 use std::process::ExitCode;
-use std::task::Poll;
 
 use clap::{Parser, Subcommand};
 use sbi::command_line::{NfArguments, forbid_core_dumps};
 use sbi::telemetry::warn_on_stderr;
 use sbi::tell;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Done.
 const DONE: u8 = 0;
@@ -179,36 +177,13 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(COULD_NOT_RUN)
 }
 
-/// Hears what asks the process to stop, from the call on: Ctrl-C, SIGTERM, SIGQUIT, and SIGHUP of a terminal that is gone
-/// unless it is ignored, as below nohup. Completes on the first.
+/// As [`sbi::process::interrupted`]. Without handlers the signals end the process, and the children with it.
 fn interrupted() -> impl Future<Output = ()> {
-    let hangup = (!hangup_is_ignored()).then(SignalKind::hangup);
-    let kinds = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::quit(),
-    ];
-    // Without handlers the signals end the process, and the children with it.
-    let mut signals: Vec<_> = kinds
-        .into_iter()
-        .chain(hangup)
-        .filter_map(|kind| signal(kind).ok())
-        .collect();
-    poll_fn(move |context| {
-        let came = signals
-            .iter_mut()
-            .any(|signal| signal.poll_recv(context).is_ready());
-        if came { Poll::Ready(()) } else { Poll::Pending }
-    })
-}
-
-/// Whether whoever started this process wants it to outlive its terminal.
-fn hangup_is_ignored() -> bool {
-    // SIGHUP is the first signal; the mask is hexadecimal, the first signal its last bit.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask & 1 == 1)
+    let interrupted = sbi::process::interrupted();
+    async {
+        match interrupted {
+            Ok(interrupted) => interrupted.await,
+            Err(_) => pending().await,
+        }
+    }
 }

@@ -319,12 +319,16 @@ async fn a_process_that_fails_to_start_takes_the_others_with_it() {
 #[tokio::test]
 async fn a_process_that_is_told_to_stop_does_so_while_its_supervisor_stays() {
     let mut lab = TestLab::start(TestFolder::new(&small())).await;
-    signal(lab.pid(Nf::Smf), Signal::TERM);
-    let error = within(lab.topology.ended()).await.to_string();
-    assert!(
-        error.contains("smf ended unexpectedly (exit status: 0)"),
-        "{error}"
-    );
+    // The last is that of a terminal that is gone.
+    for stop in [Signal::TERM, Signal::QUIT, Signal::HUP] {
+        signal(lab.pid(Nf::Smf), stop);
+        let error = within(lab.topology.ended()).await.to_string();
+        assert!(
+            error.contains("smf ended unexpectedly (exit status: 0)"),
+            "{stop:?}: {error}"
+        );
+        lab.topology.restart(Nf::Smf).await.unwrap();
+    }
     lab.topology.stop().await;
 }
 

@@ -3,15 +3,18 @@
 //! ```text
 //!  mtc5g run ──stdin──> lines: orders, commands; end of file: stop (only when supervised)
 //!            <──stdout── events, a JSON object a line
-//!            ──SIGTERM, SIGINT──> stop
+//!            ──SIGTERM, SIGINT, SIGQUIT, SIGHUP──> stop
 //! ```
 //!
 //! A supervised process ends when its standard input does, so it cannot outlive a supervisor that was killed.
 
+use std::future::poll_fn;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::orders::{OrderSource, Orders};
@@ -130,14 +133,10 @@ impl Control {
         let (raise, stop) = Stop::new();
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let (source, orders) = Orders::new();
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        let mut interrupt =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let interrupted = interrupted()?;
         tokio::spawn(async move {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                () = interrupted => {}
                 () = read_input(sender, source), if supervised => {}
             }
             raise.send_replace(true);
@@ -148,6 +147,42 @@ impl Control {
             commands,
         })
     }
+}
+
+/// Hears what asks the process to stop, from the call on: Ctrl-C, SIGTERM, SIGQUIT, and SIGHUP of a terminal that is gone
+/// unless it is ignored, as below nohup. Completes on the first.
+///
+/// # Errors
+/// The system refuses a signal handler; the signal ends the process then.
+pub fn interrupted() -> std::io::Result<impl Future<Output = ()> + Send + use<>> {
+    let hangup = (!hangup_is_ignored()).then(SignalKind::hangup);
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::quit(),
+    ];
+    let mut signals = kinds
+        .into_iter()
+        .chain(hangup)
+        .map(signal)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(poll_fn(move |context| {
+        let came = signals
+            .iter_mut()
+            .any(|signal| signal.poll_recv(context).is_ready());
+        if came { Poll::Ready(()) } else { Poll::Pending }
+    }))
+}
+
+/// Whether whoever started this process wants it to outlive its terminal.
+fn hangup_is_ignored() -> bool {
+    // SIGHUP is the first signal; the mask is hexadecimal, the first signal its last bit.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Hands on orders and other lines until standard input ends.
