@@ -11,22 +11,31 @@ mod test_lab;
 #[path = "support/test_nf.rs"]
 mod test_nf;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::slice;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use experiment::results::Results;
 use experiment::scenario::Nf;
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, RETRY_AFTER};
 use lab::topology::Topology;
 use mtc_core::causes::Causes;
+use mtc_tls::csr;
 use rustix::process::{Pid, Signal, kill_process};
+use sbi::client::{Connection, Request};
 use sbi::credentials::ObtainError;
+use sbi::enrolment::{CERTIFICATES, CertificateRequest, MTC_PROFILE};
+use sbi::response::Response;
 use sbi::trust_file::TrustFile;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
-use command::{Started, await_end_of, binary, processes_of, within};
+use command::{PATIENCE, Started, await_end_of, binary, processes_of, within};
 use log_copy::LogCopy;
 use test_lab::{TestFolder, TestLab, small};
 use test_nf::{TestNf, der, refusal};
@@ -35,6 +44,10 @@ use test_nf::{TestNf, der, refusal};
 const APPLICANTS: u16 = 24;
 /// Certificates that are acknowledged before.
 const ACKNOWLEDGED: usize = 6;
+/// Enrolments that are under way when the NRF is told to stop.
+const UNDER_WAY: u16 = 8;
+/// Between looks at metrics: what they tell can only be asked for.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Null entries that fill one tile and begin another.
 const PRELOAD: u64 = 300;
 
@@ -194,6 +207,87 @@ async fn without_the_witness_nothing_is_issued_and_everything_else_goes_on() {
     lab.topology.restart(Nf::Scp).await.unwrap();
     newcomer.enrol(&token).await.unwrap();
     lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn enrolments_under_way_when_the_nrf_is_told_to_stop_are_to_be_tried_again() {
+    let mut lab = TestLab::start(TestFolder::new(&small())).await;
+    let (scp, nrf) = (lab.pid(Nf::Scp), lab.pid(Nf::Nrf));
+    let admin = lab.topology.admin(Nf::Nrf).unwrap();
+    // Nobody cosigns: one batch waits for the witness, and the others for it.
+    signal(scp, Signal::STOP);
+    let mut asking = JoinSet::new();
+    for number in 0..UNDER_WAY {
+        let nf = TestNf::new(&lab.folder.lab, 100 + number);
+        let token = nf.token();
+        asking.spawn(async move {
+            let answer = ask_for_certificate(&nf, &token).await;
+            (nf, token, answer)
+        });
+    }
+    within(async {
+        while waiting_for_witness(admin).await < f64::from(UNDER_WAY) {
+            sleep(LOOK_INTERVAL).await;
+        }
+    })
+    .await;
+    signal(nrf, Signal::TERM);
+    let answers = within(asking.join_all()).await;
+    for (_, _, answer) in &answers {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        let retry = answer.headers.get(RETRY_AFTER).expect("when to ask again");
+        let seconds: u32 = retry.to_str().unwrap().parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{seconds}");
+    }
+    let error = within(lab.topology.ended()).await.to_string();
+    assert!(
+        error.contains("nrf ended unexpectedly (exit status: 0)"),
+        "{error}"
+    );
+    signal(scp, Signal::CONT);
+    lab.topology.restart(Nf::Nrf).await.unwrap();
+    for (nf, token, _) in answers {
+        let again = ask_for_certificate(&nf, &token).await;
+        assert_eq!(
+            again.status, 201,
+            "the token is as good as before: {again:?}"
+        );
+    }
+    lab.topology.stop().await;
+}
+
+/// Asks the NRF for a certificate, and hears all of its answer.
+async fn ask_for_certificate(nf: &TestNf, token: &str) -> Response {
+    let csr = csr::create(&nf.key, nf.id(), slice::from_ref(&nf.instance.fqdn)).expect("keys sign");
+    let body = CertificateRequest {
+        csr: STANDARD.encode(csr),
+        profile: MTC_PROFILE.to_owned(),
+    };
+    let mut request = Request::new(Method::POST, nf.nrf.authority(), CERTIFICATES).json(&body);
+    let bearer = format!("Bearer {token}");
+    let bearer = bearer.parse().expect("a token fits a header");
+    request.headers.insert(AUTHORIZATION, bearer);
+    let connection = nf.connect().await.expect("the NRF serves").connection;
+    let answer = connection.send(request, PATIENCE).await;
+    answer.expect("the NRF answers before it ends")
+}
+
+/// Enrolments that wait for the witness, or for a batch that does, by the NRF's metrics.
+async fn waiting_for_witness(admin: SocketAddr) -> f64 {
+    let connection = Connection::connect_cleartext(admin, PATIENCE).await;
+    let request = Request::new(Method::GET, admin.to_string(), "/metrics");
+    let answer = connection
+        .expect("it listens")
+        .send(request, PATIENCE)
+        .await;
+    let body = answer.expect("it answers").body;
+    let text = str::from_utf8(&body).expect("metrics are text");
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.and_then(|value| value.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in {text}"))
+    };
+    value("mtc_log_signed_entries ") - value("mtc_log_entries ") + value("mtc_log_queue_entries ")
 }
 
 fn signal(pid: u32, signal: Signal) {
