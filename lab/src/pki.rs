@@ -558,7 +558,7 @@ impl Folder {
 mod tests {
     use std::fs;
 
-    use nf_nrf::enrolment_token::{Reserved, UsedTokens};
+    use nf_nrf::enrolment_token::{Answer, Reserved, UsedTokens};
     use std::os::unix::fs::PermissionsExt as _;
 
     use mtc_core::cosign::SecretKey;
@@ -798,7 +798,7 @@ mod tests {
         let Ok(Reserved::New(reservation)) = used.reserve(&old, [0; 32]) else {
             panic!("the token was not used before")
         };
-        reservation.consume(None).unwrap();
+        reservation.consume(Answer::Kept).unwrap();
 
         let path = renew_token(folder.path(), id, Duration::from_secs(60), NOW).unwrap();
         assert_eq!(path, pki.tokens[0]);

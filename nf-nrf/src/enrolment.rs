@@ -35,10 +35,13 @@ use sbi::response::Response;
 use sbi::server::Request;
 use uuid::Uuid;
 
+use crate::answers::Answers;
 use crate::baseline::BaselineCa;
 use crate::enrolment_token::{
-    RequestDigest, Reservation, Reserved, TokenError, TokenVerifier, UsedTokens,
+    Answer, RequestDigest, Reservation, Reserved, TokenError, TokenVerifier, UsedTokens,
+    UsedTokensError,
 };
+use crate::files::FileError;
 use crate::log_opening::Unopened;
 use crate::metrics::NrfMetrics;
 use crate::mtca::{Issuance, Mtca, MtcaError, validity};
@@ -60,6 +63,8 @@ pub struct Enrolment {
     pub tokens: TokenVerifier,
     /// Remembers tokens.
     pub used: UsedTokens,
+    /// Remembers the X.509 certificates that tokens were used for.
+    pub answers: Answers,
     /// Country of subjects.
     pub country: String,
     /// Organisation of subjects: the home domain.
@@ -80,8 +85,8 @@ struct Applicant {
     nf_types: Vec<String>,
     fqdns: Vec<String>,
     reservation: Option<Reservation>,
-    /// The certificate that was issued for the same request before.
-    again: Option<u64>,
+    /// The certificate that was issued for the same request before, and the token's `jti`.
+    again: Option<(Answer, Uuid)>,
     /// Whether this is known by a certificate that has expired.
     has_expired: bool,
 }
@@ -133,8 +138,14 @@ impl Enrolment {
 
     async fn issue(&self, request: &Request) -> Result<Response, Problem> {
         let applicant = self.applicant(request)?;
-        if let Some(serial) = applicant.again {
-            return self.issue_again(serial, applicant.instance_id).await;
+        if let Some((answer, jti)) = applicant.again {
+            let issued = self.issued_before(answer, jti).await?;
+            tracing::info!(
+                nf_instance_id = %applicant.instance_id,
+                certificate = issued.certificate_id,
+                "answered a repeated request with the certificate that it got before"
+            );
+            return created(&issued);
         }
         let body: CertificateRequest = serde_json::from_slice(&request.body).map_err(|error| {
             Problem::invalid_msg_format(format!("not a certificate request: {error}"))
@@ -152,12 +163,9 @@ impl Enrolment {
         check_names(&csr, &applicant)?;
         let issued = self.certify(&body.profile, &csr, &applicant).await?;
         if let Some(reservation) = applicant.reservation {
-            // X.509 certificates are not kept: the answer to a request for one cannot be repeated.
-            let serial = issued
-                .landmark_relative
-                .as_ref()
-                .and_then(|_| issued.certificate_id.parse().ok());
-            let recorded = tokio::task::spawn_blocking(move || reservation.consume(serial)).await;
+            let (answers, issued) = (self.answers.clone(), issued.clone());
+            let record = move || record(reservation, &answers, &issued);
+            let recorded = tokio::task::spawn_blocking(record).await;
             if let Ok(Err(error)) = &recorded {
                 tracing::error!(error = %Causes(error), "the use of a token was not recorded, so nothing is acknowledged");
             }
@@ -175,30 +183,65 @@ impl Enrolment {
         created(&issued)
     }
 
-    /// Answers a repeated request with the certificate that it was answered with before.
-    async fn issue_again(&self, serial: u64, instance_id: Uuid) -> Result<Response, Problem> {
-        let issuance = self.mtca()?.standalone(serial).await;
-        let issuance = issuance.map_err(|error| match error {
-            MtcaError::Unknown(_) => Problem::with_cause(
+    /// The certificate with which a request was answered before.
+    async fn issued_before(&self, answer: Answer, jti: Uuid) -> Result<IssuedCertificate, Problem> {
+        let found = match answer {
+            Answer::Serial(serial) => match self.mtca()?.standalone(serial).await {
+                Ok(issuance) => Some(issued_mtc(&issuance)),
+                Err(MtcaError::Unknown(_)) => None,
+                Err(error) => return Err(issuance_problem(error)),
+            },
+            Answer::Kept => {
+                let (answers, now) = (self.answers.clone(), self.clock.now());
+                let found = tokio::task::spawn_blocking(move || answers.find(jti, now)).await;
+                let found = found.map_err(|_| Problem::system_failure())?;
+                found.map_err(|error| {
+                    tracing::error!(error = %Causes(&error), "a request cannot be answered again");
+                    Problem::system_failure()
+                })?
+            }
+        };
+        found.ok_or_else(|| {
+            Problem::with_cause(
                 StatusCode::FORBIDDEN,
                 Cause::EnrolmentTokenUsed,
                 "the enrolment token was used for a certificate that has expired; mtc5g token mints a new one",
-            ),
-            error => issuance_problem(error),
-        })?;
-        tracing::info!(
-            nf_instance_id = %instance_id,
-            certificate = serial,
-            "answered a repeated request with the certificate that it got before"
-        );
-        created(&issued_mtc(&issuance))
+            )
+        })
     }
+}
+
+/// Why the use of a token was not recorded.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    /// The answer could not be kept.
+    #[error(transparent)]
+    Answer(#[from] FileError),
+    /// The record of used tokens could not be written.
+    #[error(transparent)]
+    Token(#[from] UsedTokensError),
+}
+
+/// Records what a token was used for, so that the answer can be repeated. Blocks on the disk.
+fn record(
+    reservation: Reservation,
+    answers: &Answers,
+    issued: &IssuedCertificate,
+) -> Result<(), RecordError> {
+    let answer = match (&issued.landmark_relative, issued.certificate_id.parse()) {
+        (Some(_), Ok(serial)) => Answer::Serial(serial),
+        _ => {
+            answers.keep(reservation.jti(), issued)?;
+            Answer::Kept
+        }
+    };
+    Ok(reservation.consume(answer)?)
 }
 
 fn created(issued: &IssuedCertificate) -> Result<Response, Problem> {
     let response = Response::json(StatusCode::CREATED, issued);
     if issued.landmark_relative.is_none() {
-        // X.509 certificates are not kept, so there is nothing to point to.
+        // Nobody but the holder of the token can ask for an X.509 certificate again, so there is nothing to point to.
         return Ok(response);
     }
     let location = format!("{CERTIFICATES}/{}", issued.certificate_id);
@@ -399,7 +442,7 @@ impl Enrolment {
             })?;
         let (reservation, again) = match reserved {
             Reserved::New(reservation) => (Some(reservation), None),
-            Reserved::Again { serial } => (None, Some(serial)),
+            Reserved::Again(answer) => (None, Some((answer, claims.jti))),
         };
         metrics.checked_token(if again.is_some() { "repeated" } else { "ok" });
         Ok(Applicant {

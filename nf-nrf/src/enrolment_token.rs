@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 mod used;
 
-pub use self::used::{RequestDigest, Reservation, Reserved, UsedTokens, UsedTokensError};
+pub use self::used::{Answer, RequestDigest, Reservation, Reserved, UsedTokens, UsedTokensError};
 
 /// Longest token that is decoded. With 16 FQDNs of 253 characters it is below this.
 const MAX_TOKEN: usize = 8 * 1024;

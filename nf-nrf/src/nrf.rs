@@ -45,6 +45,7 @@ use sbi::vault::{Vault, VaultError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::answers::Answers;
 use crate::baseline::{BaselineCa, BaselineError};
 use crate::config::NrfConfig;
 use crate::discovery::Discovery;
@@ -482,6 +483,10 @@ impl Process {
             baselines,
             tokens: TokenVerifier::new(&read_text(&config.enrolment_authority)?)?,
             used: UsedTokens::open(&state.path(USED_TOKENS), config.clock().now())?,
+            answers: Answers::open(
+                PrivateFolder::open(state.path("answers"))?,
+                config.clock().now(),
+            )?,
             country: config.country.clone(),
             organization: config.plmn.home_domain(),
             clock: config.clock(),

@@ -4,6 +4,7 @@
 mod mtca;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,6 +15,7 @@ use hyper::{HeaderMap, Method};
 use mtc_core::certificate::Certificate;
 use mtc_core::verify::{Basis, PolicyError, Rejection};
 use mtc_tls::clock::Clock;
+use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::csr;
 use mtc_tls::identity::{NfIdentity, Role, check_certificate_usage};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
@@ -22,13 +24,19 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime as TlsTime};
+use sbi::config::Wanted;
+use sbi::credentials::{CertificateSource, Keeper, ObtainError};
 use sbi::enrolment::{
-    CERTIFICATES, CertificateRequest, IssuedCertificate, LandmarkRelativeCertificate, MTC_PROFILE,
+    CERTIFICATES, CertificateRequest, EnrolmentError, IssuedCertificate, LandmarkAnswer,
+    LandmarkRelativeCertificate, MTC_PROFILE,
 };
 use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
+use sbi::instance::Instance;
+use sbi::model::NfType;
 use sbi::problem::{Problem, ProblemDetails};
 use sbi::response::Response;
 use sbi::server::{Peer, Request};
+use sbi::vault::Vault;
 use uuid::Uuid;
 
 use mtca::{Authority, BASELINE, LANDMARK_INTERVAL, RENEW_EXPIRED, Service};
@@ -335,6 +343,103 @@ async fn the_same_request_with_the_same_token_gets_the_same_certificate_again() 
     let other_token = service.authority.mint(&claims());
     let other = issued(&enrol(&service, &other_token, &csr).await);
     assert_ne!(other.certificate_id, issued(&first).certificate_id);
+
+    // X.509 certificates are in no log: their answers are kept.
+    let token = service.authority.mint(&claims());
+    let first = issued(&enrol_for(&service, &token, &csr, X509).await);
+    let again = issued(&enrol_for(&service, &token, &csr, X509).await);
+    assert_eq!(again, first);
+    assert_eq!(enrol(&service, &token, &csr).await.status, 403);
+    let other_key = enrol_for(&service, &token, &amf_csr(), X509).await;
+    assert_eq!(other_key.status, 403);
+}
+
+/// The NRF, asked with a token; the first answers are lost on the way.
+struct Lossy {
+    service: Arc<Service>,
+    token: String,
+    to_lose: Arc<AtomicUsize>,
+}
+
+impl CertificateSource for Lossy {
+    async fn request(&self, csr: &[u8], profile: &str) -> Result<IssuedCertificate, ObtainError> {
+        let answer = enrol_for(&self.service, &self.token, csr, profile).await;
+        let failed = |source| ObtainError::Enrolment {
+            profile: profile.to_owned(),
+            source,
+        };
+        let lost = self
+            .to_lose
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        if lost.is_ok() {
+            assert_eq!(answer.status, 201, "{}", detail(&answer));
+            // For good, as for a process that is killed.
+            return Err(failed(EnrolmentError::Answer("lost")));
+        }
+        if answer.status != 201 {
+            return Err(failed(EnrolmentError::Refused {
+                status: answer.status,
+                details: Box::new(details(&answer)),
+            }));
+        }
+        Ok(issued(&answer))
+    }
+
+    async fn landmark_relative(&self, _path: &str) -> Result<LandmarkAnswer, ObtainError> {
+        Ok(LandmarkAnswer::Never)
+    }
+}
+
+#[tokio::test]
+async fn an_nf_that_is_killed_before_it_has_its_answer_gets_it_after_its_restart() {
+    let service = Arc::new(Service::start());
+    for (wanted, profile) in [
+        (Wanted::Mtc(KeyAlgorithm::EcdsaP256), MTC_PROFILE),
+        (Wanted::X509(BASELINE, KeyAlgorithm::EcdsaP256), X509),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let token = service.authority.mint(&claims());
+        let to_lose = Arc::new(AtomicUsize::new(2));
+        // What a start of the NF is.
+        let start = || {
+            let instance = Instance::new(
+                AMF.into(),
+                NfType::Amf,
+                FQDN.to_owned(),
+                CredentialSet::new(MtcTrust::new(service.trust()), Vec::new()),
+                Clock::default(),
+                Arc::default(),
+            );
+            let source = Lossy {
+                service: service.clone(),
+                token: token.clone(),
+                to_lose: to_lose.clone(),
+            };
+            let vault = Vault::open(folder.path(), AMF).unwrap();
+            Keeper::load(
+                Arc::new(instance),
+                source,
+                vec![wanted],
+                vault,
+                sbi::metrics::Metrics::new(),
+            )
+            .unwrap()
+        };
+        let deadline = || tokio::time::Instant::now() + Duration::from_secs(60);
+        for _ in 0..2 {
+            start().complete(deadline()).await.unwrap_err();
+        }
+        let mut keeper = start();
+        let completed = keeper.complete(deadline()).await;
+        completed.unwrap_or_else(|error| panic!("{profile}: {error:?}"));
+        assert!(keeper.has_valid());
+        drop(keeper);
+        let stored = Vault::open(folder.path(), AMF).unwrap().load().unwrap();
+        assert_eq!((stored.credentials.len(), stored.requests.len()), (1, 0));
+        assert!(start().has_valid());
+    }
 }
 
 #[tokio::test]

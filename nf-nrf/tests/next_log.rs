@@ -29,6 +29,7 @@ use mtc_tls::clock::Clock;
 use mtc_tls::identity::{NfIdentity, NfSubject};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use mtc_tls::pem;
+use nf_nrf::answers::Answers;
 use nf_nrf::config::NrfConfig;
 use nf_nrf::enrolment::Enrolment;
 use nf_nrf::enrolment_token::{TokenVerifier, UsedTokens};
@@ -576,6 +577,10 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
         used: {
             UsedTokens::begin(&scene.file("used-tokens")).unwrap();
             UsedTokens::open(&scene.file("used-tokens"), CLOCK.now()).unwrap()
+        },
+        answers: {
+            let folder = PrivateFolder::open(scene.file("answers")).unwrap();
+            Answers::open(folder, CLOCK.now()).unwrap()
         },
         country: "DE".to_owned(),
         organization: "5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),

@@ -8,6 +8,9 @@
 //!  when it has expired:   the same as renewal, which the NRF allows for a while; refused, the token once more
 //! ```
 //!
+//! What is asked for with a token, which is good once, is in the vault before it is asked for: whoever loses the answer, or is killed
+//! before it is stored, asks for the same again and gets the same certificate.
+//!
 //! Times are the wall clock's, which may step: what is due is looked for, not slept until.
 
 use std::path::PathBuf;
@@ -35,7 +38,7 @@ use crate::instance::{CallError, Instance};
 use crate::metrics::Metrics;
 use crate::nnrf::Nrf;
 use crate::orders::InstanceOrders;
-use crate::vault::{RestoreError, Stored, StoredCredential, Vault, VaultError};
+use crate::vault::{RestoreError, Stored, StoredCredential, StoredRequest, Vault, VaultError};
 use mtc_core::causes::Causes;
 
 /// Share of a lifetime after which a certificate is renewed: three quarters.
@@ -429,10 +432,11 @@ impl<S: CertificateSource> Keeper<S> {
     async fn obtain_all(&mut self) -> Result<(), ObtainError> {
         let deadline = Instant::now() + RENEWAL_TIME;
         let mut obtained = Vec::with_capacity(self.wanted.len());
-        for wanted in &self.wanted {
-            obtained.push(self.obtain(*wanted, deadline).await?);
+        for wanted in self.wanted.clone() {
+            obtained.push(self.obtain(wanted, deadline).await?);
         }
         self.stored.credentials = obtained;
+        self.stored.requests.clear();
         self.save().await
     }
 
@@ -500,14 +504,34 @@ impl<S: CertificateSource> Keeper<S> {
         self.stored.credentials.iter().position(is_it)
     }
 
+    /// The key and the request (DER) for a wanted certificate: those of an attempt whose answer was lost, or new ones.
+    async fn request_for(&mut self, wanted: Wanted) -> Result<(NfKey, Vec<u8>), ObtainError> {
+        let fqdn = &self.instance.fqdn;
+        let mut requests = self.stored.requests.iter();
+        if let Some(stored) = requests.find(|stored| is_for(stored, wanted) && stored.fqdn == *fqdn)
+        {
+            return Ok(stored.restore()?);
+        }
+        let key = generate(wanted.leaf_key()).await?;
+        let csr = csr::create(&key, self.instance.id.uuid(), std::slice::from_ref(fqdn))?;
+        // With a certificate to show, an answer that is lost costs nothing: another certificate can be had.
+        if !self.has_valid() {
+            let stored = StoredRequest::new(wanted.profile(), &key, fqdn.clone(), &csr)?;
+            self.stored
+                .requests
+                .retain(|stored| !is_for(stored, wanted));
+            self.stored.requests.push(stored);
+            self.store().await?;
+        }
+        Ok((key, csr))
+    }
+
     async fn obtain(
-        &self,
+        &mut self,
         wanted: Wanted,
         deadline: Instant,
     ) -> Result<StoredCredential, ObtainError> {
-        let key = generate(wanted.leaf_key()).await?;
-        let fqdns = std::slice::from_ref(&self.instance.fqdn);
-        let csr = csr::create(&key, self.instance.id.uuid(), fqdns)?;
+        let (key, csr) = self.request_for(wanted).await?;
         let profile = wanted.profile();
         let attempt = || self.source.request(&csr, &profile);
         let issued = backoff::until(deadline, attempt, ObtainError::is_temporary).await?;
@@ -582,17 +606,25 @@ impl<S: CertificateSource> Keeper<S> {
             Some(position) => self.stored.credentials[position] = obtained,
             None => self.stored.credentials.push(obtained),
         }
+        self.stored
+            .requests
+            .retain(|stored| !is_for(stored, wanted));
         self.save().await
     }
 
     /// Stores first, then publishes: what peers have seen survives a restart.
     async fn save(&self) -> Result<(), ObtainError> {
+        self.store().await?;
+        Ok(self.publish()?)
+    }
+
+    async fn store(&self) -> Result<(), ObtainError> {
         let (vault, stored) = (self.vault.clone(), self.stored.clone());
         let saving = tokio::task::spawn_blocking(move || vault.save(&stored));
         saving
             .await
             .expect("saving does not panic and is not aborted")?;
-        Ok(self.publish()?)
+        Ok(())
     }
 
     fn publish(&self) -> Result<(), RestoreError> {
@@ -661,6 +693,10 @@ impl<S: CertificateSource> Keeper<S> {
             .filter_map(StoredCredential::landmark)
             .max()
     }
+}
+
+fn is_for(stored: &StoredRequest, wanted: Wanted) -> bool {
+    stored.profile == wanted.profile() && stored.leaf_key == wanted.leaf_key().as_str()
 }
 
 /// Key generation takes milliseconds of CPU with some algorithms, so not on a thread that serves others.

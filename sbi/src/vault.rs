@@ -68,6 +68,9 @@ pub enum VaultError {
 pub struct Stored {
     /// One a certificate.
     pub credentials: Vec<StoredCredential>,
+    /// Requests with tokens that may have been answered: the answers are not here yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<StoredRequest>,
     /// SHA-256 of the file without this member. Files of older versions have none: they are read, and get one when they are
     /// replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +98,51 @@ impl Stored {
 
     fn is_whole(&self) -> bool {
         self.sha256.is_none() || self.sha256 == self.sealed().sha256
+    }
+}
+
+/// A key and the request for its certificate, which is the same when it is repeated. Holds a secret.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredRequest {
+    /// `mtc`, or the name of an X.509 profile.
+    pub profile: String,
+    /// The key's algorithm.
+    pub leaf_key: String,
+    /// The name that is asked for.
+    pub fqdn: String,
+    key: String,
+    csr: String,
+}
+
+impl std::fmt::Debug for StoredRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoredRequest({}, {})", self.profile, self.leaf_key)
+    }
+}
+
+impl StoredRequest {
+    /// A request (DER) for `key`.
+    ///
+    /// # Errors
+    /// The key cannot be encoded.
+    pub fn new(profile: String, key: &NfKey, fqdn: String, csr: &[u8]) -> Result<Self, NfKeyError> {
+        Ok(Self {
+            profile,
+            leaf_key: key.algorithm().to_string(),
+            fqdn,
+            key: STANDARD.encode(key.to_pkcs8()?),
+            csr: STANDARD.encode(csr),
+        })
+    }
+
+    /// The key, and the request (DER).
+    ///
+    /// # Errors
+    /// See [`RestoreError`].
+    pub fn restore(&self) -> Result<(NfKey, Vec<u8>), RestoreError> {
+        let key = NfKey::from_pkcs8(&STANDARD.decode(&self.key)?)?;
+        Ok((key, STANDARD.decode(&self.csr)?))
     }
 }
 

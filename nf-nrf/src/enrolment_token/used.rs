@@ -11,10 +11,11 @@
 //! what a crash leaves is therefore more lines than are counted, or a torn last line, whose token was never acknowledged
 //! and which is dropped, or one torn head beside the other. Anything else is damage, and an error.
 //!
-//! `serial` and `request` (a SHA-256) say which certificate was issued for which request: whoever repeats the request, because
-//! the answer was lost, gets that certificate again.
+//! `serial` (or `kept`, for an answer in [`crate::answers`]) and `request` (a SHA-256) say which certificate was issued for which
+//! request: whoever repeats the request, because the answer was lost, gets that certificate again.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -160,7 +161,7 @@ impl UsedTokens {
         let mut record = lock(&self.record);
         if let Some(used) = record.used.get(&claims.jti) {
             return match used.issued {
-                Some((serial, of)) if of == request => Ok(Reserved::Again { serial }),
+                Some((answer, of)) if of == request => Ok(Reserved::Again(answer)),
                 _ => Err(TokenError::AlreadyUsed(claims.jti)),
             };
         }
@@ -187,10 +188,25 @@ pub enum Reserved {
     /// A certificate.
     New(Reservation),
     /// The certificate that was issued for the same request.
-    Again {
-        /// Its serial number.
-        serial: u64,
-    },
+    Again(Answer),
+}
+
+/// Where the certificate is that a token was used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is the Merkle Tree Certificate with this serial number.
+    Serial(u64),
+    /// It is kept under the token's `jti`, among the [`crate::answers`].
+    Kept,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serial(serial) => serial.fmt(f),
+            Self::Kept => f.write_str("kept"),
+        }
+    }
 }
 
 /// One token, held for one certificate. Dropping it frees the token unless it was consumed.
@@ -203,15 +219,20 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Records the token as used, for the Merkle Tree Certificate with a serial number if that is what it was used for. When this returns, the record is on disk and the certificate may be acknowledged.
-    /// Blocks on the disk.
+    /// The token's `jti`.
+    pub const fn jti(&self) -> Uuid {
+        self.jti
+    }
+
+    /// Records the token as used, for this answer. When this returns, the record is on disk and the certificate may be
+    /// acknowledged. Blocks on the disk.
     ///
     /// # Errors
     /// The file system refuses. The token is then free again in this process; after a restart it may be used or free.
-    pub fn consume(self, serial: Option<u64>) -> Result<(), UsedTokensError> {
+    pub fn consume(self, answer: Answer) -> Result<(), UsedTokensError> {
         let used = Used {
             expiry: self.expiry,
-            issued: serial.map(|serial| (serial, self.request)),
+            issued: Some((answer, self.request)),
         };
         lock(&self.record).append(self.jti, used)
     }
@@ -239,8 +260,8 @@ struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Used {
     expiry: UnixTime,
-    /// The serial number of a Merkle Tree Certificate, and the request for it.
-    issued: Option<(u64, RequestDigest)>,
+    /// For which answer to which request; older versions did not record X.509 certificates.
+    issued: Option<(Answer, RequestDigest)>,
 }
 
 impl Record {
@@ -293,7 +314,7 @@ fn parse_head(octets: &[u8]) -> Option<u64> {
 fn line(number: u64, jti: Uuid, used: &Used) -> String {
     let Used { expiry, issued } = used;
     let issued = match issued {
-        Some((serial, request)) => format!("{serial} {}", hex(request)),
+        Some((answer, request)) => format!("{answer} {}", hex(request)),
         None => "- -".to_owned(),
     };
     let line = format!("{jti} {} {issued}", expiry.0);
@@ -308,7 +329,8 @@ fn parse_line(number: u64, text: &str) -> Option<(Uuid, Used)> {
     let expiry = UnixTime(parts.next()?.parse().ok()?);
     let issued = match (parts.next()?, parts.next()?) {
         ("-", "-") => None,
-        (serial, request) => Some((serial.parse().ok()?, parse_digest(request)?)),
+        ("kept", request) => Some((Answer::Kept, parse_digest(request)?)),
+        (serial, request) => Some((Answer::Serial(serial.parse().ok()?), parse_digest(request)?)),
     };
     let used = Used { expiry, issued };
     (line(number, jti, &used).trim_end() == text).then_some((jti, used))
@@ -484,19 +506,19 @@ mod tests {
     };
 
     fn is_used(tokens: &UsedTokens, jti: u128) -> bool {
-        tokens.reserve(&claims(jti, NOW.0), [0; 32]).is_err()
+        tokens.reserve(&claims(jti, NOW.0), [1; 32]).is_err()
     }
 
     #[test]
     fn a_consumed_token_stays_used_after_reopening() {
         let folder = Folder::new();
         let tokens = folder.open(NOW);
-        reserve(&tokens, 1).consume(None).unwrap();
+        reserve(&tokens, 1).consume(Answer::Kept).unwrap();
         assert!(is_used(&tokens, 1));
         drop(tokens);
         let tokens = folder.open(NOW);
         assert_eq!(
-            tokens.reserve(&claims(1, NOW.0), [0; 32]).err(),
+            tokens.reserve(&claims(1, NOW.0), [1; 32]).err(),
             Some(TokenError::AlreadyUsed(Uuid::from_u128(1)))
         );
         assert!(!is_used(&tokens, 2));
@@ -528,7 +550,7 @@ mod tests {
         for end in 0..torn.len() {
             fs::write(folder.path(), format!("{heads}{complete}{}", &torn[..end])).unwrap();
             let tokens = folder.open(NOW);
-            reserve(&tokens, 3).consume(None).unwrap();
+            reserve(&tokens, 3).consume(Answer::Kept).unwrap();
             let reopened = folder.open(NOW);
             assert_eq!(
                 [1, 2, 3].map(|jti| is_used(&reopened, jti)),
@@ -559,7 +581,7 @@ mod tests {
     #[test]
     fn tokens_are_pruned_a_week_after_they_expired() {
         let folder = Folder::new();
-        reserve(&folder.open(NOW), 1).consume(None).unwrap();
+        reserve(&folder.open(NOW), 1).consume(Answer::Kept).unwrap();
         assert!(is_used(&folder.open(NOW.plus(KEEP_EXPIRED)), 1));
         assert!(!is_used(
             &folder.open(UnixTime(NOW.0 + 1).plus(KEEP_EXPIRED)),
@@ -577,8 +599,8 @@ mod tests {
                         tokens
                             .reserve(&claims(1, NOW.0), [0; 32])
                             .is_ok_and(|held| match held {
-                                Reserved::New(held) => held.consume(None).is_ok(),
-                                Reserved::Again { .. } => false,
+                                Reserved::New(held) => held.consume(Answer::Kept).is_ok(),
+                                Reserved::Again(_) => false,
                             })
                     })
                 })
@@ -596,7 +618,7 @@ mod tests {
         let folder = Folder::new();
         let tokens = folder.open(NOW);
         for jti in 1..=5 {
-            reserve(&tokens, jti).consume(Some(7)).unwrap();
+            reserve(&tokens, jti).consume(Answer::Serial(7)).unwrap();
         }
         let octets = fs::read(folder.path()).unwrap();
         (folder, octets)
@@ -668,7 +690,7 @@ mod tests {
         let (folder, _) = five();
         for tokens in [folder.open(NOW), folder.open(NOW)] {
             let again = tokens.reserve(&claims(1, NOW.0), [0; 32]);
-            assert!(matches!(again, Ok(Reserved::Again { serial: 7 })));
+            assert!(matches!(again, Ok(Reserved::Again(Answer::Serial(7)))));
             assert!(tokens.reserve(&claims(1, NOW.0), [1; 32]).is_err());
         }
         let tokens = folder.open(NOW);

@@ -27,6 +27,7 @@ use mtc_log::{
 use mtc_tls::clock::Clock;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, NfKey, X509Profile};
 use mtc_tls::pem;
+use nf_nrf::answers::Answers;
 use nf_nrf::baseline::{self, BaselineCa};
 use nf_nrf::enrolment::Enrolment;
 use nf_nrf::enrolment_token::{TokenVerifier, UsedTokens};
@@ -119,6 +120,8 @@ impl Service {
             baselines: vec![baseline(&folder.path().join("x509"))],
             tokens: authority.verifier(),
             used: used.expect("a new record"),
+            answers: Answers::open(private_folder(folder.path().join("answers")), CLOCK.now())
+                .expect("a new folder"),
             country: "DE".to_owned(),
             organization: HOME_DOMAIN.to_owned(),
             clock: CLOCK,
