@@ -129,6 +129,14 @@ pub enum PkiError {
     /// CA and witness have the same ID.
     #[error("the CA and the witness are both {0}")]
     WitnessIsCa(TrustAnchorId),
+    /// A key file holds no key.
+    #[error("key {}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NfKeyError,
+    },
     /// A key cannot be made.
     #[error("cannot make a key")]
     Key(#[from] NfKeyError),
@@ -489,8 +497,11 @@ fn authority(lab: &Path) -> Result<NfKey, PkiError> {
     let path = lab.join("enrolment/authority.key");
     let pem = std::fs::read_to_string(&path)
         .map(Zeroizing::new)
-        .map_err(|source| PkiError::Read { path, source })?;
-    Ok(NfKey::from_pem(&pem)?)
+        .map_err(|source| PkiError::Read {
+            path: path.clone(),
+            source,
+        })?;
+    NfKey::from_pem(&pem).map_err(|source| PkiError::KeyFile { path, source })
 }
 
 /// A folder in which files and folders are made that were not there before.

@@ -166,6 +166,29 @@ async fn a_missing_file_of_a_lab_is_named() {
 }
 
 #[tokio::test]
+async fn a_key_file_that_holds_no_key_is_named() {
+    let folder = TestFolder::new(&small());
+    for (nf, arguments, file) in [
+        ("scp", &[][..], "witness/witness.key"),
+        ("nrf", &["--create-log"], "mtca/cosigner.key"),
+        ("nrf", &["--create-log"], "enrolment/authority.pub"),
+    ] {
+        let path = folder.path().join(file);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, "no key").unwrap();
+        fails_with(&folder.lab, nf, arguments, &[path.to_str().unwrap()]).await;
+        std::fs::write(&path, whole).unwrap();
+    }
+    let path = folder.path().join("enrolment/authority.key");
+    std::fs::write(&path, "no key").unwrap();
+    let instance = folder.lab.instances[0].instance_id.to_string();
+    let lab = folder.path().to_str().unwrap();
+    let ended = mtc5g(["token", lab, &instance]).await;
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    expect_parts(ended.error(), &[path.to_str().unwrap()]);
+}
+
+#[tokio::test]
 async fn an_expired_token_is_told_with_both_times() {
     let lab = TestLab::start(TestFolder::new(&small())).await;
     let nf = TestNf::new(&lab.folder.lab, 100);

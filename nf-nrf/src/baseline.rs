@@ -67,7 +67,17 @@ pub enum BaselineError {
         /// What it lacks.
         rule: &'static str,
     },
-    /// A private key cannot be read, made or used.
+    /// A key file holds no private key.
+    #[error("X.509 CA {profile}: private key {}", path.display())]
+    KeyFile {
+        /// The CA.
+        profile: X509Profile,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NfKeyError,
+    },
+    /// A private key cannot be made or used.
     #[error("X.509 CA {profile}: private key")]
     Key {
         /// The CA.
@@ -127,8 +137,11 @@ impl BaselineCa {
             })
         };
         let key = |file: &'static str| {
-            NfKey::from_pem(&Zeroizing::new(read(file)?))
-                .map_err(|source| BaselineError::Key { profile, source })
+            NfKey::from_pem(&Zeroizing::new(read(file)?)).map_err(|source| BaselineError::KeyFile {
+                profile,
+                path: folder.join(file),
+                source,
+            })
         };
         let root = certificate(ROOT_CERTIFICATE_FILE)?;
         let count = usize::from(profile.intermediates.count());

@@ -106,9 +106,14 @@ pub enum NrfError {
     /// The CA's ID is too long for a log.
     #[error("the CA's ID")]
     Id(#[from] IdError),
-    /// The enrolment authority.
-    #[error("enrolment_authority")]
-    Authority(#[from] AuthorityKeyError),
+    /// The enrolment authority's key.
+    #[error("enrolment_authority {}", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: AuthorityKeyError,
+    },
     /// Whether there is an issuance log cannot be told.
     #[error("the issuance log")]
     Storage(#[from] StorageError),
@@ -478,10 +483,16 @@ impl Process {
                 baselines.push(BaselineCa::load(&folder, profile)?);
             }
         }
+        let authority = &config.enrolment_authority;
+        let tokens =
+            TokenVerifier::new(&read_text(authority)?).map_err(|source| NrfError::Authority {
+                path: authority.clone(),
+                source,
+            })?;
         Ok(Enrolment {
             mtca,
             baselines,
-            tokens: TokenVerifier::new(&read_text(&config.enrolment_authority)?)?,
+            tokens,
             used: UsedTokens::open(&state.path(USED_TOKENS), config.clock().now())?,
             answers: Answers::open(
                 PrivateFolder::open(state.path("answers"))?,
