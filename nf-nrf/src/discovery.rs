@@ -138,6 +138,8 @@ pub struct DiscoveryQuery {
     pub limit: Option<usize>,
     /// Most kilobytes of the result.
     pub max_payload_size: usize,
+    /// Features that the one service in [`Self::service_names`] must have; of more services it says nothing.
+    pub supported_features: SupportedFeatures,
     /// Features of the consumer.
     pub requester_features: SupportedFeatures,
     /// Parameters that were not considered.
@@ -151,7 +153,14 @@ impl DiscoveryQuery {
     /// `400` with the parameter at fault.
     pub fn parse(query: &str) -> Result<Self, Problem> {
         let query = read_query(query)?;
-        let ignored = ignored(&query)?;
+        let mut ignored = ignored(&query)?;
+        let service_names = comma_list(&query, "service-names")?;
+        let mut supported_features = parse_param(&query, "supported-features")?;
+        // Each service numbers its own features (TS 29.510, 6.2.3.2.3.1).
+        if service_names.len() != 1 && supported_features.take().is_some() {
+            ignored.push("supported-features".to_owned());
+            ignored.sort_unstable();
+        }
         let payload = parse_param::<usize>(&query, "max-payload-size")?;
         Ok(Self {
             target_nf_type: mandatory_type(&query, "target-nf-type")?,
@@ -159,7 +168,8 @@ impl DiscoveryQuery {
             requester_nf_instance_id: parse_param(&query, "requester-nf-instance-id")?,
             requester_plmn_list: json_list(&query, "requester-plmn-list")?,
             requester_snssais: json_list(&query, "requester-snssais")?,
-            service_names: comma_list(&query, "service-names")?,
+            service_names,
+            supported_features: supported_features.unwrap_or_default(),
             target_nf_instance_id: target_instance(&query)?,
             snssais: json_list(&query, "snssais")?,
             dnn: parse_param(&query, "dnn")?,
@@ -202,7 +212,7 @@ impl DiscoveryQuery {
 }
 
 /// The parameters that [`DiscoveryQuery::parse`] reads.
-const PARAMS: [&str; 20] = [
+const PARAMS: [&str; 21] = [
     "target-nf-type",
     "requester-nf-type",
     "requester-nf-instance-id",
@@ -223,11 +233,13 @@ const PARAMS: [&str; 20] = [
     "limit",
     "max-payload-size",
     "requester-features",
+    // Features that the *target's* service must have, so a filter; those of the requester are in `requester-features`.
+    "supported-features",
 ];
 
 /// Parameters that leave the result true when they are ignored: preferences order a result and never filter it, the others ask
-/// for more of it, allow for more, or say which features and name the requester has.
-pub const HARMLESS: [&str; 18] = [
+/// for more of it, allow for more, or say which name the requester has.
+pub const HARMLESS: [&str; 17] = [
     "complete-profile",
     "complete-search-result",
     "ext-preferred-locality",
@@ -245,7 +257,6 @@ pub const HARMLESS: [&str; 18] = [
     "preferred-vendor-specific-features",
     "preferred-vendor-specific-nf-features",
     "requester-nf-instance-fqdn",
-    "supported-features",
 ];
 
 /// The parameters that are ignored.
@@ -417,10 +428,21 @@ fn trimmed(query: &DiscoveryQuery, profile: &NfProfile) -> Option<NfProfile> {
     trimmed.retain_services(|service| {
         service.nf_service_status == NfStatus::Registered
             && listed(&query.service_names, |name| *name == service.service_name)
+            && has_features(query, service)
             && Allowed::of_service(service, profile).admits(query)
     });
     let is_left = trimmed.services().next().is_some();
     is_left.then_some(trimmed)
+}
+
+/// A service that names no features has none.
+fn has_features(query: &DiscoveryQuery, service: &NfService) -> bool {
+    let features = service.other.get("supportedFeatures");
+    let features = features.and_then(Value::as_str).unwrap_or_default();
+    features
+        .parse::<SupportedFeatures>()
+        .unwrap_or_default()
+        .includes(query.supported_features)
 }
 
 /// Who may discover something. What a service says overrides what its profile says, list by list.

@@ -358,6 +358,7 @@ async fn wrong_parameters_are_named() {
 #[tokio::test]
 async fn parameters_that_are_no_filter_are_ignored_and_listed() {
     let (_nrf, amf) = nrf_with([json!({})]).await;
+    // Without the one service whose features they are, `supported-features` say nothing.
     let harmless = "preferred-tai=%7B%7D&preferences-precedence=a&supported-features=1";
     let result = discover(&amf, &format!("{SMF_QUERY}&{harmless}")).await;
     assert_eq!(
@@ -369,6 +370,20 @@ async fn parameters_that_are_no_filter_are_ignored_and_listed() {
         ])
     );
     assert_eq!(result["nfInstances"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_one_service_that_is_asked_for_has_the_features_that_are_asked_for() {
+    let (_nrf, amf) = nrf_with([json!({})]).await;
+    let with = |features: &str| {
+        let query = format!("{SMF_QUERY}&service-names=nsmf-pdusession");
+        format!("{query}&supported-features={features}")
+    };
+    let found = discover(&amf, &with("0")).await;
+    assert_eq!(found["nfInstances"].as_array().unwrap().len(), 1);
+    let found = discover(&amf, &with("1")).await;
+    assert_eq!(found["nfInstances"], json!([]), "it says that it has none");
+    assert!(found.get("ignoredQueryParams").is_none());
 }
 
 /// Every parameter of TS 29.510 that filters and is not applied here is refused, not passed over.

@@ -16,6 +16,13 @@ impl SupportedFeatures {
     }
 }
 
+impl SupportedFeatures {
+    /// Whether all of `others` are supported.
+    pub const fn includes(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+}
+
 /// Not a hex string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("features are not hex digits")]
