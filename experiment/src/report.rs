@@ -8,9 +8,11 @@
 
 mod charts;
 mod comparison;
+mod escape;
 mod figures;
 mod findings;
 mod html;
+mod markdown;
 mod plot;
 mod summary;
 mod svg;

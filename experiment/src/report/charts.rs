@@ -1,57 +1,16 @@
 //! The figures of a report: what each shows, its drawing, its data.
 
 use super::figures::{capitalised, operation};
-use super::svg::{Caption, Chart};
-use crate::results::{Results, VariantResult};
+use crate::results::Results;
 
 mod costs;
+mod figure;
 mod log;
 mod sweep;
 mod times;
 
+pub(super) use figure::{Data, Figure};
 pub(super) use sweep::sweep_figures;
-
-/// One figure.
-pub(super) struct Figure {
-    pub(super) caption: Caption,
-    pub(super) chart: Chart,
-    pub(super) data: Data,
-}
-
-/// What a chart is drawn of, as a table of texts.
-pub(super) struct Data {
-    pub(super) head: Vec<String>,
-    pub(super) rows: Vec<Vec<String>>,
-}
-
-impl Data {
-    /// Comma-separated, as RFC 4180 has it: thousands are not set apart.
-    pub(super) fn csv(&self) -> String {
-        let cell = |cell: &String| {
-            let plain = cell
-                .chars()
-                .all(|c| c.is_ascii_digit() || c == ',' || c == '.');
-            let text = if plain {
-                cell.replace(',', "")
-            } else {
-                cell.clone()
-            };
-            if text.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", text.replace('"', "\"\""))
-            } else {
-                text
-            }
-        };
-        let line = |row: &Vec<String>| {
-            let cells: Vec<String> = row.iter().map(cell).collect();
-            cells.join(",") + "\r\n"
-        };
-        std::iter::once(&self.head)
-            .chain(&self.rows)
-            .map(line)
-            .collect()
-    }
-}
 
 /// All figures of a run, in the order of a report.
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
@@ -66,47 +25,4 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     figures.extend(log::landmark_hits(results));
     figures.extend(log::issuance(results));
     figures
-}
-
-/// "From 4,360 B (a) to 31,600 B (b), both sides together."
-fn between(
-    results: &Results,
-    of: impl Fn(&VariantResult) -> Option<f64>,
-    write: impl Fn(f64) -> String,
-    what: &str,
-) -> String {
-    let known: Vec<(f64, &str)> = results
-        .variants
-        .iter()
-        .filter_map(|variant| Some((of(variant)?, variant.name.as_str())))
-        .collect();
-    let least = known.iter().min_by(|a, b| a.0.total_cmp(&b.0));
-    let most = known.iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    match (least, most) {
-        (Some((low, least)), Some((high, most))) => {
-            format!(
-                "From {} ({least}) to {} ({most}), {what}.",
-                write(*low),
-                write(*high)
-            )
-        }
-        _ => "Nothing was measured.".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn csv_has_plain_numbers_and_quotes_what_needs_it() {
-        let data = Data {
-            head: vec!["variant".to_owned(), "sum, B".to_owned()],
-            rows: vec![vec!["a \"b\"".to_owned(), "1,234.5".to_owned()]],
-        };
-        assert_eq!(
-            data.csv(),
-            "variant,\"sum, B\"\r\n\"a \"\"b\"\"\",1234.5\r\n"
-        );
-    }
 }

@@ -1,8 +1,6 @@
 //! The results as Markdown, for an issue, a chat or a repository.
 
-use std::fmt::Write as _;
-
-use mtc_core::printable::{is_hidden, printable, printable_lines};
+use mtc_core::printable::printable_lines;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -10,6 +8,7 @@ use super::figures::{
     at, count, invalid, operation, outcome, ratio, sides, time, times, whole, with_interval,
 };
 use super::findings::{caveats, findings, headline};
+use super::markdown::{bullets, escape};
 use crate::results::{Metric, Results, VariantResult};
 
 /// The results as Markdown.
@@ -220,30 +219,10 @@ fn scenario(text: &str) -> String {
     )
 }
 
-fn bullets(out: &mut String, lines: impl IntoIterator<Item = String>) {
-    for line in lines {
-        writeln!(out, "- {line}").expect("writing to a string does not fail");
-    }
-}
-
-/// Keeps outside text from becoming markup or breaking a table.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' => escaped.push(' '),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '&' => {
-                escaped.extend(['\\', c])
-            }
-            c if is_hidden(c) => escaped.push_str(&printable(&c.to_string())),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
+    use mtc_core::printable::is_hidden;
+
     use super::*;
     use crate::results::sample::quick;
 

@@ -7,7 +7,7 @@ use mtc_tls::verification::VerifySteps;
 
 use super::super::figures::{ratio, times, whole};
 use super::super::svg::{Bar, Caption, bars};
-use super::{Data, Figure, between};
+use super::figure::{Data, Figure, between};
 use crate::results::{CpuSplit, Results, SideResult, VariantResult};
 
 /// Bytes by handshake message.

@@ -5,7 +5,7 @@ use sbi::ledger::IssuanceTotals;
 
 use super::super::figures::{capitalised, count, time};
 use super::super::svg::{Caption, Course, Horizontal, Vertical, courses as draw};
-use super::{Data, Figure};
+use super::figure::{Data, Figure};
 use crate::results::{Issuance, Results, Slice, VariantResult};
 
 /// The share of verified certificates that were in a trusted subtree; none without a variant that asks for it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::figures::{time, whole};
 use super::super::svg::{Caption, Course, Horizontal, Vertical, courses as draw};
-use super::{Data, Figure};
+use super::figure::{Data, Figure};
 use crate::results::{Results, VariantResult};
 
 /// A cost that is drawn over the settings.

@@ -4,7 +4,7 @@ use super::super::figures::{at, count, time};
 use super::super::svg::{
     Caption, Course, Curve, Horizontal, Vertical, courses as draw, percentiles,
 };
-use super::{Data, Figure, between};
+use super::figure::{Data, Figure, between};
 use crate::measure::{Histogram, SparseHistogram};
 use crate::results::{Latency, Results, Slice, VariantResult};
 

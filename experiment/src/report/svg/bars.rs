@@ -1,7 +1,7 @@
 //! Horizontal bars of several parts.
 
-use super::super::html::escape;
-use super::{Chart, Mark, PARTS, WIDTH};
+use super::super::escape::escape;
+use super::chart::{Chart, Mark, PARTS, WIDTH};
 
 const BAR_ROW: f64 = 40.0;
 const BAR: f64 = 14.0;
@@ -56,8 +56,16 @@ pub(in super::super) fn bars(names: &[&str], bars: &[Bar]) -> Chart {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::bar;
+    use super::super::chart::Caption;
     use super::*;
+
+    fn bar(label: &str, parts: [f64; 2]) -> Bar {
+        Bar {
+            label: label.to_owned(),
+            parts: parts.into(),
+            total: parts.iter().sum::<f64>().to_string(),
+        }
+    }
 
     #[test]
     fn bars_are_as_long_as_their_share_of_the_longest() {
@@ -76,5 +84,28 @@ mod tests {
             3,
             "nothing is drawn of nothing"
         );
+    }
+
+    fn caption() -> Caption {
+        Caption {
+            id: "c".to_owned(),
+            title: "A < B".to_owned(),
+            sentence: "shows & tells".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_chart_has_an_escaped_title_and_description() {
+        let chart = bars(&["client", "server"], &[bar("<script>", [1.0, 1.0])]);
+        let svg = chart.inline(&caption());
+        assert!(svg.contains("aria-labelledby=\"c-title c-desc\""));
+        assert!(svg.contains(
+            "<title id=\"c-title\">A &lt; B</title><desc id=\"c-desc\">shows &amp; tells</desc>"
+        ));
+        assert!(!svg.contains("<script>"));
+        let file = chart.standalone(&caption(), ".a{}");
+        assert!(file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+        assert!(file.contains("<title>A &lt; B</title>") && file.contains("<style>.a{}</style>"));
+        assert!(file.contains(">client</text>") && file.contains(">server</text>"));
     }
 }

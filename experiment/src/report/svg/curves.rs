@@ -1,8 +1,8 @@
 //! Lines over percentiles, over the time of a run, and over the runs of a sweep.
 
-use super::super::html::escape;
+use super::super::escape::escape;
+use super::chart::{COLOURS, Chart, Mark, stroke};
 use super::scale::Scale;
-use super::{COLOURS, Chart, DASHES, Mark};
 
 /// The plot area within the drawing.
 const PLOT: Area = Area {
@@ -164,15 +164,6 @@ fn dot(index: usize, x: f64, y: f64) -> String {
     format!(
         "<circle class=\"dot s{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>\n",
         index % COLOURS
-    )
-}
-
-/// How the line of a series looks.
-pub(super) fn stroke(index: usize) -> String {
-    format!(
-        "class=\"line s{}\" stroke-dasharray=\"{}\"",
-        index % COLOURS,
-        DASHES[index % DASHES.len()]
     )
 }
 

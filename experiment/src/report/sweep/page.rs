@@ -1,8 +1,9 @@
 //! A sweep as one HTML page: what each variant costs in each run, and how that changes with the settings.
 
 use super::super::charts::sweep_figures;
+use super::super::escape::escape;
 use super::super::figures::{at, count, invalid, ratio, time, times, whole};
-use super::super::html::{escape, figure, interval, page};
+use super::super::html::{figure, interval, page};
 use super::label;
 use crate::results::{Metric, Results, VariantResult};
 
