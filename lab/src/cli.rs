@@ -7,6 +7,7 @@ mod bench;
 mod capacity;
 mod cert;
 mod compare;
+mod exit;
 mod health;
 mod init;
 mod lab_up;
@@ -22,26 +23,13 @@ mod token;
 mod top;
 mod trust;
 
-use std::future::pending;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use sbi::command_line::{NfArguments, forbid_core_dumps};
 use sbi::telemetry::warn_on_stderr;
-use sbi::tell;
 
-/// Done.
-const DONE: u8 = 0;
-/// Could not run.
-const COULD_NOT_RUN: u8 = 1;
-/// Usage: wrong arguments (clap exits with the same) or a faulty scenario.
-const USAGE: u8 = 2;
-/// The run is a valid measurement, and what it shows is not what was wanted.
-const THRESHOLDS_BROKEN: u8 = 3;
-/// The run was no valid measurement: see its verdict.
-const INVALID: u8 = 4;
-/// A log showed two histories.
-const FORK: u8 = 5;
+use exit::{COULD_NOT_RUN, DONE};
 
 /// What each way of authenticating network functions costs a 5G Service-Based Architecture
 ///
@@ -167,23 +155,6 @@ impl Command {
                 arguments.process.run(amf).await
             }
             Self::Smf(arguments) => arguments.run().await,
-        }
-    }
-}
-
-/// Says why there is no result.
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    tell!("error: {}", mtc_core::causes::Causes(error));
-    ExitCode::from(COULD_NOT_RUN)
-}
-
-/// As [`sbi::process::interrupted`]. Without handlers the signals end the process, and the children with it.
-fn interrupted() -> impl Future<Output = ()> {
-    let interrupted = sbi::process::interrupted();
-    async {
-        match interrupted {
-            Ok(interrupted) => interrupted.await,
-            Err(_) => pending().await,
         }
     }
 }

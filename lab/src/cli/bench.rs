@@ -11,8 +11,8 @@ use mtc_bench::suite::{self, Figures, Progress};
 use serde::Serialize;
 
 use self::article::Article;
+use super::exit::{DONE, fail};
 use super::output::print;
-use super::{DONE, fail};
 use crate::in_memory;
 use experiment::environment::Environment;
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use mtc_core::causes::Causes;
 use sbi::tell;
 
+use super::exit::{DONE, USAGE, fail, interrupted};
 use super::lab_up::{own_temporary_folder, temporary_labs};
 use super::output::clear_killed;
-use super::{DONE, USAGE, fail, interrupted};
 use crate::capacity::{Capacity, Limits, Probe, capacities};
 use crate::topology::{LabFolder, Plan, Throwaway, Topology};
 use experiment::scenario::{DurationError, Scenario, parse_duration};

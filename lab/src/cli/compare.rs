@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use sbi::tell;
 
+use super::exit::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail};
 use super::output::{print, print_json};
-use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail};
 use experiment::report;
 use experiment::results::{Comparison, Results};
 

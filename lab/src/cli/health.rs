@@ -7,8 +7,8 @@ use hyper::Method;
 use sbi::address::Address;
 use sbi::client::{ClientError, Connection, Request};
 
+use super::exit::{DONE, fail};
 use super::output::print;
-use super::{DONE, fail};
 
 /// The admin port of a deployed network function.
 const ADMIN: &str = "127.0.0.1:9090";

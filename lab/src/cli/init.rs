@@ -9,9 +9,9 @@ use mtc_core::time::UnixTime;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 use thiserror::Error;
 
+use super::exit::{DONE, fail};
 use super::output::{say, usage};
 use super::run::scenario_text;
-use super::{DONE, fail};
 use crate::topology::{Deployed, Hosts, LabFolder, Plan, Ports, deploy};
 use experiment::files::sync_tree;
 use experiment::scenario::{SHIPPED, Scenario};

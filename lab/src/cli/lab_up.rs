@@ -9,9 +9,9 @@ use sbi::process::Event;
 use sbi::tell;
 use uuid::Uuid;
 
+use super::exit::{DONE, fail, interrupted};
 use super::init::LabArguments;
 use super::output::{say, usage};
-use super::{DONE, fail, interrupted};
 use crate::topology::{LabFolder, Plan, Topology};
 use experiment::files::sync_tree;
 

@@ -9,8 +9,8 @@ use link::{AccessError, AccessLink, LinkSettings, Rate};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
+use super::exit::{COULD_NOT_RUN, fail, interrupted};
 use super::output::usage;
-use super::{COULD_NOT_RUN, fail, interrupted};
 use experiment::environment::LINK_VARIABLE;
 use experiment::scenario::parse_duration;
 

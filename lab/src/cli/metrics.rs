@@ -8,7 +8,7 @@ use nf_scp::metrics::WitnessMetrics;
 use sbi::metrics::{Definition, Metrics, Registry};
 use serde_json::{Value, json};
 
-use super::DONE;
+use super::exit::DONE;
 use super::output::{print, print_json};
 use crate::load::LoadMetrics;
 

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sbi::tell;
 use serde::Serialize;
 
-use super::USAGE;
+use super::exit::USAGE;
 use crate::topology::remove_abandoned;
+use experiment::report::{self, Written};
+use experiment::results::Results;
 
 /// Whether something that was to be printed was not, and somebody should have had it.
 static IS_LOST: AtomicBool = AtomicBool::new(false);
@@ -62,6 +64,25 @@ pub(super) fn print_json(document: &impl Serialize) {
     let text =
         serde_json::to_string_pretty(document).expect("documents have string keys and do not fail");
     print(&format!("{text}\n"));
+}
+
+/// Prints the table of a run, or its results.json.
+pub(super) fn print_results(results: &Results, json: bool) {
+    print(&if json {
+        results.to_json()
+    } else {
+        report::table(results)
+    });
+}
+
+/// Says where results of an earlier run in the same folder are now.
+pub(super) fn tell_earlier(written: &Written) {
+    if let Some(earlier) = &written.earlier {
+        tell!(
+            "the results of an earlier run that were there are in {}",
+            earlier.display()
+        );
+    }
 }
 
 /// Says what is wrong with the arguments, as clap does for what it finds itself.

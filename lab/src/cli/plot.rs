@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use sbi::tell;
 
 use super::compare::read;
+use super::exit::{DONE, USAGE, fail};
 use super::output::print;
-use super::{DONE, USAGE, fail};
 use experiment::files::write_whole;
 use experiment::report;
 

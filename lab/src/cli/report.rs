@@ -8,9 +8,8 @@ use clap::Subcommand;
 use sbi::tell;
 
 use super::compare::read as read_results;
-use super::output::print;
-use super::run::{status, tell_earlier};
-use super::{DONE, USAGE, fail};
+use super::exit::{DONE, USAGE, fail, status};
+use super::output::{print_results, tell_earlier};
 use experiment::files::write_whole;
 use experiment::report;
 use experiment::results::{Part, Results, merge};
@@ -130,15 +129,6 @@ impl MergeArguments {
         tell_earlier(&report::write(results, None, &self.out)?);
         Ok(())
     }
-}
-
-/// Prints the table of a run, or its results.json.
-pub(super) fn print_results(results: &Results, json: bool) {
-    print(&if json {
-        results.to_json()
-    } else {
-        report::table(results)
-    });
 }
 
 fn read(path: &Path) -> Result<(PathBuf, Part), Box<dyn Error>> {

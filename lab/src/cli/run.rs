@@ -15,9 +15,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-use super::output::{clear_killed, print};
-use super::report::print_results;
-use super::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail, interrupted};
+use super::exit::{DONE, USAGE, fail, interrupted, status};
+use super::output::{clear_killed, print, print_results, tell_earlier};
 use crate::load::{Phase, Progress};
 use crate::run::{Audience, Joined, Ran, RunError, Setting, run};
 use crate::topology::{LabPlace, Throwaway};
@@ -255,16 +254,6 @@ impl RunArguments {
     }
 }
 
-/// Says where results of an earlier run in the same folder are now.
-pub(super) fn tell_earlier(written: &Written) {
-    if let Some(earlier) = &written.earlier {
-        tell!(
-            "the results of an earlier run that were there are in {}",
-            earlier.display()
-        );
-    }
-}
-
 /// Without --keep no key of a lab stays; of a run that failed the logs do. With it everything does.
 fn clear_up(throwaway: Option<Throwaway>, folder: &Path, error: Option<&RunError>) {
     let Some(throwaway) = throwaway else {
@@ -323,17 +312,6 @@ pub(super) fn newest_lab(folder: &Path) -> Option<PathBuf> {
         Some((made, lab))
     });
     labs.max().map(|(_, lab)| lab)
-}
-
-/// An invalid measurement neither meets nor breaks a threshold.
-pub(super) fn status(results: &Results) -> u8 {
-    if !results.verdict.passed {
-        INVALID
-    } else if !results.thresholds_met() {
-        THRESHOLDS_BROKEN
-    } else {
-        DONE
-    }
 }
 
 /// The first run of a sweep and the last.
@@ -428,30 +406,5 @@ impl Audience for Terminal {
             }
             None => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use experiment::results::ThresholdOutcome;
-
-    /// Of a run that was published.
-    const RESULTS: &str = include_str!("../../../docs/results/article/results.json");
-
-    #[test]
-    fn the_exit_status_tells_invalid_before_broken_before_done() {
-        let mut results: Results = serde_json::from_str(RESULTS).expect("results");
-        assert_eq!(status(&results), DONE);
-        results.thresholds.push(ThresholdOutcome {
-            name: "small".to_owned(),
-            expression: r#"bytes("a") < 1"#.to_owned(),
-            left: Some(14_860.0),
-            right: Some(1.0),
-            met: false,
-        });
-        assert_eq!(status(&results), THRESHOLDS_BROKEN);
-        results.verdict.passed = false;
-        assert_eq!(status(&results), INVALID);
     }
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use sbi::tell;
 
+use super::exit::{DONE, USAGE};
 use super::output::print;
-use super::{DONE, USAGE};
 use experiment::scenario::{SHIPPED, Shipped};
 
 /// Width of the column of names: the longest and two spaces.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::exit::{DONE, fail};
 use super::output::say;
-use super::{DONE, fail};
 use crate::pki::renew_token;
 
 #[derive(Clone, Debug, clap::Args)]

@@ -12,9 +12,9 @@ use sbi::address::Address;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::exit::{DONE, fail, interrupted};
 use super::output::{print, usage};
 use super::run::{attached_lab, newest_lab};
-use super::{DONE, fail, interrupted};
 use crate::top::{History, Places, Scrape, Scroll, UNNAMED, View, draw, plain, scrape};
 use crate::topology::LabPlace;
 use experiment::scenario::parse_duration;

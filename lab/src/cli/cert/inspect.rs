@@ -6,8 +6,8 @@ use mtc_core::causes::Causes;
 use serde::Serialize;
 
 use super::read_all;
+use crate::cli::exit::{COULD_NOT_RUN, DONE};
 use crate::cli::output::{print, print_json};
-use crate::cli::{COULD_NOT_RUN, DONE};
 use mtc_tools::certificate_file::FileName;
 use mtc_tools::inspect::Inspection;
 

@@ -14,9 +14,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::read_all;
+use crate::cli::exit::{COULD_NOT_RUN, DONE};
 use crate::cli::output::{print, print_json, usage};
 use crate::cli::trust::{TrustArguments, TrustArgumentsError};
-use crate::cli::{COULD_NOT_RUN, DONE};
 use mtc_tools::certificate_file::FileName;
 use mtc_tools::inspect::{Inspection, Kind};
 use mtc_tools::relying_party::{

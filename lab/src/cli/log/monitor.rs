@@ -13,9 +13,9 @@ use thiserror::Error;
 use tokio::time::sleep;
 
 use super::{blocking, checkpoint_text, open, signatures_text};
+use crate::cli::exit::{COULD_NOT_RUN, DONE, FORK, fail, interrupted};
 use crate::cli::output::try_print;
 use crate::cli::trust::TrustArguments;
-use crate::cli::{COULD_NOT_RUN, DONE, FORK, fail, interrupted};
 use experiment::files::write_whole;
 use experiment::scenario::parse_duration;
 use mtc_tools::entry::EntrySummary;

@@ -7,16 +7,16 @@ use std::str::FromStr;
 
 use mtc_core::tree::{Hash, ProofError, Subtree};
 use mtc_core::verify::CaTrust;
+use mtc_core::x509::hex;
 use mtc_log::TreeError;
 use mtc_tls::pem;
 use serde::Serialize;
 use thiserror::Error;
 
 use super::{blocking, checkpoint_text, open, signatures_text};
+use crate::cli::exit::{DONE, fail};
 use crate::cli::output::{print, print_json};
 use crate::cli::trust::TrustArguments;
-use crate::cli::{DONE, fail};
-use mtc_core::x509::hex;
 use mtc_tools::certificate_file::{FileError, read_certificate};
 use mtc_tools::entry::EntrySummary;
 use mtc_tools::inclusion::{

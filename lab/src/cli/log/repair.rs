@@ -15,9 +15,9 @@ use mtc_log::{
 use thiserror::Error;
 
 use super::blocking;
+use crate::cli::exit::{COULD_NOT_RUN, DONE, fail};
 use crate::cli::output::{print, usage};
 use crate::cli::trust::TrustArguments;
-use crate::cli::{COULD_NOT_RUN, DONE, fail};
 
 /// A log to repair
 #[derive(Clone, Debug, clap::Args)]

@@ -14,9 +14,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{blocking, checkpoint_text, open, signatures_text};
+use crate::cli::exit::{COULD_NOT_RUN, DONE, fail};
 use crate::cli::output::{print, print_json};
 use crate::cli::trust::TrustArguments;
-use crate::cli::{COULD_NOT_RUN, DONE, fail};
 use mtc_tools::audit::{Audit, audit};
 use mtc_tools::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog, ReadError};
 use mtc_tools::relying_party::subtree_line;
