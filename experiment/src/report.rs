@@ -1,13 +1,15 @@
 //! Reports: [`Results`](crate::results::Results) in, text out, nothing else.
 //!
 //! ```text
-//!             ┌─> findings  what the figures say, in sentences ─┐
-//!  Results ───┤                                                 ├─> table (terminal), summary (Markdown), html
-//!             └─> figures   how a figure is written ────────────┘                                       └─ svg
+//!             ┌─> findings  what the figures say, in sentences ─┐            ┌─> table    for a terminal
+//!  Results ───┼─> columns   what tables show of a variant ──────┼─> Report ──┼─> summary  Markdown
+//!             └─> wording   verdict, load, environment ─────────┘            └─> html     with charts ─> svg
 //! ```
 
 mod charts;
+mod columns;
 mod comparison;
+mod content;
 mod escape;
 mod figures;
 mod findings;
@@ -18,10 +20,11 @@ mod summary;
 mod svg;
 mod sweep;
 mod table;
+mod wording;
 mod written;
 
 pub use comparison::comparison;
-pub use findings::{Finding, Tone, caveats, findings, headline};
+pub use content::Report;
 pub use html::html;
 pub use plot::{figure_names, plot};
 pub use summary::summary;

@@ -15,16 +15,16 @@ const SAMPLES_FOR_P99: u64 = 100;
 
 /// One thing the figures say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(super) struct Finding {
     /// For whom it speaks.
-    pub tone: Tone,
+    pub(super) tone: Tone,
     /// A sentence or two.
-    pub text: String,
+    pub(super) text: String,
 }
 
 /// Whether a finding speaks for Merkle Tree Certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub(super) enum Tone {
     /// For them.
     Gain,
     /// Against them.
@@ -35,7 +35,7 @@ pub enum Tone {
 
 impl Tone {
     /// A word for it, so that no report has to rely on colour.
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Gain => "gain",
             Self::Loss => "loss",
@@ -45,7 +45,7 @@ impl Tone {
 }
 
 /// The answer in one sentence: the least bytes and the least CPU time, related to the first variant.
-pub fn headline(results: &Results) -> String {
+pub(super) fn headline(results: &Results) -> String {
     let Some((first, others)) = results.variants.split_first() else {
         return "Nothing was compared.".to_owned();
     };
@@ -124,7 +124,7 @@ pub fn headline(results: &Results) -> String {
 }
 
 /// What the figures say about Merkle Tree Certificates and their rivals with equal keys and tickets.
-pub fn findings(results: &Results) -> Vec<Finding> {
+pub(super) fn findings(results: &Results) -> Vec<Finding> {
     let mtc = results
         .variants
         .iter()
@@ -137,7 +137,7 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 }
 
 /// What these figures cannot show.
-pub fn caveats(results: &Results) -> Vec<String> {
+pub(super) fn caveats(results: &Results) -> Vec<String> {
     let mut caveats = vec![round_trips(results)];
     let operations = results
         .variants

@@ -8,15 +8,13 @@
 //! ```
 
 use super::charts::{Data, Figure, figures};
+use super::columns::{Column, Row};
+use super::content::{Report, Verdict};
 use super::escape::{escape, percent_encoded};
-use super::figures::{
-    at, capitalised, composition, count, invalid, operation, outcome, ratio, sides, time, times,
-    whole,
-};
-use super::findings::{caveats, findings, headline};
+use super::figures::{capitalised, composition, operation, outcome, sides};
 use super::svg::Caption;
-use crate::results::{Metric, Ratio, Results, VariantResult};
-use crate::scenario::{ArrivalProcess, Scenario};
+use super::wording::NOT_VALID;
+use crate::results::{Metric, Ratio, Results, ThresholdOutcome};
 
 const STYLE: &str = concat!(
     include_str!("palette.css"),
@@ -25,15 +23,31 @@ const STYLE: &str = concat!(
     include_str!("style.css")
 );
 
-/// The results as a self-contained HTML page.
-pub fn html(results: &Results) -> String {
+/// What the comparison shows of each variant, under the headings in [`comparison`].
+const COLUMNS: [Column; 12] = [
+    Column::Bytes,
+    Column::ToFirst(Metric::Bytes),
+    Column::Cpu,
+    Column::ToFirst(Metric::Cpu),
+    Column::Verify,
+    Column::HandshakeP50,
+    Column::ToFirst(Metric::HandshakeP50),
+    Column::HandshakeP99,
+    Column::OperationP50,
+    Column::OperationP99,
+    Column::Ok,
+    Column::Errors,
+];
+
+/// The report as a self-contained HTML page.
+pub fn html(report: &Report<'_>) -> String {
     let sections = [
-        opening(results),
-        statements(results),
-        charts(results),
-        method(results),
+        opening(report),
+        statements(report),
+        charts(report.results),
+        method(report),
     ];
-    page(&results.run.name, &sections.concat())
+    page(&report.results.run.name, &sections.concat())
 }
 
 /// A page of this content.
@@ -47,32 +61,30 @@ pub(super) fn page(title: &str, content: &str) -> String {
     )
 }
 
-fn opening(results: &Results) -> String {
-    let first = results
-        .variants
-        .first()
-        .map_or("the first", |first| &first.name);
-    let description = match results.run.description.as_str() {
+fn opening(report: &Report<'_>) -> String {
+    let run = &report.results.run;
+    let first = report.first().unwrap_or("the first");
+    let description = match run.description.as_str() {
         "" => String::new(),
         description => format!("<p class=\"note\">{}</p>\n", escape(description)),
     };
     // Figures of a failed run are not to be read before the failure.
-    let (before, after) = match results.verdict.passed {
-        true => (String::new(), verdict(results)),
-        false => (verdict(results), String::new()),
+    let (before, after) = match report.verdict {
+        Verdict::Passed(_) => (String::new(), verdict(report)),
+        Verdict::NotValid(_) => (verdict(report), String::new()),
     };
     format!(
         "<header>\n<p class=\"kicker\">mtc5g report: scenario {}, {} to {}</p>\n<h1>What each variant costs, compared with \
          {}</h1>\n{description}</header>\n<p class=\"lead\">{}</p>\n{}{}{}{}",
-        escape(&results.run.name),
-        moment(results.run.started),
-        moment(results.run.ended),
+        escape(&run.name),
+        moment(run.started),
+        moment(run.ended),
         escape(first),
-        escape(&headline(results)),
+        escape(&report.headline),
         before,
-        comparison(results),
+        comparison(report),
         after,
-        thresholds(results)
+        thresholds(report.thresholds)
     )
 }
 
@@ -86,7 +98,7 @@ fn moment(time: time::OffsetDateTime) -> String {
     )
 }
 
-fn verdict(results: &Results) -> String {
+fn verdict(report: &Report<'_>) -> String {
     let list = |lines: &[String]| match lines {
         [] => String::new(),
         lines => {
@@ -97,33 +109,30 @@ fn verdict(results: &Results) -> String {
             format!("<ul>{items}</ul>")
         }
     };
-    let (class, text) = if results.verdict.passed {
-        (
-            "",
-            "<strong>Passed.</strong> No errors, no drops, every handshake was served the credential kind its variant asks for.",
-        )
-    } else {
-        (
-            " failed",
-            "<strong>Not a valid measurement.</strong> The figures below are not what the scenario asks for:",
-        )
-    };
-    let violations = list(&results.verdict.violations);
-    let warnings = list(&results.verdict.warnings);
-    format!("<div class=\"verdict{class}\">{text}{violations}{warnings}</div>\n")
+    let warnings = list(report.warnings());
+    match &report.verdict {
+        Verdict::Passed(meaning) => format!(
+            "<div class=\"verdict\"><strong>Passed.</strong> {}.{warnings}</div>\n",
+            escape(&capitalised(meaning))
+        ),
+        Verdict::NotValid(reasons) => format!(
+            "<div class=\"verdict failed\"><strong>{NOT_VALID}.</strong> The figures below are not what the scenario asks \
+             for:{}{warnings}</div>\n",
+            list(reasons)
+        ),
+    }
 }
 
-fn thresholds(results: &Results) -> String {
-    if results.thresholds.is_empty() {
+fn thresholds(thresholds: &[ThresholdOutcome]) -> String {
+    if thresholds.is_empty() {
         return String::new();
     }
-    let (class, text) = if results.thresholds_met() {
+    let (class, text) = if thresholds.iter().all(|threshold| threshold.met) {
         ("", "Thresholds met.")
     } else {
         (" failed", "Thresholds broken.")
     };
-    let items: String = results
-        .thresholds
+    let items: String = thresholds
         .iter()
         .map(|threshold| {
             format!(
@@ -138,16 +147,12 @@ fn thresholds(results: &Results) -> String {
     format!("<div class=\"verdict{class}\"><strong>{text}</strong><ul>{items}</ul></div>\n")
 }
 
-fn comparison(results: &Results) -> String {
-    let Some(first) = results.variants.first() else {
+fn comparison(report: &Report<'_>) -> String {
+    let Some(first) = report.first() else {
         return String::new();
     };
-    let operation = capitalised(operation(results));
-    let rows: String = results
-        .variants
-        .iter()
-        .map(|variant| comparison_row(variant, first))
-        .collect();
+    let operation = capitalised(operation(report.results));
+    let rows: String = report.rows.iter().map(comparison_row).collect();
     format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Comparison\">\n<table>\n<thead>\n<tr><th \
          rowspan=\"2\" scope=\"col\">Variant</th><th class=\"group\" colspan=\"2\" scope=\"colgroup\">Bytes per handshake</th>\
@@ -160,44 +165,25 @@ fn comparison(results: &Results) -> String {
         ["both", "×", "both", "×", "p50", "×", "p99", "p50", "p99"]
             .map(|text| format!("<th scope=\"col\">{text}</th>"))
             .concat(),
-        escape(&first.name)
+        escape(first)
     )
 }
 
-fn comparison_row(variant: &VariantResult, first: &VariantResult) -> String {
-    let median = |variant: &VariantResult| variant.handshake_ms.map(|latency| latency.p50);
-    let cells = [
-        ("", whole(variant.bytes())),
-        (
-            " class=\"times\"",
-            times(ratio(variant.bytes(), first.bytes())) + &interval(variant.ratio(Metric::Bytes)),
-        ),
-        ("", whole(variant.cpu_us())),
-        (
-            " class=\"times\"",
-            times(ratio(variant.cpu_us(), first.cpu_us())) + &interval(variant.ratio(Metric::Cpu)),
-        ),
-        ("", time(variant.verify_us)),
-        ("", time(median(variant))),
-        (
-            " class=\"times\"",
-            times(ratio(median(variant), median(first)))
-                + &interval(variant.ratio(Metric::HandshakeP50)),
-        ),
-        ("", at(variant.handshake_ms, |l| l.p99)),
-        ("", at(variant.operation_ms, |l| l.p50)),
-        ("", at(variant.operation_ms, |l| l.p99)),
-        ("", count(variant.ok)),
-        ("", count(variant.failed() + variant.dropped)),
-    ];
-    let cells: String = cells
-        .iter()
-        .map(|(class, text)| format!("<td{class}>{text}</td>"))
-        .collect();
-    let mark = invalid(variant).map_or_else(String::new, |why| {
+fn comparison_row(row: &Row<'_>) -> String {
+    let cells: String = COLUMNS
+        .map(|column| match column {
+            Column::ToFirst(metric) => format!(
+                "<td class=\"times\">{}{}</td>",
+                row.cell(column),
+                interval(row.variant.ratio(metric))
+            ),
+            column => format!("<td>{}</td>", row.cell(column)),
+        })
+        .concat();
+    let mark = row.invalid.map_or_else(String::new, |why| {
         format!("<small class=\"broken\">{why}</small>")
     });
-    let name = escape(&variant.name);
+    let name = escape(&row.variant.name);
     format!("<tr><th scope=\"row\">{name}{mark}</th>{cells}</tr>\n")
 }
 
@@ -208,8 +194,9 @@ pub(super) fn interval(ratio: Option<&Ratio>) -> String {
     })
 }
 
-fn statements(results: &Results) -> String {
-    let findings: String = findings(results)
+fn statements(report: &Report<'_>) -> String {
+    let findings: String = report
+        .findings
         .iter()
         .map(|finding| {
             let tone = finding.tone.as_str();
@@ -219,7 +206,8 @@ fn statements(results: &Results) -> String {
             )
         })
         .collect();
-    let caveats: String = caveats(results)
+    let caveats: String = report
+        .caveats
         .iter()
         .map(|caveat| format!("<li>{}</li>\n", escape(caveat)))
         .collect();
@@ -275,64 +263,15 @@ fn data_table(Caption { id, title, .. }: &Caption, data: &Data) -> String {
     )
 }
 
-fn method(results: &Results) -> String {
-    let environment = &results.environment;
-    let pairs = |map: &std::collections::BTreeMap<String, String>| {
-        map.iter()
-            .map(|(name, value)| format!("{name} {value}"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let gibibytes = environment.memory_bytes as f64 / f64::from(1 << 30);
-    let late = |quantile| at(results.lateness_ms, quantile);
-    let facts = [
-        (
-            "Processor",
-            format!(
-                "{}, {} logical, governor {}",
-                environment.cpu, environment.cores, environment.governor
-            ),
-        ),
-        ("Memory", format!("{gibibytes:.1} GiB")),
-        (
-            "System",
-            format!("{}, {}", environment.os, environment.kernel),
-        ),
-        (
-            "Network",
-            format!(
-                "{}, congestion control {}",
-                environment.network, environment.tcp_congestion_control
-            ),
-        ),
-        (
-            "Build",
-            format!(
-                "mtc5g {}, revision {}, {}, {}",
-                environment.mtc5g, environment.revision, environment.profile, environment.rustc
-            ),
-        ),
-        ("Libraries", pairs(&environment.libraries)),
-        (
-            "Certificates",
-            format!("{}; {}", environment.draft, pairs(&environment.oids)),
-        ),
-        ("Arrivals", format!("seed {}", results.run.seed)),
-        (
-            "Generator lateness",
-            format!(
-                "p50 {} ms, p99 {} ms, max {} ms",
-                late(|l| l.p50),
-                late(|l| l.p99),
-                late(|l| l.max)
-            ),
-        ),
-    ];
-    let facts: String = facts
+fn method(report: &Report<'_>) -> String {
+    let arrivals = report.arrivals;
+    let facts: String = report
+        .environment
         .iter()
         .map(|(name, text)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(text)))
         .collect();
-    let variants: String = results
+    let variants: String = report
+        .results
         .variants
         .iter()
         .map(|variant| {
@@ -343,17 +282,6 @@ fn method(results: &Results) -> String {
             )
         })
         .collect();
-    let is_closed = Scenario::parse_cells(&results.scenario).is_ok_and(|cells| {
-        let closed = |cell: &Scenario| matches!(cell.load.arrivals, ArrivalProcess::Closed { .. });
-        cells.iter().any(closed)
-    });
-    let arrivals = if is_closed {
-        "The loop is closed: each of its workers begins an operation when its last one has ended, and the latency of an operation counts from \
-         there. It is judged by what the generator took of the machine, not by lateness."
-    } else {
-        "Arrivals are open-loop: they come when the schedule says, however slow the servers are. Operation latency counts from the \
-         intended start and so includes the generator's lateness below."
-    };
     format!(
         "<section>\n<h2>Variants</h2>\n<dl>\n{variants}</dl>\n<h2>How it was measured</h2>\n\
          <p>Variants ran interleaved, arrival by arrival, so that a disturbance of the machine hits them all alike. {arrivals} Handshake latency counts from the established TCP \
@@ -361,7 +289,7 @@ fn method(results: &Results) -> String {
          completed. CPU is thread time that a side spent in the handshake, verification included. Only completed handshakes \
          and successful operations are in the times.</p>\n<h2>Environment</h2>\n<dl>\n{facts}</dl>\n\
          <details><summary>The scenario, verbatim</summary>\n<pre>{}</pre>\n</details>\n</section>\n",
-        escape(&results.scenario)
+        escape(&report.results.scenario)
     )
 }
 

@@ -1,73 +1,84 @@
-//! The results as Markdown, for an issue, a chat or a repository.
+//! The report as Markdown, for an issue, a chat or a repository.
 
 use mtc_core::printable::printable_lines;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::figures::{
-    at, count, invalid, operation, outcome, ratio, sides, time, times, whole, with_interval,
-};
-use super::findings::{caveats, findings, headline};
+use super::columns::{Column, Row};
+use super::content::{Report, Verdict};
+use super::figures::{operation, outcome, sides, with_interval};
 use super::markdown::{bullets, escape};
-use crate::results::{Metric, Results, VariantResult};
+use super::wording::NOT_VALID;
+use crate::results::{Metric, ThresholdOutcome};
 
-/// The results as Markdown.
-pub fn summary(results: &Results) -> String {
-    let mut text = format!("# mtc5g: {}\n\n", escape(&results.run.name));
-    if !results.run.description.is_empty() {
-        text.push_str(&format!("{}\n\n", escape(&results.run.description)));
+/// What the table shows of each variant.
+const COLUMNS: [Column; 15] = [
+    Column::Ok,
+    Column::Errors,
+    Column::HandshakeP50,
+    Column::HandshakeP90,
+    Column::HandshakeP99,
+    Column::HandshakeP999,
+    Column::OperationP50,
+    Column::OperationP99,
+    Column::BytesClient,
+    Column::BytesServer,
+    Column::ToFirst(Metric::Bytes),
+    Column::CpuClient,
+    Column::CpuServer,
+    Column::ToFirst(Metric::Cpu),
+    Column::Verify,
+];
+
+/// The report as Markdown.
+pub fn summary(report: &Report<'_>) -> String {
+    let run = &report.results.run;
+    let mut text = format!("# mtc5g: {}\n\n", escape(&run.name));
+    if !run.description.is_empty() {
+        text.push_str(&format!("{}\n\n", escape(&run.description)));
     }
-    text.push_str(&format!("{}\n\n", verdict(results)));
-    text.push_str(&thresholds(results));
-    text.push_str(&format!("{}\n\n", headline(results)));
-    text.push_str(&figures(results));
+    text.push_str(&format!("{}\n\n", verdict(&report.verdict)));
+    text.push_str(&thresholds(report.thresholds));
+    text.push_str(&format!("{}\n\n", report.headline));
+    text.push_str(&figures(report));
     text.push_str(
         "\nBytes and CPU are means per handshake; × relates both sides' sum to the first variant. Handshake times are of the \
          load generator's connections, operation times count from the intended start.\n",
     );
-    text.push_str(&intervals(results));
+    text.push_str(&intervals(report));
     text.push_str("\n## What the figures say\n\n");
-    let said = findings(results)
-        .into_iter()
-        .map(|finding| format!("**{}**: {}", finding.tone.as_str(), finding.text));
-    bullets(&mut text, said);
-    text.push_str("\n## What they cannot show\n\n");
-    bullets(&mut text, caveats(results));
+    let findings = report.findings.iter();
     bullets(
         &mut text,
-        results
-            .verdict
-            .warnings
-            .iter()
-            .map(|warning| escape(warning)),
+        findings.map(|finding| format!("**{}**: {}", finding.tone.as_str(), finding.text)),
     );
-    text.push_str(&environment(results));
-    text.push_str(&scenario(&results.scenario));
+    text.push_str("\n## What they cannot show\n\n");
+    bullets(&mut text, report.caveats.iter().cloned());
+    bullets(&mut text, report.warnings().iter().map(|of| escape(of)));
+    text.push_str("\n## Environment\n\n");
+    let facts = report.environment.iter();
+    bullets(
+        &mut text,
+        facts.map(|(name, fact)| format!("{name}: {}", escape(fact))),
+    );
+    text.push_str(&scenario(&report.results.scenario));
     printable_lines(&text)
 }
 
-fn verdict(results: &Results) -> String {
-    if results.verdict.passed {
-        return "**Passed**: no errors, no drops, every handshake was served the credential kind its variant asks for."
-            .to_owned();
+fn verdict(verdict: &Verdict<'_>) -> String {
+    match verdict {
+        Verdict::Passed(meaning) => format!("**Passed**: {}.", escape(meaning)),
+        Verdict::NotValid(reasons) => {
+            let reasons = reasons.iter().map(|of| format!("\n- {}", escape(of)));
+            format!("**{NOT_VALID}**:\n{}", reasons.collect::<String>())
+        }
     }
-    let violations = results
-        .verdict
-        .violations
-        .iter()
-        .map(|violation| format!("\n- {}", escape(violation)));
-    format!(
-        "**Not a valid measurement**:\n{}",
-        violations.collect::<String>()
-    )
 }
 
-fn thresholds(results: &Results) -> String {
-    if results.thresholds.is_empty() {
+fn thresholds(thresholds: &[ThresholdOutcome]) -> String {
+    if thresholds.is_empty() {
         return String::new();
     }
     let mut text = "Thresholds:\n\n".to_owned();
-    let lines = results.thresholds.iter().map(|threshold| {
+    let lines = thresholds.iter().map(|threshold| {
         format!(
             "**{}** {}: {} ({})",
             outcome(threshold),
@@ -81,128 +92,54 @@ fn thresholds(results: &Results) -> String {
     text
 }
 
-fn figures(results: &Results) -> String {
-    let Some(first) = results.variants.first() else {
+fn figures(report: &Report<'_>) -> String {
+    if report.rows.is_empty() {
         return String::new();
-    };
-    let operation = operation(results);
+    }
+    let operation = operation(report.results);
     let mut text = format!(
         "| variant | ok | errors | handshake ms p50 | p90 | p99 | p99.9 | {operation} ms p50 | p99 | bytes client | server | × | \
          CPU µs client | server | × | verify µs |\n|---|{}\n",
-        "--:|".repeat(15)
+        "--:|".repeat(COLUMNS.len())
     );
-    for variant in &results.variants {
-        text.push_str(&row(variant, first));
+    for row in &report.rows {
+        let cells = COLUMNS.map(|column| row.cell(column));
+        text.push_str(&format!("| {} | {} |\n", name(row), cells.join(" | ")));
     }
     text
 }
 
-fn row(variant: &VariantResult, first: &VariantResult) -> String {
-    let cells = [
-        name(variant),
-        count(variant.ok),
-        count(variant.failed() + variant.dropped),
-        at(variant.handshake_ms, |l| l.p50),
-        at(variant.handshake_ms, |l| l.p90),
-        at(variant.handshake_ms, |l| l.p99),
-        at(variant.handshake_ms, |l| l.p999),
-        at(variant.operation_ms, |l| l.p50),
-        at(variant.operation_ms, |l| l.p99),
-        whole(variant.bytes_client),
-        whole(variant.bytes_server),
-        times(ratio(variant.bytes(), first.bytes())),
-        whole(variant.cpu_us_client),
-        whole(variant.cpu_us_server),
-        times(ratio(variant.cpu_us(), first.cpu_us())),
-        time(variant.verify_us),
-    ];
-    format!("| {} |\n", cells.join(" | "))
-}
-
-fn name(variant: &VariantResult) -> String {
-    match invalid(variant) {
-        Some(why) => format!("{} **({why})**", escape(&variant.name)),
-        None => escape(&variant.name),
+fn name(row: &Row<'_>) -> String {
+    match row.invalid {
+        Some(why) => format!("{} **({why})**", escape(&row.variant.name)),
+        None => escape(&row.variant.name),
     }
 }
 
 /// Every ratio to the first variant with its interval; nothing where no variant has any.
-fn intervals(results: &Results) -> String {
-    let related = || results.variants.iter().filter(|of| !of.to_first.is_empty());
-    let Some(first) = results.variants.first().filter(|_| related().count() > 0) else {
+fn intervals(report: &Report<'_>) -> String {
+    let related = || {
+        report
+            .rows
+            .iter()
+            .filter(|of| !of.variant.to_first.is_empty())
+    };
+    let Some(first) = report.first().filter(|_| related().count() > 0) else {
         return String::new();
     };
     let heads = Metric::ALL.map(|metric| metric.title().split(',').next().unwrap_or_default());
     let mut text = format!(
         "\nAs multiples of {}, each with the interval that holds 95 % of the ratios when the slices of the run are drawn again:\n\n\
          | variant | {} |\n|---|{}\n",
-        escape(&first.name),
+        escape(first),
         heads.join(" | "),
         "--:|".repeat(Metric::ALL.len())
     );
-    for variant in related() {
-        let cells = Metric::ALL.map(|metric| with_interval(variant, metric));
-        text.push_str(&format!("| {} | {} |\n", name(variant), cells.join(" | ")));
+    for row in related() {
+        let cells = Metric::ALL.map(|metric| with_interval(row.variant, metric));
+        text.push_str(&format!("| {} | {} |\n", name(row), cells.join(" | ")));
     }
     text
-}
-
-fn environment(results: &Results) -> String {
-    let environment = &results.environment;
-    let libraries: Vec<String> = environment
-        .libraries
-        .iter()
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect();
-    let lines = [
-        (
-            "Processor",
-            format!("{}, {} logical", environment.cpu, environment.cores),
-        ),
-        (
-            "System",
-            format!("{}, {}", environment.os, environment.kernel),
-        ),
-        (
-            "Network",
-            format!(
-                "{}, {}",
-                environment.network, environment.tcp_congestion_control
-            ),
-        ),
-        (
-            "Build",
-            format!(
-                "mtc5g {} ({}), {}, {}",
-                environment.mtc5g, environment.revision, environment.profile, environment.rustc
-            ),
-        ),
-        ("Libraries", libraries.join(", ")),
-        ("Certificates", environment.draft.clone()),
-        (
-            "Run",
-            format!(
-                "{} to {}, seed {}",
-                moment(results.run.started),
-                moment(results.run.ended),
-                results.run.seed
-            ),
-        ),
-    ];
-    let mut text = "\n## Environment\n\n".to_owned();
-    bullets(
-        &mut text,
-        lines.map(|(name, value)| format!("{name}: {}", escape(&value))),
-    );
-    text
-}
-
-/// RFC 3339, whole seconds.
-fn moment(time: OffsetDateTime) -> String {
-    let seconds = time.replace_nanosecond(0).unwrap_or(time);
-    seconds
-        .format(&Rfc3339)
-        .unwrap_or_else(|_| time.to_string())
 }
 
 /// A fence longer than any run of backticks in the text cannot be closed by it.
@@ -224,7 +161,12 @@ mod tests {
     use mtc_core::printable::is_hidden;
 
     use super::*;
+    use crate::results::Results;
     use crate::results::sample::quick;
+
+    fn summary(results: &Results) -> String {
+        super::summary(&Report::of(results))
+    }
 
     #[test]
     fn has_a_row_for_every_variant_and_every_section() {
@@ -276,7 +218,10 @@ mod tests {
         results.thresholds[0].name = "t\u{1b}[2J\n".to_owned();
         results.verdict.warnings.push("w\u{9b}".to_owned());
         results.scenario.push_str("# \u{1b}c\n");
-        for text in [summary(&results), crate::report::table(&results)] {
+        for text in [
+            summary(&results),
+            crate::report::table(&Report::of(&results)),
+        ] {
             let hidden = text.chars().find(|c| *c != '\n' && is_hidden(*c));
             assert_eq!(hidden, None, "{text}");
             assert!(text.contains("u{1b}"), "{text}");

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use mtc_core::printable::printable_lines;
 
-use super::figures::{at, invalid, whole};
+use super::columns::{Column, Row};
+use super::figures::at;
+use super::wording::settings;
 use crate::results::{Results, VariantResult};
 
 mod page;
@@ -23,8 +25,8 @@ pub fn sweep(runs: &[Results]) -> String {
          |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for results in runs {
-        for variant in &results.variants {
-            row(&mut text, &label(results), variant);
+        for of in Row::of(results) {
+            row(&mut text, &settings(results), &of);
         }
     }
     text.push_str(
@@ -39,36 +41,31 @@ pub fn sweep(runs: &[Results]) -> String {
     printable_lines(&text)
 }
 
-/// The settings that make a run.
-fn label(results: &Results) -> String {
-    let settings = results.run.cell.iter();
-    let label: Vec<String> = settings
-        .map(|(key, value)| format!("{key} = {value}"))
-        .collect();
-    label.join(", ")
-}
-
-fn row(text: &mut String, label: &str, variant: &VariantResult) {
-    let share = variant.arrivals.handshakes_per_operation;
-    let spread = |cost: Option<f64>| whole(cost.zip(share).map(|(cost, share)| cost * share));
-    let valid = match invalid(variant) {
-        Some(_) if variant.arrivals.late > 0 => "**no**: late",
+fn row(text: &mut String, settings: &str, row: &Row<'_>) {
+    let VariantResult {
+        name,
+        ok,
+        dropped,
+        arrivals,
+        ..
+    } = row.variant;
+    let valid = match row.invalid {
+        Some(_) if arrivals.late > 0 => "**no**: late",
         Some(_) => "**no**: the generator took the machine",
         None => "yes",
     };
     let _ = writeln!(
         text,
-        "| {label} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {valid} |",
-        variant.name,
-        variant.ok,
-        variant.failed(),
-        variant.dropped,
-        at(variant.operation_ms, |latency| latency.p50),
-        at(variant.operation_ms, |latency| latency.p99),
-        at(variant.arrivals.queueing_ms, |latency| latency.p99),
-        share.map_or_else(|| "–".to_owned(), |share| format!("{share:.3}")),
-        spread(variant.bytes()),
-        spread(variant.cpu_us()),
+        "| {settings} | {name} | {ok} | {} | {dropped} | {} | {} | {} | {} | {} | {} | {valid} |",
+        row.variant.failed(),
+        row.cell(Column::OperationP50),
+        row.cell(Column::OperationP99),
+        at(arrivals.queueing_ms, |latency| latency.p99),
+        arrivals
+            .handshakes_per_operation
+            .map_or_else(|| "–".to_owned(), |share| format!("{share:.3}")),
+        row.cell(Column::BytesPerOperation),
+        row.cell(Column::CpuPerOperation),
     );
 }
 

@@ -1,93 +1,77 @@
-//! The table that a run ends with on a terminal: 120 columns, no colour needed.
+//! The report that a run ends with on a terminal: 120 columns, no colour needed.
 
 use mtc_core::printable::printable_lines;
 
-use super::figures::{
-    at, count, invalid, outcome, ratio, sides, time, times, whole, with_interval,
-};
-use super::findings::{caveats, findings, headline};
-use crate::results::{Metric, Results, ThresholdOutcome, VariantResult};
-use crate::scenario::Expectation;
+use super::columns::{Column, Row};
+use super::content::{Report, Verdict};
+use super::figures::{outcome, sides, with_interval};
+use super::wording::NOT_VALID;
+use crate::results::{Metric, ThresholdOutcome};
 
 const WIDTH: usize = 120;
 /// Longer names are cut, so that the figures keep their columns.
 const MAX_NAME: usize = 22;
 
 /// One column: the heading over its group, its own heading, and its cells.
-struct Column {
+struct Cells {
     group: &'static str,
-    heading: String,
-    cell: fn(&VariantResult, &VariantResult) -> String,
+    heading: &'static str,
+    cells: Vec<String>,
 }
 
-/// The results as plain text, lines of at most 120 characters.
-pub fn table(results: &Results) -> String {
+/// The report as plain text, lines of at most 120 characters.
+pub fn table(report: &Report<'_>) -> String {
     let mut text = String::new();
-    if !results.verdict.passed {
-        text.push_str("NOT A VALID MEASUREMENT\n");
-        violations(&mut text, results);
+    if let Verdict::NotValid(reasons) = report.verdict {
+        not_valid(&mut text, reasons);
         text.push('\n');
     }
-    if let Some(first) = results.variants.first() {
-        text.push_str(&grid(results, first, &columns(&results.run.operation)));
+    if !report.rows.is_empty() {
+        let rows = &report.rows;
+        text.push_str(&grid(rows, &columns(rows, &report.results.run.operation)));
         text.push_str("\n  bytes and CPU are means per handshake; × relates both sides' sum to the first variant's\n");
-        if let Some(invalid) = results.variants.iter().find_map(invalid) {
+        if let Some(invalid) = rows.iter().find_map(|row| row.invalid) {
             text.push_str(&format!(
                 "  ! {invalid}, so its times are no measurement of this variant\n"
             ));
         }
         text.push('\n');
-        if results
-            .variants
-            .iter()
-            .any(|variant| !variant.to_first.is_empty())
-        {
-            text.push_str(&grid(results, first, &intervals()));
+        if rows.iter().any(|row| !row.variant.to_first.is_empty()) {
+            text.push_str(&grid(rows, &intervals(rows)));
             text.push_str("\n  to the first variant, with the interval that holds 95 % of the ratios when slices are drawn again\n\n");
         }
     }
-    paragraph(&mut text, "", &headline(results));
-    let said = findings(results)
-        .into_iter()
-        .map(|finding| format!("{}: {}", finding.tone.as_str(), finding.text));
-    said.for_each(|line| paragraph(&mut text, "- ", &line));
-    caveats(results)
-        .iter()
-        .for_each(|line| paragraph(&mut text, "- caveat: ", line));
-    results
-        .verdict
-        .warnings
-        .iter()
-        .for_each(|line| paragraph(&mut text, "- warning: ", line));
-    thresholds(&mut text, results);
-    if results.verdict.passed {
-        let nothing_special = results.expect == Expectation::default();
-        text.push_str(if nothing_special {
-            "\nPASSED: no errors, no drops, every handshake was served the credential kind its variant asks for\n"
-        } else {
-            "\nPASSED: errors, drops and fallbacks are within what the scenario's [expect] allows\n"
-        });
-    } else {
-        text.push_str("\nNOT A VALID MEASUREMENT\n");
-        violations(&mut text, results);
+    paragraph(&mut text, "", &report.headline);
+    for finding in &report.findings {
+        let line = format!("{}: {}", finding.tone.as_str(), finding.text);
+        paragraph(&mut text, "- ", &line);
+    }
+    for caveat in &report.caveats {
+        paragraph(&mut text, "- caveat: ", caveat);
+    }
+    for warning in report.warnings() {
+        paragraph(&mut text, "- warning: ", warning);
+    }
+    thresholds(&mut text, report.thresholds);
+    text.push('\n');
+    match &report.verdict {
+        Verdict::Passed(meaning) => text.push_str(&format!("PASSED: {meaning}\n")),
+        Verdict::NotValid(reasons) => not_valid(&mut text, reasons),
     }
     printable_lines(&text)
 }
 
-fn violations(text: &mut String, results: &Results) {
-    results
-        .verdict
-        .violations
-        .iter()
-        .for_each(|line| paragraph(text, "- ", line));
+fn not_valid(text: &mut String, reasons: &[String]) {
+    text.push_str(&format!("{}\n", NOT_VALID.to_uppercase()));
+    reasons.iter().for_each(|line| paragraph(text, "- ", line));
 }
 
-fn thresholds(text: &mut String, results: &Results) {
-    if results.thresholds.is_empty() {
+fn thresholds(text: &mut String, thresholds: &[ThresholdOutcome]) {
+    if thresholds.is_empty() {
         return;
     }
     text.push_str("\nTHRESHOLDS\n");
-    for threshold in &results.thresholds {
+    for threshold in thresholds {
         let ThresholdOutcome {
             name, expression, ..
         } = threshold;
@@ -100,106 +84,73 @@ fn thresholds(text: &mut String, results: &Results) {
     }
 }
 
-fn columns(operation: &str) -> Vec<Column> {
-    let column = |group, heading: &str, cell| Column {
+fn columns(rows: &[Row<'_>], operation: &str) -> Vec<Cells> {
+    const HANDSHAKE: &str = "handshake, ms";
+    let operation = if operation == "session" {
+        "session, ms"
+    } else {
+        "operation"
+    };
+    let columns = [
+        ("", "ok", Column::Ok),
+        ("", "err", Column::Errors),
+        (HANDSHAKE, "p50", Column::HandshakeP50),
+        (HANDSHAKE, "p90", Column::HandshakeP90),
+        (HANDSHAKE, "p99", Column::HandshakeP99),
+        (HANDSHAKE, "p99.9", Column::HandshakeP999),
+        (operation, "p50", Column::OperationP50),
+        (operation, "p99", Column::OperationP99),
+        ("bytes sent", "client", Column::BytesClient),
+        ("bytes sent", "server", Column::BytesServer),
+        ("CPU, µs", "clnt", Column::CpuClient),
+        ("CPU, µs", "serv", Column::CpuServer),
+        ("verify", "µs", Column::Verify),
+        ("to the first", "bytes", Column::ToFirst(Metric::Bytes)),
+        ("to the first", "CPU", Column::ToFirst(Metric::Cpu)),
+    ];
+    let cells = |(group, heading, column)| Cells {
         group,
-        heading: heading.to_owned(),
-        cell,
+        heading,
+        cells: rows.iter().map(|row| row.cell(column)).collect(),
     };
-    vec![
-        column("", "ok", |v, _| count(v.ok)),
-        column("", "err", |v, _| count(v.failed() + v.dropped)),
-        column("handshake, ms", "p50", |v, _| at(v.handshake_ms, |l| l.p50)),
-        column("handshake, ms", "p90", |v, _| at(v.handshake_ms, |l| l.p90)),
-        column("handshake, ms", "p99", |v, _| at(v.handshake_ms, |l| l.p99)),
-        column("handshake, ms", "p99.9", |v, _| {
-            at(v.handshake_ms, |l| l.p999)
-        }),
-        column(
-            if operation == "session" {
-                "session, ms"
-            } else {
-                "operation"
-            },
-            "p50",
-            |v, _| at(v.operation_ms, |l| l.p50),
-        ),
-        column(
-            if operation == "session" {
-                "session, ms"
-            } else {
-                "operation"
-            },
-            "p99",
-            |v, _| at(v.operation_ms, |l| l.p99),
-        ),
-        column("bytes sent", "client", |v, _| whole(v.bytes_client)),
-        column("bytes sent", "server", |v, _| whole(v.bytes_server)),
-        column("CPU, µs", "clnt", |v, _| whole(v.cpu_us_client)),
-        column("CPU, µs", "serv", |v, _| whole(v.cpu_us_server)),
-        column("verify", "µs", |v, _| time(v.verify_us)),
-        column("to the first", "bytes", |v, first| {
-            times(ratio(v.bytes(), first.bytes()))
-        }),
-        column("to the first", "CPU", |v, first| {
-            times(ratio(v.cpu_us(), first.cpu_us()))
-        }),
-    ]
+    columns.map(cells).into()
 }
 
-fn intervals() -> Vec<Column> {
-    let column = |heading: &str, cell| Column {
+fn intervals(rows: &[Row<'_>]) -> Vec<Cells> {
+    let columns = [
+        ("bytes", Metric::Bytes),
+        ("CPU", Metric::Cpu),
+        ("handshake p50", Metric::HandshakeP50),
+        ("operation p50", Metric::OperationP50),
+    ];
+    let cells = |(heading, metric)| Cells {
         group: "",
-        heading: heading.to_owned(),
-        cell,
+        heading,
+        cells: rows
+            .iter()
+            .map(|row| with_interval(row.variant, metric))
+            .collect(),
     };
-    vec![
-        column("bytes", |v, _| with_interval(v, Metric::Bytes)),
-        column("CPU", |v, _| with_interval(v, Metric::Cpu)),
-        column("handshake p50", |v, _| {
-            with_interval(v, Metric::HandshakeP50)
-        }),
-        column("operation p50", |v, _| {
-            with_interval(v, Metric::OperationP50)
-        }),
-    ]
+    columns.map(cells).into()
 }
 
-fn grid(results: &Results, first: &VariantResult, columns: &[Column]) -> String {
-    let name = |variant: &VariantResult| match invalid(variant) {
-        Some(_) => fit(&variant.name, MAX_NAME - 2) + " !",
-        None => fit(&variant.name, MAX_NAME),
+fn grid(rows: &[Row<'_>], columns: &[Cells]) -> String {
+    let name = |row: &Row<'_>| match row.invalid {
+        Some(_) => fit(&row.variant.name, MAX_NAME - 2) + " !",
+        None => fit(&row.variant.name, MAX_NAME),
     };
-    let name_width = results
-        .variants
-        .iter()
-        .map(|v| width(&name(v)))
-        .max()
-        .unwrap_or_default()
-        .max("variant".len());
+    let names: Vec<String> = rows.iter().map(name).collect();
+    let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(width).max().unwrap_or_default();
+    let name_width = widest(&mut names.iter().map(String::as_str)).max("variant".len());
     let mut lines = vec![" ".repeat(name_width), pad_end("variant", name_width)];
-    lines.extend(
-        results
-            .variants
-            .iter()
-            .map(|variant| pad_end(&name(variant), name_width)),
-    );
+    lines.extend(names.iter().map(|name| pad_end(name, name_width)));
     for group in columns.chunk_by(|a, b| a.group == b.group && !a.group.is_empty()) {
         let mut block: Vec<String> = vec![String::new(); lines.len() - 1];
         for (index, column) in group.iter().enumerate() {
-            let cells = results
-                .variants
-                .iter()
-                .map(|variant| (column.cell)(variant, first));
-            let cells: Vec<String> = std::iter::once(column.heading.clone())
-                .chain(cells)
-                .collect();
-            let column_width = cells
-                .iter()
-                .map(|cell| width(cell))
-                .max()
-                .unwrap_or_default();
-            for (line, cell) in block.iter_mut().zip(&cells) {
+            let cells =
+                || std::iter::once(column.heading).chain(column.cells.iter().map(String::as_str));
+            let column_width = widest(&mut cells());
+            for (line, cell) in block.iter_mut().zip(cells()) {
                 let gap = if index == 0 { "" } else { " " };
                 line.push_str(&format!("{gap}{}", pad_start(cell, column_width)));
             }
@@ -271,7 +222,12 @@ fn width(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::Results;
     use crate::results::sample::quick;
+
+    fn table(results: &Results) -> String {
+        super::table(&Report::of(results))
+    }
 
     #[test]
     fn shows_every_variant_in_its_columns() {

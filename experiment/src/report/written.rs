@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{html, summary};
+use super::{Report, html, summary};
 use crate::files::{WriteError, write_whole};
 use crate::results::{Part, Results};
 
@@ -59,10 +59,11 @@ fn kept(written: &Written) -> String {
 /// # Errors
 /// The disk refuses one of them; the others are written if it takes them.
 pub fn write(results: &Results, part: Option<&Part>, folder: &Path) -> Result<Written, NotWritten> {
+    let report = Report::of(results);
     let mut files = vec![
         (NAMES[0], results.to_json()),
-        (NAMES[1], summary(results)),
-        (NAMES[2], html(results)),
+        (NAMES[1], summary(&report)),
+        (NAMES[2], html(&report)),
     ];
     files.extend(part.map(|part| (NAMES[3], part.to_json())));
     write_files(&files, folder)

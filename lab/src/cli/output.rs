@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::exit::USAGE;
 use crate::topology::remove_abandoned;
-use experiment::report::{self, Written};
+use experiment::report::{self, Report, Written};
 use experiment::results::Results;
 
 /// Whether something that was to be printed was not, and somebody should have had it.
@@ -71,7 +71,7 @@ pub(super) fn print_results(results: &Results, json: bool) {
     print(&if json {
         results.to_json()
     } else {
-        report::table(results)
+        report::table(&Report::of(results))
     });
 }
 

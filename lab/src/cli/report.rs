@@ -11,7 +11,7 @@ use super::compare::read as read_results;
 use super::exit::{DONE, USAGE, fail, status};
 use super::output::{print_results, tell_earlier};
 use experiment::files::write_whole;
-use experiment::report;
+use experiment::report::{self, Report};
 use experiment::results::{Part, Results, merge};
 
 /// What `mtc5g run --lab` writes besides its results.
@@ -62,7 +62,7 @@ impl HtmlArguments {
             }
         }
         let page = match results.as_slice() {
-            [results] => report::html(results),
+            [results] => report::html(&Report::of(results)),
             runs => report::sweep_html(runs),
         };
         match write_whole(&self.output, page.as_bytes()) {

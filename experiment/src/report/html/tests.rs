@@ -2,6 +2,10 @@ use super::*;
 use crate::measure::Histogram;
 use crate::results::sample::quick;
 
+fn html(results: &Results) -> String {
+    super::html(&Report::of(results))
+}
+
 #[test]
 fn every_chart_has_a_title_a_sentence_and_its_figures() {
     let page = html(&quick());

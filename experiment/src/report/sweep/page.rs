@@ -1,10 +1,11 @@
 //! A sweep as one HTML page: what each variant costs in each run, and how that changes with the settings.
 
 use super::super::charts::sweep_figures;
+use super::super::columns::{Column, Row};
 use super::super::escape::escape;
-use super::super::figures::{at, count, invalid, ratio, time, times, whole};
+use super::super::figures::ratio;
 use super::super::html::{figure, interval, page};
-use super::label;
+use super::super::wording::{machine, settings};
 use crate::results::{Metric, Results, VariantResult};
 
 /// The runs of a sweep as a self-contained HTML page.
@@ -23,14 +24,14 @@ pub fn sweep_html(runs: &[Results]) -> String {
          {groups}</table>\n</div>\n<p class=\"note\">× relates to {base} in the same run; below it, the interval that \
          holds 95 % of the ratios when slices of that run are drawn again. Bytes and CPU time are those of the generator's handshakes, \
          both sides, spread over its operations. Each run has a report of its own in the folder cells.</p>\n</section>\n\
-         <section>\n<h2>Environment</h2>\n<p>{}</p>\n<details><summary>The scenario, verbatim</summary>\n<pre>{}</pre>\n</details>\n\
+         <section>\n<h2>Environment</h2>\n<dl>\n{}</dl>\n<details><summary>The scenario, verbatim</summary>\n<pre>{}</pre>\n</details>\n\
          </section>\n",
         runs.len(),
         escape(&first.run.description),
         escape(&lead(runs)),
         HEAD.map(|text| format!("<th scope=\"col\">{text}</th>"))
             .concat(),
-        escape(&environment(first)),
+        environment(first),
         escape(&first.scenario),
         name = escape(&first.run.name),
         base = escape(base),
@@ -50,6 +51,19 @@ const HEAD: [&str; 10] = [
     "p99, ms",
     "ok",
     "errors",
+];
+
+/// What stands below the headings behind the variant's.
+const COLUMNS: [Column; 9] = [
+    Column::BytesPerOperation,
+    Column::CpuPerOperation,
+    Column::HandshakeP50,
+    Column::ToFirst(Metric::HandshakeP50),
+    Column::HandshakeP99,
+    Column::OperationP50,
+    Column::OperationP99,
+    Column::Ok,
+    Column::Errors,
 ];
 
 /// How far each variant's median handshake is from the first one's, over all runs.
@@ -86,7 +100,7 @@ fn lead(runs: &[Results]) -> String {
 /// What makes runs no measurements, before their figures.
 fn verdict(runs: &[Results]) -> String {
     let of_run = |run: &Results| {
-        let label = escape(&label(run));
+        let label = escape(&settings(run));
         let violations = run.verdict.violations.iter();
         violations
             .map(|violation| format!("<li>{label}: {}</li>", escape(violation)))
@@ -103,61 +117,42 @@ fn verdict(runs: &[Results]) -> String {
 
 /// A run's settings over its variants.
 fn group(run: &Results) -> String {
-    let first = run.variants.first();
-    let rows = run.variants.iter().map(|variant| row(variant, first));
+    let rows = Row::of(run);
     format!(
         "<tbody>\n<tr><th class=\"group\" scope=\"rowgroup\" colspan=\"{}\">{}</th></tr>\n{}</tbody>\n",
         HEAD.len(),
-        escape(&label(run)),
-        rows.collect::<String>()
+        escape(&settings(run)),
+        rows.iter().map(row).collect::<String>()
     )
 }
 
-fn row(variant: &VariantResult, first: Option<&VariantResult>) -> String {
-    let share = variant.arrivals.handshakes_per_operation;
-    let spread = |cost: Option<f64>| whole(cost.zip(share).map(|(cost, share)| cost * share));
-    let median = |of: &VariantResult| of.handshake_ms.map(|latency| latency.p50);
-    let related = times(ratio(median(variant), first.and_then(median)));
-    let mark = invalid(variant).map_or_else(String::new, |why| {
+fn row(row: &Row<'_>) -> String {
+    let mark = row.invalid.map_or_else(String::new, |why| {
         format!("<small class=\"broken\">{why}</small>")
     });
-    let cells = [
-        spread(variant.bytes()),
-        spread(variant.cpu_us()),
-        time(median(variant)),
-        related + &interval(variant.ratio(Metric::HandshakeP50)),
-        at(variant.handshake_ms, |l| l.p99),
-        at(variant.operation_ms, |l| l.p50),
-        at(variant.operation_ms, |l| l.p99),
-        count(variant.ok),
-        count(variant.failed() + variant.dropped),
-    ];
-    let cells: String = cells
-        .iter()
-        .map(|cell| format!("<td class=\"times\">{cell}</td>"))
-        .collect();
+    let cells = COLUMNS
+        .map(|column| {
+            let interval = match column {
+                Column::ToFirst(metric) => interval(row.variant.ratio(metric)),
+                _ => String::new(),
+            };
+            format!("<td class=\"times\">{}{interval}</td>", row.cell(column))
+        })
+        .concat();
     format!(
         "<tr><th scope=\"row\">{}{mark}</th>{cells}</tr>\n",
-        escape(&variant.name)
+        escape(&row.variant.name)
     )
 }
 
-fn environment(results: &Results) -> String {
-    let of = &results.environment;
-    format!(
-        "{}, {} logical, governor {}; {}, {}; mtc5g {} ({}), {}, {}; {}; seed {}.",
-        of.cpu,
-        of.cores,
-        of.governor,
-        of.os,
-        of.kernel,
-        of.mtc5g,
-        of.revision,
-        of.profile,
-        of.rustc,
-        of.draft,
-        results.run.seed
-    )
+/// Where and with what the runs were measured.
+fn environment(run: &Results) -> String {
+    let seed = ("Seed", run.run.seed.to_string());
+    machine(&run.environment)
+        .iter()
+        .chain([&seed])
+        .map(|(name, fact)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(fact)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,99 @@
+//! The columns that tables of variants have: what each shows of a variant, and of the first one beside it.
+
+use super::figures::{at, count, invalid, ratio, time, times, whole};
+use crate::results::{Metric, Results, VariantResult};
+
+/// What a table shows of a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    /// Operations that succeeded.
+    Ok,
+    /// Operations that failed, and arrivals that were dropped.
+    Errors,
+    HandshakeP50,
+    HandshakeP90,
+    HandshakeP99,
+    HandshakeP999,
+    OperationP50,
+    OperationP99,
+    BytesClient,
+    BytesServer,
+    /// Of both sides.
+    Bytes,
+    CpuClient,
+    CpuServer,
+    /// Of both sides.
+    Cpu,
+    Verify,
+    /// As a multiple of the first variant's.
+    ToFirst(Metric),
+    /// Spread over the operations of a connection.
+    BytesPerOperation,
+    /// The same of CPU time.
+    CpuPerOperation,
+}
+
+/// A variant in a table.
+pub(super) struct Row<'a> {
+    pub(super) variant: &'a VariantResult,
+    /// Why its figures are no measurement, if they are none.
+    pub(super) invalid: Option<&'static str>,
+    first: &'a VariantResult,
+}
+
+impl<'a> Row<'a> {
+    /// The variants of a run.
+    pub(super) fn of(results: &'a Results) -> Vec<Self> {
+        let variants = &results.variants;
+        let row = |(variant, first)| Row {
+            variant,
+            invalid: invalid(variant),
+            first,
+        };
+        variants
+            .iter()
+            .filter_map(|variant| Some((variant, variants.first()?)))
+            .map(row)
+            .collect()
+    }
+
+    /// What stands in a column.
+    pub(super) fn cell(&self, column: Column) -> String {
+        let Self { variant, first, .. } = *self;
+        let share = variant.arrivals.handshakes_per_operation;
+        let spread = |cost: Option<f64>| whole(cost.zip(share).map(|(cost, share)| cost * share));
+        match column {
+            Column::Ok => count(variant.ok),
+            Column::Errors => count(variant.failed() + variant.dropped),
+            Column::HandshakeP50 => at(variant.handshake_ms, |l| l.p50),
+            Column::HandshakeP90 => at(variant.handshake_ms, |l| l.p90),
+            Column::HandshakeP99 => at(variant.handshake_ms, |l| l.p99),
+            Column::HandshakeP999 => at(variant.handshake_ms, |l| l.p999),
+            Column::OperationP50 => at(variant.operation_ms, |l| l.p50),
+            Column::OperationP99 => at(variant.operation_ms, |l| l.p99),
+            Column::BytesClient => whole(variant.bytes_client),
+            Column::BytesServer => whole(variant.bytes_server),
+            Column::Bytes => whole(variant.bytes()),
+            Column::CpuClient => whole(variant.cpu_us_client),
+            Column::CpuServer => whole(variant.cpu_us_server),
+            Column::Cpu => whole(variant.cpu_us()),
+            Column::Verify => time(variant.verify_us),
+            Column::ToFirst(metric) => times(ratio(mean(variant, metric), mean(first, metric))),
+            Column::BytesPerOperation => spread(variant.bytes()),
+            Column::CpuPerOperation => spread(variant.cpu_us()),
+        }
+    }
+}
+
+/// A figure of the whole run.
+fn mean(variant: &VariantResult, metric: Metric) -> Option<f64> {
+    match metric {
+        Metric::Bytes => variant.bytes(),
+        Metric::Cpu => variant.cpu_us(),
+        Metric::Verify => variant.verify_us,
+        Metric::HandshakeP50 => variant.handshake_ms.map(|l| l.p50),
+        Metric::HandshakeP99 => variant.handshake_ms.map(|l| l.p99),
+        Metric::OperationP50 => variant.operation_ms.map(|l| l.p50),
+        Metric::OperationP99 => variant.operation_ms.map(|l| l.p99),
+    }
+}

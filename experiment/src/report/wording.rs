@@ -1,0 +1,159 @@
+//! What more than one report says of a run, in the same words: what it means that it passed, how it was loaded, and where.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::figures::{at, count};
+use crate::environment::Environment;
+use crate::results::{Results, VariantResult};
+use crate::scenario::{ArrivalProcess, Expectation, Scenario};
+
+/// What stands before the reasons why a run is no valid measurement.
+pub(super) const NOT_VALID: &str = "Not a valid measurement";
+
+/// What it means that a run passed: that nothing went wrong, unless the scenario's `[expect]` allows that something does.
+pub(super) fn passed(results: &Results) -> String {
+    if results.expect == Expectation::default() {
+        return "no errors, no drops, every handshake was served the credential kind its variant asks for"
+            .to_owned();
+    }
+    let sum = |of: fn(&VariantResult) -> u64| results.variants.iter().map(of).sum::<u64>();
+    format!(
+        "errors ({}), drops ({}) and fallbacks are within what the scenario's [expect] allows",
+        count(sum(VariantResult::failed)),
+        count(sum(|variant| variant.dropped))
+    )
+}
+
+/// How the load came, and from when an operation's latency counts.
+pub(super) fn arrivals(results: &Results) -> &'static str {
+    let is_closed = Scenario::parse_cells(&results.scenario).is_ok_and(|cells| {
+        let closed = |cell: &Scenario| matches!(cell.load.arrivals, ArrivalProcess::Closed { .. });
+        cells.iter().any(closed)
+    });
+    if is_closed {
+        "The loop is closed: each of its workers begins an operation when its last one has ended, and the latency of an operation counts from \
+         there. It is judged by what the generator took of the machine, not by lateness."
+    } else {
+        "Arrivals are open-loop: they come when the schedule says, however slow the servers are. Operation latency counts from the \
+         intended start and so includes the generator's lateness below."
+    }
+}
+
+/// Where, with what and when a run was measured: a name and a text each.
+pub(super) fn facts(results: &Results) -> Vec<(&'static str, String)> {
+    let late = |quantile| at(results.lateness_ms, quantile);
+    let mut facts = machine(&results.environment);
+    facts.push((
+        "Run",
+        format!(
+            "{} to {}, seed {}",
+            moment(results.run.started),
+            moment(results.run.ended),
+            results.run.seed
+        ),
+    ));
+    facts.push((
+        "Generator lateness",
+        format!(
+            "p50 {} ms, p99 {} ms, max {} ms",
+            late(|l| l.p50),
+            late(|l| l.p99),
+            late(|l| l.max)
+        ),
+    ));
+    facts
+}
+
+/// The part of it that the runs of a sweep have in common.
+pub(super) fn machine(of: &Environment) -> Vec<(&'static str, String)> {
+    let gibibytes = of.memory_bytes as f64 / f64::from(1 << 30);
+    vec![
+        (
+            "Processor",
+            format!("{}, {} logical, governor {}", of.cpu, of.cores, of.governor),
+        ),
+        ("Memory", format!("{gibibytes:.1} GiB")),
+        ("System", format!("{}, {}", of.os, of.kernel)),
+        (
+            "Network",
+            format!(
+                "{}, congestion control {}",
+                of.network, of.tcp_congestion_control
+            ),
+        ),
+        (
+            "Build",
+            format!(
+                "mtc5g {}, revision {}, {}, {}",
+                of.mtc5g, of.revision, of.profile, of.rustc
+            ),
+        ),
+        ("Libraries", pairs(&of.libraries)),
+        ("Certificates", format!("{}; {}", of.draft, pairs(&of.oids))),
+    ]
+}
+
+/// The settings that make a run of a sweep.
+pub(super) fn settings(results: &Results) -> String {
+    let settings = results.run.cell.iter();
+    let settings: Vec<String> = settings
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    settings.join(", ")
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = map
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    pairs.join(", ")
+}
+
+/// RFC 3339, whole seconds.
+fn moment(time: OffsetDateTime) -> String {
+    let seconds = time.replace_nanosecond(0).unwrap_or(time);
+    seconds
+        .format(&Rfc3339)
+        .unwrap_or_else(|_| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::{Report, html, summary, table};
+    use crate::results::sample::quick;
+    use crate::scenario::ErrorsAllowed;
+
+    // The page and the summary claimed that nothing had failed of every run that passed.
+    #[test]
+    fn a_run_whose_errors_were_allowed_is_not_said_to_have_had_none() {
+        let mut results = quick();
+        results.expect.errors = ErrorsAllowed::Always;
+        results.expect.max_error_ratio = 0.1;
+        results.variants[1].errors = [("tls: refused".to_owned(), 3)].into();
+        results.variants[2].dropped = 1200;
+        assert!(results.verdict.passed);
+        let report = Report::of(&results);
+        for text in [html(&report), summary(&report), table(&report)] {
+            assert!(!text.to_lowercase().contains("no errors"), "{text}");
+            let words = text.replace('\\', "");
+            let allowed = "rrors (3), drops (1,200) and fallbacks are within what the scenario";
+            assert!(words.contains(allowed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_nothing_was_allowed_had_none() {
+        let results = quick();
+        let report = Report::of(&results);
+        for text in [html(&report), summary(&report), table(&report)] {
+            assert!(
+                text.contains("o errors, no drops, every handshake was served"),
+                "{text}"
+            );
+        }
+    }
+}
