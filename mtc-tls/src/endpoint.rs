@@ -1,31 +1,31 @@
-//! TLS configurations, made for each connection from what is published at that moment.
+//! TLS configurations of what is published at a moment.
 //!
-//! TLS 1.3 only, ALPN `h2`. Every handshake is a full one, unless the connection profile wants tickets; then sessions are
-//! resumed as `resumption` says, and configurations of clients live as long as their sessions.
+//! TLS 1.3 only, ALPN `h2`. Every handshake is a full one, unless the connection profile wants tickets. A configuration is
+//! made once for a set of credentials and a kind of connection and serves one handshake after the other (`pool`); what is
+//! one connection's own sits on its `seat` meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage};
-use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, DistinguishedName, KeyLog, NoKeyLog, ServerConfig};
 
 use crate::clock::Clock;
-use crate::credentials::{CredentialSet, Receiver};
+use crate::credentials::{Credential, CredentialSet, Receiver};
 use crate::key::KeyAlgorithm;
-use crate::notes::{Notes, noted};
+use crate::notes::Notes;
 use crate::peer::{ExpectedPeer, VerifiedPeer};
+use crate::pool::{Pool, Slot};
+use crate::presented::Presented;
 use crate::profile::{ClientAuth, ConnectionProfile, Tickets, TrustDomain};
 use crate::provider::{KeyExchange, provider, signature_scheme};
 use crate::record::certificate_request_length;
 use crate::resolver::{ClientResolver, ServerChoice, choose_for_client};
-use crate::resumption::{
-    Relay, ServerKey, ServerSessions, Sessions, Slot, ticket_name, wanted_tickets,
-};
+use crate::resumption::{ServerKey, ServerSessions, Sessions, ticket_name, wanted_tickets};
+use crate::seat::{Occupant, Seat};
 use crate::verifier::{PeerVerifier, Trust};
 
 const ALPN_H2: &[u8] = b"h2";
@@ -48,28 +48,42 @@ pub struct Endpoint {
     begun: Arc<AtomicU64>,
     /// Who is told the secrets of connections.
     key_log: Arc<dyn KeyLog>,
-    sessions: Arc<Sessions>,
+    pools: Arc<Pools>,
 }
 
-/// A server's configuration for one connection.
-pub(crate) struct ServerSetup {
-    pub(crate) config: Arc<ServerConfig>,
-    pub(crate) domain: TrustDomain,
-    pub(crate) leaf_key: Option<KeyAlgorithm>,
-    pub(crate) tickets: Tickets,
-}
-
-/// A client's configuration for one connection.
-pub(crate) struct ClientSetup {
-    pub(crate) config: Arc<ClientConfig>,
-    /// What goes back when the handshake is complete; none where nothing is resumed.
-    lease: Option<Lease>,
-}
-
-struct Lease {
+/// A configuration, lent to one connection until its handshake is complete.
+#[derive(Debug)]
+pub(crate) struct Lease<K, C> {
     set: Arc<CredentialSet>,
-    key: (ConnectionProfile, ExpectedPeer),
-    slot: Slot,
+    kind: K,
+    slot: Slot<C>,
+}
+
+/// A client's: for one peer where sessions are resumed.
+pub(crate) type ClientLease = Lease<ClientKey, ClientConfig>;
+/// A server's.
+pub(crate) type ServerLease = Lease<ServerKey, ServerConfig>;
+type ClientKey = (ConnectionProfile, Option<ExpectedPeer>);
+
+impl<K, C> Lease<K, C> {
+    pub(crate) const fn config(&self) -> &Arc<C> {
+        &self.slot.config
+    }
+}
+
+impl ServerLease {
+    /// What the connection is like as far as the server has chosen it.
+    pub(crate) const fn key(&self) -> &ServerKey {
+        &self.kind
+    }
+}
+
+/// Configurations that wait for the next handshake.
+#[derive(Debug, Default)]
+struct Pools {
+    client: Pool<ClientKey, ClientConfig>,
+    server: Pool<ServerKey, ServerConfig>,
+    sessions: Sessions,
 }
 
 impl Endpoint {
@@ -81,7 +95,7 @@ impl Endpoint {
             any_group: provider(&KeyExchange::ALL),
             begun: Arc::default(),
             key_log: Arc::new(NoKeyLog),
-            sessions: Arc::default(),
+            pools: Arc::default(),
         }
     }
 
@@ -89,7 +103,12 @@ impl Endpoint {
     /// By default nobody is told, whatever the environment says.
     #[must_use]
     pub fn with_key_log(self, key_log: Arc<dyn KeyLog>) -> Self {
-        Self { key_log, ..self }
+        Self {
+            key_log,
+            // Configurations tell whom they were made to tell.
+            pools: Arc::default(),
+            ..self
+        }
     }
 
     /// The clock of this endpoint.
@@ -119,8 +138,26 @@ impl Endpoint {
         profile: ConnectionProfile,
         expected: ExpectedPeer,
         notes: &Arc<Notes>,
-    ) -> Result<ClientSetup, rustls::Error> {
+    ) -> Result<ClientLease, rustls::Error> {
         let set = self.credentials.current();
+        let resumes = profile.tickets != Tickets::None;
+        let kind = (profile, resumes.then(|| expected.clone()));
+        let slot = match self.pools.client.take(&set, &kind, self.clock.now()) {
+            Some(slot) => slot,
+            None => self.new_client(&set, profile)?,
+        };
+        slot.seat.seat(Some(Occupant {
+            notes: notes.clone(),
+            expected: Some(Arc::new(expected)),
+        }));
+        Ok(Lease { set, kind, slot })
+    }
+
+    fn new_client(
+        &self,
+        set: &CredentialSet,
+        profile: ConnectionProfile,
+    ) -> Result<Slot<ClientConfig>, rustls::Error> {
         let provider = provider(&[profile.key_exchange]);
         let mut schemes = vec![signature_scheme(profile.leaf_key)];
         if let TrustDomain::X509(x509) = profile.domain {
@@ -129,64 +166,45 @@ impl Endpoint {
                 schemes.push(of_ca);
             }
         }
-        let mut verifier = PeerVerifier {
-            expected: Some(expected.clone()),
-            ..verifier(&set, profile.domain, schemes, &provider, notes.clone())?
-        };
-        let resolver = ClientResolver::new(&set, profile, notes.clone());
+        let seat = Arc::new(Seat::default());
+        let mut verifier = verifier(set, profile.domain, schemes, &provider, &seat)?;
+        let resolver = ClientResolver::new(set, profile, &seat);
         let ticket_name = ticket_name(profile.tickets, set.mtc_trust.ca()).map_err(long_id)?;
-        let Some(ticket_name) = ticket_name else {
-            let mut config =
-                self.client_config(provider, Arc::new(verifier), Arc::new(resolver))?;
-            config.resumption = Resumption::disabled();
-            return Ok(ClientSetup {
-                config: Arc::new(config),
-                lease: None,
-            });
-        };
-        let hint = verifier.hint.iter().cloned();
-        verifier.hint = hint
-            .chain([DistinguishedName::from(ticket_name.to_name())])
-            .collect();
-        let key = (profile, expected);
-        let slot = match self.sessions.take(&set, &key, self.clock.now()) {
-            Some(slot) => slot,
-            None => {
-                let relay = Arc::new(Relay::new(&verifier, &resolver));
-                let mut config = self.client_config(provider, relay.clone(), relay.clone())?;
-                config.resumption = Resumption::in_memory_sessions(SESSIONS_OF_SLOT);
-                Slot::new(Arc::new(config), relay)
+        let resumption = match ticket_name {
+            None => Resumption::disabled(),
+            Some(name) => {
+                let hint = verifier.hint.iter().cloned();
+                verifier.hint = hint
+                    .chain([DistinguishedName::from(name.to_name())])
+                    .collect();
+                Resumption::in_memory_sessions(SESSIONS_OF_SLOT)
             }
         };
-        slot.aim(verifier, resolver);
-        Ok(ClientSetup {
-            config: slot.config.clone(),
-            lease: Some(Lease { set, key, slot }),
-        })
-    }
-
-    fn client_config(
-        &self,
-        provider: Arc<CryptoProvider>,
-        verifier: Arc<dyn ServerCertVerifier>,
-        resolver: Arc<dyn ResolvesClientCert>,
-    ) -> Result<ClientConfig, rustls::Error> {
         let mut config = ClientConfig::builder_with_details(provider, Arc::new(self.clock))
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_client_cert_resolver(resolver);
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.key_log = self.key_log.clone();
-        Ok(config)
+        config.resumption = resumption;
+        Ok(Slot {
+            config: Arc::new(config),
+            seat,
+            certificate_request: None,
+            not_after: None,
+        })
     }
 
-    /// Ends a client's handshake with `peer`: the sessions may be used for the next one.
-    pub(crate) fn met(&self, setup: ClientSetup, peer: &VerifiedPeer) {
-        if let Some(Lease { set, key, mut slot }) = setup.lease {
-            slot.met(peer);
-            self.sessions.put_back(&set, key, slot);
-        }
+    /// Ends a client's handshake with `peer`: configuration and sessions may be used for the next one.
+    pub(crate) fn met(&self, lease: ClientLease, peer: &VerifiedPeer) {
+        let Lease {
+            set,
+            kind,
+            mut slot,
+        } = lease;
+        slot.not_after = kind.1.as_ref().map(|_| peer.identity.not_after);
+        self.pools.client.put_back(&set, kind, slot);
     }
 
     /// A server's configuration for one connection, whose outcome appears in `notes`.
@@ -197,51 +215,60 @@ impl Endpoint {
         hello: &ClientHello<'_>,
         client_auth: ClientAuth,
         notes: &Arc<Notes>,
-    ) -> Result<ServerSetup, rustls::Error> {
+    ) -> Result<ServerLease, rustls::Error> {
         let set = self.credentials.current();
         let ServerChoice { domain, presented } = choose_for_client(&set, hello);
-        let presented = presented.ok_or_else(|| {
+        let (certificate, credential) = presented.ok_or_else(|| {
             rustls::Error::General(format!(
                 "no credential of trust domain {domain} with a key that the client can verify"
             ))
         })?;
+        let names = hello.certificate_authorities().unwrap_or_default();
+        let kind = ServerKey {
+            domain,
+            leaf_key: credential.leaf_key,
+            kind: certificate,
+            client_auth,
+            tickets: wanted_tickets(names.iter().map(AsRef::as_ref), set.mtc_trust.ca()),
+        };
+        let slot = match self.pools.server.take(&set, &kind, self.clock.now()) {
+            Some(slot) => slot,
+            None => self.new_server(&set, kind, credential)?,
+        };
+        if let Some(length) = slot.certificate_request {
+            let _ = notes.certificate_request.set(length);
+        }
+        slot.seat.seat(Some(Occupant {
+            notes: notes.clone(),
+            expected: None,
+        }));
+        Ok(Lease { set, kind, slot })
+    }
+
+    fn new_server(
+        &self,
+        set: &Arc<CredentialSet>,
+        kind: ServerKey,
+        credential: &Credential,
+    ) -> Result<Slot<ServerConfig>, rustls::Error> {
         let schemes = KeyAlgorithm::ALL.map(signature_scheme).to_vec();
+        let seat = Arc::new(Seat::default());
         let verifier = PeerVerifier {
-            mandatory: client_auth == ClientAuth::Required,
-            expired_within: client_auth.expired_within(),
-            ..verifier(&set, domain, schemes, &self.any_group, notes.clone())?
+            mandatory: kind.client_auth == ClientAuth::Required,
+            expired_within: kind.client_auth.expired_within(),
+            ..verifier(set, kind.domain, schemes, &self.any_group, &seat)?
         };
         let authorities = verifier.hint.iter().map(AsRef::as_ref);
-        let asked = certificate_request_length(&verifier.schemes, authorities);
-        let _ = notes.certificate_request.set(asked);
-        let _ = notes.presented.set(presented.kind);
-        let leaf_key = presented.certified.key.public_key().and_then(|spki| {
-            mtc_core::cosign::PublicKey::from_spki(&spki)
-                .ok()
-                .map(|key| key.algorithm())
-        });
-        let names = hello.certificate_authorities().unwrap_or_default();
-        let tickets = wanted_tickets(names.iter().map(AsRef::as_ref), set.mtc_trust.ca());
-        let sessions = self.sessions.server(
-            &set,
-            ServerKey {
-                domain,
-                leaf_key,
-                kind: presented.kind,
-                client_auth,
-                tickets,
-            },
-        )?;
+        let certificate_request = certificate_request_length(&verifier.schemes, authorities);
+        let presented = Presented::new(kind.kind, credential, &seat);
         let mut config =
             ServerConfig::builder_with_details(self.any_group.clone(), Arc::new(self.clock))
                 .with_protocol_versions(&[&TLS13])?
                 .with_client_cert_verifier(Arc::new(verifier))
-                .with_cert_resolver(Arc::new(SingleCertAndKey::from(noted(
-                    &presented.certified,
-                    notes,
-                ))));
+                .with_cert_resolver(Arc::new(presented));
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.key_log = self.key_log.clone();
+        let sessions = self.pools.sessions.of(set, kind)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = usize::from(sessions.is_some());
         match sessions {
@@ -249,12 +276,17 @@ impl Endpoint {
             Some(ServerSessions::Stateful(storage)) => config.session_storage = storage,
             Some(ServerSessions::Stateless(ticketer)) => config.ticketer = ticketer,
         }
-        Ok(ServerSetup {
+        Ok(Slot {
             config: Arc::new(config),
-            domain,
-            leaf_key,
-            tickets,
+            seat,
+            certificate_request: Some(certificate_request),
+            not_after: None,
         })
+    }
+
+    /// Ends a server's handshake: its configuration may be used for the next one.
+    pub(crate) fn served(&self, ServerLease { set, kind, slot }: ServerLease) {
+        self.pools.server.put_back(&set, kind, slot);
     }
 }
 
@@ -262,13 +294,13 @@ fn long_id(error: mtc_core::id::IdError) -> rustls::Error {
     rustls::Error::General(format!("the CA's ID has no room below it: {error}"))
 }
 
-/// A verifier of peers in `domain`, for now without expectations and requiring a certificate.
+/// A verifier of peers in `domain`, which requires a certificate.
 fn verifier(
     set: &CredentialSet,
     domain: TrustDomain,
     schemes: Vec<rustls::SignatureScheme>,
     provider: &CryptoProvider,
-    notes: Arc<Notes>,
+    seat: &Arc<Seat>,
 ) -> Result<PeerVerifier, rustls::Error> {
     let trust = &set.mtc_trust;
     let (trust, hint) = match (domain, &trust.landmarks) {
@@ -306,10 +338,9 @@ fn verifier(
         hint,
         schemes,
         algorithms,
-        expected: None,
         mandatory: true,
         expired_within: None,
-        notes,
+        seat: seat.clone(),
     })
 }
 
@@ -319,4 +350,112 @@ const fn scrambled(number: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use mtc_core::ca::CaCertificate;
+    use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
+    use mtc_core::verify::CaTrust;
+
+    use super::*;
+    use crate::credentials::{MtcTrust, Store};
+    use crate::identity::NfIdentity;
+    use crate::kind::CertificateKind;
+    use crate::verification::Verification;
+
+    fn store() -> Store {
+        let key = SecretKey::generate(SignatureAlgorithm::Ed25519).expect("a key");
+        let trust = CaTrust::new(&CaCertificate {
+            cosigner: Cosigner {
+                id: "32473.1".parse().expect("an ID"),
+                key: key.public_key().expect("its public key"),
+            },
+            min_serial: 0,
+            max_serial: u64::MAX,
+            prefix_url: None,
+        });
+        Store::new(CredentialSet::new(MtcTrust::new(trust), Vec::new()))
+    }
+
+    fn lease(endpoint: &Endpoint, tickets: Tickets, fqdn: &str) -> ClientLease {
+        let profile = ConnectionProfile {
+            domain: TrustDomain::MtcStandalone,
+            leaf_key: KeyAlgorithm::EcdsaP256,
+            key_exchange: KeyExchange::X25519,
+            tickets,
+        };
+        let expected = ExpectedPeer {
+            fqdn: fqdn.to_owned(),
+            instance_id: None,
+            nf_type: None,
+        };
+        let lease = endpoint.client(profile, expected, &endpoint.notes());
+        lease.expect("a configuration")
+    }
+
+    fn give_back(endpoint: &Endpoint, lease: ClientLease) {
+        let peer = VerifiedPeer {
+            identity: NfIdentity {
+                instance_id: uuid::Uuid::nil(),
+                nf_types: Vec::new(),
+                fqdns: Vec::new(),
+                not_after: u64::MAX,
+            },
+            expired: false,
+            kind: CertificateKind::Standalone,
+            verify: std::time::Duration::ZERO,
+            verification: Verification::default(),
+        };
+        endpoint.met(lease, &peer);
+    }
+
+    #[test]
+    fn a_configuration_is_made_once_and_serves_one_handshake_at_a_time() {
+        let store = store();
+        let endpoint = Endpoint::new(store.receiver(), Clock::default());
+        let first = lease(&endpoint, Tickets::None, "a.test");
+        let meanwhile = lease(&endpoint, Tickets::None, "a.test");
+        let config = first.config().clone();
+        assert!(!Arc::ptr_eq(&config, meanwhile.config()));
+        let seat = first.slot.seat.clone();
+        assert!(seat.occupant().is_ok());
+        give_back(&endpoint, first);
+        assert!(seat.occupant().is_err(), "nobody's turn");
+        // Whoever is expected sits on the seat, so another peer has the same configuration; not where sessions are resumed.
+        let again = lease(&endpoint, Tickets::None, "b.test");
+        assert!(Arc::ptr_eq(&config, again.config()));
+        let resuming = lease(&endpoint, Tickets::Stateful, "a.test");
+        assert!(!Arc::ptr_eq(&config, resuming.config()));
+        let resumed = resuming.config().clone();
+        give_back(&endpoint, resuming);
+        let elsewhere = lease(&endpoint, Tickets::Stateful, "b.test");
+        assert!(!Arc::ptr_eq(&resumed, elsewhere.config()));
+        let there = lease(&endpoint, Tickets::Stateful, "a.test");
+        assert!(Arc::ptr_eq(&resumed, there.config()));
+    }
+
+    #[test]
+    fn a_new_set_and_another_key_log_have_configurations_of_their_own() {
+        let store = store();
+        let endpoint = Endpoint::new(store.receiver(), Clock::default());
+        let before = lease(&endpoint, Tickets::None, "a.test");
+        let config = before.config().clone();
+        give_back(&endpoint, before);
+        let logged = endpoint.clone().with_key_log(Arc::new(NoKeyLog));
+        let other = lease(&logged, Tickets::None, "a.test");
+        assert!(!Arc::ptr_eq(&config, other.config()));
+        let kept = lease(&endpoint, Tickets::None, "a.test");
+        assert!(Arc::ptr_eq(&config, kept.config()));
+        store.update(|_| {});
+        let after = lease(&endpoint, Tickets::None, "a.test");
+        assert!(!Arc::ptr_eq(&config, after.config()));
+        give_back(&endpoint, after);
+        give_back(&endpoint, kept);
+        let of_new_set = lease(&endpoint, Tickets::None, "a.test");
+        assert!(
+            !Arc::ptr_eq(&config, of_new_set.config()),
+            "what was made for another set is not taken back"
+        );
+    }
 }

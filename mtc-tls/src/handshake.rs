@@ -176,10 +176,10 @@ async fn connect_unbounded(
     let observed = Observed::new(endpoint, &tcp);
     let notes = observed.notes.clone();
     let handshake = async {
-        let setup = endpoint
+        let lease = endpoint
             .client(profile, expected.clone(), &notes)
             .map_err(HandshakeError::Setup)?;
-        let stream = TlsConnector::from(setup.config.clone())
+        let stream = TlsConnector::from(lease.config().clone())
             .connect(server_name, Counted::new(tcp, Side::Client))
             .await
             .map_err(|error| HandshakeError::from_io(error, &notes.verdict))?;
@@ -194,7 +194,7 @@ async fn connect_unbounded(
             )?,
         };
         let peer = peer.ok_or(HandshakeError::Tls(rustls::Error::NoCertificatesPresented))?;
-        endpoint.met(setup, &peer);
+        endpoint.met(lease, &peer);
         Ok((stream, peer))
     };
     let (outcome, cpu) = Metered::new(handshake).await;
@@ -301,16 +301,17 @@ async fn accept_unbounded(
             linger(start.io).await;
             return Err(HandshakeError::OldVersion);
         }
-        let setup = match endpoint.server(&start.client_hello(), client_auth, &notes) {
-            Ok(setup) => setup,
+        let lease = match endpoint.server(&start.client_hello(), client_auth, &notes) {
+            Ok(lease) => lease,
             Err(error) => {
                 // rustls has no configuration by which to say so itself. The client may be gone already; so be it.
                 let _ = start.io.write_all(&fatal_alert(HANDSHAKE_FAILURE)).await;
                 return Err(HandshakeError::Setup(error));
             }
         };
+        let kind = *lease.key();
         let stream = match start
-            .into_stream(setup.config.clone())
+            .into_stream(lease.config().clone())
             .into_fallible()
             .await
         {
@@ -327,27 +328,25 @@ async fn accept_unbounded(
                 Role::Client,
                 None,
                 endpoint,
-                setup.domain,
+                kind.domain,
             )?,
         };
-        Ok((stream, peer, setup))
+        endpoint.served(lease);
+        Ok((stream, peer, kind))
     };
     let (outcome, cpu) = Metered::new(handshake).await;
-    let (mut stream, peer, setup) = outcome?;
+    let (mut stream, peer, kind) = outcome?;
     let (counted, connection) = stream.get_mut();
     let cost = observed.cost(Side::Server, cpu, counted, connection, peer.as_ref());
     let key_exchange = connection
         .negotiated_key_exchange_group()
         .and_then(|group| KeyExchange::of_group(group.name()));
-    let profile = setup
-        .leaf_key
-        .zip(key_exchange)
-        .map(|(leaf_key, key_exchange)| ConnectionProfile {
-            domain: setup.domain,
-            leaf_key,
-            key_exchange,
-            tickets: setup.tickets,
-        });
+    let profile = key_exchange.map(|key_exchange| ConnectionProfile {
+        domain: kind.domain,
+        leaf_key: kind.leaf_key,
+        key_exchange,
+        tickets: kind.tickets,
+    });
     Ok(Accepted {
         stream,
         peer,

@@ -1,7 +1,7 @@
 //! Merkle Tree Certificates in rustls, beside the directly-signed X.509 that they are compared with.
 //!
 //! ```text
-//! credentials::Store ──> Receiver ──> Endpoint ──┬─ verifier   one a connection, by trust domain
+//! credentials::Store ──> Receiver ──> Endpoint ──┬─ verifier   by trust domain
 //!  (what an NF has)                              ├─ resolver   which credential for which peer
 //!                                                └─ hints      trust anchor names on the wire
 //! handshake::{connect, accept} ──> a stream, who the peer is, what it cost
@@ -26,11 +26,14 @@ pub mod memory;
 mod notes;
 pub mod peer;
 pub mod pem;
+mod pool;
+mod presented;
 pub mod profile;
 pub mod provider;
 pub mod record;
 mod resolver;
 mod resumption;
+mod seat;
 pub mod tcp_info;
 pub mod verification;
 mod verifier;

@@ -6,8 +6,8 @@
 //!         ── Certificate .. Finished ──────────>
 //! ```
 //!
-//! Configurations are made as for a connection over TCP, once a handshake and by the same functions, so that the two differ
-//! in sockets and scheduling alone.
+//! Configurations are had as for a connection over TCP, by the same functions, so that the two differ in sockets and
+//! scheduling alone.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use rustls::server::Acceptor;
 use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
 
 use crate::cpu::thread_time;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, ServerLease};
 use crate::handshake::HandshakeError;
 use crate::kind::CertificateKind;
 use crate::notes::Notes;
@@ -64,25 +64,30 @@ pub fn handshake(
     let mut at_client = Turns::default();
     let mut at_server = Turns::default();
 
-    let mut client = at_client.turn(|| {
+    let (lease, mut client_end) = at_client.turn(|| {
         let name = ServerName::try_from(expected.fqdn.clone())
             .map_err(|_| HandshakeError::ServerName(expected.fqdn.clone()))?;
-        let config = client
+        let lease = client
             .client(profile, expected, &client_notes)
             .map_err(HandshakeError::Setup)?;
-        ClientConnection::new(config.config, name).map_err(HandshakeError::Setup)
+        let end = ClientConnection::new(lease.config().clone(), name);
+        Ok((lease, end.map_err(HandshakeError::Setup)?))
     })?;
-    let hello = at_client.write(&mut client)?;
-    let mut server = at_server.turn(|| accept(&hello, server, &server_notes))?;
-    while client.is_handshaking() || server.is_handshaking() {
-        let to_client = at_server.write(&mut server)?;
-        at_client.read(&mut client, &to_client, &client_notes)?;
-        let to_server = at_client.write(&mut client)?;
-        at_server.read(&mut server, &to_server, &server_notes)?;
+    let hello = at_client.write(&mut client_end)?;
+    let (served, mut server_end) = at_server.turn(|| accept(&hello, server, &server_notes))?;
+    while client_end.is_handshaking() || server_end.is_handshaking() {
+        let to_client = at_server.write(&mut server_end)?;
+        at_client.read(&mut client_end, &to_client, &client_notes)?;
+        let to_server = at_client.write(&mut client_end)?;
+        at_server.read(&mut server_end, &to_server, &server_notes)?;
         if to_client.is_empty() && to_server.is_empty() {
             return Err(HandshakeError::Tls(rustls::Error::HandshakeNotComplete));
         }
     }
+    if let Some(Ok(peer)) = client_notes.verdict.get() {
+        at_client.turn(|| client.met(lease, peer));
+    }
+    at_server.turn(|| server.served(served));
     Ok(InMemory {
         elapsed: started.elapsed(),
         client: at_client.side(&client_notes)?,
@@ -94,7 +99,7 @@ fn accept(
     mut hello: &[u8],
     endpoint: &Endpoint,
     notes: &Arc<Notes>,
-) -> Result<ServerConnection, HandshakeError> {
+) -> Result<(ServerLease, ServerConnection), HandshakeError> {
     let mut acceptor = Acceptor::default();
     while !hello.is_empty() {
         acceptor.read_tls(&mut hello).map_err(HandshakeError::Io)?;
@@ -103,12 +108,13 @@ fn accept(
         .accept()
         .map_err(|(error, _)| HandshakeError::Tls(error))?
         .ok_or(HandshakeError::Tls(rustls::Error::HandshakeNotComplete))?;
-    let setup = endpoint
+    let lease = endpoint
         .server(&accepted.client_hello(), ClientAuth::Required, notes)
         .map_err(HandshakeError::Setup)?;
-    accepted
-        .into_connection(setup.config)
-        .map_err(|(error, _)| HandshakeError::Tls(error))
+    let end = accepted
+        .into_connection(lease.config().clone())
+        .map_err(|(error, _)| HandshakeError::Tls(error))?;
+    Ok((lease, end))
 }
 
 /// What one side has used up in its turns.

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use mtc_core::id::TrustAnchorId;
+use mtc_core::id::{LogNumber, TrustAnchorId};
 use rustls::client::ResolvesClientCert;
 use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
@@ -17,50 +17,60 @@ use rustls::{DistinguishedName, SignatureScheme};
 use crate::credentials::{Credential, CredentialSet, MtcCredential};
 use crate::hints::{MtcAnchor, mtc_anchor};
 use crate::kind::CertificateKind;
-use crate::notes::{Notes, noted};
+use crate::presented::Presented;
 use crate::profile::{ConnectionProfile, TrustDomain};
 use crate::provider::signature_scheme;
 use crate::record::certificate_request_length;
+use crate::seat::Seat;
 
-/// A credential and how it is authenticated.
-pub(crate) struct Presented {
-    pub(crate) kind: CertificateKind,
-    pub(crate) certified: Arc<CertifiedKey>,
+/// Which of an NF's Merkle Tree Certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    Landmark,
+    Standalone,
+    CaAlone,
 }
 
-impl Presented {
-    fn new(kind: CertificateKind, credential: &Credential) -> Self {
-        Self {
-            kind,
-            certified: credential.certified().clone(),
+impl Choice {
+    /// The landmark-relative certificate for a peer that covers its landmark, else the standalone one.
+    fn of(anchor: Option<MtcAnchor>, landmark: Option<(LogNumber, u64)>) -> Self {
+        match (anchor, landmark) {
+            (Some(MtcAnchor::CaAlone), _) => Self::CaAlone,
+            (Some(anchor), Some((log, landmark))) if anchor.covers(log, landmark) => Self::Landmark,
+            _ => Self::Standalone,
         }
     }
+}
 
-    /// The landmark-relative certificate for a peer that covers its landmark, else the standalone one.
-    fn mtc(credential: &MtcCredential, anchor: Option<MtcAnchor>) -> Self {
-        match (&credential.landmark, anchor) {
-            (_, Some(MtcAnchor::CaAlone)) => {
-                Self::new(CertificateKind::Standalone, credential.ca_alone())
-            }
-            (Some(own), Some(anchor)) if anchor.covers(own.log_number, own.landmark) => {
-                Self::new(CertificateKind::LandmarkRelative, &own.credential)
-            }
-            _ => Self::new(CertificateKind::Standalone, &credential.standalone),
+impl MtcCredential {
+    fn landmark_number(&self) -> Option<(LogNumber, u64)> {
+        let landmark = self.landmark.as_ref()?;
+        Some((landmark.log_number, landmark.landmark))
+    }
+
+    fn choose(&self, anchor: Option<MtcAnchor>) -> (CertificateKind, &Credential) {
+        match (Choice::of(anchor, self.landmark_number()), &self.landmark) {
+            (Choice::CaAlone, _) => (CertificateKind::Standalone, self.ca_alone()),
+            (Choice::Landmark, Some(own)) => (CertificateKind::LandmarkRelative, &own.credential),
+            _ => (CertificateKind::Standalone, &self.standalone),
         }
     }
 }
 
 /// What a server does for a ClientHello.
-pub(crate) struct ServerChoice {
+pub(crate) struct ServerChoice<'a> {
     pub(crate) domain: TrustDomain,
     /// None if the server has no credential that fits.
-    pub(crate) presented: Option<Presented>,
+    pub(crate) presented: Option<(CertificateKind, &'a Credential)>,
 }
 
 /// Chooses domain and credential by what the client trusts and can verify.
 ///
 /// A client that names nothing known is served as one that knows the MTCA without landmarks: the fallback.
-pub(crate) fn choose_for_client(set: &CredentialSet, hello: &ClientHello<'_>) -> ServerChoice {
+pub(crate) fn choose_for_client<'a>(
+    set: &'a CredentialSet,
+    hello: &ClientHello<'_>,
+) -> ServerChoice<'a> {
     let names = hello.certificate_authorities().unwrap_or_default();
     let schemes = hello.signature_schemes();
     let x509 = set.x509_trust.iter().find(|trust| {
@@ -77,8 +87,7 @@ pub(crate) fn choose_for_client(set: &CredentialSet, hello: &ClientHello<'_>) ->
         let chosen = preferred(schemes, candidates, |candidate| &candidate.credential);
         return ServerChoice {
             domain: TrustDomain::X509(trust.profile),
-            presented: chosen
-                .map(|chosen| Presented::new(CertificateKind::DirectlySigned, &chosen.credential)),
+            presented: chosen.map(|chosen| (CertificateKind::DirectlySigned, &chosen.credential)),
         };
     }
     let anchor = mtc_anchor(names.iter().map(AsRef::as_ref), set.mtc_trust.ca());
@@ -86,7 +95,7 @@ pub(crate) fn choose_for_client(set: &CredentialSet, hello: &ClientHello<'_>) ->
     let chosen = preferred(schemes, set.mtc.iter(), |candidate| &candidate.standalone);
     ServerChoice {
         domain,
-        presented: chosen.map(|chosen| Presented::mtc(chosen, anchor)),
+        presented: chosen.map(|chosen| chosen.choose(anchor)),
     }
 }
 
@@ -110,72 +119,95 @@ fn preferred<'a, T>(
 #[derive(Debug)]
 pub(crate) struct ClientResolver {
     offer: Option<Offer>,
-    notes: Arc<Notes>,
+    seat: Arc<Seat>,
 }
 
 #[derive(Debug)]
 enum Offer {
     X509 {
-        credential: Credential,
+        chain: Presented,
         root: Arc<[DistinguishedName]>,
     },
     Mtc {
-        credential: MtcCredential,
         ca: TrustAnchorId,
+        standalone: Presented,
+        ca_alone: Presented,
+        landmark: Option<(LogNumber, u64, Presented)>,
     },
 }
 
-impl ClientResolver {
-    /// A resolver with the set's credential for `profile`, if it has one.
-    pub(crate) fn new(set: &CredentialSet, profile: ConnectionProfile, notes: Arc<Notes>) -> Self {
-        let mtc = || {
-            let credential = set
-                .mtc
-                .iter()
-                .find(|candidate| candidate.standalone.leaf_key == profile.leaf_key)?;
-            Some((credential.clone(), *set.mtc_trust.ca()))
-        };
-        let offer = match profile.domain {
-            TrustDomain::MtcLandmark | TrustDomain::MtcLandmarkStale => {
-                mtc().map(|(credential, ca)| Offer::Mtc { credential, ca })
-            }
-            TrustDomain::MtcStandalone | TrustDomain::MtcStandaloneCa => {
-                mtc().map(|(credential, ca)| Offer::Mtc {
-                    // Whoever has no landmarks has no landmark-relative certificate either.
-                    credential: credential.without_landmark(),
-                    ca,
-                })
-            }
-            TrustDomain::X509(wanted) => {
-                let own = |candidate: &&crate::credentials::X509Credential| {
-                    candidate.profile == wanted && candidate.credential.leaf_key == profile.leaf_key
-                };
-                let trust = set.x509_trust.iter().find(|trust| trust.profile == wanted);
-                set.x509
-                    .iter()
-                    .find(own)
-                    .zip(trust)
-                    .map(|(own, trust)| Offer::X509 {
-                        credential: own.credential.clone(),
-                        root: trust.hint.clone(),
-                    })
-            }
-        };
-        Self { offer, notes }
+impl Offer {
+    /// The set's credential for `profile`, if it has one.
+    fn new(set: &CredentialSet, profile: ConnectionProfile, seat: &Arc<Seat>) -> Option<Self> {
+        if let TrustDomain::X509(wanted) = profile.domain {
+            let own = set.x509.iter().find(|candidate| {
+                candidate.profile == wanted && candidate.credential.leaf_key == profile.leaf_key
+            })?;
+            let mut trusted = set.x509_trust.iter();
+            let trust = trusted.find(|trust| trust.profile == wanted)?;
+            return Some(Self::X509 {
+                chain: Presented::new(CertificateKind::DirectlySigned, &own.credential, seat),
+                root: trust.hint.clone(),
+            });
+        }
+        let own = set
+            .mtc
+            .iter()
+            .find(|candidate| candidate.standalone.leaf_key == profile.leaf_key)?;
+        // Whoever has no landmarks has no landmark-relative certificate either.
+        let has_landmarks = matches!(
+            profile.domain,
+            TrustDomain::MtcLandmark | TrustDomain::MtcLandmarkStale
+        );
+        let landmark = own.landmark.as_ref().filter(|_| has_landmarks);
+        let standalone = |credential| Presented::new(CertificateKind::Standalone, credential, seat);
+        Some(Self::Mtc {
+            ca: *set.mtc_trust.ca(),
+            standalone: standalone(&own.standalone),
+            ca_alone: standalone(own.ca_alone()),
+            landmark: landmark.map(|own| {
+                let kind = CertificateKind::LandmarkRelative;
+                let presented = Presented::new(kind, &own.credential, seat);
+                (own.log_number, own.landmark, presented)
+            }),
+        })
     }
 
-    fn choose(&self, names: &[&[u8]]) -> Option<Presented> {
-        match self.offer.as_ref()? {
-            Offer::X509 { credential, root } => {
+    /// What is presented to one who asks for these names, if anything.
+    fn choose(&self, names: &[&[u8]]) -> Option<&Presented> {
+        match self {
+            Self::X509 { chain, root } => {
                 let asked =
                     names.is_empty() || root.iter().any(|root| names.contains(&root.as_ref()));
-                asked.then(|| Presented::new(CertificateKind::DirectlySigned, credential))
+                asked.then_some(chain)
             }
-            Offer::Mtc { credential, ca } => {
+            Self::Mtc {
+                ca,
+                standalone,
+                ca_alone,
+                landmark,
+            } => {
                 let anchor = mtc_anchor(names.iter().copied(), ca);
-                let asked = names.is_empty() || anchor.is_some();
-                asked.then(|| Presented::mtc(credential, anchor))
+                if !names.is_empty() && anchor.is_none() {
+                    return None;
+                }
+                let number = landmark.as_ref().map(|(log, number, _)| (*log, *number));
+                Some(match (Choice::of(anchor, number), landmark) {
+                    (Choice::CaAlone, _) => ca_alone,
+                    (Choice::Landmark, Some((.., landmark))) => landmark,
+                    _ => standalone,
+                })
             }
+        }
+    }
+}
+
+impl ClientResolver {
+    /// A resolver with the set's credential for `profile`, if it has one, for the handshakes on `seat`.
+    pub(crate) fn new(set: &CredentialSet, profile: ConnectionProfile, seat: &Arc<Seat>) -> Self {
+        Self {
+            offer: Offer::new(set, profile, seat),
+            seat: seat.clone(),
         }
     }
 }
@@ -186,12 +218,11 @@ impl ResolvesClientCert for ClientResolver {
         root_hint_subjects: &[&[u8]],
         sigschemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
+        let notes = self.seat.occupant().ok()?.notes;
         let asked = certificate_request_length(sigschemes, root_hint_subjects.iter().copied());
-        let _ = self.notes.certificate_request.set(asked);
-        let Presented { kind, certified } = self.choose(root_hint_subjects)?;
-        // One CertificateRequest a handshake: the first choice stands.
-        let _ = self.notes.presented.set(kind);
-        Some(noted(&certified, &self.notes))
+        let _ = notes.certificate_request.set(asked);
+        let chosen = self.offer.as_ref()?.choose(root_hint_subjects)?;
+        Some(chosen.present(&notes))
     }
 
     fn has_certs(&self) -> bool {

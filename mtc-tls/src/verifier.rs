@@ -1,4 +1,4 @@
-//! Verification of a peer's certificate, one object a connection, the same steps for every kind.
+//! Verification of a peer's certificate, the same steps for every kind.
 //!
 //! ```text
 //! authenticity ──> usage ──> server name ──> NF identity ──> is it the NF that was wanted?
@@ -28,10 +28,11 @@ use rustls::{
 
 use crate::cpu;
 use crate::credentials::X509Trust;
-use crate::identity::{AltNames, IdentityError, Leaf, NfIdentity, Role, UsageError};
-use crate::notes::{Notes, Signature};
-use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
+use crate::identity::{AltNames, IdentityError, Leaf, Role, UsageError};
+use crate::notes::Signature;
+use crate::peer::{VerifiedPeer, VerifyError};
 use crate::record::certificate_length;
+use crate::seat::{Occupant, Seat};
 
 mod steps;
 
@@ -46,18 +47,17 @@ pub(crate) enum Trust {
     X509(X509Trust),
 }
 
-/// Verifies the peer of one connection.
+/// Verifies the peers of the connections of a configuration, one handshake at a time.
 #[derive(Debug)]
 pub(crate) struct PeerVerifier {
     pub(crate) trust: Trust,
     pub(crate) hint: Arc<[DistinguishedName]>,
     pub(crate) schemes: Vec<SignatureScheme>,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
-    pub(crate) expected: Option<ExpectedPeer>,
     pub(crate) mandatory: bool,
     /// How long ago a Merkle Tree Certificate may have expired; none if it must not have.
     pub(crate) expired_within: Option<Duration>,
-    pub(crate) notes: Arc<Notes>,
+    pub(crate) seat: Arc<Seat>,
 }
 
 impl PeerVerifier {
@@ -68,11 +68,12 @@ impl PeerVerifier {
         server_name: Option<&ServerName<'_>>,
         now: TlsTime,
     ) -> Result<(), rustls::Error> {
+        let handshake = self.seat.occupant()?;
         let verdict = self
-            .judge(end_entity, intermediates, server_name, now)
+            .judge(&handshake, end_entity, intermediates, server_name, now)
             .map_err(Arc::new);
         // rustls verifies a peer once in a handshake; were it twice, the first verdict would stand.
-        let verdict = self.notes.verdict.get_or_init(|| verdict);
+        let verdict = handshake.notes.verdict.get_or_init(|| verdict);
         verdict
             .as_ref()
             .map(|_| ())
@@ -81,6 +82,7 @@ impl PeerVerifier {
 
     fn judge(
         &self,
+        Occupant { notes, expected }: &Occupant,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: Option<&ServerName<'_>>,
@@ -89,8 +91,8 @@ impl PeerVerifier {
         let started = cpu::thread_time();
         let chain = std::iter::once(end_entity).chain(intermediates);
         let length = certificate_length(chain.map(AsRef::as_ref));
-        let _ = self.notes.peer_certificate.set(length);
-        let mut protocol = Protocol::new(1 + intermediates.len(), self.notes.sampled);
+        let _ = notes.peer_certificate.set(length);
+        let mut protocol = Protocol::new(1 + intermediates.len(), notes.sampled);
         let leaf = match &self.trust {
             Trust::Mtc(trust) => {
                 let certificate = Certificate::parse(end_entity).map_err(Rejection::from)?;
@@ -121,8 +123,10 @@ impl PeerVerifier {
         let expired = self.check_usage(&leaf, UnixTime(now.as_secs()), role)?;
         protocol.ended(|steps| &mut steps.usage_ns);
         let identity = leaf.identity(names)?;
-        self.check_expected(&identity)?;
-        let _ = self.notes.peer_key.set(leaf.spki.to_vec().into());
+        if let Some(expected) = expected {
+            expected.check(&identity)?;
+        }
+        let _ = notes.peer_key.set(leaf.spki.to_vec().into());
         protocol.ended(|steps| &mut steps.identity_ns);
         Ok(VerifiedPeer {
             identity,
@@ -154,21 +158,16 @@ impl PeerVerifier {
         message: &[u8],
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let key: &SubjectPublicKeyInfoDer<'_> = self.notes.peer_key.get().ok_or_else(|| {
+        let notes = self.seat.occupant()?.notes;
+        let key: &SubjectPublicKeyInfoDer<'_> = notes.peer_key.get().ok_or_else(|| {
             rustls::Error::General("a signature before the certificate was accepted".to_owned())
         })?;
-        let _ = self.notes.peer_signature.set(Signature {
+        let _ = notes.peer_signature.set(Signature {
             scheme: dss.scheme,
             length: dss.signature().len(),
             cpu: None,
         });
         verify_tls13_signature_with_raw_key(message, key, dss, &self.algorithms)
-    }
-
-    fn check_expected(&self, identity: &NfIdentity) -> Result<(), VerifyError> {
-        self.expected
-            .as_ref()
-            .map_or(Ok(()), |expected| expected.check(identity))
     }
 }
 

@@ -217,6 +217,49 @@ async fn another_instance_with_the_right_name_is_refused() {
 }
 
 #[tokio::test]
+async fn handshakes_at_the_same_time_are_judged_each_by_what_it_expects() {
+    let lab = Lab::new();
+    let client = lab.amf_endpoint(NEWEST);
+    let servers = [
+        Server::start(lab.smf_endpoint(NEWEST)).await,
+        Server::start(endpoint(lab.set(&lab.amf, NEWEST))).await,
+    ];
+    for _ in 0..4 {
+        // Each server twice: by one who wants it, and by one who wants the other instance under its name.
+        let attempts = [(0, true), (1, true), (0, false), (1, false)].map(|(at, wanted)| {
+            let (client, server) = (&client, &servers[at]);
+            let [smf, amf] = [lab.smf.expected(), lab.amf.expected()];
+            let [here, other] = if at == 0 { [smf, amf] } else { [amf, smf] };
+            let instance_id = if wanted {
+                here.instance_id
+            } else {
+                other.instance_id
+            };
+            let expected = ExpectedPeer {
+                instance_id,
+                ..here
+            };
+            async move {
+                let (connected, _) = server.attempt(client, profile(MtcLandmark), expected).await;
+                match connected {
+                    Ok(connected) => {
+                        assert!(wanted);
+                        assert_eq!(Some(connected.peer.identity.instance_id), instance_id);
+                    }
+                    Err(HandshakeError::Refused(why)) => {
+                        assert!(!wanted, "{why}");
+                        assert!(matches!(*why, VerifyError::WrongInstance { .. }), "{why}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        let [a, b, c, d] = attempts;
+        tokio::join!(a, b, c, d);
+    }
+}
+
+#[tokio::test]
 async fn an_nf_of_another_type_is_refused() {
     let lab = Lab::new();
     let client = lab.amf_endpoint(NEWEST);
