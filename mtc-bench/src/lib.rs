@@ -8,6 +8,7 @@
 //!
 //! Everything here calls the functions that the lab's network functions run, and nothing else.
 
+pub mod handshake;
 pub mod issuance;
 pub mod measure;
 pub mod suite;

@@ -12,6 +12,7 @@ use mtc_core::tree::Subtree;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::handshake::{Meeting, MeetingError};
 use crate::issuance::{IssuanceError, IssuanceFixture, LogStorage};
 use crate::measure::{Effort, Kernel, medians};
 use crate::verification::{Case, FixtureError, Floor};
@@ -23,6 +24,8 @@ const BATCH: usize = 1000;
 /// Proof hashes of a landmark of about a hundred certificates, and of one of a million.
 const SHORT_PROOF: u32 = 7;
 const LONG_PROOF: u32 = 20;
+/// Handshakes of each kind for one round of the kernels.
+const HANDSHAKES_PER_ROUND: usize = 10;
 
 /// Why there are no figures.
 #[derive(Debug, Error)]
@@ -34,6 +37,9 @@ pub enum SuiteError {
     /// Issuing.
     #[error("issuing certificates")]
     Issuance(#[from] IssuanceError),
+    /// Handshakes.
+    #[error("handshakes")]
+    Meeting(#[from] MeetingError),
 }
 
 /// The figures of this machine.
@@ -84,6 +90,8 @@ pub fn run(effort: Effort, mut progress: impl FnMut(Progress)) -> Result<Figures
         .collect::<Result<Vec<_>, _>>()?;
     let p256 = copies(SignatureAlgorithm::EcdsaP256, SHORT_PROOF)?;
     let ml_dsa = copies(SignatureAlgorithm::MlDsa65, LONG_PROOF)?;
+    let meeting = Meeting::new()?;
+    let of_meeting = std::slice::from_ref(&meeting);
     let p256_floors: Vec<Floor> = p256.iter().map(Floor::of).collect();
     let ml_dsa_floors: Vec<Floor> = ml_dsa.iter().map(Floor::of).collect();
 
@@ -106,6 +114,10 @@ pub fn run(effort: Effort, mut progress: impl FnMut(Progress)) -> Result<Figures
             &ml_dsa_floors,
             Floor::in_one_call,
         ),
+        Kernel::new("landmark_verify_mldsa65_10", of_meeting, |meeting| {
+            let Case { landmark, .. } = &meeting.server_case;
+            meeting.server_case.landmark_trust.verify(landmark).is_ok()
+        }),
         Kernel::new("standalone_verify_first", &p256, |case| {
             case.cosigner_trust.verify(&case.standalone).is_ok()
         }),
@@ -122,12 +134,20 @@ pub fn run(effort: Effort, mut progress: impl FnMut(Progress)) -> Result<Figures
     let medians = medians(&mut kernels, effort, |round| {
         progress(Progress::Round(round, rounds));
     });
-    let ns: BTreeMap<String, f64> = kernels
+    let mut ns: BTreeMap<String, f64> = kernels
         .iter()
         .map(|kernel| kernel.name.clone())
         .zip(medians)
         .collect();
     drop(kernels);
+    let costs = meeting.costs(effort.rounds * HANDSHAKES_PER_ROUND)?;
+    for (name, time) in [
+        ("handshake_landmark_mldsa65", costs.judged),
+        ("handshake_unverified_mldsa65", costs.unjudged),
+        ("verify_in_handshake_mldsa65_10", costs.judgement),
+    ] {
+        ns.insert(name.to_owned(), time.as_nanos() as f64);
+    }
 
     progress(Progress::Issuing);
     let batches = effort.rounds.div_ceil(2);
@@ -182,6 +202,14 @@ fn copies(leaf: SignatureAlgorithm, proof_hashes: u32) -> Result<Vec<Case>, Fixt
 fn ratios(ns: &BTreeMap<String, f64>) -> BTreeMap<&'static str, f64> {
     let of = |name: &str| ns.get(name).copied().unwrap_or(f64::NAN);
     BTreeMap::from([
+        (
+            "landmark_handshake_to_unverified",
+            of("handshake_landmark_mldsa65") / of("handshake_unverified_mldsa65"),
+        ),
+        (
+            "verify_in_handshake_to_landmark_verify",
+            of("verify_in_handshake_mldsa65_10") / of("landmark_verify_mldsa65_10"),
+        ),
         (
             "landmark_to_sha256_floor_p256_7",
             of("landmark_verify_p256_7") / of("sha256_floor_p256_7"),

@@ -1,4 +1,4 @@
-//! A handshake of two endpoints in one thread, without sockets: what TLS costs by itself.
+//! A handshake in one thread, without sockets: what TLS costs by itself.
 //!
 //! ```text
 //!  client ── ClientHello ──────────────────────> server     each side's CPU time is read around each of its turns;
@@ -6,19 +6,21 @@
 //!         ── Certificate .. Finished ──────────>
 //! ```
 //!
-//! Configurations are had as for a connection over TCP, by the same functions, so that the two differ in sockets and
-//! scheduling alone.
+//! Configurations of two endpoints are had as for a connection over TCP, by the same functions, so that the two differ in
+//! sockets and scheduling alone.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use rustls::server::Acceptor;
-use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
+use rustls::server::{Accepted, Acceptor};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionCommon, ServerConfig, ServerConnection, SideData,
+};
 
 use crate::cpu::thread_time;
-use crate::endpoint::{Endpoint, ServerLease};
+use crate::endpoint::Endpoint;
 use crate::handshake::HandshakeError;
 use crate::kind::CertificateKind;
 use crate::notes::Notes;
@@ -49,6 +51,15 @@ pub struct InMemorySide {
     pub received: CertificateKind,
 }
 
+/// What one side has used up in its turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// Thread CPU time.
+    pub cpu: Duration,
+    /// TLS record bytes that it wrote.
+    pub bytes_sent: u64,
+}
+
 /// A handshake of `client`, which expects a certain server, with `server`, which requires a certificate.
 ///
 /// # Errors
@@ -61,33 +72,30 @@ pub fn handshake(
 ) -> Result<InMemory, HandshakeError> {
     let started = Instant::now();
     let (client_notes, server_notes) = (client.notes(), server.notes());
-    let mut at_client = Turns::default();
-    let mut at_server = Turns::default();
-
-    let (lease, mut client_end) = at_client.turn(|| {
-        let name = ServerName::try_from(expected.fqdn.clone())
-            .map_err(|_| HandshakeError::ServerName(expected.fqdn.clone()))?;
-        let lease = client
-            .client(profile, expected, &client_notes)
-            .map_err(HandshakeError::Setup)?;
-        let end = ClientConnection::new(lease.config().clone(), name);
-        Ok((lease, end.map_err(HandshakeError::Setup)?))
-    })?;
-    let hello = at_client.write(&mut client_end)?;
-    let (served, mut server_end) = at_server.turn(|| accept(&hello, server, &server_notes))?;
-    while client_end.is_handshaking() || server_end.is_handshaking() {
-        let to_client = at_server.write(&mut server_end)?;
-        at_client.read(&mut client_end, &to_client, &client_notes)?;
-        let to_server = at_client.write(&mut client_end)?;
-        at_server.read(&mut server_end, &to_server, &server_notes)?;
-        if to_client.is_empty() && to_server.is_empty() {
-            return Err(HandshakeError::Tls(rustls::Error::HandshakeNotComplete));
-        }
-    }
+    let (mut at_client, mut at_server) = (Turns::default(), Turns::default());
+    let name = server_name(&expected.fqdn)?;
+    let lease = at_client
+        .turn(|| client.client(profile, expected, &client_notes))
+        .map_err(HandshakeError::Setup)?;
+    let mut served = None;
+    let met = converse(
+        (lease.config(), &mut at_client),
+        |accepted| {
+            let lease = server.server(
+                &accepted.client_hello(),
+                ClientAuth::Required,
+                &server_notes,
+            )?;
+            Ok(served.insert(lease).config().clone())
+        },
+        &mut at_server,
+        name,
+    );
+    met.map_err(|error| refused(error, [&client_notes, &server_notes]))?;
     if let Some(Ok(peer)) = client_notes.verdict.get() {
         at_client.turn(|| client.met(lease, peer));
     }
-    at_server.turn(|| server.served(served));
+    at_server.turn(|| served.map(|lease| server.served(lease)));
     Ok(InMemory {
         elapsed: started.elapsed(),
         client: at_client.side(&client_notes)?,
@@ -95,11 +103,57 @@ pub fn handshake(
     })
 }
 
+/// A handshake by these two configurations, whatever they are, with the server of this name: what client and server used up.
+///
+/// # Errors
+/// There is no handshake between them.
+pub fn plain_handshake(
+    client: &Arc<ClientConfig>,
+    server: &Arc<ServerConfig>,
+    name: &str,
+) -> Result<[Turns; 2], HandshakeError> {
+    let (mut at_client, mut at_server) = (Turns::default(), Turns::default());
+    converse(
+        (client, &mut at_client),
+        |_| Ok(server.clone()),
+        &mut at_server,
+        server_name(name)?,
+    )?;
+    Ok([at_client, at_server])
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, HandshakeError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| HandshakeError::ServerName(name.to_owned()))
+}
+
+/// Both sides in turns; the server has its configuration when it has read ClientHello.
+fn converse(
+    (client, at_client): (&Arc<ClientConfig>, &mut Turns),
+    configure: impl FnOnce(&Accepted) -> Result<Arc<ServerConfig>, rustls::Error>,
+    at_server: &mut Turns,
+    name: ServerName<'static>,
+) -> Result<(), HandshakeError> {
+    let mut client = at_client
+        .turn(|| ClientConnection::new(client.clone(), name))
+        .map_err(HandshakeError::Setup)?;
+    let hello = at_client.write(&mut client)?;
+    let mut server = at_server.turn(|| accept(&hello, configure))?;
+    while client.is_handshaking() || server.is_handshaking() {
+        let to_client = at_server.write(&mut server)?;
+        at_client.read(&mut client, &to_client)?;
+        let to_server = at_client.write(&mut client)?;
+        at_server.read(&mut server, &to_server)?;
+        if to_client.is_empty() && to_server.is_empty() {
+            return Err(HandshakeError::Tls(rustls::Error::HandshakeNotComplete));
+        }
+    }
+    Ok(())
+}
+
 fn accept(
     mut hello: &[u8],
-    endpoint: &Endpoint,
-    notes: &Arc<Notes>,
-) -> Result<(ServerLease, ServerConnection), HandshakeError> {
+    configure: impl FnOnce(&Accepted) -> Result<Arc<ServerConfig>, rustls::Error>,
+) -> Result<ServerConnection, HandshakeError> {
     let mut acceptor = Acceptor::default();
     while !hello.is_empty() {
         acceptor.read_tls(&mut hello).map_err(HandshakeError::Io)?;
@@ -108,20 +162,10 @@ fn accept(
         .accept()
         .map_err(|(error, _)| HandshakeError::Tls(error))?
         .ok_or(HandshakeError::Tls(rustls::Error::HandshakeNotComplete))?;
-    let lease = endpoint
-        .server(&accepted.client_hello(), ClientAuth::Required, notes)
-        .map_err(HandshakeError::Setup)?;
-    let end = accepted
-        .into_connection(lease.config().clone())
-        .map_err(|(error, _)| HandshakeError::Tls(error))?;
-    Ok((lease, end))
-}
-
-/// What one side has used up in its turns.
-#[derive(Default)]
-struct Turns {
-    cpu: Duration,
-    bytes_sent: u64,
+    let config = configure(&accepted).map_err(HandshakeError::Setup)?;
+    accepted
+        .into_connection(config)
+        .map_err(|(error, _)| HandshakeError::Tls(error))
 }
 
 impl Turns {
@@ -152,7 +196,6 @@ impl Turns {
         &mut self,
         connection: &mut ConnectionCommon<S>,
         mut bytes: &[u8],
-        notes: &Notes,
     ) -> Result<(), HandshakeError> {
         self.turn(|| {
             while !bytes.is_empty() {
@@ -161,7 +204,7 @@ impl Turns {
                     .map_err(HandshakeError::Io)?;
                 connection
                     .process_new_packets()
-                    .map_err(|error| refused(error, notes))?;
+                    .map_err(HandshakeError::Tls)?;
             }
             Ok(())
         })
@@ -180,10 +223,16 @@ impl Turns {
     }
 }
 
-/// What an error of TLS stands for: this side's own refusal has a reason.
-fn refused(error: rustls::Error, notes: &Notes) -> HandshakeError {
-    match notes.verdict.get() {
-        Some(Err(refused)) => HandshakeError::Refused(refused.clone()),
-        _ => HandshakeError::Tls(error),
+/// What an error of TLS stands for: a side's own refusal has a reason.
+fn refused(error: HandshakeError, notes: [&Notes; 2]) -> HandshakeError {
+    let refusal = notes
+        .into_iter()
+        .find_map(|notes| match notes.verdict.get() {
+            Some(Err(refused)) => Some(refused.clone()),
+            _ => None,
+        });
+    match (error, refusal) {
+        (HandshakeError::Tls(_), Some(refusal)) => HandshakeError::Refused(refusal),
+        (error, _) => error,
     }
 }
