@@ -212,8 +212,7 @@ impl EntryParts<'_> {
         message.update(self.issuer_validity_subject);
         message.update(self.key_algorithm);
         message.update(&KEY_HASH_HEADER);
-        message.update(&sha256::digest(self.spki));
-        message.update(self.after_spki);
+        message.update_with_digest(self.spki, self.after_spki);
         message.finish()
     }
 
