@@ -6,10 +6,13 @@
 //! keep_landmarks:     every interval, a landmark at the published checkpoint, if the tree has grown
 //! ```
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mtc_core::certificate::{CertificateError, CertificateFields, MtcProof, with_proof};
+use mtc_core::certificate::{
+    Certificate, CertificateError, CertificateFields, MtcProof, with_proof,
+};
 use mtc_core::id::{LogId, LogNumber, split_serial};
 use mtc_core::landmark::{Landmark, LandmarkError};
 use mtc_core::time::UnixTime;
@@ -45,6 +48,15 @@ pub enum MtcaError {
     /// The archive cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// An archived certificate is not the one that was issued: its entry in the log is another.
+    #[error(
+        "{} is damaged: it is not the certificate whose entry is in the log; restore it, or let its holder renew",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// The log cannot be read.
     #[error("the log cannot be read")]
     Tree(#[from] TreeError),
@@ -222,7 +234,7 @@ impl Mtca {
         if log != self.log.number() {
             return Err(MtcaError::Retired(log));
         }
-        let proof = {
+        let (proof, logged) = {
             // Locked before the tree is read: no landmark can be allocated beyond that tree in between.
             let landmarks = self
                 .landmarks
@@ -231,12 +243,21 @@ impl Mtca {
             let Some(tree) = self.published_tree()? else {
                 return Ok(None);
             };
-            landmarks.prove(&tree, index, self.clock.now())?
+            let Some(proof) = landmarks.prove(&tree, index, self.clock.now())? else {
+                return Ok(None);
+            };
+            let leaf = Subtree::new(index, index + 1).map_err(CertificateError::from)?;
+            (proof, tree.subtree_hash(leaf)?)
         };
-        let Some(proof) = proof else { return Ok(None) };
-        let entry = mtc_core::certificate::Certificate::parse(&standalone)?.log_entry()?;
+        // A proof of one entry below the contents of another is a certificate that every peer refuses.
+        let archived = Certificate::parse(&standalone)
+            .ok()
+            .filter(|archived| archived.serial == serial && archived.leaf_hash() == logged)
+            .ok_or_else(|| MtcaError::Damaged {
+                path: self.archive.path(&archive_name(serial)),
+            })?;
         let mtc_proof = MtcProof {
-            extensions: entry.extensions,
+            extensions: archived.log_entry()?.extensions,
             subtree: proof.subtree,
             inclusion_proof: proof.inclusion_proof,
             signatures: Vec::new(),

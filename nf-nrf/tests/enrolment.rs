@@ -3,6 +3,7 @@
 #[path = "support/mtca.rs"]
 mod mtca;
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -709,6 +710,37 @@ async fn a_landmark_relative_certificate_comes_with_the_landmark() {
         Certificate::parse(&certificate).unwrap().serial,
         Certificate::parse(&leaf).unwrap().serial
     );
+}
+
+// Whatever bit of the archive is flipped, peers accept what is handed out: a proof below other contents is none.
+#[tokio::test]
+async fn a_damaged_archived_certificate_is_not_handed_out() {
+    let service = Service::start();
+    let (standalone, identity) = enrolled(&service).await;
+    service.allocate_first_landmark().await;
+    let id = &standalone.certificate_id;
+    let file = service.archived(id.parse().unwrap());
+    let sound = fs::read(&file).unwrap();
+    let trust = service.trust_in_landmarks();
+    let mut refused = 0;
+    // The contents come first; most of what follows are cosignatures.
+    for at in (0..512).chain((512..sound.len()).step_by(97)) {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1;
+        fs::write(&file, &damaged).unwrap();
+        let response = landmark_relative(&service, &identity, id).await;
+        if response.status == 200 {
+            let ready: LandmarkRelativeCertificate = response.read_json().unwrap();
+            let accepted = trust.verify(&ready.der().unwrap());
+            assert!(accepted.is_ok(), "octet {at}: {accepted:?}");
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(refused > 100, "{refused} of 512 octets");
+    fs::write(&file, sound).unwrap();
+    let response = landmark_relative(&service, &identity, id).await;
+    assert_eq!(response.status, 200);
 }
 
 #[tokio::test]

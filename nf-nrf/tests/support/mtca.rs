@@ -64,7 +64,7 @@ pub(crate) struct Service {
     issuer: Issuer,
     storage: Arc<dyn Storage>,
     /// Lives as long as the files in it.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Service {
@@ -139,8 +139,14 @@ impl Service {
             witness,
             issuer,
             storage,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The file of an archived certificate.
+    pub(crate) fn archived(&self, serial: u64) -> std::path::PathBuf {
+        let folder = self.folder.path().join("certificates");
+        folder.join(format!("{serial:016x}.der"))
     }
 
     /// Trust in the CA together with its witness, and in no landmark.
