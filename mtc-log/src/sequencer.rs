@@ -245,7 +245,8 @@ impl Issuer {
     }
 
     /// Ends the sequencer, because what is stored of the log is not what was signed: relying parties could not make sense of it.
-    /// A batch under way is finished.
+    /// Nothing is signed or published from now on; the callers whose entries wait are told, also those of a batch that waits
+    /// for witnesses.
     pub fn stop_for(&self, damage: TreeError) {
         // It has room for one, and the first damage ends the sequencer.
         drop(self.damage.try_send(damage));
@@ -462,15 +463,15 @@ impl<W: Witness> Sequencer<W> {
         self.resume().await?;
         let mut earliest = Instant::now();
         loop {
-            let first = tokio::select! {
-                biased;
-                Some(damage) = self.damage.recv() => return Err(self.fail(SequencerError::Damaged(damage))),
-                first = self.queue.recv() => first,
+            let next = async {
+                let first = self.queue.recv().await;
+                sleep_until(earliest).await;
+                first
             };
-            let Some(first) = first else {
+            let next = unless_damaged(&mut self.damage, next).await;
+            let Some(first) = next.map_err(|damage| self.fail(damage))? else {
                 break;
             };
-            sleep_until(earliest).await;
             earliest = Instant::now() + self.config.min_interval;
             let mut batch = vec![first];
             while batch.len() < self.config.queue {
@@ -597,7 +598,7 @@ impl<W: Witness> Sequencer<W> {
             Hearing::All
         };
         let collecting = collect(&job, &mut self.peers, required, witness_deadline, hearing);
-        let collected = collecting.await;
+        let collected = unless_damaged(&mut self.damage, collecting).await?;
         (self.observer)(Step::Cosigned {
             enough: collected.is_ok(),
             took: started.elapsed(),
@@ -658,11 +659,14 @@ impl<W: Witness> Sequencer<W> {
             .expect("a log that was not given back has ended the sequencer")
     }
 
-    /// Runs file operations on a thread that may block.
+    /// Runs file operations on a thread that may block, unless the log has been found damaged: every signature is made here.
     async fn with_log<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut IssuanceLog) -> T + Send + 'static,
-    ) -> Result<T, JoinError> {
+    ) -> Result<T, SequencerError> {
+        if let Ok(damage) = self.damage.try_recv() {
+            return Err(SequencerError::Damaged(damage));
+        }
         let mut log = self
             .log
             .take()
@@ -674,6 +678,18 @@ impl<W: Witness> Sequencer<W> {
         .await?;
         self.log = Some(log);
         Ok(result)
+    }
+}
+
+/// Waits for `work`, and no longer than until the log is found damaged.
+async fn unless_damaged<T>(
+    damage: &mut mpsc::Receiver<TreeError>,
+    work: impl Future<Output = T>,
+) -> Result<T, SequencerError> {
+    tokio::select! {
+        biased;
+        Some(damage) = damage.recv() => Err(SequencerError::Damaged(damage)),
+        done = work => Ok(done),
     }
 }
 

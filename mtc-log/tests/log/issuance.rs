@@ -1,7 +1,7 @@
 //! Certificates from entries: batches, witnesses that come and go, and what happens when the log fails.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use mtc_core::id::LogId;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, evaluate_inclusion, leaf_hash, verify_consistency};
 use mtc_log::{
-    Clock, DirectoryStorage, Inspection, IssueError, Issued, Issuer, Refusal, Sequencer,
-    SequencerConfig, SequencerConfigError, SequencerError, Storage, TreeReader, Witness,
-    WitnessError, WitnessStore, WitnessedLog,
+    Clock, DirectoryStorage, Inspection, IssueError, Issued, Issuer, Object, Refusal, Sequencer,
+    SequencerConfig, SequencerConfigError, SequencerError, Step, Storage, TreeError, TreeReader,
+    Witness, WitnessError, WitnessStore, WitnessedLog,
 };
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -713,6 +713,80 @@ async fn certificates_survive_a_restart_of_everything() {
         reader.subtree_hash(Subtree::whole(15)).unwrap(),
         log.published().unwrap().root()
     );
+}
+
+/// Which files a log has signed and published.
+fn signed_and_published(scene: &Scene) -> [Option<Vec<u8>>; 2] {
+    ["state/signed-checkpoint", "log/checkpoint"].map(|path| scene.storage.bytes(path))
+}
+
+fn a_damage() -> TreeError {
+    TreeError::Malformed {
+        object: Object::served_at("tile/0/000").expect("a tile's path"),
+    }
+}
+
+#[tokio::test]
+async fn damage_ends_the_wait_for_witnesses() {
+    let scene = Scene::new();
+    let (issuer, sequencer) = scene.start(CONFIG);
+    issuer.issue(b"entry".to_vec()).await.unwrap();
+    scene.witness.set(Mood::Silent);
+    let asked = scene.witness.requests.load(Ordering::Relaxed);
+    let waiting = tokio::spawn({
+        let issuer = issuer.clone();
+        async move { issuer.issue(b"waits".to_vec()).await }
+    });
+    while scene.witness.requests.load(Ordering::Relaxed) == asked {
+        tokio::task::yield_now().await;
+    }
+    let [signed, published] = signed_and_published(&scene);
+    issuer.stop_for(a_damage());
+    // A silent witness alone would end the batch with another error, and the sequencer not at all.
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(error, IssueError::LogFailed(_)), "{error:?}");
+    let ended = sequencer.await.unwrap().unwrap_err();
+    assert!(matches!(&*ended, SequencerError::Damaged(_)), "{ended:?}");
+    assert!(signed_and_published(&scene) == [signed, published]);
+}
+
+#[tokio::test]
+async fn nothing_is_signed_or_published_after_damage_was_found() {
+    for (last_step, signs) in [("taken", false), ("signed", true), ("cosigned", true)] {
+        let scene = Scene::new();
+        let log = scene.world.open(&scene.storage).unwrap();
+        let (issuer, sequencer) =
+            Sequencer::new(log, [scene.witness.clone()], CONFIG, Arc::new(|| NOW)).unwrap();
+        let (finder, is_armed) = (issuer.clone(), Arc::new(AtomicBool::new(false)));
+        let finds = Arc::clone(&is_armed);
+        let sequencer = sequencer.observed_by(Arc::new(move |step| {
+            let step = match step {
+                Step::Taken { .. } => "taken",
+                Step::Signed { .. } => "signed",
+                Step::Cosigned { .. } => "cosigned",
+                _ => return,
+            };
+            if step == last_step && finds.load(Ordering::Relaxed) {
+                finder.stop_for(a_damage());
+            }
+        }));
+        let sequencer = tokio::spawn(sequencer.run());
+        issuer.issue(b"first".to_vec()).await.unwrap();
+        is_armed.store(true, Ordering::Relaxed);
+        let asked = scene.witness.requests.load(Ordering::Relaxed);
+        let [signed, published] = signed_and_published(&scene);
+        let error = issuer.issue(b"entry".to_vec()).await.unwrap_err();
+        assert!(
+            matches!(error, IssueError::LogFailed(_)),
+            "{last_step}: {error:?}"
+        );
+        sequencer.await.unwrap().unwrap_err();
+        let [signed_after, published_after] = signed_and_published(&scene);
+        assert_eq!(signed_after != signed, signs, "{last_step}");
+        assert!(published_after == published, "{last_step}");
+        let asks = scene.witness.requests.load(Ordering::Relaxed) > asked;
+        assert_eq!(asks, last_step == "cosigned", "{last_step}");
+    }
 }
 
 #[tokio::test]
