@@ -137,7 +137,7 @@ mod tests {
         CosigningKey, DirectoryStorage, IssuanceLog, IssueError, LandmarkPolicy, LandmarkStore,
         Object, Sequencer, SequencerConfig, SequencerError,
     };
-    use mtc_tls::endpoint::Clock;
+    use mtc_tls::clock::Clock;
     use sbi::ledger::Ledger;
     use tempfile::TempDir;
     use tokio::task::{JoinHandle, JoinSet};
