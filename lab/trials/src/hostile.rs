@@ -1,7 +1,7 @@
 //! Peers that exhaust, keep silent or lie, each against a lab of its own.
 //!
 //! While they are at it the resident memory of the process must not grow by more than [`GROWTH`], an honest peer of the same
-//! port must be served within [`HONEST`], and when they are gone the memory goes back and everything works as before.
+//! port must be served within [`HONEST`] (see [`BUSY`]), and when they are gone the memory goes back and everything works as before.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,8 +33,14 @@ const LEFT: u64 = 24 * 1024;
 const GOING: Duration = Duration::from_secs(15);
 /// How long an honest peer may wait for its answer, connection and handshake included.
 const HONEST: Duration = Duration::from_secs(2);
-/// On a busy machine, by what factor longer than just before the attack.
+/// On a busy machine, by what factor longer than the slowest of [`ASKED_BEFORE`] just before the attack.
 const BUSY: u32 = 4;
+const ASKED_BEFORE: usize = 10;
+/// However busy the machine is: what is exhausted keeps a peer waiting longer than this (6 s and more before there were bounds).
+const HONEST_AT_MOST: Duration = Duration::from_secs(5);
+/// An attack in which only an honest peer's wait was too long is made again: something else may have had the machine, while what is wrong
+/// with the command is wrong each time.
+const ATTEMPTS: usize = 3;
 /// An honest peer that has waited so long has been shown what there is to show.
 const GIVES_UP: Duration = Duration::from_secs(30);
 /// How long an attack lasts, once everybody is there.
@@ -149,34 +155,43 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
     let mut worst = (0, Duration::ZERO);
     for round in 0..rounds {
         let attack = ATTACKS[round % ATTACKS.len()];
-        let mut stage = Stage::new(0);
-        if let Attack::Places(_) = attack {
-            stage.limit_descriptors(FEW_DESCRIPTORS);
-        }
-        let told = try_attack(&mut stage, attack).await;
-        stage.expect_no_panic()?;
-        let told = told.inspect_err(|_| stage.keep())?;
-        say(&format!(
-            "hostile {}/{rounds}: {attack:?}: {told}",
-            round + 1
-        ));
+        let mut attempt = 1;
+        let told = loop {
+            let mut stage = Stage::new(0);
+            if let Attack::Places(_) = attack {
+                stage.limit_descriptors(FEW_DESCRIPTORS);
+            }
+            let told = try_attack(&mut stage, attack).await;
+            stage.expect_no_panic()?;
+            let told = told.inspect_err(|_| stage.keep())?;
+            say(&format!(
+                "hostile {}/{rounds}: {attack:?}: {told}",
+                round + 1
+            ));
+            stage.stop_all().await;
+            if attempt == ATTEMPTS || !told.only_waited() {
+                break told;
+            }
+            attempt += 1;
+            say("    an honest peer waited too long; again");
+        };
         worst = (worst.0.max(told.grown), worst.1.max(told.waited));
         if let Some(broken) = told.broken() {
             violations.push(format!("{attack:?}: {broken}"));
         }
-        stage.stop_all().await;
     }
     if !violations.is_empty() {
         // All are tried, so that all figures are there.
         return Err(violated!("{}", violations.join("; ")));
     }
     Ok(format!(
-        "{rounds} attacks; resident memory grew by {} MiB at most (bound {} MiB), an honest peer waited {} ms at most (bound {} ms, or {} s \
-         where all places were taken), and everything worked afterwards",
+        "{rounds} attacks; resident memory grew by {} MiB at most (bound {} MiB), an honest peer waited {} ms at most (bound {} ms, {} ms on a \
+         busy machine, {} s where all places were taken), and everything worked afterwards",
         worst.0 / 1024,
         GROWTH / 1024,
         worst.1.as_millis(),
         HONEST.as_millis(),
+        HONEST_AT_MOST.as_millis(),
         PLACES_FREED.as_secs(),
     ))
 }
@@ -202,18 +217,25 @@ impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "memory {} MiB, +{} MiB at most, +{} MiB afterwards; {} honest requests served, the slowest in {} ms, {} not",
+            "memory {} MiB, +{} MiB at most, +{} MiB afterwards; {} honest requests served, the slowest in {} ms (bound {} ms), {} not",
             self.before / 1024,
             self.grown / 1024,
             self.left / 1024,
             self.served,
             self.waited.as_millis(),
+            self.bound.as_millis(),
             self.unserved
         )
     }
 }
 
 impl Told {
+    /// Whether nothing is wrong but how long an honest peer waited for what it got.
+    const fn only_waited(&self) -> bool {
+        let whole = self.grown <= GROWTH && self.left <= LEFT && self.unserved == 0;
+        whole && self.waited.as_millis() > self.bound.as_millis()
+    }
+
     fn broken(&self) -> Option<String> {
         let mut broken = Vec::new();
         if self.grown > GROWTH {
@@ -281,13 +303,17 @@ async fn under_attack(
     let before = resident_kib(process);
     let mut peak = before;
     // On a machine that is busy with something else, an honest peer waits without any attack.
-    let begun = Instant::now();
-    if !ask(port, addr, &insider, &stage.folder.lab).await {
-        return Err(violated!("{port:?} does not serve before the attack"));
+    let mut usual = Duration::ZERO;
+    for _ in 0..ASKED_BEFORE {
+        let begun = Instant::now();
+        if !ask(port, addr, &insider, &stage.folder.lab).await {
+            return Err(violated!("{port:?} does not serve before the attack"));
+        }
+        usual = usual.max(begun.elapsed());
     }
     let bound = match attack {
         Attack::Places(_) => PLACES_FREED,
-        _ => HONEST.max(begun.elapsed() * BUSY),
+        _ => (usual * BUSY).clamp(HONEST, HONEST_AT_MOST),
     };
 
     let mut coming = JoinSet::new();
