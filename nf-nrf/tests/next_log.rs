@@ -1026,7 +1026,30 @@ async fn what_is_no_proof_is_no_reason_to_retire_a_log() {
         !message.contains("--next-log") && message.contains("mtc5g log repair"),
         "{message}"
     );
+    // Its second line is the size.
+    let mut larger = sound.clone();
+    larger[1 + sound.iter().position(|octet| *octet == b'\n').unwrap()] ^= 1;
+    fs::write(&checkpoint, larger).unwrap();
+    let error = scene.refused(LogWish::Open).await;
+    let message = error.to_string();
+    assert!(
+        !error.is_proof() && !message.contains("--next-log"),
+        "{message}"
+    );
     fs::write(&checkpoint, sound).unwrap();
+
+    // What a flipped bit in the key's seed makes of it: the key of nobody.
+    let key = scene.config.cosigner_key.clone();
+    let sound = fs::read(&key).unwrap();
+    let nobody = NfKey::generate(KeyAlgorithm::MlDsa44).unwrap();
+    fs::write(&key, &*nobody.to_pem().unwrap()).unwrap();
+    let error = scene.refused(LogWish::Open).await;
+    let message = error.to_string();
+    assert!(
+        !error.is_proof() && !message.contains("--next-log") && message.contains("cosigner_key"),
+        "{message}"
+    );
+    fs::write(&key, sound).unwrap();
 
     let tile = scene.file("log/log/tile/0/000.p/1");
     fs::rename(&tile, scene.file("elsewhere")).unwrap();

@@ -104,6 +104,10 @@ const KINDS: [Kind; 20] = [
     ),
     ("configuration", "nrf.toml", "", Damaged::MayBeAnother),
 ];
+/// What retires a log for good, in the words of whoever advises it.
+const RETIRE: &str = "retires it for good";
+/// Where damage may earn that advice.
+const ENDS_A_LOG: [&str; 2] = ["log/log/tile", "log/state/landmarks"];
 /// Null entries at the beginning: a full tile, and one that is not.
 const PRELOAD: u64 = 300;
 /// Last lines of `log verify` that a violation quotes.
@@ -205,6 +209,12 @@ impl std::fmt::Display for Damage {
 }
 
 impl Damage {
+    /// Whether it is damage of the log itself, which may be past repair: of its tiles or its landmarks. Not of a served
+    /// checkpoint, which the signed one replaces, nor of a key, of trust or of the configuration.
+    fn may_end_the_log(&self) -> bool {
+        ENDS_A_LOG.iter().any(|place| self.file.starts_with(place))
+    }
+
     /// Whether a text names the file: by its last two names, or by its last if that says enough.
     fn is_named_in(&self, text: &str) -> bool {
         let names: Vec<_> = self.file.iter().filter_map(|name| name.to_str()).collect();
@@ -350,6 +360,14 @@ impl Whole {
         let told = |line: &&str| line.contains(" WARN ") || line.contains("ERROR ");
         let logs: Vec<_> = logs.lines().filter(told).collect();
         let logs = logs.join("\n");
+        if let Some(error) = refused
+            .as_ref()
+            .filter(|error| error.contains(RETIRE) && !damage.may_end_the_log())
+        {
+            return Err(violated!(
+                "advice to retire a log for good, of which nothing is damaged: {error}"
+            ));
+        }
         let named = damage.is_named_in(&logs)
             || refused
                 .as_ref()
