@@ -50,7 +50,7 @@ pub enum MtcaError {
     File(#[from] FileError),
     /// An archived certificate is not the one that was issued: its entry in the log is another.
     #[error(
-        "{} is damaged: it is not the certificate whose entry is in the log; restore it, or let its holder renew",
+        "{} is damaged: it is not the certificate whose entry is in the log; restore it, or let its holder renew, or enrol with a new token",
         path.display()
     )]
     Damaged {
@@ -234,7 +234,7 @@ impl Mtca {
         if log != self.log.number() {
             return Err(MtcaError::Retired(log));
         }
-        let (proof, logged) = {
+        let (proof, archived) = {
             // Locked before the tree is read: no landmark can be allocated beyond that tree in between.
             let landmarks = self
                 .landmarks
@@ -246,16 +246,9 @@ impl Mtca {
             let Some(proof) = landmarks.prove(&tree, index, self.clock.now())? else {
                 return Ok(None);
             };
-            let leaf = Subtree::new(index, index + 1).map_err(CertificateError::from)?;
-            (proof, tree.subtree_hash(leaf)?)
+            // A proof of one entry below the contents of another is a certificate that every peer refuses.
+            (proof, self.as_logged(&tree, index, serial, &standalone)?)
         };
-        // A proof of one entry below the contents of another is a certificate that every peer refuses.
-        let archived = Certificate::parse(&standalone)
-            .ok()
-            .filter(|archived| archived.serial == serial && archived.leaf_hash() == logged)
-            .ok_or_else(|| MtcaError::Damaged {
-                path: self.archive.path(&archive_name(serial)),
-            })?;
         let mtc_proof = MtcProof {
             extensions: archived.log_entry()?.extensions,
             subtree: proof.subtree,
@@ -275,13 +268,45 @@ impl Mtca {
     /// See [`MtcaError`].
     pub async fn standalone(self: &Arc<Self>, serial: u64) -> Result<Issuance, MtcaError> {
         let mtca = self.clone();
-        let certificate = blocking(move || mtca.read_archive(serial)).await?;
+        let certificate = blocking(move || mtca.read_standalone(serial)).await?;
         let not_after = expiry(&certificate).ok_or(MtcaError::Unknown(serial))?;
         Ok(Issuance {
             serial,
             certificate,
             not_after,
         })
+    }
+
+    /// Blocks on the disk.
+    fn read_standalone(&self, serial: u64) -> Result<Vec<u8>, MtcaError> {
+        let certificate = self.read_archive(serial)?;
+        // A retired log is not read any more.
+        if let Ok((log, index)) = split_serial(serial)
+            && log == self.log.number()
+            && let Some(tree) = self.published_tree()?
+            && index < tree.size()
+        {
+            self.as_logged(&tree, index, serial, &certificate)?;
+        }
+        Ok(certificate)
+    }
+
+    /// Reads an archived certificate, which is damaged unless its contents are the log's entry. Blocks on the disk.
+    fn as_logged<'a>(
+        &self,
+        tree: &TreeReader,
+        index: u64,
+        serial: u64,
+        certificate: &'a [u8],
+    ) -> Result<Certificate<'a>, MtcaError> {
+        let leaf = Subtree::new(index, index + 1).map_err(CertificateError::from)?;
+        let logged = tree.subtree_hash(leaf)?;
+        Certificate::parse(certificate)
+            .ok()
+            .filter(|archived| archived.serial == serial && archived.leaf_hash() == logged)
+            .ok_or_else(|| MtcaError::Damaged {
+                path: self.archive.path(&archive_name(serial)),
+            })
     }
 
     /// Blocks on the disk.

@@ -345,6 +345,19 @@ async fn the_same_request_with_the_same_token_gets_the_same_certificate_again() 
     let other = issued(&enrol(&service, &other_token, &csr).await);
     assert_ne!(other.certificate_id, issued(&first).certificate_id);
 
+    // Never one that was not issued.
+    let file = service.archived(issued(&first).certificate_id.parse().unwrap());
+    let mut damaged = fs::read(&file).unwrap();
+    let name = damaged.windows(FQDN.len());
+    let mut name = name
+        .enumerate()
+        .filter(|(_, name)| *name == FQDN.as_bytes());
+    let at = name.next().expect("the name").0;
+    damaged[at] = b'z';
+    fs::write(&file, damaged).unwrap();
+    let damaged = enrol(&service, &token, &csr).await;
+    assert_eq!(damaged.status, 500);
+
     // X.509 certificates are in no log: their answers are kept.
     let token = service.authority.mint(&claims());
     let first = issued(&enrol_for(&service, &token, &csr, X509).await);
