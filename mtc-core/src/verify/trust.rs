@@ -28,6 +28,8 @@ pub struct CaTrust {
     groups: Vec<CosignerGroup>,
     /// Ordered by their ends, which few of them share; one for each log and interval.
     trusted: Vec<TrustedSubtree>,
+    /// The ends alone: a search among them touches a fifth of the memory, which is in no cache after signatures were made.
+    ends: Vec<u64>,
     /// Ascending, and none touches the next.
     revoked: Vec<RevokedRange>,
     /// Shared by those who share policy and revocation.
@@ -50,6 +52,7 @@ impl CaTrust {
             issuer_name,
             groups: Vec::new(),
             trusted: Vec::new(),
+            ends: Vec::new(),
             revoked: Vec::new(),
             verified: None,
         };
@@ -103,6 +106,10 @@ impl CaTrust {
         trusted.sort_by_key(TrustedSubtree::order);
         trusted.dedup_by_key(|subtree| subtree.order());
         Self {
+            ends: trusted
+                .iter()
+                .map(|trusted| trusted.subtree.end())
+                .collect(),
             trusted,
             ..self.clone()
         }
@@ -168,9 +175,7 @@ impl CaTrust {
     }
 
     pub(super) fn trusted_hash(&self, log_number: LogNumber, subtree: Subtree) -> Option<&Hash> {
-        let from = self
-            .trusted
-            .partition_point(|trusted| trusted.subtree.end() < subtree.end());
+        let from = self.ends.partition_point(|end| *end < subtree.end());
         self.trusted[from..]
             .iter()
             .take_while(|trusted| trusted.subtree.end() == subtree.end())
