@@ -1,4 +1,4 @@
-//! One HTTP/2 connection as a client.
+//! One HTTP/2 connection as a client, and what it shares with clients of HTTP/1.1.
 //!
 //! The caller connects and, for `https`, runs the TLS handshake; this module sends requests over the stream it gets. Failures
 //! are kept apart by what they say about the request: it never left, its fate is unknown (timeout, broken connection), or the
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::HeaderValue;
@@ -77,6 +78,9 @@ pub enum ClientError {
     /// The connection or stream failed; the request may have been carried out.
     #[error("http/2 failed")]
     Http2(#[source] hyper::Error),
+    /// As [`ClientError::Http2`], over HTTP/1.1.
+    #[error("http/1.1 failed; is this a port that speaks TLS?")]
+    Http1(#[source] hyper::Error),
     /// The answer is longer than [`MAX_BODY`].
     #[error("answer is longer than {MAX_BODY} octets")]
     TooLong,
@@ -203,16 +207,7 @@ impl Connection {
         addr: SocketAddr,
         deadline: Duration,
     ) -> Result<Self, ClientError> {
-        let connect = async {
-            let stream = TcpStream::connect(addr).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        };
-        let stream = timeout(deadline, connect)
-            .await
-            .map_err(|_| ClientError::Timeout(deadline))?
-            .map_err(|source| ClientError::Connect { addr, source })?;
-        Self::handshake(stream, Scheme::Http).await
+        Self::handshake(connect_tcp(addr, deadline).await?, Scheme::Http).await
     }
 
     /// Sends `request` and returns the answer whatever its status. The producer is told how long this side waits
@@ -251,14 +246,7 @@ impl Connection {
         request: Request,
         deadline: Duration,
     ) -> Result<Response, ClientError> {
-        let response = self.send(request, deadline).await?;
-        if response.status.is_success() {
-            return Ok(response);
-        }
-        Err(ClientError::Status {
-            status: response.status,
-            details: Box::new(ProblemDetails::from_body(&response.body).unwrap_or_default()),
-        })
+        successful(self.send(request, deadline).await?)
     }
 
     /// When the head of the first answer on this connection was here.
@@ -304,21 +292,9 @@ impl Connection {
         request: hyper::Request<Full<Bytes>>,
     ) -> Result<Response, ClientError> {
         let response = self.sender.clone().send_request(request).await;
-        let (head, body) = response.map_err(ClientError::Http2)?.into_parts();
+        let response = response.map_err(ClientError::Http2)?;
         self.first_answer.get_or_init(Instant::now);
-        let body = Limited::new(body, MAX_BODY).collect().await;
-        let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
-            Ok(error) => ClientError::Http2(*error),
-            Err(error) => {
-                debug_assert!(error.is::<LengthLimitError>());
-                ClientError::TooLong
-            }
-        })?;
-        Ok(Response {
-            status: head.status,
-            headers: head.headers,
-            body: body.to_bytes(),
-        })
+        whole(response, ClientError::Http2).await
     }
 
     fn http_request(
@@ -353,4 +329,61 @@ impl Connection {
         *http.headers_mut() = headers;
         Ok(http)
     }
+}
+
+/// A TCP connection that does not wait with small writes.
+///
+/// # Errors
+/// [`ClientError::Connect`], [`ClientError::Timeout`].
+pub(crate) async fn connect_tcp(
+    addr: SocketAddr,
+    deadline: Duration,
+) -> Result<TcpStream, ClientError> {
+    let connect = async {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    };
+    timeout(deadline, connect)
+        .await
+        .map_err(|_| ClientError::Timeout(deadline))?
+        .map_err(|source| ClientError::Connect { addr, source })
+}
+
+/// An answer with its body, which is bounded. `failed` makes an error of one of the protocol's.
+///
+/// # Errors
+/// [`ClientError::TooLong`], and what `failed` makes.
+pub(crate) async fn whole(
+    answer: hyper::Response<Incoming>,
+    failed: fn(hyper::Error) -> ClientError,
+) -> Result<Response, ClientError> {
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, MAX_BODY).collect().await;
+    let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
+        Ok(error) => failed(*error),
+        Err(error) => {
+            debug_assert!(error.is::<LengthLimitError>());
+            ClientError::TooLong
+        }
+    })?;
+    Ok(Response {
+        status: head.status,
+        headers: head.headers,
+        body: body.to_bytes(),
+    })
+}
+
+/// An answer whose status is 2xx.
+///
+/// # Errors
+/// [`ClientError::Status`].
+pub(crate) fn successful(response: Response) -> Result<Response, ClientError> {
+    if response.status.is_success() {
+        return Ok(response);
+    }
+    Err(ClientError::Status {
+        status: response.status,
+        details: Box::new(ProblemDetails::from_body(&response.body).unwrap_or_default()),
+    })
 }

@@ -39,7 +39,11 @@ struct Scene {
 impl Scene {
     /// A log of which nothing is shown yet.
     async fn new() -> Self {
-        let (log, server) = (Log::new(), Server::start().await);
+        Self::at(Server::start().await)
+    }
+
+    fn at(server: Server) -> Self {
+        let log = Log::new();
         Self {
             updater: TrustUpdater::new(server.addr, [log.id.number()], log.policy())
                 .expect("a short ID"),
@@ -174,6 +178,20 @@ async fn landmarks_are_trusted_once_they_are_verified() {
     scene.show(3, SIZE);
     assert_eq!(scene.updated().await, 3);
     scene.assert_trusted(3).await;
+}
+
+// It could not be read: the client spoke HTTP/2 only.
+#[tokio::test]
+async fn a_server_of_static_files_will_do() {
+    let mut scene = Scene::at(Server::start_static().await);
+    scene.show(2, 550);
+    assert_eq!(scene.updated().await, 2);
+    scene.show(3, SIZE);
+    assert_eq!(scene.updated().await, 3);
+    scene.assert_trusted(3).await;
+    assert!(scene.update().await.expect("an honest log").is_none());
+    let asked = scene.server.asked();
+    assert_eq!(asked.last().map(String::as_str), Some("/2/checkpoint"));
 }
 
 #[tokio::test]

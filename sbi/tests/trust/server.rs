@@ -1,15 +1,26 @@
 //! A log server that shows what it is told to, and remembers what it was asked for.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::Full;
 use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_ENCODING, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use mtc_core::id::LogNumber;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Request, serve_cleartext};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// The server, on a port of its own.
@@ -21,16 +32,50 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::serving(|tcp, remote, shown| async move {
+            let _ = serve_cleartext(tcp, remote, shown, std::future::pending()).await;
+        })
+        .await
+    }
+
+    /// The same as servers of static files are: HTTP/1.1 alone, objects with gzip that nobody asked for, and connections that end
+    /// after two requests.
+    pub(crate) async fn start_static() -> Self {
+        Self::serving(|tcp, _, shown| async move {
+            let requests = AtomicUsize::new(0);
+            let service = service_fn(|request: hyper::Request<Incoming>| {
+                let is_last = requests.fetch_add(1, Ordering::Relaxed) == 1;
+                let answer = shown.file(request.uri().path());
+                async move {
+                    let mut answer = answer?;
+                    if is_last {
+                        let close = HeaderValue::from_static("close");
+                        answer.headers_mut().insert(CONNECTION, close);
+                    }
+                    Ok::<_, hyper::http::Error>(answer)
+                }
+            });
+            let served = http1::Builder::new().serve_connection(TokioIo::new(tcp), service);
+            let _ = served.await;
+        })
+        .await
+    }
+
+    async fn serving<S>(
+        serve: impl Fn(TcpStream, SocketAddr, Arc<Shown>) -> S + Send + 'static,
+    ) -> Self
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("bound");
         let shown = Arc::new(Shown::default());
-        let handler = shown.clone();
+        let served = shown.clone();
         let serving = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (tcp, remote) = listener.accept().await.expect("a connection");
-                let never = std::future::pending();
-                connections.spawn(serve_cleartext(tcp, remote, handler.clone(), never));
+                connections.spawn(serve(tcp, remote, served.clone()));
             }
         });
         Self {
@@ -81,7 +126,7 @@ impl Server {
 }
 
 #[derive(Default)]
-struct Shown {
+pub(crate) struct Shown {
     objects: Mutex<HashMap<String, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
     /// Prefixes of paths.
@@ -95,6 +140,21 @@ impl Shown {
 
     fn asked(&self) -> MutexGuard<'_, Vec<String>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file with gzip, or 404.
+    fn file(&self, path: &str) -> Result<hyper::Response<Full<Bytes>>, hyper::http::Error> {
+        self.asked().push(path.to_owned());
+        let Some(bytes) = self.objects().get(path).cloned() else {
+            let not_found = hyper::Response::builder().status(StatusCode::NOT_FOUND);
+            return not_found.body(Full::default());
+        };
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&bytes).expect("memory");
+        let body = encoder.finish().expect("memory");
+        hyper::Response::builder()
+            .header(CONTENT_ENCODING, "gzip")
+            .body(Full::from(body))
     }
 
     fn gone(&self) -> MutexGuard<'_, Vec<String>> {
