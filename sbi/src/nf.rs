@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use mtc_core::id::{IdError, LogNumber};
 use mtc_tls::credentials::{CredentialError, CredentialSet, MtcTrust, X509Trust};
 use mtc_tls::key_log::KeyLogFile;
@@ -44,7 +43,7 @@ use crate::orders::Orders;
 use crate::pool;
 use crate::process::{Event, Events, Stop};
 use crate::server::Handler;
-use crate::trust::{TrustError, TrustUpdater};
+use crate::trust::{Told, TrustError, TrustUpdater};
 use crate::trust_file::{TrustFile, TrustFileError};
 use crate::vault::{Vault, VaultError};
 use mtc_core::causes::Causes;
@@ -695,9 +694,6 @@ fn trust_pause(interval: Duration, failures: u32) -> Duration {
     interval.saturating_mul(1 << failures.min(16)).min(longest)
 }
 
-/// What is wrong with a log, apart from figures that differ from look to look.
-type TrustFailure = (std::mem::Discriminant<TrustError>, Option<StatusCode>);
-
 /// Looks at the log for ever, unless ordered not to; a failed look keeps the old trust.
 pub async fn keep_trust(
     mut updater: TrustUpdater,
@@ -708,7 +704,7 @@ pub async fn keep_trust(
     orders: Orders,
 ) {
     let mut failures = 0;
-    let mut told: Option<TrustFailure> = None;
+    let mut told = Told::default();
     loop {
         let looked = if orders.landmarks_are_paused() {
             updater.expire(clock.now())
@@ -722,12 +718,10 @@ pub async fn keep_trust(
             }
             Ok(None) => "unchanged",
             Err(error) => {
-                let failure = Some((std::mem::discriminant(&error), error.status()));
-                if told == failure {
-                    tracing::debug!(error = %Causes(&error), "trust state still not updated");
-                } else {
+                if told.is_news(&error) {
                     tracing::warn!(error = %Causes(&error), "trust state not updated, the old one stays");
-                    told = failure;
+                } else {
+                    tracing::debug!(error = %Causes(&error), "trust state still not updated");
                 }
                 "failed"
             }
@@ -737,7 +731,7 @@ pub async fn keep_trust(
             failures = u32::saturating_add(failures, 1);
         } else {
             metrics.trust_updated.set(unix_now());
-            if told.take().is_some() {
+            if told.has_passed() {
                 tracing::info!(after = failures, "trust state is updated again");
             }
             failures = 0;

@@ -17,6 +17,7 @@
 mod follower;
 mod source;
 mod tiles;
+mod told;
 
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use mtc_tls::credentials::{CredentialError, MtcTrust};
 use self::follower::Follower;
 use self::source::LogSource;
 use self::tiles::MAX_TILES;
+pub(crate) use self::told::Told;
 use crate::address::Address;
 use crate::client::ClientError;
 use mtc_core::causes::Causes;
@@ -143,6 +145,8 @@ pub struct TrustUpdater {
     logs: Vec<Follower>,
     /// Whether the logs have other landmarks than `trust`.
     is_stale: bool,
+    /// Why the newest log was read in part only.
+    told: Told,
 }
 
 impl TrustUpdater {
@@ -172,6 +176,7 @@ impl TrustUpdater {
             cosigners,
             logs,
             is_stale: false,
+            told: Told::default(),
         })
     }
 
@@ -211,10 +216,15 @@ impl TrustUpdater {
         }
         match looked {
             Err(error) if !self.is_stale => return Err(error),
-            Err(error) => {
+            Err(error) if self.told.is_news(&error) => {
                 tracing::warn!(error = %Causes(&error), "not all of the newest log was read");
             }
-            Ok(()) => {}
+            Err(error) => {
+                tracing::debug!(error = %Causes(&error), "still not all of the newest log was read");
+            }
+            Ok(()) => {
+                self.told.has_passed();
+            }
         }
         self.publish()
     }

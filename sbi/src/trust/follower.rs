@@ -1,6 +1,7 @@
 //! One log, followed: its landmarks, verified against its checkpoint.
 
 use bytes::Bytes;
+use mtc_core::causes::Causes;
 use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use mtc_core::id::LogId;
 use mtc_core::landmark::{LandmarkSequence, LandmarkSubtrees};
@@ -11,6 +12,7 @@ use mtc_core::verify::{CaTrust, TrustedSubtree};
 use super::TrustError;
 use super::source::LogSource;
 use super::tiles::{Missing, TileCache};
+use super::told::Told;
 
 /// What a relying party knows of one log.
 pub(super) struct Follower {
@@ -20,6 +22,8 @@ pub(super) struct Follower {
     document: Option<Bytes>,
     /// Oldest first.
     landmarks: Vec<TrustedLandmark>,
+    /// Why later landmarks are not trusted.
+    told: Told,
 }
 
 /// A landmark whose subtrees were verified.
@@ -30,12 +34,13 @@ struct TrustedLandmark {
 }
 
 impl Follower {
-    pub(super) const fn new(log: LogId) -> Self {
+    pub(super) fn new(log: LogId) -> Self {
         Self {
             log,
             newest: 0,
             document: None,
             landmarks: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -132,7 +137,7 @@ impl Follower {
 
     /// The landmarks up to the first that is not consistent with the checkpoint.
     async fn verified(
-        &self,
+        &mut self,
         source: &mut LogSource,
         active: &[LandmarkSubtrees],
         checkpoint: &Checkpoint,
@@ -147,12 +152,18 @@ impl Follower {
                 Ok(verified) => trusted.push(verified),
                 // It and later ones are dropped, older ones stay; without older ones there is nothing to trust.
                 Err(error) if !trusted.is_empty() => {
-                    tracing::warn!(%error, landmark = landmark.landmark.number, "dropped a landmark");
-                    break;
+                    let number = landmark.landmark.number;
+                    if self.told.is_news(&error) {
+                        tracing::warn!(error = %Causes(&error), landmark = number, "dropped a landmark");
+                    } else {
+                        tracing::debug!(error = %Causes(&error), landmark = number, "dropped a landmark again");
+                    }
+                    return Ok(trusted);
                 }
                 Err(error) => return Err(error),
             }
         }
+        self.told.has_passed();
         Ok(trusted)
     }
 

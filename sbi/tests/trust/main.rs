@@ -3,6 +3,7 @@
 mod log;
 mod next_log;
 mod server;
+mod warnings;
 
 use std::time::Duration;
 

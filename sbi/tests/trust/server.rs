@@ -108,7 +108,12 @@ impl Server {
 
     /// Shows no such object any more.
     pub(crate) fn hide(&self, name: &str) {
-        let hidden = self.shown.objects().remove(&format!("/1/{name}"));
+        self.hide_in(LogNumber::FIRST, name);
+    }
+
+    /// Shows no such object of log `number` any more.
+    pub(crate) fn hide_in(&self, number: LogNumber, name: &str) {
+        let hidden = self.shown.objects().remove(&format!("/{number}/{name}"));
         assert!(hidden.is_some(), "{name} was shown");
     }
 
