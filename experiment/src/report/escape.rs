@@ -1,25 +1,11 @@
 //! Text of others within markup and addresses.
 
-use mtc_core::printable::{is_hidden, printable};
+use maud::html;
+use mtc_core::printable::printable_lines;
 
-/// Text that cannot become markup, in content and in attributes.
+/// Text that cannot become markup, in content and in attributes between double quotes, nor turn or hide the text around it.
 pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // What turns or hides the text around it.
-            c if is_hidden(c) && c != '\n' && c != '\t' => {
-                escaped.push_str(&printable(&c.to_string()))
-            }
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    html! { (printable_lines(text)) }.into_string()
 }
 
 /// Everything but letters and digits, so that it can stand in a URL and in an attribute.

@@ -1,4 +1,4 @@
-//! The results as one HTML file that needs nothing else: no script, no font, no request.
+//! The report as one HTML file that needs nothing else: no script, no font, no request.
 //!
 //! ```text
 //!  what it costs   verdict, the answer, the table    <- the first screen
@@ -7,14 +7,17 @@
 //!  how             environment, method, scenario
 //! ```
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use mtc_core::printable::printable_lines;
+
 use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
 use super::content::{Report, Verdict};
-use super::escape::{escape, percent_encoded};
+use super::escape::percent_encoded;
 use super::figures::{capitalised, composition, operation, outcome, sides};
 use super::svg::Caption;
 use super::wording::NOT_VALID;
-use crate::results::{Metric, Ratio, Results, ThresholdOutcome};
+use crate::results::{Metric, Ratio, ThresholdOutcome};
 
 const STYLE: &str = concat!(
     include_str!("palette.css"),
@@ -41,51 +44,52 @@ const COLUMNS: [Column; 12] = [
 
 /// The report as a self-contained HTML page.
 pub fn html(report: &Report<'_>) -> String {
-    let sections = [
-        opening(report),
-        statements(report),
-        charts(report.results),
-        method(report),
-    ];
-    page(&report.results.run.name, &sections.concat())
+    let content = html! {
+        (opening(report))
+        (statements(report))
+        (charts(report))
+        (method(report))
+    };
+    page(&report.results.run.name, &content)
 }
 
 /// A page of this content.
-pub(super) fn page(title: &str, content: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{} - mtc5g report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-        escape(title),
-        content
-    )
+pub(super) fn page(title: &str, content: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE) "\n"
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " - mtc5g report" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main { (content) } }
+        }
+        "\n"
+    };
+    // Markup of others is text by now; what turns or hides the text around it becomes visible.
+    printable_lines(&page.into_string())
 }
 
-fn opening(report: &Report<'_>) -> String {
+fn opening(report: &Report<'_>) -> Markup {
     let run = &report.results.run;
-    let first = report.first().unwrap_or("the first");
-    let description = match run.description.as_str() {
-        "" => String::new(),
-        description => format!("<p class=\"note\">{}</p>\n", escape(description)),
-    };
     // Figures of a failed run are not to be read before the failure.
-    let (before, after) = match report.verdict {
-        Verdict::Passed(_) => (String::new(), verdict(report)),
-        Verdict::NotValid(_) => (verdict(report), String::new()),
-    };
-    format!(
-        "<header>\n<p class=\"kicker\">mtc5g report: scenario {}, {} to {}</p>\n<h1>What each variant costs, compared with \
-         {}</h1>\n{description}</header>\n<p class=\"lead\">{}</p>\n{}{}{}{}",
-        escape(&run.name),
-        moment(run.started),
-        moment(run.ended),
-        escape(first),
-        escape(&report.headline),
-        before,
-        comparison(report),
-        after,
-        thresholds(report.thresholds)
-    )
+    let is_valid = matches!(report.verdict, Verdict::Passed(_));
+    html! {
+        header {
+            p.kicker { "mtc5g report: scenario " (run.name) ", " (moment(run.started)) " to " (moment(run.ended)) }
+            h1 { "What each variant costs, compared with " (report.first().unwrap_or("the first")) }
+            @if !run.description.is_empty() {
+                p.note { (run.description) }
+            }
+        }
+        p.lead { (report.headline) }
+        @if !is_valid { (verdict(report)) }
+        @if let Some(first) = report.first() { (comparison(report, first)) }
+        @if is_valid { (verdict(report)) }
+        @if !report.thresholds.is_empty() { (thresholds(report.thresholds)) }
+    }
 }
 
 fn moment(time: time::OffsetDateTime) -> String {
@@ -98,128 +102,139 @@ fn moment(time: time::OffsetDateTime) -> String {
     )
 }
 
-fn verdict(report: &Report<'_>) -> String {
-    let list = |lines: &[String]| match lines {
-        [] => String::new(),
-        lines => {
-            let items: String = lines
-                .iter()
-                .map(|line| format!("<li>{}</li>", escape(line)))
-                .collect();
-            format!("<ul>{items}</ul>")
-        }
-    };
+fn verdict(report: &Report<'_>) -> Markup {
     let warnings = list(report.warnings());
     match &report.verdict {
-        Verdict::Passed(meaning) => format!(
-            "<div class=\"verdict\"><strong>Passed.</strong> {}.{warnings}</div>\n",
-            escape(&capitalised(meaning))
-        ),
-        Verdict::NotValid(reasons) => format!(
-            "<div class=\"verdict failed\"><strong>{NOT_VALID}.</strong> The figures below are not what the scenario asks \
-             for:{}{warnings}</div>\n",
-            list(reasons)
-        ),
+        Verdict::Passed(meaning) => html! {
+            div.verdict { strong { "Passed." } " " (capitalised(meaning)) "." (warnings) }
+        },
+        Verdict::NotValid(reasons) => html! {
+            div class="verdict failed" {
+                strong { (NOT_VALID) "." }
+                " The figures below are not what the scenario asks for:"
+                (list(reasons))
+                (warnings)
+            }
+        },
     }
 }
 
-fn thresholds(thresholds: &[ThresholdOutcome]) -> String {
-    if thresholds.is_empty() {
-        return String::new();
+fn list(lines: &[String]) -> Markup {
+    html! {
+        @if !lines.is_empty() {
+            ul { @for line in lines { li { (line) } } }
+        }
     }
+}
+
+fn thresholds(thresholds: &[ThresholdOutcome]) -> Markup {
     let (class, text) = if thresholds.iter().all(|threshold| threshold.met) {
-        ("", "Thresholds met.")
+        ("verdict", "Thresholds met.")
     } else {
-        (" failed", "Thresholds broken.")
+        ("verdict failed", "Thresholds broken.")
     };
-    let items: String = thresholds
-        .iter()
-        .map(|threshold| {
-            format!(
-                "<li><strong class=\"{word}\">{word}</strong> {}: <code>{}</code> ({})</li>",
-                escape(&threshold.name),
-                escape(&threshold.expression),
-                sides(threshold),
-                word = outcome(threshold)
-            )
-        })
-        .collect();
-    format!("<div class=\"verdict{class}\"><strong>{text}</strong><ul>{items}</ul></div>\n")
+    html! {
+        div class=(class) {
+            strong { (text) }
+            ul {
+                @for threshold in thresholds {
+                    li {
+                        strong class=(outcome(threshold)) { (outcome(threshold)) }
+                        " " (threshold.name) ": " code { (threshold.expression) } " (" (sides(threshold)) ")"
+                    }
+                }
+            }
+        }
+    }
 }
 
-fn comparison(report: &Report<'_>) -> String {
-    let Some(first) = report.first() else {
-        return String::new();
+fn comparison(report: &Report<'_>, first: &str) -> Markup {
+    let table = html! {
+        thead {
+            tr {
+                th rowspan="2" scope="col" { "Variant" }
+                th.group colspan="2" scope="colgroup" { "Bytes per handshake" }
+                th.group colspan="2" scope="colgroup" { "CPU per handshake, µs" }
+                th rowspan="2" scope="col" { "Verify, µs" }
+                th.group colspan="3" scope="colgroup" { "Handshake, ms" }
+                th.group colspan="2" scope="colgroup" { (capitalised(operation(report.results))) ", ms" }
+                th rowspan="2" scope="col" { "ok" }
+                th rowspan="2" scope="col" { "errors" }
+            }
+            tr {
+                @for heading in ["both", "×", "both", "×", "p50", "×", "p99", "p50", "p99"] {
+                    th scope="col" { (heading) }
+                }
+            }
+        }
+        tbody { @for of in &report.rows { (row(of, &COLUMNS)) } }
     };
-    let operation = capitalised(operation(report.results));
-    let rows: String = report.rows.iter().map(comparison_row).collect();
-    format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Comparison\">\n<table>\n<thead>\n<tr><th \
-         rowspan=\"2\" scope=\"col\">Variant</th><th class=\"group\" colspan=\"2\" scope=\"colgroup\">Bytes per handshake</th>\
-         <th class=\"group\" colspan=\"2\" scope=\"colgroup\">CPU per handshake, µs</th><th rowspan=\"2\" scope=\"col\">Verify, \
-         µs</th><th class=\"group\" colspan=\"3\" scope=\"colgroup\">Handshake, ms</th><th class=\"group\" colspan=\"2\" \
-         scope=\"colgroup\">{operation}, ms</th><th rowspan=\"2\" scope=\"col\">ok</th><th rowspan=\"2\" \
-         scope=\"col\">errors</th></tr>\n<tr>{}</tr>\n</thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n\
-         <p class=\"note\">Bytes and CPU: both sides together. × relates to {}; below it, the interval that holds \
-         95 % of the ratios when slices of the run are drawn again.</p>\n",
-        ["both", "×", "both", "×", "p50", "×", "p99", "p50", "p99"]
-            .map(|text| format!("<th scope=\"col\">{text}</th>"))
-            .concat(),
-        escape(first)
-    )
+    html! {
+        (scroll("Comparison", &html! { table { (table) } }))
+        p.note {
+            "Bytes and CPU: both sides together. × relates to " (first) "; below it, the interval that holds 95 % of the ratios \
+             when slices of the run are drawn again."
+        }
+    }
 }
 
-fn comparison_row(row: &Row<'_>) -> String {
-    let cells: String = COLUMNS
-        .map(|column| match column {
-            Column::ToFirst(metric) => format!(
-                "<td class=\"times\">{}{}</td>",
-                row.cell(column),
-                interval(row.variant.ratio(metric))
-            ),
-            column => format!("<td>{}</td>", row.cell(column)),
-        })
-        .concat();
-    let mark = row.invalid.map_or_else(String::new, |why| {
-        format!("<small class=\"broken\">{why}</small>")
-    });
-    let name = escape(&row.variant.name);
-    format!("<tr><th scope=\"row\">{name}{mark}</th>{cells}</tr>\n")
+/// What may be wider than a screen.
+pub(super) fn scroll(label: &str, content: &Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) { (content) }
+    }
 }
 
-/// Below its ratio: between what 95 % of the resampled ratios lie.
-pub(super) fn interval(ratio: Option<&Ratio>) -> String {
-    ratio.map_or_else(String::new, |Ratio { low, high, .. }| {
-        format!("<small>{low:.2} to {high:.2}</small>")
-    })
+/// A variant in a table with these columns; below a ratio, between what 95 % of the resampled ones lie.
+pub(super) fn row(row: &Row<'_>, columns: &[Column]) -> Markup {
+    html! {
+        "\n"
+        tr {
+            th scope="row" {
+                (row.variant.name)
+                @if let Some(why) = row.invalid { small.broken { (why) } }
+            }
+            @for column in columns {
+                @if let Column::ToFirst(metric) = *column {
+                    td.times {
+                        (row.cell(*column))
+                        @if let Some(Ratio { low, high, .. }) = row.variant.ratio(metric) {
+                            small { (format!("{low:.2} to {high:.2}")) }
+                        }
+                    }
+                } @else {
+                    td { (row.cell(*column)) }
+                }
+            }
+        }
+    }
 }
 
-fn statements(report: &Report<'_>) -> String {
-    let findings: String = report
-        .findings
-        .iter()
-        .map(|finding| {
-            let tone = finding.tone.as_str();
-            format!(
-                "<li><span class=\"tone {tone}\">{tone}</span><span>{}</span></li>\n",
-                escape(&finding.text)
-            )
-        })
-        .collect();
-    let caveats: String = report
-        .caveats
-        .iter()
-        .map(|caveat| format!("<li>{}</li>\n", escape(caveat)))
-        .collect();
-    format!(
-        "<section>\n<h2>What the figures say about Merkle Tree Certificates</h2>\n<ul class=\"findings\">\n{findings}</ul>\n\
-         <h2>What they cannot show</h2>\n<ul>\n{caveats}</ul>\n</section>\n"
-    )
+fn statements(report: &Report<'_>) -> Markup {
+    html! {
+        section {
+            h2 { "What the figures say about Merkle Tree Certificates" }
+            ul.findings {
+                @for finding in &report.findings {
+                    li {
+                        span class={ "tone " (finding.tone.as_str()) } { (finding.tone.as_str()) }
+                        span { (finding.text) }
+                    }
+                }
+            }
+            h2 { "What they cannot show" }
+            (list(&report.caveats))
+        }
+    }
 }
 
-fn charts(results: &Results) -> String {
-    let figures: String = figures(results).iter().map(figure).collect();
-    format!("<section>\n<h2>Charts</h2>\n<div class=\"charts\">\n{figures}</div>\n</section>\n")
+fn charts(report: &Report<'_>) -> Markup {
+    html! {
+        section {
+            h2 { "Charts" }
+            div.charts { @for of in &figures(report.results) { (figure(of)) } }
+        }
+    }
 }
 
 /// A chart with its sentence and its data.
@@ -229,68 +244,80 @@ pub(super) fn figure(
         chart,
         data,
     }: &Figure,
-) -> String {
-    format!(
-        "<figure>\n<h3>{}</h3>\n<figcaption>{}</figcaption>\n{}{}</figure>\n",
-        escape(&caption.title),
-        escape(&caption.sentence),
-        chart.inline(caption),
-        data_table(caption, data)
-    )
+) -> Markup {
+    html! {
+        "\n"
+        figure {
+            h3 { (caption.title) }
+            figcaption { (caption.sentence) }
+            (PreEscaped(chart.inline(caption)))
+            (data_table(caption, data))
+        }
+    }
 }
 
 /// The figures behind a chart, to read and to take away.
-fn data_table(Caption { id, title, .. }: &Caption, data: &Data) -> String {
-    let head: String = data
-        .head
-        .iter()
-        .map(|cell| format!("<th scope=\"col\">{}</th>", escape(cell)))
-        .collect();
-    let row = |cells: &Vec<String>| {
-        let cells: String = cells
-            .iter()
-            .map(|cell| format!("<td>{}</td>", escape(cell)))
-            .collect();
-        format!("<tr>{cells}</tr>\n")
+fn data_table(Caption { id, title, .. }: &Caption, data: &Data) -> Markup {
+    let table = html! {
+        table {
+            thead { tr { @for cell in &data.head { th scope="col" { (cell) } } } }
+            tbody {
+                @for cells in &data.rows {
+                    "\n"
+                    tr { @for cell in cells { td { (cell) } } }
+                }
+            }
+        }
     };
-    let rows: String = data.rows.iter().map(row).collect();
-    format!(
-        "<details><summary>Figures as a table</summary>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-         aria-label=\"Figures: {title}\">\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n\
-         </div>\n<p><a download=\"{id}.csv\" href=\"data:text/csv;charset=utf-8,{}\">Download as CSV</a></p>\n</details>\n",
-        percent_encoded(&data.csv()),
-        title = escape(title)
-    )
+    html! {
+        details {
+            summary { "Figures as a table" }
+            (scroll(&format!("Figures: {title}"), &table))
+            p {
+                a download={ (id) ".csv" } href={ "data:text/csv;charset=utf-8," (percent_encoded(&data.csv())) } { "Download as CSV" }
+            }
+        }
+    }
 }
 
-fn method(report: &Report<'_>) -> String {
-    let arrivals = report.arrivals;
-    let facts: String = report
-        .environment
-        .iter()
-        .map(|(name, text)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(text)))
+/// Names and what belongs to each.
+pub(super) fn facts<T: maud::Render>(facts: &[(&str, T)]) -> Markup {
+    html! {
+        dl { @for (name, fact) in facts { dt { (name) } dd { (fact) } } }
+    }
+}
+
+/// The scenario, to be opened.
+pub(super) fn scenario(text: &str) -> Markup {
+    html! {
+        details {
+            summary { "The scenario, verbatim" }
+            pre { (text) }
+        }
+    }
+}
+
+fn method(report: &Report<'_>) -> Markup {
+    let variants = report.rows.iter().map(|row| row.variant);
+    let variants: Vec<(&str, String)> = variants
+        .map(|variant| (variant.name.as_str(), composition(variant)))
         .collect();
-    let variants: String = report
-        .results
-        .variants
-        .iter()
-        .map(|variant| {
-            format!(
-                "<dt>{}</dt><dd>{}</dd>\n",
-                escape(&variant.name),
-                escape(&composition(variant))
-            )
-        })
-        .collect();
-    format!(
-        "<section>\n<h2>Variants</h2>\n<dl>\n{variants}</dl>\n<h2>How it was measured</h2>\n\
-         <p>Variants ran interleaved, arrival by arrival, so that a disturbance of the machine hits them all alike. {arrivals} Handshake latency counts from the established TCP \
-         connection. Bytes are those of TLS records, without TCP and IP headers, that a side sent until its handshake \
-         completed. CPU is thread time that a side spent in the handshake, verification included. Only completed handshakes \
-         and successful operations are in the times.</p>\n<h2>Environment</h2>\n<dl>\n{facts}</dl>\n\
-         <details><summary>The scenario, verbatim</summary>\n<pre>{}</pre>\n</details>\n</section>\n",
-        escape(&report.results.scenario)
-    )
+    html! {
+        section {
+            h2 { "Variants" }
+            (facts(&variants))
+            h2 { "How it was measured" }
+            p {
+                "Variants ran interleaved, arrival by arrival, so that a disturbance of the machine hits them all alike. " (report.arrivals)
+                " Handshake latency counts from the established TCP connection. Bytes are those of TLS records, without TCP and IP \
+                 headers, that a side sent until its handshake completed. CPU is thread time that a side spent in the handshake, \
+                 verification included. Only completed handshakes and successful operations are in the times."
+            }
+            h2 { "Environment" }
+            (facts(&report.environment))
+            (scenario(&report.results.scenario))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
+use mtc_core::printable::is_hidden;
+
 use super::*;
 use crate::measure::Histogram;
+use crate::results::Results;
 use crate::results::sample::quick;
 
 fn html(results: &Results) -> String {
@@ -119,7 +122,21 @@ fn outside_text_cannot_become_markup() {
         .for_each(|variant| variant.name = hostile.to_owned());
     let page = html(&results);
     assert!(!page.contains("<script"));
-    assert!(page.contains("&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;"));
+    assert!(page.contains("&quot;&gt;&lt;script&gt;alert('1')&lt;/script&gt;&amp;"));
+    // Attributes stand between double quotes, so none of these can end one.
+    let attributes = page.split("=\"").count() - 1;
+    assert!(attributes > 100 && !page.contains("='"), "{attributes}");
+}
+
+#[test]
+fn outside_text_cannot_hide_or_turn_what_is_around_it() {
+    let mut results = quick();
+    results.run.description = "a\u{202e}b\u{200b}".to_owned();
+    results.variants[0].name = "c\u{1b}[2J".to_owned();
+    let page = html(&results);
+    let hidden = page.chars().find(|c| *c != '\n' && is_hidden(*c));
+    assert_eq!(hidden, None);
+    assert!(page.contains("a\\u{202e}b\\u{200b}") && page.contains("c\\u{1b}[2J"));
 }
 
 #[test]

@@ -1,70 +1,61 @@
 //! A sweep as one HTML page: what each variant costs in each run, and how that changes with the settings.
 
+use maud::{Markup, html};
+
 use super::super::charts::sweep_figures;
 use super::super::columns::{Column, Row};
-use super::super::escape::escape;
 use super::super::figures::ratio;
-use super::super::html::{figure, interval, page};
+use super::super::html::{facts, figure, page, row, scenario, scroll};
 use super::super::wording::{machine, settings};
 use crate::results::{Metric, Results, VariantResult};
+
+/// What the table shows of each variant, and its headings.
+const COLUMNS: [(&str, Column); 9] = [
+    ("Bytes per operation", Column::BytesPerOperation),
+    ("CPU per operation, µs", Column::CpuPerOperation),
+    ("Handshake p50, ms", Column::HandshakeP50),
+    ("×", Column::ToFirst(Metric::HandshakeP50)),
+    ("p99, ms", Column::HandshakeP99),
+    ("Operation p50, ms", Column::OperationP50),
+    ("p99, ms", Column::OperationP99),
+    ("ok", Column::Ok),
+    ("errors", Column::Errors),
+];
 
 /// The runs of a sweep as a self-contained HTML page.
 pub fn sweep_html(runs: &[Results]) -> String {
     let Some(first) = runs.first() else {
-        return page("sweep", "<h1>Nothing was run</h1>\n");
+        return page("sweep", &html! { h1 { "Nothing was run" } });
     };
     let base = first.variants.first().map_or("the first", |of| &of.name);
-    let groups: String = runs.iter().map(group).collect();
-    let figures: String = sweep_figures(runs).iter().map(figure).collect();
-    let content = format!(
-        "<header>\n<p class=\"kicker\">mtc5g report: scenario {name}, {} runs</p>\n<h1>What each variant costs, compared with {base}, run \
-         by run</h1>\n<p class=\"note\">{}</p>\n</header>\n<p class=\"lead\">{}</p>\n{verdict}\
-         <div class=\"charts\">\n{figures}</div>\n<section>\n<h2>Runs</h2>\n\
-         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Runs\">\n<table class=\"runs\">\n<thead><tr>{}</tr></thead>\n\
-         {groups}</table>\n</div>\n<p class=\"note\">× relates to {base} in the same run; below it, the interval that \
-         holds 95 % of the ratios when slices of that run are drawn again. Bytes and CPU time are those of the generator's handshakes, \
-         both sides, spread over its operations. Each run has a report of its own in the folder cells.</p>\n</section>\n\
-         <section>\n<h2>Environment</h2>\n<dl>\n{}</dl>\n<details><summary>The scenario, verbatim</summary>\n<pre>{}</pre>\n</details>\n\
-         </section>\n",
-        runs.len(),
-        escape(&first.run.description),
-        escape(&lead(runs)),
-        HEAD.map(|text| format!("<th scope=\"col\">{text}</th>"))
-            .concat(),
-        environment(first),
-        escape(&first.scenario),
-        name = escape(&first.run.name),
-        base = escape(base),
-        verdict = verdict(runs),
-    );
+    let mut environment = machine(&first.environment);
+    environment.push(("Seed", first.run.seed.to_string()));
+    let content = html! {
+        header {
+            p.kicker { "mtc5g report: scenario " (first.run.name) ", " (runs.len()) " runs" }
+            h1 { "What each variant costs, compared with " (base) ", run by run" }
+            p.note { (first.run.description) }
+        }
+        p.lead { (lead(runs)) }
+        (verdict(runs))
+        div.charts { @for of in &sweep_figures(runs) { (figure(of)) } }
+        section {
+            h2 { "Runs" }
+            (scroll("Runs", &table(runs)))
+            p.note {
+                "× relates to " (base) " in the same run; below it, the interval that holds 95 % of the ratios when slices of that run \
+                 are drawn again. Bytes and CPU time are those of the generator's handshakes, both sides, spread over its operations. \
+                 Each run has a report of its own in the folder cells."
+            }
+        }
+        section {
+            h2 { "Environment" }
+            (facts(&environment))
+            (scenario(&first.scenario))
+        }
+    };
     page(&first.run.name, &content)
 }
-
-const HEAD: [&str; 10] = [
-    "Variant",
-    "Bytes per operation",
-    "CPU per operation, µs",
-    "Handshake p50, ms",
-    "×",
-    "p99, ms",
-    "Operation p50, ms",
-    "p99, ms",
-    "ok",
-    "errors",
-];
-
-/// What stands below the headings behind the variant's.
-const COLUMNS: [Column; 9] = [
-    Column::BytesPerOperation,
-    Column::CpuPerOperation,
-    Column::HandshakeP50,
-    Column::ToFirst(Metric::HandshakeP50),
-    Column::HandshakeP99,
-    Column::OperationP50,
-    Column::OperationP99,
-    Column::Ok,
-    Column::Errors,
-];
 
 /// How far each variant's median handshake is from the first one's, over all runs.
 fn lead(runs: &[Results]) -> String {
@@ -98,61 +89,41 @@ fn lead(runs: &[Results]) -> String {
 }
 
 /// What makes runs no measurements, before their figures.
-fn verdict(runs: &[Results]) -> String {
-    let of_run = |run: &Results| {
-        let label = escape(&settings(run));
-        let violations = run.verdict.violations.iter();
-        violations
-            .map(|violation| format!("<li>{label}: {}</li>", escape(violation)))
-            .collect::<String>()
-    };
-    let violations: String = runs.iter().map(of_run).collect();
-    if violations.is_empty() {
-        return String::new();
+fn verdict(runs: &[Results]) -> Markup {
+    html! {
+        @if runs.iter().any(|run| !run.verdict.violations.is_empty()) {
+            div class="verdict failed" {
+                strong { "Not all runs are valid measurements." }
+                ul {
+                    @for run in runs {
+                        @for violation in &run.verdict.violations { li { (settings(run)) ": " (violation) } }
+                    }
+                }
+            }
+        }
     }
-    format!(
-        "<div class=\"verdict failed\"><strong>Not all runs are valid measurements.</strong><ul>{violations}</ul></div>\n"
-    )
 }
 
-/// A run's settings over its variants.
-fn group(run: &Results) -> String {
-    let rows = Row::of(run);
-    format!(
-        "<tbody>\n<tr><th class=\"group\" scope=\"rowgroup\" colspan=\"{}\">{}</th></tr>\n{}</tbody>\n",
-        HEAD.len(),
-        escape(&settings(run)),
-        rows.iter().map(row).collect::<String>()
-    )
-}
-
-fn row(row: &Row<'_>) -> String {
-    let mark = row.invalid.map_or_else(String::new, |why| {
-        format!("<small class=\"broken\">{why}</small>")
-    });
-    let cells = COLUMNS
-        .map(|column| {
-            let interval = match column {
-                Column::ToFirst(metric) => interval(row.variant.ratio(metric)),
-                _ => String::new(),
-            };
-            format!("<td class=\"times\">{}{interval}</td>", row.cell(column))
-        })
-        .concat();
-    format!(
-        "<tr><th scope=\"row\">{}{mark}</th>{cells}</tr>\n",
-        escape(&row.variant.name)
-    )
-}
-
-/// Where and with what the runs were measured.
-fn environment(run: &Results) -> String {
-    let seed = ("Seed", run.run.seed.to_string());
-    machine(&run.environment)
-        .iter()
-        .chain([&seed])
-        .map(|(name, fact)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(fact)))
-        .collect()
+/// Each run's settings over its variants.
+fn table(runs: &[Results]) -> Markup {
+    let columns = COLUMNS.map(|(_, column)| column);
+    html! {
+        table.runs {
+            thead {
+                tr {
+                    th scope="col" { "Variant" }
+                    @for (heading, _) in COLUMNS { th scope="col" { (heading) } }
+                }
+            }
+            @for run in runs {
+                "\n"
+                tbody {
+                    tr { th.group scope="rowgroup" colspan=(COLUMNS.len() + 1) { (settings(run)) } }
+                    @for of in &Row::of(run) { (row(of, &columns)) }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
