@@ -3,7 +3,8 @@
 //! ```text
 //!             ┌─> findings  what the figures say, in sentences ─┐            ┌─> table    for a terminal
 //!  Results ───┼─> columns   what tables show of a variant ──────┼─> Report ──┼─> summary  Markdown
-//!             └─> wording   verdict, load, environment ─────────┘            └─> html     with charts ─> svg
+//!             └─> wording   verdict, load, environment ─────────┘            ├─> html     with charts ─> svg
+//!                                                                            └─> json     with the results
 //! ```
 
 mod charts;
@@ -14,6 +15,7 @@ mod escape;
 mod figures;
 mod findings;
 mod html;
+mod json;
 mod markdown;
 mod plot;
 mod summary;
@@ -26,6 +28,7 @@ mod written;
 pub use comparison::comparison;
 pub use content::Report;
 pub use html::html;
+pub use json::{json, sweep_json};
 pub use plot::{figure_names, plot};
 pub use summary::summary;
 pub use sweep::{sweep, sweep_html};

@@ -542,8 +542,9 @@ impl Results {
             .collect()
     }
 
-    /// The text of `results.json`.
-    pub fn to_json(&self) -> String {
+    /// The text of a `results.json` without what a report adds to it.
+    #[cfg(test)]
+    pub(crate) fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self)
             .expect("results have string keys and finite numbers only");
         json.push('\n');
@@ -850,7 +851,5 @@ mod as_text {
 
 #[cfg(test)]
 pub(crate) mod sample;
-#[cfg(test)]
-mod schema;
 #[cfg(test)]
 mod tests;

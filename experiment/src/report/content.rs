@@ -2,7 +2,7 @@
 
 use super::columns::Row;
 use super::findings::{Finding, caveats, findings, headline};
-use super::wording::{arrivals, facts, passed};
+use super::wording::{NOT_VALID, arrivals, facts, passed};
 use crate::results::{Results, ThresholdOutcome};
 
 /// The report of a run.
@@ -60,5 +60,15 @@ impl<'a> Report<'a> {
     /// What makes the figures less trustworthy, a sentence each.
     pub(super) fn warnings(&self) -> &'a [String] {
         &self.results.verdict.warnings
+    }
+}
+
+impl Verdict<'_> {
+    /// The verdict with its reasons.
+    pub(super) fn sentence(&self) -> String {
+        match self {
+            Self::Passed(meaning) => format!("Passed: {meaning}."),
+            Self::NotValid(reasons) => format!("{NOT_VALID}: {}.", reasons.join("; ")),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the figures say, in sentences that are computed and never hoped for: a loss is stated as plainly as a gain.
 
 use mtc_tls::kind::CertificateKind;
+use serde::Serialize;
 
 use super::figures::{count, ratio, time, whole};
 use crate::environment::LOOPBACK;
@@ -14,7 +15,7 @@ const SAMPLES_FOR_P999: u64 = 1000;
 const SAMPLES_FOR_P99: u64 = 100;
 
 /// One thing the figures say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     /// For whom it speaks.
     pub(super) tone: Tone,
@@ -23,7 +24,8 @@ pub(super) struct Finding {
 }
 
 /// Whether a finding speaks for Merkle Tree Certificates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "&str")]
 pub(super) enum Tone {
     /// For them.
     Gain,
@@ -41,6 +43,12 @@ impl Tone {
             Self::Loss => "loss",
             Self::Even => "note",
         }
+    }
+}
+
+impl From<Tone> for &str {
+    fn from(tone: Tone) -> Self {
+        tone.as_str()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{Report, html, summary};
+use super::{Report, html, json, summary};
 use crate::files::{WriteError, write_whole};
 use crate::results::{Part, Results};
 
@@ -61,7 +61,7 @@ fn kept(written: &Written) -> String {
 pub fn write(results: &Results, part: Option<&Part>, folder: &Path) -> Result<Written, NotWritten> {
     let report = Report::of(results);
     let mut files = vec![
-        (NAMES[0], results.to_json()),
+        (NAMES[0], json(&report)),
         (NAMES[1], summary(&report)),
         (NAMES[2], html(&report)),
     ];

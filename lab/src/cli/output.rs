@@ -68,10 +68,11 @@ pub(super) fn print_json(document: &impl Serialize) {
 
 /// Prints the table of a run, or its results.json.
 pub(super) fn print_results(results: &Results, json: bool) {
+    let report = Report::of(results);
     print(&if json {
-        results.to_json()
+        report::json(&report)
     } else {
-        report::table(&Report::of(results))
+        report::table(&report)
     });
 }
 

@@ -197,7 +197,7 @@ impl RunArguments {
         }
         let summary = report::sweep(&all);
         if self.json {
-            print(&format!("{}\n", serde_json::to_string_pretty(&all)?));
+            print(&report::sweep_json(&all));
         } else {
             print(&summary);
         }

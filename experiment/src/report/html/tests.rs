@@ -209,7 +209,8 @@ fn the_sample_can_be_looked_at() {
         return;
     };
     std::fs::write(format!("{folder}/report.html"), html(&quick())).unwrap();
-    std::fs::write(format!("{folder}/results.json"), quick().to_json()).unwrap();
+    let json = crate::report::json(&Report::of(&quick()));
+    std::fs::write(format!("{folder}/results.json"), json).unwrap();
 }
 
 // The table of a run of handshakes had two groups of columns with the same heading.

@@ -6,9 +6,11 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::sample::{full, quick};
+use crate::report::{Report, json};
+use crate::results::Results;
+use crate::results::sample::{full, quick};
 
-const TEXT: &str = include_str!("../../../docs/results.schema.json");
+const TEXT: &str = include_str!("../../../../docs/results.schema.json");
 static SCHEMA: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(TEXT).expect("the schema is JSON"));
 /// Says nothing about what is valid.
@@ -120,8 +122,8 @@ fn is_of_type(value: &Value, wanted: &Value) -> bool {
     }
 }
 
-fn document(results: &super::Results) -> Value {
-    serde_json::from_str(&results.to_json()).expect("results are JSON")
+fn document(results: &Results) -> Value {
+    serde_json::from_str(&json(&Report::of(results))).expect("results are JSON")
 }
 
 #[test]
