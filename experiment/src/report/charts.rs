@@ -6,6 +6,7 @@ use crate::results::Results;
 mod costs;
 mod figure;
 mod log;
+mod slices;
 mod sweep;
 mod times;
 

@@ -6,68 +6,40 @@ use sbi::ledger::IssuanceTotals;
 use super::super::figures::{capitalised, count, time};
 use super::super::svg::{Caption, Course, Horizontal, Vertical, courses as draw};
 use super::figure::{Data, Figure};
+use super::slices::OverSlices;
 use crate::results::{Issuance, Results, Slice, VariantResult};
 
 /// The share of verified certificates that were in a trusted subtree; none without a variant that asks for it.
 pub(super) fn landmark_hits(results: &Results) -> Option<Figure> {
     let asks =
         |(_, variant): &(usize, &VariantResult)| variant.auth == CertificateKind::LandmarkRelative;
-    let variants = results.variants.iter().enumerate().filter(asks);
-    let courses: Vec<Course<'_>> = variants
-        .map(|(series, variant)| Course {
-            label: &variant.name,
-            series,
-            values: variant.slices.iter().map(hits).collect(),
-        })
-        .collect();
-    let slices = courses.first()?.values.len();
-    let known = || {
-        courses
-            .iter()
-            .flat_map(|course| course.values.iter().flatten())
+    let variants = || results.variants.iter().enumerate().filter(asks);
+    variants().next()?;
+    let figure = OverSlices {
+        id: "landmarks",
+        title: "Landmark hit ratio over time".to_owned(),
+        vertical: Vertical::Percent,
+        value: hits,
+        unit: ", %",
+        written: |share| format!("{share:.1}"),
+        sentence: hits_sentence,
     };
-    let (low, high) = (
-        known().copied().reduce(f64::min),
-        known().copied().reduce(f64::max),
-    );
-    let sentence = match (low, high) {
-        (Some(low), Some(high)) => format!(
-            "In each twentieth of the run, {} of the certificates were in a subtree that the verifier trusted; of others \
-             it verifies cosignatures.",
-            if low == high {
-                format!("{low:.0} %")
-            } else {
-                format!("{low:.0} to {high:.0} %")
-            }
-        ),
-        _ => "No certificate was verified in the measured part.".to_owned(),
+    Some(figure.figure(results, variants()))
+}
+
+fn hits_sentence(range: Option<(f64, f64)>) -> String {
+    let Some((low, high)) = range else {
+        return "No certificate was verified in the measured part.".to_owned();
     };
-    let cell = |slice: usize, course: &Course<'_>| {
-        let share = course.values.get(slice).copied().flatten();
-        share.map_or_else(|| time(None), |share| format!("{share:.1}"))
+    let share = if low == high {
+        format!("{low:.0} %")
+    } else {
+        format!("{low:.0} to {high:.0} %")
     };
-    let row = |slice: usize| {
-        std::iter::once(slice.to_string())
-            .chain(courses.iter().map(|course| cell(slice, course)))
-            .collect()
-    };
-    let names = courses.iter().map(|course| format!("{}, %", course.label));
-    Some(Figure {
-        caption: Caption {
-            id: "landmarks".to_owned(),
-            title: "Landmark hit ratio over time".to_owned(),
-            sentence,
-        },
-        data: Data {
-            head: std::iter::once("slice".to_owned()).chain(names).collect(),
-            rows: (0..slices).map(row).collect(),
-        },
-        chart: draw(
-            &Horizontal::Seconds(results.run.measured_s),
-            Vertical::Percent,
-            &courses,
-        ),
-    })
+    format!(
+        "In each twentieth of the run, {share} of the certificates were in a subtree that the verifier trusted; of others \
+         it verifies cosignatures."
+    )
 }
 
 /// Percent of the certificates that both sides verified in a slice.

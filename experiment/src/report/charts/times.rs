@@ -1,12 +1,11 @@
 //! How long handshakes and operations took: distributions, and their course over the run.
 
 use super::super::figures::{at, count, time};
-use super::super::svg::{
-    Caption, Course, Curve, Horizontal, Vertical, courses as draw, percentiles,
-};
+use super::super::svg::{Caption, Curve, Vertical, percentiles};
 use super::figure::{Data, Figure, between};
+use super::slices::OverSlices;
 use crate::measure::{Histogram, SparseHistogram};
-use crate::results::{Latency, Results, Slice, VariantResult};
+use crate::results::{Latency, Results, VariantResult};
 
 /// Of the load generator's connections.
 pub(super) fn handshake(results: &Results) -> Figure {
@@ -106,64 +105,23 @@ impl Times {
 
 /// The 90th percentile of each slice: the median hides what happens, the maximum is chance.
 pub(super) fn over_time(results: &Results, operation: &str) -> Figure {
-    let ms = |slice: &Slice| p90(&slice.operation);
-    let courses: Vec<Course<'_>> = results
-        .variants
-        .iter()
-        .enumerate()
-        .map(|(series, variant)| Course {
-            label: &variant.name,
-            series,
-            values: variant.slices.iter().map(ms).collect(),
-        })
-        .collect();
-    let known = || {
-        courses
-            .iter()
-            .flat_map(|course| course.values.iter().flatten())
-    };
-    let (low, high) = (
-        known().copied().reduce(f64::min),
-        known().copied().reduce(f64::max),
-    );
-    let sentence = match (low, high) {
-        (Some(low), Some(high)) => format!(
-            "In each twentieth of the run, 90 % took at most so long: {} to {} ms.",
-            time(Some(low)),
-            time(Some(high))
-        ),
-        _ => "Nothing was measured.".to_owned(),
-    };
-    let slices = results
-        .variants
-        .iter()
-        .map(|variant| variant.slices.len())
-        .max()
-        .unwrap_or_default();
-    let names = results.variants.iter().map(|variant| variant.name.clone());
-    let row = |slice: usize| {
-        let cell = |course: &Course<'_>| time(course.values.get(slice).copied().flatten());
-        std::iter::once(slice.to_string())
-            .chain(courses.iter().map(cell))
-            .collect()
-    };
-    let data = Data {
-        head: std::iter::once("slice".to_owned()).chain(names).collect(),
-        rows: (0..slices).map(row).collect(),
-    };
-    Figure {
-        caption: Caption {
-            id: "time".to_owned(),
-            title: format!("{operation} latency over time, p90"),
-            sentence,
+    let figure = OverSlices {
+        id: "time",
+        title: format!("{operation} latency over time, p90"),
+        vertical: Vertical::Log("milliseconds"),
+        value: |slice| p90(&slice.operation),
+        unit: "",
+        written: |ms| time(Some(ms)),
+        sentence: |range| match range {
+            Some((low, high)) => format!(
+                "In each twentieth of the run, 90 % took at most so long: {} to {} ms.",
+                time(Some(low)),
+                time(Some(high))
+            ),
+            None => "Nothing was measured.".to_owned(),
         },
-        chart: draw(
-            &Horizontal::Seconds(results.run.measured_s),
-            Vertical::Log("milliseconds"),
-            &courses,
-        ),
-        data,
-    }
+    };
+    figure.figure(results, results.variants.iter().enumerate())
 }
 
 fn p90(times: &SparseHistogram) -> Option<f64> {
