@@ -1,15 +1,14 @@
 //! Peers that take and do not give: bodies that never end, answers that nobody reads, connections that say nothing.
 
+#[path = "support/endless.rs"]
+mod endless;
+
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
 use hyper::client::conn::http2;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
@@ -29,6 +28,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
+
+use endless::Endless;
 
 const DEADLINE: Duration = Duration::from_secs(8);
 const REMOTE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
@@ -86,24 +87,6 @@ impl Port {
         let answer = connection.send(request, DEADLINE).await;
         let answer = answer.expect("an answer");
         answer.status.as_u16()
-    }
-}
-
-/// A body that begins and does not end.
-struct Endless(VecDeque<Bytes>);
-
-impl Body for Endless {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.0.pop_front() {
-            Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
-            None => Poll::Pending,
-        }
     }
 }
 

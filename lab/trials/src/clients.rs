@@ -2,14 +2,12 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::LazyLock;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
@@ -20,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::endless::Endless;
+
 /// Streams that a connection of a greedy peer asks for: as many as a server would ever allow.
 pub(crate) const STREAMS: usize = 256;
 /// Octets of each body that arrive: just below what a server takes.
@@ -28,23 +28,6 @@ const OCTETS: usize = 250_000;
 const CONNECT: Duration = Duration::from_millis(1500);
 
 static ZEROS: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![0; OCTETS]));
-
-/// A body that begins and never ends.
-struct Endless(Option<Bytes>);
-
-impl Body for Endless {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.take().map_or(Poll::Pending, |bytes| {
-            Poll::Ready(Some(Ok(Frame::data(bytes))))
-        })
-    }
-}
 
 /// Asks `POST url` on 256 streams of one connection, each with a body that never ends.
 pub(crate) async fn endless_bodies<IO>(io: IO, url: String) -> JoinSet<()>
@@ -63,7 +46,7 @@ where
     for _ in 0..STREAMS {
         let (mut sender, url) = (sender.clone(), url.clone());
         tasks.spawn(async move {
-            let request = Request::post(url).body(Endless(Some(ZEROS.clone())));
+            let request = Request::post(url).body(Endless([ZEROS.clone()].into()));
             let request = request.expect("a request of constants");
             if sender.ready().await.is_ok() {
                 drop(sender.send_request(request).await);

@@ -22,7 +22,7 @@ use crate::ledger::enrol;
 use crate::stage::{Nf, Stage, copy};
 use crate::test_lab::{LEAF_KEY, small};
 use crate::test_nf::{TestNf, der};
-use crate::{Plan, Violation, say, violated};
+use crate::{Plan, Violation, none_of, say, violated};
 
 /// What a bit makes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,13 +174,7 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
             .collect();
         say(&format!("    {kind}: {}", told.join(", ")));
     }
-    if !violations.is_empty() {
-        return Err(violated!(
-            "{} of {rounds}: {}",
-            violations.len(),
-            violations.join("; ")
-        ));
-    }
+    none_of(rounds, &violations)?;
     Ok(format!(
         "{rounds} flipped bits in {} kinds of file (seed {}): each was told by a file's name or harmed nobody; no panic, no second certificate \
          for a used token, no certificate that was not issued",

@@ -23,7 +23,7 @@ use crate::ledger::{Ledger, enrol};
 use crate::process::resident_kib;
 use crate::stage::{Nf, Stage};
 use crate::test_nf::{PROFILE, TestNf};
-use crate::{Plan, Violation, say, violated};
+use crate::{Plan, Violation, none_of, say, violated};
 
 /// What resident memory may grow by: a budget of bodies of 64 MiB, and as much again for connections and the allocator.
 const GROWTH: u64 = 128 * 1024;
@@ -180,10 +180,7 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
             violations.push(format!("{attack:?}: {broken}"));
         }
     }
-    if !violations.is_empty() {
-        // All are tried, so that all figures are there.
-        return Err(violated!("{}", violations.join("; ")));
-    }
+    none_of(rounds, &violations)?;
     Ok(format!(
         "{rounds} attacks; resident memory grew by {} MiB at most (bound {} MiB), an honest peer waited {} ms at most (bound {} ms, {} ms on a \
          busy machine, {} s where all places were taken), and everything worked afterwards",

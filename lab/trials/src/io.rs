@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::ledger::{Ledger, Refused, ask_again, enrol};
 use crate::stage::{Nf, Stage};
 use crate::test_lab::now;
-use crate::{Plan, Violation, say, violated};
+use crate::{Plan, Violation, none_of, say, violated};
 
 const OPERATIONS: [&str; 8] = [
     "open", "read", "write", "fsync", "rename", "unlink", "mkdir", "truncate",
@@ -173,13 +173,7 @@ pub(crate) async fn run(plan: Plan) -> Result<String, Violation> {
             }
         }
     }
-    if !violations.is_empty() {
-        return Err(violated!(
-            "{} of {rounds}: {}",
-            violations.len(),
-            violations.join("; ")
-        ));
-    }
+    none_of(rounds, &violations)?;
     Ok(format!(
         "{} operations on files failed once each, of {all} with those that are alike (seed {}; {} others were not reached in their round): {} ended a start, {} were \
          met while serving; {} certificates acknowledged, none lost, no index twice; every start afterwards worked, {} \

@@ -20,6 +20,8 @@ mod ledger;
 mod process;
 mod stage;
 
+#[path = "../../../sbi/tests/support/endless.rs"]
+mod endless;
 #[path = "../../tests/support/log_copy.rs"]
 mod log_copy;
 #[expect(dead_code, reason = "shared with tests that need more of it")]
@@ -81,6 +83,15 @@ macro_rules! violated {
     ($($text:tt)*) => { $crate::Violation(format!($($text)*)) };
 }
 pub(crate) use violated;
+
+/// All rounds were made, so that all figures are there; now the violations among them are one.
+fn none_of(rounds: usize, violations: &[String]) -> Result<(), Violation> {
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let told = violations.join("; ");
+    Err(violated!("{} of {rounds}: {told}", violations.len()))
+}
 
 /// How many rounds, and from what they are drawn.
 #[derive(Clone, Copy, Debug)]
