@@ -56,6 +56,20 @@ pub struct LandmarkProof {
     pub inclusion_proof: Vec<Hash>,
 }
 
+/// How many entries the newest landmark of a log covers; 0 if it has none. Blocks on the storage.
+///
+/// # Errors
+/// The stored landmarks are damaged; the storage failed.
+pub fn newest_landmark_size(storage: &dyn Storage) -> Result<u64, LandmarkStoreError> {
+    match storage.get(&Object::LandmarkState)? {
+        Some(state) => {
+            let sequence = LandmarkSequence::parse(unseal(&state)?, END_OF_TIME)?;
+            Ok(sequence.latest().tree_size)
+        }
+        None => Ok(0),
+    }
+}
+
 impl LandmarkStore {
     /// Loads the landmarks of a log, or starts with none. `published` is the log's published checkpoint.
     ///

@@ -40,7 +40,9 @@ mod witness;
 
 pub use self::checkpoint::{CaCheckpoint, CosigningKey};
 pub use self::issuance::{Witness, WitnessError, WitnessFailure};
-pub use self::landmarks::{LandmarkPolicy, LandmarkProof, LandmarkStore, LandmarkStoreError};
+pub use self::landmarks::{
+    LandmarkPolicy, LandmarkProof, LandmarkStore, LandmarkStoreError, newest_landmark_size,
+};
 pub use self::log::{
     AppendError, Batch, CosignError, IssuanceLog, MAX_ENTRY_SIZE, MAX_LOG_SIZE, OpenError,
     Poisoned, PublishError,

@@ -59,14 +59,16 @@ pub trait Storage: Send + Sync + 'static {
     /// The storage failed.
     fn is_empty(&self) -> Result<bool, StorageError>;
 
-    /// Removes the partial tiles and bundles whose full one lies within the first `size` entries and was stored before `before`;
-    /// how many there were. c2sp.org/tlog-tiles allows it, since whoever misses a partial tile asks for the full one.
+    /// Removes the partial tiles and bundles that the full one, or a wider one, of the largest of `trees` superseded before
+    /// `before`; how many there were. `trees` are sizes of trees that are still to be read: of the published checkpoint, of the
+    /// newest landmark. c2sp.org/tlog-tiles allows it: whoever misses a partial tile asks for the full one, and as long as there
+    /// is none, for a newer checkpoint. The partial ones at the right edge of any of `trees` stay.
     ///
-    /// A storage in which they take no room of their own removes nothing.
+    /// A storage in which they take no room of their own removes nothing. A crash leaves some of them, to be removed next time.
     ///
     /// # Errors
     /// The storage failed; some may have been removed.
-    fn remove_superseded(&self, _size: u64, _before: SystemTime) -> Result<u64, StorageError> {
+    fn remove_superseded(&self, _trees: &[u64], _before: SystemTime) -> Result<u64, StorageError> {
         Ok(0)
     }
 }
@@ -88,8 +90,8 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).is_empty()
     }
 
-    fn remove_superseded(&self, size: u64, before: SystemTime) -> Result<u64, StorageError> {
-        (**self).remove_superseded(size, before)
+    fn remove_superseded(&self, trees: &[u64], before: SystemTime) -> Result<u64, StorageError> {
+        (**self).remove_superseded(trees, before)
     }
 }
 

@@ -6,13 +6,13 @@
 //!          └─ damage: metrics, the sequencer ends, the log names the file and what to do
 //! ```
 //!
-//! Of a log that has just been found whole the partial tiles are removed that full ones have superseded.
+//! Of a log that has just been found whole the partial tiles are removed that full or wider ones have superseded.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mtc_core::causes::Causes;
-use mtc_log::{Inspection, Issuer, Storage, StorageError, TreeError};
+use mtc_log::{Inspection, Issuer, LandmarkStoreError, Storage, TreeError, newest_landmark_size};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
 
@@ -24,7 +24,7 @@ const BUNDLES_AT_ONCE: usize = 16;
 const PAUSE: Duration = Duration::from_millis(250);
 /// From the end of a pass to the beginning of the next.
 const REST: Duration = Duration::from_secs(3600);
-/// How long partial tiles stay beside the full one: relying parties look at the log every ten seconds, monitors every minute.
+/// How long partial tiles stay beside a full or wider one: relying parties look at the log every ten seconds, monitors every minute.
 const SUPERSEDED_FOR: Duration = Duration::from_secs(3600);
 /// Until a pass that could not read is begun anew.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
@@ -108,11 +108,12 @@ async fn pass(
 }
 
 /// Whoever read an older checkpoint has had time to read its partial tiles. Blocks on the disk.
-fn remove_superseded(storage: &dyn Storage, size: u64) -> Result<u64, StorageError> {
-    match SystemTime::now().checked_sub(SUPERSEDED_FOR) {
-        Some(before) => storage.remove_superseded(size, before),
-        None => Ok(0),
-    }
+fn remove_superseded(storage: &dyn Storage, size: u64) -> Result<u64, LandmarkStoreError> {
+    let Some(before) = SystemTime::now().checked_sub(SUPERSEDED_FOR) else {
+        return Ok(0);
+    };
+    let trees = [size, newest_landmark_size(storage)?];
+    Ok(storage.remove_superseded(&trees, before)?)
 }
 
 /// Blocks on the disk.
@@ -281,6 +282,39 @@ mod tests {
             .expect_err("a sound log is inspected for ever");
         assert!(scene.metric("mtc_log_inspected_entries 300"));
         scene.issue(1).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_pass_partial_tiles_of_checkpoint_and_landmark_are_left() {
+        let scene = Scene::start();
+        let mut landmarks = LandmarkStore::open(scene.storage.clone(), POLICY, None).expect("none");
+        for size in 1..=5 {
+            scene.issue(1).await;
+            let published = scene.issuer.published().borrow().clone().expect("a batch");
+            assert_eq!(published.size(), size);
+            if size == 2 {
+                landmarks
+                    .allocate(&published, CLOCK.now())
+                    .expect("the first");
+            }
+        }
+        let folder = scene.file("log/tile/entries/000.p");
+        let long_ago = SystemTime::now() - 2 * SUPERSEDED_FOR;
+        // The last batch has just come: until a moment ago relying parties were shown a checkpoint that needs 4.
+        for width in 1..=4 {
+            let file = std::fs::File::options()
+                .append(true)
+                .open(folder.join(width.to_string()));
+            file.and_then(|file| file.set_modified(long_ago))
+                .expect("a partial bundle");
+        }
+        timeout(REST / 2, scene.inspecting())
+            .await
+            .expect_err("a sound log is inspected for ever");
+        let left = std::fs::read_dir(folder).expect("a folder");
+        let mut left: Vec<_> = left.map(|file| file.expect("a file").file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["2", "4", "5"]);
     }
 
     #[tokio::test(start_paused = true)]

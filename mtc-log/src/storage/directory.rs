@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind};
+use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use rustix::fs::FlockOperation;
 
 use super::{Object, Storage, StorageError};
@@ -179,8 +179,9 @@ impl Storage for DirectoryStorage {
         Ok(true)
     }
 
-    fn remove_superseded(&self, size: u64, before: SystemTime) -> Result<u64, StorageError> {
+    fn remove_superseded(&self, trees: &[u64], before: SystemTime) -> Result<u64, StorageError> {
         let mut removed = 0;
+        let size = trees.iter().copied().max().unwrap_or(0);
         let served = self.served_directory();
         let mut folders = vec![served.join("tile")];
         while let Some(folder) = folders.pop() {
@@ -195,7 +196,12 @@ impl Storage for DirectoryStorage {
                     continue;
                 }
                 let full = path.with_extension("");
-                if is_within(&served, &full, size) && is_older(&full, before)? {
+                let Some(tile) = tile_at(&served, &full) else {
+                    continue;
+                };
+                if width_in(tile, size) < TILE_WIDTH {
+                    removed += remove_narrower(&path, tile, trees, before)?;
+                } else if is_older(&full, before)? {
                     removed += entries(&path)?.len() as u64;
                     fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
                     self.forget(&path);
@@ -267,19 +273,60 @@ impl ObjectFile {
     }
 }
 
-/// Whether the full tile or bundle at a path is one of the tree of `size` entries.
-fn is_within(served: &Path, full: &Path, size: u64) -> bool {
+/// Removes the partial tiles in a folder that wider ones superseded before `before`, except those of `trees`; how many there were.
+/// The narrowest goes first, so that what supersedes a tile is there when it goes.
+fn remove_narrower(
+    folder: &Path,
+    tile: TilePath,
+    trees: &[u64],
+    before: SystemTime,
+) -> Result<u64, StorageError> {
+    let needed: Vec<_> = trees.iter().map(|size| width_in(tile, *size)).collect();
+    let newest = needed.iter().copied().max().unwrap_or(0);
+    let mut widths = Vec::new();
+    for entry in entries(folder)? {
+        let name = entry.file_name();
+        widths.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+    }
+    widths.sort_unstable();
+    let mut removed = 0;
+    for pair in widths.windows(2) {
+        let [width, wider] = *pair else {
+            continue;
+        };
+        // A tree that is wider still is not published: a batch is under way, or was when the process died.
+        if wider > newest || !is_older(&folder.join(wider.to_string()), before)? {
+            break;
+        }
+        if needed.contains(&width) {
+            continue;
+        }
+        let path = folder.join(width.to_string());
+        fs::remove_file(&path).map_err(failed("remove", &path))?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// The tile or bundle whose full one has this path.
+fn tile_at(served: &Path, full: &Path) -> Option<TilePath> {
     let path = full.strip_prefix(served).ok().and_then(Path::to_str);
-    let Some(Object::Tile(tile)) = path.and_then(Object::served_at) else {
-        return false;
-    };
+    match path.and_then(Object::served_at) {
+        Some(Object::Tile(tile)) => Some(tile),
+        _ => None,
+    }
+}
+
+/// How many hashes or entries a tile or bundle has in the tree of `size` entries.
+fn width_in(tile: TilePath, size: u64) -> u64 {
     let nodes = match tile.kind {
         TileKind::Entries => size,
         TileKind::Hashes(level) => size
             .checked_shr(u32::from(TILE_HEIGHT) * u32::from(level))
             .unwrap_or(0),
     };
-    tile.index < nodes / TILE_WIDTH
+    let first = tile.index.saturating_mul(TILE_WIDTH);
+    nodes.saturating_sub(first).min(TILE_WIDTH)
 }
 
 /// Whether there is such a file, last written before `before`.

@@ -292,6 +292,13 @@ fn nothing_but_served_objects_has_a_served_path() {
     }
 }
 
+/// The partial tiles and bundles of a log.
+fn partial(root: &Path) -> Vec<String> {
+    let mut files = files(root);
+    files.retain(|file| file.contains(".p/"));
+    files
+}
+
 // They were never removed: 306 batches of an entry left 15 MB, of which 14 were of use to nobody.
 #[test]
 fn partial_tiles_that_full_ones_supersede_are_removed_after_a_while() {
@@ -305,23 +312,17 @@ fn partial_tiles_that_full_ones_supersede_are_removed_after_a_while() {
     grow(100);
     grow(100);
     let signed = grow(100);
-    let partial = |files: Vec<String>| -> Vec<String> {
-        files
-            .into_iter()
-            .filter(|file| file.contains(".p/"))
-            .collect()
-    };
-    let all = partial(files(directory.path()));
+    let all = partial(directory.path());
     assert_eq!(all.len(), 7, "{all:?}");
     let long_ago = SystemTime::UNIX_EPOCH;
     let from_now = SystemTime::now() + Duration::from_secs(60);
     // Too young, or wanted by the published checkpoint.
-    assert_eq!(storage.remove_superseded(300, long_ago).unwrap(), 0);
-    assert_eq!(storage.remove_superseded(255, from_now).unwrap(), 0);
-    assert_eq!(partial(files(directory.path())), all);
-    assert_eq!(storage.remove_superseded(300, from_now).unwrap(), 4);
+    assert_eq!(storage.remove_superseded(&[300], long_ago).unwrap(), 0);
+    assert_eq!(storage.remove_superseded(&[150], from_now).unwrap(), 0);
+    assert_eq!(partial(directory.path()), all);
+    assert_eq!(storage.remove_superseded(&[300], from_now).unwrap(), 4);
     assert_eq!(
-        partial(files(directory.path())),
+        partial(directory.path()),
         [
             "log/tile/0/001.p/44",
             "log/tile/1/000.p/1",
@@ -335,4 +336,81 @@ fn partial_tiles_that_full_ones_supersede_are_removed_after_a_while() {
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
     let mut log = world.open(&storage).unwrap();
     log.append(&entries("b", 300), NOW).unwrap();
+}
+
+// Only full ones superseded anything, so that a log between two full tiles kept a pair of files for each batch.
+#[test]
+fn partial_tiles_that_wider_ones_supersede_are_removed_after_a_while_wherever_a_crash_interrupts() {
+    const BATCHES: u64 = 10;
+    let landmark = 3;
+    let trees = [BATCHES, landmark];
+    let from_now = SystemTime::now() + Duration::from_secs(60);
+    for removed_before_the_crash in 0.. {
+        let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+        let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+        let mut log = world.create(&storage);
+        for entry in entries("a", BATCHES) {
+            log.append(&[entry], NOW).unwrap();
+        }
+        let signed = log.signed().clone();
+        let all = partial(directory.path());
+        assert_eq!(all.len() as u64, 2 * BATCHES, "{all:?}");
+        assert_eq!(
+            storage
+                .remove_superseded(&trees, SystemTime::UNIX_EPOCH)
+                .unwrap(),
+            0
+        );
+        assert_eq!(storage.remove_superseded(&[1], from_now).unwrap(), 0);
+        assert_eq!(
+            partial(directory.path()),
+            all,
+            "too young, or not published"
+        );
+        let kept: Vec<String> = ["log/tile/0/000.p", "log/tile/entries/000.p"]
+            .into_iter()
+            .flat_map(|folder| ["10", "3"].map(|width| format!("{folder}/{width}")))
+            .collect();
+        let superseded: Vec<_> = all.iter().filter(|file| !kept.contains(file)).collect();
+        // The process dies after some of them.
+        for file in superseded.iter().take(removed_before_the_crash) {
+            fs::remove_file(directory.path().join(file)).unwrap();
+        }
+        drop((log, storage));
+        let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+        let sound = || {
+            Inspection::begin(storage.clone(), &signed)
+                .and_then(Inspection::finish)
+                .unwrap();
+            world.open(&storage).unwrap()
+        };
+        drop(sound());
+        let rest = superseded.len().saturating_sub(removed_before_the_crash);
+        assert_eq!(
+            storage.remove_superseded(&trees, from_now).unwrap(),
+            rest as u64
+        );
+        assert_eq!(partial(directory.path()), kept);
+        sound().append(&entries("b", 300), NOW).unwrap();
+        if rest == 0 {
+            break;
+        }
+    }
+}
+
+// What the largest tree does not have yet is a batch under way, or one that a crash ended: it supersedes nothing.
+#[test]
+fn an_unpublished_batch_supersedes_no_partial_tile() {
+    let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
+    let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+    let mut log = world.create(&storage);
+    for count in [5, 5, 5] {
+        log.append(&entries("a", count), NOW).unwrap();
+    }
+    let from_now = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(storage.remove_superseded(&[10, 0], from_now).unwrap(), 2);
+    let widths = ["10", "15"];
+    let kept = ["log/tile/0/000.p", "log/tile/entries/000.p"]
+        .map(|folder| widths.map(|width| format!("{folder}/{width}")));
+    assert_eq!(partial(directory.path()), kept.concat());
 }
