@@ -33,7 +33,7 @@ pub use arrivals::{
     GeneratorResult, MAX_GENERATOR_SHARE, MAX_LATE_SHARE, OperationResult, VariantArrivals,
 };
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
-pub use events::{EventRecord, Happenings, Issuance, TimelinePoint};
+pub use events::{ClockStep, EventRecord, Happenings, Issuance, TimelinePoint};
 pub use handshake::{
     CpuSplit, HandshakeResult, MIN_RTT_MS, RoundTrips, SideResult, TcpResult, VerificationResult,
 };
@@ -124,6 +124,9 @@ pub struct Run {
     /// Length of the measured part in seconds, as planned.
     #[serde(default)]
     pub measured_s: f64,
+    /// Steps of the load generator's wall clock in the measured part: with one, no figure is a measurement.
+    #[serde(default)]
+    pub clock_steps: Vec<ClockStep>,
 }
 
 /// The outcome of the checks that every run goes through.
@@ -437,6 +440,7 @@ impl Results {
                 interrupted,
                 shortened: scenario.is_shortened,
                 measured_s: (scenario.load.duration() - scenario.load.warmup).as_secs_f64(),
+                clock_steps: Vec::new(),
             },
             verdict: Verdict {
                 passed: false,
@@ -511,7 +515,8 @@ impl Results {
         }: Happenings,
     ) {
         if !clock_steps.is_empty() {
-            let reason = clock_steps.join(", ");
+            let reasons: Vec<_> = clock_steps.iter().map(ClockStep::to_string).collect();
+            let reason = reasons.join(", ");
             for variant in &mut self.variants {
                 variant
                     .arrivals
@@ -519,6 +524,7 @@ impl Results {
                     .get_or_insert_with(|| reason.clone());
             }
         }
+        self.run.clock_steps = clock_steps;
         self.events = events;
         self.timeline = timeline;
         self.issuance = issuance;

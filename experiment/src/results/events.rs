@@ -1,5 +1,7 @@
 //! The events of a run as they happened.
 
+use std::fmt;
+
 use sbi::ledger::IssuanceTotals;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +17,26 @@ pub struct Happenings {
     /// What the NRF's CA issued.
     #[serde(default)]
     pub issuance: Issuance,
-    /// Steps of the supervisor's wall clock in the measured part, as sentences: with one, no figure is a measurement.
+    /// Steps of the supervisor's wall clock in the measured part: with one, no figure is a measurement.
     #[serde(default)]
-    pub clock_steps: Vec<String>,
+    pub clock_steps: Vec<ClockStep>,
+}
+
+/// A step of the wall clock, found by comparing it with the monotonic one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClockStep {
+    /// When it was noticed: seconds from the start of the measured part.
+    pub at_s: f64,
+    /// By how many seconds; negative if it was set back.
+    pub by_s: f64,
+}
+
+impl fmt::Display for ClockStep {
+    /// `the clock stepped by +3600 s at 12 s`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (by, at) = (self.by_s.round(), self.at_s.round());
+        write!(f, "the clock stepped by {by:+} s at {at} s")
+    }
 }
 
 /// Certificates that the NRF's MTCA issued, and how long it took.

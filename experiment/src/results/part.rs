@@ -229,7 +229,7 @@ pub fn merge(mut parts: Vec<(PathBuf, Part)>) -> Result<Results, MergeError> {
         last = (path, part.shard.index);
         whole.load.merge(&part.load)?;
         whole.own.merge(&part.own);
-        let steps = part.happenings.clock_steps.iter().cloned();
+        let steps = part.happenings.clock_steps.iter().copied();
         whole.happenings.clock_steps.extend(steps);
         whole.happenings.timeline = together(&whole.happenings.timeline, &part.happenings.timeline);
         let differing = environment_differences(&whole.environment, &part.environment);
@@ -300,6 +300,7 @@ fn together(a: &[TimelinePoint], b: &[TimelinePoint]) -> Vec<TimelinePoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::ClockStep;
     use crate::results::sample::quick_part;
 
     fn shard(index: u32, count: u32) -> (PathBuf, Part) {
@@ -317,9 +318,14 @@ mod tests {
     #[test]
     fn a_step_of_the_clock_is_why_no_variant_was_measured() {
         const STEP: &str = "the clock stepped by +3600 s at 12 s";
+        let steps = vec![ClockStep {
+            at_s: 12.3,
+            by_s: 3599.9,
+        }];
         let mut part = quick_part();
-        part.happenings.clock_steps = vec![STEP.to_owned()];
+        part.happenings.clock_steps = steps.clone();
         let results = part.results(&scenario()).expect("its variants");
+        assert_eq!(results.run.clock_steps, steps);
         assert!(!results.verdict.passed);
         for variant in &results.variants {
             let invalid = variant.arrivals.invalid.as_deref();

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use experiment::results::ClockStep;
 use sbi::clock::StepWatch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -14,7 +15,7 @@ pub(super) struct ClockSteps {
     began: Instant,
     watch: StepWatch,
     looks: Interval,
-    steps: Vec<String>,
+    steps: Vec<ClockStep>,
 }
 
 impl ClockSteps {
@@ -40,14 +41,15 @@ impl ClockSteps {
     /// Compares the clocks.
     pub(super) fn look(&mut self) {
         if let Some(step) = self.watch.look() {
-            let at = self.began.elapsed().as_secs_f64().round();
-            self.steps
-                .push(format!("the clock stepped by {step} at {at} s"));
+            self.steps.push(ClockStep {
+                at_s: self.began.elapsed().as_secs_f64(),
+                by_s: step.by_ms as f64 / 1000.0,
+            });
         }
     }
 
-    /// What happened, a sentence each.
-    pub(super) fn finish(mut self) -> Vec<String> {
+    /// What happened.
+    pub(super) fn finish(mut self) -> Vec<ClockStep> {
         self.look();
         self.steps
     }
