@@ -118,15 +118,7 @@ fn visit_object(
     at: &str,
     tolerated: &mut Vec<Tolerated>,
 ) {
-    members.retain(|name, value| {
-        if value.is_null() {
-            tolerated.push(Tolerated {
-                kind: Tolerance::NullMember,
-                pointer: below(at, name),
-            });
-        }
-        !value.is_null()
-    });
+    drop_nulls(members, at, tolerated);
     for (name, value) in members.iter_mut() {
         let is_integer = INTEGERS.contains(&name.as_str()) || object == "scpPorts";
         if is_integer && let Some(integer) = integral(value) {
@@ -154,18 +146,23 @@ fn visit_map(value: &mut Value, name: &str, at: &str, tolerated: &mut Vec<Tolera
     let Value::Object(members) = value else {
         return;
     };
-    members.retain(|key, value| {
+    drop_nulls(members, at, tolerated);
+    for (key, value) in members.iter_mut() {
+        visit(value, name, &below(at, key), tolerated);
+    }
+}
+
+/// A member that is `null` is absent.
+fn drop_nulls(members: &mut Map<String, Value>, at: &str, tolerated: &mut Vec<Tolerated>) {
+    members.retain(|name, value| {
         if value.is_null() {
             tolerated.push(Tolerated {
                 kind: Tolerance::NullMember,
-                pointer: below(at, key),
+                pointer: below(at, name),
             });
         }
         !value.is_null()
     });
-    for (key, value) in members.iter_mut() {
-        visit(value, name, &below(at, key), tolerated);
-    }
 }
 
 /// The integer that a number with a fraction of zero is.
