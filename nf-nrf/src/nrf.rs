@@ -345,7 +345,6 @@ impl Process {
     async fn serve_admin(&mut self) -> Result<(), NrfError> {
         let admin = Admin {
             missing: self.missing.subscribe(),
-            metrics: self.metrics.clone(),
             ledger: self.ledger.clone(),
         };
         let (listener, addr) = bind(self.config.admin, "admin").await?;

@@ -25,9 +25,7 @@ use crate::server::{Handler, MAX_IGNORED_BODY, Request};
 pub struct Admin {
     /// What is still missing before the process is ready; empty when it is.
     pub missing: watch::Receiver<String>,
-    /// What `/metrics` shows.
-    pub metrics: Metrics,
-    /// What `/measurements` shows.
+    /// What `/measurements` shows, and its metrics, which `/metrics` shows.
     pub ledger: Arc<Ledger>,
 }
 
@@ -57,7 +55,7 @@ impl Admin {
     fn metrics(&self, format: Exposition) -> Response {
         let Metrics {
             ready, registry, ..
-        } = &self.metrics;
+        } = self.ledger.metrics();
         ready.set(i64::from(self.missing.borrow().is_empty()));
         let text = format.encode(&registry.gather());
         Response::bytes(StatusCode::OK, format.content_type(), text)
@@ -90,12 +88,8 @@ mod tests {
     #[tokio::test]
     async fn head_is_answered_as_get_and_nothing_else_is() {
         let (_missing, missing) = watch::channel(String::new());
-        let metrics = Metrics::new();
-        let admin = Admin {
-            missing,
-            ledger: Arc::new(Ledger::new(metrics.clone())),
-            metrics,
-        };
+        let ledger = Arc::default();
+        let admin = Admin { missing, ledger };
         let status = async |method: Method, path: &str| {
             let request = Request {
                 method,

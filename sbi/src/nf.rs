@@ -332,7 +332,6 @@ async fn prepare(
     let (listener, addr) = bind(config.admin, "admin").await?;
     let admin = Admin {
         missing: watcher,
-        metrics: metrics.clone(),
         ledger: ledger.clone(),
     };
     let mut tasks = JoinSet::new();

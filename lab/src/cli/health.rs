@@ -55,10 +55,8 @@ mod tests {
     use std::sync::Arc;
 
     use sbi::admin::Admin;
-    use sbi::ledger::Ledger;
     use sbi::limits::Limits;
     use sbi::listener::{bind, serve_plain};
-    use sbi::metrics::Metrics;
     use sbi::process::Stop;
     use tokio::sync::watch;
 
@@ -68,12 +66,8 @@ mod tests {
     async fn a_process_may_be_named() {
         let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "admin").await.unwrap();
         let (_missing, missing) = watch::channel(String::new());
-        let metrics = Metrics::new();
-        let admin = Admin {
-            missing,
-            ledger: Arc::new(Ledger::new(metrics.clone())),
-            metrics,
-        };
+        let ledger = Arc::default();
+        let admin = Admin { missing, ledger };
         let (_stopper, stop) = Stop::new();
         let serving = serve_plain(listener, Arc::new(admin), Limits::default(), stop);
         tokio::spawn(serving);
