@@ -1,6 +1,6 @@
 //! The figures of a report: what each shows, its drawing, its data.
 
-use super::figures::{capitalised, operation};
+use super::wording::{capitalised, operation};
 use crate::results::Results;
 
 mod costs;

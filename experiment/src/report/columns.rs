@@ -1,6 +1,7 @@
 //! The columns that tables of variants have: what each shows of a variant, and of the first one beside it.
 
-use super::figures::{at, count, invalid, ratio, time, times, whole};
+use super::numbers::{at, count, ratio, time, times, whole};
+use super::wording::invalid;
 use crate::results::{Metric, Results, VariantResult};
 
 /// What a table shows of a variant.

@@ -3,7 +3,7 @@
 use mtc_tls::kind::CertificateKind;
 use serde::Serialize;
 
-use super::figures::{count, ratio, time, whole};
+use super::numbers::{count, ratio, time, whole};
 use crate::environment::LOOPBACK;
 use crate::results::{MIN_RTT_MS, Metric, Ratio, Results, VariantResult};
 

@@ -14,9 +14,8 @@ use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
 use super::content::{Report, Verdict};
 use super::escape::percent_encoded;
-use super::figures::{capitalised, composition, operation, outcome, sides};
 use super::svg::Caption;
-use super::wording::NOT_VALID;
+use super::wording::{NOT_VALID, capitalised, composition, operation, outcome, sides};
 use crate::results::{Metric, Ratio, ThresholdOutcome};
 
 const STYLE: &str = concat!(

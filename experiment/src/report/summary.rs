@@ -4,9 +4,9 @@ use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
 use super::content::{Report, Verdict};
-use super::figures::{operation, outcome, sides, with_interval};
 use super::markdown::{bullets, escape};
-use super::wording::NOT_VALID;
+use super::numbers::with_interval;
+use super::wording::{NOT_VALID, operation, outcome, sides};
 use crate::results::{Metric, ThresholdOutcome};
 
 /// What the table shows of each variant.
@@ -38,7 +38,7 @@ pub fn summary(report: &Report<'_>) -> String {
     text.push_str(&format!("{}\n\n", verdict(&report.verdict)));
     text.push_str(&thresholds(report.thresholds));
     text.push_str(&format!("{}\n\n", report.headline));
-    text.push_str(&figures(report));
+    text.push_str(&comparison(report));
     text.push_str(
         "\nBytes and CPU are means per handshake; × relates both sides' sum to the first variant. Handshake times are of the \
          load generator's connections, operation times count from the intended start.\n",
@@ -92,7 +92,7 @@ fn thresholds(thresholds: &[ThresholdOutcome]) -> String {
     text
 }
 
-fn figures(report: &Report<'_>) -> String {
+fn comparison(report: &Report<'_>) -> String {
     if report.rows.is_empty() {
         return String::new();
     }

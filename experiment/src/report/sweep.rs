@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
-use super::figures::at;
+use super::numbers::at;
 use super::wording::settings;
 use crate::results::{Results, VariantResult};
 

@@ -4,8 +4,8 @@ use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
 use super::content::{Report, Verdict};
-use super::figures::{outcome, sides, with_interval};
-use super::wording::NOT_VALID;
+use super::numbers::with_interval;
+use super::wording::{NOT_VALID, outcome, sides};
 use crate::results::{Metric, ThresholdOutcome};
 
 const WIDTH: usize = 120;

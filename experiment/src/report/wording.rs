@@ -1,13 +1,14 @@
-//! What more than one report says of a run, in the same words: what it means that it passed, how it was loaded, and where.
+//! What more than one report says of a run, in the same words: what it means that it passed, what its parts are called, how it was
+//! loaded, and where.
 
 use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::figures::{at, count};
+use super::numbers::{at, count, time};
 use crate::environment::Environment;
-use crate::results::{Results, VariantResult};
+use crate::results::{Results, ThresholdOutcome, VariantArrivals, VariantResult};
 use crate::scenario::{ArrivalProcess, Expectation, Scenario};
 
 /// What stands before the reasons why a run is no valid measurement.
@@ -119,6 +120,54 @@ fn moment(time: OffsetDateTime) -> String {
     seconds
         .format(&Rfc3339)
         .unwrap_or_else(|_| time.to_string())
+}
+
+/// What stands beside the name of a variant whose figures are no measurement.
+pub(super) fn invalid(variant: &VariantResult) -> Option<&'static str> {
+    let VariantArrivals { invalid, late, .. } = &variant.arrivals;
+    let reason = invalid.as_ref()?;
+    Some(if reason.starts_with("the clock") {
+        "invalid: the clock stepped"
+    } else if *late == 0 {
+        "invalid: the load generator took the machine"
+    } else {
+        "invalid: the load generator was late"
+    })
+}
+
+/// What a run's operations are called beside the handshakes that are in them.
+pub(super) fn operation(results: &Results) -> &str {
+    match results.run.operation.as_str() {
+        "handshake" => "operation",
+        name => name,
+    }
+}
+
+/// A word at the start of a title.
+pub(super) fn capitalised(word: &str) -> String {
+    let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+    first.to_uppercase() + rest
+}
+
+/// Both sides of a threshold: `1.31 against 1.40`.
+pub(super) fn sides(threshold: &ThresholdOutcome) -> String {
+    format!("{} against {}", time(threshold.left), time(threshold.right))
+}
+
+/// A word for what became of a threshold.
+pub(super) const fn outcome(threshold: &ThresholdOutcome) -> &'static str {
+    if threshold.met { "met" } else { "broken" }
+}
+
+/// What a variant is made of, in one line.
+pub(super) fn composition(variant: &VariantResult) -> String {
+    let key = format!("{} keys, {}", variant.leaf_key, variant.key_exchange);
+    match (&variant.ca_signature, variant.chain) {
+        (Some(ca), Some(0)) => format!("X.509, {ca} root signs directly, {key}"),
+        (Some(ca), Some(1)) => format!("X.509, {ca} root and one intermediate, {key}"),
+        (Some(ca), _) => format!("X.509, {ca} root and two intermediates, {key}"),
+        _ => format!("{}, {key}", variant.auth),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mtc_tls::record::MessageBytes;
 use mtc_tls::verification::VerifySteps;
 
-use super::super::figures::{ratio, times, whole};
+use super::super::numbers::{ratio, times, whole};
 use super::super::svg::{Bar, Caption, bars};
 use super::figure::{Data, Figure, between};
 use crate::results::{CpuSplit, Results, SideResult, VariantResult};

@@ -3,8 +3,9 @@
 use mtc_tls::kind::CertificateKind;
 use sbi::ledger::IssuanceTotals;
 
-use super::super::figures::{capitalised, count, time};
+use super::super::numbers::{count, time};
 use super::super::svg::{Caption, Course, Horizontal, Vertical, courses as draw};
+use super::super::wording::capitalised;
 use super::figure::{Data, Figure};
 use super::slices::OverSlices;
 use crate::results::{Issuance, Results, Slice, VariantResult};
@@ -98,8 +99,8 @@ pub(super) fn issuance(results: &Results) -> Option<Figure> {
             title: "Issuance and checkpoint lag".to_owned(),
             sentence: capitalised(&format!(
                 "{}, and {}.",
-                said("before the measured part", before),
-                said("in it", &sum(slices))
+                issued("before the measured part", before),
+                issued("in it", &sum(slices))
             )),
         },
         chart: draw(
@@ -114,7 +115,7 @@ pub(super) fn issuance(results: &Results) -> Option<Figure> {
     })
 }
 
-fn said(when: &str, of: &IssuanceTotals) -> String {
+fn issued(when: &str, of: &IssuanceTotals) -> String {
     match of.mean_ms(of.checkpoint_ns) {
         None => format!("{when} no certificate was issued"),
         checkpoint => format!(

@@ -1,6 +1,6 @@
 //! Figures over the slices of a run: a line for each variant.
 
-use super::super::figures::time;
+use super::super::numbers::time;
 use super::super::svg::{Caption, Course, Horizontal, Vertical, courses};
 use super::figure::{Data, Figure};
 use crate::results::{Results, Slice, VariantResult};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::figures::{time, whole};
+use super::super::numbers::{time, whole};
 use super::super::svg::{Caption, Course, Horizontal, Vertical, courses as draw};
 use super::figure::{Data, Figure};
 use crate::results::{Results, VariantResult};
@@ -144,8 +144,8 @@ impl Cost {
                 (self.write)(Some(last))
             ))
         };
-        let said: Vec<String> = courses.iter().filter_map(ends).collect();
-        let sentence = if said.is_empty() {
+        let changes: Vec<String> = courses.iter().filter_map(ends).collect();
+        let sentence = if changes.is_empty() {
             "Nothing was measured.".to_owned()
         } else {
             format!(
@@ -153,7 +153,7 @@ impl Cost {
                 settings.first()?,
                 settings.last()?,
                 self.unit,
-                said.join(", ")
+                changes.join(", ")
             )
         };
         let row = |(place, setting): (usize, &String)| {

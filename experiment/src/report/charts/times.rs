@@ -1,6 +1,6 @@
 //! How long handshakes and operations took: distributions, and their course over the run.
 
-use super::super::figures::{at, count, time};
+use super::super::numbers::{at, count, time};
 use super::super::svg::{Caption, Curve, Vertical, percentiles};
 use super::figure::{Data, Figure, between};
 use super::slices::OverSlices;

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use crate::report::{Report, json};
-use crate::results::{ClockStep, Results};
 use crate::results::sample::{full, quick};
+use crate::results::{ClockStep, Results};
 
 const TEXT: &str = include_str!("../../../../docs/results.schema.json");
 static SCHEMA: LazyLock<Value> =

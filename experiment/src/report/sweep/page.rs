@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::super::charts::sweep_figures;
 use super::super::columns::{Column, Row};
-use super::super::figures::ratio;
 use super::super::html::{facts, figure, page, row, scenario, scroll};
+use super::super::numbers::ratio;
 use super::super::wording::{machine, settings};
 use crate::results::{Metric, Results, VariantResult};
 
@@ -64,7 +64,7 @@ fn lead(runs: &[Results]) -> String {
         .iter()
         .take(1)
         .flat_map(|run| run.variants.iter().skip(1));
-    let said = names.filter_map(|variant| {
+    let multiples = names.filter_map(|variant| {
         let ratios = runs.iter().filter_map(|run| {
             let of = run.variants.iter().find(|of| of.name == variant.name)?;
             ratio(median(of), median(run.variants.first()?))
@@ -74,15 +74,15 @@ fn lead(runs: &[Results]) -> String {
         });
         (low <= high).then(|| format!("{} takes {low:.2} to {high:.2} times as long", variant.name))
     });
-    let said: Vec<String> = said.collect();
+    let multiples: Vec<String> = multiples.collect();
     match (
         runs.first().and_then(|run| run.variants.first()),
-        said.as_slice(),
+        multiples.as_slice(),
     ) {
         (Some(first), [_, ..]) => format!(
             "Median handshake, over all runs: compared with {}, {}.",
             first.name,
-            said.join(", ")
+            multiples.join(", ")
         ),
         _ => "Nothing was compared.".to_owned(),
     }
