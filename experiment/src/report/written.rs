@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{Report, html, json, summary};
+use super::content::Report;
+use super::html::html;
+use super::json::json;
+use super::summary::summary;
 use crate::files::{WriteError, write_whole};
 use crate::results::{Part, Results};
 
