@@ -9,7 +9,7 @@ use crate::results::{Results, ThresholdOutcome};
 pub struct Report<'a> {
     /// What it is the report of: its name, its charts, the scenario.
     pub(super) results: &'a Results,
-    pub(super) verdict: Verdict<'a>,
+    pub(super) verdict: Validity<'a>,
     /// What became of the scenario's thresholds.
     pub(super) thresholds: &'a [ThresholdOutcome],
     /// The answer in one sentence.
@@ -26,9 +26,9 @@ pub struct Report<'a> {
 }
 
 /// Whether the run is a valid measurement, and why.
-pub(super) enum Verdict<'a> {
+pub(super) enum Validity<'a> {
     /// What it means that the run passed: a sentence without its full stop.
-    Passed(String),
+    Valid(String),
     /// Why it is none, a sentence each.
     NotValid(&'a [String]),
 }
@@ -39,8 +39,8 @@ impl<'a> Report<'a> {
         Self {
             results,
             verdict: match results.verdict.passed {
-                true => Verdict::Passed(passed(results)),
-                false => Verdict::NotValid(&results.verdict.violations),
+                true => Validity::Valid(passed(results)),
+                false => Validity::NotValid(&results.verdict.violations),
             },
             thresholds: &results.thresholds,
             headline: headline(results),
@@ -63,11 +63,11 @@ impl<'a> Report<'a> {
     }
 }
 
-impl Verdict<'_> {
+impl Validity<'_> {
     /// The verdict with its reasons.
     pub(super) fn sentence(&self) -> String {
         match self {
-            Self::Passed(meaning) => format!("Passed: {meaning}."),
+            Self::Valid(meaning) => format!("Passed: {meaning}."),
             Self::NotValid(reasons) => format!("{NOT_VALID}: {}.", reasons.join("; ")),
         }
     }

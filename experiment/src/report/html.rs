@@ -12,7 +12,7 @@ use mtc_core::printable::printable_lines;
 
 use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
-use super::content::{Report, Verdict};
+use super::content::{Report, Validity};
 use super::escape::percent_encoded;
 use super::svg::Caption;
 use super::wording::{NOT_VALID, capitalised, composition, operation, outcome, sides};
@@ -74,7 +74,7 @@ pub(super) fn page(title: &str, content: &Markup) -> String {
 fn opening(report: &Report<'_>) -> Markup {
     let run = &report.results.run;
     // Figures of a failed run are not to be read before the failure.
-    let is_valid = matches!(report.verdict, Verdict::Passed(_));
+    let is_valid = matches!(report.verdict, Validity::Valid(_));
     html! {
         header {
             p.kicker { "mtc5g report: scenario " (run.name) ", " (moment(run.started)) " to " (moment(run.ended)) }
@@ -104,10 +104,10 @@ fn moment(time: time::OffsetDateTime) -> String {
 fn verdict(report: &Report<'_>) -> Markup {
     let warnings = list(report.warnings());
     match &report.verdict {
-        Verdict::Passed(meaning) => html! {
+        Validity::Valid(meaning) => html! {
             div.verdict { strong { "Passed." } " " (capitalised(meaning)) "." (warnings) }
         },
-        Verdict::NotValid(reasons) => html! {
+        Validity::NotValid(reasons) => html! {
             div class="verdict failed" {
                 strong { (NOT_VALID) "." }
                 " The figures below are not what the scenario asks for:"

@@ -3,7 +3,7 @@
 use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
-use super::content::{Report, Verdict};
+use super::content::{Report, Validity};
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
 use super::wording::{NOT_VALID, operation, outcome, sides};
@@ -63,10 +63,10 @@ pub fn summary(report: &Report<'_>) -> String {
     printable_lines(&text)
 }
 
-fn verdict(verdict: &Verdict<'_>) -> String {
+fn verdict(verdict: &Validity<'_>) -> String {
     match verdict {
-        Verdict::Passed(meaning) => format!("**Passed**: {}.", escape(meaning)),
-        Verdict::NotValid(reasons) => {
+        Validity::Valid(meaning) => format!("**Passed**: {}.", escape(meaning)),
+        Validity::NotValid(reasons) => {
             let reasons = reasons.iter().map(|of| format!("\n- {}", escape(of)));
             format!("**{NOT_VALID}**:\n{}", reasons.collect::<String>())
         }

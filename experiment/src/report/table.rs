@@ -3,7 +3,7 @@
 use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
-use super::content::{Report, Verdict};
+use super::content::{Report, Validity};
 use super::numbers::with_interval;
 use super::wording::{NOT_VALID, outcome, sides};
 use crate::results::{Metric, ThresholdOutcome};
@@ -22,7 +22,7 @@ struct Cells {
 /// The report as plain text, lines of at most 120 characters.
 pub fn table(report: &Report<'_>) -> String {
     let mut text = String::new();
-    if let Verdict::NotValid(reasons) = report.verdict {
+    if let Validity::NotValid(reasons) = report.verdict {
         not_valid(&mut text, reasons);
         text.push('\n');
     }
@@ -55,8 +55,8 @@ pub fn table(report: &Report<'_>) -> String {
     thresholds(&mut text, report.thresholds);
     text.push('\n');
     match &report.verdict {
-        Verdict::Passed(meaning) => text.push_str(&format!("PASSED: {meaning}\n")),
-        Verdict::NotValid(reasons) => not_valid(&mut text, reasons),
+        Validity::Valid(meaning) => text.push_str(&format!("PASSED: {meaning}\n")),
+        Validity::NotValid(reasons) => not_valid(&mut text, reasons),
     }
     printable_lines(&text)
 }
