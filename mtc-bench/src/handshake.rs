@@ -22,7 +22,7 @@ use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::HandshakeError;
 use mtc_tls::identity::{NfSubject, SubjectError};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
-use mtc_tls::memory::{handshake, plain_handshake};
+use mtc_tls::memory::{Turns, handshake, plain_handshake};
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
 use mtc_tls::provider::KeyExchange;
@@ -85,10 +85,14 @@ pub enum MeetingError {
 pub struct Meeting {
     /// The server's certificate and a relying party for it.
     pub server_case: Case,
-    amf: Endpoint,
-    smf: Endpoint,
-    profile: ConnectionProfile,
-    expected: ExpectedPeer,
+    /// The client.
+    pub amf: Endpoint,
+    /// The server.
+    pub smf: Endpoint,
+    /// What their connections are.
+    pub profile: ConnectionProfile,
+    /// The server, as the client has discovered it.
+    pub expected: ExpectedPeer,
     unjudged_client: Arc<ClientConfig>,
     unjudged_server: Arc<ServerConfig>,
 }
@@ -249,7 +253,16 @@ impl Meeting {
         })
     }
 
-    fn meet_unjudged(&self) -> Result<[mtc_tls::memory::Turns; 2], HandshakeError> {
+    /// The configurations of client and server that accept anything.
+    pub const fn unjudged(&self) -> (&Arc<ClientConfig>, &Arc<ServerConfig>) {
+        (&self.unjudged_client, &self.unjudged_server)
+    }
+
+    /// A handshake in memory in which nobody is judged: what client and server used up.
+    ///
+    /// # Errors
+    /// There was no handshake, which is a defect.
+    pub fn meet_unjudged(&self) -> Result<[Turns; 2], HandshakeError> {
         plain_handshake(
             &self.unjudged_client,
             &self.unjudged_server,

@@ -7,10 +7,13 @@
 //! ```
 //!
 //! Kernels take turns, so that a slow spell of the machine falls on all of them and their ratios stand. A sample is long
-//! against the clock's resolution and short against such a spell.
+//! against the clock's resolution and short against such a spell. Time is the thread's CPU time: while others have the
+//! processor nothing passes.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use mtc_tls::cpu::thread_time;
 
 /// How long and how often to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +68,9 @@ impl<'a> Kernel<'a> {
     }
 
     fn time(&mut self, sample: usize, times: u32) -> Duration {
-        let start = Instant::now();
+        let started = thread_time();
         (self.operation)(sample, times);
-        start.elapsed()
+        thread_time().saturating_sub(started)
     }
 
     /// How often it runs in about `duration`.
