@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! verification   certificates, relying parties, the SHA-256 floor ─┐
-//! issuance       a CA, a log, a witness, a thousand requests      ─┼─> suite: mtc5g bench [--json]
+//! issuance       a CA, a log, a witness, a thousand requests      ─┤
+//! handshake      an AMF and an SMF, certificates judged or not    ─┼─> suite: mtc5g bench [--json]
 //! measure        kernels that take turns, medians                 ─┘
 //! ```
 //!
-//! Everything here calls the functions that the lab's network functions run, and nothing else.
+//! What is timed are the functions that the lab's network functions run; beside them stand floors, and handshakes in which
+//! nobody is judged.
 
 pub mod handshake;
 pub mod issuance;
