@@ -22,6 +22,7 @@ use mtc_core::time::UnixTime;
 use mtc_core::tree::{ProofError, Subtree, evaluate_inclusion, verify_consistency};
 use mtc_core::verify::{CosignerGroup, PolicyError, Rejection, RevokedRange};
 use mtc_core::wire::{self, WireError};
+use mtc_core::x509::{self, UsageError, X509Error, check_end_entity};
 
 use crate::mtca::{Mtca, Signer};
 use crate::parts::Parts;
@@ -31,7 +32,7 @@ use crate::{CA, log_of, serial_of, subtrees, trust_in};
 const NOT_PRODUCIBLE: [(&str, &str); 2] = [("KeyError", "Generation"), ("KeyError", "Signing")];
 
 /// The enums that are errors of the public interface; [`mtc_core::tile::TilePathError`] is none, having no variants.
-const ERRORS: [&str; 13] = [
+const ERRORS: [&str; 15] = [
     "CaError",
     "CertificateError",
     "CheckpointError",
@@ -44,7 +45,9 @@ const ERRORS: [&str; 13] = [
     "PolicyError",
     "ProofError",
     "Rejection",
+    "UsageError",
     "WireError",
+    "X509Error",
 ];
 
 /// Which variants have been seen, as (enum, variant).
@@ -80,6 +83,7 @@ fn every_variant_of_every_error_is_produced() {
     landmarks(&mut seen);
     notes_and_checkpoints(&mut seen);
     ca_certificates(&mut seen);
+    x509_certificates(&mut seen);
 
     let declared = declared_variants();
     let enums: BTreeSet<&str> = declared.iter().map(|(name, _)| name.as_str()).collect();
@@ -91,6 +95,87 @@ fn every_variant_of_every_error_is_produced() {
     assert!(unseen.is_empty(), "nothing produces {unseen:?}");
     let unknown: Vec<_> = seen.0.difference(&declared).collect();
     assert!(unknown.is_empty(), "not declared: {unknown:?}");
+}
+
+/// A certificate with these extensions, valid from second 1000 to second 2000; `algorithm` stands inside tbsCertificate.
+fn x509_certificate(algorithm: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
+    let ed25519 = der::element(der::SEQUENCE, &[&[6, 3, 0x2b, 0x65, 0x70]]);
+    let empty = der::element(der::SEQUENCE, &[]);
+    let validity = [UnixTime(1000).to_der(), UnixTime(2000).to_der()].concat();
+    let list = der::element(der::SEQUENCE, &[&extensions.concat()]);
+    let tbs = [
+        &[0xa0, 3, 2, 1, 2][..],
+        &der::unsigned_integer(1),
+        &der::element(der::SEQUENCE, &[algorithm]),
+        &empty,
+        &der::element(der::SEQUENCE, &[&validity]),
+        &empty,
+        &empty,
+        &der::element(der::context(3), &[&list]),
+    ]
+    .concat();
+    let tbs = der::element(der::SEQUENCE, &[&tbs]);
+    der::element(der::SEQUENCE, &[&tbs, &ed25519, &der::bit_string(&[])])
+}
+
+fn x509_certificates(seen: &mut Seen) {
+    const ED25519: &[u8] = &[6, 3, 0x2b, 0x65, 0x70];
+    const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+    const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+    const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+    let parse = |der: &[u8]| x509::Certificate::parse(der).map(drop);
+    let certificate = |extensions: &[Vec<u8>]| x509_certificate(ED25519, extensions);
+    let malformed = parse(&[0x30, 1]).expect_err("a certificate is longer");
+    let X509Error::Field { source, .. } = malformed else {
+        panic!("{malformed:?}")
+    };
+    seen.fails(
+        parse(&[0x30, 1]),
+        X509Error::Field {
+            field: "Certificate",
+            source,
+        },
+    );
+    let other = x509_certificate(&[6, 3, 0x2b, 0x65, 0x71], &[]);
+    seen.fails(parse(&other), X509Error::AlgorithmMismatch);
+    let usage = extension(KEY_USAGE, true, &[3, 2, 7, 0x80]);
+    seen.fails(
+        parse(&certificate(&[usage.clone(), usage])),
+        X509Error::DuplicateExtension("keyUsage".to_owned()),
+    );
+    let many: Vec<_> = (0..65)
+        .map(|arc| extension(&[0x2a, 3, arc], false, &[5, 0]))
+        .collect();
+    seen.fails(parse(&certificate(&many)), X509Error::TooManyExtensions);
+
+    let check = |extensions: &[Vec<u8>], at: u64| {
+        let der = certificate(extensions);
+        let certificate = x509::Certificate::parse(&der).expect("a certificate");
+        check_end_entity(&certificate, UnixTime(at))
+    };
+    let (not_before, not_after) = (UnixTime(1000), UnixTime(2000));
+    let at = UnixTime(999);
+    seen.fails(check(&[], 999), UsageError::NotYetValid { not_before, at });
+    let at = UnixTime(2001);
+    seen.fails(check(&[], 2001), UsageError::Expired { not_after, at });
+    let ca = extension(BASIC_CONSTRAINTS, true, &[0x30, 3, 1, 1, 0xff]);
+    seen.fails(check(&[ca], 1500), UsageError::Ca);
+    let usage = extension(KEY_USAGE, true, &[3, 2, 1, 6]);
+    seen.fails(check(&[usage], 1500), UsageError::KeyUsage);
+    let unknown = extension(NAME_CONSTRAINTS, true, &[0x30, 0]);
+    let name = "nameConstraints".to_owned();
+    seen.fails(check(&[unknown], 1500), UsageError::UnknownCritical(name));
+    let broken = check(&[extension(KEY_USAGE, true, &[5, 0])], 1500);
+    let Err(UsageError::Malformed { source, .. }) = broken.clone() else {
+        panic!("{broken:?}")
+    };
+    seen.fails(
+        broken,
+        UsageError::Malformed {
+            extension: "keyUsage",
+            source,
+        },
+    );
 }
 
 /// Every variant of every `pub enum ...Error`, and of `Rejection`, in the source.
