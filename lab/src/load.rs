@@ -9,7 +9,7 @@
 //!
 //! The load is open-loop unless the plan says `closed`: a slow server meets the same arrivals as a fast one, and the time an operation waited to be
 //! started is part of its latency, so nothing is left out when the system stalls (coordinated omission). The engine runs
-//! in the AMF's process; [`LoadResult`] travels to the `mtc5g` process as JSON.
+//! in the AMF's process; [`experiment::measure::LoadResult`] travels to the `mtc5g` process as JSON.
 
 mod engine;
 mod metrics;
