@@ -1,7 +1,7 @@
 //! The sequencer: many callers that want certificates, one log.
 //!
 //! ```text
-//! Issuer::certify, issue --queue--> Sequencer::run: append a batch, cosign, publish, prove --> Issued, to each caller
+//! Issuer::certify, issue --queue--> Sequencer::run: append a batch, cosign, publish, prove --> Certified, Issued, to each caller
 //!                                        |                |
 //!                                        | storage fails  | witnesses fail: the batch's callers are told; its entries
 //!                                        v                | are in the log, and the next batch's subtrees cover them
@@ -132,6 +132,10 @@ pub struct Certified {
     pub tree_size: u64,
     /// The standalone certificate, DER.
     pub certificate: Vec<u8>,
+    /// What its entry took, from the queue until it was durable, cosigned and proven.
+    pub logging: Duration,
+    /// What putting the certificate together took.
+    pub assembling: Duration,
 }
 
 struct Pending {
@@ -166,21 +170,27 @@ impl Issuer {
         let prepared = fields.prepare()?;
         let entry = prepared.log_entry();
         let encoded = entry.encode().map_err(CertificateError::from)?;
+        let submitted = Instant::now();
         let proven = self.enqueue(encoded).await?;
+        let logged = Instant::now();
         let proof = ProofParts {
             extensions: &entry.extensions,
             subtree: proven.subtree,
             inclusion_proof: &proven.inclusion_proof,
             signatures: &proven.cosignatures,
         };
+        let certificate = prepared.certificate(self.log.number(), proven.index, proof)?;
         Ok(Certified {
             index: proven.index,
             tree_size: proven.tree_size,
-            certificate: prepared.certificate(self.log.number(), proven.index, proof)?,
+            certificate,
+            logging: logged - submitted,
+            assembling: logged.elapsed(),
         })
     }
 
-    /// Logs an entry and waits until it is durable and cosigned to policy.
+    /// Logs an entry and waits until it is durable and cosigned to policy. Certificates are issued by [`Issuer::certify`], which does
+    /// this with the entry of its fields; what else is in a log is logged here.
     ///
     /// Dropping the future abandons the answer; the entry may be logged all the same.
     ///

@@ -18,8 +18,8 @@ use mtc_core::landmark::{Landmark, LandmarkError};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Subtree, covering_subtrees};
 use mtc_log::{
-    CaCheckpoint, IssueError, Issuer, LandmarkStore, LandmarkStoreError, Storage, TreeError,
-    TreeReader,
+    CaCheckpoint, Certified, CertifyError, IssueError, Issuer, LandmarkStore, LandmarkStoreError,
+    Storage, TreeError, TreeReader,
 };
 use mtc_tls::clock::Clock;
 use mtc_tls::identity::{NfIdentity, NfSubject};
@@ -42,6 +42,9 @@ pub enum MtcaError {
     /// The certificate cannot be built.
     #[error("the certificate cannot be built")]
     Certificate(#[from] CertificateError),
+    /// The subject makes no certificate of this CA.
+    #[error("the certificate cannot be issued")]
+    Fields(#[source] CertifyError),
     /// The log did not take the entry, or witnesses did not cosign.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -75,6 +78,15 @@ pub enum MtcaError {
     /// The certificate's log has been retired.
     #[error("log {0} has been retired: it gets no more landmarks")]
     Retired(LogNumber),
+}
+
+impl From<CertifyError> for MtcaError {
+    fn from(error: CertifyError) -> Self {
+        match error {
+            CertifyError::Issue(error) => Self::Issue(error),
+            error => Self::Fields(error),
+        }
+    }
 }
 
 /// A certificate that was issued.
@@ -184,27 +196,22 @@ impl Mtca {
             spki,
             extensions: &extensions,
         };
-        let entry = fields.log_entry()?;
-        let encoded = entry.encode().map_err(CertificateError::from)?;
-        let submitted = Instant::now();
-        let issued = self.issuer.issue(encoded).await?;
-        let (checkpoint, assembling) = (submitted.elapsed(), Instant::now());
-        let proof = MtcProof {
-            extensions: entry.extensions,
-            subtree: issued.subtree,
-            inclusion_proof: issued.inclusion_proof,
-            signatures: issued.cosignatures,
-        };
-        let certificate = fields.certificate(self.log.number(), issued.index, &proof)?;
-        let serial = mtc_core::id::serial(self.log.number(), issued.index)
-            .map_err(CertificateError::from)?;
-        let (assembling, archiving) = (assembling.elapsed(), Instant::now());
+        let Certified {
+            index,
+            certificate,
+            logging,
+            assembling,
+            ..
+        } = self.issuer.certify(&fields).await?;
+        let serial =
+            mtc_core::id::serial(self.log.number(), index).map_err(CertificateError::from)?;
+        let archiving = Instant::now();
         let (archive, copy) = (self.archive.clone(), certificate.clone());
         blocking(move || archive.write_durably(&archive_name(serial), &copy)).await?;
         let whole = began.elapsed();
         self.metrics
             .issued_mtc(assembling, archiving.elapsed(), whole);
-        self.ledger.record_issuance(whole, checkpoint);
+        self.ledger.record_issuance(whole, logging);
         Ok(Issuance {
             serial,
             certificate,
@@ -240,7 +247,7 @@ impl Mtca {
                 .landmarks
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let Some(tree) = self.published_tree()? else {
+            let Some(tree) = self.issuer.published_tree()? else {
                 return Ok(None);
             };
             let Some(proof) = landmarks.prove(&tree, index, self.clock.now())? else {
@@ -283,7 +290,7 @@ impl Mtca {
         // A retired log is not read any more.
         if let Ok((log, index)) = split_serial(serial)
             && log == self.log.number()
-            && let Some(tree) = self.published_tree()?
+            && let Some(tree) = self.issuer.published_tree()?
             && index < tree.size()
         {
             self.as_logged(&tree, index, serial, &certificate)?;
@@ -334,18 +341,6 @@ impl Mtca {
             self.archive.remove(&name)?;
         }
         Ok(())
-    }
-
-    fn published_tree(&self) -> Result<Option<TreeReader>, MtcaError> {
-        let published = self.issuer.published().borrow().clone();
-        let Some(published) = published else {
-            return Ok(None);
-        };
-        Ok(Some(TreeReader::open(
-            self.storage.clone(),
-            published.size(),
-            published.root(),
-        )?))
     }
 
     /// Allocates landmarks for ever: one an interval, when the tree has grown; the first an interval after the start, so
