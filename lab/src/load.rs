@@ -17,10 +17,8 @@ mod pacer;
 mod schedule;
 pub mod worker;
 
-use std::fmt;
-
 use mtc_tls::handshake::HandshakeCost;
-use serde::{Deserialize, Serialize};
+use nf_amf::ErrorClass;
 
 pub use engine::{Engine, Observer, Phase, Progress};
 pub use metrics::LoadMetrics;
@@ -52,42 +50,7 @@ pub struct Outcome {
 #[error("{class}: {cause}")]
 pub struct Failure {
     /// The step that failed.
-    pub class: FailureClass,
+    pub class: ErrorClass,
     /// One line without addresses, ports or identifiers, so that equal failures count together.
     pub cause: String,
-}
-
-/// The step of an operation that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FailureClass {
-    /// TCP connect.
-    Connect,
-    /// TLS handshake, ours or the peer's alert.
-    Tls,
-    /// HTTP/2: a broken connection or stream, or a status other than the expected.
-    Http,
-    /// The procedure: an answer that breaks the 3GPP rules, a callback that did not come.
-    Application,
-    /// Not finished in time.
-    Timeout,
-}
-
-impl FailureClass {
-    /// The name in results and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Http => "http",
-            Self::Application => "application",
-            Self::Timeout => "timeout",
-        }
-    }
-}
-
-impl fmt::Display for FailureClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

@@ -12,7 +12,9 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
 use super::pacer::Due;
-use super::{Arrival, Failure, FailureClass, Operation, Outcome, Pacer, Schedule};
+use nf_amf::ErrorClass;
+
+use super::{Arrival, Failure, Operation, Outcome, Pacer, Schedule};
 use experiment::measure::{ClientTotals, Histogram, Slicing};
 use experiment::measure::{GeneratorUse, LoadResult};
 
@@ -71,7 +73,7 @@ pub trait Observer {
         _arrival: &Arrival,
         _late: Option<Duration>,
         _took: Duration,
-        _failed: Option<FailureClass>,
+        _failed: Option<ErrorClass>,
     ) {
     }
 
@@ -447,7 +449,7 @@ impl<O: Operation, P: Observer> Run<O, P> {
 
 fn abandoned(cause: &str) -> Outcome {
     let failure = Failure {
-        class: FailureClass::Timeout,
+        class: ErrorClass::Timeout,
         cause: cause.to_owned(),
     };
     Outcome {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 use sbi::metrics::{Label, Registry};
 
-use super::{Arrival, FailureClass, Observer, Phase, Progress};
+use nf_amf::ErrorClass;
+
+use super::{Arrival, Observer, Phase, Progress};
 
 const VARIANT: Label = ("variant", "the variant's name in the scenario");
 const OPERATION: Label = (
@@ -126,10 +128,10 @@ impl<T: FnMut(Progress)> Observer for LoadObserver<T> {
         arrival: &Arrival,
         late: Option<Duration>,
         took: Duration,
-        failed: Option<FailureClass>,
+        failed: Option<ErrorClass>,
     ) {
         let (variant, operation) = (self.variant(arrival), arrival.operation.as_str());
-        let result = failed.map_or("ok", FailureClass::as_str);
+        let result = failed.map_or("ok", ErrorClass::as_str);
         self.metrics
             .operations
             .with_label_values(&[variant, operation, result])

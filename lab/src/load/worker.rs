@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_tls::profile::{ConnectionProfile, UnknownConnectionProfile};
-use nf_amf::{Amf, Attempt, ConnectionPool, ErrorClass, Reach};
+use nf_amf::{Amf, Attempt, ConnectionPool, Reach};
 use sbi::model::NfProfile;
 use sbi::nf::{NfError, Running};
 use sbi::nnrf::Nrf;
@@ -24,8 +24,7 @@ use tokio::sync::{mpsc, watch};
 use experiment::measure::{LoadResult, Shard};
 
 use super::{
-    Arrival, Engine, Failure, FailureClass, LoadMetrics, Observer, Operation, Outcome, Pacer,
-    Progress, Schedule,
+    Arrival, Engine, Failure, LoadMetrics, Observer, Operation, Outcome, Pacer, Progress, Schedule,
 };
 use experiment::scenario::{Connections, LoadPlan, OperationKind};
 
@@ -239,7 +238,7 @@ impl Operation for AmfOperation {
         let name = arrival.operation.as_str();
         let Attempt { handshakes, result } = trace::operation(name, profile, acting).await;
         let result = result.map_err(|error| Failure {
-            class: class(error.class()),
+            class: error.class(),
             cause: error.cause(),
         });
         Outcome { handshakes, result }
@@ -249,15 +248,5 @@ impl Operation for AmfOperation {
         tell(&self.events, &Answer::Settled);
         // The sender is ours, so it is not gone.
         let _ = self.measure.subscribe().wait_for(|may| *may).await;
-    }
-}
-
-const fn class(class: ErrorClass) -> FailureClass {
-    match class {
-        ErrorClass::Connect => FailureClass::Connect,
-        ErrorClass::Tls => FailureClass::Tls,
-        ErrorClass::Http => FailureClass::Http,
-        ErrorClass::Application => FailureClass::Application,
-        ErrorClass::Timeout => FailureClass::Timeout,
     }
 }

@@ -161,7 +161,7 @@ async fn arrivals_above_the_limit_are_dropped_and_counted() {
 #[tokio::test(start_paused = true)]
 async fn failures_are_counted_by_cause_and_have_no_latency() {
     let failure = Failure {
-        class: FailureClass::Tls,
+        class: ErrorClass::Tls,
         cause: "alert: unknown ca".to_owned(),
     };
     let operation = Arc::new(Fixed {
