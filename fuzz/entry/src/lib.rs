@@ -12,7 +12,7 @@
 //!
 //! Every function panics when an invariant of its module's documentation does not hold, and otherwise says whether the
 //! input was accepted. Two callers: the targets of cargo-fuzz in `fuzz/fuzz_targets`, and `tests/corpus.rs`, which needs
-//! neither nightly nor libFuzzer. How to run both is in `docs/fuzzing.md`.
+//! neither nightly nor libFuzzer. How to run both is in `docs/testing.md`.
 //!
 //! An invariant is one of three kinds, the strongest that can be had: *agreement* with a second implementation that is
 //! written for clarity (`oracle`); *no forgery*, since the fixture's keys are known to nobody who mutates bytes; and *one

@@ -1,7 +1,7 @@
 //! The fuzz targets without a fuzzer: on valid inputs, on thousands of mutations of them, and on every input that has once
 //! found something.
 //!
-//! The mutations are the same in every run, but for the bytes of ML-DSA and ECDSA signatures. `docs/fuzzing.md` says how to
+//! The mutations are the same in every run, but for the bytes of ML-DSA and ECDSA signatures. `docs/testing.md` says how to
 //! turn what libFuzzer finds into a file below `fuzz/corpus-regressions`.
 
 mod mutation;
