@@ -1,7 +1,6 @@
 //! The command line of `mtc5g`: arguments, and a file a subcommand.
 //!
-//! Results go to standard output, everything else to standard error. Exit status: 0 done, 1 could not run, 2 usage or a
-//! faulty scenario, 3 a threshold is broken, 4 the run shows not what it claims (whatever its thresholds), 5 a log showed two histories.
+//! Results go to standard output, everything else to standard error. How a command ends is in [`exit`].
 
 mod bench;
 mod capacity;
@@ -39,7 +38,7 @@ use exit::{COULD_NOT_RUN, DONE};
 #[command(
     name = "mtc5g",
     version,
-    after_help = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 3 a threshold is broken, 4 not a valid measurement (see the verdict), 5 a log showed two histories."
+    after_help = exit::HELP
 )]
 pub struct Arguments {
     #[command(subcommand)]

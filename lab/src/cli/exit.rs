@@ -7,6 +7,9 @@ use sbi::tell;
 
 use experiment::results::Results;
 
+/// What the numbers below mean, for whoever asks for help.
+pub(super) const HELP: &str = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 3 a threshold is broken, 4 not a valid measurement (see the verdict), 5 a log showed two histories.";
+
 /// Done.
 pub(super) const DONE: u8 = 0;
 /// Could not run.

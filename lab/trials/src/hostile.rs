@@ -313,6 +313,8 @@ async fn under_attack(
         _ => (usual * BUSY).clamp(HONEST, HONEST_AT_MOST),
     };
 
+    // Where all places are taken, a connection that has not asked yet may have to make room: its peer connects again.
+    let retries = matches!(attack, Attack::Places(_));
     let mut coming = JoinSet::new();
     let (attacker, lab) = (insider.clone(), stage.folder.lab.clone());
     coming.spawn(async move { attackers_come(attack, port, addr, &attacker, &lab).await });
@@ -341,8 +343,17 @@ async fn under_attack(
             let patience = bound.max(GIVES_UP);
             honest.spawn(async move {
                 let begun = Instant::now();
-                let asked = timeout(patience, ask(port, addr, &insider, &lab)).await;
-                (begun.elapsed(), asked == Ok(true))
+                let asked = timeout(patience, async {
+                    while !ask(port, addr, &insider, &lab).await {
+                        if !retries {
+                            return false;
+                        }
+                        sleep(SAMPLE).await;
+                    }
+                    true
+                });
+                let served = asked.await == Ok(true);
+                (begun.elapsed(), served)
             });
         }
         sleep(SAMPLE).await;
