@@ -174,8 +174,8 @@ pub fn interrupted() -> std::io::Result<impl Future<Output = ()> + Send + use<>>
     }))
 }
 
-/// Whether whoever started this process wants it to outlive its terminal.
-fn hangup_is_ignored() -> bool {
+/// Whether whoever started this process wants it to outlive its terminal. Its children inherit that.
+pub fn hangup_is_ignored() -> bool {
     // SIGHUP is the first signal; the mask is hexadecimal, the first signal its last bit.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status
