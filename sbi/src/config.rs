@@ -106,7 +106,7 @@ pub struct InstanceConfig {
     pub token: Option<PathBuf>,
 }
 
-/// What a process of NF instances needs. See `docs/lab.md` for an example.
+/// What a process of NF instances needs. See `docs/configuration.md` for an example.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NfConfig {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// sign.
 pub const ENROLMENT_ISSUER: &str = "mtc5g-enrolment-authority";
 
-/// Claims of an enrolment token (docs/lab.md), a JWT signed with ES256.
+/// Claims of an enrolment token (docs/interfaces.md), a JWT signed with ES256.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrolmentClaims {
