@@ -53,7 +53,7 @@ pub fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// The same for everything in a folder and for its own name; links are not followed. Says how many files and folders there are.
+/// Writes everything in a folder, and its own name, to the disk; links are not followed. Says how many files and folders there are.
 ///
 /// # Errors
 /// The disk refuses.

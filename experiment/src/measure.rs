@@ -66,7 +66,7 @@ pub struct ClientTotals {
     pub late: u64,
     /// By the name of the operation, where arrivals differ in what they do; empty otherwise.
     pub operations: BTreeMap<String, OperationTotals>,
-    /// The same run cut into [`SLICES`]; slices at the end in which nothing ended may be missing.
+    /// The run cut into [`SLICES`]; slices at the end in which nothing ended may be missing.
     pub slices: Vec<ClientSlice>,
 }
 

@@ -79,7 +79,7 @@ pub struct Results {
     pub generator: GeneratorResult,
     /// How late the generator started operations.
     pub lateness_ms: Option<Latency>,
-    /// The same as a histogram.
+    /// How late operations were started, as a histogram.
     pub lateness_histogram: Histogram,
     /// What the scenario expects besides success.
     #[serde(default)]
@@ -193,9 +193,9 @@ pub struct VariantResult {
     pub cpu_us_server: Option<f64>,
     /// Mean time to verify one certificate, over both sides, in microseconds.
     pub verify_us: Option<f64>,
-    /// The same, clients only: they verify what servers present.
+    /// Microseconds that clients took to verify what servers present.
     pub verify_us_client: Option<f64>,
-    /// The same, servers only.
+    /// Microseconds that servers took to verify what clients present.
     pub verify_us_server: Option<f64>,
     /// How the figures relate to the first variant's, with 95 % intervals; empty for the first variant.
     #[serde(default)]

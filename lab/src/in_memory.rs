@@ -53,7 +53,7 @@ pub const VARIANTS: [Variant; 13] = [
     landmark("landmark-mldsa87", KeyAlgorithm::MlDsa87),
 ];
 
-/// The same algorithm throughout.
+/// An X.509 variant with one algorithm throughout.
 const fn x509(
     name: &'static str,
     algorithm: KeyAlgorithm,

@@ -125,7 +125,7 @@ impl Topology {
         Self::start_as(Nf::Amf.as_str(), None, folder, binary, told).await
     }
 
-    /// The same for a load that its own AMF process generates, with each process on its host of `network`, which [`network`]
+    /// Starts a lab for a load that its own AMF process generates, with each process on its host of `network`, which [`network`]
     /// makes; the folder is for its addresses.
     ///
     /// # Errors
@@ -396,7 +396,7 @@ impl Topology {
         self.restart_with(nf, &[]).await
     }
 
-    /// The same with more arguments, such as an operator's `--next-log 2`.
+    /// Starts a process again with more arguments, such as an operator's `--next-log 2`.
     ///
     /// # Errors
     /// As [`Self::restart`].

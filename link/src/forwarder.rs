@@ -64,7 +64,7 @@ pub struct Carried {
     pub failed: u64,
     /// How much later than due packets were delivered, median, in microseconds.
     pub late_us_p50: f64,
-    /// The same for 99 % of packets.
+    /// How late 99 % of packets were at most, in microseconds.
     pub late_us_p99: f64,
     /// The latest.
     pub late_us_max: f64,

@@ -102,7 +102,7 @@ pub struct Meeting {
 pub struct Costs {
     /// Both sides of a handshake.
     pub judged: Duration,
-    /// The same without a judgement.
+    /// CPU time of both sides without a judgement.
     pub unjudged: Duration,
     /// The client's judgement of the server's certificate, without the reading of the clock that is in it: the median.
     pub judgement: Duration,

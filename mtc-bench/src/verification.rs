@@ -77,7 +77,7 @@ pub struct Case {
     pub landmark_trust: CaTrust,
     /// Trusts the CA and requires the witness; holds no subtree and remembers none.
     pub cosigner_trust: CaTrust,
-    /// The same, and remembers subtrees that it has verified.
+    /// A relying party that has the cosigners' keys and remembers subtrees that it has verified.
     pub caching_trust: CaTrust,
     /// Whose cosignatures the standalone certificate carries: the key, the message, the signature.
     pub cosignatures: Vec<(Cosigner, Vec<u8>, Vec<u8>)>,
@@ -95,7 +95,7 @@ impl Case {
         Self::certifying(&nf_subject()?, &spki, proof_hashes)
     }
 
-    /// The same for this subject and its key, a DER SubjectPublicKeyInfo.
+    /// A case for this subject and its key, a DER SubjectPublicKeyInfo.
     ///
     /// # Errors
     /// See [`FixtureError`].

@@ -8,7 +8,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// The same for text of several lines, whose breaks and tabs stay.
+/// Text of others in several lines: as [`printable`], but for breaks and tabs, which stay.
 pub fn printable_lines(text: &str) -> String {
     text.chars()
         .map(|character| match character {

@@ -89,7 +89,7 @@ impl CaTrust {
         self.verify_observed(&Certificate::parse(certificate)?, &mut ())
     }
 
-    /// The same for one who has read the certificate and needs it for more; `observer` hears of the steps.
+    /// Verifies a certificate that the caller has read and needs for more; `observer` hears of the steps.
     ///
     /// # Errors
     /// As [`Self::verify`].

@@ -48,7 +48,7 @@ impl CosigningKey {
         message.sign(&self.secret)
     }
 
-    /// The same as a line for a note.
+    /// A cosignature as a line for a note.
     pub(crate) fn cosign_line(
         &self,
         log: &LogId,

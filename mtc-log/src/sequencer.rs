@@ -454,7 +454,7 @@ impl<W: Witness> Sequencer<W> {
         ))
     }
 
-    /// The same sequencer, with every step told to `observer`.
+    /// This sequencer, with every step told to `observer`.
     #[must_use]
     pub fn observed_by(mut self, observer: Observer) -> Self {
         self.observer = observer;

@@ -164,7 +164,7 @@ impl WitnessStore {
         self.latest_where(|log| to_hex(&hash_origin(log)) == origin_hash)
     }
 
-    /// The same for `log`.
+    /// The note of the latest checkpoint of `log` that was cosigned.
     pub fn latest_of(&self, log: &LogId) -> Option<Vec<u8>> {
         self.latest_where(|id| id == log)
     }

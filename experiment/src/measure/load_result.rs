@@ -49,7 +49,7 @@ impl GeneratorUse {
         Some(self.processors()? / cores.max(1) as f64)
     }
 
-    /// The same in words, with what an operation took of it.
+    /// The generator's share of the machine in words, with what an operation took of it.
     pub fn told(&self, generators: u32, operations: u64, cores: usize) -> String {
         let who = if generators == 1 {
             "the load generator"

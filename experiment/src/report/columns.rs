@@ -28,9 +28,9 @@ pub(super) enum Column {
     Verify,
     /// As a multiple of the first variant's.
     ToFirst(Metric),
-    /// Spread over the operations of a connection.
+    /// Bytes spread over the operations of a connection.
     BytesPerOperation,
-    /// The same of CPU time.
+    /// CPU time spread over the operations of a connection.
     CpuPerOperation,
 }
 

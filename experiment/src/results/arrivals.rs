@@ -51,7 +51,7 @@ impl Judged {
 pub struct VariantArrivals {
     /// From the intended start of an operation to its actual one; included in `operation_ms`.
     pub queueing_ms: Option<Latency>,
-    /// The same as a histogram.
+    /// How long operations queued, as a histogram.
     pub queueing_histogram: Histogram,
     /// Operations that were started later than the run's `max_lateness_ms`; none in a closed loop, which has no intended times.
     pub late: u64,
@@ -72,7 +72,7 @@ pub struct OperationResult {
     pub ok: u64,
     /// From the intended start to the end.
     pub latency_ms: Option<Latency>,
-    /// The same as a histogram.
+    /// The latencies as a histogram.
     pub histogram: Histogram,
 }
 

@@ -61,7 +61,7 @@ pub struct CpuSplit {
     pub sign_us: f64,
     /// Verifying the peer's certificate, as a whole.
     pub verify_us: f64,
-    /// The same by step; they add up to a little less than `verify_us`, which has the first reading of the clock too.
+    /// Verification by step; the steps add up to a little less than `verify_us`, which has the first reading of the clock too.
     pub verify_steps_us: BTreeMap<String, f64>,
     /// What is left: key exchange, CertificateVerify of the peer, key schedule, records, socket calls.
     pub other_us: f64,

@@ -26,7 +26,7 @@ pub const PART_SCHEMA: &str = "mtc5g-part/1";
 pub struct Counted {
     /// One for each variant.
     pub totals: Vec<NfTotals>,
-    /// The same by slice, a list for each variant.
+    /// What network functions counted in each slice, a list for each variant.
     pub slices: Vec<Vec<NfTotals>>,
 }
 
@@ -112,7 +112,7 @@ pub enum MergeError {
         /// Its number of generators.
         count: u32,
     },
-    /// The same part twice.
+    /// One part is there twice.
     #[error("{}: is part {shard}, as {} is", path.display(), other.display())]
     Twice {
         /// The file.

@@ -184,7 +184,7 @@ pub enum ArrivalProcess {
 pub struct Stage {
     /// Operations per second when it begins, over all variants together. Means nothing in a closed loop.
     pub rate: f64,
-    /// The same when it ends.
+    /// Arrivals per second when it ends.
     pub to: f64,
     /// How long.
     pub duration: Duration,

@@ -190,9 +190,9 @@ pub enum Amount {
     BytesServer,
     /// Mean CPU microseconds per handshake, both sides.
     Cpu,
-    /// The same, client.
+    /// Mean CPU microseconds per handshake, client.
     CpuClient,
-    /// The same, server.
+    /// Mean CPU microseconds per handshake, server.
     CpuServer,
     /// Mean microseconds to verify one certificate.
     Verify,

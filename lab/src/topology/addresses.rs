@@ -52,7 +52,7 @@ impl Addresses {
         }
     }
 
-    /// The same port at a process's own address.
+    /// A port at a process's own address.
     pub(super) fn at(&self, nf: Nf, addr: SocketAddr) -> SocketAddr {
         SocketAddr::from((self.of(nf), addr.port()))
     }

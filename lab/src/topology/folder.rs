@@ -262,7 +262,7 @@ impl LabFolder {
         Self::create_at(path, plan, Addresses::LOOPBACK, now)
     }
 
-    /// The same for processes at these addresses. Their admin ports are on their own hosts' loopbacks.
+    /// Writes the folder of a lab whose processes are at these addresses. Their admin ports are on their own hosts' loopbacks.
     ///
     /// # Errors
     /// As [`Self::create`].

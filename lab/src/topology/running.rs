@@ -122,7 +122,7 @@ struct NfSection {
 }
 
 impl RunningLab {
-    /// The same as [`Self::open`] for a lab wherever it is described; `own` is a folder for a copy of what is not on this disk.
+    /// Opens a lab wherever it is described, as [`Self::open`] does on this disk; `own` is a folder for a copy of what is not on this disk.
     ///
     /// # Errors
     /// There is no lab.

@@ -95,7 +95,7 @@ impl CaTrust {
         }
     }
 
-    /// The same trust with exactly these trusted subtrees. Of two with the same log and interval the last one counts.
+    /// This trust with exactly these trusted subtrees. Of two with the same log and interval the last one counts.
     #[must_use]
     pub fn with_trusted_subtrees(
         &self,
@@ -132,7 +132,7 @@ impl CaTrust {
         self.forget_verified_subtrees();
     }
 
-    /// The same trust for which the CA's cosignature suffices: without quorums, and with no verified subtree remembered.
+    /// This trust, but the CA's cosignature suffices: without quorums, and with no verified subtree remembered.
     #[must_use]
     pub fn without_groups(&self) -> Self {
         let mut trust = Self {
