@@ -1,6 +1,6 @@
 //! The command line of `mtc5g`: arguments, and a file a subcommand.
 //!
-//! Results go to standard output, everything else to standard error. How a command ends is in [`exit`].
+//! Results go to standard output, everything else to standard error. How a command ends is in `exit`.
 
 mod bench;
 mod capacity;
