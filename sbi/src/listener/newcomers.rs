@@ -5,7 +5,7 @@
 //!                │                             │
 //!                │ a newer one comes           `─ no certificate, or cleartext: silent until the first request
 //!                v
-//!             closed, the oldest first; a busy one only when it has had its time
+//!             closed, the longest silent first, and each only when it has had its time
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +19,9 @@ use crate::limits::{Limits, Refused};
 
 /// How long a connection whose handshake goes on is safe: many that come at once have honest reasons, and are slow for them.
 const BUSY_TIME: Duration = Duration::from_secs(1);
+/// How long a silent connection is safe: a ClientHello comes right behind the connection, and a first request right behind the handshake,
+/// however long the path. With [`super::MAX_NEWCOMERS`] places 5,000 silent connections still pass in half a second.
+const SILENT_TIME: Duration = Duration::from_millis(50);
 
 /// The newcomers of one port. Clones share them.
 #[derive(Clone)]
@@ -43,6 +46,8 @@ struct Waiting {
 
 struct Entry {
     since: Instant,
+    /// Since when it has been as it is, busy or silent.
+    turned: Instant,
     is_busy: bool,
     close: oneshot::Sender<()>,
 }
@@ -75,7 +80,7 @@ impl Newcomers {
         }))
     }
 
-    /// Lets one in, in the place of the oldest that says nothing if need be; waits where all are busy and new.
+    /// Lets one in, in the place of the one that has been silent longest if need be; waits where none has had its time.
     pub(super) async fn admit(&self) -> (Newcomer, Closed) {
         loop {
             let changed = self.0.changed.notified();
@@ -94,13 +99,13 @@ impl Newcomers {
         if waiting.entries.len() < self.0.most {
             return Room::Is;
         }
-        let mut oldest = waiting.entries.iter();
-        let silent = oldest.find(|(_, entry)| !entry.is_busy);
+        let silent = waiting.entries.iter().filter(|(_, entry)| !entry.is_busy);
+        let silent = silent.min_by_key(|(_, entry)| entry.turned);
         let Some((&number, entry)) = silent.or_else(|| waiting.entries.first_key_value()) else {
             return Room::Is;
         };
-        let safe_until = entry.since + BUSY_TIME;
-        if entry.is_busy && Instant::now() < safe_until {
+        let safe_until = entry.safe_until();
+        if Instant::now() < safe_until {
             return Room::Comes(safe_until);
         }
         if let Some(entry) = waiting.entries.remove(&number) {
@@ -115,11 +120,13 @@ impl Newcomers {
         let (close, closed) = oneshot::channel();
         let mut waiting = self.waiting();
         let number = waiting.next;
+        let now = Instant::now();
         waiting.next += 1;
         waiting.entries.insert(
             number,
             Entry {
-                since: Instant::now(),
+                since: now,
+                turned: now,
                 is_busy: false,
                 close,
             },
@@ -141,11 +148,22 @@ impl Newcomers {
     }
 }
 
+impl Entry {
+    fn safe_until(&self) -> Instant {
+        if self.is_busy {
+            self.since + BUSY_TIME
+        } else {
+            self.turned + SILENT_TIME
+        }
+    }
+}
+
 impl Newcomer {
     /// Says whether this side has something to do for it.
     pub(crate) fn set_busy(&self, is_busy: bool) {
         if let Some(entry) = self.newcomers.waiting().entries.get_mut(&self.number) {
             entry.is_busy = is_busy;
+            entry.turned = Instant::now();
         }
         if !is_busy {
             self.newcomers.0.changed.notify_one();
@@ -188,19 +206,37 @@ mod tests {
         Newcomers::new(most, places, limits)
     }
 
-    #[tokio::test]
-    async fn the_oldest_silent_one_goes_first() {
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_silent_one_goes_first_when_it_has_had_its_time() {
         let port = newcomers(2, 2);
         let (_first, mut first_closed) = port.admit().await;
         let (_second, mut second_closed) = port.admit().await;
+        let before = Instant::now();
         let (_third, mut third_closed) = port.admit().await;
         assert_eq!(first_closed.try_recv(), Ok(()));
+        assert_eq!(before.elapsed(), SILENT_TIME);
         assert!(second_closed.try_recv().is_err() && third_closed.try_recv().is_err());
+    }
+
+    // Its handshake without a certificate had taken longer than the others had been silent, so it was the oldest, and closed before its
+    // request could come.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_just_finished_a_handshake_has_time_for_a_request() {
+        let port = newcomers(2, 2);
+        let (honest, mut honest_closed) = port.admit().await;
+        honest.set_busy(true);
+        let (_silent, mut silent_closed) = port.admit().await;
+        tokio::time::advance(SILENT_TIME * 2).await;
+        honest.set_busy(false);
+        let (_newer, _newer_closed) = port.admit().await;
+        assert_eq!(silent_closed.try_recv(), Ok(()));
+        assert!(honest_closed.try_recv().is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_one_stays_for_its_time_and_not_longer() {
         let port = newcomers(2, 2);
+        let began = Instant::now();
         let (busy, mut busy_closed) = port.admit().await;
         busy.set_busy(true);
         let (_silent, mut silent_closed) = port.admit().await;
@@ -209,10 +245,9 @@ mod tests {
         newer.set_busy(true);
         assert!(busy_closed.try_recv().is_err());
         // Both are busy: the next comes in when the older one has had its time.
-        let before = Instant::now();
         let (_last, _last_closed) = port.admit().await;
         assert_eq!(busy_closed.try_recv(), Ok(()));
-        assert_eq!(before.elapsed(), BUSY_TIME);
+        assert_eq!(began.elapsed(), BUSY_TIME);
     }
 
     #[tokio::test]
