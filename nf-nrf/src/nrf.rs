@@ -239,13 +239,7 @@ impl Process {
         process.missing.send_replace("issuance log".to_owned());
         let trust_file = process.trust_file()?;
         let state = PrivateFolder::open(process.config.state.clone())?;
-        // What cannot be read is told by opening it.
-        let signed = read_object(&process.config.log, &Object::SignedCheckpoint);
-        let has_log = !matches!(signed, Ok(None)) || state.path(logs::RECORD).exists();
-        if !has_log {
-            // Before there is a log: a record that is missing beside one is a lost one.
-            UsedTokens::begin(&state.path(USED_TOKENS))?;
-        }
+        begin_used_tokens(&process.config.log, &state)?;
         let log = match open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await {
             Err(NrfError::OpenLog(error))
                 if wish.goes_on_as_it_was() && error.concerns_log_alone() =>
@@ -642,6 +636,21 @@ async fn open_log(
     })
 }
 
+/// Begins the record of used enrolment tokens before there is a log: a record that is missing beside one is a lost one.
+///
+/// # Errors
+/// There is no record, and whether there is a log cannot be told: neither is then begun without the other.
+fn begin_used_tokens(log: &Path, state: &PrivateFolder) -> Result<(), NrfError> {
+    let record = state.path(USED_TOKENS);
+    if record.exists() || state.path(logs::RECORD).exists() {
+        return Ok(());
+    }
+    if read_object(log, &Object::SignedCheckpoint)?.is_none() {
+        UsedTokens::begin(&record)?;
+    }
+    Ok(())
+}
+
 /// Suspends and purges instances whose heartbeats are missing, and counts those that are there, for ever.
 async fn expire(registry: Arc<SharedRegistry>, metrics: NrfMetrics) {
     let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
@@ -655,5 +664,29 @@ async fn expire(registry: Arc<SharedRegistry>, metrics: NrfMetrics) {
             let types = registered.map(|profile| profile.nf_type.as_str());
             metrics.registered(types);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn no_log_is_begun_without_a_record_of_used_tokens() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, state) = (folder.path().join("log"), folder.path().join("state"));
+        let state = PrivateFolder::open(state).unwrap();
+        // A folder in the checkpoint's place cannot be read, as a file cannot when the disk fails.
+        let checkpoint = log.join(Object::SignedCheckpoint.to_string());
+        fs::create_dir_all(&checkpoint).unwrap();
+        let refused = begin_used_tokens(&log, &state);
+        assert!(matches!(refused, Err(NrfError::Storage(_))), "{refused:?}");
+        assert!(!state.path(USED_TOKENS).exists());
+
+        fs::remove_dir(&checkpoint).unwrap();
+        begin_used_tokens(&log, &state).unwrap();
+        assert!(state.path(USED_TOKENS).exists());
     }
 }
