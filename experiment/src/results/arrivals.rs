@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Latency;
+use super::rounding::to_thousandth;
 use crate::measure::GeneratorUse;
 use crate::measure::{ClientTotals, Histogram, OperationTotals};
 
@@ -148,8 +149,4 @@ impl GeneratorResult {
             max_lateness_ms,
         }
     }
-}
-
-fn to_thousandth(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }

@@ -9,7 +9,8 @@ use sbi::ledger::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, microseconds, to_tenth};
+use super::Latency;
+use super::rounding::{microseconds, to_tenth};
 use crate::measure::Histogram;
 
 /// Round-trip times below this are the kernel's own; what was observed cannot be counted in them.

@@ -1,10 +1,13 @@
 use std::time::Duration;
 
-use sbi::ledger::HandshakeTotals;
+use mtc_tls::kind::CertificateKind;
+use sbi::ledger::{HandshakeTotals, KindCounts, NfTotals};
 
+use super::arrivals::Judged;
 use super::sample::{QUICK, environment, make, quick};
 use super::*;
-use crate::measure::GeneratorUse;
+use crate::measure::{ClientTotals, GeneratorUse, LoadResult, VariantMismatch};
+use crate::scenario::Scenario;
 
 use CertificateKind::{DirectlySigned, LandmarkRelative, Standalone};
 
