@@ -24,7 +24,7 @@ pub use self::fixture::{Fixture, FixtureError, Sizes};
 /// A way to authenticate both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// As `scenarios/article.toml` and `scenarios/quick.toml` name it.
+    /// As `scenarios/article.toml` names it.
     pub name: &'static str,
     /// Who vouches for the keys.
     pub domain: TrustDomain,
@@ -32,10 +32,15 @@ pub struct Variant {
     pub leaf_key: KeyAlgorithm,
 }
 
-/// The variants of `scenarios/article.toml`, and today's strongest rival of Merkle Tree Certificates.
+/// The variants of `scenarios/article.toml` that have a hybrid key exchange, X.509 with Ed25519, and the strongest rival of Merkle
+/// Tree Certificates: X.509 without an intermediate.
 pub const VARIANTS: [Variant; 13] = [
     x509("x509-ed25519", KeyAlgorithm::Ed25519, Intermediates::One),
-    x509("x509-p256", KeyAlgorithm::EcdsaP256, Intermediates::One),
+    x509(
+        "x509-p256-hybrid",
+        KeyAlgorithm::EcdsaP256,
+        Intermediates::One,
+    ),
     x509("x509-mldsa44", KeyAlgorithm::MlDsa44, Intermediates::One),
     x509("x509-mldsa65", KeyAlgorithm::MlDsa65, Intermediates::One),
     x509("x509-mldsa87", KeyAlgorithm::MlDsa87, Intermediates::One),

@@ -51,8 +51,12 @@ fn quick_scenario_is_the_comparison_it_promises() {
         kinds,
         [
             (
-                "x509-ed25519",
-                x509(Intermediates::One, KeyAlgorithm::Ed25519)
+                "x509-p256",
+                x509(Intermediates::One, KeyAlgorithm::EcdsaP256)
+            ),
+            (
+                "x509-p256-hybrid",
+                x509(Intermediates::One, KeyAlgorithm::EcdsaP256)
             ),
             (
                 "x509-mldsa65",
@@ -67,9 +71,17 @@ fn quick_scenario_is_the_comparison_it_promises() {
         ]
     );
     assert!(
-        scenario.variants[1..]
+        scenario.variants[2..]
             .iter()
             .all(|v| v.leaf_key == KeyAlgorithm::MlDsa65)
+    );
+    // Today's key exchange, and from its own step on the hybrid one.
+    let (today, later) = scenario.variants.split_first().unwrap();
+    assert_eq!(today.key_exchange, KeyExchange::X25519);
+    assert!(
+        later
+            .iter()
+            .all(|v| v.key_exchange == KeyExchange::X25519MlKem768)
     );
     assert!(scenario.load.duration() < Duration::from_secs(60));
 }

@@ -77,9 +77,9 @@ impl Article {
                 ecdsa / landmark,
             ),
             (
-                "handshake time, landmark-p256 / x509-p256",
+                "handshake time, landmark-p256 / x509-p256-hybrid",
                 Some("no measurable impact"),
-                time("landmark-p256") / time("x509-p256"),
+                time("landmark-p256") / time("x509-p256-hybrid"),
             ),
             (
                 "handshake time, landmark-mldsa65 / x509-mldsa65",

@@ -76,7 +76,7 @@ fn the_articles_values_stand_beside_this_machines_as_table_and_as_json() {
     let article = Article::beside(
         &suite(),
         &[
-            figures("x509-p256", 70, 1000, 400.0),
+            figures("x509-p256-hybrid", 70, 1000, 400.0),
             figures("landmark-p256", 320, 2000, 300.0),
             figures("x509-mldsa65", 3309, 16_000, 800.0),
             figures("landmark-mldsa65", 320, 7000, 600.0),
@@ -97,7 +97,7 @@ fn the_articles_values_stand_beside_this_machines_as_table_and_as_json() {
         ["12", "30"]
     );
     assert_eq!(
-        cells(&table, "handshake time, landmark-p256 / x509-p256"),
+        cells(&table, "handshake time, landmark-p256 / x509-p256-hybrid"),
         ["no", "measurable", "impact", "0.75"]
     );
     assert_eq!(
