@@ -16,6 +16,7 @@ mod findings;
 mod html;
 mod json;
 mod markdown;
+mod messages;
 mod numbers;
 mod plot;
 mod summary;

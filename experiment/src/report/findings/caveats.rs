@@ -1,0 +1,117 @@
+//! What the figures of a run cannot show.
+
+use crate::environment::LOOPBACK;
+use crate::report::numbers::{count, whole};
+use crate::results::{MIN_RTT_MS, Results};
+
+/// Ten segments of 1,448 bytes: what a server may send before the first acknowledgement (RFC 6928).
+const INITIAL_WINDOW: f64 = 14_480.0;
+/// With fewer samples a 99.9th percentile is the maximum.
+const SAMPLES_FOR_P999: u64 = 1000;
+/// With fewer samples a 99th percentile is the maximum.
+const SAMPLES_FOR_P99: u64 = 100;
+
+/// What these figures cannot show.
+pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
+    let mut caveats = vec![round_trips(results)];
+    let operations = results
+        .variants
+        .iter()
+        .map(|variant| variant.ok)
+        .min()
+        .unwrap_or_default();
+    if operations < SAMPLES_FOR_P99 {
+        caveats.push(format!(
+            "With {} operations of a variant, p99 and p99.9 of an operation are its maximum: {SAMPLES_FOR_P99} operations of each variant are \
+             needed for p99 to be another, {SAMPLES_FOR_P999} for p99.9.",
+            count(operations)
+        ));
+    } else if operations < SAMPLES_FOR_P999 {
+        caveats.push(format!(
+            "With {} operations per variant, p99.9 of an operation is its maximum and p99 rests on {}; for p99.9 to be another, \
+             {SAMPLES_FOR_P999} operations of each variant are needed.",
+            count(operations),
+            operations / SAMPLES_FOR_P99
+        ));
+    }
+    let sharing = if results.link.is_some() || is_loopback(results) {
+        "Client, servers and load generator share this machine's processors"
+    } else {
+        "Client, servers and load generator of a deployed lab may share processors, which this run does not know"
+    };
+    caveats.push(format!(
+        "{sharing}: compare variants within this run, not times between machines."
+    ));
+    caveats
+}
+
+fn round_trips(results: &Results) -> String {
+    let initial_window = results
+        .link
+        .as_ref()
+        .map_or(INITIAL_WINDOW, |link| link.initial_window() as f64);
+    let above = results.variants.iter().filter(|variant| {
+        variant
+            .bytes_server
+            .is_some_and(|bytes| bytes > initial_window)
+    });
+    let above: Vec<String> = above
+        .map(|variant| format!("{} ({})", variant.name, whole(variant.bytes_server)))
+        .collect();
+    let window = count(initial_window as u64);
+    if let Some(link) = &results.link {
+        let consequence = if above.is_empty() {
+            "no variant here sends more from the server".to_owned()
+        } else {
+            format!("these servers' flights do: {}", above.join(", "))
+        };
+        return format!(
+            "Over {}, measured {:.2} ms: a first flight above {window} bytes ({} segments) waits one round trip for an \
+             acknowledgement; {consequence}.",
+            link.configured, link.measured.rtt_ms.p50, link.measured.tcp.initcwnd
+        );
+    }
+    if let Some(rtt) = longest_round_trip(results) {
+        let consequence = if above.is_empty() {
+            "no variant here sends more from the server".to_owned()
+        } else {
+            format!("these servers' flights do: {}", above.join(", "))
+        };
+        return format!(
+            "Connections had round trips of {rtt:.1} ms, which this run did not make itself and cannot vouch for: a first flight \
+             above {window} bytes (ten segments) waits one of them for an acknowledgement; {consequence}."
+        );
+    }
+    let consequence = if above.is_empty() {
+        "no variant here sends more from the server".to_owned()
+    } else {
+        format!(
+            "on a real network these servers' flights would: {}",
+            above.join(", ")
+        )
+    };
+    let network = if is_loopback(results) {
+        "Loopback"
+    } else {
+        "The deployed lab's network, which has no round trips to speak of,"
+    };
+    format!(
+        "{network} cannot show round trips caused by large flights. A first flight above {window} bytes (ten segments) waits \
+         one round trip for an acknowledgement; {consequence}."
+    )
+}
+
+fn is_loopback(results: &Results) -> bool {
+    results.environment.network == LOOPBACK
+}
+
+/// Milliseconds of the round trips that the clients' kernels saw, where there were some to speak of: between hosts, or over a
+/// link that was there before the run.
+fn longest_round_trip(results: &Results) -> Option<f64> {
+    let variants = results.variants.iter();
+    let clients = variants.filter_map(|variant| variant.handshake.client.tcp.as_ref());
+    clients
+        .map(|tcp| tcp.min_rtt_ms)
+        .filter(|rtt| *rtt >= MIN_RTT_MS)
+        .max_by(f64::total_cmp)
+}
