@@ -241,7 +241,7 @@ impl IssuanceFixture {
     /// One of them is rejected.
     pub fn verify(&self, certificates: &[Vec<u8>]) -> Result<(), IssuanceError> {
         for certificate in certificates {
-            self.trust.verify(certificate)?;
+            self.trust.verify_issuance(certificate)?;
         }
         Ok(())
     }
@@ -288,7 +288,7 @@ fn trust(ca: Cosigner, witness: Cosigner) -> Result<CaTrust, PolicyError> {
         max_serial: u64::MAX,
         prefix_url: None,
     };
-    CaTrust::new(&certificate).require(CosignerGroup::new(vec![witness], 1)?)
+    CaTrust::ca_alone(&certificate).require(CosignerGroup::new(vec![witness], 1)?)
 }
 
 fn open_storage(directory: Option<impl AsRef<Path>>) -> Result<Arc<dyn Storage>, StorageError> {

@@ -160,8 +160,8 @@ impl Case {
             max_serial: serial(log.number(), MAX_INDEX)?,
             prefix_url: None,
         };
-        let cosigner_trust =
-            CaTrust::new(&ca_certificate).require(CosignerGroup::new(vec![witness.clone()], 1)?)?;
+        let cosigner_trust = CaTrust::ca_alone(&ca_certificate)
+            .require(CosignerGroup::new(vec![witness.clone()], 1)?)?;
         let trusted = TrustedSubtree {
             log_number: log.number(),
             subtree,
@@ -179,9 +179,9 @@ impl Case {
             landmark,
             standalone,
         };
-        case.landmark_trust.verify(&case.landmark)?;
-        case.caching_trust.verify(&case.standalone)?;
-        case.cosigner_trust.verify(&case.standalone)?;
+        case.landmark_trust.verify_issuance(&case.landmark)?;
+        case.caching_trust.verify_issuance(&case.standalone)?;
+        case.cosigner_trust.verify_issuance(&case.standalone)?;
         Ok(case)
     }
 }

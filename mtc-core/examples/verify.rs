@@ -11,18 +11,27 @@ use mtc_core::der;
 use mtc_core::id::{LogId, LogNumber, serial};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{MemoryTree, Subtree, inclusion_proof, leaf_hash};
-use mtc_core::verify::{Basis, CaTrust, CosignerGroup, TrustedSubtree};
+use mtc_core::verify::{Basis, CosignerGroup, Policy, RelyingParty, TrustedSubtree};
+use mtc_core::x509::Role;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ca = "32473.1".parse()?;
     let log = LogId::new(ca, LogNumber::FIRST)?;
 
-    // What is certified: a key, for a subject. The empty name is a name.
+    // What is certified: a key, for a server. The empty name is a name; who it is stands in subjectAltName.
     let key = SecretKey::generate(SignatureAlgorithm::EcdsaP256)?;
     let spki = key.public_key()?.to_spki();
     let name = der::element(der::SEQUENCE, &[]);
     let key_usage = extension(&[0x55, 0x1d, 15], true, &[3, 2, 7, 0x80]); // digitalSignature
-    let extensions = der::element(der::SEQUENCE, &[&key_usage]);
+    let server_auth = [0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1];
+    let ext_key_usage = extension(&[0x55, 0x1d, 37], false, &server_auth);
+    let host = der::element(der::context_primitive(2), &[b"amf1.example.org"]);
+    let host = der::element(der::SEQUENCE, &[&host]);
+    let alternative_name = extension(&[0x55, 0x1d, 17], true, &host);
+    let extensions = der::element(
+        der::SEQUENCE,
+        &[&key_usage, &ext_key_usage, &alternative_name],
+    );
     let fields = CertificateFields {
         issuer: &ca,
         not_before: UnixTime(1_700_000_000),
@@ -79,16 +88,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_serial: serial(log.number(), 1_000_000)?,
         prefix_url: None,
     };
-    let trust =
-        CaTrust::new(&ca_certificate).require(CosignerGroup::new(vec![witness.clone()], 1)?)?;
-    let verified = trust.verify(&standalone)?;
+    let policy = Policy::CaAnd(CosignerGroup::new(vec![witness.clone()], 1)?);
+    let party = RelyingParty::new(&ca_certificate, policy)?;
+    let now = UnixTime(1_750_000_000);
+    let verify = |party: &RelyingParty, certificate: &[u8]| {
+        party.verify_for(certificate, "amf1.example.org", Role::Server, now)
+    };
+    let verified = verify(&party, &standalone)?;
     println!(
         "standalone certificate of {} bytes: {:?}",
         standalone.len(),
         verified.basis
     );
     assert!(
-        trust.verify(&landmark_relative).is_err(),
+        verify(&party, &landmark_relative).is_err(),
         "its subtree is no landmark yet"
     );
 
@@ -98,8 +111,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         subtree,
         hash: tree.root(),
     };
-    let trust = trust.with_trusted_subtrees([landmark]);
-    let verified = trust.verify(&landmark_relative)?;
+    let party = party.with_trusted_subtrees([landmark]);
+    let verified = verify(&party, &landmark_relative)?;
     println!(
         "landmark-relative certificate of {} bytes: {:?}",
         landmark_relative.len(),

@@ -37,6 +37,9 @@ const KEY_CERT_SIGN: u8 = 0x04;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CaError {
+    /// It is PEM text around what is wanted.
+    #[error("this is PEM; DER is wanted: decode the base64 between its BEGIN and END lines first")]
+    Pem,
     /// The certificate's ASN.1 is malformed.
     #[error("malformed CA certificate")]
     Der(#[from] DerError),
@@ -121,11 +124,14 @@ impl CaCertificate {
         extensions
     }
 
-    /// Reads a CA certificate.
+    /// Reads a CA certificate in DER.
     ///
     /// # Errors
-    /// Malformed, signed, or not of the profile of Section 5.5.
+    /// PEM, malformed, signed, or not of the profile of Section 5.5.
     pub fn parse(der: &[u8]) -> Result<Self, CaError> {
+        if der.trim_ascii_start().starts_with(b"-----BEGIN") {
+            return Err(CaError::Pem);
+        }
         let mut fields = der::Reader::new(der::only(der, der::SEQUENCE)?);
         let tbs = fields.contents(der::SEQUENCE)?;
         let algorithm = fields.expect(der::SEQUENCE)?.whole;
@@ -269,6 +275,12 @@ mod tests {
             CaCertificate::parse(&certificate.to_der(UnixTime(0), UnixTime(1))),
             Ok(certificate)
         );
+    }
+
+    #[test]
+    fn pem_is_told_that_der_is_wanted() {
+        let pem = b"\n-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        assert_eq!(CaCertificate::parse(pem), Err(CaError::Pem));
     }
 
     #[test]

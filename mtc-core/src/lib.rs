@@ -18,6 +18,8 @@
 //! let Ok(proof) = inclusion_proof(&tree, 2, whole);
 //! assert_eq!(evaluate_inclusion(2, whole, leaf_hash(b"c"), &proof), Ok(tree.root()));
 //! ```
+//!
+//! To verify certificates, begin with [`verify::RelyingParty`].
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -47,3 +49,8 @@ pub mod verify;
 pub mod wire;
 #[cfg(feature = "std")]
 pub mod x509;
+
+/// The program of the README, so that `cargo test` compiles it.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

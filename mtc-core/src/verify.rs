@@ -8,10 +8,12 @@
 //!                                                                    └─ no ──> cosigner policy: CA and k of n witnesses
 //! ```
 //!
-//! Everything else of X.509 (validity, names, usages) is the caller's: see `mtc-tls`.
+//! That is [`CaTrust::verify_issuance`], and it says nothing of validity, names and usage. [`RelyingParty::verify_for`] asks
+//! for those as well and is what most programs want; `mtc-tls` adds what TLS knows of its peer.
 
 mod observer;
 mod policy;
+mod relying_party;
 mod remembered;
 mod trust;
 mod trusted_subtree;
@@ -19,7 +21,8 @@ mod trusted_subtree;
 use thiserror::Error;
 
 pub use self::observer::{Observer, Step};
-pub use self::policy::{CosignerGroup, PolicyError};
+pub use self::policy::{CosignerGroup, Policy, PolicyError};
+pub use self::relying_party::{RelyingParty, Unacceptable};
 pub use self::trust::{CaTrust, RevokedRange};
 pub use self::trusted_subtree::TrustedSubtree;
 use crate::certificate::{Certificate, CertificateError, ParsedProof};
@@ -81,20 +84,21 @@ pub enum Rejection {
 }
 
 impl CaTrust {
-    /// Verifies a certificate (Section 7.2).
+    /// Verifies that the CA issued a certificate and that it is logged to the policy (Section 7.2), and nothing else: an
+    /// expired certificate passes, and so does one for another name or another usage. [`RelyingParty`] asks for all.
     ///
     /// # Errors
     /// The first rule that the certificate breaks.
-    pub fn verify(&self, certificate: &[u8]) -> Result<Accepted, Rejection> {
-        self.verify_observed(&Certificate::parse(certificate)?, &mut ())
+    pub fn verify_issuance(&self, certificate: &[u8]) -> Result<Accepted, Rejection> {
+        self.verify_issuance_observed(&Certificate::parse(certificate)?, &mut ())
     }
 
-    /// Verifies a certificate that the caller has read and needs for more; `observer` hears of the steps.
+    /// [`Self::verify_issuance`] of a certificate that the caller has read and needs for more; `observer` hears of the steps.
     ///
     /// # Errors
-    /// As [`Self::verify`].
+    /// As [`Self::verify_issuance`].
     #[inline]
-    pub fn verify_observed(
+    pub fn verify_issuance_observed(
         &self,
         certificate: &Certificate<'_>,
         observer: &mut impl Observer,

@@ -21,9 +21,11 @@ use thiserror::Error;
 
 pub use self::algorithm::{key_algorithm, public_key, signature_algorithm};
 pub use self::extension::Extension;
-pub use self::name::{GeneralName, alternative_names, distinguished_name, hex};
+pub use self::name::{GeneralName, alternative_names, distinguished_name, hex, is_name_of};
 pub use self::oid::{dotted, extension_name};
-pub use self::usage::{UsageError, check_end_entity, key_usages, nf_types, purposes};
+pub use self::usage::{
+    Role, UsageError, check_end_entity, check_peer, key_usages, nf_types, purposes,
+};
 
 /// Extensions in one certificate. Public web certificates have about ten; the bound keeps a hostile one cheap.
 const MAX_EXTENSIONS: usize = 64;

@@ -116,9 +116,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_serial: u64::MAX,
         prefix_url: None,
     };
-    let trust = CaTrust::new(&ca_certificate);
+    let trust = CaTrust::ca_alone(&ca_certificate);
     let trust = trust.require(CosignerGroup::new(vec![witness_cosigner], 1)?)?;
-    let accepted = trust.verify(&issued.certificate)?;
+    let accepted = trust.verify_issuance(&issued.certificate)?;
     println!(
         "entry {} of a log of {}, certificate of {} bytes, accepted for its {:?}",
         issued.index,

@@ -228,12 +228,13 @@ impl MtcTrust {
         })
     }
 
-    /// Verifies a standalone certificate, as a peer that knows no landmark will.
+    /// Verifies that a standalone certificate was issued, as a peer that knows no landmark will
+    /// ([`CaTrust::verify_issuance`]: not its time, names or usage).
     ///
     /// # Errors
     /// The first rule that the certificate breaks.
-    pub fn verify(&self, certificate: &[u8]) -> Result<Accepted, Rejection> {
-        self.cosigners.verify(certificate)
+    pub fn verify_issuance(&self, certificate: &[u8]) -> Result<Accepted, Rejection> {
+        self.cosigners.verify_issuance(certificate)
     }
 
     /// The CA.

@@ -366,7 +366,7 @@ mod tests {
 
     fn store() -> Store {
         let key = SecretKey::generate(SignatureAlgorithm::Ed25519).expect("a key");
-        let trust = CaTrust::new(&CaCertificate {
+        let trust = CaTrust::ca_alone(&CaCertificate {
             cosigner: Cosigner {
                 id: "32473.1".parse().expect("an ID"),
                 key: key.public_key().expect("its public key"),

@@ -26,7 +26,8 @@ pub use self::leaf::MalformedCertificate;
 pub use self::nf_types::{MAX_NF_TYPES, NfTypesError};
 pub(crate) use self::oid::SUBJECT_ALT_NAME;
 pub use self::subject::{NfSubject, SubjectError};
-pub use self::usage::{Role, UsageError, check_certificate_usage};
+pub use self::usage::{UsageError, check_certificate_usage};
+pub use mtc_core::x509::Role;
 
 /// Who an NF instance is, as its certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -97,7 +97,7 @@ impl PeerVerifier {
             Trust::Mtc(trust) => {
                 let certificate = Certificate::parse(end_entity).map_err(Rejection::from)?;
                 protocol.reads(&certificate);
-                let accepted = trust.verify_observed(&certificate, &mut protocol)?;
+                let accepted = trust.verify_issuance_observed(&certificate, &mut protocol)?;
                 protocol.verification.basis = Some(accepted.basis);
                 Leaf::of_mtc(&certificate)
             }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  certificate file ──> certificate_file ──> inspect         what it says
-//!                                        └─> relying_party   whether it is to be believed, with trust that is given
+//!                                        └─> trust_text      whom mtc_core::verify::RelyingParty is to believe, in plain text
 //!  log in a folder or at a URL ──> public_log ─┬─> audit      everything in it hashes to what was signed
 //!                                              ├─> monitor    what is new, and whether it is the log that it was
 //!                                              └─> inclusion  a certificate is in it, with the proof
@@ -17,5 +17,5 @@ pub mod inclusion;
 pub mod inspect;
 pub mod monitor;
 pub mod public_log;
-pub mod relying_party;
+pub mod trust_text;
 pub mod web;

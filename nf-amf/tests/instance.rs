@@ -37,7 +37,7 @@ fn instance() -> Arc<Instance> {
         ID.parse().expect("a UUID"),
         NfType::Amf,
         FQDN.to_owned(),
-        CredentialSet::new(MtcTrust::new(CaTrust::new(&ca)), Vec::new()),
+        CredentialSet::new(MtcTrust::new(CaTrust::ca_alone(&ca)), Vec::new()),
         Clock::default(),
         Arc::new(Ledger::default()),
     ))

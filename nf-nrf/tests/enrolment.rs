@@ -210,7 +210,7 @@ async fn a_token_brings_a_certificate_that_relying_parties_verify() {
     assert_eq!((issued.profile.as_str(), issued.chain.len()), ("mtc", 1));
 
     let leaf = leaf(&issued);
-    let accepted = service.trust().verify(&leaf).unwrap();
+    let accepted = service.trust().verify_issuance(&leaf).unwrap();
     assert_eq!(accepted.basis, Basis::Cosignatures);
     let serial = Certificate::parse(&leaf).unwrap().serial;
     assert_eq!(issued.certificate_id, serial.to_string());
@@ -220,7 +220,7 @@ async fn a_token_brings_a_certificate_that_relying_parties_verify() {
         issued.not_after
     );
     let stranger = Service::start();
-    assert!(stranger.trust().verify(&leaf).is_err());
+    assert!(stranger.trust().verify_issuance(&leaf).is_err());
 }
 
 #[tokio::test]
@@ -604,7 +604,7 @@ async fn a_client_certificate_is_renewed_for_the_same_nf() {
     for _ in 0..2 {
         let renewed = issued(&renew(&service, &identity, &amf_csr()).await);
         let leaf = leaf(&renewed);
-        assert!(service.trust().verify(&leaf).is_ok());
+        assert!(service.trust().verify_issuance(&leaf).is_ok());
         assert!(is_the_amf(&NfIdentity::from_certificate(&leaf).unwrap()));
         assert!(!serials.contains(&renewed.certificate_id));
         serials.push(renewed.certificate_id);
@@ -666,7 +666,7 @@ async fn a_token_is_free_again_when_no_certificate_was_issued() {
 
     service.set_witness_down(false);
     let issued = issued(&enrol(&service, &token, &amf_csr()).await);
-    assert!(service.trust().verify(&leaf(&issued)).is_ok());
+    assert!(service.trust().verify_issuance(&leaf(&issued)).is_ok());
     assert_eq!(enrol(&service, &token, &amf_csr()).await.status, 403);
 }
 
@@ -710,10 +710,13 @@ async fn a_landmark_relative_certificate_comes_with_the_landmark() {
             .proof
             .is_unsigned()
     );
-    let accepted = service.trust_in_landmarks().verify(&certificate).unwrap();
+    let accepted = service
+        .trust_in_landmarks()
+        .verify_issuance(&certificate)
+        .unwrap();
     assert_eq!(accepted.basis, Basis::TrustedSubtree);
     assert!(matches!(
-        service.trust().verify(&certificate),
+        service.trust().verify_issuance(&certificate),
         Err(Rejection::Policy(PolicyError::NoCaCosignature(_)))
     ));
     let named = NfIdentity::from_certificate(&certificate).unwrap();
@@ -744,7 +747,7 @@ async fn a_damaged_archived_certificate_is_not_handed_out() {
         let response = landmark_relative(&service, &identity, id).await;
         if response.status == 200 {
             let ready: LandmarkRelativeCertificate = response.read_json().unwrap();
-            let accepted = trust.verify(&ready.der().unwrap());
+            let accepted = trust.verify_issuance(&ready.der().unwrap());
             assert!(accepted.is_ok(), "octet {at}: {accepted:?}");
         } else {
             refused += 1;

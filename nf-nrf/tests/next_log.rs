@@ -269,7 +269,7 @@ impl Scene {
 
     /// The log of a certificate that relying parties accept by its cosignatures.
     fn accepted_in(&self, issued: &Issuance) -> u16 {
-        let accepted = self.trust_file.trust.verify(&issued.certificate);
+        let accepted = self.trust_file.trust.verify_issuance(&issued.certificate);
         let log = accepted.expect("a certificate that verifies").log_number;
         let parsed = Certificate::parse(&issued.certificate).expect("an MTC");
         assert_eq!(parsed.serial, issued.serial);
@@ -328,7 +328,7 @@ fn trust_file(ca: &Cosigner, witness: &Cosigner, log: LogNumber) -> TrustFile {
     };
     let group = CosignerGroup::new(vec![witness.clone()], 1).expect("1 of 1");
     TrustFile {
-        trust: CaTrust::new(&certificate)
+        trust: CaTrust::ca_alone(&certificate)
             .require(group)
             .expect("not the CA"),
         certificate,
@@ -536,7 +536,9 @@ async fn relying_parties_follow_the_landmarks_of_both_logs() {
         (id, &second, &new_relative, &new),
     ] {
         let trust = scene.trust_in_landmarks(id, storage);
-        let accepted = trust.verify(&relative.certificate).expect("it verifies");
+        let accepted = trust
+            .verify_issuance(&relative.certificate)
+            .expect("it verifies");
         assert_eq!(
             (accepted.basis, accepted.log_number),
             (Basis::TrustedSubtree, id.number())
@@ -544,9 +546,11 @@ async fn relying_parties_follow_the_landmarks_of_both_logs() {
         // Without landmarks the one has nothing to show, and the other has.
         let policy = policy();
         policy
-            .verify(&relative.certificate)
+            .verify_issuance(&relative.certificate)
             .expect_err("no cosignatures");
-        let accepted = policy.verify(&standalone.certificate).expect("cosigned");
+        let accepted = policy
+            .verify_issuance(&standalone.certificate)
+            .expect("cosigned");
         assert_eq!(accepted.basis, Basis::Cosignatures);
     }
     running.stop().await;

@@ -639,7 +639,7 @@ impl<S: CertificateSource> Keeper<S> {
                 None => {
                     let credential = stored.mtc()?;
                     // Peers would say no more than that they refuse it.
-                    match trust.verify(credential.standalone.leaf()) {
+                    match trust.verify_issuance(credential.standalone.leaf()) {
                         Ok(_) => mtc.push(credential),
                         // It is good for nothing any more, and no reason not to enrol anew.
                         Err(_) if expired => {}

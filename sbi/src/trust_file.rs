@@ -173,7 +173,7 @@ impl TrustDocument {
         if self.groups.len() > MAX_ENTRIES {
             return Err(TrustFileError::TooMany("group"));
         }
-        let mut trust = CaTrust::new(&certificate);
+        let mut trust = CaTrust::ca_alone(&certificate);
         for group in &self.groups {
             trust = trust.require(group.resolve(&cosigners)?)?;
         }

@@ -28,7 +28,10 @@ pub fn ca_certificate(data: &[u8]) -> Verdict {
             "extension {oid:02x?} twice"
         );
     }
-    assert_eq!(CaTrust::new(&certificate).id(), &certificate.cosigner.id);
+    assert_eq!(
+        CaTrust::ca_alone(&certificate).id(),
+        &certificate.cosigner.id
+    );
     Verdict::Accepted
 }
 

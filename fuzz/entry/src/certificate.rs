@@ -23,8 +23,8 @@ use crate::{Verdict, oracle};
 /// # Panics
 /// An invariant does not hold.
 pub fn certificate(data: &[u8]) -> Verdict {
-    let accepted = PKI.trust.verify(data);
-    let remembered = PKI.remembering.verify(data);
+    let accepted = PKI.trust.verify_issuance(data);
+    let remembered = PKI.remembering.verify_issuance(data);
     let Ok(parsed) = Certificate::parse(data) else {
         assert!(
             accepted.is_err() && remembered.is_err(),
@@ -86,7 +86,10 @@ fn check_leaf_hash(parsed: &Certificate<'_>, entry: &MtcLogEntry) {
 /// with another one trusted there is no way to be accepted.
 fn check_trusted_subtree(data: &[u8], parsed: &Certificate<'_>) {
     let Ok((log_number, index)) = parsed.entry() else {
-        assert!(PKI.trust.verify(data).is_err(), "accepted without a log");
+        assert!(
+            PKI.trust.verify_issuance(data).is_err(),
+            "accepted without a log"
+        );
         return;
     };
     let subtree = parsed.proof.subtree;
@@ -107,7 +110,9 @@ fn check_trusted_subtree(data: &[u8], parsed: &Certificate<'_>) {
             subtree,
             hash,
         };
-        PKI.trust.with_trusted_subtrees([trusted]).verify(data)
+        PKI.trust
+            .with_trusted_subtrees([trusted])
+            .verify_issuance(data)
     };
     let issuer_is_known = parsed.issuer == PKI.ca_certificate.cosigner.id.to_name();
     let serials = PKI.ca_certificate.min_serial..=PKI.ca_certificate.max_serial;

@@ -131,7 +131,7 @@ impl Pki {
         };
         let witness = cosigner(SignatureAlgorithm::Ed25519, WITNESS);
         let group = CosignerGroup::new(vec![witness], 1).expect("1 of 1");
-        let cosigners = CaTrust::new(&ca_certificate)
+        let cosigners = CaTrust::ca_alone(&ca_certificate)
             .require(group)
             .expect("the witness is not the CA");
 

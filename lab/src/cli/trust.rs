@@ -96,7 +96,7 @@ impl TrustArguments {
         let Some(path) = &self.ca else {
             return Ok(None);
         };
-        let trust = CaTrust::new(&read_ca(path)?);
+        let trust = CaTrust::ca_alone(&read_ca(path)?);
         let named = self.cosigner.len();
         let required = self.require.unwrap_or(named);
         if required > named {

@@ -77,7 +77,7 @@ impl LogCopy {
     pub(crate) fn expect_certified(&self, certificate: &[u8], trust: &TrustFile) {
         let accepted = trust
             .trust
-            .verify(certificate)
+            .verify_issuance(certificate)
             .expect("the certificate verifies");
         // The trust file's trust remembers what it has verified.
         assert!(matches!(

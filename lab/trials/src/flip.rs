@@ -401,7 +401,7 @@ impl Whole {
         let newcomer = enrol(&self.lab, 99).await;
         let stopped = match newcomer {
             Ok((_, certificate)) => {
-                let accepted = self.trust.trust.verify(&certificate);
+                let accepted = self.trust.trust.verify_issuance(&certificate);
                 accepted.map_err(|error| {
                     Found::Worse(violated!("an acknowledged certificate: {error}"))
                 })?;

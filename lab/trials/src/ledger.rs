@@ -75,7 +75,7 @@ impl Ledger {
         certificate: &[u8],
     ) -> Result<(), Violation> {
         copy.expect_certified(certificate, trust);
-        let accepted = trust.trust.verify(certificate);
+        let accepted = trust.trust.verify_issuance(certificate);
         let index = accepted.expect("it has just been verified").index;
         let parsed = Certificate::parse(certificate).expect("it has just been verified");
         match self.leaves.insert(index, parsed.leaf_hash()) {

@@ -54,6 +54,15 @@ fn listed(what: &str, ids: &[TrustAnchorId]) -> String {
     }
 }
 
+/// Whose cosignatures a relying party wants under a subtree that it does not trust yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// The CA's alone: nobody else needs to have seen the certificate.
+    CaAlone,
+    /// The CA's, and a quorum of witnesses.
+    CaAnd(CosignerGroup),
+}
+
 /// Cosigners of whom at least so many must have signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CosignerGroup {

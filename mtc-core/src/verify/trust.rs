@@ -37,9 +37,9 @@ pub struct CaTrust {
 }
 
 impl CaTrust {
-    /// Trust in a CA as its certificate describes it: its cosignature suffices, no subtree is trusted yet, and serial
-    /// numbers outside its range are revoked.
-    pub fn new(certificate: &CaCertificate) -> Self {
+    /// Trust in a CA alone, as its certificate describes it: its cosignature suffices until [`Self::require`] wants others,
+    /// no subtree is trusted yet, and serial numbers outside its range are not accepted.
+    pub fn ca_alone(certificate: &CaCertificate) -> Self {
         let CaCertificate {
             cosigner,
             min_serial,
@@ -202,7 +202,7 @@ mod tests {
 
     fn trust(min_serial: u64, max_serial: u64) -> CaTrust {
         let secret = SecretKey::generate(SignatureAlgorithm::Ed25519).unwrap();
-        CaTrust::new(&CaCertificate {
+        CaTrust::ca_alone(&CaCertificate {
             cosigner: Cosigner {
                 id: "32473.1".parse().unwrap(),
                 key: secret.public_key().unwrap(),

@@ -186,6 +186,21 @@ pub fn alternative_names(value: &[u8]) -> Result<Vec<GeneralName>, DerError> {
     Ok(names)
 }
 
+/// Whether a dNSName of a certificate names a server called by this host name (RFC 9525 section 6.3): they are equal but for
+/// case, or the certificate has `*` in place of the first label, before at least two others.
+pub fn is_name_of(presented: &str, host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    match presented.strip_prefix("*.") {
+        Some(parent) => {
+            parent.contains('.')
+                && host
+                    .split_once('.')
+                    .is_some_and(|(_, of_host)| of_host.eq_ignore_ascii_case(parent))
+        }
+        None => presented.eq_ignore_ascii_case(host),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use crate::time::UnixTime;
 use thiserror::Error;
 
 use super::Certificate;
+use super::name::{GeneralName, alternative_names, is_name_of};
 use super::oid::{self, dotted, extension_name};
 
 /// What the key of a TLS 1.3 peer is used for.
@@ -32,6 +33,25 @@ const PROCESSED: [&[u8]; 5] = [
     oid::NF_TYPES,
 ];
 
+/// The part in the TLS handshake of the party that presents a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It opened the connection: `id-kp-clientAuth`.
+    Client,
+    /// It accepted the connection: `id-kp-serverAuth`.
+    Server,
+}
+
+impl Role {
+    /// The purpose that extKeyUsage must name.
+    const fn purpose(self) -> &'static str {
+        match self {
+            Self::Client => "clientAuth",
+            Self::Server => "serverAuth",
+        }
+    }
+}
+
 /// Why a certificate cannot be used as an end entity's, whoever issued it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -55,9 +75,20 @@ pub enum UsageError {
     /// It is a CA's.
     #[error("basicConstraints say that it is a CA's, not an end entity's")]
     Ca,
-    /// There is a keyUsage, and it does not allow signatures.
+    /// keyUsage does not allow signatures, or is missing where there is a peer to judge.
     #[error("keyUsage does not allow digitalSignature, which TLS 1.3 needs")]
     KeyUsage,
+    /// extKeyUsage is missing or lacks the purpose of the role.
+    #[error("extKeyUsage lacks {0}")]
+    Purpose(&'static str),
+    /// The peer was called by a name that is not in subjectAltName.
+    #[error("it is not for {wanted:?} but for {}", if names.is_empty() { "nobody" } else { names })]
+    Name {
+        /// The name that was asked about.
+        wanted: String,
+        /// The dNSNames that it has, with commas.
+        names: String,
+    },
     /// A critical extension that is not processed here.
     #[error("critical extension {0} is not known here, so the certificate must not be used")]
     UnknownCritical(String),
@@ -109,6 +140,43 @@ pub fn check_end_entity(certificate: &Certificate<'_>, at: UnixTime) -> Result<(
         Some(unknown) => Err(UsageError::UnknownCritical(extension_name(unknown.oid))),
         None => Ok(()),
     }
+}
+
+/// Checks that a certificate is for a peer called by a host name, in a role: subjectAltName has the name (RFC 9525), and
+/// keyUsage and extKeyUsage are there and allow it, as TS 33.310 clause 6.1.3c wants of network functions.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check_peer(certificate: &Certificate<'_>, name: &str, role: Role) -> Result<(), UsageError> {
+    let statement = &certificate.statement;
+    let names = match statement.extension(oid::SUBJECT_ALT_NAME) {
+        Some(names) => alternative_names(names.value).map_err(malformed("subjectAltName"))?,
+        None => Vec::new(),
+    };
+    let hosts: Vec<&str> = names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::Dns(host) => Some(host.as_str()),
+            _ => None,
+        })
+        .collect();
+    if !hosts.iter().any(|presented| is_name_of(presented, name)) {
+        return Err(UsageError::Name {
+            wanted: name.to_owned(),
+            names: hosts.join(", "),
+        });
+    }
+    if statement.extension(oid::KEY_USAGE).is_none() {
+        return Err(UsageError::KeyUsage);
+    }
+    let purposes = match statement.extension(oid::EXT_KEY_USAGE) {
+        Some(usage) => purposes(usage.value).map_err(malformed("extKeyUsage"))?,
+        None => Vec::new(),
+    };
+    if !purposes.iter().any(|purpose| purpose == role.purpose()) {
+        return Err(UsageError::Purpose(role.purpose()));
+    }
+    Ok(())
 }
 
 /// `BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL }`.

@@ -18,9 +18,9 @@ use crate::{CA, ca_certificate, one_entry, respelt};
 fn a_certificate_has_one_der_encoding() {
     let mtca = one_entry();
     let only = Subtree::whole(1);
-    let trust = CaTrust::new(&ca_certificate()).with_trusted_subtrees([mtca.trusted(only)]);
+    let trust = CaTrust::ca_alone(&ca_certificate()).with_trusted_subtrees([mtca.trusted(only)]);
     let certificate = mtca.certificate(0, only, &[]);
-    assert!(trust.verify(&certificate).is_ok());
+    assert!(trust.verify_issuance(&certificate).is_ok());
     let respelt = respelt::der(&certificate);
     assert!(respelt.len() > 200, "{}", respelt.len());
     for (depth, form, bytes) in respelt {
@@ -29,7 +29,10 @@ fn a_certificate_has_one_der_encoding() {
             let parsed = Certificate::parse(&bytes);
             assert!(parsed.is_err(), "{form:?}, {depth} deep");
         }
-        assert!(trust.verify(&bytes).is_err(), "{form:?}, {depth} deep");
+        assert!(
+            trust.verify_issuance(&bytes).is_err(),
+            "{form:?}, {depth} deep"
+        );
     }
 }
 

@@ -395,7 +395,7 @@ fn every_flipped_byte_of_a_standalone_certificate_is_noticed() {
         Unnoticed::default()
     );
     for flip in every_bit(&certificate) {
-        let verdict = verifiers.ours.verify(&flipped(&certificate, flip));
+        let verdict = verifiers.ours.verify_issuance(&flipped(&certificate, flip));
         assert!(verdict.is_err(), "{flip:?}");
     }
 }
@@ -414,7 +414,12 @@ fn the_cosignature_of_a_stranger_is_all_that_is_ignored_in_a_standalone_certific
         ignored.among(&some().collect())
     );
     let accepted: BTreeSet<Flip> = every_bit(&certificate)
-        .filter(|flip| verifiers.ours.verify(&flipped(&certificate, *flip)).is_ok())
+        .filter(|flip| {
+            verifiers
+                .ours
+                .verify_issuance(&flipped(&certificate, *flip))
+                .is_ok()
+        })
         .collect();
     assert_eq!(accepted, ignored.by_both);
 }
@@ -442,7 +447,7 @@ fn flips_are_noticed_whatever_the_cosigners_algorithms() {
             "{ca}, {witness}"
         );
         for flip in some_bits(&certificate, 1) {
-            let verdict = verifiers.ours.verify(&flipped(&certificate, flip));
+            let verdict = verifiers.ours.verify_issuance(&flipped(&certificate, flip));
             assert!(verdict.is_err(), "{ca}, {witness}, {flip:?}");
         }
     }

@@ -38,7 +38,7 @@ impl Verifiers {
     /// The same for other serial numbers, all positive.
     pub(crate) fn admitting(mtca: &Mtca, serials: RangeInclusive<u64>) -> Self {
         let der = mtca.ca_certificate(serials.clone());
-        let ours = CaTrust::new(&CaCertificate::parse(&der).expect("our own CA certificate"));
+        let ours = CaTrust::ca_alone(&CaCertificate::parse(&der).expect("our own CA certificate"));
         let readable = read_by_mtcs(*serials.start()) && read_by_mtcs(*serials.end());
         let ca = if readable {
             mtcs::CaTrust::from_ca_certificate(&der).expect("a CA certificate")
@@ -102,7 +102,7 @@ impl Verifiers {
     /// Asks both.
     pub(crate) fn ask(&self, certificate: &[u8]) -> Verdicts {
         (
-            self.ours.verify(certificate),
+            self.ours.verify_issuance(certificate),
             verify_certificate_ignoring_validity(&self.theirs, certificate),
         )
     }

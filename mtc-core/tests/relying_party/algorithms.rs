@@ -90,7 +90,9 @@ impl Role {
         cosignature: Option<&Cosignature>,
     ) -> Result<Basis, Rejection> {
         let cosignatures: Vec<_> = self.of_the_ca.iter().chain(cosignature).collect();
-        let accepted = self.trust.verify(&scene.certificate(&cosignatures))?;
+        let accepted = self
+            .trust
+            .verify_issuance(&scene.certificate(&cosignatures))?;
         Ok(accepted.basis)
     }
 
@@ -305,10 +307,10 @@ fn a_cosigner_that_nobody_named_is_ignored_whatever_it_signed() {
         };
         let mut all: Vec<_> = role.of_the_ca.iter().collect();
         all.extend([&cosignature, &ignored]);
-        let verdict = role.trust.verify(&scene.certificate(&all));
+        let verdict = role.trust.verify_issuance(&scene.certificate(&all));
         assert!(verdict.is_ok(), "{algorithm}: {verdict:?}");
         all.remove(all.len() - 2);
-        let verdict = role.trust.verify(&scene.certificate(&all));
+        let verdict = role.trust.verify_issuance(&scene.certificate(&all));
         assert_eq!(verdict, Err(role.missing()), "{algorithm}");
     });
 }

@@ -22,7 +22,7 @@ use mtc_core::time::UnixTime;
 use mtc_core::tree::{ProofError, Subtree, evaluate_inclusion, verify_consistency};
 use mtc_core::verify::{CosignerGroup, PolicyError, Rejection, RevokedRange};
 use mtc_core::wire::{self, WireError};
-use mtc_core::x509::{self, UsageError, X509Error, check_end_entity};
+use mtc_core::x509::{self, Role, UsageError, X509Error, check_end_entity, check_peer};
 
 use crate::mtca::{Mtca, Signer};
 use crate::parts::Parts;
@@ -122,6 +122,7 @@ fn x509_certificates(seen: &mut Seen) {
     const ED25519: &[u8] = &[6, 3, 0x2b, 0x65, 0x70];
     const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
     const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+    const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
     const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
     let parse = |der: &[u8]| x509::Certificate::parse(der).map(drop);
     let certificate = |extensions: &[Vec<u8>]| x509_certificate(ED25519, extensions);
@@ -162,6 +163,20 @@ fn x509_certificates(seen: &mut Seen) {
     seen.fails(check(&[ca], 1500), UsageError::Ca);
     let usage = extension(KEY_USAGE, true, &[3, 2, 1, 6]);
     seen.fails(check(&[usage], 1500), UsageError::KeyUsage);
+    let for_a_server = |extensions: &[Vec<u8>]| {
+        let der = certificate(extensions);
+        let certificate = x509::Certificate::parse(&der).expect("well formed");
+        check_peer(&certificate, "a.example", Role::Server)
+    };
+    let wanted = "a.example".to_owned();
+    let names = String::new();
+    seen.fails(for_a_server(&[]), UsageError::Name { wanted, names });
+    let name = extension(SUBJECT_ALT_NAME, true, b"\x30\x0b\x82\x09a.example");
+    let usage = extension(KEY_USAGE, true, &[3, 2, 7, 0x80]);
+    seen.fails(
+        for_a_server(&[name, usage]),
+        UsageError::Purpose("serverAuth"),
+    );
     let unknown = extension(NAME_CONSTRAINTS, true, &[0x30, 0]);
     let name = "nameConstraints".to_owned();
     seen.fails(check(&[unknown], 1500), UsageError::UnknownCritical(name));
@@ -445,7 +460,7 @@ fn policies(seen: &mut Seen) {
     let verdict = |change: &dyn Fn(&mut Parts)| {
         let mut parts = Parts::of(&mtca.standalone(1, 0, &[&mtca.ca]));
         change(&mut parts);
-        match trust.verify(&parts.encode()) {
+        match trust.verify_issuance(&parts.encode()) {
             Err(Rejection::Policy(error)) => Err(error),
             other => panic!("{other:?}"),
         }
@@ -475,26 +490,26 @@ fn rejections(seen: &mut Seen) {
         parts.encode()
     };
     let mut trust = trust_in(&mtca.ca).with_trusted_subtrees([mtca.trusted(whole)]);
-    assert!(trust.verify(&certificate).is_ok());
+    assert!(trust.verify_issuance(&certificate).is_ok());
     seen.fails(
-        trust.verify(&changed(&|parts| parts.unused_bits = 1)),
+        trust.verify_issuance(&changed(&|parts| parts.unused_bits = 1)),
         Rejection::Malformed(DerError::InvalidValue("BIT STRING: unused bits").into()),
     );
     let other_ca = Mtca::new("32473.2", 1, SignatureAlgorithm::Ed25519, &[]);
     seen.fails(
-        trust_in(&other_ca.ca).verify(&certificate),
+        trust_in(&other_ca.ca).verify_issuance(&certificate),
         Rejection::UnknownIssuer(other_ca.ca.cosigner.id),
     );
     seen.fails(
-        trust.verify(&changed(&|parts| parts.set_serial(1))),
+        trust.verify_issuance(&changed(&|parts| parts.set_serial(1))),
         Rejection::Serial(IdError::LogNumber(0)),
     );
     seen.fails(
-        trust.verify(&changed(&|parts| parts.hashes.clear())),
+        trust.verify_issuance(&changed(&|parts| parts.hashes.clear())),
         Rejection::Inclusion(ProofError::WrongLength),
     );
     seen.fails(
-        trust.verify(&changed(&|parts| parts.hashes[0] ^= 1)),
+        trust.verify_issuance(&changed(&|parts| parts.hashes[0] ^= 1)),
         Rejection::TrustedSubtreeMismatch(whole),
     );
     let other = subtrees(3)
@@ -502,7 +517,7 @@ fn rejections(seen: &mut Seen) {
         .expect("a smaller one");
     let elsewhere = trust.with_trusted_subtrees([mtca.trusted(other)]);
     seen.fails(
-        elsewhere.verify(&certificate),
+        elsewhere.verify_issuance(&certificate),
         Rejection::Policy(PolicyError::NoCaCosignature(mtca.ca.cosigner.id)),
     );
     let serial = serial_of(&mtca, 1);
@@ -510,7 +525,10 @@ fn rejections(seen: &mut Seen) {
         first: serial,
         last: serial,
     });
-    seen.fails(trust.verify(&certificate), Rejection::Revoked(serial));
+    seen.fails(
+        trust.verify_issuance(&certificate),
+        Rejection::Revoked(serial),
+    );
 }
 
 fn keys(seen: &mut Seen) {
@@ -676,6 +694,10 @@ fn ca_certificates(seen: &mut Seen) {
     };
     assert_eq!(CaCertificate::parse(&der), Ok(certificate));
     seen.fails(CaCertificate::parse(&[]), CaError::Der(DerError::Truncated));
+    seen.fails(
+        CaCertificate::parse(b"-----BEGIN CERTIFICATE-----"),
+        CaError::Pem,
+    );
     // The type of the subject's one attribute; the last arc but one octet of id-rdna-trustAnchorID.
     let attribute = [7, 25, 3, 0x0d];
     seen.fails(

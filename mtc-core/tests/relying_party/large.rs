@@ -198,7 +198,7 @@ fn the_last_entries_of_the_last_log_have_certificates() {
                 let parsed = Certificate::parse(&certificate).expect("our own");
                 assert_eq!(parsed.serial, (65535 << 48) + index);
                 assert_eq!(parsed.entry(), Ok((log.log.number(), index)));
-                let accepted = trust.verify(&certificate).expect("ours");
+                let accepted = trust.verify_issuance(&certificate).expect("ours");
                 assert_eq!((accepted.index, accepted.subtree), (index, subtree));
                 assert_eq!(accepted.basis, basis);
             }
@@ -242,7 +242,7 @@ fn serial_numbers_beside_the_largest_are_rejected_each_for_its_reason() {
     let certificate = log.certificate(index, &log.proof(index, subtree, &[]));
     let good = Parts::of(&certificate.expect("within the limits"));
     assert_eq!(good.serial, [0, 255, 255, 255, 255, 255, 255, 255, 254]);
-    assert!(trust.verify(&good.encode()).is_ok());
+    assert!(trust.verify_issuance(&good.encode()).is_ok());
     let with_serial = |contents: &[u8]| {
         Parts {
             serial: contents.to_vec(),
@@ -252,7 +252,7 @@ fn serial_numbers_beside_the_largest_are_rejected_each_for_its_reason() {
     };
     // 2^64 - 1: index 2^48 - 1, which no log has.
     assert_eq!(
-        trust.verify(&with_serial(&[0, 255, 255, 255, 255, 255, 255, 255, 255])),
+        trust.verify_issuance(&with_serial(&[0, 255, 255, 255, 255, 255, 255, 255, 255])),
         Err(ProofError::IndexOutside {
             index: LARGEST_LOG,
             start: 0,
@@ -272,14 +272,14 @@ fn serial_numbers_beside_the_largest_are_rejected_each_for_its_reason() {
         ("empty", &[]),
     ] {
         assert_eq!(
-            trust.verify(&with_serial(contents)),
+            trust.verify_issuance(&with_serial(contents)),
             Err(Rejection::Malformed(CertificateError::SerialRange)),
             "{what}"
         );
     }
     // 2^48 - 2: the same index in log 0, which no CA has.
     assert_eq!(
-        trust.verify(&with_serial(&[0, 255, 255, 255, 255, 255, 254])),
+        trust.verify_issuance(&with_serial(&[0, 255, 255, 255, 255, 255, 254])),
         Err(Rejection::Serial(IdError::LogNumber(0)))
     );
     trust.revoke(RevokedRange {
@@ -287,7 +287,7 @@ fn serial_numbers_beside_the_largest_are_rejected_each_for_its_reason() {
         last: u64::MAX,
     });
     assert_eq!(
-        trust.verify(&good.encode()),
+        trust.verify_issuance(&good.encode()),
         Err(Rejection::Revoked(u64::MAX - 1))
     );
 }

@@ -20,7 +20,7 @@ fn the_same_index_in_two_logs_is_two_entries() {
         let trusting = |trusted: &[TrustedSubtree]| {
             trust
                 .with_trusted_subtrees(trusted.iter().copied())
-                .verify(&certificate)
+                .verify_issuance(&certificate)
         };
         let accepted = trusting(&[own.trusted(whole), other.trusted(whole)]).expect("its own");
         assert_eq!(accepted.log_number, own.log.number());
@@ -50,12 +50,12 @@ fn a_certificate_moved_to_another_log_is_rejected() {
     };
     let trusting = trust.with_trusted_subtrees([first.trusted(whole), second.trusted(whole)]);
     assert_eq!(
-        trusting.verify(&moved(&[])),
+        trusting.verify_issuance(&moved(&[])),
         Err(Rejection::TrustedSubtreeMismatch(whole))
     );
     // The cosigned message names the log.
     assert_eq!(
-        trust.verify(&moved(&[&first.ca])),
+        trust.verify_issuance(&moved(&[&first.ca])),
         Err(PolicyError::Invalid(first.ca.cosigner.id).into())
     );
 }
@@ -70,17 +70,17 @@ fn certificates_of_a_failed_log_and_of_its_successor_are_both_good_until_one_is_
         next.standalone(0, 0, &[&next.ca]),
     ];
     for certificate in &certificates {
-        assert!(trust.verify(certificate).is_ok());
+        assert!(trust.verify_issuance(certificate).is_ok());
     }
     trust.revoke(RevokedRange {
         first: serial_of(&failed, 0),
         last: serial_of(&next, 0) - 1,
     });
     assert_eq!(
-        trust.verify(&certificates[0]),
+        trust.verify_issuance(&certificates[0]),
         Err(Rejection::Revoked(serial_of(&failed, 4)))
     );
-    assert!(trust.verify(&certificates[1]).is_ok());
+    assert!(trust.verify_issuance(&certificates[1]).is_ok());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn an_entry_that_states_nothing_has_no_certificate() {
             parts.set_serial(serial_of(&mtca, claimed));
             let Ok(proof) = inclusion_proof(&tree, claimed, whole);
             parts.hashes = proof.concat();
-            let verdict = trust.verify(&parts.encode());
+            let verdict = trust.verify_issuance(&parts.encode());
             if claimed == index && index != NULL {
                 assert!(verdict.is_ok(), "{verdict:?}");
             } else {
@@ -146,7 +146,7 @@ fn entry_extensions_are_those_of_the_log() {
     let trust = trust_in(&mtca.ca).with_trusted_subtrees([mtca.trusted(only)]);
     let parts = Parts::of(&mtca.certificate(0, only, &[]));
     assert_eq!(parts.extensions, encoded(logged));
-    assert!(trust.verify(&parts.encode()).is_ok());
+    assert!(trust.verify_issuance(&parts.encode()).is_ok());
     for (what, extensions) in [
         ("none", &[][..]),
         ("first dropped", &logged[1..]),
@@ -164,7 +164,7 @@ fn entry_extensions_are_those_of_the_log() {
             ..parts.clone()
         };
         assert_eq!(
-            trust.verify(&changed.encode()),
+            trust.verify_issuance(&changed.encode()),
             Err(Rejection::TrustedSubtreeMismatch(only)),
             "{what}"
         );
@@ -191,6 +191,6 @@ fn the_entry_hash_is_that_of_the_entry_for_every_kind_of_extension() {
         assert_eq!(Parts::of(&certificate).leaf_hash(), mtca.hash(only));
         assert_eq!(Parts::of(&certificate).encode(), certificate);
         let trust = trust_in(&mtca.ca).with_trusted_subtrees([mtca.trusted(only)]);
-        assert!(trust.verify(&certificate).is_ok());
+        assert!(trust.verify_issuance(&certificate).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 
 mod algorithms;
 mod errors;
+mod for_a_peer;
 mod large;
 mod logs;
 #[expect(dead_code, reason = "shared with tests that need more of it")]
@@ -29,7 +30,7 @@ const CA: &str = "32473.1";
 
 /// Trust in a CA for the serial numbers of all its logs, by nothing but its cosignature.
 fn trust_in(ca: &Signer) -> CaTrust {
-    CaTrust::new(&CaCertificate {
+    CaTrust::ca_alone(&CaCertificate {
         cosigner: ca.cosigner.clone(),
         min_serial: 1 << 48,
         max_serial: u64::MAX,

@@ -20,7 +20,9 @@ fn remembering(mtca: &Mtca, capacity: usize) -> CaTrust {
 }
 
 fn basis(trust: &CaTrust, certificate: &[u8]) -> Result<Basis, Rejection> {
-    trust.verify(certificate).map(|accepted| accepted.basis)
+    trust
+        .verify_issuance(certificate)
+        .map(|accepted| accepted.basis)
 }
 
 #[test]
@@ -50,10 +52,14 @@ fn what_is_remembered_is_the_log_the_interval_and_the_hash() {
     let half = Subtree::whole(4);
     assert!(
         trust
-            .verify(&mtca.certificate(3, half, &[&mtca.ca]))
+            .verify_issuance(&mtca.certificate(3, half, &[&mtca.ca]))
             .is_ok()
     );
-    assert!(trust.verify(&mtca.certificate(2, half, &[])).is_ok());
+    assert!(
+        trust
+            .verify_issuance(&mtca.certificate(2, half, &[]))
+            .is_ok()
+    );
     for certificate in [
         other.certificate(2, half, &[]),
         mtca.certificate(2, Subtree::whole(8), &[]),
@@ -102,7 +108,7 @@ fn a_change_of_policy_or_revocation_forgets() {
     );
     let verified = || {
         let trust = remembering(&mtca, 16);
-        assert!(trust.verify(&signed).is_ok());
+        assert!(trust.verify_issuance(&signed).is_ok());
         assert_eq!(basis(&trust, &bare), Ok(Basis::VerifiedSubtree));
         trust
     };
@@ -128,7 +134,7 @@ fn a_trusted_subtree_with_another_hash_rejects_what_was_verified_before() {
     let whole = Subtree::whole(5);
     let trust = remembering(&mtca, 16);
     let signed = mtca.certificate(3, whole, &[&mtca.ca]);
-    assert!(trust.verify(&signed).is_ok());
+    assert!(trust.verify_issuance(&signed).is_ok());
     let other_hash = TrustedSubtree {
         hash: [0xab; 32],
         ..mtca.trusted(whole)

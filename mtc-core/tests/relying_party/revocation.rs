@@ -33,7 +33,7 @@ fn a_serial_number_is_revoked_when_some_range_holds_it() {
         }
         for (serial, certificate) in &certificates {
             let revoked = ranges.iter().any(|(first, last)| (first..=last).contains(&serial));
-            let verdict = trust.verify(certificate).map(|accepted| accepted.index);
+            let verdict = trust.verify_issuance(certificate).map(|accepted| accepted.index);
             let expected = if revoked {
                 Err(Rejection::Revoked(*serial))
             } else {
@@ -61,14 +61,14 @@ fn serial_numbers_outside_the_range_of_the_ca_are_revoked_from_the_start() {
         (0, 0, [false; 3]),
         (u64::MAX, u64::MAX, [false; 3]),
     ] {
-        let trust = CaTrust::new(&CaCertificate {
+        let trust = CaTrust::ca_alone(&CaCertificate {
             cosigner: mtca.ca.cosigner.clone(),
             min_serial,
             max_serial,
             prefix_url: None,
         });
         for (index, accepted) in (0..).zip(accepted) {
-            let verdict = trust.verify(&mtca.certificate(index, whole, &[&mtca.ca]));
+            let verdict = trust.verify_issuance(&mtca.certificate(index, whole, &[&mtca.ca]));
             let revoked = Err(Rejection::Revoked(serial_of(&mtca, index)));
             assert!(verdict.is_ok() == accepted, "{verdict:?}");
             assert!(accepted || verdict == revoked, "{verdict:?}");

@@ -31,7 +31,7 @@ fn every_other_index_start_and_end_is_rejected() {
     let trust = all_trusting(&mtca);
     for (index, subtree) in placed_entries(SIZE) {
         let parts = Parts::of(&mtca.certificate(index, subtree, &[]));
-        let accepted = trust.verify(&parts.encode()).expect("unchanged");
+        let accepted = trust.verify_issuance(&parts.encode()).expect("unchanged");
         assert_eq!((accepted.index, accepted.subtree), (index, subtree));
         assert_eq!(accepted.basis, Basis::TrustedSubtree);
         for other in 0..SIZE + 3 {
@@ -43,7 +43,7 @@ fn every_other_index_start_and_end_is_rejected() {
             other_end.end = other;
             for changed in [other_index, other_start, other_end] {
                 if changed != parts {
-                    let verdict = trust.verify(&changed.encode());
+                    let verdict = trust.verify_issuance(&changed.encode());
                     assert!(
                         matches!(
                             verdict,
@@ -75,7 +75,7 @@ fn every_other_length_of_the_proof_is_rejected() {
             let mut changed = parts.clone();
             changed.hashes.resize(length, 0xab);
             assert_eq!(
-                trust.verify(&changed.encode()),
+                trust.verify_issuance(&changed.encode()),
                 Err(ProofError::WrongLength.into()),
                 "{length} bytes in entry {index} of {subtree}"
             );
@@ -123,7 +123,7 @@ fn a_flipped_bit_of_any_hash_or_of_the_entry_leads_to_another_hash() {
         ] {
             if changed != parts {
                 prop_assert_eq!(
-                    trust.verify(&changed.encode()),
+                    trust.verify_issuance(&changed.encode()),
                     Err(Rejection::TrustedSubtreeMismatch(subtree))
                 );
             }
@@ -138,7 +138,7 @@ fn a_subtree_that_nobody_trusts_needs_cosignatures() {
         let others = subtrees(11).filter(|other| *other != subtree);
         let trust =
             trust_in(&mtca.ca).with_trusted_subtrees(others.map(|subtree| mtca.trusted(subtree)));
-        let verdict = |signers| trust.verify(&mtca.certificate(index, subtree, signers));
+        let verdict = |signers| trust.verify_issuance(&mtca.certificate(index, subtree, signers));
         assert_eq!(verdict(&[]), Err(unsigned(&mtca)));
         assert_eq!(
             verdict(&[&mtca.ca]).map(|accepted| accepted.basis),

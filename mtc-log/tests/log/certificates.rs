@@ -53,7 +53,7 @@ impl Subject {
 
 /// A relying party that is content with the CA's cosignature.
 fn relying_party(world: &World) -> CaTrust {
-    CaTrust::new(&CaCertificate {
+    CaTrust::ca_alone(&CaCertificate {
         cosigner: world.ca(),
         min_serial: 1,
         max_serial: u64::MAX,
@@ -108,7 +108,10 @@ async fn certificates_are_issued_from_their_fields_and_accepted() {
         let fields = subject.fields(world.log.ca());
         let certified = issuer.certify(&fields).await.unwrap();
         assert_eq!((certified.index, certified.tree_size), (index, index + 1));
-        assert_eq!(trust.verify(&certified.certificate).unwrap().index, index);
+        assert_eq!(
+            trust.verify_issuance(&certified.certificate).unwrap().index,
+            index
+        );
         let logged = issuer
             .published_tree()
             .unwrap()
@@ -154,7 +157,7 @@ async fn the_last_serial_number_of_a_log_is_issued_and_none_after_it() {
         index, certificate, ..
     } = issuer.certify(&fields).await.unwrap();
     assert_eq!(index, MAX_LOG_SIZE - 1);
-    let accepted = relying_party(&world).verify(&certificate).unwrap();
+    let accepted = relying_party(&world).verify_issuance(&certificate).unwrap();
     assert_eq!(accepted.index, MAX_LOG_SIZE - 1);
     let Err(CertifyError::Issue(IssueError::Refused(refused))) = issuer.certify(&fields).await
     else {
@@ -197,13 +200,16 @@ fn entries_with_extensions_and_null_entries_go_through_the_log() {
     };
     let trust = relying_party(&world);
     assert_eq!(
-        trust.verify(&certificate(&entry.extensions)).unwrap().index,
+        trust
+            .verify_issuance(&certificate(&entry.extensions))
+            .unwrap()
+            .index,
         1
     );
     // The extensions are part of what is proven.
     for other in [&[][..], &entry.extensions[..1]] {
         assert!(matches!(
-            trust.verify(&certificate(other)),
+            trust.verify_issuance(&certificate(other)),
             Err(Rejection::Policy(_))
         ));
     }

@@ -4,7 +4,7 @@ use mtc_core::der::{self, DerError, Reader};
 use uuid::Uuid;
 
 use super::oid;
-use mtc_core::x509::Extension;
+use mtc_core::x509::{Extension, is_name_of};
 
 /// FQDNs in one certificate; an NF serves under one or two.
 pub const MAX_FQDNS: usize = 16;
@@ -71,20 +71,9 @@ impl AltNames {
         Ok(names)
     }
 
-    /// Whether a server called by this host name is meant (RFC 9525 section 6.3): names are equal but for case, or the
-    /// certificate has `*` in place of the first label, before at least two others.
+    /// Whether a server called by this host name is meant.
     pub(crate) fn include(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        let is = |name: &String| match name.strip_prefix("*.") {
-            Some(parent) => {
-                parent.contains('.')
-                    && host
-                        .split_once('.')
-                        .is_some_and(|(_, of_host)| of_host.eq_ignore_ascii_case(parent))
-            }
-            None => name.eq_ignore_ascii_case(host),
-        };
-        self.fqdns.iter().any(is)
+        self.fqdns.iter().any(|name| is_name_of(name, host))
     }
 
     /// The critical subjectAltName extension: a dNSName for every FQDN, then the `urn:uuid` of the NF instance.

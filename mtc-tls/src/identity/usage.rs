@@ -2,25 +2,16 @@
 
 use mtc_core::der::{self, DerError, Reader};
 use mtc_core::time::UnixTime;
+use mtc_core::x509::Role;
 
 use super::leaf::{Leaf, MalformedCertificate, in_field};
 use super::oid;
 
-/// The part in the TLS handshake of the party that presents a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// It opened the connection: `id-kp-clientAuth`.
-    Client,
-    /// It accepted the connection: `id-kp-serverAuth`.
-    Server,
-}
-
-impl Role {
-    const fn purpose(self) -> (&'static [u8], &'static str) {
-        match self {
-            Self::Client => (oid::CLIENT_AUTH, "clientAuth"),
-            Self::Server => (oid::SERVER_AUTH, "serverAuth"),
-        }
+/// The purpose that extKeyUsage must name: its OID, and its name.
+const fn purpose(role: Role) -> (&'static [u8], &'static str) {
+    match role {
+        Role::Client => (oid::CLIENT_AUTH, "clientAuth"),
+        Role::Server => (oid::SERVER_AUTH, "serverAuth"),
     }
 }
 
@@ -110,7 +101,7 @@ impl Leaf<'_> {
         if !has_digital_signature(key_usage).map_err(in_field("keyUsage"))? {
             return Err(UsageError::KeyUsage);
         }
-        let (purpose, name) = role.purpose();
+        let (purpose, name) = purpose(role);
         let purposes = self
             .ext_key_usage
             .ok_or(UsageError::ExtendedKeyUsage(name))?;

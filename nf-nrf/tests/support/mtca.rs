@@ -159,7 +159,7 @@ impl Service {
             prefix_url: None,
         };
         let witness = CosignerGroup::new(vec![self.witness.clone()], 1).expect("1 of 1");
-        CaTrust::new(&certificate)
+        CaTrust::ca_alone(&certificate)
             .require(witness)
             .expect("not the CA")
     }

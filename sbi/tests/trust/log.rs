@@ -120,7 +120,7 @@ impl Log {
             prefix_url: None,
         };
         let witness = CosignerGroup::new(vec![self.witness.cosigner.clone()], 1);
-        CaTrust::new(&certificate)
+        CaTrust::ca_alone(&certificate)
             .require(witness.expect("1 of 1"))
             .expect("not the CA")
     }

@@ -7,7 +7,9 @@ use mtc_core::causes::Causes;
 use mtc_core::certificate::{Certificate, CertificateError};
 use mtc_core::der::{Reader, SEQUENCE};
 use mtc_core::time::UnixTime;
-use mtc_core::verify::{Accepted, Basis, CaTrust, PolicyError, Rejection};
+use mtc_core::verify::{
+    Accepted, Basis, CaTrust, PolicyError, Rejection, RelyingParty, Unacceptable,
+};
 use serde::Serialize;
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -19,9 +21,8 @@ use crate::cli::output::{print, print_json, usage};
 use crate::cli::trust::{TrustArguments, TrustArgumentsError};
 use mtc_tools::certificate_file::FileName;
 use mtc_tools::inspect::{Inspection, Kind};
-use mtc_tools::relying_party::{
-    RelyingParty, RevokedText, SubtreeText, TrustTextError, Unacceptable, check_contradictions,
-    parse_subtrees,
+use mtc_tools::trust_text::{
+    RevokedText, SubtreeText, TrustTextError, check_contradictions, parse_subtrees,
 };
 
 /// Certificates to verify
@@ -128,12 +129,15 @@ impl VerifyArguments {
             Ok(party) => party,
             Err(error) => return usage(&error, "cert verify"),
         };
+        let at = self
+            .at
+            .unwrap_or_else(|| mtc_tls::clock::Clock::default().now());
         let verdicts: Vec<Verdict> = read_all(&self.files)
             .into_iter()
             .map(|(file, read)| Verdict {
                 file,
                 outcome: match read {
-                    Ok(der) => Outcome::of(&party, &der),
+                    Ok(der) => Outcome::of(&party, &der, at),
                     Err(error) => Outcome::Unreadable {
                         reason: Causes(&error).to_string(),
                     },
@@ -147,7 +151,7 @@ impl VerifyArguments {
                 .count()
         };
         let document = Document {
-            at: party.at().to_string(),
+            at: at.to_string(),
             verified: count(|outcome| matches!(outcome, Outcome::Ok { .. })),
             rejected: count(|outcome| matches!(outcome, Outcome::Rejected { .. })),
             unreadable: count(|outcome| matches!(outcome, Outcome::Unreadable { .. })),
@@ -169,8 +173,7 @@ impl VerifyArguments {
         for RevokedText(range) in &self.revoke {
             trust.revoke(*range);
         }
-        let now = || mtc_tls::clock::Clock::default().now();
-        Ok(RelyingParty::new(trust, self.at.unwrap_or_else(now)))
+        Ok(RelyingParty::from(trust))
     }
 
     fn with_subtrees(&self, trust: &CaTrust) -> Result<CaTrust, SetupError> {
@@ -192,8 +195,8 @@ impl VerifyArguments {
 }
 
 impl Outcome {
-    fn of(party: &RelyingParty, der: &[u8]) -> Self {
-        match party.verify(der) {
+    fn of(party: &RelyingParty, der: &[u8], at: UnixTime) -> Self {
+        match party.verify_without_peer(der, at) {
             Ok(accepted) => Self::accepted(&accepted),
             Err(error) => Self::Rejected {
                 reason: Causes(&error).to_string(),

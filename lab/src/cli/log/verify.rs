@@ -19,7 +19,7 @@ use crate::cli::output::{print, print_json};
 use crate::cli::trust::TrustArguments;
 use mtc_tools::audit::{Audit, audit};
 use mtc_tools::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog, ReadError};
-use mtc_tools::relying_party::subtree_line;
+use mtc_tools::trust_text::subtree_line;
 
 /// A log to verify
 #[derive(Clone, Debug, clap::Args)]

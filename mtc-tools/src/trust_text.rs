@@ -1,68 +1,15 @@
-//! A relying party at the command line: what it is told to trust, in plain text, and its verdict on a certificate.
-//!
-//! ```text
-//! trust.toml, or CA certificate + cosigners ─┐
-//! trusted subtrees, revoked serial numbers ──┼──> RelyingParty ──verify──> Accepted, or why not
-//! time                                       ┘
-//! ```
+//! What a relying party trusts beside its CA, in plain text: subtrees and revoked serial numbers.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use mtc_core::id::{self, IdError, LogNumber};
-use mtc_core::time::UnixTime;
 use mtc_core::tree::{HASH_SIZE, Hash, ProofError, Subtree};
-use mtc_core::verify::{Accepted, CaTrust, Rejection, RevokedRange, TrustedSubtree};
+use mtc_core::verify::{RevokedRange, TrustedSubtree};
 use thiserror::Error;
-
-use mtc_core::x509::{Certificate, UsageError, X509Error, check_end_entity};
 
 /// Lines of a file of trusted subtrees: two for each of the 4096 landmarks that a log may have active, and comments.
 const MAX_SUBTREE_LINES: usize = 65_536;
-
-/// Why a certificate is not acceptable.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Unacceptable {
-    /// The CA does not vouch for it, or is not trusted.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// It is not X.509.
-    #[error("malformed certificate")]
-    Malformed(#[from] X509Error),
-    /// It must not be used, whoever vouches for it.
-    #[error(transparent)]
-    Usage(#[from] UsageError),
-}
-
-/// Trust in one CA at one time.
-#[derive(Debug)]
-pub struct RelyingParty {
-    trust: CaTrust,
-    at: UnixTime,
-}
-
-impl RelyingParty {
-    /// A relying party whose clock says `at`.
-    pub const fn new(trust: CaTrust, at: UnixTime) -> Self {
-        Self { trust, at }
-    }
-
-    /// What its clock says.
-    pub const fn at(&self) -> UnixTime {
-        self.at
-    }
-
-    /// Verifies a certificate: the CA's procedure (Section 7.2), then everything of X.509 that applies without a peer.
-    ///
-    /// # Errors
-    /// The first rule that the certificate breaks.
-    pub fn verify(&self, der: &[u8]) -> Result<Accepted, Unacceptable> {
-        let accepted = self.trust.verify(der)?;
-        check_end_entity(&Certificate::parse(der)?, self.at)?;
-        Ok(accepted)
-    }
-}
 
 /// Why text is not a trusted subtree or a range of serial numbers. The reason is in the text and not the source: clap prints no
 /// sources of what is wrong with an argument.
