@@ -69,8 +69,18 @@ pub enum Rejection {
     /// Its serial number names no log.
     #[error("the serial number names no log")]
     Serial(#[from] IdError),
-    /// Its serial number is revoked, or outside the CA's range.
-    #[error("serial number {0} is revoked or outside the CA's range")]
+    /// Its serial number is outside the range that the CA's certificate allows.
+    #[error("serial number {serial} is outside the CA's range, {first} to {last}")]
+    OutsideRange {
+        /// The serial number.
+        serial: u64,
+        /// The first that is allowed.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Its serial number is revoked.
+    #[error("serial number {0} is revoked")]
     Revoked(u64),
     /// Its inclusion proof does not fit its index and subtree.
     #[error("inclusion proof does not fit")]
@@ -129,8 +139,17 @@ impl CaTrust {
             return Err(Rejection::UnknownIssuer(*self.id()));
         }
         let entry = certificate.entry()?;
-        if self.is_revoked(certificate.serial) {
-            return Err(Rejection::Revoked(certificate.serial));
+        let (serial, serials) = (certificate.serial, self.serials());
+        if !serials.contains(&serial) {
+            let (first, last) = (*serials.start(), *serials.end());
+            return Err(Rejection::OutsideRange {
+                serial,
+                first,
+                last,
+            });
+        }
+        if self.is_revoked(serial) {
+            return Err(Rejection::Revoked(serial));
         }
         Ok(entry)
     }

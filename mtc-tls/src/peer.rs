@@ -55,6 +55,7 @@ impl VerifyError {
             Self::Mtc(Rejection::Malformed(_)) => "malformed certificate",
             Self::Mtc(Rejection::UnknownIssuer(_)) => "unknown issuer",
             Self::Mtc(Rejection::Serial(_)) => "serial number",
+            Self::Mtc(Rejection::OutsideRange { .. }) => "outside the CA's range",
             Self::Mtc(Rejection::Revoked(_)) => "revoked",
             Self::Mtc(Rejection::Inclusion(_)) => "inclusion proof",
             Self::Mtc(Rejection::TrustedSubtreeMismatch(_)) => "trusted subtree mismatch",

@@ -227,7 +227,9 @@ fn tls_error(error: Arc<VerifyError>, now: TlsTime) -> rustls::Error {
             UsageError::CaCertificate | UsageError::KeyUsage | UsageError::ExtendedKeyUsage(_),
         ) => CertificateError::InvalidPurpose,
         VerifyError::Mtc(Rejection::UnknownIssuer(_)) => CertificateError::UnknownIssuer,
-        VerifyError::Mtc(Rejection::Revoked(_)) => CertificateError::Revoked,
+        VerifyError::Mtc(Rejection::Revoked(_) | Rejection::OutsideRange { .. }) => {
+            CertificateError::Revoked
+        }
         VerifyError::Mtc(Rejection::Malformed(_)) => CertificateError::BadEncoding,
         _ => CertificateError::Other(OtherError(error)),
     };

@@ -1,6 +1,7 @@
 //! What a relying party holds about a CA (Sections 7.1, 7.4 and 7.5).
 
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::policy::{CosignerGroup, PolicyError};
@@ -25,6 +26,8 @@ pub struct RevokedRange {
 pub struct CaTrust {
     cosigner: Cosigner,
     issuer_name: Vec<u8>,
+    /// The first and the last serial number that the CA's certificate allows.
+    serials: RangeInclusive<u64>,
     groups: Vec<CosignerGroup>,
     /// Ordered by their ends, which few of them share; one for each log and interval.
     trusted: Vec<TrustedSubtree>,
@@ -47,25 +50,16 @@ impl CaTrust {
             prefix_url: _,
         } = certificate;
         let issuer_name = cosigner.id.to_name();
-        let mut trust = Self {
+        Self {
             cosigner: cosigner.clone(),
             issuer_name,
+            serials: *min_serial..=*max_serial,
             groups: Vec::new(),
             trusted: Vec::new(),
             ends: Vec::new(),
             revoked: Vec::new(),
             verified: None,
-        };
-        if let Some(last) = min_serial.checked_sub(1) {
-            trust.revoke(RevokedRange { first: 0, last });
         }
-        if let Some(first) = max_serial.checked_add(1) {
-            trust.revoke(RevokedRange {
-                first,
-                last: u64::MAX,
-            });
-        }
-        trust
     }
 
     /// Requires a quorum of other cosigners besides the CA. Forgets verified subtrees.
@@ -167,6 +161,11 @@ impl CaTrust {
         &self.issuer_name
     }
 
+    /// The serial numbers that the CA's certificate allows.
+    pub const fn serials(&self) -> &RangeInclusive<u64> {
+        &self.serials
+    }
+
     pub(super) fn is_revoked(&self, serial: u64) -> bool {
         let after = self.revoked.partition_point(|range| range.first <= serial);
         self.revoked[..after]
@@ -223,13 +222,7 @@ mod tests {
         for (first, last) in [(50, 60), (30, 30), (55, 70), (31, 32), (40, 39), (72, 72)] {
             trust.revoke(range(first, last));
         }
-        let merged = [
-            range(0, 9),
-            range(30, 32),
-            range(50, 70),
-            range(72, 72),
-            range(91, u64::MAX),
-        ];
+        let merged = [range(30, 32), range(50, 70), range(72, 72)];
         assert_eq!(trust.revoked, merged);
         for serial in 0..100 {
             let revoked = merged
@@ -237,7 +230,6 @@ mod tests {
                 .any(|range| (range.first..=range.last).contains(&serial));
             assert_eq!(trust.is_revoked(serial), revoked, "{serial}");
         }
-        assert!(trust.is_revoked(u64::MAX));
     }
 
     #[test]

@@ -194,7 +194,7 @@ fn kind(verdict: &Result<Basis, Rejection>) -> &'static str {
         Err(Rejection::Malformed(_)) => "malformed",
         Err(Rejection::UnknownIssuer(_)) => "issuer",
         Err(Rejection::Serial(_)) => "serial",
-        Err(Rejection::Revoked(_)) => "revoked",
+        Err(Rejection::Revoked(_) | Rejection::OutsideRange { .. }) => "revoked",
         Err(Rejection::Inclusion(_)) => "inclusion",
         Err(Rejection::TrustedSubtreeMismatch(_)) => "mismatch",
         Err(Rejection::Policy(PolicyError::NoCaCosignature(_))) => "no cosignature of the CA",
@@ -209,7 +209,7 @@ const KINDS: usize = 11;
 /// What mtcs says for the same reason; only undamaged certificates have but one.
 fn same_reason(ours: &Rejection, theirs: &mtcs::Error) -> bool {
     match ours {
-        Rejection::Revoked(_) => *theirs == mtcs::Error::Revoked,
+        Rejection::Revoked(_) | Rejection::OutsideRange { .. } => *theirs == mtcs::Error::Revoked,
         Rejection::TrustedSubtreeMismatch(_) => *theirs == mtcs::Error::ProofEvaluation,
         Rejection::Policy(_) => matches!(theirs, mtcs::Error::PolicyUnsatisfied { .. }),
         _ => false,

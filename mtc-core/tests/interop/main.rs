@@ -261,7 +261,13 @@ fn serial_numbers_outside_the_range_of_the_ca_certificate_are_rejected() {
             verifiers.accept(&certificate);
         } else {
             let (ours, theirs) = verifiers.reject(&certificate);
-            assert_eq!(ours, Rejection::Revoked(log_number << 48));
+            let serials = admitted.serials();
+            let outside = Rejection::OutsideRange {
+                serial: log_number << 48,
+                first: *serials.start(),
+                last: *serials.end(),
+            };
+            assert_eq!(ours, outside);
             assert_eq!(theirs, mtcs::Error::Revoked);
         }
     }

@@ -20,7 +20,7 @@ use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{ProofError, Subtree, evaluate_inclusion, verify_consistency};
-use mtc_core::verify::{CosignerGroup, PolicyError, Rejection, RevokedRange};
+use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError, Rejection, RevokedRange};
 use mtc_core::wire::{self, WireError};
 use mtc_core::x509::{self, Role, UsageError, X509Error, check_end_entity, check_peer};
 
@@ -528,6 +528,20 @@ fn rejections(seen: &mut Seen) {
     seen.fails(
         trust.verify_issuance(&certificate),
         Rejection::Revoked(serial),
+    );
+    let narrow = CaTrust::ca_alone(&CaCertificate {
+        cosigner: mtca.ca.cosigner,
+        min_serial: 1,
+        max_serial: 2,
+        prefix_url: None,
+    });
+    seen.fails(
+        narrow.verify_issuance(&certificate),
+        Rejection::OutsideRange {
+            serial,
+            first: 1,
+            last: 2,
+        },
     );
 }
 
