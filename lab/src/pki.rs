@@ -19,164 +19,34 @@
 //! Secrets are created with mode 0600, folders that no other NF reads from with 0700; there is no moment in which
 //! another user could open them. Nothing is ever written over.
 
-use std::collections::HashSet;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+mod error;
+mod folder;
+mod plan;
+mod tokens;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mtc_core::ca::CaCertificate;
-use mtc_core::cosign::{Cosigner, KeyError, PublicKey};
-use mtc_core::id::{LogNumber, TrustAnchorId};
+use mtc_core::cosign::{Cosigner, PublicKey};
+use mtc_core::id::LogNumber;
 use mtc_core::time::UnixTime;
-use mtc_tls::identity::{NfSubject, SubjectError};
-use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
+use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile};
 use mtc_tls::pem;
-use nf_nrf::baseline::{self, BaselineError, CaPem};
-use nf_nrf::enrolment_token::{AuthorityKeyError, TokenError, TokenVerifier};
-use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
+use nf_nrf::baseline::{self, CaPem};
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
-use uuid::Uuid;
-use zeroize::Zeroizing;
 
-use experiment::files;
+pub use self::error::PkiError;
+pub use self::plan::{COUNTRY, HOME_DOMAIN, PkiPlan, PlannedInstance, fqdn};
+pub use self::tokens::{mint_tokens, renew_token};
 
-/// Home domain of the lab's PLMN 001/01, the test network of TS 23.003.
-pub const HOME_DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";
-/// Deviation: country of the certificates' subjects, user-assigned in ISO 3166: a lab has none.
-pub const COUNTRY: &str = "XX";
+use self::folder::Folder;
+use self::tokens::write_tokens;
 
 /// How far validity begins before the PKI is made, for NFs on machines whose clocks are behind.
 const BACKDATE: Duration = Duration::from_secs(3600);
 /// Algorithm of the CA cosigner and of the witness; c2sp.org/mtc-tlog knows no other.
 const COSIGNER_ALGORITHM: KeyAlgorithm = KeyAlgorithm::MlDsa44;
-
-/// FQDN of the instance `number` of an NF type in the lab: `amf1.5gc.mnc001.mcc001.3gppnetwork.org`.
-pub fn fqdn(nf_type: &str, number: u16) -> String {
-    let host = nf_type.to_ascii_lowercase().replace('_', "-");
-    format!("{host}{number}.{HOME_DOMAIN}")
-}
-
-/// What the PKI is made for.
-#[derive(Clone, Debug)]
-pub struct PkiPlan {
-    /// Whether relying parties remember subtrees whose cosignatures they have verified.
-    pub remember_subtrees: bool,
-    /// The MTCA's trust anchor ID, `32473.1`.
-    pub ca_id: TrustAnchorId,
-    /// The witness's trust anchor ID, `32473.2`.
-    pub witness_id: TrustAnchorId,
-    /// Where the CA's logs will be served, if it is known already; stands in the CA certificate.
-    pub prefix_url: Option<String>,
-    /// The NF instances that may enrol.
-    pub instances: Vec<PlannedInstance>,
-    /// The X.509 baseline CAs.
-    pub x509_profiles: Vec<X509Profile>,
-    /// Lifetime of the CA certificates, of the MTCA's and the baselines'.
-    pub ca_lifetime: Duration,
-    /// Lifetime of the enrolment tokens.
-    pub token_lifetime: Duration,
-}
-
-/// One NF instance of the lab.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedInstance {
-    /// NF type as in TS 29.510, `AMF`.
-    pub nf_type: String,
-    /// nfInstanceId.
-    pub instance_id: Uuid,
-    /// The FQDN under which it will serve.
-    pub fqdn: String,
-}
-
-/// Why a PKI is not made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PkiError {
-    /// There is a PKI, or part of one, in the folder.
-    #[error(
-        "there is a PKI in {} already ({} exists); remove it or choose another folder",
-        folder.display(),
-        found.display()
-    )]
-    Exists {
-        /// The folder.
-        folder: PathBuf,
-        /// What is in it.
-        found: PathBuf,
-    },
-    /// A file or folder cannot be written.
-    #[error("cannot create {}", path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// An instance could not be certified.
-    #[error("NF instance {instance_id}")]
-    Instance {
-        /// Which.
-        instance_id: Uuid,
-        /// What is wrong with it.
-        source: SubjectError,
-    },
-    /// Two instances share an ID or an FQDN, or two X.509 profiles are the same.
-    #[error("{0} is planned twice")]
-    Duplicate(String),
-    /// CA and witness have the same ID.
-    #[error("the CA and the witness are both {0}")]
-    WitnessIsCa(TrustAnchorId),
-    /// A key file holds no key.
-    #[error("key {}", path.display())]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: NfKeyError,
-    },
-    /// A key cannot be made.
-    #[error("cannot make a key")]
-    Key(#[from] NfKeyError),
-    /// A public key cannot be read back.
-    #[error("cannot read back a public key")]
-    PublicKey(#[from] KeyError),
-    /// A baseline CA cannot be made.
-    #[error("cannot make a baseline CA")]
-    Baseline(#[from] BaselineError),
-    /// A token cannot be signed.
-    #[error("cannot mint the token of NF instance {instance_id}")]
-    Token {
-        /// Whose token.
-        instance_id: Uuid,
-        /// Why not.
-        source: jsonwebtoken::errors::Error,
-    },
-    /// A file of the lab cannot be read.
-    #[error("cannot read {}; is this the folder of a lab, and the instance one of it?", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The enrolment authority's public key is not one.
-    #[error("enrolment/authority.pub")]
-    Authority(#[from] AuthorityKeyError),
-    /// A token that is to be replaced is not one of this lab.
-    #[error("{}", path.display())]
-    OldToken {
-        /// The token.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: TokenError,
-    },
-    /// The trust file cannot be encoded.
-    #[error("cannot encode the trust file")]
-    TrustFile(#[from] toml::ser::Error),
-}
 
 /// Where everything is; all paths begin with the folder that was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,8 +89,8 @@ impl LabPki {
     /// The plan is impossible (nothing is written then), there is a PKI already, or the disk refuses.
     pub fn create(folder: &Path, plan: &PkiPlan, now: UnixTime) -> Result<Self, PkiError> {
         plan.check()?;
+        claim(folder)?;
         let folder = Folder(folder.to_owned());
-        folder.claim()?;
         let validity = (now.minus(BACKDATE), now.plus(plan.ca_lifetime));
 
         let cosigner_key = NfKey::generate(COSIGNER_ALGORITHM)?;
@@ -281,44 +151,22 @@ impl LabPki {
     }
 }
 
-impl PkiPlan {
-    /// Refuses what the NRF would refuse to certify, and what would overwrite another's file.
-    fn check(&self) -> Result<(), PkiError> {
-        if self.witness_id == self.ca_id {
-            return Err(PkiError::WitnessIsCa(self.ca_id));
+/// Makes the folder if need be, and refuses one that has a PKI in it.
+fn claim(folder: &Path) -> Result<(), PkiError> {
+    std::fs::create_dir_all(folder).map_err(|source| PkiError::Write {
+        path: folder.to_owned(),
+        source,
+    })?;
+    for name in [TRUST_FILE, "mtca", "witness", "x509", "enrolment", "tokens"] {
+        let found = folder.join(name);
+        if found.symlink_metadata().is_ok() {
+            return Err(PkiError::Exists {
+                folder: folder.to_owned(),
+                found,
+            });
         }
-        let mut seen = HashSet::new();
-        let mut unique = |name: String| {
-            if seen.insert(name.clone()) {
-                Ok(())
-            } else {
-                Err(PkiError::Duplicate(name))
-            }
-        };
-        for PlannedInstance {
-            nf_type,
-            instance_id,
-            fqdn,
-        } in &self.instances
-        {
-            let subject = NfSubject::new(
-                COUNTRY,
-                HOME_DOMAIN,
-                *instance_id,
-                std::slice::from_ref(nf_type),
-                std::slice::from_ref(fqdn),
-            );
-            subject.map_err(|source| PkiError::Instance {
-                instance_id: *instance_id,
-                source,
-            })?;
-            unique(instance_id.to_string())?;
-            unique(fqdn.to_ascii_lowercase())?;
-        }
-        self.x509_profiles
-            .iter()
-            .try_for_each(|profile| unique(profile.to_string()))
     }
+    Ok(())
 }
 
 /// The public half of a key as people pass it on.
@@ -393,178 +241,6 @@ fn write_baselines(
     profiles.iter().copied().map(write_ca).collect()
 }
 
-fn write_tokens(
-    folder: &Folder,
-    instances: &[PlannedInstance],
-    authority: &NfKey,
-    expiry: UnixTime,
-) -> Result<Vec<PathBuf>, PkiError> {
-    let write_token = |instance: &PlannedInstance| {
-        let token = mint(instance, authority, expiry)?;
-        folder.secret(&token_file(instance.instance_id), &token)
-    };
-    instances.iter().map(write_token).collect()
-}
-
-fn mint(
-    instance: &PlannedInstance,
-    authority: &NfKey,
-    expiry: UnixTime,
-) -> Result<Zeroizing<String>, PkiError> {
-    let claims = EnrolmentClaims {
-        iss: ENROLMENT_ISSUER.to_owned(),
-        sub: instance.instance_id,
-        nf_type: instance.nf_type.clone(),
-        fqdn: vec![instance.fqdn.clone()],
-        exp: expiry.0,
-        jti: Uuid::new_v4(),
-    };
-    let key = EncodingKey::from_ec_der(&authority.to_pkcs8()?);
-    jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key)
-        .map(Zeroizing::new)
-        .map_err(|source| PkiError::Token {
-            instance_id: instance.instance_id,
-            source,
-        })
-}
-
-fn token_file(instance_id: Uuid) -> String {
-    format!("{instance_id}.jwt")
-}
-
-/// Replaces the enrolment token of an instance of the lab in `folder` by a new one for the same instance, for when the
-/// old one is used or expired. Blocks on the disk.
-///
-/// # Errors
-/// The lab has no such instance or no authority, or the disk refuses.
-pub fn renew_token(
-    folder: &Path,
-    instance_id: Uuid,
-    lifetime: Duration,
-    now: UnixTime,
-) -> Result<PathBuf, PkiError> {
-    let read = |path: PathBuf| {
-        std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })
-    };
-    let authority = authority(folder)?;
-    let verifier = TokenVerifier::new(&read(folder.join("enrolment/authority.pub"))?)?;
-    let tokens = Folder(folder.join("tokens"));
-    let path = tokens.0.join(token_file(instance_id));
-    // Whether the old one has expired does not matter: at the beginning of time none has.
-    let claims = verifier
-        .verify(read(path.clone())?.trim(), UnixTime(0))
-        .map_err(|source| PkiError::OldToken {
-            path: path.clone(),
-            source,
-        })?;
-    let instance = PlannedInstance {
-        nf_type: claims.nf_type,
-        instance_id,
-        fqdn: claims.fqdn.into_iter().next().unwrap_or_default(),
-    };
-    let token = mint(&instance, &authority, now.plus(lifetime))?;
-    let fresh = format!("{instance_id}.new");
-    let written = tokens.secret(&fresh, &token)?;
-    files::sync(&written)
-        .and_then(|()| std::fs::rename(&written, &path))
-        .and_then(|()| files::sync(&tokens.0))
-        .map_err(|source| PkiError::Write {
-            path: path.clone(),
-            source,
-        })?;
-    Ok(path)
-}
-
-/// Mints tokens of the lab in `lab` for further instances, and puts them into `<into>/tokens`. Blocks on the disk.
-///
-/// # Errors
-/// The lab has no authority, or the disk refuses.
-pub fn mint_tokens(
-    lab: &Path,
-    into: &Path,
-    instances: &[PlannedInstance],
-    lifetime: Duration,
-    now: UnixTime,
-) -> Result<(), PkiError> {
-    let authority = authority(lab)?;
-    let tokens = Folder(into.to_owned()).private_folder("tokens")?;
-    write_tokens(&tokens, instances, &authority, now.plus(lifetime))?;
-    Ok(())
-}
-
-/// The enrolment authority of a lab.
-fn authority(lab: &Path) -> Result<NfKey, PkiError> {
-    let path = lab.join("enrolment/authority.key");
-    let pem = std::fs::read_to_string(&path)
-        .map(Zeroizing::new)
-        .map_err(|source| PkiError::Read {
-            path: path.clone(),
-            source,
-        })?;
-    NfKey::from_pem(&pem).map_err(|source| PkiError::KeyFile { path, source })
-}
-
-/// A folder in which files and folders are made that were not there before.
-struct Folder(PathBuf);
-
-impl Folder {
-    /// Makes the folder if need be, and refuses one that has a PKI in it.
-    fn claim(&self) -> Result<(), PkiError> {
-        std::fs::create_dir_all(&self.0).map_err(|source| PkiError::Write {
-            path: self.0.clone(),
-            source,
-        })?;
-        for name in [TRUST_FILE, "mtca", "witness", "x509", "enrolment", "tokens"] {
-            let found = self.0.join(name);
-            if found.symlink_metadata().is_ok() {
-                return Err(PkiError::Exists {
-                    folder: self.0.clone(),
-                    found,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn private_folder(&self, name: &str) -> Result<Self, PkiError> {
-        self.folder(name, 0o700)
-    }
-
-    fn public_folder(&self, name: &str) -> Result<Self, PkiError> {
-        self.folder(name, 0o755)
-    }
-
-    fn folder(&self, name: &str, mode: u32) -> Result<Self, PkiError> {
-        let path = self.0.join(name);
-        match DirBuilder::new().mode(mode).create(&path) {
-            Ok(()) => Ok(Self(path)),
-            Err(source) => Err(PkiError::Write { path, source }),
-        }
-    }
-
-    fn secret(&self, name: &str, text: &str) -> Result<PathBuf, PkiError> {
-        self.file(name, 0o600, text.as_bytes())
-    }
-
-    fn public(&self, name: &str, contents: &[u8]) -> Result<PathBuf, PkiError> {
-        self.file(name, 0o644, contents)
-    }
-
-    fn file(&self, name: &str, mode: u32, contents: &[u8]) -> Result<PathBuf, PkiError> {
-        let path = self.0.join(name);
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)
-            .and_then(|mut file| file.write_all(contents));
-        match written {
-            Ok(()) => Ok(path),
-            Err(source) => Err(PkiError::Write { path, source }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -578,8 +254,11 @@ mod tests {
     use nf_nrf::enrolment_token::TokenVerifier;
     use sbi::trust_file::TrustFile;
 
-    use super::*;
+    use mtc_tls::identity::SubjectError;
     use mtc_tools::certificate_file::read_public_key;
+    use uuid::Uuid;
+
+    use super::*;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
 

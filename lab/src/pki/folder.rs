@@ -1,0 +1,51 @@
+//! Folders in which secrets are the owner's alone from the first moment on.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+
+use super::error::PkiError;
+
+/// A folder in which files and folders are made that were not there before.
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    pub(super) fn private_folder(&self, name: &str) -> Result<Self, PkiError> {
+        self.folder(name, 0o700)
+    }
+
+    pub(super) fn public_folder(&self, name: &str) -> Result<Self, PkiError> {
+        self.folder(name, 0o755)
+    }
+
+    fn folder(&self, name: &str, mode: u32) -> Result<Self, PkiError> {
+        let path = self.0.join(name);
+        match DirBuilder::new().mode(mode).create(&path) {
+            Ok(()) => Ok(Self(path)),
+            Err(source) => Err(PkiError::Write { path, source }),
+        }
+    }
+
+    pub(super) fn secret(&self, name: &str, text: &str) -> Result<PathBuf, PkiError> {
+        self.file(name, 0o600, text.as_bytes())
+    }
+
+    pub(super) fn public(&self, name: &str, contents: &[u8]) -> Result<PathBuf, PkiError> {
+        self.file(name, 0o644, contents)
+    }
+
+    fn file(&self, name: &str, mode: u32, contents: &[u8]) -> Result<PathBuf, PkiError> {
+        let path = self.0.join(name);
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+            .and_then(|mut file| file.write_all(contents));
+        match written {
+            Ok(()) => Ok(path),
+            Err(source) => Err(PkiError::Write { path, source }),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Enrolment tokens: minted with the PKI, renewed, and minted for further instances.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use experiment::files;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use mtc_core::time::UnixTime;
+use mtc_tls::key::NfKey;
+use nf_nrf::enrolment_token::TokenVerifier;
+use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::error::PkiError;
+use super::folder::Folder;
+use super::plan::PlannedInstance;
+
+/// Replaces the enrolment token of an instance of the lab in `folder` by a new one for the same instance, for when the
+/// old one is used or expired. Blocks on the disk.
+///
+/// # Errors
+/// The lab has no such instance or no authority, or the disk refuses.
+pub fn renew_token(
+    folder: &Path,
+    instance_id: Uuid,
+    lifetime: Duration,
+    now: UnixTime,
+) -> Result<PathBuf, PkiError> {
+    let read = |path: PathBuf| {
+        std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })
+    };
+    let authority = authority(folder)?;
+    let verifier = TokenVerifier::new(&read(folder.join("enrolment/authority.pub"))?)?;
+    let tokens = Folder(folder.join("tokens"));
+    let path = tokens.0.join(token_file(instance_id));
+    // Whether the old one has expired does not matter: at the beginning of time none has.
+    let claims = verifier
+        .verify(read(path.clone())?.trim(), UnixTime(0))
+        .map_err(|source| PkiError::OldToken {
+            path: path.clone(),
+            source,
+        })?;
+    let instance = PlannedInstance {
+        nf_type: claims.nf_type,
+        instance_id,
+        fqdn: claims.fqdn.into_iter().next().unwrap_or_default(),
+    };
+    let token = mint(&instance, &authority, now.plus(lifetime))?;
+    let fresh = format!("{instance_id}.new");
+    let written = tokens.secret(&fresh, &token)?;
+    files::sync(&written)
+        .and_then(|()| std::fs::rename(&written, &path))
+        .and_then(|()| files::sync(&tokens.0))
+        .map_err(|source| PkiError::Write {
+            path: path.clone(),
+            source,
+        })?;
+    Ok(path)
+}
+
+/// Mints tokens of the lab in `lab` for further instances, and puts them into `<into>/tokens`. Blocks on the disk.
+///
+/// # Errors
+/// The lab has no authority, or the disk refuses.
+pub fn mint_tokens(
+    lab: &Path,
+    into: &Path,
+    instances: &[PlannedInstance],
+    lifetime: Duration,
+    now: UnixTime,
+) -> Result<(), PkiError> {
+    let authority = authority(lab)?;
+    let tokens = Folder(into.to_owned()).private_folder("tokens")?;
+    write_tokens(&tokens, instances, &authority, now.plus(lifetime))?;
+    Ok(())
+}
+
+pub(super) fn write_tokens(
+    folder: &Folder,
+    instances: &[PlannedInstance],
+    authority: &NfKey,
+    expiry: UnixTime,
+) -> Result<Vec<PathBuf>, PkiError> {
+    let write_token = |instance: &PlannedInstance| {
+        let token = mint(instance, authority, expiry)?;
+        folder.secret(&token_file(instance.instance_id), &token)
+    };
+    instances.iter().map(write_token).collect()
+}
+
+fn mint(
+    instance: &PlannedInstance,
+    authority: &NfKey,
+    expiry: UnixTime,
+) -> Result<Zeroizing<String>, PkiError> {
+    let claims = EnrolmentClaims {
+        iss: ENROLMENT_ISSUER.to_owned(),
+        sub: instance.instance_id,
+        nf_type: instance.nf_type.clone(),
+        fqdn: vec![instance.fqdn.clone()],
+        exp: expiry.0,
+        jti: Uuid::new_v4(),
+    };
+    let key = EncodingKey::from_ec_der(&authority.to_pkcs8()?);
+    jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key)
+        .map(Zeroizing::new)
+        .map_err(|source| PkiError::Token {
+            instance_id: instance.instance_id,
+            source,
+        })
+}
+
+fn token_file(instance_id: Uuid) -> String {
+    format!("{instance_id}.jwt")
+}
+
+/// The enrolment authority of a lab.
+fn authority(lab: &Path) -> Result<NfKey, PkiError> {
+    let path = lab.join("enrolment/authority.key");
+    let pem = std::fs::read_to_string(&path)
+        .map(Zeroizing::new)
+        .map_err(|source| PkiError::Read {
+            path: path.clone(),
+            source,
+        })?;
+    NfKey::from_pem(&pem).map_err(|source| PkiError::KeyFile { path, source })
+}
