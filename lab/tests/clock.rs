@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use experiment::scenario::Nf;
 use hyper::Method;
-use lab::topology::{Plan, Topology};
+use lab::topology::Topology;
 use sbi::client::{ClientError, Connection, Request};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -116,10 +116,8 @@ async fn a_lab_lives_through_steps_of_the_wall_clock_past_its_certificates_lifet
     let Some(clock) = WallClock::new(temporary.path()) else {
         return;
     };
-    let plan = Plan {
-        certificate_lifetime: LIFETIME,
-        ..small()
-    };
+    let mut plan = small();
+    plan.lab.certificate_lifetime = LIFETIME;
     let folder = TestFolder::new(&plan);
     let starting = Topology::start(folder.lab.clone(), clock.command.clone(), |_| {});
     let topology = within(starting).await.expect("the lab starts");

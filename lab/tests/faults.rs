@@ -105,7 +105,7 @@ fn enrol_all(applicants: Vec<(TestNf, String)>) -> mpsc::Receiver<Answer> {
 #[tokio::test]
 async fn a_killed_nrf_comes_back_with_everything_it_had_acknowledged() {
     let mut plan = small();
-    plan.preload = PRELOAD;
+    plan.lab.preload = PRELOAD;
     plan.await_landmarks = true;
     let mut lab = TestLab::start(TestFolder::new(&plan)).await;
     let trust = TrustFile::load(&lab.folder.lab.pki.trust).unwrap();

@@ -191,7 +191,7 @@ async fn a_lab_whose_log_is_damaged_goes_on_with_the_next_one() {
 #[tokio::test]
 async fn an_nf_does_not_wait_for_a_landmark_that_will_never_be() {
     let mut plan = small();
-    plan.landmark_interval = Duration::from_secs(1800);
+    plan.lab.landmark_interval = Duration::from_secs(1800);
     let mut lab = TestLab::start(TestFolder::new(&plan)).await;
     lab.topology.kill(Nf::Nrf).await.unwrap();
     lab.topology

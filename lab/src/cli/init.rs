@@ -14,7 +14,7 @@ use super::output::{say, usage};
 use super::run::scenario_text;
 use crate::topology::{Deployed, Hosts, LabFolder, Plan, Ports, deploy};
 use experiment::files::sync_tree;
-use experiment::scenario::{SHIPPED, Scenario};
+use experiment::scenario::{LabPlan, SHIPPED, Scenario};
 
 /// What `mtc5g init` and `mtc5g lab up` make a lab of.
 #[derive(Clone, Debug, clap::Args)]
@@ -121,13 +121,15 @@ impl LabArguments {
             )
         };
         Plan {
-            amf: self.amf,
-            smf: self.smf,
-            certificate_lifetime: Duration::from_secs(self.certificate_lifetime * 3600),
-            checkpoint_interval: Duration::from_millis(100),
-            landmark_interval: Duration::from_secs(self.landmark_interval),
-            preload: 0,
-            remember_subtrees: true,
+            lab: LabPlan {
+                amf: self.amf,
+                smf: self.smf,
+                certificate_lifetime: Duration::from_secs(self.certificate_lifetime * 3600),
+                checkpoint_interval: Duration::from_millis(100),
+                landmark_interval: Duration::from_secs(self.landmark_interval),
+                preload: 0,
+                remember_subtrees: true,
+            },
             mtc: vec![KeyAlgorithm::MlDsa65],
             x509: vec![
                 x509(KeyAlgorithm::Ed25519, Intermediates::One),

@@ -179,14 +179,14 @@ fn lay_out(
     };
     let (scp, amf, smf) = (
         replicas("SCP", 1),
-        replicas("AMF", plan.amf),
-        replicas("SMF", plan.smf),
+        replicas("AMF", plan.lab.amf),
+        replicas("SMF", plan.lab.smf),
     );
     let load: Vec<PlannedInstance> = (1..=generators)
         .map(|number| instance("AMF", format!("load{number}.{HOME_DOMAIN}")))
         .collect();
     let pki_plan = PkiPlan {
-        remember_subtrees: plan.remember_subtrees,
+        remember_subtrees: plan.lab.remember_subtrees,
         ca_id: id(CA_ID),
         witness_id: id(WITNESS_ID),
         prefix_url: Some(format!("http://{}", nrf.log)),
@@ -451,7 +451,7 @@ mod tests {
         let pool = |name: &str| files(&lab.join(name).join("tokens")).len();
         assert_eq!(
             (pool("amf"), pool("smf"), pool("load")),
-            (plan.amf.into(), plan.smf.into(), 20)
+            (plan.lab.amf.into(), plan.lab.smf.into(), 20)
         );
 
         let running = RunningLab::open(&lab.join("public/lab.toml")).expect("a deployed lab");
@@ -459,11 +459,11 @@ mod tests {
         let generator = running
             .generator(&plan, &own, NOW)
             .expect("tokens are left");
-        assert_eq!(generator.instances.len(), usize::from(plan.amf));
+        assert_eq!(generator.instances.len(), usize::from(plan.lab.amf));
         assert!(generator.instances[0].fqdn.starts_with("load1."));
         let config = nf_amf::Config::load(&own.join("amf.toml")).expect("a configuration");
         assert!(config.nf.trust.is_file());
-        assert_eq!(pool("load"), 20 - usize::from(plan.amf));
+        assert_eq!(pool("load"), 20 - usize::from(plan.lab.amf));
     }
 
     #[test]

@@ -28,9 +28,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::pki::{self, LabPki, PkiError, PkiPlan, PlannedInstance};
-use experiment::scenario::Scenario;
-
-use experiment::scenario::Nf;
+use experiment::scenario::{LabPlan, Nf, Scenario};
 
 use super::{Addresses, targets};
 
@@ -63,20 +61,8 @@ const PORT_ATTEMPTS: usize = 100;
 /// What a lab consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// AMF instances.
-    pub amf: u16,
-    /// SMF instances.
-    pub smf: u16,
-    /// Lifetime of NF certificates.
-    pub certificate_lifetime: Duration,
-    /// Least time from one checkpoint to the next.
-    pub checkpoint_interval: Duration,
-    /// Least time from one landmark to the next, whole seconds.
-    pub landmark_interval: Duration,
-    /// Null entries to begin the log with.
-    pub preload: u64,
-    /// Whether relying parties remember subtrees whose cosignatures they have verified.
-    pub remember_subtrees: bool,
+    /// Its network functions and their certificate authority.
+    pub lab: LabPlan,
     /// Key algorithms of MTC credentials.
     pub mtc: Vec<KeyAlgorithm>,
     /// X.509 credentials.
@@ -103,13 +89,7 @@ impl Plan {
     /// The lab that a scenario asks for.
     pub fn of(scenario: &Scenario) -> Self {
         let mut plan = Self {
-            amf: scenario.lab.amf,
-            smf: scenario.lab.smf,
-            certificate_lifetime: scenario.lab.certificate_lifetime,
-            checkpoint_interval: scenario.lab.checkpoint_interval,
-            landmark_interval: scenario.lab.landmark_interval,
-            preload: scenario.lab.preload,
-            remember_subtrees: scenario.lab.remember_subtrees,
+            lab: scenario.lab.clone(),
             mtc: Vec::new(),
             x509: Vec::new(),
             ports: Ports::Free,
@@ -285,7 +265,7 @@ impl LabFolder {
         let witness = addresses.at(Nf::Scp, witness);
         let instances = instances(plan);
         let pki_plan = PkiPlan {
-            remember_subtrees: plan.remember_subtrees,
+            remember_subtrees: plan.lab.remember_subtrees,
             ca_id: id(CA_ID),
             witness_id: id(WITNESS_ID),
             prefix_url: Some(format!("http://{log}")),
@@ -380,10 +360,10 @@ impl LabFolder {
             credential: plan.credentials(),
             plmn: PlmnId::new("001", "01").expect("the test network"),
             country: pki::COUNTRY.to_owned(),
-            certificate_lifetime_seconds: plan.certificate_lifetime.as_secs(),
-            checkpoint_interval_ms: plan.checkpoint_interval.as_millis() as u64,
-            landmark_interval_seconds: plan.landmark_interval.as_secs().max(1),
-            preload: plan.preload,
+            certificate_lifetime_seconds: plan.lab.certificate_lifetime.as_secs(),
+            checkpoint_interval_ms: plan.lab.checkpoint_interval.as_millis() as u64,
+            landmark_interval_seconds: plan.lab.landmark_interval.as_secs().max(1),
+            preload: plan.lab.preload,
             queue: QUEUE,
             witness_deadline_seconds: WITNESS_DEADLINE_SECONDS,
             required_witnesses: 1,
@@ -508,8 +488,8 @@ fn instances(plan: &Plan) -> Vec<PlannedInstance> {
         })
     };
     of("SCP", 1)
-        .chain(of("AMF", plan.amf))
-        .chain(of("SMF", plan.smf))
+        .chain(of("AMF", plan.lab.amf))
+        .chain(of("SMF", plan.lab.smf))
         .collect()
 }
 

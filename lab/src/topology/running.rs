@@ -287,7 +287,7 @@ impl RunningLab {
             }
         }
         let files = ProcessFiles::create(path)?;
-        let instance = self.instances(plan.amf, path, now)?;
+        let instance = self.instances(plan.lab.amf, path, now)?;
         let instances = instance.iter().map(|instance| PlannedInstance {
             nf_type: "AMF".to_owned(),
             instance_id: instance.id,
@@ -396,7 +396,7 @@ mod tests {
         let made = LabFolder::create(&lab, &mtc, NOW).expect("a lab's folder");
         let running = RunningLab::open(&lab).expect("a lab's folder");
         let generator = running.generator(&mtc, &own, NOW).expect("a generator");
-        assert_eq!(generator.instances.len(), usize::from(mtc.amf));
+        assert_eq!(generator.instances.len(), usize::from(mtc.lab.amf));
         let config: NfSection = load(&own.join("amf.toml")).expect("a configuration");
         let resolved = config.nf.resolve(&own).expect("a configuration that holds");
         assert_eq!(resolved.nrf.sbi.to_string(), made.nrf.sbi.to_string());

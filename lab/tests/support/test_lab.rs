@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use experiment::measure::{LoadResult, Shard};
-use experiment::scenario::Nf;
-use experiment::scenario::{LoadPlan, OperationKind};
+use experiment::scenario::{LabPlan, LoadPlan, Nf, OperationKind};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lab::load::Progress;
 use lab::load::worker::{Answer, Command};
@@ -27,13 +26,15 @@ pub(crate) const LEAF_KEY: KeyAlgorithm = KeyAlgorithm::MlDsa65;
 /// One AMF and one SMF with Merkle Tree Certificates only, quick to start.
 pub(crate) fn small() -> Plan {
     Plan {
-        amf: 1,
-        smf: 1,
-        certificate_lifetime: Duration::from_secs(3600),
-        checkpoint_interval: Duration::from_millis(20),
-        landmark_interval: Duration::from_secs(1),
-        preload: 0,
-        remember_subtrees: true,
+        lab: LabPlan {
+            amf: 1,
+            smf: 1,
+            certificate_lifetime: Duration::from_secs(3600),
+            checkpoint_interval: Duration::from_millis(20),
+            landmark_interval: Duration::from_secs(1),
+            preload: 0,
+            remember_subtrees: true,
+        },
         mtc: vec![LEAF_KEY],
         x509: Vec::new(),
         ports: Ports::Free,

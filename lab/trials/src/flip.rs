@@ -238,11 +238,10 @@ struct Whole {
 impl Whole {
     async fn new() -> Result<Self, Violation> {
         // Trust that remembers nothing judges each certificate by itself.
-        let mut stage = Stage::with(&lab::topology::Plan {
-            preload: PRELOAD,
-            remember_subtrees: false,
-            ..small()
-        });
+        let mut plan = small();
+        plan.lab.preload = PRELOAD;
+        plan.lab.remember_subtrees = false;
+        let mut stage = Stage::with(&plan);
         for nf in [Nf::Scp, Nf::Nrf, Nf::Smf] {
             stage.start(nf).await?;
         }

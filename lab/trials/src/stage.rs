@@ -70,7 +70,9 @@ pub(crate) struct Stage {
 impl Stage {
     /// The files of a small lab with so many null entries in its log; nothing runs.
     pub(crate) fn new(preload: u64) -> Self {
-        Self::with(&Plan { preload, ..small() })
+        let mut plan = small();
+        plan.lab.preload = preload;
+        Self::with(&plan)
     }
 
     pub(crate) fn with(plan: &Plan) -> Self {
