@@ -10,17 +10,16 @@
 //! An NF is a configuration, a profile and a [`Handler`]; everything between is here.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_core::id::{IdError, LogNumber};
-use mtc_tls::credentials::{CredentialError, CredentialSet, MtcTrust, X509Trust};
+use mtc_core::causes::Causes;
+use mtc_core::id::LogNumber;
+use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::key_log::KeyLogFile;
 use mtc_tls::profile::ClientAuth;
 use rustls::KeyLog;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -28,39 +27,43 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::address::own_address_towards;
 use crate::admin::Admin;
 use crate::backoff;
-use crate::client::{ClientError, Connection};
 use crate::clock;
-use crate::config::{ConfigError, NfConfig, Wanted};
-use crate::credentials::{Keeper, NrfSource, ObtainError};
-use crate::instance::{CallError, Instance};
+use crate::config::{NfConfig, Wanted};
+use crate::credentials::{Keeper, NrfSource};
+use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
-use crate::listener::{ListenError, bind, serve_plain, serve_sbi};
-use crate::metrics::{Metrics, unix_now};
+use crate::listener::{bind, serve_plain, serve_sbi};
+use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfProfile, NfType};
-use crate::nnrf::{Heartbeat, Nrf};
+use crate::nnrf::Nrf;
 use crate::orders::Orders;
 use crate::pool;
 use crate::process::{Event, Events, Stop};
 use crate::server::Handler;
-use crate::trust::{Told, TrustError, TrustUpdater};
-use crate::trust_file::{TrustFile, TrustFileError};
-use crate::vault::{Vault, VaultError};
-use mtc_core::causes::Causes;
+use crate::trust::TrustUpdater;
+use crate::trust_file::TrustFile;
+use crate::vault::Vault;
 
+mod error;
 mod presence;
+mod registration;
+mod roots;
+mod trust_keeping;
+
+pub use error::NfError;
+pub use roots::load_root;
+pub use trust_keeping::keep_trust;
 
 use presence::{Contact, Presence};
+use registration::{Registrar, Registration, is_temporary};
+use roots::x509_trust;
+use trust_keeping::publish_trust;
 
 /// How long deregistration may hold up a stop.
 const DEREGISTER_TIME: Duration = Duration::from_secs(2);
-/// Share of the heartbeat interval after which the next one is sent: early enough to be repeated once.
-const HEARTBEAT_SHARE: (u32, u32) = (4, 5);
 /// Pause after a heartbeat, or a look at the log, that did not get through.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause between looks at a log that fails, unless four of the usual ones are longer: landmarks come every few seconds at the most, and
-/// certificates live for hours, so ten seconds after it is back is early enough.
-const LONGEST_TRUST_PAUSE: Duration = Duration::from_secs(10);
 /// What the admin port is told when the process is ready.
 const NOTHING_MISSING: &str = "";
 
@@ -68,91 +71,6 @@ const NOTHING_MISSING: &str = "";
 pub trait NetworkFunction: Handler {
     /// The profile that is registered for `instance`, which serves at `at`.
     fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile;
-}
-
-/// Why a process of NF instances cannot start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NfError {
-    /// The configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The trust file.
-    #[error("trust file {}", path.display())]
-    TrustFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Box<TrustFileError>,
-    },
-    /// The CA's ID is too long for a log.
-    #[error("the CA's ID")]
-    Log(#[from] IdError),
-    /// An X.509 credential is wanted and there is no root.
-    #[error("cannot read the root certificate {}; set x509 to the folder that mtc5g init wrote", path.display())]
-    X509Root {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A root or credential cannot be used.
-    #[error(transparent)]
-    Credential(#[from] CredentialError),
-    /// The vault.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// A port.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// An instance has no certificate.
-    #[error("{fqdn} did not get its certificates")]
-    Obtain {
-        /// The instance.
-        fqdn: String,
-        /// Why.
-        source: ObtainError,
-    },
-    /// There is no trust state.
-    #[error("no trust state from the log")]
-    Trust(#[source] TrustError),
-    /// The log does not have the landmarks of this process's own certificates.
-    #[error(
-        "log {log} does not have landmark {landmark}, to which this NF's certificates belong: is it an older copy, or another lab's? then remove the NF's state and enrol it anew"
-    )]
-    OldLog {
-        /// The log of the process's own certificates.
-        log: LogNumber,
-        /// The newest landmark of the process's own certificates.
-        landmark: u64,
-    },
-    /// The key log.
-    #[error("cannot write the key log {}", path.display())]
-    KeyLog {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The NRF's name has no address.
-    #[error("the NRF")]
-    Nrf(#[source] ClientError),
-    /// No address of this machine leads to the NRF.
-    #[error("no address of this machine leads to the NRF at {nrf}")]
-    NoRoute {
-        /// Where the NRF is.
-        nrf: SocketAddr,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// An instance is not registered.
-    #[error("{fqdn} could not register at the NRF")]
-    Register {
-        /// The instance.
-        fqdn: String,
-        /// Why.
-        source: CallError,
-    },
 }
 
 /// An instance that is up.
@@ -383,7 +301,7 @@ async fn prepare(
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn open_key_log(path: &std::path::Path) -> Result<Arc<dyn KeyLog>, NfError> {
+pub fn open_key_log(path: &Path) -> Result<Arc<dyn KeyLog>, NfError> {
     let log = KeyLogFile::open(path).map_err(|source| NfError::KeyLog {
         path: path.to_owned(),
         source,
@@ -393,45 +311,6 @@ pub fn open_key_log(path: &std::path::Path) -> Result<Arc<dyn KeyLog>, NfError> 
         "key_log is set: whoever reads this file can read every connection of this process"
     );
     Ok(Arc::new(log))
-}
-
-/// Roots of the wanted X.509 credentials. Blocks on the disk.
-fn x509_trust(config: &NfConfig, wanted: &[Wanted]) -> Result<Vec<X509Trust>, NfError> {
-    let mut trust: Vec<X509Trust> = Vec::new();
-    for wanted in wanted {
-        let Wanted::X509(profile, _) = *wanted else {
-            continue;
-        };
-        if trust.iter().any(|trust| trust.profile() == profile) {
-            continue;
-        }
-        let path = config
-            .x509
-            .clone()
-            .unwrap_or_default()
-            .join(profile.to_string())
-            .join("root.crt");
-        trust.push(load_root(profile, &path)?);
-    }
-    Ok(trust)
-}
-
-/// Trust in the root certificate in a PEM file. Blocks on the disk.
-///
-/// # Errors
-/// The file cannot be read, or what is in it cannot be a root.
-pub fn load_root(
-    profile: mtc_tls::key::X509Profile,
-    path: &std::path::Path,
-) -> Result<X509Trust, NfError> {
-    let failed = |source| NfError::X509Root {
-        path: path.to_owned(),
-        source,
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.into()))?;
-    let root =
-        CertificateDer::from_pem_slice(text.as_bytes()).map_err(|error| failed(error.into()))?;
-    Ok(X509Trust::new(profile, &root)?)
 }
 
 impl Parts {
@@ -657,232 +536,5 @@ impl Parts {
                 () = stop.wait() => {}
             }
         });
-    }
-}
-
-/// Whether registering again may help: the NRF is not reachable or overloaded, rather than refusing.
-fn is_temporary(error: &CallError) -> bool {
-    match error {
-        CallError::Handshake(_) => true,
-        CallError::Client(ClientError::Status { status, .. }) => status.is_server_error(),
-        CallError::Client(_) => true,
-    }
-}
-
-fn publish_trust<'a>(
-    trust: &MtcTrust,
-    instances: impl Iterator<Item = &'a Arc<Instance>>,
-    metrics: &Metrics,
-) {
-    instances.for_each(|instance| instance.store.update(|set| set.mtc_trust = trust.clone()));
-    let newest = trust.newest_landmark().map_or(0, |(_, newest)| newest);
-    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
-    if newest != metrics.newest_landmark.get() {
-        metrics.newest_landmark.set(newest);
-        metrics.newest_landmark_since.set(unix_now());
-    }
-    metrics
-        .trusted_subtrees
-        .set(i64::try_from(trust.trusted_subtrees()).unwrap_or(i64::MAX));
-}
-
-/// The pause before the next look at a log after so many failures in a row: longer each time, since whoever does not answer is not helped by
-/// being asked four times a second.
-fn trust_pause(interval: Duration, failures: u32) -> Duration {
-    let longest = LONGEST_TRUST_PAUSE.max(4 * interval);
-    interval.saturating_mul(1 << failures.min(16)).min(longest)
-}
-
-/// Looks at the log for ever, unless ordered not to; a failed look keeps the old trust.
-pub async fn keep_trust(
-    mut updater: TrustUpdater,
-    clock: mtc_tls::clock::Clock,
-    interval: Duration,
-    instances: Vec<Arc<Instance>>,
-    metrics: Metrics,
-    orders: Orders,
-) {
-    let mut failures = 0;
-    let mut told = Told::default();
-    loop {
-        let looked = if orders.landmarks_are_paused() {
-            updater.expire(clock.now())
-        } else {
-            updater.update(clock.now()).await
-        };
-        let result = match looked {
-            Ok(Some(trust)) => {
-                publish_trust(&trust, instances.iter(), &metrics);
-                "new"
-            }
-            Ok(None) => "unchanged",
-            Err(error) => {
-                if told.is_news(&error) {
-                    tracing::warn!(error = %Causes(&error), "trust state not updated, the old one stays");
-                } else {
-                    tracing::debug!(error = %Causes(&error), "trust state still not updated");
-                }
-                "failed"
-            }
-        };
-        metrics.trust_updates.with_label_values(&[result]).inc();
-        if result == "failed" {
-            failures = u32::saturating_add(failures, 1);
-        } else {
-            metrics.trust_updated.set(unix_now());
-            if told.has_passed() {
-                tracing::info!(after = failures, "trust state is updated again");
-            }
-            failures = 0;
-        }
-        sleep(trust_pause(interval, failures)).await;
-    }
-}
-
-/// An instance's registration, and the connection that it was made over, which heartbeats go on using: a heartbeat costs no
-/// handshake that would be counted among those of an experiment.
-struct Registration {
-    profile: NfProfile,
-    connection: Option<Connection>,
-    interval: Duration,
-}
-
-impl Registration {
-    fn new(profile: NfProfile, connection: Connection, decided: Option<Duration>) -> Self {
-        let proposed = Duration::from_secs(profile.heart_beat_timer.unwrap_or(1).into());
-        Self {
-            profile,
-            connection: Some(connection),
-            interval: decided.unwrap_or(proposed),
-        }
-    }
-
-    /// Goes on with a connection that worked, and with the interval that the NRF decided on.
-    fn keep(&mut self, connection: Connection, decided: Option<Duration>) {
-        self.connection = Some(connection);
-        self.interval = decided.unwrap_or(self.interval);
-    }
-}
-
-/// Keeps an instance registered.
-struct Registrar {
-    instance: Arc<Instance>,
-    nrf: Nrf,
-    registration: Registration,
-    /// When the NRF last answered.
-    contact: watch::Sender<Contact>,
-    /// Changes when the instance has new certificates and is to register anew with them.
-    replacements: watch::Receiver<u64>,
-    metrics: Metrics,
-    events: Events,
-}
-
-impl Registrar {
-    /// Sends heartbeats for ever; registers again where the NRF has forgotten the instance, and when it was replaced.
-    async fn keep(mut self) {
-        loop {
-            let interval = self.registration.interval * HEARTBEAT_SHARE.0 / HEARTBEAT_SHARE.1;
-            tokio::select! {
-                () = sleep(interval) => self.beat_until_heard().await,
-                // The keeper that counts them lives as long as this.
-                Ok(()) = self.replacements.changed() => self.register_until_heard().await,
-            }
-        }
-    }
-
-    async fn beat_until_heard(&mut self) {
-        while let Err(error) = self.beat().await {
-            tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "heartbeat did not get through");
-            self.metrics.heartbeats.with_label_values(&["failed"]).inc();
-            sleep(RETRY_PAUSE).await;
-        }
-    }
-
-    async fn beat(&mut self) -> Result<(), CallError> {
-        let kept = self.registration.connection.take();
-        let open = match kept.filter(|connection| !connection.is_closed()) {
-            Some(open) => open,
-            None => self.open().await?,
-        };
-        let profile = &self.registration.profile;
-        let decided = match self
-            .nrf
-            .heartbeat(&open, profile, profile.load.unwrap_or(0))
-            .await?
-        {
-            Heartbeat::Known { interval } => {
-                self.metrics.heartbeats.with_label_values(&["ok"]).inc();
-                interval
-            }
-            Heartbeat::Unknown => {
-                tracing::info!(fqdn = %self.instance.fqdn, "the NRF has forgotten this instance, registering again");
-                self.register(&open).await?
-            }
-        };
-        self.registration.keep(open, decided);
-        self.heard();
-        Ok(())
-    }
-
-    /// Registers over a connection that shows the new certificate.
-    async fn register_until_heard(&mut self) {
-        self.registration.connection = None;
-        loop {
-            let registering = async {
-                let open = self.open().await?;
-                let decided = self.register(&open).await?;
-                Ok::<_, CallError>((open, decided))
-            };
-            match registering.await {
-                Ok((open, decided)) => {
-                    self.registration.keep(open, decided);
-                    self.heard();
-                    break;
-                }
-                Err(error) => {
-                    tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "not registered again, will try again");
-                    sleep(RETRY_PAUSE).await;
-                }
-            }
-        }
-        self.events.tell(&Event::ReEnrolled {
-            instance: self.instance.fqdn.clone(),
-        });
-    }
-
-    fn heard(&self) {
-        let interval = self.registration.interval;
-        self.contact.send_replace(Contact::now(interval));
-    }
-
-    async fn open(&self) -> Result<Connection, CallError> {
-        let profile = self.instance.own_profile();
-        Ok(self.nrf.open(&self.instance, profile).await?.connection)
-    }
-
-    async fn register(&self, open: &Connection) -> Result<Option<Duration>, CallError> {
-        let decided = self.nrf.register(open, &self.registration.profile).await?;
-        self.metrics.registrations.inc();
-        Ok(decided)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // A log behind a server that speaks HTTP/1.1 only was asked every 250 ms for ever.
-    #[test]
-    fn a_log_that_fails_is_asked_ever_more_rarely_up_to_a_bound() {
-        let short = Duration::from_millis(250);
-        assert_eq!(trust_pause(short, 0), short);
-        assert_eq!(trust_pause(short, 1), 2 * short);
-        assert_eq!(trust_pause(short, 3), 8 * short);
-        for failures in [6, 16, 17, u32::MAX] {
-            assert_eq!(trust_pause(short, failures), LONGEST_TRUST_PAUSE);
-        }
-        let long = Duration::from_secs(30);
-        assert_eq!(trust_pause(long, 1), 2 * long);
-        assert_eq!(trust_pause(long, 9), 4 * long);
     }
 }

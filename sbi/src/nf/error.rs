@@ -1,0 +1,101 @@
+//! Why a process of NF instances cannot start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use mtc_core::id::{IdError, LogNumber};
+use mtc_tls::credentials::CredentialError;
+
+use crate::client::ClientError;
+use crate::config::ConfigError;
+use crate::credentials::ObtainError;
+use crate::instance::CallError;
+use crate::listener::ListenError;
+use crate::trust::TrustError;
+use crate::trust_file::TrustFileError;
+use crate::vault::VaultError;
+
+/// Why a process of NF instances cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NfError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The trust file.
+    #[error("trust file {}", path.display())]
+    TrustFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<TrustFileError>,
+    },
+    /// The CA's ID is too long for a log.
+    #[error("the CA's ID")]
+    Log(#[from] IdError),
+    /// An X.509 credential is wanted and there is no root.
+    #[error("cannot read the root certificate {}; set x509 to the folder that mtc5g init wrote", path.display())]
+    X509Root {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A root or credential cannot be used.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// An instance has no certificate.
+    #[error("{fqdn} did not get its certificates")]
+    Obtain {
+        /// The instance.
+        fqdn: String,
+        /// Why.
+        source: ObtainError,
+    },
+    /// There is no trust state.
+    #[error("no trust state from the log")]
+    Trust(#[source] TrustError),
+    /// The log does not have the landmarks of this process's own certificates.
+    #[error(
+        "log {log} does not have landmark {landmark}, to which this NF's certificates belong: is it an older copy, or another lab's? then remove the NF's state and enrol it anew"
+    )]
+    OldLog {
+        /// The log of the process's own certificates.
+        log: LogNumber,
+        /// The newest landmark of the process's own certificates.
+        landmark: u64,
+    },
+    /// The key log.
+    #[error("cannot write the key log {}", path.display())]
+    KeyLog {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The NRF's name has no address.
+    #[error("the NRF")]
+    Nrf(#[source] ClientError),
+    /// No address of this machine leads to the NRF.
+    #[error("no address of this machine leads to the NRF at {nrf}")]
+    NoRoute {
+        /// Where the NRF is.
+        nrf: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An instance is not registered.
+    #[error("{fqdn} could not register at the NRF")]
+    Register {
+        /// The instance.
+        fqdn: String,
+        /// Why.
+        source: CallError,
+    },
+}
