@@ -7,7 +7,9 @@ use std::time::Duration;
 use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_tls::clock::Clock;
 use sbi::address::Address;
-use sbi::config::{ConfigError, Wanted, WantedCredential};
+use sbi::config::{
+    ConfigError, ProcessSettings, Wanted, WantedCredential, default_startup, default_trust_interval,
+};
 use sbi::limits::LimitsConfig;
 use sbi::model::PlmnId;
 use serde::{Deserialize, Serialize};
@@ -134,15 +136,7 @@ const fn default_witness_deadline() -> u64 {
     10
 }
 
-const fn default_trust_interval() -> u64 {
-    10_000
-}
-
 const fn default_validity() -> u32 {
-    60
-}
-
-const fn default_startup() -> u64 {
     60
 }
 
@@ -237,6 +231,18 @@ impl NrfConfig {
     /// How long after its end a certificate may be renewed.
     pub const fn renew_expired(&self) -> Duration {
         Duration::from_secs(self.renew_expired_seconds)
+    }
+
+    /// What the configuration says of the process itself.
+    pub fn process(&self) -> ProcessSettings<'_> {
+        ProcessSettings {
+            admin: self.admin,
+            limits: &self.limits,
+            clock: self.clock(),
+            startup: Duration::from_secs(self.startup_seconds),
+            trust_interval: Duration::from_millis(self.trust_interval_ms),
+            key_log: self.key_log.as_deref(),
+        }
     }
 
     /// This process's clock.

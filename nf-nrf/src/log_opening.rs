@@ -346,7 +346,7 @@ pub async fn open_current(
 ) -> Result<OpenedLog, OpenLogError> {
     let ca = *trust_file.trust.id();
     let (for_thread, known) = (config.clone(), trust_file.logs.clone());
-    let logs = blocking(move || decide(&for_thread, &known, wish)).await?;
+    let logs = spawn_blocking(move || decide(&for_thread, &known, wish)).await??;
     let mut opened = open_checked(config, trust_file, logs.clone(), wish, witnesses).await;
     if let Err(error) = &opened
         && error.is_proof()
@@ -359,13 +359,13 @@ pub async fn open_current(
             "the issuance log cannot go on; it is retired, and the CA goes on with the next one"
         );
         let now = config.clock().now();
-        let logs = blocking(move || logs.retire(&reason, now).map(|()| logs)).await?;
+        let logs = spawn_blocking(move || logs.retire(&reason, now).map(|()| logs)).await??;
         opened = open_checked(config, trust_file, logs, LogWish::Open, witnesses).await;
     }
     let opened = opened?;
     tracing::info!(log = %opened.id.number(), size = opened.log.signed().size(), %ca, "issuance log opened");
     let mut logs = opened.logs;
-    let logs = blocking(move || logs.begin().map(|()| logs)).await?;
+    let logs = spawn_blocking(move || logs.begin().map(|()| logs)).await??;
     Ok(OpenedLog { logs, ..opened })
 }
 
@@ -397,7 +397,7 @@ async fn open_checked(
 ) -> Result<OpenedLog, OpenLogError> {
     let id = LogId::new(*trust_file.trust.id(), logs.current())?;
     let for_thread = config.clone();
-    let opened = blocking(move || open_files(&for_thread, id, logs, wish)).await?;
+    let opened = spawn_blocking(move || open_files(&for_thread, id, logs, wish)).await??;
     for witness in witnesses {
         check_witness(&opened, witness, trust_file.trust.cosigner()).await?;
     }
@@ -551,16 +551,4 @@ fn preload(log: &mut IssuanceLog, entries: u64, config: &NrfConfig) -> Result<()
         left -= batch;
     }
     Ok(())
-}
-
-/// Runs file operations where they may block.
-async fn blocking<T, E>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, OpenLogError>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-    OpenLogError: From<E>,
-{
-    Ok(spawn_blocking(work).await??)
 }

@@ -9,7 +9,6 @@
 //! X.509 baselines, the NRF serves everything but Merkle Tree Certificates and the log, and is not ready.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,25 +24,19 @@ use mtc_log::{
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::identity::{NfSubject, SubjectError};
 use mtc_tls::profile::ClientAuth;
-use sbi::admin::Admin;
-use sbi::clock;
-use sbi::config::{ConfigError, Wanted};
+use sbi::config::{ConfigError, Wanted, x509_profiles};
 use sbi::credentials::{Keeper, ObtainError};
 use sbi::instance::Instance;
-use sbi::ledger::Ledger;
-use sbi::limits::Limits;
-use sbi::listener::{ListenError, bind, serve_plain, serve_sbi};
+use sbi::listener::{ListenError, bind};
 use sbi::metrics::Metrics;
 use sbi::model::{NfInstanceId, NfType};
-use sbi::nf::{NfError, await_stop, keep_trust, load_root, open_key_log};
+use sbi::nf::{Life, NfError, x509_trust};
 use sbi::orders::Orders;
 use sbi::process::{Control, Event, Events, Stop};
 use sbi::trust::TrustUpdater;
 use sbi::trust_file::{TrustFile, TrustFileError};
 use sbi::uri::{ApiRoot, Scheme, UriError};
 use sbi::vault::{Vault, VaultError};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::answers::Answers;
 use crate::baseline::{BaselineCa, BaselineError};
@@ -81,13 +74,8 @@ pub enum NrfError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The trust file.
-    #[error("trust file {}", path.display())]
-    TrustFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Box<TrustFileError>,
-    },
+    #[error(transparent)]
+    TrustFile(#[from] TrustFileError),
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -132,7 +120,7 @@ pub enum NrfError {
     /// The NRF's own address.
     #[error("fqdn")]
     Fqdn(#[from] UriError),
-    /// A root.
+    /// What the life of every NF needs: ports, the key log, roots.
     #[error(transparent)]
     Nf(#[from] NfError),
     /// The NRF's own keys.
@@ -174,16 +162,9 @@ pub async fn run(
 
 /// A running NRF, and what its parts share.
 struct Process {
+    life: Life,
     config: NrfConfig,
-    limits: Limits,
-    ledger: Arc<Ledger>,
-    metrics: Metrics,
     nrf_metrics: NrfMetrics,
-    events: Events,
-    /// What is still missing before the NRF is ready.
-    missing: watch::Sender<String>,
-    stop: Stop,
-    tasks: JoinSet<()>,
 }
 
 /// The current log, opened, and what works on it.
@@ -217,27 +198,15 @@ impl Process {
         stop: Stop,
     ) -> Result<Self, NrfError> {
         let metrics = Metrics::new();
-        metrics.tell_type(&NfType::Nrf.to_string());
+        let nrf_metrics = NrfMetrics::new(&metrics.registry);
+        let life = Life::begin(NfType::Nrf, config.process(), metrics, events, stop).await?;
         let mut process = Self {
-            limits: Limits::new(&config.limits, &metrics),
+            life,
             config,
-            ledger: Arc::new(Ledger::new(metrics.clone())),
-            nrf_metrics: NrfMetrics::new(&metrics.registry),
-            metrics,
-            events,
-            missing: watch::Sender::new("issuance log".to_owned()),
-            stop,
-            tasks: JoinSet::new(),
+            nrf_metrics,
         };
-        process.serve_admin().await?;
-        process.spawn(clock::watch(process.metrics.clone()));
-        let missing = process.missing.clone();
-        clock::await_set(process.config.clock(), || {
-            missing.send_replace("a clock that is set".to_owned());
-        })
-        .await;
-        process.missing.send_replace("issuance log".to_owned());
-        let trust_file = process.trust_file()?;
+        process.life.lacks("issuance log");
+        let trust_file = TrustFile::load(&process.config.trust)?;
         let state = PrivateFolder::open(process.config.state.clone())?;
         begin_used_tokens(&process.config.log, &state)?;
         let log = match open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await {
@@ -253,7 +222,7 @@ impl Process {
         let mtca = process.mtca(log)?;
         let enrolment = Arc::new(process.enrolment(Ok(mtca))?);
         let log_addr = process.serve_log(Ok(log_api)).await?;
-        process.missing.send_replace("own certificates".to_owned());
+        process.life.lacks("own certificates");
         let (mut keeper, deadline) = process.load_certificates(&trust_file, &enrolment)?;
         keeper.complete(deadline).await?;
         if process.config.await_landmarks {
@@ -265,22 +234,21 @@ impl Process {
             .newest_own_landmark()
             .filter(|(log, _)| *log == current);
         let instance = keeper.instance().clone();
-        process.spawn(keeper.keep(Orders::none().of_instance(0)));
+        let keeping = keeper.keep(Orders::none().of_instance(0));
+        process.life.spawn(keeping);
         let logs = trust_file.logs.into_iter().chain([current]);
-        process.keep_trust(
-            TrustUpdater::new(log_addr, logs, trust_file.trust)?,
-            &instance,
-        );
+        let updater = TrustUpdater::new(log_addr, logs, trust_file.trust)?;
+        process
+            .life
+            .keep_trust(updater, vec![instance.clone()], Orders::none());
         process.serve_sbi(enrolment, &instance).await?;
-        process.missing.send_replace("trust state".to_owned());
+        process.life.lacks("trust state");
         let mut credentials = instance.store.receiver();
         credentials
             .wait_for(|set| set.mtc_trust.newest_landmark() >= own_landmark)
             .await;
-        process.missing.send_replace(String::new());
-        process.events.tell(&Event::Ready {
-            nf_type: NfType::Nrf.to_string(),
-        });
+        process.life.lacks("");
+        process.life.tell_ready();
         Ok(process)
     }
 
@@ -291,7 +259,7 @@ impl Process {
         trust_file: &TrustFile,
     ) -> Result<Self, NrfError> {
         self.nrf_metrics.unopened();
-        self.missing.send_replace("own certificates".to_owned());
+        self.life.lacks("own certificates");
         let enrolment = Arc::new(self.enrolment(Err(unopened.clone()))?);
         let (mut keeper, deadline) = self.load_certificates(trust_file, &enrolment)?;
         let is_x509 = |wanted| matches!(wanted, Wanted::X509(..));
@@ -306,65 +274,26 @@ impl Process {
         );
         self.serve_log(Err(unopened)).await?;
         let instance = keeper.instance().clone();
-        self.spawn(keeper.keep(Orders::none().of_instance(0)));
+        self.life.spawn(keeper.keep(Orders::none().of_instance(0)));
         self.serve_sbi(enrolment, &instance).await?;
-        self.missing.send_replace(error.clone());
-        self.events.tell(&Event::Failed { error });
+        self.life.lacks(error.clone());
+        self.life.events.tell(&Event::Failed { error });
         Ok(self)
     }
 
     async fn finish(mut self) {
-        await_stop(&mut self.tasks, self.stop.clone()).await;
-        while self.tasks.join_next().await.is_some() {}
-    }
-
-    /// Runs `work` until it ends or the process stops.
-    fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = work => {}
-                () = stop.wait() => {}
-            }
-        });
-    }
-
-    fn trust_file(&self) -> Result<TrustFile, NrfError> {
-        TrustFile::load(&self.config.trust).map_err(|source| NrfError::TrustFile {
-            path: self.config.trust.clone(),
-            source: Box::new(source),
-        })
-    }
-
-    async fn serve_admin(&mut self) -> Result<(), NrfError> {
-        let admin = Admin {
-            missing: self.missing.subscribe(),
-            ledger: self.ledger.clone(),
-        };
-        let (listener, addr) = bind(self.config.admin, "admin").await?;
-        self.tasks.spawn(serve_plain(
-            listener,
-            Arc::new(admin),
-            self.limits.clone(),
-            self.stop.clone(),
-        ));
-        self.events.tell(&Event::AdminListening { addr });
-        Ok(())
+        self.life.await_stop().await;
+        self.life.end().await;
     }
 
     /// Serves the log, and returns where it is reached from this machine.
     async fn serve_log(&mut self, log: Result<LogApi, Unopened>) -> Result<SocketAddr, NrfError> {
-        let (listener, addr) = bind(self.config.log_listen, "issuance log").await?;
-        let port = PublicPort {
+        let port = Arc::new(PublicPort {
             log,
             files: self.config.public.clone(),
-        };
-        self.tasks.spawn(serve_plain(
-            listener,
-            Arc::new(port),
-            self.limits.clone(),
-            self.stop.clone(),
-        ));
+        });
+        let addr = self.config.log_listen;
+        let addr = self.life.serve_plain(addr, "issuance log", port).await?;
         Ok(reachable(addr))
     }
 
@@ -375,35 +304,12 @@ impl Process {
     ) -> Result<(), NrfError> {
         let (listener, addr) = bind(self.config.listen, "SBI").await?;
         let services = Arc::new(self.services(addr, enrolment)?);
-        self.tasks.spawn(serve_sbi(
-            listener,
-            instance.endpoint().clone(),
-            ClientAuth::OptionalOrExpired {
-                expired_within: self.config.renew_expired(),
-            },
-            services,
-            self.ledger.clone(),
-            self.limits.clone(),
-            self.stop.clone(),
-        ));
-        self.events.tell(&Event::SbiListening {
-            instance: self.config.fqdn.clone(),
-            addr,
-        });
+        let auth = ClientAuth::OptionalOrExpired {
+            expired_within: self.config.renew_expired(),
+        };
+        self.life
+            .serve_sbi(listener, addr, instance, auth, services);
         Ok(())
-    }
-
-    fn keep_trust(&mut self, updater: TrustUpdater, instance: &Arc<Instance>) {
-        let interval = Duration::from_millis(self.config.trust_interval_ms);
-        let (clock, metrics) = (self.config.clock(), self.metrics.clone());
-        self.spawn(keep_trust(
-            updater,
-            clock,
-            interval,
-            vec![instance.clone()],
-            metrics,
-            Orders::none(),
-        ));
     }
 
     /// Builds the MTCA and starts the sequencer and the landmarks.
@@ -419,7 +325,7 @@ impl Process {
             retired: _,
         } = log;
         let witness_times = WitnessTimes::default();
-        self.spawn(
+        self.life.spawn(
             witness_times
                 .clone()
                 .keep_listening(id, witnesses, issuer.published()),
@@ -434,12 +340,12 @@ impl Process {
             config.certificate_lifetime(),
             Duration::from_secs(config.landmark_interval_seconds),
             config.clock(),
-            self.ledger.clone(),
+            self.life.ledger.clone(),
             self.nrf_metrics.clone(),
         );
         let mtca = Arc::new(mtca.with_witness_times(witness_times));
-        let (events, missing) = (self.events.clone(), self.missing.clone());
-        self.spawn(async move {
+        let (events, missing) = (self.life.events.clone(), self.life.missing());
+        self.life.spawn(async move {
             if let Err(error) = sequencer.run().await {
                 let error = Causes(&error).to_string();
                 tracing::error!(
@@ -450,8 +356,8 @@ impl Process {
                 events.tell(&Event::Failed { error });
             }
         });
-        self.spawn(mtca.clone().keep_landmarks());
-        self.spawn(inspecting);
+        self.life.spawn(mtca.clone().keep_landmarks());
+        self.life.spawn(inspecting);
         Ok(mtca)
     }
 
@@ -459,22 +365,10 @@ impl Process {
     fn enrolment(&self, mtca: Result<Arc<Mtca>, Unopened>) -> Result<Enrolment, NrfError> {
         let config = &self.config;
         let state = PrivateFolder::open(config.state.clone())?;
-        let mut baselines: Vec<BaselineCa> = Vec::new();
-        for wanted in config.wanted()? {
-            let Wanted::X509(profile, _) = wanted else {
-                continue;
-            };
-            if !baselines
-                .iter()
-                .any(|baseline| baseline.profile() == profile)
-            {
-                let folder = config
-                    .x509
-                    .as_ref()
-                    .ok_or(NrfError::NoX509)?
-                    .join(profile.to_string());
-                baselines.push(BaselineCa::load(&folder, profile)?);
-            }
+        let mut baselines = Vec::new();
+        for profile in x509_profiles(&config.wanted()?) {
+            let x509 = config.x509.as_ref().ok_or(NrfError::NoX509)?;
+            baselines.push(BaselineCa::load(&x509.join(profile.to_string()), profile)?);
         }
         let authority = &config.enrolment_authority;
         let tokens =
@@ -507,27 +401,13 @@ impl Process {
         enrolment: &Arc<Enrolment>,
     ) -> Result<(Keeper<OwnSource>, tokio::time::Instant), NrfError> {
         let config = &self.config;
-        let mut x509_trust = Vec::new();
-        for baseline in &enrolment.baselines {
-            let folder = config
-                .x509
-                .as_ref()
-                .ok_or(NrfError::NoX509)?
-                .join(baseline.profile().to_string());
-            x509_trust.push(load_root(baseline.profile(), &folder.join("root.crt"))?);
-        }
-        let instance = Instance::new(
+        let wanted = config.wanted()?;
+        let x509 = x509_trust(config.x509.as_deref(), &wanted)?;
+        let instance = self.life.instance(
             NfInstanceId::from(config.id),
-            NfType::Nrf,
             config.fqdn.clone(),
-            CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509_trust),
-            config.clock(),
-            self.ledger.clone(),
+            CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509),
         );
-        let instance = Arc::new(match &config.key_log {
-            Some(path) => instance.with_key_log(open_key_log(path)?),
-            None => instance,
-        });
         let subject = NfSubject::new(
             &config.country,
             &config.plmn.home_domain(),
@@ -541,14 +421,9 @@ impl Process {
         };
         // It issues its own certificates, as often as it takes.
         let vault = Vault::open(&config.state.join("own"), config.id)?.replaceable();
-        let keeper = Keeper::load(
-            instance,
-            source,
-            config.wanted()?,
-            vault,
-            self.metrics.clone(),
-        )?;
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(config.startup_seconds);
+        let metrics = self.life.metrics.clone();
+        let keeper = Keeper::load(instance, source, wanted, vault, metrics)?;
+        let deadline = self.life.deadline();
         Ok((keeper, deadline))
     }
 
@@ -562,7 +437,8 @@ impl Process {
         let folder = PrivateFolder::open(config.state.join("profiles"))?;
         let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
         let registry = Arc::new(SharedRegistry::new(registry, registry_files::sink(folder)));
-        self.spawn(expire(registry.clone(), self.nrf_metrics.clone()));
+        self.life
+            .spawn(expire(registry.clone(), self.nrf_metrics.clone()));
         let api_root = ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?;
         Ok(Services::new(
             Management::new(registry.clone(), api_root).counted_in(self.nrf_metrics.clone()),

@@ -44,13 +44,8 @@ pub enum ScpError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The trust file.
-    #[error("trust file {}", path.display())]
-    TrustFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Box<TrustFileError>,
-    },
+    #[error(transparent)]
+    TrustFile(#[from] TrustFileError),
     /// The witness's key cannot be read.
     #[error("cannot read the witness's key {}", path.display())]
     ReadKey {
@@ -137,10 +132,7 @@ impl NetworkFunction for Scp {
 pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), ScpError> {
     let config = ScpConfig::load(config)?;
     let clock = config.nf.clock();
-    let trust_file = TrustFile::load(&config.nf.trust).map_err(|source| ScpError::TrustFile {
-        path: config.nf.trust.clone(),
-        source: Box::new(source),
-    })?;
+    let trust_file = TrustFile::load(&config.nf.trust)?;
     tokio::select! {
         // A witness signs times.
         () = clock::await_set(clock, || {}) => {}

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mtc_tls::clock::Clock;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
@@ -167,7 +168,8 @@ pub struct ReplicaConfig {
     pub listen: SocketAddr,
 }
 
-const fn default_trust_interval() -> u64 {
+/// Default of `trust_interval_ms`: 10 s.
+pub const fn default_trust_interval() -> u64 {
     10_000
 }
 
@@ -175,8 +177,26 @@ const fn default_heartbeat() -> u32 {
     10
 }
 
-const fn default_startup() -> u64 {
+/// Default of `startup_seconds`: a minute.
+pub const fn default_startup() -> u64 {
     60
+}
+
+/// What a configuration says of the process itself.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessSettings<'a> {
+    /// Where the admin port listens.
+    pub admin: SocketAddr,
+    /// What peers may have of the process.
+    pub limits: &'a LimitsConfig,
+    /// Its clock.
+    pub clock: Clock,
+    /// How long its start may take.
+    pub startup: Duration,
+    /// From one look at the log for new landmarks to the next.
+    pub trust_interval: Duration,
+    /// File that gets the secrets of all connections.
+    pub key_log: Option<&'a Path>,
 }
 
 /// A wanted credential, understood.
@@ -269,12 +289,37 @@ impl NfConfig {
         Ok(wanted)
     }
 
+    /// What the configuration says of the process itself.
+    pub fn process(&self) -> ProcessSettings<'_> {
+        ProcessSettings {
+            admin: self.admin,
+            limits: &self.limits,
+            clock: self.clock(),
+            startup: Duration::from_secs(self.startup_seconds),
+            trust_interval: Duration::from_millis(self.trust_interval_ms),
+            key_log: self.key_log.as_deref(),
+        }
+    }
+
     /// This process's clock.
     pub const fn clock(&self) -> Clock {
         Clock {
             offset_seconds: self.clock_offset_seconds,
         }
     }
+}
+
+/// The X.509 baselines of wanted credentials, each once, in their order.
+pub fn x509_profiles(wanted: &[Wanted]) -> Vec<X509Profile> {
+    let mut profiles = Vec::new();
+    for wanted in wanted {
+        if let Wanted::X509(profile, _) = wanted
+            && !profiles.contains(profile)
+        {
+            profiles.push(*profile);
+        }
+    }
+    profiles
 }
 
 impl Wanted {

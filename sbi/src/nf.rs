@@ -10,62 +10,53 @@
 //! An NF is a configuration, a profile and a [`Handler`]; everything between is here.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::causes::Causes;
 use mtc_core::id::LogNumber;
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
-use mtc_tls::key_log::KeyLogFile;
 use mtc_tls::profile::ClientAuth;
-use rustls::KeyLog;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::address::own_address_towards;
-use crate::admin::Admin;
 use crate::backoff;
-use crate::clock;
 use crate::config::{NfConfig, Wanted};
 use crate::credentials::{Keeper, NrfSource};
 use crate::instance::Instance;
-use crate::ledger::Ledger;
-use crate::limits::Limits;
-use crate::listener::{bind, serve_plain, serve_sbi};
+use crate::listener::bind;
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfProfile, NfType};
 use crate::nnrf::Nrf;
 use crate::orders::Orders;
 use crate::pool;
-use crate::process::{Event, Events, Stop};
+use crate::process::{Events, Stop};
 use crate::server::Handler;
 use crate::trust::TrustUpdater;
 use crate::trust_file::TrustFile;
 use crate::vault::Vault;
 
 mod error;
+mod life;
 mod presence;
 mod registration;
 mod roots;
 mod trust_keeping;
 
 pub use error::NfError;
-pub use roots::load_root;
-pub use trust_keeping::keep_trust;
+pub use life::Life;
+pub use roots::x509_trust;
 
 use presence::{Contact, Presence};
 use registration::{Registrar, Registration, is_temporary};
-use roots::x509_trust;
 use trust_keeping::publish_trust;
 
 /// How long deregistration may hold up a stop.
 const DEREGISTER_TIME: Duration = Duration::from_secs(2);
 /// Pause after a heartbeat, or a look at the log, that did not get through.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// What the admin port is told when the process is ready.
-const NOTHING_MISSING: &str = "";
 
 /// A network function: what it answers, and how it describes itself.
 pub trait NetworkFunction: Handler {
@@ -91,27 +82,19 @@ pub struct Running<N> {
     pub nrf: Nrf,
     /// The metrics of the process.
     pub metrics: Metrics,
-    tasks: JoinSet<()>,
+    life: Life,
     profiles: Vec<NfProfile>,
 }
 
-/// What the parts of a process share.
-struct Parts {
+/// A start that is under way.
+struct Start {
+    life: Life,
     config: NfConfig,
-    nf_type: NfType,
     wanted: Vec<Wanted>,
     initial: CredentialSet,
-    ledger: Arc<Ledger>,
-    limits: Limits,
-    metrics: Metrics,
     nrf: Nrf,
     deadline: Instant,
-    events: Events,
-    stop: Stop,
     orders: Orders,
-    missing: watch::Sender<String>,
-    tasks: JoinSet<()>,
-    key_log: Option<Arc<dyn KeyLog>>,
 }
 
 /// Starts every instance and returns when all are ready. The admin port shows `metrics`.
@@ -129,26 +112,25 @@ pub async fn start<N: NetworkFunction>(
     stop: Stop,
     orders: Orders,
 ) -> Result<Running<N>, NfError> {
-    let (mut parts, mut updater) = prepare(config, nf_type, metrics, events, stop, orders).await?;
-    let keepers = parts.certificates().await?;
-    let instances = parts.listen(&keepers, build).await?;
+    let (mut start, mut updater) = prepare(config, nf_type, metrics, events, stop, orders).await?;
+    let keepers = start.certificates().await?;
+    let instances = start.listen(&keepers, build).await?;
     let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
-    parts.trust(&mut updater, &instances, own_landmark).await?;
-    let registrations = parts.register(&instances).await?;
+    start.trust(&mut updater, &instances, own_landmark).await?;
+    let registrations = start.register(&instances).await?;
     let profiles = registrations
         .iter()
         .map(|registration| registration.profile.clone())
         .collect();
-    parts.missing.send_replace(NOTHING_MISSING.to_owned());
-    parts.maintain(&instances, registrations, keepers, updater);
-    parts.events.tell(&Event::Ready {
-        nf_type: parts.nf_type.to_string(),
-    });
+    start.life.lacks("");
+    start.maintain(&instances, registrations, keepers, updater);
+    let Start { life, nrf, .. } = start;
+    life.tell_ready();
     Ok(Running {
         instances,
-        nrf: parts.nrf,
-        metrics: parts.metrics,
-        tasks: parts.tasks,
+        nrf,
+        metrics: life.metrics.clone(),
+        life,
         profiles,
     })
 }
@@ -163,9 +145,9 @@ pub async fn run<N: NetworkFunction>(
 ) -> Result<(), NfError> {
     let running = tokio::select! {
         running = starting => running?,
-        () = stop.clone().wait() => return Ok(()),
+        () = stop.wait() => return Ok(()),
     };
-    running.finish(stop).await;
+    running.finish().await;
     Ok(())
 }
 
@@ -177,10 +159,9 @@ impl<N> Running<N> {
 }
 
 impl<N: NetworkFunction> Running<N> {
-    /// Waits until `stop` is requested, deregisters, and ends when requests in progress are finished. A task that dies
-    /// before ends the process too: half an NF would look like a whole one.
-    pub async fn finish(mut self, stop: Stop) {
-        await_stop(&mut self.tasks, stop).await;
+    /// Waits until the process is to stop, deregisters, and ends when requests in progress are finished.
+    pub async fn finish(mut self) {
+        self.life.await_stop().await;
         let deregister = async {
             for (up, profile) in self.instances.iter().zip(&self.profiles) {
                 match self.nrf.open(&up.instance, up.instance.own_profile()).await {
@@ -199,25 +180,7 @@ impl<N: NetworkFunction> Running<N> {
         if timeout(DEREGISTER_TIME, deregister).await.is_err() {
             tracing::info!("the NRF took too long to deregister all instances");
         }
-        while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-/// Waits until `stop` is requested, or one of `tasks` has panicked, in which case the others are ended too; that they end
-/// by themselves is no reason.
-pub async fn await_stop(tasks: &mut JoinSet<()>, stop: Stop) {
-    let mut stop = std::pin::pin!(stop.wait());
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            Some(ended) = tasks.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a part of the process died, stopping");
-                    tasks.abort_all();
-                    return;
-                }
-            }
-        }
+        self.life.end().await;
     }
 }
 
@@ -229,12 +192,9 @@ async fn prepare(
     events: Events,
     stop: Stop,
     orders: Orders,
-) -> Result<(Parts, TrustUpdater), NfError> {
+) -> Result<(Start, TrustUpdater), NfError> {
     let wanted = config.wanted()?;
-    let trust_file = TrustFile::load(&config.trust).map_err(|source| NfError::TrustFile {
-        path: config.trust.clone(),
-        source: Box::new(source),
-    })?;
+    let trust_file = TrustFile::load(&config.trust)?;
     let updater = TrustUpdater::new(
         config.nrf.log.clone(),
         trust_file.logs.iter().copied(),
@@ -242,94 +202,32 @@ async fn prepare(
     )?;
     let initial = CredentialSet::new(
         MtcTrust::new(trust_file.trust),
-        x509_trust(&config, &wanted)?,
+        x509_trust(config.x509.as_deref(), &wanted)?,
     );
-    metrics.tell_type(&nf_type.to_string());
-    let ledger = Arc::new(Ledger::new(metrics.clone()));
-    let (missing, watcher) = watch::channel("certificates".to_owned());
-    let (listener, addr) = bind(config.admin, "admin").await?;
-    let admin = Admin {
-        missing: watcher,
-        ledger: ledger.clone(),
-    };
-    let mut tasks = JoinSet::new();
-    let watching = clock::watch(metrics.clone());
-    let stopping = stop.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            () = watching => {}
-            () = stopping.wait() => {}
-        }
-    });
-    let limits = Limits::new(&config.limits, &metrics);
-    tasks.spawn(serve_plain(
-        listener,
-        Arc::new(admin),
-        limits.clone(),
-        stop.clone(),
-    ));
-    events.tell(&Event::AdminListening { addr });
-    clock::await_set(config.clock(), || {
-        missing.send_replace("a clock that is set".to_owned());
-    })
-    .await;
-    missing.send_replace("certificates".to_owned());
-    let nrf = Nrf::new(&config.nrf);
-    let deadline = Instant::now() + Duration::from_secs(config.startup_seconds);
-    let key_log = config.key_log.as_deref().map(open_key_log).transpose()?;
-    let parts = Parts {
-        config,
-        nf_type,
+    let life = Life::begin(nf_type, config.process(), metrics, events, stop).await?;
+    life.lacks("certificates");
+    let start = Start {
         wanted,
         initial,
-        ledger,
-        limits,
-        metrics,
-        nrf,
-        deadline,
-        events,
-        stop,
+        nrf: Nrf::new(&config.nrf),
+        deadline: life.deadline(),
         orders,
-        missing,
-        tasks,
-        key_log,
+        config,
+        life,
     };
-    Ok((parts, updater))
+    Ok((start, updater))
 }
 
-/// Opens the key log that a configuration names, and says so loudly. Blocks on the disk.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn open_key_log(path: &Path) -> Result<Arc<dyn KeyLog>, NfError> {
-    let log = KeyLogFile::open(path).map_err(|source| NfError::KeyLog {
-        path: path.to_owned(),
-        source,
-    })?;
-    tracing::warn!(
-        path = %path.display(),
-        "key_log is set: whoever reads this file can read every connection of this process"
-    );
-    Ok(Arc::new(log))
-}
-
-impl Parts {
+impl Start {
     /// Enrols all instances at the same time.
     async fn certificates(&self) -> Result<Vec<Keeper<NrfSource>>, NfError> {
         let mut enrolling = JoinSet::new();
         for (position, config) in self.config.instance.iter().enumerate() {
-            let instance = Instance::new(
+            let instance = self.life.instance(
                 NfInstanceId::from(config.id),
-                self.nf_type.clone(),
                 config.fqdn.clone(),
                 self.initial.clone(),
-                self.config.clock(),
-                self.ledger.clone(),
             );
-            let instance = Arc::new(match &self.key_log {
-                Some(key_log) => instance.with_key_log(key_log.clone()),
-                None => instance,
-            });
             let vault = Vault::open(&self.config.state, config.id)?;
             let source = NrfSource {
                 instance: instance.clone(),
@@ -337,8 +235,11 @@ impl Parts {
                 token: config.token.clone(),
                 leaf_key: self.wanted[0].leaf_key(),
             };
-            let (wanted, metrics, deadline) =
-                (self.wanted.clone(), self.metrics.clone(), self.deadline);
+            let (wanted, metrics, deadline) = (
+                self.wanted.clone(),
+                self.life.metrics.clone(),
+                self.deadline,
+            );
             let (fqdn, await_landmarks) = (config.fqdn.clone(), self.config.await_landmarks);
             enrolling.spawn(async move {
                 let failed = |source| NfError::Obtain {
@@ -390,19 +291,9 @@ impl Parts {
             let (listener, bound) = bind(config.listen, "SBI").await?;
             let addr = self.reachable(bound).await?;
             let handler = Arc::new(build(&instance));
-            self.tasks.spawn(serve_sbi(
-                listener,
-                instance.endpoint().clone(),
-                ClientAuth::Required,
-                handler.clone(),
-                self.ledger.clone(),
-                self.limits.clone(),
-                self.stop.clone(),
-            ));
-            self.events.tell(&Event::SbiListening {
-                instance: instance.fqdn.clone(),
-                addr,
-            });
+            let auth = ClientAuth::Required;
+            self.life
+                .serve_sbi(listener, addr, &instance, auth, handler.clone());
             instances.push(Up {
                 instance,
                 handler,
@@ -430,7 +321,7 @@ impl Parts {
         instances: &[Up<N>],
         own_landmark: Option<(LogNumber, u64)>,
     ) -> Result<(), NfError> {
-        self.missing.send_replace("trust state".to_owned());
+        self.life.lacks("trust state");
         let clock = self.config.clock();
         loop {
             let looked = updater.update(clock.now()).await;
@@ -452,7 +343,7 @@ impl Parts {
         publish_trust(
             updater.trust(),
             instances.iter().map(|up| &up.instance),
-            &self.metrics,
+            &self.life.metrics,
         );
         Ok(())
     }
@@ -461,7 +352,7 @@ impl Parts {
         &self,
         instances: &[Up<N>],
     ) -> Result<Vec<Registration>, NfError> {
-        self.missing.send_replace("registration".to_owned());
+        self.life.lacks("registration");
         let mut registrations = Vec::new();
         for up in instances {
             let mut profile = up.handler.profile(&up.instance, up.addr);
@@ -480,7 +371,7 @@ impl Parts {
                     fqdn: up.instance.fqdn.clone(),
                     source,
                 })?;
-            self.metrics.registrations.inc();
+            self.life.metrics.registrations.inc();
             registrations.push(Registration::new(profile, connection, interval));
         }
         Ok(registrations)
@@ -507,34 +398,18 @@ impl Parts {
                 nrf: self.nrf.clone(),
                 registration,
                 replacements: keeper.replacements(),
-                metrics: self.metrics.clone(),
-                events: self.events.clone(),
+                metrics: self.life.metrics.clone(),
+                events: self.life.events.clone(),
             };
-            self.spawn_until_stop(registrar.keep());
+            self.life.spawn(registrar.keep());
         }
-        self.spawn_until_stop(presence::keep_telling(presences, self.missing.clone()));
+        let telling = presence::keep_telling(presences, self.life.missing());
+        self.life.spawn(telling);
         for (position, keeper) in keepers.into_iter().enumerate() {
-            self.spawn_until_stop(keeper.keep(self.orders.clone().of_instance(position)));
+            self.life
+                .spawn(keeper.keep(self.orders.clone().of_instance(position)));
         }
-        let interval = Duration::from_millis(self.config.trust_interval_ms);
         let all = instances.iter().map(|up| up.instance.clone()).collect();
-        self.spawn_until_stop(keep_trust(
-            updater,
-            self.config.clock(),
-            interval,
-            all,
-            self.metrics.clone(),
-            self.orders.clone(),
-        ));
-    }
-
-    fn spawn_until_stop(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = work => {}
-                () = stop.wait() => {}
-            }
-        });
+        self.life.keep_trust(updater, all, self.orders.clone());
     }
 }

@@ -38,10 +38,20 @@ const MAX_ENTRIES: usize = 64;
 /// Subtrees of 72 bytes each, so 4.5 MiB at most.
 const MAX_REMEMBERED: usize = 65_536;
 
-/// Why a trust file cannot be used.
+/// A trust file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("trust file {}", path.display())]
+pub struct TrustFileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub source: Box<TrustFileFault>,
+}
+
+/// What is wrong with a trust file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TrustFileError {
+pub enum TrustFileFault {
     /// The file, or the CA certificate that it names, cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -166,19 +176,19 @@ impl TrustDocument {
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn resolve(&self, folder: &Path) -> Result<TrustFile, TrustFileError> {
+    pub fn resolve(&self, folder: &Path) -> Result<TrustFile, TrustFileFault> {
         let certificate = read_ca_certificate(&folder.join(&self.ca_certificate))?;
         let logs = self.resolve_logs()?;
         let cosigners = self.resolve_cosigners(&certificate.cosigner)?;
         if self.groups.len() > MAX_ENTRIES {
-            return Err(TrustFileError::TooMany("group"));
+            return Err(TrustFileFault::TooMany("group"));
         }
         let mut trust = CaTrust::ca_alone(&certificate);
         for group in &self.groups {
             trust = trust.require(group.resolve(&cosigners)?)?;
         }
         if self.remember_subtrees > MAX_REMEMBERED {
-            return Err(TrustFileError::Remembered(self.remember_subtrees));
+            return Err(TrustFileFault::Remembered(self.remember_subtrees));
         }
         if let Some(capacity) = NonZeroUsize::new(self.remember_subtrees) {
             trust = trust.remembering(capacity);
@@ -191,31 +201,31 @@ impl TrustDocument {
         })
     }
 
-    fn resolve_logs(&self) -> Result<Vec<LogNumber>, TrustFileError> {
+    fn resolve_logs(&self) -> Result<Vec<LogNumber>, TrustFileFault> {
         let repeated = self
             .logs
             .iter()
             .enumerate()
             .any(|(index, log)| self.logs[..index].contains(log));
         if repeated || !(1..=MAX_ENTRIES).contains(&self.logs.len()) {
-            return Err(TrustFileError::LogCount);
+            return Err(TrustFileFault::LogCount);
         }
         self.logs
             .iter()
             .map(|number| LogNumber::new(*number))
             .collect::<Result<_, _>>()
-            .map_err(TrustFileError::Log)
+            .map_err(TrustFileFault::Log)
     }
 
-    fn resolve_cosigners(&self, ca: &Cosigner) -> Result<Vec<Cosigner>, TrustFileError> {
+    fn resolve_cosigners(&self, ca: &Cosigner) -> Result<Vec<Cosigner>, TrustFileFault> {
         if self.cosigners.len() > MAX_ENTRIES {
-            return Err(TrustFileError::TooMany("cosigner"));
+            return Err(TrustFileFault::TooMany("cosigner"));
         }
         let mut cosigners: Vec<Cosigner> = Vec::with_capacity(self.cosigners.len());
         for entry in &self.cosigners {
             let cosigner = entry.resolve()?;
             if cosigner.id == ca.id || cosigners.iter().any(|known| known.id == cosigner.id) {
-                return Err(TrustFileError::DuplicateCosigner(cosigner.id));
+                return Err(TrustFileFault::DuplicateCosigner(cosigner.id));
             }
             cosigners.push(cosigner);
         }
@@ -224,22 +234,22 @@ impl TrustDocument {
 }
 
 impl CosignerEntry {
-    fn resolve(&self) -> Result<Cosigner, TrustFileError> {
-        let id: TrustAnchorId = self.id.parse().map_err(TrustFileError::CosignerId)?;
+    fn resolve(&self) -> Result<Cosigner, TrustFileFault> {
+        let id: TrustAnchorId = self.id.parse().map_err(TrustFileFault::CosignerId)?;
         let raw = STANDARD
             .decode(&self.public_key)
-            .map_err(|source| TrustFileError::NotBase64 { id, source })?;
+            .map_err(|source| TrustFileFault::NotBase64 { id, source })?;
         let key = self
             .algorithm
             .parse()
             .and_then(|algorithm| PublicKey::from_raw(algorithm, &raw))
-            .map_err(|source| TrustFileError::CosignerKey { id, source })?;
+            .map_err(|source| TrustFileFault::CosignerKey { id, source })?;
         Ok(Cosigner { id, key })
     }
 }
 
 impl GroupEntry {
-    fn resolve(&self, cosigners: &[Cosigner]) -> Result<CosignerGroup, TrustFileError> {
+    fn resolve(&self, cosigners: &[Cosigner]) -> Result<CosignerGroup, TrustFileFault> {
         let members = self
             .members
             .iter()
@@ -249,7 +259,7 @@ impl GroupEntry {
                     .find(|cosigner| cosigner.id.to_string() == *member);
                 known
                     .cloned()
-                    .ok_or_else(|| TrustFileError::UnknownMember(member.clone()))
+                    .ok_or_else(|| TrustFileFault::UnknownMember(member.clone()))
             })
             .collect::<Result<_, _>>()?;
         Ok(CosignerGroup::new(members, self.required)?)
@@ -275,21 +285,27 @@ impl TrustFile {
     /// # Errors
     /// The first rule that it breaks.
     pub fn load(path: &Path) -> Result<Self, TrustFileError> {
-        let document: TrustDocument = toml::from_str(&read(path)?)?;
-        document.resolve(path.parent().unwrap_or_else(|| Path::new("")))
+        let resolved = || {
+            let document: TrustDocument = toml::from_str(&read(path)?)?;
+            document.resolve(path.parent().unwrap_or_else(|| Path::new("")))
+        };
+        resolved().map_err(|source| TrustFileError {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
     }
 }
 
-fn read(path: &Path) -> Result<String, TrustFileError> {
-    std::fs::read_to_string(path).map_err(|source| TrustFileError::Read {
+fn read(path: &Path) -> Result<String, TrustFileFault> {
+    std::fs::read_to_string(path).map_err(|source| TrustFileFault::Read {
         path: path.to_owned(),
         source,
     })
 }
 
-fn read_ca_certificate(path: &Path) -> Result<CaCertificate, TrustFileError> {
+fn read_ca_certificate(path: &Path) -> Result<CaCertificate, TrustFileFault> {
     let certificate = CertificateDer::from_pem_slice(read(path)?.as_bytes())
-        .map_err(|_| TrustFileError::NotPem(path.to_owned()))?;
+        .map_err(|_| TrustFileFault::NotPem(path.to_owned()))?;
     Ok(CaCertificate::parse(&certificate)?)
 }
 
@@ -337,7 +353,7 @@ mod tests {
         (folder, document)
     }
 
-    fn resolve(change: impl FnOnce(&mut TrustDocument)) -> Result<TrustFile, TrustFileError> {
+    fn resolve(change: impl FnOnce(&mut TrustDocument)) -> Result<TrustFile, TrustFileFault> {
         let (folder, mut document) = example();
         change(&mut document);
         document.resolve(folder.path())
@@ -369,7 +385,7 @@ mod tests {
         .unwrap();
         let error = TrustFile::load(&path).err().unwrap();
         assert!(
-            matches!(&error, TrustFileError::Syntax(toml) if toml.to_string().contains("line 1")),
+            matches!(&*error.source, TrustFileFault::Syntax(toml) if toml.to_string().contains("line 1")),
             "{error:?}"
         );
     }
@@ -378,13 +394,13 @@ mod tests {
     fn missing_and_foreign_ca_certificates_are_refused() {
         let missing = resolve(|document| document.ca_certificate = "other.pem".into());
         assert!(
-            matches!(missing, Err(TrustFileError::Read { path, .. }) if path.ends_with("other.pem"))
+            matches!(missing, Err(TrustFileFault::Read { path, .. }) if path.ends_with("other.pem"))
         );
         let (folder, document) = example();
         std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
         assert!(matches!(
             document.resolve(folder.path()),
-            Err(TrustFileError::NotPem(_))
+            Err(TrustFileFault::NotPem(_))
         ));
         std::fs::write(
             folder.path().join("ca.pem"),
@@ -393,7 +409,7 @@ mod tests {
         .unwrap();
         assert!(matches!(
             document.resolve(folder.path()),
-            Err(TrustFileError::CaCertificate(_))
+            Err(TrustFileFault::CaCertificate(_))
         ));
     }
 
@@ -402,12 +418,12 @@ mod tests {
         for logs in [vec![], vec![1, 1], (1..=65).collect()] {
             assert!(matches!(
                 resolve(|document| document.logs = logs),
-                Err(TrustFileError::LogCount)
+                Err(TrustFileFault::LogCount)
             ));
         }
         assert!(matches!(
             resolve(|document| document.logs = vec![0]),
-            Err(TrustFileError::Log(_))
+            Err(TrustFileFault::Log(_))
         ));
     }
 
@@ -417,26 +433,26 @@ mod tests {
             |change: fn(&mut CosignerEntry)| resolve(|document| change(&mut document.cosigners[0]));
         assert!(matches!(
             bad(|entry| entry.id = "x".to_owned()),
-            Err(TrustFileError::CosignerId(_))
+            Err(TrustFileFault::CosignerId(_))
         ));
         assert!(matches!(
             bad(|entry| entry.id = "32473.1".to_owned()),
-            Err(TrustFileError::DuplicateCosigner(_))
+            Err(TrustFileFault::DuplicateCosigner(_))
         ));
         assert!(matches!(
             bad(|entry| entry.algorithm = "rsa".to_owned()),
-            Err(TrustFileError::CosignerKey { .. })
+            Err(TrustFileFault::CosignerKey { .. })
         ));
         assert!(matches!(
             bad(|entry| entry.algorithm = "ml-dsa-65".to_owned()),
-            Err(TrustFileError::CosignerKey { .. })
+            Err(TrustFileFault::CosignerKey { .. })
         ));
         assert!(matches!(
             bad(|entry| entry.public_key = "*".to_owned()),
-            Err(TrustFileError::NotBase64 { .. })
+            Err(TrustFileFault::NotBase64 { .. })
         ));
         let doubled = resolve(|document| document.cosigners.push(document.cosigners[0].clone()));
-        assert!(matches!(doubled, Err(TrustFileError::DuplicateCosigner(_))));
+        assert!(matches!(doubled, Err(TrustFileFault::DuplicateCosigner(_))));
     }
 
     #[test]
@@ -444,18 +460,18 @@ mod tests {
         let bad = |change: fn(&mut GroupEntry)| resolve(|document| change(&mut document.groups[0]));
         assert!(matches!(
             bad(|group| group.members = vec!["32473.3".to_owned()]),
-            Err(TrustFileError::UnknownMember(_))
+            Err(TrustFileFault::UnknownMember(_))
         ));
         for required in [0, 2] {
             let refused = resolve(|document| document.groups[0].required = required);
             assert!(matches!(
                 refused,
-                Err(TrustFileError::Group(PolicyError::Group { .. }))
+                Err(TrustFileFault::Group(PolicyError::Group { .. }))
             ));
         }
         assert!(matches!(
             bad(|group| group.members.push("32473.2".to_owned())),
-            Err(TrustFileError::Group(PolicyError::Member(_)))
+            Err(TrustFileFault::Group(PolicyError::Member(_)))
         ));
     }
 }

@@ -64,11 +64,8 @@ impl FromStr for CosignerArgument {
 /// Why there is nobody to believe: the arguments, or the files that they name, cannot be used.
 #[derive(Debug, Error)]
 pub(super) enum TrustArgumentsError {
-    #[error("--trust {}", path.display())]
-    TrustFile {
-        path: PathBuf,
-        source: TrustFileError,
-    },
+    #[error("--trust")]
+    TrustFile(#[from] TrustFileError),
     #[error("{option} {}", path.display())]
     File {
         option: &'static str,
@@ -87,10 +84,7 @@ impl TrustArguments {
     /// Reads the files and puts the trust together; nothing without arguments. Blocks.
     pub(super) fn resolve(&self) -> Result<Option<CaTrust>, TrustArgumentsError> {
         if let Some(path) = &self.trust {
-            let file = TrustFile::load(path).map_err(|source| TrustArgumentsError::TrustFile {
-                path: path.clone(),
-                source,
-            })?;
+            let file = TrustFile::load(path)?;
             return Ok(Some(file.trust));
         }
         let Some(path) = &self.ca else {

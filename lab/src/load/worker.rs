@@ -123,9 +123,9 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     };
     tokio::select! {
         () = working => {}
-        () = stop.clone().wait() => {}
+        () = stop.wait() => {}
     }
-    running.finish(stop).await;
+    running.finish().await;
     Ok(())
 }
 

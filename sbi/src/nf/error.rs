@@ -23,13 +23,8 @@ pub enum NfError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The trust file.
-    #[error("trust file {}", path.display())]
-    TrustFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Box<TrustFileError>,
-    },
+    #[error(transparent)]
+    TrustFile(#[from] TrustFileError),
     /// The CA's ID is too long for a log.
     #[error("the CA's ID")]
     Log(#[from] IdError),

@@ -8,34 +8,22 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::error::NfError;
-use crate::config::{NfConfig, Wanted};
+use crate::config::{Wanted, x509_profiles};
 
-/// Roots of the wanted X.509 credentials. Blocks on the disk.
-pub(super) fn x509_trust(config: &NfConfig, wanted: &[Wanted]) -> Result<Vec<X509Trust>, NfError> {
-    let mut trust: Vec<X509Trust> = Vec::new();
-    for wanted in wanted {
-        let Wanted::X509(profile, _) = *wanted else {
-            continue;
-        };
-        if trust.iter().any(|trust| trust.profile() == profile) {
-            continue;
-        }
-        let path = config
-            .x509
-            .clone()
-            .unwrap_or_default()
-            .join(profile.to_string())
-            .join("root.crt");
-        trust.push(load_root(profile, &path)?);
-    }
-    Ok(trust)
+/// Roots of the wanted X.509 credentials, in the folder of baselines: `<folder>/<profile>/root.crt`. Blocks on the disk.
+///
+/// # Errors
+/// There is no folder, a file cannot be read, or what is in it cannot be a root.
+pub fn x509_trust(folder: Option<&Path>, wanted: &[Wanted]) -> Result<Vec<X509Trust>, NfError> {
+    let folder = folder.unwrap_or_else(|| Path::new(""));
+    x509_profiles(wanted)
+        .into_iter()
+        .map(|profile| load_root(profile, &folder.join(profile.to_string()).join("root.crt")))
+        .collect()
 }
 
 /// Trust in the root certificate in a PEM file. Blocks on the disk.
-///
-/// # Errors
-/// The file cannot be read, or what is in it cannot be a root.
-pub fn load_root(profile: X509Profile, path: &Path) -> Result<X509Trust, NfError> {
+fn load_root(profile: X509Profile, path: &Path) -> Result<X509Trust, NfError> {
     let failed = |source| NfError::X509Root {
         path: path.to_owned(),
         source,

@@ -18,7 +18,7 @@ use crate::trust::{Told, TrustUpdater};
 const LONGEST_TRUST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Looks at the log for ever, unless ordered not to; a failed look keeps the old trust.
-pub async fn keep_trust(
+pub(super) async fn keep_trust(
     mut updater: TrustUpdater,
     clock: Clock,
     interval: Duration,

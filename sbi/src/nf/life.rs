@@ -1,0 +1,247 @@
+//! What the process of every network function has, the NRF's too, from its first moment to its end.
+//!
+//! ```text
+//!  begin: admin port ─> a clock that is set ─> lacks(..), served, spawned ─> lacks nothing ─> stop ─> end
+//! ```
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_tls::clock::Clock;
+use mtc_tls::credentials::CredentialSet;
+use mtc_tls::key_log::KeyLogFile;
+use mtc_tls::profile::ClientAuth;
+use rustls::KeyLog;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::error::NfError;
+use super::trust_keeping::keep_trust;
+use crate::admin::Admin;
+use crate::clock;
+use crate::config::ProcessSettings;
+use crate::instance::Instance;
+use crate::ledger::Ledger;
+use crate::limits::Limits;
+use crate::listener::{ListenError, bind, serve_plain, serve_sbi};
+use crate::metrics::Metrics;
+use crate::model::{NfInstanceId, NfType};
+use crate::orders::Orders;
+use crate::process::{Event, Events, Stop};
+use crate::server::Handler;
+use crate::trust::TrustUpdater;
+
+/// A process of NF instances: what its parts share, and the tasks that end with it.
+///
+/// Dropping it ends the tasks at once.
+pub struct Life {
+    /// What its handshakes cost.
+    pub ledger: Arc<Ledger>,
+    /// Its metrics.
+    pub metrics: Metrics,
+    /// Who hears what it has reached.
+    pub events: Events,
+    nf_type: NfType,
+    limits: Limits,
+    clock: Clock,
+    startup: Duration,
+    trust_interval: Duration,
+    key_log: Option<Arc<dyn KeyLog>>,
+    stop: Stop,
+    missing: watch::Sender<String>,
+    tasks: JoinSet<()>,
+}
+
+impl Life {
+    /// Opens the admin port, which shows `metrics`, waits until the clock is set, and opens the key log.
+    ///
+    /// # Errors
+    /// The admin port cannot be had, or the key log not be written.
+    pub async fn begin(
+        nf_type: NfType,
+        settings: ProcessSettings<'_>,
+        metrics: Metrics,
+        events: Events,
+        stop: Stop,
+    ) -> Result<Self, NfError> {
+        let ProcessSettings {
+            admin,
+            limits,
+            clock,
+            startup,
+            trust_interval,
+            key_log,
+        } = settings;
+        metrics.tell_type(&nf_type.to_string());
+        let mut life = Self {
+            ledger: Arc::new(Ledger::new(metrics.clone())),
+            limits: Limits::new(limits, &metrics),
+            metrics,
+            events,
+            nf_type,
+            clock,
+            startup,
+            trust_interval,
+            key_log: None,
+            stop,
+            missing: watch::Sender::new("a clock that is set".to_owned()),
+            tasks: JoinSet::new(),
+        };
+        let handler = Arc::new(Admin {
+            missing: life.missing.subscribe(),
+            ledger: life.ledger.clone(),
+        });
+        let addr = life.serve_plain(admin, "admin", handler).await?;
+        life.spawn(clock::watch(life.metrics.clone()));
+        life.events.tell(&Event::AdminListening { addr });
+        clock::await_set(clock, || {}).await;
+        life.key_log = key_log.map(open_key_log).transpose()?;
+        Ok(life)
+    }
+
+    /// When a start that goes on now must be done.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.startup
+    }
+
+    /// Tells the admin port what the process lacks before it is ready; an empty text: nothing.
+    pub fn lacks(&self, what: impl Into<String>) {
+        self.missing.send_replace(what.into());
+    }
+
+    /// For a part that finds out later what the process lacks, as [`Self::lacks`] tells it.
+    pub fn missing(&self) -> watch::Sender<String> {
+        self.missing.clone()
+    }
+
+    /// Tells the supervisor that the process is ready.
+    pub fn tell_ready(&self) {
+        self.events.tell(&Event::Ready {
+            nf_type: self.nf_type.to_string(),
+        });
+    }
+
+    /// An instance of the process.
+    pub fn instance(
+        &self,
+        id: NfInstanceId,
+        fqdn: String,
+        credentials: CredentialSet,
+    ) -> Arc<Instance> {
+        let (nf_type, ledger) = (self.nf_type.clone(), self.ledger.clone());
+        let instance = Instance::new(id, nf_type, fqdn, credentials, self.clock, ledger);
+        Arc::new(match &self.key_log {
+            Some(key_log) => instance.with_key_log(key_log.clone()),
+            None => instance,
+        })
+    }
+
+    /// Serves a cleartext port until the process stops, and returns where; `what` names it in the error. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The port cannot be had.
+    pub async fn serve_plain<H: Handler>(
+        &mut self,
+        addr: SocketAddr,
+        what: &'static str,
+        handler: Arc<H>,
+    ) -> Result<SocketAddr, ListenError> {
+        let (listener, bound) = bind(addr, what).await?;
+        let (limits, stop) = (self.limits.clone(), self.stop.clone());
+        self.tasks
+            .spawn(serve_plain(listener, handler, limits, stop));
+        Ok(bound)
+    }
+
+    /// Serves the SBI of an instance, which others reach at `addr`, until the process stops.
+    pub fn serve_sbi<H: Handler>(
+        &mut self,
+        listener: TcpListener,
+        addr: SocketAddr,
+        instance: &Instance,
+        client_auth: ClientAuth,
+        handler: Arc<H>,
+    ) {
+        self.tasks.spawn(serve_sbi(
+            listener,
+            instance.endpoint().clone(),
+            client_auth,
+            handler,
+            self.ledger.clone(),
+            self.limits.clone(),
+            self.stop.clone(),
+        ));
+        self.events.tell(&Event::SbiListening {
+            instance: instance.fqdn.clone(),
+            addr,
+        });
+    }
+
+    /// Keeps the trust of these instances as new as the log.
+    pub fn keep_trust(
+        &mut self,
+        updater: TrustUpdater,
+        instances: Vec<Arc<Instance>>,
+        orders: Orders,
+    ) {
+        self.spawn(keep_trust(
+            updater,
+            self.clock,
+            self.trust_interval,
+            instances,
+            self.metrics.clone(),
+            orders,
+        ));
+    }
+
+    /// Runs `work` until it ends or the process stops.
+    pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = stop.wait() => {}
+            }
+        });
+    }
+
+    /// Waits until a stop is requested, or a task has panicked, in which case the others are ended too: half an NF would look
+    /// like a whole one. That tasks end by themselves is no reason.
+    pub async fn await_stop(&mut self) {
+        let mut stop = std::pin::pin!(self.stop.clone().wait());
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                Some(ended) = self.tasks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a part of the process died, stopping");
+                        self.tasks.abort_all();
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until every task has ended: requests in progress are finished.
+    pub async fn end(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Opens the key log that a configuration names, and says so loudly. Blocks on the disk.
+fn open_key_log(path: &Path) -> Result<Arc<dyn KeyLog>, NfError> {
+    let log = KeyLogFile::open(path).map_err(|source| NfError::KeyLog {
+        path: path.to_owned(),
+        source,
+    })?;
+    tracing::warn!(
+        path = %path.display(),
+        "key_log is set: whoever reads this file can read every connection of this process"
+    );
+    Ok(Arc::new(log))
+}
