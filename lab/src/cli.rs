@@ -13,6 +13,7 @@ mod lab_up;
 mod link;
 mod log;
 mod metrics;
+mod nrf;
 mod output;
 mod plot;
 mod report;
@@ -84,25 +85,19 @@ enum Command {
     /// Mint a new enrolment token for an NF instance whose token is used or expired
     Token(token::TokenArguments),
     /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
-    Nrf(nf_nrf::NrfArguments),
+    Nrf(nrf::NrfArguments),
     /// Run the SCP of a lab: the witness
-    Scp(nf_scp::ScpArguments),
+    Scp(NfArguments),
     /// Run the AMFs of a lab
-    Amf(AmfArguments),
+    Amf(NfArguments),
     /// Run the SMFs of a lab
-    Smf(nf_smf::SmfArguments),
+    Smf(NfArguments),
 }
 
 #[derive(Debug, Subcommand)]
 enum LabCommand {
     /// Start a lab and keep it running in the foreground until Ctrl-C
     Up(lab_up::UpArguments),
-}
-
-#[derive(Clone, Debug, clap::Args)]
-struct AmfArguments {
-    #[command(flatten)]
-    process: NfArguments,
 }
 
 impl Arguments {
@@ -146,14 +141,9 @@ impl Command {
             Self::Link(arguments) => arguments.run().await,
             Self::Token(arguments) => arguments.run(),
             Self::Nrf(arguments) => arguments.run().await,
-            Self::Scp(arguments) => arguments.run().await,
-            Self::Amf(arguments) => {
-                let amf = |config: std::path::PathBuf, events, control| async move {
-                    crate::load::worker::run(&config, events, control).await
-                };
-                arguments.process.run(amf).await
-            }
-            Self::Smf(arguments) => arguments.run().await,
+            Self::Scp(process) => process.run(nf_scp::run).await,
+            Self::Amf(process) => process.run(crate::load::worker::run).await,
+            Self::Smf(process) => process.run(nf_smf::run).await,
         }
     }
 }

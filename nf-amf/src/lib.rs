@@ -34,48 +34,20 @@ pub mod session;
 pub mod ue_context;
 mod watched;
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::Path;
 use std::sync::Arc;
 
-use clap::Parser;
-use sbi::command_line::NfArguments;
 use sbi::instance::Instance;
 use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{self, NfError, Running};
 use sbi::orders::Orders;
-use sbi::process::{Control, Events, Stop};
+use sbi::process::{Events, Stop};
 
 pub use amf::Amf;
 pub use config::Config;
 pub use error::{ErrorClass, SessionError};
 pub use session::{Attempt, ConnectionPool, Reach};
-
-/// Runs AMF instances in a process of their own
-#[derive(Clone, Debug, Parser)]
-pub struct AmfArguments {
-    #[command(flatten)]
-    process: NfArguments,
-}
-
-impl AmfArguments {
-    /// Runs the AMF instances until they end.
-    pub async fn run(self) -> ExitCode {
-        let amf =
-            |config: PathBuf, events, control| async move { run(&config, events, control).await };
-        self.process.run(amf).await
-    }
-}
-
-/// Runs the AMF instances of a configuration file until told to stop.
-///
-/// # Errors
-/// They cannot start.
-pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), NfError> {
-    let Control { stop, orders, .. } = control;
-    nf::run(start(config, events, stop.clone(), orders), stop).await
-}
 
 /// Starts the AMF instances of a configuration file; returns when all are ready.
 ///

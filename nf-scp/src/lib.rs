@@ -12,24 +12,4 @@ pub mod metrics;
 mod scp;
 pub mod witness_api;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use clap::Parser;
-use sbi::command_line::NfArguments;
-
 pub use self::scp::{ScpError, run};
-
-/// Runs an SCP, the witness of the NRF's issuance log
-#[derive(Clone, Debug, Parser)]
-pub struct ScpArguments {
-    #[command(flatten)]
-    process: NfArguments,
-}
-
-impl ScpArguments {
-    /// Runs the SCP until it ends.
-    pub async fn run(self) -> ExitCode {
-        self.process.run(|config: PathBuf, events, control| async move { run(&config, events, control).await }).await
-    }
-}

@@ -28,12 +28,9 @@ pub mod serving_amf;
 pub mod sm_context;
 pub mod smf;
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::Path;
 use std::sync::Arc;
 
-use clap::Parser;
-use sbi::command_line::NfArguments;
 use sbi::instance::Instance;
 use sbi::metrics::Metrics;
 use sbi::model::NfType;
@@ -44,22 +41,6 @@ use sbi::process::{Control, Events, Stop};
 
 pub use config::Config;
 pub use smf::Smf;
-
-/// Runs SMF instances in a process of their own
-#[derive(Clone, Debug, Parser)]
-pub struct SmfArguments {
-    #[command(flatten)]
-    process: NfArguments,
-}
-
-impl SmfArguments {
-    /// Runs the SMF instances until they end.
-    pub async fn run(self) -> ExitCode {
-        let smf =
-            |config: PathBuf, events, control| async move { run(&config, events, control).await };
-        self.process.run(smf).await
-    }
-}
 
 /// Runs the SMF instances of a configuration file until told to stop.
 ///

@@ -1,4 +1,4 @@
-//! The command line that every NF's binary shares: thin mains differ in which NF they run.
+//! What the commands of all network functions share: arguments, logs, signals, and how the process ends.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -56,11 +56,10 @@ pub enum LogChoice {
 
 impl NfArguments {
     /// Sets up logs, signals and events, and runs an NF with them until it ends.
-    pub async fn run<E, F>(self, nf: impl FnOnce(PathBuf, Events, Control) -> F) -> ExitCode
-    where
-        E: Error,
-        F: Future<Output = Result<(), E>>,
-    {
+    pub async fn run<E: Error>(
+        self,
+        nf: impl AsyncFnOnce(&Path, Events, Control) -> Result<(), E>,
+    ) -> ExitCode {
         let otlp = match self.otlp.map(Ok).or_else(collector_of_environment) {
             Some(Ok(collector)) => Some(collector),
             Some(Err(error)) => {
@@ -98,7 +97,7 @@ impl NfArguments {
                 () = control.stop.clone().wait() => return ExitCode::SUCCESS,
             }
         }
-        let ended = nf(self.config, events.clone(), control).await;
+        let ended = nf(&self.config, events.clone(), control).await;
         if let Some(exporter) = exporter {
             exporter.flush().await;
         }

@@ -1,0 +1,50 @@
+//! `mtc5g nrf`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use mtc_core::id::{IdError, LogNumber};
+use nf_nrf::logs::LogWish;
+use sbi::command_line::NfArguments;
+
+/// Arguments of the NRF's process.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct NrfArguments {
+    #[command(flatten)]
+    process: NfArguments,
+    /// Create the issuance log. Needed once; an existing log is never replaced
+    #[arg(long)]
+    create_log: bool,
+    /// Create the issuance log if there has never been one, and go on with it otherwise
+    #[arg(long, conflicts_with_all = ["create_log", "next_log"])]
+    create_first_log: bool,
+    /// Retire the current issuance log, which cannot go on, and go on with log N; done once, if repeated
+    #[arg(long, value_name = "N", value_parser = log_number, conflicts_with = "create_log")]
+    next_log: Option<LogNumber>,
+    /// Begin a new record of used enrolment tokens in place of one that is missing or damaged: used tokens that have not expired
+    /// are good once more
+    #[arg(long)]
+    forget_used_tokens: bool,
+}
+
+fn log_number(text: &str) -> Result<LogNumber, IdError> {
+    // Whatever is no number is no log's either.
+    LogNumber::new(text.parse().unwrap_or_default())
+}
+
+impl NrfArguments {
+    /// Runs the NRF until it ends.
+    pub(super) async fn run(self) -> ExitCode {
+        let wish = match self.next_log {
+            Some(next) => LogWish::ContinueWith(next),
+            None if self.create_log => LogWish::Create,
+            None if self.create_first_log => LogWish::CreateFirst,
+            None => LogWish::Open,
+        };
+        let forget = self.forget_used_tokens;
+        let nrf = async |config: &Path, events, control| {
+            nf_nrf::run(config, wish, forget, events, control).await
+        };
+        self.process.run(nrf).await
+    }
+}
