@@ -1,18 +1,19 @@
 //! The AMF as a network function: its profile, and what its services and its operations share.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hyper::Method;
 use sbi::header::UserAgent;
 use sbi::instance::Instance;
-use sbi::model::{AmfInfo, NfProfile, NfService, NfType, ServiceName};
+use sbi::message::MAX_MESSAGE;
+use sbi::model::{AmfInfo, NfProfile, NfType, ServiceName};
 use sbi::nf::NetworkFunction;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Request};
-use sbi::uri::{ApiRoot, Scheme};
+use sbi::uri::ApiRoot;
 use serde_json::Map;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -22,12 +23,6 @@ use crate::communication::Communication;
 use crate::config::AmfConfig;
 use crate::selection::Candidates;
 use crate::ue_context::SharedUeContexts;
-
-/// What the NRF is told of the preference and weight of an instance; all are equal.
-const PRIORITY: u16 = 1;
-const CAPACITY: u16 = 100;
-/// Octets of a request: two binary parts of a few hundred and a JSON part of 2 KiB.
-const MAX_MESSAGE: usize = 32 * 1024;
 
 /// An AMF instance.
 pub struct Amf {
@@ -78,29 +73,13 @@ impl Handler for Amf {
 
 impl NetworkFunction for Amf {
     fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile {
-        self.api_root.get_or_init(|| {
-            ApiRoot::new(Scheme::Https, &instance.fqdn, at.port())
-                .expect("the instance has a certificate for its fqdn, so it is a host name")
-        });
-        let mut service = NfService::new(ServiceName::NamfComm);
-        service.fqdn = Some(instance.fqdn.clone());
-        service.ip_end_points = vec![at.into()];
-        let mut profile = NfProfile::new(instance.id, NfType::Amf, &instance.fqdn);
-        match at.ip() {
-            IpAddr::V4(ip) => profile.ipv4_addresses.push(ip),
-            IpAddr::V6(ip) => profile.ipv6_addresses.push(ip),
-        }
+        self.api_root.get_or_init(|| instance.api_root(at.port()));
+        let mut profile = instance.producing(ServiceName::NamfComm, at);
         profile.plmn_list = vec![self.config.plmn.clone()];
         profile.s_nssais = vec![self.config.slice.clone().into()];
         profile.allowed_nf_types = vec![NfType::Smf, NfType::Scp];
-        profile.priority = Some(PRIORITY);
-        profile.capacity = Some(CAPACITY);
-        profile.load = Some(0);
         profile.recovery_time.clone_from(&self.started);
         profile.amf_info = Some(amf_info(&self.config));
-        profile
-            .nf_service_list
-            .insert(service.service_instance_id.clone(), service);
         profile
     }
 }

@@ -1,18 +1,19 @@
 //! The SMF as a network function: its profile, and the way from a request to its handler and back to the AMF.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use hyper::Method;
 use sbi::instance::Instance;
-use sbi::model::{DnnSmfInfo, NfProfile, NfService, NfType, ServiceName, SmfInfo, SnssaiSmfInfo};
+use sbi::message::MAX_MESSAGE;
+use sbi::model::{DnnSmfInfo, NfProfile, NfType, ServiceName, SmfInfo, SnssaiSmfInfo};
 use sbi::nf::NetworkFunction;
 use sbi::nnrf::Nrf;
 use sbi::problem::{Cause, Problem};
 use sbi::response::Response;
 use sbi::server::{Handler, Request};
 use sbi::trace;
-use sbi::uri::{ApiRoot, Scheme};
+use sbi::uri::ApiRoot;
 use serde_json::{Map, json};
 
 use crate::config::SmfConfig;
@@ -21,11 +22,6 @@ use crate::n1n2::{TransferCounts, Transfers};
 use crate::pdu_session::{Answer, PduSessions};
 use crate::serving_amf::ServingAmfs;
 
-/// What the NRF is told of the preference and weight of an instance; all are equal.
-const PRIORITY: u16 = 1;
-const CAPACITY: u16 = 100;
-/// Octets of a request: two binary parts of a few hundred and a JSON part of 2 KiB.
-const MAX_MESSAGE: usize = 32 * 1024;
 /// Seconds after which a peer that came too early may try again.
 const RETRY_WHEN_STARTING: u32 = 1;
 
@@ -88,28 +84,12 @@ impl Handler for Smf {
 
 impl NetworkFunction for Smf {
     fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile {
-        self.api_root.get_or_init(|| {
-            ApiRoot::new(Scheme::Https, &instance.fqdn, at.port())
-                .expect("the instance has a certificate for its fqdn, so it is a host name")
-        });
-        let mut service = NfService::new(ServiceName::NsmfPdusession);
-        service.fqdn = Some(instance.fqdn.clone());
-        service.ip_end_points = vec![at.into()];
-        let mut profile = NfProfile::new(instance.id, NfType::Smf, &instance.fqdn);
-        match at.ip() {
-            IpAddr::V4(ip) => profile.ipv4_addresses.push(ip),
-            IpAddr::V6(ip) => profile.ipv6_addresses.push(ip),
-        }
+        self.api_root.get_or_init(|| instance.api_root(at.port()));
+        let mut profile = instance.producing(ServiceName::NsmfPdusession, at);
         profile.plmn_list = vec![self.config.plmn.clone()];
         profile.s_nssais = vec![self.config.slice.clone().into()];
         profile.allowed_nf_types = vec![NfType::Amf, NfType::Scp];
-        profile.priority = Some(PRIORITY);
-        profile.capacity = Some(CAPACITY);
-        profile.load = Some(0);
         profile.smf_info = Some(smf_info(&self.config));
-        profile
-            .nf_service_list
-            .insert(service.service_instance_id.clone(), service);
         profile
     }
 }

@@ -1,6 +1,6 @@
 //! An NF instance as a client: who it is, and how it opens connections and calls others.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,15 @@ use tracing::Instrument as _;
 
 use crate::client::{ClientError, Connection};
 use crate::ledger::Ledger;
-use crate::model::{NfInstanceId, NfType};
+use crate::model::{NfInstanceId, NfProfile, NfService, NfType, ServiceName};
 use crate::trace;
-use crate::uri::Scheme;
+use crate::uri::{ApiRoot, Scheme};
 
 /// How long a connection may take, TCP and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the NRF is told of the preference and weight of an instance; all are equal.
+const PRIORITY: u16 = 1;
+const CAPACITY: u16 = 100;
 
 /// An NF instance.
 pub struct Instance {
@@ -170,6 +173,31 @@ impl Instance {
             peer,
             cost,
         })
+    }
+
+    /// The profile of the instance as the producer of one service at `at`.
+    pub fn producing(&self, service: ServiceName, at: SocketAddr) -> NfProfile {
+        let mut service = NfService::new(service);
+        service.fqdn = Some(self.fqdn.clone());
+        service.ip_end_points = vec![at.into()];
+        let mut profile = NfProfile::new(self.id, self.nf_type.clone(), &self.fqdn);
+        match at.ip() {
+            IpAddr::V4(ip) => profile.ipv4_addresses.push(ip),
+            IpAddr::V6(ip) => profile.ipv6_addresses.push(ip),
+        }
+        profile.priority = Some(PRIORITY);
+        profile.capacity = Some(CAPACITY);
+        profile.load = Some(0);
+        profile
+            .nf_service_list
+            .insert(service.service_instance_id.clone(), service);
+        profile
+    }
+
+    /// The apiRoot of services at `port` of the instance.
+    pub fn api_root(&self, port: u16) -> ApiRoot {
+        ApiRoot::new(Scheme::Https, &self.fqdn, port)
+            .expect("the instance has a certificate for its fqdn, so it is a host name")
     }
 
     /// The profile for connections that no scenario chose: the MTCA with landmarks where there are some.

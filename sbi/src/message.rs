@@ -7,6 +7,9 @@ use crate::multipart::{Multipart, is_multipart};
 use crate::problem::Problem;
 use crate::server::Request;
 
+/// Octets of a request with such a body: two binary parts of a few hundred and a JSON part of 2 KiB.
+pub const MAX_MESSAGE: usize = 32 * 1024;
+
 /// A body: its JSON, and its parts if there are some.
 #[derive(Clone, Debug)]
 pub struct Message<T> {
