@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::environment::Environment;
 use crate::measure::Histogram;
-use crate::scenario::{Connections, Expectation};
+use crate::scenario::{Connections, Expectation, Measure};
 
 mod arrivals;
 mod comparison;
@@ -43,7 +43,7 @@ pub use part::{Counted, MergeError, PART_SCHEMA, Part, merge};
 pub use slices::{Metric, Ratio, Slice};
 pub use thresholds::ThresholdOutcome;
 pub use variant::{Histograms, VariantResult};
-pub use verdict::{Verdict, Violation};
+pub use verdict::{Outcome, Verdict, Violation};
 
 /// The schema that this version writes and reads; it changes when a field changes its meaning.
 pub const SCHEMA: &str = "mtc5g-results/1";
@@ -105,6 +105,9 @@ pub struct Run {
     pub connections: Connections,
     /// The values that make this one of several runs of a sweep, by key; empty where nothing was swept.
     pub cell: BTreeMap<String, String>,
+    /// Which figures are to be a measurement; older versions claimed all.
+    #[serde(default = "all_measures")]
+    pub claims: Vec<Measure>,
     /// The seed of the arrivals.
     pub seed: u64,
     /// When the first arrival, warm-up included, was intended.
@@ -132,10 +135,11 @@ impl Results {
         slices::costs(&of.slices, &to.slices, self.run.seed)
     }
 
-    /// Whether every threshold of the scenario is met; says nothing of a run that did not pass.
+    /// Whether every threshold of the scenario is met.
     pub fn thresholds_met(&self) -> bool {
         self.thresholds.iter().all(|threshold| threshold.met)
     }
+
     /// The text of a `results.json` without what a report adds to it.
     #[cfg(test)]
     pub(crate) fn to_json(&self) -> String {
@@ -154,13 +158,28 @@ impl Results {
         #[derive(Deserialize)]
         struct Head {
             schema: String,
+            #[serde(default)]
+            verdict: HeadVerdict,
         }
-        let Head { schema } = serde_json::from_str(json)?;
+        #[derive(Default, Deserialize)]
+        struct HeadVerdict {
+            outcome: Option<Outcome>,
+        }
+        let Head { schema, verdict } = serde_json::from_str(json)?;
         if schema != SCHEMA {
             return Err(ResultsError::Schema(schema));
         }
-        Ok(serde_json::from_str(json)?)
+        let mut results: Self = serde_json::from_str(json)?;
+        // Older versions told apart valid from invalid runs only.
+        if verdict.outcome.is_none() {
+            results.verdict = results.judge();
+        }
+        Ok(results)
     }
+}
+
+fn all_measures() -> Vec<Measure> {
+    Measure::ALL.to_vec()
 }
 
 /// The text is not the results of a run.

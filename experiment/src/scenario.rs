@@ -16,6 +16,7 @@ use ::link::LinkSettings;
 use mtc_core::landmark::MAX_LANDMARKS;
 use toml::de::DeTable;
 
+mod claims;
 mod duration;
 mod event;
 mod expect;
@@ -30,6 +31,7 @@ mod sweep;
 mod thresholds;
 mod variant;
 
+pub use claims::Measure;
 pub use duration::{DurationError, parse_duration};
 pub use event::{Action, Event};
 pub use expect::{ErrorsAllowed, Expectation, Fallback};
@@ -71,6 +73,9 @@ pub struct Scenario {
     /// `scenario.shortest`: the measured part that still shows what the scenario is for, see [`Self::shortened`]; default
     /// 3 s.
     pub shortest: Duration,
+    /// `scenario.claims`: which figures the run is to be a measurement of; default all of them. A run is invalid only where one of
+    /// these is spoiled; others that are spoiled are left out.
+    pub claims: Vec<Measure>,
     /// Whether this is the short form.
     pub is_shortened: bool,
     /// `[lab]`: what is started.
@@ -189,7 +194,7 @@ fn read_scenario(
         .section(
             &root,
             "scenario",
-            &["name", "description", "seed", "shortest"],
+            &["name", "description", "seed", "shortest", "claims"],
         )
         .map(|table| read_head(reader, &table));
     let lab = reader
@@ -216,9 +221,11 @@ fn read_scenario(
         Some(None) => Some(None),
         None => None,
     };
+    let claims = head.as_ref().and_then(Option::as_ref);
+    let claims = claims.map_or_else(|| Measure::ALL.to_vec(), |head| head.claims.clone());
     let thresholds = variants
         .as_deref()
-        .and_then(|variants| thresholds::read(reader, &root, variants));
+        .and_then(|variants| thresholds::read(reader, &root, variants, &claims));
     let length = load
         .as_ref()
         .and_then(Option::as_ref)
@@ -227,12 +234,19 @@ fn read_scenario(
     let events = event::read(reader, &root, length, instances_of);
     let has_events = root.has("event");
     let expect = expect::read(reader, &root, variants.as_deref(), has_events);
-    let (name, description, seed, shortest) = head??;
+    let Head {
+        name,
+        description,
+        seed,
+        shortest,
+        claims,
+    } = head??;
     Some(Scenario {
         name,
         description,
         seed,
         shortest,
+        claims,
         is_shortened: false,
         lab: lab??,
         variants: variants?,
@@ -246,10 +260,16 @@ fn read_scenario(
     })
 }
 
-fn read_head(
-    reader: &mut Reader<'_>,
-    table: &Table<'_>,
-) -> Option<(String, String, u64, Duration)> {
+/// `[scenario]`.
+struct Head {
+    name: String,
+    description: String,
+    seed: u64,
+    shortest: Duration,
+    claims: Vec<Measure>,
+}
+
+fn read_head(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Head> {
     let name = reader.required(table, "name", reader::name(MAX_NAME));
     let description = reader.optional(table, "description", String::new(), text(MAX_DESCRIPTION));
     let seed = reader.optional(table, "seed", 1, integer(0..=i64::MAX as u64));
@@ -259,7 +279,15 @@ fn read_head(
         Duration::from_secs(3),
         span_of_time(load::STAGE),
     );
-    Some((name?, description?, seed?, shortest?))
+    let all = Measure::ALL.to_vec();
+    let claims = reader.optional(table, "claims", all, claims::claims);
+    Some(Head {
+        name: name?,
+        description: description?,
+        seed: seed?,
+        shortest: shortest?,
+        claims: claims?,
+    })
 }
 
 fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {

@@ -1,8 +1,9 @@
 //! The columns that tables of variants have: what each shows of a variant, and of the first one beside it.
 
-use super::numbers::{at, count, ratio, time, times, whole};
+use super::numbers::{NOT_VALID, at, count, ratio, time, times, whole};
 use super::wording::invalid;
 use crate::results::{Metric, Results, VariantResult};
+use crate::scenario::Measure;
 
 /// What a table shows of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +35,34 @@ pub(super) enum Column {
     CpuPerOperation,
 }
 
+impl Column {
+    /// What its figures are of; none for counts.
+    const fn measure(self) -> Option<Measure> {
+        match self {
+            Self::Ok | Self::Errors => None,
+            Self::HandshakeP50
+            | Self::HandshakeP90
+            | Self::HandshakeP99
+            | Self::HandshakeP999
+            | Self::OperationP50
+            | Self::OperationP99 => Some(Measure::Latency),
+            Self::BytesClient | Self::BytesServer | Self::Bytes | Self::BytesPerOperation => {
+                Some(Measure::Bytes)
+            }
+            Self::CpuClient
+            | Self::CpuServer
+            | Self::Cpu
+            | Self::Verify
+            | Self::CpuPerOperation => Some(Measure::Cpu),
+            Self::ToFirst(metric) => Some(metric.measure()),
+        }
+    }
+}
+
 /// A variant in a table.
 pub(super) struct Row<'a> {
     pub(super) variant: &'a VariantResult,
-    /// Why its figures are no measurement, if they are none.
+    /// Which of its figures are no measurement, if some are none.
     pub(super) invalid: Option<&'static str>,
     first: &'a VariantResult,
 }
@@ -61,6 +86,13 @@ impl<'a> Row<'a> {
     /// What stands in a column.
     pub(super) fn cell(&self, column: Column) -> String {
         let Self { variant, first, .. } = *self;
+        let is_related = matches!(column, Column::ToFirst(_));
+        let spoiled = column
+            .measure()
+            .is_some_and(|of| !variant.is_valid(of) || is_related && !first.is_valid(of));
+        if spoiled {
+            return NOT_VALID.to_owned();
+        }
         let share = variant.arrivals.handshakes_per_operation;
         let spread = |cost: Option<f64>| whole(cost.zip(share).map(|(cost, share)| cost * share));
         match column {

@@ -34,17 +34,26 @@ pub fn comparison(comparison: &Comparison) -> String {
             paragraph(&mut text, "- ", &line);
         }
     }
+    if !comparison.left_out.is_empty() {
+        text.push_str("Not valid, so not compared:\n");
+        let lines = comparison.left_out.iter();
+        lines.for_each(|line| paragraph(&mut text, "- ", line));
+    }
     if !text.is_empty() {
         text.push('\n');
     }
     text.push_str(&changes(comparison));
     text.push_str(
-        "\n  later to earlier, with the 95 % interval; * differs: the interval leaves out no change\n",
+        "\n  later to earlier, with the 95 % interval; * differs: the interval leaves out no change; – not valid, or too few slices\n",
     );
     if let Some(limit) = comparison.fail_above {
         if comparison.regressions.is_empty() {
+            let of_what = match comparison.left_out.as_slice() {
+                [] => "nothing",
+                _ => "nothing that was compared",
+            };
             text.push_str(&format!(
-                "\nPASSED: nothing is surely more than {:.1} % higher\n",
+                "\nPASSED: {of_what} is surely more than {:.1} % higher\n",
                 limit * 100.0
             ));
         } else {
@@ -88,7 +97,7 @@ fn title(metric: Metric) -> &'static str {
 
 fn change(ratio: Option<&Ratio>) -> String {
     let Some(ratio) = ratio else {
-        return "too few slices".to_owned();
+        return "–".to_owned();
     };
     let percent = |ratio: f64| (ratio - 1.0) * 100.0;
     let mark = if ratio.differs() { "*" } else { " " };
@@ -103,7 +112,23 @@ fn change(ratio: Option<&Ratio>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::sample::quick;
+    use crate::results::sample::{busy, quick};
+    use crate::scenario::Measure;
+
+    #[test]
+    fn what_is_not_compared_is_said_with_its_reason() {
+        let busy = busy(&[Measure::Bytes, Measure::Cpu]);
+        let text = comparison(&Comparison::of(&quick(), &busy, Some(0.05)));
+        let said = "Not valid, so not compared:\n- latencies of the later run: 61 of 540 operations of mtc-landmark (11 %)";
+        assert!(text.starts_with(said), "{text}");
+        let row = text.lines().filter(|line| line.starts_with("mtc-landmark"));
+        let missing: usize = row.map(|row| row.matches('–').count()).sum();
+        assert_eq!(missing, 4, "{text}");
+        assert!(
+            text.contains("PASSED: nothing that was compared is surely more than 5.0 % higher"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_change_beyond_the_spread_is_marked() {

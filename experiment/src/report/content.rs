@@ -2,14 +2,19 @@
 
 use super::columns::Row;
 use super::findings::{Finding, caveats, findings, headline};
-use super::wording::{NOT_VALID, arrivals, facts, passed};
-use crate::results::{Results, ThresholdOutcome};
+use super::wording::{arrivals, broken, facts, passed, title};
+use crate::results::{Outcome, Results, ThresholdOutcome};
+use crate::scenario::Measure;
+
+/// Instead of the answer, where bytes and CPU times are no measurement.
+const NOTHING_CONCLUDED: &str =
+    "This run is not a valid measurement, so nothing is concluded from its figures.";
 
 /// The report of a run.
 pub struct Report<'a> {
     /// What it is the report of: its name, its charts, the scenario.
     pub(super) results: &'a Results,
-    pub(super) verdict: Validity<'a>,
+    pub(super) verdict: Judgement,
     /// What became of the scenario's thresholds.
     pub(super) thresholds: &'a [ThresholdOutcome],
     /// The answer in one sentence.
@@ -25,26 +30,33 @@ pub struct Report<'a> {
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
-/// Whether the run is a valid measurement, and why.
-pub(super) enum Validity<'a> {
-    /// What it means that the run passed: a sentence without its full stop.
-    Valid(String),
-    /// Why it is none, a sentence each.
-    NotValid(&'a [String]),
+/// What became of the run, the worst of all that was found, and why.
+pub(super) struct Judgement {
+    pub(super) outcome: Outcome,
+    /// What it rests on, sentences without their full stops; at least one.
+    pub(super) reasons: Vec<String>,
 }
 
 impl<'a> Report<'a> {
     /// Makes the report of these results.
     pub fn of(results: &'a Results) -> Self {
+        let spoiled = &results.verdict.invalid_measures;
+        // What is concluded is of bytes and CPU time.
+        let concludes = !spoiled.contains(&Measure::Bytes) && !spoiled.contains(&Measure::Cpu);
         Self {
             results,
-            verdict: match results.verdict.passed {
-                true => Validity::Valid(passed(results)),
-                false => Validity::NotValid(&results.verdict.violations),
-            },
+            verdict: Judgement::of(results),
             thresholds: &results.thresholds,
-            headline: headline(results),
-            findings: findings(results),
+            headline: if concludes {
+                headline(results)
+            } else {
+                NOTHING_CONCLUDED.to_owned()
+            },
+            findings: if concludes {
+                findings(results)
+            } else {
+                Vec::new()
+            },
             caveats: caveats(results),
             rows: Row::of(results),
             arrivals: arrivals(results),
@@ -63,12 +75,24 @@ impl<'a> Report<'a> {
     }
 }
 
-impl Validity<'_> {
+impl Judgement {
+    /// Judges a run by its verdict.
+    pub(super) fn of(results: &Results) -> Self {
+        let verdict = &results.verdict;
+        let thresholds = results.thresholds.iter().filter(|of| !of.met).map(broken);
+        let violations = verdict.violations.iter().cloned();
+        Self {
+            outcome: verdict.outcome,
+            reasons: match verdict.outcome {
+                Outcome::Passed => vec![passed(results)],
+                Outcome::ThresholdBroken => thresholds.chain(violations).collect(),
+                Outcome::ExpectationFailed | Outcome::Invalid => violations.collect(),
+            },
+        }
+    }
+
     /// The verdict with its reasons.
     pub(super) fn sentence(&self) -> String {
-        match self {
-            Self::Valid(meaning) => format!("Passed: {meaning}."),
-            Self::NotValid(reasons) => format!("{NOT_VALID}: {}.", reasons.join("; ")),
-        }
+        format!("{}: {}.", title(self.outcome), self.reasons.join("; "))
     }
 }

@@ -12,11 +12,11 @@ use mtc_core::printable::printable_lines;
 
 use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
-use super::content::{Report, Validity};
+use super::content::{Judgement, Report};
 use super::escape::percent_encoded;
 use super::svg::Caption;
-use super::wording::{NOT_VALID, capitalised, composition, operation, outcome, sides};
-use crate::results::{Metric, Ratio, ThresholdOutcome};
+use super::wording::{LEFT_OUT, capitalised, composition, operation, outcome, sides, title};
+use crate::results::{Metric, Outcome, Ratio, ThresholdOutcome};
 
 const STYLE: &str = concat!(
     include_str!("palette.css"),
@@ -73,8 +73,6 @@ pub(super) fn page(title: &str, content: &Markup) -> String {
 
 fn opening(report: &Report<'_>) -> Markup {
     let run = &report.results.run;
-    // Figures of a failed run are not to be read before the failure.
-    let is_valid = matches!(report.verdict, Validity::Valid(_));
     html! {
         header {
             p.kicker { "mtc5g report: scenario " (run.name) ", " (moment(run.started)) " to " (moment(run.ended)) }
@@ -83,10 +81,9 @@ fn opening(report: &Report<'_>) -> Markup {
                 p.note { (run.description) }
             }
         }
+        (verdict(report))
         p.lead { (report.headline) }
-        @if !is_valid { (verdict(report)) }
         @if let Some(first) = report.first() { (comparison(report, first)) }
-        @if is_valid { (verdict(report)) }
         @if !report.thresholds.is_empty() { (thresholds(report.thresholds)) }
     }
 }
@@ -102,19 +99,17 @@ fn moment(time: time::OffsetDateTime) -> String {
 }
 
 fn verdict(report: &Report<'_>) -> Markup {
-    let warnings = list(report.warnings());
-    match &report.verdict {
-        Validity::Valid(meaning) => html! {
-            div.verdict { strong { "Passed." } " " (capitalised(meaning)) "." (warnings) }
-        },
-        Validity::NotValid(reasons) => html! {
-            div class="verdict failed" {
-                strong { (NOT_VALID) "." }
-                " The figures below are not what the scenario asks for:"
-                (list(reasons))
-                (warnings)
-            }
-        },
+    let Judgement { outcome, reasons } = &report.verdict;
+    let class = match outcome {
+        Outcome::Passed => "verdict",
+        _ => "verdict failed",
+    };
+    html! {
+        div class=(class) {
+            strong { (title(*outcome)) "." }
+            @if let [reason] = reasons.as_slice() { " " (capitalised(reason)) "." } @else { (list(reasons)) }
+            (list(report.warnings()))
+        }
     }
 }
 
@@ -129,6 +124,8 @@ fn list(lines: &[String]) -> Markup {
 fn thresholds(thresholds: &[ThresholdOutcome]) -> Markup {
     let (class, text) = if thresholds.iter().all(|threshold| threshold.met) {
         ("verdict", "Thresholds met.")
+    } else if thresholds.iter().any(|threshold| !threshold.judged) {
+        ("verdict failed", "Not all thresholds could be judged.")
     } else {
         ("verdict failed", "Thresholds broken.")
     };
@@ -174,6 +171,7 @@ fn comparison(report: &Report<'_>, first: &str) -> Markup {
             "Bytes and CPU: both sides together. × relates to " (first) "; below it, the interval that holds 95 % of the ratios \
              when slices of the run are drawn again."
         }
+        @if report.rows.iter().any(|row| row.invalid.is_some()) { p.note { (LEFT_OUT) "." } }
     }
 }
 

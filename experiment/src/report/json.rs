@@ -62,6 +62,7 @@ mod tests {
 
     use super::*;
     use crate::report::table;
+    use crate::results::Outcome;
     use crate::results::sample::{grid, quick};
 
     fn document(results: &Results) -> Value {
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn the_verdict_of_a_run_that_shows_nothing_says_why() {
         let mut results = quick();
-        results.verdict.passed = false;
+        results.verdict.outcome = Outcome::Invalid;
         results.verdict.violations = vec!["a: b".to_owned(), "c".to_owned()];
         let verdict = "Not a valid measurement: a: b; c.";
         assert_eq!(document(&results)["report"]["verdict"], verdict);

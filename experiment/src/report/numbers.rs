@@ -4,6 +4,8 @@ use crate::results::{Latency, Metric, Ratio, VariantResult};
 
 /// Stands where nothing was measured.
 const MISSING: &str = "–";
+/// Stands where what was measured is not a valid measurement.
+pub(super) const NOT_VALID: &str = "!";
 
 /// A whole number with its thousands set apart: `14,860`.
 pub(super) fn count(number: u64) -> String {
@@ -54,6 +56,9 @@ pub(super) fn times(ratio: Option<f64>) -> String {
 /// A ratio to the first variant with its interval: `0.71 [0.69, 0.73]`.
 pub(super) fn with_interval(variant: &VariantResult, metric: Metric) -> String {
     let number = |of: f64| time(Some(of));
+    if !variant.is_valid(metric.measure()) {
+        return NOT_VALID.to_owned();
+    }
     variant.ratio(metric).map_or_else(
         || MISSING.to_owned(),
         |Ratio {

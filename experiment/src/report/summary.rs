@@ -3,10 +3,10 @@
 use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
-use super::content::{Report, Validity};
+use super::content::{Judgement, Report};
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
-use super::wording::{NOT_VALID, operation, outcome, sides};
+use super::wording::{LEFT_OUT, operation, outcome, sides, title};
 use crate::results::{Metric, ThresholdOutcome};
 
 /// What the table shows of each variant.
@@ -32,10 +32,10 @@ const COLUMNS: [Column; 15] = [
 pub fn summary(report: &Report<'_>) -> String {
     let run = &report.results.run;
     let mut text = format!("# mtc5g: {}\n\n", escape(&run.name));
+    text.push_str(&format!("{}\n\n", verdict(&report.verdict)));
     if !run.description.is_empty() {
         text.push_str(&format!("{}\n\n", escape(&run.description)));
     }
-    text.push_str(&format!("{}\n\n", verdict(&report.verdict)));
     text.push_str(&thresholds(report.thresholds));
     text.push_str(&format!("{}\n\n", report.headline));
     text.push_str(&comparison(report));
@@ -43,6 +43,9 @@ pub fn summary(report: &Report<'_>) -> String {
         "\nBytes and CPU are means per handshake; × relates both sides' sum to the first variant. Handshake times are of the \
          load generator's connections, operation times count from the intended start.\n",
     );
+    if report.rows.iter().any(|row| row.invalid.is_some()) {
+        text.push_str(&format!("\n{LEFT_OUT}.\n"));
+    }
     text.push_str(&intervals(report));
     text.push_str("\n## What the figures say\n\n");
     let findings = report.findings.iter();
@@ -63,12 +66,13 @@ pub fn summary(report: &Report<'_>) -> String {
     printable_lines(&text)
 }
 
-fn verdict(verdict: &Validity<'_>) -> String {
-    match verdict {
-        Validity::Valid(meaning) => format!("**Passed**: {}.", escape(meaning)),
-        Validity::NotValid(reasons) => {
+fn verdict(verdict: &Judgement) -> String {
+    let title = title(verdict.outcome);
+    match verdict.reasons.as_slice() {
+        [reason] => format!("**{title}**: {}.", escape(reason)),
+        reasons => {
             let reasons = reasons.iter().map(|of| format!("\n- {}", escape(of)));
-            format!("**{NOT_VALID}**:\n{}", reasons.collect::<String>())
+            format!("**{title}**:\n{}", reasons.collect::<String>())
         }
     }
 }
@@ -161,8 +165,9 @@ mod tests {
     use mtc_core::printable::is_hidden;
 
     use super::*;
-    use crate::results::Results;
-    use crate::results::sample::quick;
+    use crate::results::sample::{busy, quick};
+    use crate::results::{Outcome, Results};
+    use crate::scenario::Measure;
 
     fn summary(results: &Results) -> String {
         super::summary(&Report::of(results))
@@ -233,23 +238,47 @@ mod tests {
 
     #[test]
     fn an_invalid_variant_is_marked() {
-        let mut results = quick();
-        results.variants[1].arrivals.late = 11;
-        results.variants[1].arrivals.invalid = Some("late".to_owned());
-        let text = summary(&results);
-        let marked = "| x509-mldsa65 **(invalid: the load generator was late)** |";
-        assert_eq!(text.matches(marked).count(), 2, "{text}");
+        let text = summary(&busy(&[Measure::Bytes, Measure::Cpu]));
+        let marked = "| mtc-landmark **(latencies not valid)** | 540 | 0 | ! | ! | ! | ! | ! | ! | 7,430 | 7,430 | 3.41× | ";
+        assert_eq!(text.matches(marked).count(), 1, "{text}");
+        assert!(
+            text.contains(" | 0.04 [0.04, 0.04] | ! | ! | ! | ! |\n"),
+            "{text}"
+        );
+        assert!(text.contains("\n! left out: not a valid measurement,"));
+        assert!(
+            text.starts_with("# mtc5g: quick\n\n**Passed**: no errors, no drops,")
+                && text
+                    .contains("; latencies, which the scenario does not claim, are not valid.\n")
+        );
+        assert_eq!(
+            text.matches("61 of 540 operations of mtc-landmark (11 %)")
+                .count(),
+            1
+        );
+        let invalid = summary(&busy(&Measure::ALL));
+        assert!(
+            invalid.starts_with(
+                "# mtc5g: quick\n\n**Not a valid measurement**: 61 of 540 operations of mtc-landmark"
+            ),
+            "{invalid}"
+        );
+        assert_eq!(
+            invalid.matches("61 of 540").count(),
+            1,
+            "one cause is said once"
+        );
     }
 
     #[test]
     fn outside_text_stays_text() {
         let mut results = quick();
-        results.verdict.passed = false;
+        results.verdict.outcome = Outcome::Invalid;
         results.verdict.violations = vec!["tls: <b>a|b</b>\n# heading".to_owned()];
         results.scenario = "a ```` fence".to_owned();
         let text = summary(&results);
         assert!(
-            text.contains(r"- tls: \<b\>a\|b\</b\> \# heading"),
+            text.contains(r"**: tls: \<b\>a\|b\</b\> \# heading"),
             "{text}"
         );
         assert!(

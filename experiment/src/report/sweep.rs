@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
+use super::content::Judgement;
 use super::numbers::at;
-use super::wording::settings;
-use crate::results::{Results, VariantResult};
+use super::wording::{LEFT_OUT, settings, title};
+use crate::results::{Outcome, Results, VariantResult};
 
 mod page;
 
@@ -19,6 +20,12 @@ pub fn sweep(runs: &[Results]) -> String {
     if let Some(first) = runs.first() {
         let _ = writeln!(text, "# {}\n\n{}\n", first.run.name, first.run.description);
     }
+    let (outcome, reasons) = judged(runs);
+    let _ = writeln!(text, "**{}**", title(outcome));
+    for reason in &reasons {
+        let _ = writeln!(text, "\n- {reason}");
+    }
+    text.push('\n');
     text.push_str(
         "| run | variant | ok | failed | dropped | operation p50, ms | p99, ms | queueing p99, ms | handshakes per operation | \
          bytes per operation | CPU per operation, µs | valid |\n\
@@ -33,12 +40,34 @@ pub fn sweep(runs: &[Results]) -> String {
         "\nBytes and CPU time are those of the generator's handshakes, both sides, spread over its operations; requests and \
          answers are not in them.\n",
     );
-    for results in runs {
-        for violation in &results.verdict.violations {
-            let _ = writeln!(text, "\n- {:?}: {violation}", results.run.cell);
-        }
-    }
+    let _ = writeln!(text, "{LEFT_OUT}.");
     printable_lines(&text)
+}
+
+/// The last line of a sweep on a terminal: its verdict, which is the worst of its runs.
+pub fn sweep_verdict(runs: &[Results]) -> String {
+    let (outcome, _) = judged(runs);
+    let worst = runs.iter().filter(|run| run.verdict.outcome == outcome);
+    format!(
+        "{}: {} of {} runs",
+        title(outcome).to_uppercase(),
+        worst.count(),
+        runs.len()
+    )
+}
+
+/// The worst verdict of the runs, and what it and those of the others rest on.
+fn judged(runs: &[Results]) -> (Outcome, Vec<String>) {
+    let outcomes = runs.iter().map(|run| run.verdict.outcome);
+    let reasons = runs
+        .iter()
+        .filter(|run| run.verdict.outcome != Outcome::Passed)
+        .flat_map(|run| {
+            let of = settings(run);
+            let reasons = Judgement::of(run).reasons.into_iter();
+            reasons.map(move |reason| format!("{of}: {reason}"))
+        });
+    (outcomes.max().unwrap_or_default(), reasons.collect())
 }
 
 fn row(text: &mut String, settings: &str, row: &Row<'_>) {
@@ -50,9 +79,8 @@ fn row(text: &mut String, settings: &str, row: &Row<'_>) {
         ..
     } = row.variant;
     let valid = match row.invalid {
-        Some(_) if arrivals.late > 0 => "**no**: late",
-        Some(_) => "**no**: the generator took the machine",
-        None => "yes",
+        Some(which) => format!("**{which}**"),
+        None => "yes".to_owned(),
     };
     let _ = writeln!(
         text,
@@ -72,7 +100,21 @@ fn row(text: &mut String, settings: &str, row: &Row<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::sample::quick;
+    use crate::results::sample::{busy, grid, quick};
+    use crate::scenario::Measure;
+
+    #[test]
+    fn the_verdict_of_a_sweep_is_the_worst_of_its_runs() {
+        let mut runs = grid();
+        assert!(sweep(&runs).contains("\n\n**Passed**\n"));
+        assert_eq!(sweep_verdict(&runs), "PASSED: 6 of 6 runs");
+        let invalid = busy(&Measure::ALL).verdict;
+        runs[1].verdict = invalid;
+        let text = sweep(&runs);
+        let reason = "**Not a valid measurement**\n\n- link.loss = 0, link.rtt = 20ms: 61 of 540 operations of mtc-landmark";
+        assert!(text.contains(reason), "{text}");
+        assert_eq!(sweep_verdict(&runs), "NOT A VALID MEASUREMENT: 1 of 6 runs");
+    }
 
     #[test]
     fn costs_are_spread_over_the_operations_of_a_connection() {
@@ -80,8 +122,8 @@ mod tests {
         results.run.cell = [("load.connections.reused".to_owned(), "10".to_owned())].into();
         results.variants.truncate(1);
         results.variants[0].arrivals.handshakes_per_operation = Some(0.1);
-        results.variants[0].arrivals.late = 11;
         results.variants[0].arrivals.invalid = Some("late".to_owned());
+        results.variants[0].arrivals.invalid_measures = vec![Measure::Latency];
         let text = sweep(&[results]);
         let row = text.lines().find(|line| line.contains("x509-ed25519"));
         let row = row.expect("a row for the variant");
@@ -89,6 +131,9 @@ mod tests {
             row.starts_with("| load.connections.reused = 10 | x509-ed25519 | 540 | 0 | 0 |"),
             "{row}"
         );
-        assert!(row.contains("| 0.100 | 436 | 46 | **no**: late |"), "{row}");
+        assert!(
+            row.ends_with("| 0 | 0 | ! | ! | 1.39 | 0.100 | 436 | 46 | **latencies not valid** |"),
+            "{row}"
+        );
     }
 }

@@ -3,10 +3,10 @@
 use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
-use super::content::{Report, Validity};
+use super::content::{Judgement, Report};
 use super::numbers::with_interval;
-use super::wording::{NOT_VALID, outcome, sides};
-use crate::results::{Metric, ThresholdOutcome};
+use super::wording::{LEFT_OUT, outcome, sides, title};
+use crate::results::{Metric, Outcome, ThresholdOutcome};
 
 const WIDTH: usize = 120;
 /// Longer names are cut, so that the figures keep their columns.
@@ -22,18 +22,16 @@ struct Cells {
 /// The report as plain text, lines of at most 120 characters.
 pub fn table(report: &Report<'_>) -> String {
     let mut text = String::new();
-    if let Validity::NotValid(reasons) = report.verdict {
-        not_valid(&mut text, reasons);
-        text.push('\n');
+    if report.verdict.outcome != Outcome::Passed {
+        let title = title(report.verdict.outcome).to_uppercase();
+        text.push_str(&format!("{title}: the reason is in the last line\n\n"));
     }
     if !report.rows.is_empty() {
         let rows = &report.rows;
         text.push_str(&grid(rows, &columns(rows, &report.results.run.operation)));
         text.push_str("\n  bytes and CPU are means per handshake; × relates both sides' sum to the first variant's\n");
-        if let Some(invalid) = rows.iter().find_map(|row| row.invalid) {
-            text.push_str(&format!(
-                "  ! {invalid}, so its times are no measurement of this variant\n"
-            ));
+        if rows.iter().any(|row| row.invalid.is_some()) {
+            paragraph(&mut text, "  ", LEFT_OUT);
         }
         text.push('\n');
         if rows.iter().any(|row| !row.variant.to_first.is_empty()) {
@@ -54,16 +52,14 @@ pub fn table(report: &Report<'_>) -> String {
     }
     thresholds(&mut text, report.thresholds);
     text.push('\n');
-    match &report.verdict {
-        Validity::Valid(meaning) => text.push_str(&format!("PASSED: {meaning}\n")),
-        Validity::NotValid(reasons) => not_valid(&mut text, reasons),
-    }
+    verdict(&mut text, &report.verdict);
     printable_lines(&text)
 }
 
-fn not_valid(text: &mut String, reasons: &[String]) {
-    text.push_str(&format!("{}\n", NOT_VALID.to_uppercase()));
-    reasons.iter().for_each(|line| paragraph(text, "- ", line));
+fn verdict(text: &mut String, verdict: &Judgement) {
+    let title = title(verdict.outcome).to_uppercase();
+    let line = format!("{title}: {}", verdict.reasons.join("; "));
+    paragraph(text, "", &line);
 }
 
 fn thresholds(text: &mut String, thresholds: &[ThresholdOutcome]) {
@@ -223,7 +219,8 @@ fn width(text: &str) -> usize {
 mod tests {
     use super::*;
     use crate::results::Results;
-    use crate::results::sample::quick;
+    use crate::results::sample::{busy, quick};
+    use crate::scenario::Measure;
 
     fn table(results: &Results) -> String {
         super::table(&Report::of(results))
@@ -307,28 +304,61 @@ variant               ok  err  p50  p90  p99 p99.9    p50   p99  client server  
     }
 
     #[test]
-    fn an_invalid_variant_is_marked() {
-        let mut results = quick();
-        assert!(!table(&results).contains('!'));
-        results.variants[1].arrivals.invalid = Some("late".to_owned());
-        results.variants[1].arrivals.late = 1;
-        let text = table(&results);
-        assert_eq!(text.matches("x509-mldsa65 !  ").count(), 2, "{text}");
-        assert!(
-            text.contains(
-                "! invalid: the load generator was late, so its times are no measurement"
-            )
+    fn latencies_that_are_not_valid_are_left_out_and_marked() {
+        assert!(!table(&quick()).contains('!'));
+        let text = table(&busy(&[Measure::Bytes, Measure::Cpu]));
+        let rows = text
+            .lines()
+            .filter(|line| line.starts_with("mtc-landmark !  "));
+        let words: Vec<String> = rows
+            .map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "mtc-landmark ! 540 0 ! ! ! ! ! ! 7,430 7,430 297 297 3.00 3.41× 1.29×",
+                "mtc-landmark ! 3.41 [3.41, 3.41] 1.29 [1.29, 1.29] ! !"
+            ]
         );
+        assert!(
+            text.contains("! left out: not a valid measurement,"),
+            "{text}"
+        );
+        assert_eq!(
+            text.matches("61 of 540").count(),
+            1,
+            "one cause is said once"
+        );
+        let last = text.rfind("PASSED: no errors").expect("the verdict");
+        let last = text[last..].replace('\n', " ");
+        assert!(
+            last.ends_with("; latencies, which the scenario does not claim, are not valid "),
+            "{last}"
+        );
+        let invalid = table(&busy(&Measure::ALL));
+        assert_eq!(invalid.matches("61 of 540").count(), 1, "{invalid}");
+        let last = invalid
+            .rfind("NOT A VALID MEASUREMENT: 61 of 540")
+            .expect("the verdict");
+        assert_eq!(invalid[last..].lines().count(), 2);
     }
 
     #[test]
-    fn says_whether_the_run_passed() {
+    fn the_last_line_is_the_verdict() {
         let mut results = quick();
         assert!(table(&results).ends_with("credential kind its variant asks for\n"));
-        results.verdict.passed = false;
+        results.thresholds = crate::results::sample::thresholds();
+        results.verdict = results.judge();
+        assert!(table(&results).ends_with(
+            "\nA THRESHOLD IS BROKEN: quick: p99(handshake, \"a\") < 1 (– against 1.00)\n"
+        ));
+        results.verdict.outcome = Outcome::Invalid;
         results.verdict.violations = vec!["x509-ed25519: 3 of 540 operations failed".to_owned()];
-        let failed = "NOT A VALID MEASUREMENT\n- x509-ed25519: 3 of 540 operations failed\n";
-        assert!(table(&results).starts_with(failed) && table(&results).ends_with(failed));
+        let text = table(&results);
+        assert!(text.starts_with("NOT A VALID MEASUREMENT: the reason is in the last line\n\n"));
+        assert!(
+            text.ends_with("\nNOT A VALID MEASUREMENT: x509-ed25519: 3 of 540 operations failed\n")
+        );
     }
 
     #[test]

@@ -8,23 +8,48 @@ use time::format_description::well_known::Rfc3339;
 
 use super::numbers::{at, count, time};
 use crate::environment::Environment;
-use crate::results::{Results, ThresholdOutcome, VariantArrivals, VariantResult};
-use crate::scenario::{ArrivalProcess, Expectation, Scenario};
+use crate::results::{Outcome, Results, ThresholdOutcome, VariantResult};
+use crate::scenario::{ArrivalProcess, Expectation, Measure, Scenario};
 
-/// What stands before the reasons why a run is no valid measurement.
-pub(super) const NOT_VALID: &str = "Not a valid measurement";
+/// What stands before the reasons of a verdict.
+pub(super) const fn title(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "Passed",
+        Outcome::ExpectationFailed => "An expectation failed",
+        Outcome::ThresholdBroken => "A threshold is broken",
+        Outcome::Invalid => "Not a valid measurement",
+    }
+}
+
+/// What stands below a table in which figures are left out.
+pub(super) const LEFT_OUT: &str = "! left out: not a valid measurement, for the reason that is given with the verdict or as a warning";
 
 /// What it means that a run passed: that nothing went wrong, unless the scenario's `[expect]` allows that something does.
 pub(super) fn passed(results: &Results) -> String {
+    let unclaimed = unclaimed(results);
     if results.expect == Expectation::default() {
-        return "no errors, no drops, every handshake was served the credential kind its variant asks for"
-            .to_owned();
+        return format!(
+            "no errors, no drops, every handshake was served the credential kind its variant asks for{unclaimed}"
+        );
     }
     let sum = |of: fn(&VariantResult) -> u64| results.variants.iter().map(of).sum::<u64>();
     format!(
-        "errors ({}), drops ({}) and fallbacks are within what the scenario's [expect] allows",
+        "errors ({}), drops ({}) and fallbacks are within what the scenario's [expect] allows{unclaimed}",
         count(sum(VariantResult::failed)),
         count(sum(|variant| variant.dropped))
+    )
+}
+
+/// What a run that passed is nevertheless no measurement of.
+fn unclaimed(results: &Results) -> String {
+    let spoiled = results.verdict.invalid_measures.iter();
+    let spoiled: Vec<&str> = spoiled.map(|of| of.plural()).collect();
+    if spoiled.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; {}, which the scenario does not claim, are not valid",
+        spoiled.join(" and ")
     )
 }
 
@@ -122,17 +147,14 @@ fn moment(time: OffsetDateTime) -> String {
         .unwrap_or_else(|_| time.to_string())
 }
 
-/// What stands beside the name of a variant whose figures are no measurement.
+/// What stands beside the name of a variant of which some or all figures are no measurement.
 pub(super) fn invalid(variant: &VariantResult) -> Option<&'static str> {
-    let VariantArrivals { invalid, late, .. } = &variant.arrivals;
-    let reason = invalid.as_ref()?;
-    Some(if reason.starts_with("the clock") {
-        "invalid: the clock stepped"
-    } else if *late == 0 {
-        "invalid: the load generator took the machine"
-    } else {
-        "invalid: the load generator was late"
-    })
+    let spoiled = Measure::ALL.map(|measure| !variant.is_valid(measure));
+    match spoiled {
+        [false, false, false] => None,
+        [false, false, true] => Some("latencies not valid"),
+        _ => Some("not valid"),
+    }
 }
 
 /// What a run's operations are called beside the handshakes that are in them.
@@ -156,7 +178,19 @@ pub(super) fn sides(threshold: &ThresholdOutcome) -> String {
 
 /// A word for what became of a threshold.
 pub(super) const fn outcome(threshold: &ThresholdOutcome) -> &'static str {
-    if threshold.met { "met" } else { "broken" }
+    match threshold {
+        ThresholdOutcome { judged: false, .. } => "not judged",
+        ThresholdOutcome { met: true, .. } => "met",
+        ThresholdOutcome { met: false, .. } => "broken",
+    }
+}
+
+/// A threshold that is not met, with both its sides.
+pub(super) fn broken(threshold: &ThresholdOutcome) -> String {
+    let ThresholdOutcome {
+        name, expression, ..
+    } = threshold;
+    format!("{name}: {expression} ({})", sides(threshold))
 }
 
 /// What a variant is made of, in one line.

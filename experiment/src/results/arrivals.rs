@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Latency;
 use super::rounding::to_thousandth;
-use crate::measure::GeneratorUse;
-use crate::measure::{ClientTotals, Histogram, OperationTotals};
+use crate::measure::{ClientTotals, GeneratorUse, Histogram, OperationTotals};
+use crate::scenario::Measure;
 
-/// Share of a variant's operations that may be late; with more the figures are the generator's, not the servers'.
+/// Share of a variant's operations that may be late; with more its latencies are the generator's, not the servers'.
 pub const MAX_LATE_SHARE: f64 = 0.01;
 
 /// Share of the machine's processors that generators of a closed loop may keep busy; with more they are what the servers wait for, and
@@ -21,7 +21,7 @@ pub const MAX_GENERATOR_SHARE: f64 = 0.75;
 pub(super) enum Judged {
     /// An open loop: by how late operations were started, in milliseconds.
     ByLateness(f64),
-    /// A closed loop has no intended times, and is meant to fill the machine: by who fills it, and why that is no measurement.
+    /// A closed loop has no intended times, and is meant to fill the machine: by who fills it, and why that spoils latencies.
     ByUse(Option<String>),
 }
 
@@ -38,8 +38,7 @@ impl Judged {
             .filter(|share| *share > MAX_GENERATOR_SHARE);
         Self::ByUse(reason.map(|_| {
             format!(
-                "{}; at most {} % may be, so that the servers and not the generator limit a closed loop: fewer workers, or generators on \
-                 other machines",
+                "{}; the limit is {} %, so that the servers and not the generator limit a closed loop",
                 used.told(generators, operations, cores),
                 MAX_GENERATOR_SHARE * 100.0
             )
@@ -56,8 +55,11 @@ pub struct VariantArrivals {
     pub queueing_histogram: Histogram,
     /// Operations that were started later than the run's `max_lateness_ms`; none in a closed loop, which has no intended times.
     pub late: u64,
-    /// Why the figures of this variant are no measurement; absent when they are.
+    /// Why figures of this variant are no measurement; absent when all are.
     pub invalid: Option<String>,
+    /// Which figures those are. Older versions did not tell, and meant all.
+    #[serde(default)]
+    pub invalid_measures: Vec<Measure>,
     /// Handshakes that the generator completed for each operation: below 1 where connections are reused.
     pub handshakes_per_operation: Option<f64>,
     /// By operation, where arrivals differ in what they do.
@@ -102,15 +104,9 @@ impl VariantArrivals {
         } = load;
         let (late, invalid) = match judged {
             Judged::ByLateness(max_lateness_ms) => {
-                let too_many = *late as f64 > *attempts as f64 * MAX_LATE_SHARE;
-                let reason = || {
-                    format!(
-                        "the load generator started {late} of {attempts} operations more than {max_lateness_ms} ms late; at most \
-                         {} % may be: is this machine busy with something else, or the rate too high for it?",
-                        MAX_LATE_SHARE * 100.0
-                    )
-                };
-                (*late, too_many.then(reason))
+                let reason = is_too_late(*late, *attempts)
+                    .then(|| started_late(*late, *attempts, "operations", *max_lateness_ms));
+                (*late, reason)
             }
             Judged::ByUse(invalid) => (0, invalid.clone()),
         };
@@ -118,6 +114,7 @@ impl VariantArrivals {
             queueing_ms: Latency::of(queueing),
             queueing_histogram: queueing.clone(),
             late,
+            invalid_measures: invalid.iter().map(|_| Measure::Latency).collect(),
             invalid,
             handshakes_per_operation: (*attempts > 0)
                 .then(|| to_thousandth(handshakes.handshakes as f64 / *attempts as f64)),
@@ -127,6 +124,36 @@ impl VariantArrivals {
                 .collect(),
         }
     }
+
+    /// Whether figures of this kind are a measurement.
+    pub fn is_valid(&self, measure: Measure) -> bool {
+        let spoiled = &self.invalid_measures;
+        self.invalid.is_none() || !(spoiled.is_empty() || spoiled.contains(&measure))
+    }
+
+    /// Adds a reason why no figure at all is a measurement.
+    pub(super) fn spoil(&mut self, reason: &str) {
+        self.invalid = Some(match self.invalid.take() {
+            Some(before) => format!("{before}; {reason}"),
+            None => reason.to_owned(),
+        });
+        self.invalid_measures = Measure::ALL.to_vec();
+    }
+}
+
+/// Whether so many late operations are too many.
+pub(super) fn is_too_late(late: u64, attempts: u64) -> bool {
+    late as f64 > attempts as f64 * MAX_LATE_SHARE
+}
+
+/// `61 of 540 operations (11 %) started more than 1 ms late; the limit is 1 %`
+pub(super) fn started_late(late: u64, attempts: u64, what: &str, max_lateness_ms: f64) -> String {
+    let percent = late as f64 / attempts.max(1) as f64 * 100.0;
+    let digits = usize::from(percent < 10.0);
+    format!(
+        "{late} of {attempts} {what} ({percent:.digits$} %) started more than {max_lateness_ms} ms late; the limit is {} %",
+        MAX_LATE_SHARE * 100.0
+    )
 }
 
 impl OperationResult {

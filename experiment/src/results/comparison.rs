@@ -16,6 +16,8 @@ pub struct Comparison {
     pub variants: Vec<VariantComparison>,
     /// Variants that only one of the runs has.
     pub unmatched: Vec<String>,
+    /// Why figures are not compared that are no measurement in one of the runs, a sentence each.
+    pub left_out: Vec<String>,
     /// What a later figure may exceed an earlier one by, as a fraction; none: nothing is judged.
     pub fail_above: Option<f64>,
     /// What exceeds it, a sentence each.
@@ -49,9 +51,12 @@ impl Comparison {
         let seed = later.run.seed;
         let compared = later.variants.iter().filter_map(|variant| {
             let before = earlier.variants.iter().find(|v| v.name == variant.name)?;
+            let mut ratios = slices::between(&variant.slices, &before.slices, seed);
+            let is_valid = |of| variant.is_valid(of) && before.is_valid(of);
+            ratios.retain(|ratio| is_valid(ratio.metric.measure()));
             Some(VariantComparison {
                 name: variant.name.clone(),
-                ratios: slices::between(&variant.slices, &before.slices, seed),
+                ratios,
             })
         });
         let variants: Vec<VariantComparison> = compared.collect();
@@ -61,6 +66,10 @@ impl Comparison {
             environment: environment_differences(&earlier.environment, &later.environment),
             variants,
             unmatched: unmatched(earlier, later),
+            left_out: [("earlier", earlier), ("later", later)]
+                .into_iter()
+                .flat_map(|(which, run)| left_out(which, run))
+                .collect(),
             fail_above,
             regressions,
         }
@@ -81,6 +90,17 @@ fn regressions(variants: &[VariantComparison], limit: f64) -> Vec<String> {
                 (ratio.low - 1.0) * 100.0,
                 limit * 100.0
             )
+        })
+        .collect()
+}
+
+/// What spoiled figures of a run, each cause once.
+fn left_out(which: &str, run: &Results) -> Vec<String> {
+    let causes = run.spoiling().into_iter();
+    causes
+        .map(|cause| {
+            let measures: Vec<&str> = cause.spoils().iter().map(|of| of.plural()).collect();
+            format!("{} of the {which} run: {cause}", measures.join(", "))
         })
         .collect()
 }
@@ -134,7 +154,8 @@ impl VariantComparison {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::sample::quick;
+    use crate::results::sample::{busy, quick};
+    use crate::scenario::Measure;
 
     /// A run in which the last variant costs `percent` more CPU.
     fn dearer(percent: u64) -> Results {
@@ -177,6 +198,32 @@ mod tests {
             Comparison::of(&dearer(10), &quick(), Some(0.05)).regressions,
             Vec::<String>::new(),
             "a gain is no regression"
+        );
+    }
+
+    #[test]
+    fn latencies_that_are_not_valid_in_one_run_are_not_compared() {
+        let compared = Comparison::of(&quick(), &busy(&[Measure::Bytes, Measure::Cpu]), None);
+        let metrics = |name: &str| {
+            let variant = compared.variants.iter().find(|of| of.name == name).unwrap();
+            variant
+                .ratios
+                .iter()
+                .map(|ratio| ratio.metric)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(metrics("x509-mldsa65"), Metric::ALL);
+        assert_eq!(
+            metrics("mtc-landmark"),
+            [Metric::Bytes, Metric::Cpu, Metric::Verify]
+        );
+        assert_eq!(compared.left_out.len(), 1);
+        assert!(
+            compared.left_out[0].starts_with(
+                "latencies of the later run: 61 of 540 operations of mtc-landmark (11 %) started"
+            ),
+            "{:?}",
+            compared.left_out
         );
     }
 

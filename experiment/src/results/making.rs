@@ -4,8 +4,8 @@ use sbi::ledger::NfTotals;
 
 use super::arrivals::Judged;
 use super::{
-    ClockStep, GeneratorResult, Happenings, Issuance, Latency, LinkResult, Results, Run, SCHEMA,
-    Slice, ThresholdOutcome, VariantArrivals, VariantResult, Verdict, slices,
+    GeneratorResult, Happenings, Issuance, Latency, LinkResult, Results, Run, SCHEMA, Slice,
+    ThresholdOutcome, VariantArrivals, VariantResult, Verdict, slices,
 };
 use crate::environment::Environment;
 use crate::measure::{LoadResult, VariantMismatch};
@@ -82,6 +82,7 @@ impl Results {
                     .iter()
                     .map(|setting| (setting.key.clone(), setting.value.clone()))
                     .collect(),
+                claims: scenario.claims.clone(),
                 seed: scenario.seed,
                 started,
                 ended,
@@ -90,11 +91,7 @@ impl Results {
                 measured_s: (scenario.load.duration() - scenario.load.warmup).as_secs_f64(),
                 clock_steps: Vec::new(),
             },
-            verdict: Verdict {
-                passed: false,
-                violations: Vec::new(),
-                warnings: Vec::new(),
-            },
+            verdict: Verdict::default(),
             environment,
             link: None,
             notes: std::iter::once(LOOPBACK.to_owned()).chain(closed).collect(),
@@ -137,7 +134,12 @@ impl Results {
     fn relate(&mut self) {
         let slices: Vec<Vec<Slice>> = self.variants.iter().map(|v| v.slices.clone()).collect();
         let ratios = slices::to_first(&slices, self.run.seed);
-        for (variant, ratios) in self.variants.iter_mut().zip(ratios) {
+        let first = self.variants.first().map(|first| first.arrivals.clone());
+        let is_valid = |of: &VariantResult, measure| {
+            of.is_valid(measure) && first.as_ref().is_some_and(|of| of.is_valid(measure))
+        };
+        for (variant, mut ratios) in self.variants.iter_mut().zip(ratios) {
+            ratios.retain(|ratio| is_valid(variant, ratio.metric.measure()));
             variant.to_first = ratios;
         }
     }
@@ -152,15 +154,14 @@ impl Results {
             clock_steps,
         }: Happenings,
     ) {
-        if !clock_steps.is_empty() {
-            let reasons: Vec<_> = clock_steps.iter().map(ClockStep::to_string).collect();
-            let reason = reasons.join(", ");
+        for step in &clock_steps {
+            let reason = step.to_string();
             for variant in &mut self.variants {
-                variant
-                    .arrivals
-                    .invalid
-                    .get_or_insert_with(|| reason.clone());
+                variant.arrivals.spoil(&reason);
+                variant.to_first.clear();
             }
+            let thresholds = self.thresholds.iter_mut();
+            thresholds.for_each(|threshold| threshold.judged = false);
         }
         self.run.clock_steps = clock_steps;
         self.events = events;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{ClientSlice, SLICES, SliceSums, SparseHistogram};
 use crate::random::SplitMix64;
+use crate::scenario::Measure;
 
 /// Enough for the second digit of an interval's ends.
 const RESAMPLES: usize = 1000;
@@ -90,6 +91,17 @@ impl Metric {
         Self::OperationP50,
         Self::OperationP99,
     ];
+
+    /// What it is a figure of.
+    pub const fn measure(self) -> Measure {
+        match self {
+            Self::Bytes => Measure::Bytes,
+            Self::Cpu | Self::Verify => Measure::Cpu,
+            Self::HandshakeP50 | Self::HandshakeP99 | Self::OperationP50 | Self::OperationP99 => {
+                Measure::Latency
+            }
+        }
+    }
 
     /// What it is called in a table.
     pub const fn title(self) -> &'static str {

@@ -18,14 +18,27 @@ pub struct ThresholdOutcome {
     pub right: Option<f64>,
     /// Whether it holds; it does not when a side has no value.
     pub met: bool,
+    /// Whether all figures in it are a measurement; without that it is neither met nor broken, and the run is invalid.
+    #[serde(default = "yes")]
+    pub judged: bool,
+}
+
+/// Older versions judged every threshold.
+const fn yes() -> bool {
+    true
 }
 
 impl ThresholdOutcome {
     /// Judges a threshold by the figures of a run, whose variants are those of the scenario.
     pub fn of(threshold: &Threshold, variants: &[VariantResult]) -> Self {
-        let figure = |figure, index: usize| value(figure, variants.get(index)?);
-        let left = threshold.left.value(&figure);
-        let right = threshold.right.value(&figure);
+        let judged = threshold.figures().all(|(figure, index)| {
+            let variant = variants.get(index);
+            let spoiled = |of| variant.is_some_and(|variant| !variant.is_valid(of));
+            !figure.measure().is_some_and(spoiled)
+        });
+        let figure = |figure, index: usize| variants.get(index).and_then(|of| value(figure, of));
+        let left = threshold.left.value(&figure).filter(|_| judged);
+        let right = threshold.right.value(&figure).filter(|_| judged);
         let met = left
             .zip(right)
             .is_some_and(|(left, right)| threshold.relation.holds(left, right));
@@ -37,6 +50,7 @@ impl ThresholdOutcome {
             left: finite(left),
             right: finite(right),
             met,
+            judged,
         }
     }
 }
@@ -86,7 +100,7 @@ fn of_variant(amount: Amount, variant: &VariantResult) -> Option<f64> {
 mod tests {
     use super::super::sample::{QUICK, quick};
     use super::*;
-    use crate::scenario::Scenario;
+    use crate::scenario::{Measure, Scenario};
 
     fn outcome(expression: &str) -> ThresholdOutcome {
         let text = format!("{QUICK}\n[thresholds]\nonly = '{expression}'\n");
@@ -144,6 +158,25 @@ mod tests {
         variants[4].verify_us = None;
         let outcome = ThresholdOutcome::of(&scenario.thresholds[0], &variants);
         assert_eq!((outcome.met, outcome.left), (false, None));
+    }
+
+    #[test]
+    fn a_threshold_of_spoiled_latencies_is_not_judged_and_one_of_bytes_is() {
+        let of = |expression: &str| {
+            let text = format!("{QUICK}\n[thresholds]\nonly = '{expression}'\n");
+            let scenario = Scenario::parse(&text).expect("a valid threshold");
+            let mut variants = quick().variants;
+            variants[4].arrivals.invalid = Some("late".to_owned());
+            variants[4].arrivals.invalid_measures = vec![Measure::Latency];
+            let outcome = ThresholdOutcome::of(&scenario.thresholds[0], &variants);
+            (outcome.judged, outcome.met, outcome.left)
+        };
+        let spoiled = of(r#"p99(handshake, "mtc-landmark") < 1000"#);
+        assert_eq!(spoiled, (false, false, None));
+        let bytes = of(r#"bytes("mtc-landmark") < 100000"#);
+        assert_eq!(bytes, (true, true, Some(14_860.0)));
+        let of_another = of(r#"p99(handshake, "x509-mldsa65") < 1000"#);
+        assert!(of_another.0 && of_another.1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::rounding::{microseconds, to_tenth};
 use super::{HandshakeResult, Latency, Makeup, Metric, Ratio, Slice, VariantArrivals};
 use crate::measure::{ClientTotals, Histogram};
-use crate::scenario::Variant;
+use crate::scenario::{Measure, Timed, Variant};
 
 /// What one variant cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -172,6 +172,21 @@ impl VariantResult {
     /// Mean CPU time of both sides per handshake, in microseconds.
     pub fn cpu_us(&self) -> Option<f64> {
         Some(self.cpu_us_client? + self.cpu_us_server?)
+    }
+
+    /// Whether its figures of this kind are a measurement.
+    pub fn is_valid(&self, measure: Measure) -> bool {
+        self.arrivals.is_valid(measure)
+    }
+
+    /// How long something took, if that is a measurement.
+    pub fn latency(&self, timed: Timed) -> Option<Latency> {
+        let latency = match timed {
+            Timed::Handshake => self.handshake_ms,
+            Timed::Operation => self.operation_ms,
+            Timed::TcpConnect => self.tcp_connect_ms,
+        };
+        latency.filter(|_| self.is_valid(Measure::Latency))
     }
 
     /// How a figure relates to the first variant's.

@@ -5,16 +5,38 @@ use mtc_tls::provider::KeyExchange;
 use sbi::ledger::{KindCounts, NfTotals};
 use serde::{Deserialize, Serialize};
 
-use super::{LinkResult, Results, VariantResult};
-use crate::scenario::{Connections, LoadPlan};
+use super::arrivals::{is_too_late, started_late};
+use super::{ClockStep, LinkResult, Results, VariantResult};
+use crate::scenario::{Connections, LoadPlan, Measure};
+
+/// What became of a run, the best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A valid measurement that shows what the scenario expects.
+    Passed,
+    /// A valid measurement; what the scenario expects did not happen.
+    ExpectationFailed,
+    /// A valid measurement; a threshold is not met.
+    ThresholdBroken,
+    /// Not a valid measurement of what the scenario claims.
+    #[default]
+    Invalid,
+}
 
 /// The outcome of the checks that every run goes through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// No violations.
+    /// The worst that was found.
+    #[serde(default)]
+    pub outcome: Outcome,
+    /// Nothing was found: the outcome is [`Outcome::Passed`].
     pub passed: bool,
-    /// What makes the run fail, a sentence each.
+    /// Why the run is invalid or what it was expected to show and did not, a sentence each. Thresholds speak for themselves.
     pub violations: Vec<String>,
+    /// Kinds of figures that are not a measurement in this run, or not in all of its variants.
+    #[serde(default)]
+    pub invalid_measures: Vec<Measure>,
     /// What makes figures less trustworthy, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -72,12 +94,28 @@ pub enum Violation {
         count: u64,
     },
     /// The generator did not keep the schedule.
-    #[error("{variant} is invalid: {reason}")]
+    #[error("{}. Stop other programs or lower load.stages.rate", started_late(*.late, *.attempts, .what, *.max_lateness_ms))]
     Late {
-        /// The variant.
-        variant: String,
-        /// How many of how many, and the limit.
-        reason: String,
+        /// How many operations.
+        late: u64,
+        /// Of how many.
+        attempts: u64,
+        /// `operations`, of which variants if not of all.
+        what: String,
+        /// The limit in milliseconds.
+        max_lateness_ms: f64,
+    },
+    /// The generator of a closed loop took the machine.
+    #[error("{used}. Use fewer workers, or generators on other machines")]
+    GeneratorLimits {
+        /// What it used, and the limit.
+        used: String,
+    },
+    /// The wall clock was set during the run.
+    #[error("{steps}, so certificates, landmarks and timers did not last as the scenario says")]
+    ClockStepped {
+        /// When and by how much.
+        steps: String,
     },
     /// A variant has no operation or one side of it no handshake.
     #[error("{variant}: nothing was measured on the {side} side")]
@@ -145,28 +183,89 @@ pub enum Violation {
 }
 
 impl Results {
-    /// Every reason why the run does not show what it claims; none for a good run.
+    /// Every reason why the run is not a measurement of what its scenario claims, or does not show what that expects; none for a good run.
     pub fn violations(&self) -> Vec<Violation> {
-        let interrupted = self.run.interrupted.then_some(Violation::Interrupted);
-        let link = self.link.as_ref().and_then(LinkResult::violations);
-        interrupted
+        self.found()
             .into_iter()
-            .chain(link)
-            .chain(
-                self.variants
-                    .iter()
-                    .flat_map(|variant| variant.violations(self.run.connections)),
-            )
-            .filter(|violation| !self.is_expected(violation))
+            .filter(|violation| self.counts(violation))
             .chain(self.unmet_expectations())
             .collect()
     }
 
-    pub(super) fn judge(&self) -> Verdict {
-        let violations: Vec<String> = self.violations().iter().map(ToString::to_string).collect();
+    /// Whether it is about something that the scenario claims and does not allow.
+    fn counts(&self, violation: &Violation) -> bool {
+        let claims = &self.run.claims;
+        violation.spoils().iter().any(|of| claims.contains(of)) && !self.is_expected(violation)
+    }
+
+    /// All that speaks against figures, whether the scenario claims them or not.
+    fn found(&self) -> Vec<Violation> {
+        let interrupted = self.run.interrupted.then_some(Violation::Interrupted);
+        let link = self.link.as_ref().and_then(LinkResult::violations);
+        let variants = self.variants.iter();
+        interrupted
+            .into_iter()
+            .chain(link)
+            .chain(self.spoiling())
+            .chain(variants.flat_map(|variant| variant.violations(self.run.connections)))
+            .collect()
+    }
+
+    /// What has spoiled figures of all variants alike, each cause once.
+    pub(super) fn spoiling(&self) -> Vec<Violation> {
+        let steps = self.run.clock_steps.iter().map(ClockStep::to_string);
+        let steps: Vec<_> = steps.collect();
+        let clock = (!steps.is_empty()).then(|| Violation::ClockStepped {
+            steps: steps.join(", "),
+        });
+        let late = self.late();
+        let limits = self.variants.iter().find_map(|variant| {
+            let used = variant.arrivals.invalid.clone()?;
+            Some(Violation::GeneratorLimits { used })
+        });
+        let limits = limits.filter(|_| clock.is_none() && late.is_none());
+        clock.into_iter().chain(late).chain(limits).collect()
+    }
+
+    fn late(&self) -> Option<Violation> {
+        let is_late = |of: &&VariantResult| is_too_late(of.arrivals.late, of.attempts);
+        let variants: Vec<&VariantResult> = self.variants.iter().filter(is_late).collect();
+        let names: Vec<&str> = variants.iter().map(|of| of.name.as_str()).collect();
+        (!variants.is_empty()).then(|| Violation::Late {
+            late: variants.iter().map(|of| of.arrivals.late).sum(),
+            attempts: variants.iter().map(|of| of.attempts).sum(),
+            what: if variants.len() == self.variants.len() {
+                "operations".to_owned()
+            } else {
+                format!("operations of {}", names.join(", "))
+            },
+            max_lateness_ms: self.generator.max_lateness_ms,
+        })
+    }
+
+    /// The verdict on the results as they are.
+    pub(crate) fn judge(&self) -> Verdict {
+        let violations = self.violations();
+        let outcome = if violations.iter().any(|of| !of.is_expectation()) {
+            Outcome::Invalid
+        } else if !self.thresholds_met() {
+            Outcome::ThresholdBroken
+        } else if !violations.is_empty() {
+            Outcome::ExpectationFailed
+        } else {
+            Outcome::Passed
+        };
+        let found = self.found();
+        let wrong = found.iter().filter(|of| !self.is_expected(of));
+        let mut invalid_measures: Vec<Measure> =
+            wrong.flat_map(|of| of.spoils().iter().copied()).collect();
+        invalid_measures.sort_unstable();
+        invalid_measures.dedup();
         Verdict {
-            passed: violations.is_empty(),
-            violations,
+            outcome,
+            passed: outcome == Outcome::Passed,
+            violations: violations.iter().map(ToString::to_string).collect(),
+            invalid_measures,
             warnings: self.warnings(),
         }
     }
@@ -178,10 +277,23 @@ impl Results {
         }
         let limit = self.generator.max_lateness_ms;
         if limit > LoadPlan::MAX_LATENESS.as_secs_f64() * 1e3 {
+            let who = if self.run.shortened {
+                "--short"
+            } else {
+                "the scenario"
+            };
             warnings.push(format!(
-                "operations count as late only beyond {limit} ms, as the scenario wants: latencies may be the generator's"
+                "operations count as late only beyond {limit} ms, as {who} wants: latencies may be the generator's"
             ));
         }
+        let spoiling = self.spoiling().into_iter();
+        warnings.extend(spoiling.filter(|of| !self.counts(of)).map(|of| {
+            let measures: Vec<_> = of.spoils().iter().map(|of| of.plural()).collect();
+            format!(
+                "{} are not valid and are left out: {of}",
+                measures.join(", ")
+            )
+        }));
         if self.environment.profile == "debug" {
             warnings.push("built without optimisation: times and CPU figures say nothing about a release build".to_owned());
         }
@@ -192,6 +304,26 @@ impl Results {
                 .filter_map(VariantResult::unequal_sides),
         );
         warnings
+    }
+}
+
+impl Violation {
+    /// The kinds of figures that it makes no measurement.
+    pub(super) fn spoils(&self) -> &'static [Measure] {
+        match self {
+            Self::Late { .. } | Self::GeneratorLimits { .. } => &[Measure::Latency],
+            _ => &Measure::ALL,
+        }
+    }
+
+    /// Whether the figures are a measurement all the same, of something that was not expected.
+    const fn is_expectation(&self) -> bool {
+        matches!(
+            self,
+            Self::ErrorsOutsideEvents { .. }
+                | Self::EventNotOver { .. }
+                | Self::FallbackShare { .. }
+        )
     }
 }
 
@@ -225,12 +357,6 @@ impl VariantResult {
             violations.push(Violation::Dropped {
                 variant: variant(),
                 count: self.dropped,
-            });
-        }
-        if let Some(reason) = self.arrivals.invalid.clone() {
-            violations.push(Violation::Late {
-                variant: variant(),
-                reason,
             });
         }
         // Kept connections need no handshake in the measured part.

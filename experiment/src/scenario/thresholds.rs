@@ -13,8 +13,8 @@
 //!
 //! Times are milliseconds, CPU and verification microseconds. What a figure is in a run is for [`crate::results`] to say.
 
-use super::Variant;
 use super::reader::{Reader, Refusal, Table, text};
+use super::{Measure, Variant};
 
 mod expression;
 
@@ -35,6 +35,21 @@ pub struct Threshold {
     pub relation: Relation,
     /// The right side.
     pub right: Term,
+}
+
+impl Threshold {
+    /// What the figures in it are of.
+    fn measures(&self) -> Vec<Measure> {
+        let used = self.figures().filter_map(|(figure, _)| figure.measure());
+        used.collect()
+    }
+
+    /// The figures in it, each with the index of its variant.
+    pub fn figures(&self) -> impl Iterator<Item = (Figure, usize)> {
+        [&self.left, &self.right]
+            .into_iter()
+            .flat_map(Term::figures)
+    }
 }
 
 /// How two sides must relate.
@@ -111,6 +126,14 @@ impl Operator {
 }
 
 impl Term {
+    fn figures(&self) -> Vec<(Figure, usize)> {
+        match self {
+            Self::Number(_) => Vec::new(),
+            Self::Figure { figure, variant } => vec![(*figure, *variant)],
+            Self::Joined(left, _, right) => [left.figures(), right.figures()].concat(),
+        }
+    }
+
     /// Its value, given the values of figures; `None` where one of them was not measured.
     pub fn value(&self, of: &impl Fn(Figure, usize) -> Option<f64>) -> Option<f64> {
         match self {
@@ -130,6 +153,16 @@ pub enum Figure {
     Time(Statistic, Timed),
     /// Anything else.
     Amount(Amount),
+}
+
+impl Figure {
+    /// What it is a figure of; none for a count.
+    pub const fn measure(self) -> Option<Measure> {
+        match self {
+            Self::Time(..) => Some(Measure::Latency),
+            Self::Amount(amount) => amount.measure(),
+        }
+    }
 }
 
 /// What is taken of a distribution.
@@ -207,6 +240,14 @@ pub enum Amount {
 }
 
 impl Amount {
+    const fn measure(self) -> Option<Measure> {
+        match self {
+            Self::Bytes | Self::BytesClient | Self::BytesServer => Some(Measure::Bytes),
+            Self::Cpu | Self::CpuClient | Self::CpuServer | Self::Verify => Some(Measure::Cpu),
+            Self::Attempts | Self::Ok | Self::Errors | Self::Dropped => None,
+        }
+    }
+
     const ALL: [(&str, Self); 11] = [
         ("bytes", Self::Bytes),
         ("bytes_client", Self::BytesClient),
@@ -227,6 +268,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     root: &Table<'_>,
     variants: &[Variant],
+    claims: &[Measure],
 ) -> Option<Vec<Threshold>> {
     let Some(table) = reader.named(root, "thresholds", MAX_THRESHOLDS)? else {
         return Some(Vec::new());
@@ -237,12 +279,27 @@ pub(super) fn read(
         .map(|name| {
             reader.required(&table, &name, |value| {
                 let text = text(MAX_EXPRESSION)(value)?;
-                expression::parse(&name, &text, variants)
-                    .map_err(|fault| Refusal::new(fault.to_string()).hint(fault.wanted))
+                let threshold = expression::parse(&name, &text, variants)
+                    .map_err(|fault| Refusal::new(fault.to_string()).hint(fault.wanted))?;
+                match threshold
+                    .measures()
+                    .into_iter()
+                    .find(|of| !claims.contains(of))
+                {
+                    Some(of) => Err(unclaimed(of)),
+                    None => Ok(threshold),
+                }
             })
         })
         .collect();
     read.into_iter().collect()
+}
+
+/// A run that does not claim a figure may have it spoiled, and could then not be held to it.
+fn unclaimed(measure: Measure) -> Refusal {
+    let word = measure.as_str();
+    Refusal::new(format!("is about {word}, which scenario.claims leaves out"))
+        .hint(format!("add \"{word}\" to scenario.claims"))
 }
 
 #[cfg(test)]
@@ -320,6 +377,32 @@ mod tests {
         ] {
             assert!(faults.contains(part), "{part}\nis not in\n{faults}");
         }
+    }
+
+    #[test]
+    fn a_threshold_of_what_is_not_claimed_is_a_fault() {
+        let of = |expression: &str| {
+            let text = format!(
+                "[scenario]\nname = \"t\"\nclaims = [\"cpu\", \"bytes\"]\n[lab]\n[[variant]]\nname = \"a\"\nauth = \"x509\"\n\
+                 [load]\noperation = \"handshake\"\nstages = [{{ rate = 1, duration = \"1s\" }}]\n[thresholds]\nt = '{expression}'\n"
+            );
+            Scenario::parse(&text).map_err(|faults| faults.to_string())
+        };
+        for allowed in [
+            r#"bytes("a") < 1"#,
+            r#"2 < 1 + verify("a")"#,
+            r#"errors("a") < 1"#,
+        ] {
+            let scenario = of(allowed).expect(allowed);
+            assert_eq!(scenario.claims, [Measure::Bytes, Measure::Cpu]);
+        }
+        let fault = of(r#"1 < bytes("a") - 2 * p99(handshake, "a")"#).unwrap_err();
+        assert!(
+            fault.contains(
+                "thresholds.t is about latency, which scenario.claims leaves out (add \"latency\" to scenario.claims)"
+            ),
+            "{fault}"
+        );
     }
 
     #[test]

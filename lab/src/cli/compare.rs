@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use sbi::tell;
 
-use super::exit::{DONE, INVALID, THRESHOLDS_BROKEN, USAGE, fail};
+use super::exit::{DONE, INVALID, NOT_AS_WANTED, USAGE, fail};
 use super::output::{print, print_json};
 use experiment::report;
-use experiment::results::{Comparison, Results};
+use experiment::results::{Comparison, Outcome, Results};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CompareArguments {
@@ -43,10 +43,11 @@ impl CompareArguments {
                 return ExitCode::from(USAGE);
             }
             for (file, results) in [(&self.earlier, &earlier), (&self.later, &later)] {
-                if let Some(reason) = results.verdict.violations.first() {
+                if results.verdict.outcome == Outcome::Invalid {
                     tell!(
-                        "error: {} is not a valid measurement: {reason}; --force compares it anyway",
-                        file.display()
+                        "error: {} is not a valid measurement: {}; --force compares what is valid in it",
+                        file.display(),
+                        results.verdict.violations.join("; ")
                     );
                     return ExitCode::from(INVALID);
                 }
@@ -61,7 +62,7 @@ impl CompareArguments {
         ExitCode::from(if comparison.regressions.is_empty() {
             DONE
         } else {
-            THRESHOLDS_BROKEN
+            NOT_AS_WANTED
         })
     }
 }

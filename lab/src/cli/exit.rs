@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use sbi::tell;
 
-use experiment::results::Results;
+use experiment::results::{Outcome, Results};
 
 /// What the numbers below mean, for whoever asks for help.
-pub(super) const HELP: &str = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 3 a threshold is broken, 4 not a valid measurement (see the verdict), 5 a log showed two histories.";
+pub(super) const HELP: &str = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 3 a threshold is broken or an expectation failed, 4 not a valid measurement (see the verdict), 5 a log showed two histories.";
 
 /// Done.
 pub(super) const DONE: u8 = 0;
@@ -17,8 +17,8 @@ pub(super) const COULD_NOT_RUN: u8 = 1;
 /// Usage: wrong arguments (clap exits with the same) or a faulty scenario.
 pub(super) const USAGE: u8 = 2;
 /// The run is a valid measurement, and what it shows is not what was wanted.
-pub(super) const THRESHOLDS_BROKEN: u8 = 3;
-/// The run was no valid measurement: see its verdict.
+pub(super) const NOT_AS_WANTED: u8 = 3;
+/// The run was no valid measurement of what its scenario claims: see its verdict.
 pub(super) const INVALID: u8 = 4;
 /// A log showed two histories.
 pub(super) const FORK: u8 = 5;
@@ -29,14 +29,12 @@ pub(super) fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(COULD_NOT_RUN)
 }
 
-/// An invalid measurement neither meets nor breaks a threshold.
-pub(super) fn status(results: &Results) -> u8 {
-    if !results.verdict.passed {
-        INVALID
-    } else if !results.thresholds_met() {
-        THRESHOLDS_BROKEN
-    } else {
-        DONE
+/// That of a run's verdict.
+pub(super) const fn status(results: &Results) -> u8 {
+    match results.verdict.outcome {
+        Outcome::Passed => DONE,
+        Outcome::ExpectationFailed | Outcome::ThresholdBroken => NOT_AS_WANTED,
+        Outcome::Invalid => INVALID,
     }
 }
 
@@ -53,26 +51,22 @@ pub(super) fn interrupted() -> impl Future<Output = ()> {
 
 #[cfg(test)]
 mod tests {
-    use experiment::results::ThresholdOutcome;
-
     use super::*;
 
     /// Of a run that was published.
     const RESULTS: &str = include_str!("../../../docs/results/article/results.json");
 
     #[test]
-    fn the_exit_status_tells_invalid_before_broken_before_done() {
-        let mut results: Results = serde_json::from_str(RESULTS).expect("results");
+    fn the_exit_status_is_that_of_the_verdict() {
+        let mut results = Results::from_json(RESULTS).expect("results");
         assert_eq!(status(&results), DONE);
-        results.thresholds.push(ThresholdOutcome {
-            name: "small".to_owned(),
-            expression: r#"bytes("a") < 1"#.to_owned(),
-            left: Some(14_860.0),
-            right: Some(1.0),
-            met: false,
-        });
-        assert_eq!(status(&results), THRESHOLDS_BROKEN);
-        results.verdict.passed = false;
-        assert_eq!(status(&results), INVALID);
+        for (outcome, wanted) in [
+            (Outcome::ExpectationFailed, NOT_AS_WANTED),
+            (Outcome::ThresholdBroken, NOT_AS_WANTED),
+            (Outcome::Invalid, INVALID),
+        ] {
+            results.verdict.outcome = outcome;
+            assert_eq!(status(&results), wanted);
+        }
     }
 }

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use sbi::tell;
 
 use super::compare::read;
-use super::exit::{DONE, USAGE, fail};
+use super::exit::{DONE, INVALID, USAGE, fail};
 use super::output::print;
 use experiment::files::write_whole;
 use experiment::report;
+use experiment::results::Outcome;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(
@@ -32,8 +33,16 @@ impl PlotArguments {
             Ok(results) => results,
             Err(error) => return fail(&error),
         };
-        if let Some(reason) = results.verdict.violations.first() {
-            tell!("warning: this run is not a valid measurement: {reason}");
+        if results.verdict.outcome == Outcome::Invalid {
+            let reasons = results.verdict.violations.join("; ");
+            tell!("warning: this run is not a valid measurement: {reasons}");
+        }
+        if let Some(why) = report::why_not_plotted(&results, &self.figure) {
+            tell!(
+                "error: nothing in the figure {:?} would be valid. {why}",
+                self.figure
+            );
+            return ExitCode::from(INVALID);
         }
         let Some(svg) = report::plot(&results, &self.figure) else {
             tell!(

@@ -12,7 +12,7 @@ use super::exit::{DONE, USAGE, fail, status};
 use super::output::{print_results, tell_earlier};
 use experiment::files::write_whole;
 use experiment::report::{self, Report};
-use experiment::results::{Part, Results, merge};
+use experiment::results::{Outcome, Part, Results, merge};
 
 /// What `mtc5g run --lab` writes besides its results.
 const PART_FILE: &str = "part.json";
@@ -56,9 +56,10 @@ impl HtmlArguments {
             Err(error) => return fail(&error),
         };
         for (file, results) in self.results.iter().zip(&results) {
-            if let Some(reason) = results.verdict.violations.first() {
+            if results.verdict.outcome == Outcome::Invalid {
+                let reasons = results.verdict.violations.join("; ");
                 let file = file.display();
-                tell!("warning: {file} is not a valid measurement: {reason}");
+                tell!("warning: {file} is not a valid measurement: {reasons}");
             }
         }
         let page = match results.as_slice() {

@@ -199,7 +199,7 @@ impl RunArguments {
         if self.json {
             print(&report::sweep_json(&all));
         } else {
-            print(&summary);
+            print(&format!("{summary}\n{}\n", report::sweep_verdict(&all)));
         }
         let html = report::sweep_html(&all);
         let files = [("summary.md", summary), ("report.html", html)];

@@ -6,6 +6,7 @@ use super::super::numbers::{time, whole};
 use super::super::svg::{Caption, Course, Horizontal, Vertical, courses as draw};
 use super::figure::{Data, Figure};
 use crate::results::{Results, VariantResult};
+use crate::scenario::Timed;
 
 /// A cost that is drawn over the settings.
 struct Cost {
@@ -21,14 +22,14 @@ const TIMES: [Cost; 2] = [
         id: "handshake-p50",
         title: "Handshake, median",
         unit: "milliseconds",
-        of: |variant| variant.handshake_ms.map(|latency| latency.p50),
+        of: |variant| variant.latency(Timed::Handshake).map(|latency| latency.p50),
         write: time,
     },
     Cost {
         id: "operation-p99",
         title: "Operation, 99th percentile",
         unit: "milliseconds",
-        of: |variant| variant.operation_ms.map(|latency| latency.p99),
+        of: |variant| variant.latency(Timed::Operation).map(|latency| latency.p99),
         write: time,
     },
 ];

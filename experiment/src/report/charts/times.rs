@@ -6,6 +6,12 @@ use super::figure::{Data, Figure, between};
 use super::slices::OverSlices;
 use crate::measure::{Histogram, SparseHistogram};
 use crate::results::{Latency, Results, VariantResult};
+use crate::scenario::{Measure, Timed};
+
+/// The names of the figures below.
+pub(in super::super) const LATENCIES: [&str; 3] = ["handshake", "operation", "time"];
+/// In the place of a figure that is no measurement, for people and for scripts.
+const INVALID: &str = "invalid";
 
 /// Of the load generator's connections.
 pub(super) fn handshake(results: &Results) -> Figure {
@@ -13,7 +19,7 @@ pub(super) fn handshake(results: &Results) -> Figure {
         id: "handshake",
         title: "Handshake latency".to_owned(),
         histogram: |v| &v.histograms.handshake,
-        latency: |v| v.handshake_ms,
+        latency: |v| v.latency(Timed::Handshake),
     };
     times.figure(results)
 }
@@ -24,9 +30,19 @@ pub(super) fn operation(results: &Results, operation: &str) -> Figure {
         id: "operation",
         title: format!("{operation} latency, from the intended start"),
         histogram: |v| &v.histograms.operation,
-        latency: |v| v.operation_ms,
+        latency: |v| v.latency(Timed::Operation),
     };
     times.figure(results)
+}
+
+/// Says which variants have no latencies that are a measurement, if some have none.
+pub(in super::super) fn left_out(results: &Results) -> Option<String> {
+    let variants = results.variants.iter();
+    let names: Vec<&str> = variants
+        .filter(|variant| !variant.is_valid(Measure::Latency))
+        .map(|variant| variant.name.as_str())
+        .collect();
+    (!names.is_empty()).then(|| format!("Left out, not valid: {}", names.join(", ")))
 }
 
 /// A distribution of times.
@@ -45,12 +61,15 @@ impl Times {
             median,
             |value| format!("{} ms", time(Some(value))),
             "at the median",
-        );
+        ) + &left_out(results).map_or_else(String::new, |text| format!(" {text}."));
         let quantiles: Vec<_> = results
             .variants
             .iter()
-            .map(|variant| (self.histogram)(variant))
-            .map(|histogram| move |quantile: f64| histogram.quantile_ms(quantile))
+            .map(|variant| {
+                let histogram = (self.histogram)(variant);
+                let valid = variant.is_valid(Measure::Latency);
+                move |quantile: f64| histogram.quantile_ms(quantile).filter(|_| valid)
+            })
             .collect();
         let curves: Vec<Curve<'_>> = results
             .variants
@@ -83,9 +102,13 @@ impl Times {
                 |l| l.mean,
             ];
             let samples = count((self.histogram)(variant).count());
+            let cell = |quantile| match variant.is_valid(Measure::Latency) {
+                true => at(latency, quantile),
+                false => INVALID.to_owned(),
+            };
             [variant.name.clone(), samples]
                 .into_iter()
-                .chain(quantiles.map(|quantile| at(latency, quantile)))
+                .chain(quantiles.map(cell))
                 .collect()
         };
         Figure {
@@ -121,7 +144,13 @@ pub(super) fn over_time(results: &Results, operation: &str) -> Figure {
             None => "Nothing was measured.".to_owned(),
         },
     };
-    figure.figure(results, results.variants.iter().enumerate())
+    let valid = results.variants.iter().enumerate();
+    let valid = valid.filter(|(_, variant)| variant.is_valid(Measure::Latency));
+    let mut figure = figure.figure(results, valid);
+    if let Some(text) = left_out(results) {
+        figure.caption.sentence.push_str(&format!(" {text}."));
+    }
+    figure
 }
 
 fn p90(times: &SparseHistogram) -> Option<f64> {

@@ -2,8 +2,9 @@ use mtc_core::printable::is_hidden;
 
 use super::*;
 use crate::measure::Histogram;
-use crate::results::Results;
-use crate::results::sample::quick;
+use crate::results::sample::{busy, quick};
+use crate::results::{Outcome, Results};
+use crate::scenario::Measure;
 
 fn html(results: &Results) -> String {
     super::html(&Report::of(results))
@@ -155,25 +156,56 @@ fn tags_are_balanced() {
 #[test]
 fn a_failed_run_says_so_first() {
     let mut results = quick();
-    results.verdict.passed = false;
+    results.verdict.outcome = Outcome::Invalid;
     results.verdict.violations = vec!["x509-ed25519: 3 of 540 operations failed".to_owned()];
+    results.verdict.invalid_measures = Measure::ALL.to_vec();
     let page = html(&results);
+    let verdict =
+        "<strong>Not a valid measurement.</strong> X509-ed25519: 3 of 540 operations failed.";
+    let at = |text: &str| {
+        page.find(text)
+            .unwrap_or_else(|| panic!("{text} is not in {page}"))
+    };
     assert!(
-        page.find("<strong>Not a valid measurement.</strong>")
-            < page.find("aria-label=\"Comparison\"")
+        at(verdict) < at("class=\"lead\"")
+            && at("class=\"lead\"") < at("aria-label=\"Comparison\"")
     );
-    assert!(page.contains("<li>x509-ed25519: 3 of 540 operations failed</li>"));
+    assert!(page.contains("so nothing is concluded from its figures"));
+    assert!(!page.contains("class=\"tone "), "{page}");
 }
 
 #[test]
 fn an_invalid_variant_is_marked_beside_its_name() {
-    let mut results = quick();
-    assert!(!html(&results).contains("class=\"broken\""));
-    results.variants[1].arrivals.late = 11;
-    results.variants[1].arrivals.invalid = Some("late".to_owned());
-    assert!(html(&results).contains(
-        "<th scope=\"row\">x509-mldsa65<small class=\"broken\">invalid: the load generator was late</small></th>"
+    assert!(!html(&quick()).contains("class=\"broken\""));
+    let page = html(&busy(&[Measure::Bytes, Measure::Cpu]));
+    assert!(page.contains(
+        "<th scope=\"row\">mtc-landmark<small class=\"broken\">latencies not valid</small></th><td>14,860</td>"
     ));
+    assert_eq!(
+        page.matches("<td>!</td>").count() + page.matches("<td class=\"times\">!</td>").count(),
+        5
+    );
+    assert!(page.contains("<strong>Passed.</strong>"));
+    assert_eq!(
+        page.matches("Left out, not valid: mtc-landmark.").count(),
+        6,
+        "three charts, seen and described"
+    );
+}
+
+#[test]
+fn without_a_valid_latency_no_chart_of_latencies_is_drawn() {
+    let mut results = busy(&[Measure::Bytes, Measure::Cpu]);
+    let arrivals = results.variants[4].arrivals.clone();
+    results
+        .variants
+        .iter_mut()
+        .for_each(|variant| variant.arrivals = arrivals.clone());
+    let page = html(&results);
+    assert!(
+        !page.contains("id=\"handshake-title\"")
+            && page.contains("Bytes per handshake, by message")
+    );
 }
 
 #[test]

@@ -103,7 +103,7 @@ mod tests {
             "<title id=\"c-title\">A &lt; B</title><desc id=\"c-desc\">shows &amp; tells</desc>"
         ));
         assert!(!svg.contains("<script>"));
-        let file = chart.standalone(&caption(), ".a{}");
+        let file = chart.standalone(&caption(), None, ".a{}");
         assert!(file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
         assert!(file.contains("<title>A &lt; B</title>") && file.contains("<style>.a{}</style>"));
         assert!(file.contains(">client</text>") && file.contains(">server</text>"));

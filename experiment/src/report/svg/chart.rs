@@ -74,19 +74,32 @@ impl Chart {
         )
     }
 
-    /// The drawing as a file of its own, with title and legend, coloured by `style`.
+    /// The drawing as a file of its own, with title and legend, coloured by `style`; under its title the mark that it bears.
     pub(in super::super) fn standalone(
         &self,
         Caption {
             title, sentence, ..
         }: &Caption,
+        mark: Option<&str>,
         style: &str,
     ) -> String {
         const MARGIN: f64 = 14.0;
-        const TITLE: f64 = 30.0;
+        const HEADING: f64 = 30.0;
+        const MARK: f64 = 18.0;
         const ROW: f64 = 18.0;
         let rows = self.legend.len().div_ceil(2);
-        let legend_top = TITLE + self.height + 8.0;
+        let top = if mark.is_some() {
+            HEADING + MARK
+        } else {
+            HEADING
+        };
+        let mark = mark.map_or_else(String::new, |mark| {
+            format!(
+                "<text class=\"mark\" x=\"0\" y=\"{HEADING}\">{}</text>\n",
+                escape(mark)
+            )
+        });
+        let legend_top = top + self.height + 8.0;
         let height = legend_top + ROW * rows as f64 + 4.0;
         let legend: String = self
             .legend
@@ -105,7 +118,7 @@ impl Chart {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"-{MARGIN} -{MARGIN} {:.0} {:.0}\" \
              width=\"{:.0}\" height=\"{:.0}\">\n<title>{title}</title><desc>{}</desc>\n<style>{style}</style>\n\
-             <text class=\"heading\" x=\"0\" y=\"10\">{title}</text>\n<g transform=\"translate(0 {TITLE})\">\n{}</g>\n\
+             <text class=\"heading\" x=\"0\" y=\"10\">{title}</text>\n{mark}<g transform=\"translate(0 {top})\">\n{}</g>\n\
              {legend}</svg>\n",
             WIDTH + 2.0 * MARGIN,
             height + 2.0 * MARGIN,

@@ -6,8 +6,10 @@ use super::super::charts::sweep_figures;
 use super::super::columns::{Column, Row};
 use super::super::html::{facts, figure, page, row, scenario, scroll};
 use super::super::numbers::ratio;
-use super::super::wording::{machine, settings};
-use crate::results::{Metric, Results, VariantResult};
+use super::super::wording::{LEFT_OUT, machine, settings, title};
+use super::judged;
+use crate::results::{Metric, Outcome, Results, VariantResult};
+use crate::scenario::Timed;
 
 /// What the table shows of each variant, and its headings.
 const COLUMNS: [(&str, Column); 9] = [
@@ -36,8 +38,8 @@ pub fn sweep_html(runs: &[Results]) -> String {
             h1 { "What each variant costs, compared with " (base) ", run by run" }
             p.note { (first.run.description) }
         }
-        p.lead { (lead(runs)) }
         (verdict(runs))
+        p.lead { (lead(runs)) }
         div.charts { @for of in &sweep_figures(runs) { (figure(of)) } }
         section {
             h2 { "Runs" }
@@ -45,7 +47,7 @@ pub fn sweep_html(runs: &[Results]) -> String {
             p.note {
                 "× relates to " (base) " in the same run; below it, the interval that holds 95 % of the ratios when slices of that run \
                  are drawn again. Bytes and CPU time are those of the generator's handshakes, both sides, spread over its operations. \
-                 Each run has a report of its own in the folder cells."
+                 Each run has a report of its own in the folder cells. " (LEFT_OUT) "."
             }
         }
         section {
@@ -59,7 +61,7 @@ pub fn sweep_html(runs: &[Results]) -> String {
 
 /// How far each variant's median handshake is from the first one's, over all runs.
 fn lead(runs: &[Results]) -> String {
-    let median = |of: &VariantResult| of.handshake_ms.map(|latency| latency.p50);
+    let median = |of: &VariantResult| of.latency(Timed::Handshake).map(|latency| latency.p50);
     let names = runs
         .iter()
         .take(1)
@@ -88,18 +90,17 @@ fn lead(runs: &[Results]) -> String {
     }
 }
 
-/// What makes runs no measurements, before their figures.
+/// The worst verdict of the runs and what it rests on, before their figures.
 fn verdict(runs: &[Results]) -> Markup {
+    let (outcome, reasons) = judged(runs);
+    let class = match outcome {
+        Outcome::Passed => "verdict",
+        _ => "verdict failed",
+    };
     html! {
-        @if runs.iter().any(|run| !run.verdict.violations.is_empty()) {
-            div class="verdict failed" {
-                strong { "Not all runs are valid measurements." }
-                ul {
-                    @for run in runs {
-                        @for violation in &run.verdict.violations { li { (settings(run)) ": " (violation) } }
-                    }
-                }
-            }
+        div class=(class) {
+            strong { (title(outcome)) "." }
+            @if !reasons.is_empty() { ul { @for reason in &reasons { li { (reason) } } } }
         }
     }
 }
@@ -148,16 +149,17 @@ mod tests {
             page.contains("compared with x509-ed25519, x509-mldsa65 takes "),
             "the answer in a sentence"
         );
-        assert!(!page.contains("Not all runs"));
+        assert!(page.contains("<strong>Passed.</strong>"));
     }
 
     #[test]
     fn what_is_no_measurement_is_said_first_and_hostile_text_stays_text() {
         let mut runs = grid();
+        runs[1].verdict.outcome = Outcome::Invalid;
         runs[1].verdict.violations = vec!["<script>".to_owned()];
         runs[1].variants[2].arrivals.invalid = Some("late".to_owned());
         let page = sweep_html(&runs);
-        assert!(page.find("Not all runs are valid") < page.find("aria-label=\"Runs\""));
+        assert!(page.find("Not a valid measurement.") < page.find("aria-label=\"Runs\""));
         assert!(
             page.contains("<li>link.loss = 0, link.rtt = 20ms: &lt;script&gt;</li>")
                 && !page.contains("<script")
