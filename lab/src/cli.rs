@@ -6,6 +6,7 @@ mod bench;
 mod capacity;
 mod cert;
 mod compare;
+mod configuration;
 mod exit;
 mod health;
 mod init;
@@ -56,6 +57,8 @@ enum Command {
     Scenarios(scenarios::ScenariosArguments),
     /// List the metrics of every network function, with labels and units (Markdown; --json for scripts)
     Metrics(metrics::MetricsArguments),
+    /// List every key of the configuration files, with defaults (Markdown; --json for JSON Schema)
+    Configuration(configuration::ConfigurationArguments),
     /// What differs between two runs of a scenario, beyond their spread
     Compare(compare::CompareArguments),
     /// Combine the results of several load generators
@@ -128,6 +131,7 @@ impl Command {
             Self::Capacity(arguments) => arguments.run().await,
             Self::Scenarios(arguments) => arguments.run(),
             Self::Metrics(arguments) => arguments.run(),
+            Self::Configuration(arguments) => arguments.run(),
             Self::Compare(arguments) => arguments.run(),
             Self::Report(command) => command.run(),
             Self::Plot(arguments) => arguments.run(),

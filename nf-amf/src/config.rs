@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sbi::config::{ConfigError, NfConfig, load};
 use sbi::model::{Guami, PlmnId, Snssai, Tai};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Highest AMF set: 10 bits of an AMF identifier.
@@ -12,7 +13,7 @@ const MAX_SET: u16 = 0x3ff;
 const MAX_POINTER: u8 = 0x3f;
 
 /// A configuration file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// What every NF has.
@@ -23,26 +24,29 @@ pub struct Config {
 }
 
 /// What every AMF instance of the process serves and asks for, and its bounds.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AmfConfig {
-    /// The network; default `{ mcc = "001", mnc = "01" }`.
+    /// The network.
+    #[schemars(with = "serde_json::Value")]
     pub plmn: PlmnId,
-    /// First five digits of the IMSIs of the UEs: MCC and a two-digit MNC; default `00101`.
+    /// First five digits of the IMSIs of the UEs: MCC and a two-digit MNC.
     pub imsi_prefix: String,
-    /// The tracking area; default that of code `000001`.
+    /// The tracking area.
+    #[schemars(with = "serde_json::Value")]
     pub tracking_area: Tai,
-    /// The slice; default `{ sst = 1, sd = "010203" }`.
+    /// The slice that sessions ask for.
+    #[schemars(with = "serde_json::Value")]
     pub slice: Snssai,
-    /// The data network that UEs ask for; default `internet`.
+    /// The data network that sessions ask for.
     pub dnn: String,
-    /// AMF region, 0 to 255; default 2.
+    /// AMF region, 0 to 255.
     pub region: u8,
-    /// AMF set, 0 to 1023; default 1.
+    /// AMF set, 0 to 1023.
     pub set: u16,
-    /// AMF pointer, 0 to 63; default 0.
+    /// AMF pointer, 0 to 63.
     pub pointer: u8,
-    /// Most UE contexts of an instance, each some 300 octets: bounds the sessions under way; default 65536.
+    /// Most UE contexts of an instance, each about 300 octets; limits the sessions in progress.
     pub max_ue_contexts: usize,
 }
 

@@ -12,14 +12,15 @@ use sbi::config::{
 };
 use sbi::limits::LimitsConfig;
 use sbi::model::PlmnId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The NRF with its MTCA: one TOML file. Relative paths are relative to it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NrfConfig {
-    /// NF instance id.
+    /// NF instance id, a UUID.
     pub id: Uuid,
     /// Its FQDN.
     pub fqdn: String,
@@ -29,89 +30,93 @@ pub struct NrfConfig {
     pub log_listen: SocketAddr,
     /// Where health, metrics and measurements are served, in cleartext.
     pub admin: SocketAddr,
-    /// `trust.toml`, which `mtc5g init` writes.
+    /// The trust file, `trust.toml`: CA certificate, numbers of logs, witnesses.
     pub trust: PathBuf,
-    /// The CA cosigner's private key (PKCS#8 PEM).
+    /// File of the CA cosigner's private key (PKCS#8 PEM, ML-DSA-44).
     pub cosigner_key: PathBuf,
-    /// Folder of issuance log 1, created by `--create-log` only. Log N, with which the CA goes on after others have failed,
-    /// is in `<log>-N`.
+    /// Folder of issuance log 1, created by `--create-log` only. Log N, which the CA continues with after others have
+    /// failed, is in `<log>-N` beside it.
     pub log: PathBuf,
-    /// Folder of files that are served to everybody beside the issuance log, under `/lab/`; default none.
+    /// Folder of files that are served to everybody on `log_listen`, below `/lab/`: nothing secret may be in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<PathBuf>,
-    /// Whether a log is retired, and the next one created, when signatures prove at the start that it cannot go on; default
-    /// false: an operator says `--next-log`.
+    /// Whether to retire the log and create the next one when signatures prove at the start that it cannot continue (see
+    /// [troubleshooting.md](troubleshooting.md#when-the-issuance-log-fails)). Otherwise an operator decides, with `--next-log`.
     #[serde(default)]
     pub retire_failed_log: bool,
     /// Private folder: used tokens, issued certificates, registered profiles, the NRF's own keys.
     pub state: PathBuf,
-    /// The enrolment authority's public key (PEM).
+    /// File of the public key that enrolment tokens are signed with (PEM, P-256).
     pub enrolment_authority: PathBuf,
-    /// Folder of the X.509 baseline CAs, as `mtc5g init` writes it: `<folder>/<profile>/`.
+    /// Folder of the CAs of the X.509 baselines, `<folder>/<profile>/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x509: Option<PathBuf>,
-    /// The NRF's own credentials, `mtc` first; X.509 ones also say which baselines it issues.
+    /// The NRF's own credentials, at least one of them `mtc`. The X.509 ones also say which baselines it issues.
     pub credential: Vec<WantedCredential>,
     /// Home network: organisation of the certificates' subjects.
+    #[schemars(with = "serde_json::Value")]
     pub plmn: PlmnId,
     /// Country of the certificates' subjects: two letters.
     pub country: String,
-    /// Lifetime of certificates in seconds.
+    /// Lifetime of certificates in seconds, at least 10. Certificates are valid from five minutes before they are issued.
     pub certificate_lifetime_seconds: u64,
-    /// For how many seconds after its end a certificate may still be renewed, and nothing else, so that a step of the clock or
-    /// a night's sleep of the machine ends no lab; 0 for never, default 43,200 (12 hours).
+    /// For how many seconds after its expiry a certificate may still be renewed, and be used for nothing else, so that a
+    /// lab survives a step of the clock or a night of a sleeping laptop; 0 for never (see [troubleshooting.md](troubleshooting.md#clock-steps)).
     #[serde(default = "default_renew_expired")]
     pub renew_expired_seconds: u64,
-    /// Least milliseconds from one checkpoint to the next, so that batches form; default 100.
+    /// Least milliseconds from one checkpoint to the next, so that batches form.
     #[serde(default = "default_checkpoint_interval")]
     pub checkpoint_interval_ms: u64,
-    /// Least seconds from one landmark to the next; default 3600.
+    /// Least seconds from one landmark to the next. Fewer than 4096 landmarks may be active during a certificate's
+    /// lifetime.
     #[serde(default = "default_landmark_interval")]
     pub landmark_interval_seconds: u64,
-    /// Null entries to begin a new log with, so that proofs have a realistic depth; default 0.
+    /// Null entries to begin a new log with, at most 10,000,000, so that proofs have a realistic depth.
     #[serde(default)]
     pub preload: u64,
-    /// Certificate requests that may wait for a batch; default 4096.
+    /// Certificate requests that may wait for a batch.
     #[serde(default = "default_queue")]
     pub queue: usize,
-    /// How long witnesses are asked, in seconds, before a request is refused; default 10.
+    /// For how many seconds witnesses are asked before a request is refused.
     #[serde(default = "default_witness_deadline")]
     pub witness_deadline_seconds: u64,
-    /// How many of the witnesses must cosign.
+    /// How many of the witnesses must cosign; not fewer than relying parties ask for in their trust file.
     pub required_witnesses: usize,
     /// Where the witnesses are; who they are is in the trust file.
     pub witness: Vec<WitnessAddress>,
-    /// Milliseconds between looks at the log for new landmarks; default 10,000.
+    /// Milliseconds between looks at the log for new landmarks.
     #[serde(default = "default_trust_interval")]
     pub trust_interval_ms: u64,
-    /// Seconds for which consumers may use a discovery result; default 60.
+    /// Seconds for which consumers may use a discovery result.
     #[serde(default = "default_validity")]
     pub discovery_validity_seconds: u32,
-    /// How many seconds the start may take; default 60.
+    /// How many seconds the start may take before the process gives up.
     #[serde(default = "default_startup")]
     pub startup_seconds: u64,
-    /// Whether the NRF is ready only when its own landmark-relative certificates are there; default false.
+    /// Whether the NRF is ready only when its own landmark-relative certificates are there.
     #[serde(default)]
     pub await_landmarks: bool,
-    /// File that gets the secrets of all connections, for packet captures: whoever reads it reads the connections. Default none;
-    /// the environment is not heeded.
+    /// File that the secrets of all connections are written to, to decrypt packet captures (see
+    /// [observing.md](observing.md#key-log)). Whoever reads it can read the connections. `SSLKEYLOGFILE` has no effect.
     #[serde(default)]
     pub key_log: Option<PathBuf>,
-    /// What peers may have of this process.
+    /// Limits on what peers may use of this process.
     #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
     pub limits: LimitsConfig,
-    /// Seconds by which this process's clock is wrong, for experiments with clock skew; default 0.
+    /// Seconds by which this process's clock is ahead, for experiments with clock skew (see
+    /// [troubleshooting.md](troubleshooting.md#clock-steps)).
     #[serde(default)]
     pub clock_offset_seconds: i64,
 }
 
 /// Where a witness is.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WitnessAddress {
     /// Its cosigner ID in the trust file.
     pub id: String,
-    /// Its witness endpoint (cleartext HTTP/2).
+    /// Where it listens: an address or a name, with a port.
+    #[schemars(with = "String")]
     pub addr: Address,
 }
 

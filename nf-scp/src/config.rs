@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use sbi::config::{ConfigError, NfConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The SCP: an NF with one instance, and a witness. Relative paths are relative to the file.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScpConfig {
     /// What every NF has.
@@ -17,16 +18,16 @@ pub struct ScpConfig {
 }
 
 /// The witness of the SCP.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WitnessConfig {
-    /// Where it listens (cleartext HTTP/2).
+    /// Where the witness listens, in cleartext.
     pub listen: SocketAddr,
     /// Its cosigner ID, as in the trust file.
     pub id: String,
-    /// Its private key (PKCS#8 PEM).
+    /// File of its private key (PKCS#8 PEM, ML-DSA-44).
     pub key: PathBuf,
-    /// Folder of the latest checkpoints that it cosigned. Made if it does not exist: a witness may begin anew.
+    /// Folder of the latest checkpoints that it cosigned; made if it does not exist.
     pub state: PathBuf,
 }
 

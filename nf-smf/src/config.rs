@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use sbi::config::{ConfigError, NfConfig, load};
 use sbi::model::{PlmnId, Snssai, Tai};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::sm_context::Bounds;
 
 /// A configuration file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// What every NF has.
@@ -21,24 +22,28 @@ pub struct Config {
 }
 
 /// What every SMF instance of the process serves, and its bounds.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmfConfig {
-    /// The network; default `{ mcc = "001", mnc = "01" }`.
+    /// The network.
+    #[schemars(with = "serde_json::Value")]
     pub plmn: PlmnId,
-    /// The tracking area; default that of code `000001`.
+    /// The tracking area.
+    #[schemars(with = "serde_json::Value")]
     pub tracking_area: Tai,
-    /// The slice; default `{ sst = 1, sd = "010203" }`.
+    /// The slice that is served.
+    #[schemars(with = "serde_json::Value")]
     pub slice: Snssai,
-    /// The data network in the slice; default `internet`.
+    /// The data network that is served in the slice.
     pub dnn: String,
-    /// Most SM contexts of an instance, each some 300 octets; default 65536.
+    /// Most SM contexts of an instance, each about 300 octets.
     pub max_sm_contexts: usize,
-    /// Most SM contexts of one AMF; default three quarters of `max_sm_contexts`, so that another one finds room.
+    /// Most SM contexts of one AMF; without it three quarters of `max_sm_contexts`, so that other AMFs find room.
     pub max_sm_contexts_per_amf: Option<usize>,
-    /// Seconds for which an SM context is kept that its AMF asks nothing of; default 86400, at most 31536000.
+    /// Seconds after which an SM context ends that its AMF has asked nothing of, at most a year. Contexts also end when
+    /// their AMF has not been registered for 15 seconds or has restarted (`recoveryTime`).
     pub sm_context_idle_seconds: u64,
-    /// Most N1N2 transfers of an instance under way, each a TLS connection; default 512.
+    /// Most N1N2 transfers of an instance in progress, each a TLS connection to an AMF.
     pub max_transfers: usize,
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mtc_tls::clock::Clock;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
 use mtc_tls::profile::{TrustDomain, UnknownTrustDomain};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -71,86 +72,89 @@ pub fn folder_of(config: &Path) -> &Path {
 }
 
 /// Where the NRF is.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NrfAddress {
-    /// Address and port of its SBI.
+    /// Its SBI: an address or a name, with a port.
+    #[schemars(with = "String")]
     pub sbi: Address,
     /// Its FQDN, which its certificate must name.
     pub fqdn: String,
-    /// Address and port at which it serves its issuance log in cleartext (authenticated by signatures).
+    /// Its issuance log: an address or a name, with a port.
+    #[schemars(with = "String")]
     pub log: Address,
 }
 
 /// A credential that an NF must have.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WantedCredential {
     /// `mtc`, or an X.509 trust domain such as `x509-ml-dsa-65-intermediate`.
     pub profile: String,
-    /// The key's algorithm, e.g. `ml-dsa-65`.
+    /// Algorithm of its key, such as `ml-dsa-65`.
     pub leaf_key: String,
 }
 
 /// One NF instance of a process.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceConfig {
-    /// NF instance id.
+    /// NF instance id, a UUID; unique in the file.
     pub id: Uuid,
-    /// Its FQDN.
+    /// Its FQDN; unique in the file.
     pub fqdn: String,
     /// Where its SBI listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Its enrolment token; needed until it has a certificate.
+    /// File of its enrolment token; needed until it has a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<PathBuf>,
 }
 
 /// What a process of NF instances needs. See `docs/configuration.md` for an example.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NfConfig {
-    /// `trust.toml`, which `mtc5g init` writes.
+    /// The trust file, `trust.toml`.
     pub trust: PathBuf,
-    /// Folder of X.509 baseline roots: `<folder>/<profile>/root.crt`. Needed for X.509 credentials only.
+    /// Folder of the roots of the X.509 baselines, `<folder>/<profile>/root.crt`; needed for X.509 credentials only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x509: Option<PathBuf>,
-    /// Private folder where keys and certificates survive a restart; made if it does not exist.
+    /// Private folder of keys and certificates, which survive a restart there; made if it does not exist.
     pub state: PathBuf,
     /// Where health, metrics and measurements are served, in cleartext; port 0 takes a free one.
     pub admin: SocketAddr,
     /// The NRF.
     pub nrf: NrfAddress,
-    /// Credentials that every instance must have, `mtc` first.
+    /// Credentials that every instance must have; at least one is `mtc`.
     pub credential: Vec<WantedCredential>,
-    /// Milliseconds between looks at the log for new landmarks; default 10,000.
+    /// Milliseconds between looks at the log for new landmarks.
     #[serde(default = "default_trust_interval")]
     pub trust_interval_ms: u64,
-    /// Heartbeat interval that is proposed to the NRF, in seconds; default 10.
+    /// Heartbeat interval that is proposed to the NRF, in seconds.
     #[serde(default = "default_heartbeat")]
     pub heartbeat_seconds: u32,
-    /// How many seconds the start may take before the process gives up; default 60.
+    /// How many seconds the start may take before the process gives up.
     #[serde(default = "default_startup")]
     pub startup_seconds: u64,
-    /// Whether the process is ready only when its landmark-relative certificates are there; default false: a landmark may
-    /// be an hour away, and until then standalone certificates serve.
+    /// Whether the process is ready only when its landmark-relative certificates are there. A landmark may be an hour away,
+    /// and until then standalone certificates serve.
     #[serde(default)]
     pub await_landmarks: bool,
-    /// File that gets the secrets of all connections, for packet captures: whoever reads it reads the connections. Default none;
-    /// the environment is not heeded.
+    /// File that the secrets of all connections are written to, to decrypt packet captures (see
+    /// [observing.md](observing.md#key-log)). Whoever reads it can read the connections. `SSLKEYLOGFILE` has no effect.
     #[serde(default)]
     pub key_log: Option<PathBuf>,
-    /// Seconds by which this process's clock is wrong, for experiments with clock skew; default 0.
+    /// Seconds by which this process's clock is ahead, for experiments with clock skew (see
+    /// [troubleshooting.md](troubleshooting.md#clock-steps)).
     #[serde(default)]
     pub clock_offset_seconds: i64,
-    /// What peers may have of this process.
+    /// Limits on what peers may use of this process.
     #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
     pub limits: LimitsConfig,
-    /// The instances.
+    /// The NF instances of this process, one table each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instance: Vec<InstanceConfig>,
-    /// Instead of instances: one that is not known before the start, as a replica of a container.
+    /// Instead of `instance`: one instance that takes its identity from a pool of tokens, such as a replica of a container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaConfig>,
     /// Whether the instance has taken its identity from a pool; known when the file is resolved.
@@ -159,12 +163,12 @@ pub struct NfConfig {
 }
 
 /// The only instance of a process, which takes its identity from a pool of enrolment tokens.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaConfig {
-    /// Folder of tokens; see [`crate::pool`].
+    /// Folder of enrolment tokens.
     pub tokens: PathBuf,
-    /// Where its SBI listens.
+    /// Where its SBI listens; port 0 takes a free one.
     pub listen: SocketAddr,
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use prometheus::IntCounterVec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Budget, DEFAULT_BUDGET};
@@ -13,14 +14,14 @@ use crate::metrics::Metrics;
 const DEFAULT_CONNECTIONS_PER_ADDRESS: usize = 1024;
 
 /// `[limits]` of a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// MiB that unanswered requests and unread answers of all peers may have together; default 128. Peers without a
-    /// certificate may have half of it.
+    /// MiB that unanswered requests and unread answers of all peers may take together; beyond it a request is answered
+    /// with 503. Peers without a certificate may take half of it.
     pub held_mib: u32,
-    /// Connections that one source address (IPv6: one /64) may have at one port; default 1024, 0 for any number. Does not
-    /// apply to loopback.
+    /// Connections that one source address (IPv6: one /64) may have at one port; 0 for any number. Does not apply to
+    /// loopback.
     pub connections_per_address: usize,
 }
 

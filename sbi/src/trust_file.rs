@@ -31,6 +31,7 @@ use mtc_core::id::{IdError, LogNumber, TrustAnchorId};
 use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Logs and cosigners in one file: a CA has one current log and few that are not forgotten, a quorum a handful of members.
@@ -112,39 +113,40 @@ pub enum TrustFileFault {
 }
 
 /// The file as it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrustDocument {
-    /// PEM file of the CA certificate, relative to the folder of the trust file.
+    /// PEM file of the CA certificate, which is unsigned (RFC 9925) and has the CA's cosigner in it.
     pub ca_certificate: PathBuf,
-    /// Numbers of the CA's issuance logs that are known when this is written; NFs find later ones by themselves.
+    /// Numbers of the CA's issuance logs that are known when the file is written; NFs find later ones by themselves.
     pub logs: Vec<u64>,
-    /// How many subtrees whose cosignatures were verified are remembered, so that further certificates in them need no
-    /// signatures; none by default. At most 65,536.
+    /// How many subtrees to remember, at most 65,536, once their cosignatures have been verified, so that further
+    /// certificates in them need no signature checks.
     #[serde(default)]
     pub remember_subtrees: usize,
-    /// Cosigners other than the CA.
+    /// Cosigners other than the CA, such as witnesses.
     #[serde(default, rename = "cosigner")]
     pub cosigners: Vec<CosignerEntry>,
-    /// Quorums that a certificate's cosignatures must reach, all of them, besides the CA's own.
+    /// Quorums of cosigners. A certificate needs the CA's cosignature and all of these quorums; without any, the CA's
+    /// cosignature is enough.
     #[serde(default, rename = "group")]
     pub groups: Vec<GroupEntry>,
 }
 
 /// One cosigner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CosignerEntry {
-    /// Its trust anchor ID, `32473.2`.
+    /// Its trust anchor ID, such as `32473.2`.
     pub id: String,
-    /// Its signature algorithm, `ml-dsa-44`.
+    /// Its signature algorithm, such as `ml-dsa-44`.
     pub algorithm: String,
-    /// Base64 of its public key in the bare form of [`PublicKey::raw`].
+    /// Base64 of its bare public key.
     pub public_key: String,
 }
 
 /// One quorum.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupEntry {
     /// How many of the members must have cosigned.
