@@ -33,5 +33,5 @@ pub use json::{json, sweep_json};
 pub use plot::{figure_names, plot, why_not_plotted};
 pub use summary::summary;
 pub use sweep::{sweep, sweep_html, sweep_verdict};
-pub use table::table;
+pub use table::{table, table_within};
 pub use written::{NotWritten, Written, write, write_files};

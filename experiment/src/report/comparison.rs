@@ -2,7 +2,7 @@
 
 use mtc_core::printable::printable_lines;
 
-use super::table::paragraph;
+use super::table::{WIDTH, paragraph};
 use crate::results::{Comparison, Metric, Ratio};
 
 /// Columns of a name and of a change.
@@ -20,7 +20,7 @@ pub fn comparison(comparison: &Comparison) -> String {
             "Only in one of the runs: {}.",
             comparison.unmatched.join(", ")
         );
-        paragraph(&mut text, "", &line);
+        paragraph(&mut text, WIDTH, "", &line);
     }
     if !comparison.environment.is_empty() {
         text.push_str(
@@ -31,13 +31,13 @@ pub fn comparison(comparison: &Comparison) -> String {
                 "{}: {} -> {}",
                 difference.field, difference.earlier, difference.later
             );
-            paragraph(&mut text, "- ", &line);
+            paragraph(&mut text, WIDTH, "- ", &line);
         }
     }
     if !comparison.left_out.is_empty() {
         text.push_str("Not valid, so not compared:\n");
         let lines = comparison.left_out.iter();
-        lines.for_each(|line| paragraph(&mut text, "- ", line));
+        lines.for_each(|line| paragraph(&mut text, WIDTH, "- ", line));
     }
     if !text.is_empty() {
         text.push('\n');
@@ -61,7 +61,7 @@ pub fn comparison(comparison: &Comparison) -> String {
             comparison
                 .regressions
                 .iter()
-                .for_each(|line| paragraph(&mut text, "- ", line));
+                .for_each(|line| paragraph(&mut text, WIDTH, "- ", line));
         }
     }
     printable_lines(&text)

@@ -1,8 +1,10 @@
 //! What a report says of a run, made once of its results: `table`, `summary`, `html` and `json` write it, each in its form.
 
+use mtc_tls::kind::CertificateKind;
+
 use super::columns::Row;
 use super::findings::{Finding, caveats, findings, headline};
-use super::wording::{arrivals, broken, facts, passed, title};
+use super::wording::{arrivals, broken, facts, legend, passed, title};
 use crate::results::{Outcome, Results, ThresholdOutcome};
 use crate::scenario::Measure;
 
@@ -22,6 +24,8 @@ pub struct Report<'a> {
     pub(super) findings: Vec<Finding>,
     /// What the figures cannot show, a sentence each.
     pub(super) caveats: Vec<String>,
+    /// What a reader of the tables has to know, a sentence each.
+    pub(super) legend: Vec<String>,
     /// One for each variant, the first of them what the others are related to.
     pub(super) rows: Vec<Row<'a>>,
     /// How the load came, in sentences.
@@ -58,6 +62,7 @@ impl<'a> Report<'a> {
                 Vec::new()
             },
             caveats: caveats(results),
+            legend: legend(results),
             rows: Row::of(results),
             arrivals: arrivals(results),
             environment: facts(results),
@@ -67,6 +72,12 @@ impl<'a> Report<'a> {
     /// The variant that the others are related to.
     pub(super) fn first(&self) -> Option<&str> {
         self.rows.first().map(|row| row.variant.name.as_str())
+    }
+
+    /// Whether a variant has Merkle Tree Certificates.
+    pub(super) fn has_mtc(&self) -> bool {
+        let mut variants = self.rows.iter().map(|row| row.variant);
+        variants.any(|variant| variant.auth != CertificateKind::DirectlySigned)
     }
 
     /// What makes the figures less trustworthy, a sentence each.

@@ -170,6 +170,7 @@ fn comparison(report: &Report<'_>, first: &str) -> Markup {
         p.note {
             "Bytes and CPU: both sides together. × relates to " (first) "; below it, the interval that holds 95 % of the ratios \
              when slices of the run are drawn again."
+            @for sentence in &report.legend { " " (sentence) }
         }
         @if report.rows.iter().any(|row| row.invalid.is_some()) { p.note { (LEFT_OUT) "." } }
     }
@@ -210,12 +211,14 @@ pub(super) fn row(row: &Row<'_>, columns: &[Column]) -> Markup {
 fn statements(report: &Report<'_>) -> Markup {
     html! {
         section {
-            h2 { "What the figures say about Merkle Tree Certificates" }
-            ul.findings {
-                @for finding in &report.findings {
-                    li {
-                        span class={ "tone " (finding.tone.as_str()) } { (finding.tone.as_str()) }
-                        span { (finding.text) }
+            @if !report.findings.is_empty() {
+                h2 { "What the figures say" @if report.has_mtc() { " about Merkle Tree Certificates" } }
+                ul.findings {
+                    @for finding in &report.findings {
+                        li {
+                            span class={ "tone " (finding.tone.as_str()) } { (finding.tone.as_str()) }
+                            span { (finding.text) }
+                        }
                     }
                 }
             }

@@ -46,13 +46,18 @@ pub fn summary(report: &Report<'_>) -> String {
     if report.rows.iter().any(|row| row.invalid.is_some()) {
         text.push_str(&format!("\n{LEFT_OUT}.\n"));
     }
+    for sentence in &report.legend {
+        text.push_str(&format!("\n{}\n", escape(sentence)));
+    }
     text.push_str(&intervals(report));
-    text.push_str("\n## What the figures say\n\n");
-    let findings = report.findings.iter();
-    bullets(
-        &mut text,
-        findings.map(|finding| format!("**{}**: {}", finding.tone.as_str(), finding.text)),
-    );
+    if !report.findings.is_empty() {
+        text.push_str("\n## What the figures say\n\n");
+        let findings = report.findings.iter();
+        bullets(
+            &mut text,
+            findings.map(|finding| format!("**{}**: {}", finding.tone.as_str(), finding.text)),
+        );
+    }
     text.push_str("\n## What they cannot show\n\n");
     bullets(&mut text, report.caveats.iter().cloned());
     bullets(&mut text, report.warnings().iter().map(|of| escape(of)));

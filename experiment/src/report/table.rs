@@ -1,4 +1,4 @@
-//! The report that a run ends with on a terminal: 120 columns, no colour needed.
+//! The report that a run ends with on a terminal: at most 120 columns, no colour needed.
 
 use mtc_core::printable::printable_lines;
 
@@ -8,61 +8,285 @@ use super::numbers::with_interval;
 use super::wording::{LEFT_OUT, outcome, sides, title};
 use crate::results::{Metric, Outcome, ThresholdOutcome};
 
-const WIDTH: usize = 120;
+/// The widest lines, which are also those where nobody knows of a screen.
+pub(super) const WIDTH: usize = 120;
 /// Longer names are cut, so that the figures keep their columns.
 const MAX_NAME: usize = 22;
 
+/// A column of the comparison.
+struct Heading {
+    /// What stands over it and its neighbours of the same group; nothing for a column that stands for itself.
+    group: &'static str,
+    name: &'static str,
+    /// Both in words, for where it is left out.
+    label: &'static str,
+    column: Column,
+}
+
+const fn heading(
+    group: &'static str,
+    name: &'static str,
+    label: &'static str,
+    column: Column,
+) -> Heading {
+    Heading {
+        group,
+        name,
+        label,
+        column,
+    }
+}
+
+const HANDSHAKE: &str = "handshake, ms";
+/// Stands for what the run's operations are called.
+const OPERATION: &str = "operation";
+const FIRST: &str = "to the first";
+const CPU: &str = "CPU, µs";
+
+/// Everything that the comparison can show.
+const FULL: [Heading; 15] = [
+    heading("", "ok", "ok", Column::Ok),
+    heading("", "err", "errors", Column::Errors),
+    heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50),
+    heading(HANDSHAKE, "p90", "handshake p90", Column::HandshakeP90),
+    heading(HANDSHAKE, "p99", "handshake p99", Column::HandshakeP99),
+    heading(HANDSHAKE, "p99.9", "handshake p99.9", Column::HandshakeP999),
+    heading(OPERATION, "p50", "operation p50", Column::OperationP50),
+    heading(OPERATION, "p99", "operation p99", Column::OperationP99),
+    heading("bytes sent", "client", "bytes by side", Column::BytesClient),
+    heading("bytes sent", "server", "bytes by side", Column::BytesServer),
+    heading(CPU, "clnt", "CPU by side", Column::CpuClient),
+    heading(CPU, "serv", "CPU by side", Column::CpuServer),
+    heading("verify", "µs", "verification", Column::Verify),
+    heading(
+        FIRST,
+        "bytes",
+        "bytes to the first",
+        Column::ToFirst(Metric::Bytes),
+    ),
+    heading(
+        FIRST,
+        "CPU",
+        "CPU to the first",
+        Column::ToFirst(Metric::Cpu),
+    ),
+];
+
+/// With sums over both sides, for a narrower terminal.
+const SUMS: [Heading; 10] = [
+    heading("", "err", "errors", Column::Errors),
+    heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50),
+    heading(HANDSHAKE, "p99", "handshake p99", Column::HandshakeP99),
+    heading(OPERATION, "p50", "operation p50", Column::OperationP50),
+    heading(OPERATION, "p99", "operation p99", Column::OperationP99),
+    heading("", "bytes", "bytes", Column::Bytes),
+    heading(CPU, "both", "CPU", Column::Cpu),
+    heading("verify", "µs", "verification", Column::Verify),
+    heading(
+        FIRST,
+        "bytes",
+        "bytes to the first",
+        Column::ToFirst(Metric::Bytes),
+    ),
+    heading(
+        FIRST,
+        "CPU",
+        "CPU to the first",
+        Column::ToFirst(Metric::Cpu),
+    ),
+];
+
+/// For a terminal of 80 columns.
+const NARROW: [Heading; 7] = [
+    heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50),
+    heading(HANDSHAKE, "p99", "handshake p99", Column::HandshakeP99),
+    heading("", "bytes", "bytes", Column::Bytes),
+    heading(CPU, "both", "CPU", Column::Cpu),
+    heading("verify", "µs", "verification", Column::Verify),
+    heading(
+        FIRST,
+        "bytes",
+        "bytes to the first",
+        Column::ToFirst(Metric::Bytes),
+    ),
+    heading(
+        FIRST,
+        "CPU",
+        "CPU to the first",
+        Column::ToFirst(Metric::Cpu),
+    ),
+];
+
+/// What the run is about.
+const LEAST: [Heading; 5] = [
+    heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50),
+    heading("", "bytes", "bytes", Column::Bytes),
+    heading(CPU, "both", "CPU", Column::Cpu),
+    heading(
+        FIRST,
+        "bytes",
+        "bytes to the first",
+        Column::ToFirst(Metric::Bytes),
+    ),
+    heading(
+        FIRST,
+        "CPU",
+        "CPU to the first",
+        Column::ToFirst(Metric::Cpu),
+    ),
+];
+
+/// The ratios that are shown with their intervals, what goes first for want of room last.
+const INTERVALS: [(&str, Metric); 4] = [
+    ("bytes", Metric::Bytes),
+    ("CPU", Metric::Cpu),
+    ("handshake p50", Metric::HandshakeP50),
+    ("operation p50", Metric::OperationP50),
+];
+
 /// One column: the heading over its group, its own heading, and its cells.
 struct Cells {
-    group: &'static str,
+    group: String,
     heading: &'static str,
+    label: &'static str,
     cells: Vec<String>,
 }
 
 /// The report as plain text, lines of at most 120 characters.
 pub fn table(report: &Report<'_>) -> String {
+    table_within(report, WIDTH)
+}
+
+/// The report as plain text for a terminal of so many columns, of which no more than 120 are used. Tables leave out columns until they
+/// fit, and say which; where not even the least does, each variant is a block of lines.
+pub fn table_within(report: &Report<'_>, width: usize) -> String {
+    let width = width.min(WIDTH);
     let mut text = String::new();
     if report.verdict.outcome != Outcome::Passed {
         let title = title(report.verdict.outcome).to_uppercase();
-        text.push_str(&format!("{title}: the reason is in the last line\n\n"));
+        let line = format!("{title}: the reason is in the last line");
+        paragraph(&mut text, width, "", &line);
+        text.push('\n');
     }
     if !report.rows.is_empty() {
         let rows = &report.rows;
-        text.push_str(&grid(rows, &columns(rows, &report.results.run.operation)));
-        text.push_str("\n  bytes and CPU are means per handshake; × relates both sides' sum to the first variant's\n");
+        let operation = &report.results.run.operation;
+        let layouts: [&[Heading]; 4] = [&FULL, &SUMS, &NARROW, &LEAST];
+        fitted(
+            &mut text,
+            rows,
+            &layouts.map(|of| columns(rows, of, operation)),
+            width,
+        );
+        text.push('\n');
+        paragraph(
+            &mut text,
+            width,
+            "  ",
+            "bytes and CPU are means per handshake; × relates both sides' sum to the first variant's",
+        );
         if rows.iter().any(|row| row.invalid.is_some()) {
-            paragraph(&mut text, "  ", LEFT_OUT);
+            paragraph(&mut text, width, "  ", LEFT_OUT);
+        }
+        for sentence in &report.legend {
+            paragraph(&mut text, width, "  ", sentence);
         }
         text.push('\n');
         if rows.iter().any(|row| !row.variant.to_first.is_empty()) {
-            text.push_str(&grid(rows, &intervals(rows)));
-            text.push_str("\n  to the first variant, with the interval that holds 95 % of the ratios when slices are drawn again\n\n");
+            let layouts: Vec<Vec<Cells>> = (1..=INTERVALS.len())
+                .rev()
+                .map(|shown| intervals(rows, &INTERVALS[..shown]))
+                .collect();
+            fitted(&mut text, rows, &layouts, width);
+            text.push('\n');
+            paragraph(
+                &mut text,
+                width,
+                "  ",
+                "to the first variant, with the interval that holds 95 % of the ratios when slices are drawn again",
+            );
+            text.push('\n');
         }
     }
-    paragraph(&mut text, "", &report.headline);
+    paragraph(&mut text, width, "", &report.headline);
     for finding in &report.findings {
         let line = format!("{}: {}", finding.tone.as_str(), finding.text);
-        paragraph(&mut text, "- ", &line);
+        paragraph(&mut text, width, "- ", &line);
     }
     for caveat in &report.caveats {
-        paragraph(&mut text, "- caveat: ", caveat);
+        paragraph(&mut text, width, "- caveat: ", caveat);
     }
     for warning in report.warnings() {
-        paragraph(&mut text, "- warning: ", warning);
+        paragraph(&mut text, width, "- warning: ", warning);
     }
-    thresholds(&mut text, report.thresholds);
+    thresholds(&mut text, width, report.thresholds);
     text.push('\n');
-    verdict(&mut text, &report.verdict);
+    verdict(&mut text, width, &report.verdict);
     printable_lines(&text)
 }
 
-fn verdict(text: &mut String, verdict: &Judgement) {
+fn verdict(text: &mut String, width: usize, verdict: &Judgement) {
     let title = title(verdict.outcome).to_uppercase();
     let line = format!("{title}: {}", verdict.reasons.join("; "));
-    paragraph(text, "", &line);
+    paragraph(text, width, "", &line);
 }
 
-fn thresholds(text: &mut String, thresholds: &[ThresholdOutcome]) {
+/// The first of the layouts that fits, the widest of which has everything; what it leaves out is said below it.
+fn fitted(text: &mut String, rows: &[Row<'_>], layouts: &[Vec<Cells>], width: usize) {
+    let Some(full) = layouts.first() else {
+        return;
+    };
+    let drawn = layouts.iter().map(|layout| (layout, grid(rows, layout)));
+    let fits =
+        |(_, grid): &(&Vec<Cells>, String)| grid.lines().all(|line| self::width(line) <= width);
+    let Some((layout, grid)) = drawn.into_iter().find(fits) else {
+        return blocks(text, rows, full, width);
+    };
+    text.push_str(&grid);
+    let mut left_out: Vec<&str> = full
+        .iter()
+        .map(|column| column.label)
+        .filter(|label| layout.iter().all(|shown| shown.label != *label))
+        .collect();
+    left_out.dedup();
+    if !left_out.is_empty() {
+        let line = format!(
+            "left out, as this terminal has {width} columns: {}; mtc5g report table has them when it does not print to a terminal",
+            left_out.join(", ")
+        );
+        paragraph(text, width, "  ", &line);
+    }
+}
+
+/// Each variant by itself, with everything that there is.
+fn blocks(text: &mut String, rows: &[Row<'_>], columns: &[Cells], width: usize) {
+    for (index, row) in rows.iter().enumerate() {
+        text.push_str(&format!("{}\n", marked(row)));
+        let group = |group: &[Cells]| {
+            let cells = group
+                .iter()
+                .map(|column| format!("{} {}", column.heading, column.cells[index]));
+            let cells: Vec<String> = cells.collect();
+            match group[0].group.as_str() {
+                "" => cells.join(", "),
+                name => format!("{name}: {}", cells.join(", ")),
+            }
+        };
+        for line in columns.chunk_by(|a, b| a.group == b.group).map(group) {
+            paragraph(text, width, "  ", &line);
+        }
+    }
+}
+
+/// The name of a variant, and whether its times are no measurement.
+fn marked(row: &Row<'_>) -> String {
+    match row.invalid {
+        Some(_) => fit(&row.variant.name, MAX_NAME - 2) + " !",
+        None => fit(&row.variant.name, MAX_NAME),
+    }
+}
+
+fn thresholds(text: &mut String, width: usize, thresholds: &[ThresholdOutcome]) {
     if thresholds.is_empty() {
         return;
     }
@@ -76,66 +300,39 @@ fn thresholds(text: &mut String, thresholds: &[ThresholdOutcome]) {
             outcome(threshold),
             sides(threshold)
         );
-        paragraph(text, "- ", &line);
+        paragraph(text, width, "- ", &line);
     }
 }
 
-fn columns(rows: &[Row<'_>], operation: &str) -> Vec<Cells> {
-    const HANDSHAKE: &str = "handshake, ms";
-    let operation = if operation == "session" {
-        "session, ms"
-    } else {
-        "operation"
+fn columns(rows: &[Row<'_>], headings: &[Heading], operation: &str) -> Vec<Cells> {
+    let group = |heading: &Heading| match heading.group {
+        OPERATION if operation == "session" => "session, ms",
+        group => group,
     };
-    let columns = [
-        ("", "ok", Column::Ok),
-        ("", "err", Column::Errors),
-        (HANDSHAKE, "p50", Column::HandshakeP50),
-        (HANDSHAKE, "p90", Column::HandshakeP90),
-        (HANDSHAKE, "p99", Column::HandshakeP99),
-        (HANDSHAKE, "p99.9", Column::HandshakeP999),
-        (operation, "p50", Column::OperationP50),
-        (operation, "p99", Column::OperationP99),
-        ("bytes sent", "client", Column::BytesClient),
-        ("bytes sent", "server", Column::BytesServer),
-        ("CPU, µs", "clnt", Column::CpuClient),
-        ("CPU, µs", "serv", Column::CpuServer),
-        ("verify", "µs", Column::Verify),
-        ("to the first", "bytes", Column::ToFirst(Metric::Bytes)),
-        ("to the first", "CPU", Column::ToFirst(Metric::Cpu)),
-    ];
-    let cells = |(group, heading, column)| Cells {
-        group,
-        heading,
-        cells: rows.iter().map(|row| row.cell(column)).collect(),
+    let cells = |heading: &Heading| Cells {
+        group: group(heading).to_owned(),
+        heading: heading.name,
+        label: heading.label,
+        cells: rows.iter().map(|row| row.cell(heading.column)).collect(),
     };
-    columns.map(cells).into()
+    headings.iter().map(cells).collect()
 }
 
-fn intervals(rows: &[Row<'_>]) -> Vec<Cells> {
-    let columns = [
-        ("bytes", Metric::Bytes),
-        ("CPU", Metric::Cpu),
-        ("handshake p50", Metric::HandshakeP50),
-        ("operation p50", Metric::OperationP50),
-    ];
-    let cells = |(heading, metric)| Cells {
-        group: "",
+fn intervals(rows: &[Row<'_>], metrics: &[(&'static str, Metric)]) -> Vec<Cells> {
+    let cells = |(heading, metric): &(&'static str, Metric)| Cells {
+        group: String::new(),
         heading,
+        label: heading,
         cells: rows
             .iter()
-            .map(|row| with_interval(row.variant, metric))
+            .map(|row| with_interval(row.variant, *metric))
             .collect(),
     };
-    columns.map(cells).into()
+    metrics.iter().map(cells).collect()
 }
 
 fn grid(rows: &[Row<'_>], columns: &[Cells]) -> String {
-    let name = |row: &Row<'_>| match row.invalid {
-        Some(_) => fit(&row.variant.name, MAX_NAME - 2) + " !",
-        None => fit(&row.variant.name, MAX_NAME),
-    };
-    let names: Vec<String> = rows.iter().map(name).collect();
+    let names: Vec<String> = rows.iter().map(marked).collect();
     let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(width).max().unwrap_or_default();
     let name_width = widest(&mut names.iter().map(String::as_str)).max("variant".len());
     let mut lines = vec![" ".repeat(name_width), pad_end("variant", name_width)];
@@ -151,7 +348,7 @@ fn grid(rows: &[Row<'_>], columns: &[Cells]) -> String {
                 line.push_str(&format!("{gap}{}", pad_start(cell, column_width)));
             }
         }
-        let heading = group[0].group;
+        let heading = &group[0].group;
         let block_width = width(&block[0]).max(width(heading));
         lines[0].push_str(&format!("  {}", pad_start(heading, block_width)));
         for (line, cells) in lines[1..].iter_mut().zip(&block) {
@@ -174,13 +371,13 @@ fn grid(rows: &[Row<'_>], columns: &[Cells]) -> String {
         .collect()
 }
 
-/// Appends `text` in lines of at most [`WIDTH`], the first one after `lead`, the others below its text.
-pub(super) fn paragraph(out: &mut String, lead: &str, text: &str) {
+/// Appends `text` in lines of at most so many characters, the first one after `lead`, the others below its text.
+pub(super) fn paragraph(out: &mut String, max: usize, lead: &str, text: &str) {
     let indent = " ".repeat(if lead.is_empty() { 0 } else { 2 });
     let mut line = lead.to_owned();
     let mut empty = true;
     for word in text.split_whitespace() {
-        if !empty && width(&line) + 1 + width(word) > WIDTH {
+        if !empty && width(&line) + 1 + width(word) > max {
             out.push_str(&line);
             out.push('\n');
             line.clone_from(&indent);
@@ -283,6 +480,35 @@ variant               ok  err  p50  p90  p99 p99.9    p50   p99  client server  
         for line in table(&results).lines() {
             assert!(width(line) <= WIDTH, "{} columns: {line}", width(line));
         }
+    }
+
+    #[test]
+    fn a_table_fits_its_terminal_and_says_what_it_left_out() {
+        let results = quick();
+        let report = Report::of(&results);
+        for columns in [40, 60, 80, 100, 120] {
+            let text = table_within(&report, columns);
+            let longest = text.lines().map(width).max();
+            assert!(longest <= Some(columns), "{columns} columns: {text}");
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let says_so = words.contains("left out, as this terminal has");
+            assert_eq!(says_so, columns < 120, "{columns} columns: {text}");
+            assert!(words.contains("14,860"), "{columns} columns: {text}");
+        }
+        let text = table_within(&report, 80);
+        assert!(
+            text.contains("left out, as this terminal has 80 columns: ok, errors, handshake p90,"),
+            "{text}"
+        );
+        assert_eq!(table_within(&report, 500), super::table(&report));
+    }
+
+    #[test]
+    fn where_no_table_fits_each_variant_is_a_block_with_everything() {
+        let results = quick();
+        let text = table_within(&Report::of(&results), 30);
+        let block = "mtc-landmark\n  ok 540, err 0\n  handshake, ms: p50 1.31, p90\n  1.68, p99 3.30, p99.9 5.89\n";
+        assert!(text.contains(block), "{text}");
     }
 
     #[test]

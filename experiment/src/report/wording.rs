@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use mtc_tls::provider::KeyExchange;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::numbers::{at, count, time};
 use crate::environment::Environment;
 use crate::results::{Outcome, Results, ThresholdOutcome, VariantResult};
-use crate::scenario::{ArrivalProcess, Expectation, Measure, Scenario};
+use crate::scenario::{ArrivalProcess, Expectation, Measure, OperationKind, Scenario};
 
 /// What stands before the reasons of a verdict.
 pub(super) const fn title(outcome: Outcome) -> &'static str {
@@ -66,6 +67,63 @@ pub(super) fn arrivals(results: &Results) -> &'static str {
         "Arrivals are open-loop: they come when the schedule says, however slow the servers are. Operation latency counts from the \
          intended start and so includes the generator's lateness below."
     }
+}
+
+/// What a reader of the tables has to know, a sentence each: the key exchange, and what an operation is.
+pub(super) fn legend(results: &Results) -> Vec<String> {
+    let meaning = operation_meaning(&results.run.operation).map(str::to_owned);
+    key_exchanges(results).into_iter().chain(meaning).collect()
+}
+
+/// `Key exchange: X25519 in x509-p256, X25519MLKEM768 in all others.`
+fn key_exchanges(results: &Results) -> Option<String> {
+    let mut groups: Vec<(KeyExchange, Vec<&str>)> = Vec::new();
+    for variant in &results.variants {
+        match groups
+            .iter_mut()
+            .find(|(of, _)| *of == variant.key_exchange)
+        {
+            Some((_, names)) => names.push(&variant.name),
+            None => groups.push((variant.key_exchange, vec![&variant.name])),
+        }
+    }
+    // The others are those of the group with the most names.
+    groups.sort_by_key(|(_, names)| names.len());
+    let (others, named) = groups.split_last()?;
+    if named.is_empty() {
+        return Some(format!("Key exchange: {} in every variant.", others.0));
+    }
+    let named = named
+        .iter()
+        .map(|(group, names)| format!("{group} in {}", names.join(", ")));
+    let named: Vec<String> = named.collect();
+    let others = match others.1.as_slice() {
+        [only] => format!("{} in {only}", others.0),
+        _ => format!("{} in all others", others.0),
+    };
+    Some(format!("Key exchange: {}; {others}.", named.join("; ")))
+}
+
+/// What an operation of this name does; none of a mix, which has several.
+fn operation_meaning(operation: &str) -> Option<&'static str> {
+    let kind = OperationKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == operation)?;
+    Some(match kind {
+        OperationKind::Session => {
+            "A session: the AMF discovers an SMF at the NRF, creates an SM context at it, is called back by it, and releases the context. \
+             Over fresh connections that is three handshakes; the handshake times are of the two that the load generator begins."
+        }
+        OperationKind::Handshake => {
+            "An operation is one handshake, from its intended start until both ends have closed the connection."
+        }
+        OperationKind::Discover => {
+            "A discovery asks the NRF for SMFs of a slice and a DNN; the connection is part of it where it is fresh."
+        }
+        OperationKind::Register => {
+            "A registration puts the AMF's profile to the NRF again; the connection is part of it where it is fresh."
+        }
+    })
 }
 
 /// Where, with what and when a run was measured: a name and a text each.
@@ -206,6 +264,9 @@ pub(super) fn composition(variant: &VariantResult) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mtc_tls::provider::KeyExchange;
+
+    use super::legend;
     use crate::report::{Report, html, summary, table};
     use crate::results::sample::quick;
     use crate::scenario::ErrorsAllowed;
@@ -226,6 +287,35 @@ mod tests {
             let allowed = "rrors (3), drops (1,200) and fallbacks are within what the scenario";
             assert!(words.contains(allowed), "{text}");
         }
+    }
+
+    #[test]
+    fn every_report_names_the_key_exchanges_and_says_what_a_session_is() {
+        let mut results = quick();
+        results.variants[0].key_exchange = KeyExchange::X25519;
+        results.variants[3].key_exchange = KeyExchange::SecP256r1;
+        assert_eq!(
+            legend(&results)[0],
+            "Key exchange: X25519 in x509-ed25519; secp256r1 in mtc-standalone; X25519MLKEM768 in all others."
+        );
+        let report = Report::of(&results);
+        let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for text in [html(&report), summary(&report), table(&report)].map(words) {
+            for sentence in legend(&results) {
+                assert!(text.contains(&sentence), "{text}");
+            }
+            assert!(text.contains("A session: the AMF discovers"), "{text}");
+        }
+        results.variants.truncate(2);
+        assert_eq!(
+            legend(&results)[0],
+            "Key exchange: X25519 in x509-ed25519; X25519MLKEM768 in x509-mldsa65."
+        );
+        results.variants.truncate(1);
+        results.run.operation = "mix".to_owned();
+        assert_eq!(legend(&results), ["Key exchange: X25519 in every variant."]);
+        results.variants.clear();
+        assert_eq!(legend(&results), Vec::<String>::new());
     }
 
     #[test]

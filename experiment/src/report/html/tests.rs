@@ -259,3 +259,17 @@ fn operations_that_are_handshakes_are_told_from_their_handshakes() {
         1
     );
 }
+
+#[test]
+fn a_run_without_merkle_tree_certificates_has_no_heading_about_them() {
+    let mut results = quick();
+    assert!(
+        html(&results).contains("<h2>What the figures say about Merkle Tree Certificates</h2>")
+    );
+    results.variants.truncate(2);
+    assert!(html(&results).contains("<h2>What the figures say</h2>"));
+    results.variants.truncate(1);
+    let page = html(&results);
+    assert!(!page.contains("What the figures say") && !page.contains("class=\"findings\""));
+    assert!(!crate::report::summary(&Report::of(&results)).contains("## What the figures say"));
+}
