@@ -212,7 +212,7 @@ async fn redraw(out: &Path) {
         "plot".as_ref(),
         results.as_os_str(),
         "--figure".as_ref(),
-        "issuance".as_ref(),
+        "bytes".as_ref(),
     ])
     .await;
     assert!(plotted.stdout.starts_with("<svg "), "{}", plotted.stderr);

@@ -12,10 +12,11 @@ mod sweep;
 mod times;
 
 pub(super) use figure::{Data, Figure};
+pub(super) use log::log_facts;
 pub(super) use sweep::sweep_figures;
 pub(super) use times::{LATENCIES, left_out};
 
-/// All figures of a run, in the order of a report.
+/// The figures of a run that show something, in the order of a report.
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
     let operation = capitalised(operation(results));
     let mut figures = vec![costs::bytes(results), costs::cpu(results)];
@@ -32,5 +33,6 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     }
     figures.extend(log::landmark_hits(results));
     figures.extend(log::issuance(results));
+    figures.retain(|figure| figure.chart.shows_something());
     figures
 }

@@ -2,6 +2,7 @@
 
 use mtc_tls::kind::CertificateKind;
 
+use super::charts::log_facts;
 use super::columns::Row;
 use super::findings::{Finding, caveats, findings, headline};
 use super::wording::{arrivals, broken, facts, legend, passed, title};
@@ -65,7 +66,10 @@ impl<'a> Report<'a> {
             legend: legend(results),
             rows: Row::of(results),
             arrivals: arrivals(results),
-            environment: facts(results),
+            environment: facts(results)
+                .into_iter()
+                .chain(log_facts(results))
+                .collect(),
         }
     }
 

@@ -103,15 +103,7 @@ mod tests {
         let names = figure_names(&results);
         assert_eq!(
             names,
-            [
-                "bytes",
-                "cpu",
-                "handshake",
-                "operation",
-                "time",
-                "landmarks",
-                "issuance"
-            ]
+            ["bytes", "cpu", "handshake", "operation", "time", "issuance"]
         );
         for name in names {
             let svg = plot(&results, &name).expect("a figure of this name");

@@ -18,4 +18,4 @@ mod scale;
 
 pub(super) use bars::{Bar, bars};
 pub(super) use chart::{Caption, Chart};
-pub(super) use curves::{Course, Curve, Horizontal, Vertical, courses, percentiles};
+pub(super) use curves::{Course, Curve, ENOUGH_BEYOND, Horizontal, Vertical, courses, percentiles};

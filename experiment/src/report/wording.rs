@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use mtc_tls::kind::CertificateKind;
 use mtc_tls::provider::KeyExchange;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::numbers::{at, count, time};
 use crate::environment::Environment;
-use crate::results::{Outcome, Results, ThresholdOutcome, VariantResult};
+use crate::results::{LandmarkState, Outcome, Results, ThresholdOutcome, VariantResult};
 use crate::scenario::{ArrivalProcess, Expectation, Measure, OperationKind, Scenario};
 
 /// What stands before the reasons of a verdict.
@@ -253,12 +254,35 @@ pub(super) fn broken(threshold: &ThresholdOutcome) -> String {
 
 /// What a variant is made of, in one line.
 pub(super) fn composition(variant: &VariantResult) -> String {
-    let key = format!("{} keys, {}", variant.leaf_key, variant.key_exchange);
+    let tickets = variant.makeup.tickets.as_ref();
+    let tickets = tickets.map_or_else(String::new, |kind| format!(", {kind} tickets"));
+    let key = format!(
+        "{} keys, {}{tickets}",
+        variant.leaf_key, variant.key_exchange
+    );
     match (&variant.ca_signature, variant.chain) {
         (Some(ca), Some(0)) => format!("X.509, {ca} root signs directly, {key}"),
         (Some(ca), Some(1)) => format!("X.509, {ca} root and one intermediate, {key}"),
         (Some(ca), _) => format!("X.509, {ca} root and two intermediates, {key}"),
-        _ => format!("{}, {key}", variant.auth),
+        _ => format!(
+            "{}, {}{}, {key}",
+            variant.auth,
+            cosigned(variant),
+            match variant.makeup.landmarks {
+                Some(LandmarkState::Stale) => ", landmarks that nobody knows yet",
+                Some(LandmarkState::Fresh) | None => "",
+            }
+        ),
+    }
+}
+
+/// Whose cosignatures a variant's certificates carry, or the checkpoints that its landmarks are of.
+fn cosigned(variant: &VariantResult) -> String {
+    let names = variant.makeup.cosigners.join(" and ");
+    match (names.as_str(), variant.auth) {
+        ("", _) => "cosigners unknown".to_owned(),
+        (names, CertificateKind::LandmarkRelative) => format!("log cosigned by {names}"),
+        (names, _) => format!("cosigned by {names}"),
     }
 }
 
@@ -266,8 +290,9 @@ pub(super) fn composition(variant: &VariantResult) -> String {
 mod tests {
     use mtc_tls::provider::KeyExchange;
 
-    use super::legend;
+    use super::{composition, legend};
     use crate::report::{Report, html, summary, table};
+    use crate::results::LandmarkState;
     use crate::results::sample::quick;
     use crate::scenario::ErrorsAllowed;
 
@@ -287,6 +312,27 @@ mod tests {
             let allowed = "rrors (3), drops (1,200) and fallbacks are within what the scenario";
             assert!(words.contains(allowed), "{text}");
         }
+    }
+
+    #[test]
+    fn a_variant_is_described_with_its_cosigners_and_tickets() {
+        let mut variants = quick().variants;
+        variants[1].makeup.tickets = Some("stateless".to_owned());
+        assert_eq!(
+            composition(&variants[1]),
+            "X.509, ml-dsa-65 root and one intermediate, ml-dsa-65 keys, X25519MLKEM768, stateless tickets"
+        );
+        assert_eq!(
+            composition(&variants[3]),
+            "mtc-standalone, cosigned by ca and witness, ml-dsa-65 keys, X25519MLKEM768"
+        );
+        variants[4].makeup.landmarks = Some(LandmarkState::Stale);
+        assert_eq!(
+            composition(&variants[4]),
+            "mtc-landmark, log cosigned by ca and witness, landmarks that nobody knows yet, ml-dsa-65 keys, X25519MLKEM768"
+        );
+        variants[4].makeup.cosigners.clear();
+        assert!(composition(&variants[4]).contains("cosigners unknown"));
     }
 
     #[test]

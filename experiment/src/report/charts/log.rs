@@ -10,12 +10,18 @@ use super::figure::{Data, Figure};
 use super::slices::OverSlices;
 use crate::results::{Issuance, Results, Slice, VariantResult};
 
-/// The share of verified certificates that were in a trusted subtree; none without a variant that asks for it.
-pub(super) fn landmark_hits(results: &Results) -> Option<Figure> {
+/// The variants that ask for landmark-relative certificates, each with its place among all.
+fn landmark_variants(results: &Results) -> impl Iterator<Item = (usize, &VariantResult)> + Clone {
     let asks =
         |(_, variant): &(usize, &VariantResult)| variant.auth == CertificateKind::LandmarkRelative;
-    let variants = || results.variants.iter().enumerate().filter(asks);
-    variants().next()?;
+    results.variants.iter().enumerate().filter(asks)
+}
+
+/// The share of verified certificates that were in a trusted subtree; none where it is the same from beginning to end.
+pub(super) fn landmark_hits(results: &Results) -> Option<Figure> {
+    let variants = landmark_variants(results);
+    let shares = variants.clone().flat_map(|(_, variant)| &variant.slices);
+    range(shares.filter_map(hits)).filter(|(low, high)| low < high)?;
     let figure = OverSlices {
         id: "landmarks",
         title: "Landmark hit ratio over time".to_owned(),
@@ -25,7 +31,7 @@ pub(super) fn landmark_hits(results: &Results) -> Option<Figure> {
         written: |share| format!("{share:.1}"),
         sentence: hits_sentence,
     };
-    Some(figure.figure(results, variants()))
+    Some(figure.figure(results, variants))
 }
 
 fn hits_sentence(range: Option<(f64, f64)>) -> String {
@@ -50,11 +56,10 @@ fn hits(slice: &Slice) -> Option<f64> {
     (verified > 0).then(|| 100.0 * trusted as f64 / verified as f64)
 }
 
-/// How long the MTCA took to issue, before the measured part and in its slices; none when it issued nothing.
+/// How long the MTCA took to issue in the slices of the measured part; none when it issued in fewer than two of them.
 pub(super) fn issuance(results: &Results) -> Option<Figure> {
-    let Issuance { before, slices } = &results.issuance;
-    let all: Vec<&IssuanceTotals> = std::iter::once(before).chain(slices).collect();
-    if all.iter().all(|of| of.certificates == 0) {
+    let slices = &results.issuance.slices;
+    if slices.iter().filter(|of| of.certificates > 0).count() < 2 {
         return None;
     }
     let issue = |of: &IssuanceTotals| of.mean_ms(of.issue_ns);
@@ -62,26 +67,15 @@ pub(super) fn issuance(results: &Results) -> Option<Figure> {
     let course = |label, series, of: fn(&IssuanceTotals) -> Option<f64>| Course {
         label,
         series,
-        values: all.iter().map(|totals| of(totals)).collect(),
+        values: slices.iter().map(of).collect(),
     };
     let courses = [
         course("request to certificate", 0, issue),
         course("entry to published checkpoint", 1, checkpoint),
     ];
-    let name = |place: usize| match place.checked_sub(1) {
-        None => "before".to_owned(),
-        Some(slice) => slice.to_string(),
-    };
-    let labels: Vec<String> = (0..all.len())
-        .map(|place| match place {
-            0 => "before".to_owned(),
-            place if (place - 1).is_multiple_of(5) && place > 1 => name(place),
-            _ => String::new(),
-        })
-        .collect();
-    let row = |(place, of): (usize, &&IssuanceTotals)| {
+    let row = |(slice, of): (usize, &IssuanceTotals)| {
         vec![
-            name(place),
+            slice.to_string(),
             count(of.certificates),
             time(issue(of)),
             time(checkpoint(of)),
@@ -97,22 +91,50 @@ pub(super) fn issuance(results: &Results) -> Option<Figure> {
         caption: Caption {
             id: "issuance".to_owned(),
             title: "Issuance and checkpoint lag".to_owned(),
-            sentence: capitalised(&format!(
-                "{}, and {}.",
-                issued("before the measured part", before),
-                issued("in it", &sum(slices))
-            )),
+            sentence: issuance_sentence(results),
         },
         chart: draw(
-            &Horizontal::Settings(&labels, "twentieth of the measured part, from 0"),
+            &Horizontal::Seconds(results.run.measured_s),
             Vertical::Log("milliseconds, mean"),
             &courses,
         ),
         data: Data {
             head: head.map(str::to_owned).into(),
-            rows: all.iter().enumerate().map(row).collect(),
+            rows: slices.iter().enumerate().map(row).collect(),
         },
     })
+}
+
+fn issuance_sentence(results: &Results) -> String {
+    let Issuance { before, slices } = &results.issuance;
+    capitalised(&format!(
+        "{}, and {}.",
+        issued("before the measured part", before),
+        issued("in it", &sum(slices))
+    ))
+}
+
+/// What of the log has no chart because there is no course to show: a name and a sentence each.
+pub(in super::super) fn log_facts(results: &Results) -> Vec<(&'static str, String)> {
+    let Issuance { before, slices } = &results.issuance;
+    let mut facts = Vec::new();
+    if before.certificates + sum(slices).certificates > 0 && issuance(results).is_none() {
+        facts.push(("Issuance", issuance_sentence(results)));
+    }
+    let shares = landmark_variants(results)
+        .flat_map(|(_, variant)| &variant.slices)
+        .filter_map(hits);
+    if let Some((low, high)) = range(shares)
+        && low == high
+    {
+        facts.push(("Landmark hits", hits_sentence(Some((low, high)))));
+    }
+    facts
+}
+
+fn range(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
+    let low = values.clone().reduce(f64::min)?;
+    Some((low, values.reduce(f64::max)?))
 }
 
 fn issued(when: &str, of: &IssuanceTotals) -> String {
@@ -158,8 +180,24 @@ mod tests {
                 .sentence
                 .contains(&format!("{half:.0} to 100 %"))
         );
+        assert!(log_facts(&results).is_empty());
         results.variants.truncate(4);
+        assert!(landmark_hits(&results).is_none() && log_facts(&results).is_empty());
+    }
+
+    #[test]
+    fn a_share_that_never_changes_is_a_fact_and_no_chart() {
+        let results = quick();
         assert!(landmark_hits(&results).is_none());
+        assert_eq!(
+            log_facts(&results),
+            [(
+                "Landmark hits",
+                "In each twentieth of the run, 100 % of the certificates were in a subtree that the verifier trusted; of others it \
+                 verifies cosignatures."
+                    .to_owned()
+            )]
+        );
     }
 
     #[test]
@@ -172,18 +210,21 @@ mod tests {
              took 36.0 ms, and in it 6 certificates took 13.0 ms each, of which a cosigned checkpoint that covers the entry took \
              11.0 ms."
         );
-        assert_eq!(figure.data.rows[0], ["before", "21", "38.0", "36.0"]);
-        assert_eq!(figure.data.rows[10], ["9", "4", "14.0", "12.0"]);
-        assert_eq!(figure.data.rows[11], ["10", "2", "11.0", "9.00"]);
+        assert_eq!(figure.data.rows[9], ["9", "4", "14.0", "12.0"]);
+        assert_eq!(figure.data.rows[10], ["10", "2", "11.0", "9.00"]);
+        results.issuance.slices[10] = IssuanceTotals::default();
+        assert!(issuance(&results).is_none(), "one slice has no course");
         results.issuance.slices.clear();
-        let figure = issuance(&results).expect("certificates were issued");
+        let (name, sentence) = log_facts(&results).swap_remove(0);
         assert!(
-            figure
-                .caption
-                .sentence
-                .ends_with("and in it no certificate was issued.")
+            name == "Issuance" && sentence.ends_with("and in it no certificate was issued."),
+            "{sentence}"
         );
         results.issuance.before = IssuanceTotals::default();
-        assert!(issuance(&results).is_none());
+        assert!(
+            log_facts(&results)
+                .iter()
+                .all(|(name, _)| *name != "Issuance")
+        );
     }
 }

@@ -1,11 +1,11 @@
 //! How long handshakes and operations took: distributions, and their course over the run.
 
 use super::super::numbers::{at, count, time};
-use super::super::svg::{Caption, Curve, Vertical, percentiles};
+use super::super::svg::{Caption, Curve, ENOUGH_BEYOND, Vertical, percentiles};
 use super::figure::{Data, Figure, between};
 use super::slices::OverSlices;
 use crate::measure::{Histogram, SparseHistogram};
-use crate::results::{Latency, Results, VariantResult};
+use crate::results::{Latency, Metric, Results, VariantResult};
 use crate::scenario::{Measure, Timed};
 
 /// The names of the figures below.
@@ -20,6 +20,7 @@ pub(super) fn handshake(results: &Results) -> Figure {
         title: "Handshake latency".to_owned(),
         histogram: |v| &v.histograms.handshake,
         latency: |v| v.latency(Timed::Handshake),
+        metric: Metric::HandshakeP50,
     };
     times.figure(results)
 }
@@ -31,6 +32,7 @@ pub(super) fn operation(results: &Results, operation: &str) -> Figure {
         title: format!("{operation} latency, from the intended start"),
         histogram: |v| &v.histograms.operation,
         latency: |v| v.latency(Timed::Operation),
+        metric: Metric::OperationP50,
     };
     times.figure(results)
 }
@@ -51,6 +53,8 @@ struct Times {
     title: String,
     histogram: fn(&VariantResult) -> &Histogram,
     latency: fn(&VariantResult) -> Option<Latency>,
+    /// What the intervals of the median are of.
+    metric: Metric,
 }
 
 impl Times {
@@ -61,6 +65,7 @@ impl Times {
             median,
             |value| format!("{} ms", time(Some(value))),
             "at the median",
+            self.metric,
         ) + &left_out(results).map_or_else(String::new, |text| format!(" {text}."));
         let quantiles: Vec<_> = results
             .variants
@@ -147,10 +152,23 @@ pub(super) fn over_time(results: &Results, operation: &str) -> Figure {
     let valid = results.variants.iter().enumerate();
     let valid = valid.filter(|(_, variant)| variant.is_valid(Measure::Latency));
     let mut figure = figure.figure(results, valid);
+    figure.caption.sentence.push_str(&fewest(results));
     if let Some(text) = left_out(results) {
         figure.caption.sentence.push_str(&format!(" {text}."));
     }
     figure
+}
+
+/// How little the points rest on, where that is little.
+fn fewest(results: &Results) -> String {
+    let slices = results.variants.iter().flat_map(|variant| &variant.slices);
+    let counts = slices.map(|slice| slice.operation.count());
+    match counts.filter(|count| *count > 0).min() {
+        Some(count) if count < 10 * ENOUGH_BEYOND => format!(
+            " A point rests on as few as {count} operations, so its ups and downs are mostly chance."
+        ),
+        _ => String::new(),
+    }
 }
 
 fn p90(times: &SparseHistogram) -> Option<f64> {

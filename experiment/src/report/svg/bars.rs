@@ -21,6 +21,13 @@ pub(in super::super) fn bars(names: &[&str], bars: &[Bar]) -> Chart {
         .iter()
         .map(|bar| bar.parts.iter().sum())
         .fold(f64::MIN_POSITIVE, f64::max);
+    if bars
+        .iter()
+        .flat_map(|bar| &bar.parts)
+        .all(|part| *part <= 0.0)
+    {
+        return Chart::nothing();
+    }
     let mut body = String::new();
     for (index, bar) in bars.iter().enumerate() {
         let top = BAR_ROW * index as f64;

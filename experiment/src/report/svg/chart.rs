@@ -50,6 +50,11 @@ pub(super) enum Mark {
 }
 
 impl Chart {
+    /// Whether there is anything to see.
+    pub(in super::super) fn shows_something(&self) -> bool {
+        !self.legend.is_empty()
+    }
+
     /// The legend and the drawing as parts of a page, whose style sheet colours them.
     pub(in super::super) fn inline(
         &self,

@@ -20,6 +20,10 @@ const PERCENTILES: [(f64, &str); 5] = [
     (0.99, "99"),
     (0.999, "99.9 %"),
 ];
+/// A quantile is worth drawing when so many samples lie beyond it; the last one of fewer is chance.
+pub(in super::super) const ENOUGH_BEYOND: u64 = 10;
+/// Marks of an axis of seconds at least.
+const MIN_SECOND_MARKS: f64 = 3.0;
 /// Points of a curve.
 const STEPS: u32 = 90;
 
@@ -133,7 +137,7 @@ pub(in super::super) fn courses(
             .filter_map(|(place, value)| Some((middle(place), PLOT.y_of(&scale, (*value)?))))
             .collect();
         body.push_str(&polyline(*series, known.iter().copied()));
-        if matches!(horizontal, Horizontal::Settings(..)) || known.len() == 1 {
+        if matches!(horizontal, Horizontal::Settings(..)) || known.len() < values.len() {
             body.extend(known.iter().map(|(x, y)| dot(*series, *x, *y)));
         }
     }
@@ -167,9 +171,10 @@ fn dot(index: usize, x: f64, y: f64) -> String {
     )
 }
 
-/// Up to the last percentile that the samples can tell: one in a thousand needs a thousand of them.
+/// Up to the last percentile beyond which there are [`ENOUGH_BEYOND`] samples, and the median at least.
 fn points(curve: &Curve<'_>) -> Vec<(f64, f64)> {
-    let last = (curve.samples.max(1) as f64).log10().min(3.0);
+    let beyond = curve.samples as f64 / ENOUGH_BEYOND as f64;
+    let last = beyond.max(2.0).log10().min(3.0);
     let steps = (0..=STEPS).map(|step| last * f64::from(step) / f64::from(STEPS));
     steps
         .filter_map(|nines| Some((nines, (curve.at)(1.0 - 10_f64.powf(-nines))?)))
@@ -226,19 +231,32 @@ fn percentile_marks() -> String {
     PERCENTILES.into_iter().map(mark).collect()
 }
 
+/// Marks at round numbers, from 0 on.
 fn second_marks(seconds: f64) -> String {
-    let mark = |quarter: u32| {
-        let share = f64::from(quarter) / 4.0;
-        let at = seconds * share;
-        let label = if seconds < 40.0 {
-            format!("{at:.1}")
-        } else {
-            format!("{at:.0}")
-        };
-        let anchor = if quarter == 4 { "end" } else { "middle" };
-        upright(PLOT.x_of(share), anchor, &label)
+    let step = round_step(seconds / MIN_SECOND_MARKS);
+    let marks = (0..).map(|mark| f64::from(mark) * step);
+    let marks = marks.take_while(|at| *at <= seconds * (1.0 + 1e-9));
+    let mark = |at: f64| {
+        let anchor = if at > seconds * 0.97 { "end" } else { "middle" };
+        // Steps below a second are tenths or less.
+        let decimals = (-step.log10().floor()).max(0.0) as usize;
+        upright(PLOT.x_of(at / seconds), anchor, &format!("{at:.decimals$}"))
     };
-    (0..=4).map(mark).collect()
+    if seconds > 0.0 {
+        marks.map(mark).collect()
+    } else {
+        String::new()
+    }
+}
+
+/// The largest of 1, 2 and 5 times a power of ten that is no larger.
+fn round_step(at_most: f64) -> f64 {
+    let power = 10_f64.powf(at_most.log10().floor());
+    let steps = [5.0, 2.0, 1.0].map(|step| step * power);
+    steps
+        .into_iter()
+        .find(|step| *step <= at_most * (1.0 + 1e-9))
+        .unwrap_or(power)
 }
 
 fn setting_marks(labels: &[String]) -> String {
@@ -284,7 +302,30 @@ mod tests {
             points[0].starts_with("96.2,"),
             "an eighth of the width: {points:?}"
         );
-        assert!(!chart.body.contains("<circle"));
+        assert_eq!(
+            chart.body.matches("<circle").count(),
+            2,
+            "what stands alone is to be seen"
+        );
+    }
+
+    #[test]
+    fn seconds_are_marked_at_round_numbers() {
+        let labels = |seconds| {
+            let body = second_marks(seconds);
+            let texts = body
+                .split("</text>")
+                .filter_map(|text| text.rsplit('>').next());
+            let texts: Vec<String> = texts.map(str::trim).map(str::to_owned).collect();
+            texts
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(labels(45.0), ["0", "10", "20", "30", "40"]);
+        assert_eq!(labels(180.0), ["0", "50", "100", "150"]);
+        assert_eq!(labels(2.0), ["0.0", "0.5", "1.0", "1.5", "2.0"]);
+        assert_eq!(labels(0.0), Vec::<String>::new());
     }
 
     #[test]
@@ -324,7 +365,8 @@ mod tests {
             .last()
             .map(|(nines, _)| *nines)
         };
-        assert_eq!(last(100), Some(2.0));
+        assert_eq!(last(3), Some(2.0_f64.log10()));
+        assert_eq!(last(100), Some(1.0));
         assert_eq!(last(1_000_000), Some(3.0));
     }
 
