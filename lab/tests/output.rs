@@ -4,8 +4,11 @@
 #[path = "support/command.rs"]
 mod command;
 
+#[path = "support/terminal.rs"]
+mod terminal;
+
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -15,6 +18,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use command::{Started, await_end_of, binary, mtc5g, processes_of, within};
+use terminal::Terminal;
 
 /// The exit status of a Rust process that panicked.
 const PANICKED: i32 = 101;
@@ -190,4 +194,50 @@ async fn the_lab_of_a_killed_run_goes_with_the_next_start() {
         ended.stderr
     );
     assert!(!out.join("lab").exists());
+}
+
+/// The results of a whole run, as they are kept with the documentation.
+const ARTICLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../docs/results/article/results.json"
+);
+
+#[test]
+fn a_table_fits_the_terminal_that_it_is_printed_to() -> io::Result<()> {
+    for columns in [50, 100] {
+        let mut terminal = Terminal::open(columns)?;
+        let mut command = std::process::Command::new(binary())
+            .args(["report", "table", ARTICLE])
+            .stdin(Stdio::null())
+            .stdout(terminal.side()?)
+            .spawn()?;
+        let mut shown = Vec::new();
+        // It ends with an error when nobody has the other side any more.
+        let _ = terminal.screen.read_to_end(&mut shown);
+        assert!(command.wait()?.success());
+        let shown = String::from_utf8(shown).map_err(io::Error::other)?;
+        let longest = shown
+            .lines()
+            .map(|line| line.trim_end().chars().count())
+            .max();
+        assert!(
+            longest <= Some(columns.into()),
+            "{columns} columns: {shown}"
+        );
+        assert!(
+            longest > Some(usize::from(columns) / 2),
+            "{columns} columns: {shown}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_that_goes_to_no_terminal_leaves_nothing_out() {
+    let ended = mtc5g(["report", "table", ARTICLE]).await;
+    let table = ended.stdout;
+    assert!(
+        table.contains("p99.9") && !table.contains("left out"),
+        "{table}"
+    );
 }

@@ -1,13 +1,16 @@
 //! `mtc5g top` on a real terminal: it draws, and whatever ends it leaves the terminal as it was.
 
-use std::fs::{File, OpenOptions};
+#[path = "support/terminal.rs"]
+mod terminal;
+
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{Termios, tcgetattr};
+
+use terminal::Terminal;
 
 const ENTER_SCREEN: &str = "\u{1b}[?1049h";
 const LEAVE_SCREEN: &str = "\u{1b}[?1049l";
@@ -31,36 +34,17 @@ impl Watched {
     }
 
     fn of(address: &str) -> io::Result<Self> {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
-        grantpt(&terminal)?;
-        unlockpt(&terminal)?;
-        let name = ptsname(&terminal, Vec::new())?;
-        let size = Winsize {
-            ws_row: 24,
-            ws_col: 80,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        let side = || {
-            let noctty = i32::try_from(OpenptFlags::NOCTTY.bits()).map_err(io::Error::other)?;
-            let name = name.to_str().map_err(io::Error::other)?;
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .custom_flags(noctty)
-                .open(name)
-        };
-        let slave = side()?;
-        tcsetwinsize(&slave, size)?;
+        let terminal = Terminal::open(80)?;
+        let slave = terminal.side()?;
         let modes = tcgetattr(&slave)?;
         let top = Command::new(env!("CARGO_BIN_EXE_mtc5g"))
             .args(["top", address, "--interval", "200ms"])
-            .stdin(side()?)
-            .stdout(side()?)
-            .stderr(side()?)
+            .stdin(terminal.side()?)
+            .stdout(terminal.side()?)
+            .stderr(terminal.side()?)
             .spawn()?;
         let mut watched = Self {
-            terminal: File::from(terminal),
+            terminal: terminal.screen,
             top,
             modes,
             shown: Vec::new(),

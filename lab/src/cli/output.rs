@@ -71,9 +71,17 @@ pub(super) fn print_results(results: &Results, json: bool) {
     let report = Report::of(results);
     print(&if json {
         report::json(&report)
+    } else if let Some(columns) = terminal_columns() {
+        report::table_within(&report, columns)
     } else {
         report::table(&report)
     });
+}
+
+/// How wide the terminal is that standard output goes to, if it is one and says so.
+fn terminal_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col.into())
 }
 
 /// Says where results of an earlier run in the same folder are now.
