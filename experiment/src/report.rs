@@ -23,6 +23,7 @@ mod summary;
 mod svg;
 mod sweep;
 mod table;
+mod tables;
 mod wording;
 mod written;
 
@@ -34,4 +35,5 @@ pub use plot::{figure_names, plot, why_not_plotted};
 pub use summary::summary;
 pub use sweep::{sweep, sweep_html, sweep_verdict};
 pub use table::{table, table_within};
+pub use tables::{CsvFile, TableFormat, comparison_table, csv_files, sweep_csv_files};
 pub use written::{NotWritten, Written, write, write_files};

@@ -25,20 +25,20 @@ const STYLE: &str = concat!(
     include_str!("style.css")
 );
 
-/// What the comparison shows of each variant, under the headings in [`comparison`].
-const COLUMNS: [Column; 12] = [
-    Column::Bytes,
-    Column::ToFirst(Metric::Bytes),
-    Column::Cpu,
-    Column::ToFirst(Metric::Cpu),
-    Column::Verify,
-    Column::HandshakeP50,
-    Column::ToFirst(Metric::HandshakeP50),
-    Column::HandshakeP99,
-    Column::OperationP50,
-    Column::OperationP99,
-    Column::Ok,
-    Column::Errors,
+/// What the comparison shows of each variant, under the headings in [`comparison`]; where there is no room for those, under these.
+const COLUMNS: [(&str, Column); 12] = [
+    ("Bytes", Column::Bytes),
+    ("Bytes, ×", Column::ToFirst(Metric::Bytes)),
+    ("CPU, µs", Column::Cpu),
+    ("CPU, ×", Column::ToFirst(Metric::Cpu)),
+    ("Verify, µs", Column::Verify),
+    ("Handshake p50, ms", Column::HandshakeP50),
+    ("Handshake p50, ×", Column::ToFirst(Metric::HandshakeP50)),
+    ("Handshake p99, ms", Column::HandshakeP99),
+    ("Operation p50, ms", Column::OperationP50),
+    ("Operation p99, ms", Column::OperationP99),
+    ("ok", Column::Ok),
+    ("errors", Column::Errors),
 ];
 
 /// The report as a self-contained HTML page.
@@ -166,7 +166,7 @@ fn comparison(report: &Report<'_>, first: &str) -> Markup {
         tbody { @for of in &report.rows { (row(of, &COLUMNS)) } }
     };
     html! {
-        (scroll("Comparison", &html! { table { (table) } }))
+        (scroll("Comparison", &html! { table.cards { (table) } }))
         p.note {
             "Bytes and CPU: both sides together. × relates to " (first) "; below it, the interval that holds 95 % of the ratios \
              when slices of the run are drawn again."
@@ -183,8 +183,9 @@ pub(super) fn scroll(label: &str, content: &Markup) -> Markup {
     }
 }
 
-/// A variant in a table with these columns; below a ratio, between what 95 % of the resampled ones lie.
-pub(super) fn row(row: &Row<'_>, columns: &[Column]) -> Markup {
+/// A variant in a table with these columns, each with its label for narrow screens; below a ratio, between what 95 % of the resampled
+/// ones lie.
+pub(super) fn row(row: &Row<'_>, columns: &[(&str, Column)]) -> Markup {
     html! {
         "\n"
         tr {
@@ -192,16 +193,16 @@ pub(super) fn row(row: &Row<'_>, columns: &[Column]) -> Markup {
                 (row.variant.name)
                 @if let Some(why) = row.invalid { small.broken { (why) } }
             }
-            @for column in columns {
+            @for (label, column) in columns {
                 @if let Column::ToFirst(metric) = *column {
-                    td.times {
+                    td.times data-label=(label) {
                         (row.cell(*column))
                         @if let Some(Ratio { low, high, .. }) = row.variant.ratio(metric) {
                             small { (format!("{low:.2} to {high:.2}")) }
                         }
                     }
                 } @else {
-                    td { (row.cell(*column)) }
+                    td data-label=(label) { (row.cell(*column)) }
                 }
             }
         }

@@ -107,9 +107,8 @@ fn verdict(runs: &[Results]) -> Markup {
 
 /// Each run's settings over its variants.
 fn table(runs: &[Results]) -> Markup {
-    let columns = COLUMNS.map(|(_, column)| column);
     html! {
-        table.runs {
+        table.runs.cards {
             thead {
                 tr {
                     th scope="col" { "Variant" }
@@ -120,7 +119,7 @@ fn table(runs: &[Results]) -> Markup {
                 "\n"
                 tbody {
                     tr { th.group scope="rowgroup" colspan=(COLUMNS.len() + 1) { (settings(run)) } }
-                    @for of in &Row::of(run) { (row(of, &columns)) }
+                    @for of in &Row::of(run) { (row(of, &COLUMNS)) }
                 }
             }
         }
