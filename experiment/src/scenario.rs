@@ -45,8 +45,11 @@ pub use thresholds::{Amount, Figure, Operator, Relation, Statistic, Term, Thresh
 use variant::MAX_VARIANTS;
 pub use variant::Variant;
 
-/// Instances of one NF type; each has its own key, certificate, registration and connections.
-const INSTANCES: RangeInclusive<u64> = 1..=256;
+/// Instances of one NF type in a lab; each has its own key, certificate, registration and connections.
+pub const INSTANCES: RangeInclusive<u64> = 1..=256;
+/// What to do who wants more [`INSTANCES`].
+pub const MORE_INSTANCES: &str = "load grows with load.stages.rate and not with instances; more AMF instances come with load \
+     generators that share a deployed lab: mtc5g init --deploy --load N";
 const CERTIFICATE_LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(365 * 86_400);
 const CHECKPOINT_INTERVAL: RangeInclusive<Duration> =
@@ -290,9 +293,20 @@ fn read_head(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Head> {
     })
 }
 
+fn instances(value: &toml::de::DeValue<'_>) -> Result<u64, reader::Refusal> {
+    let too_many = integer(0..=*INSTANCES.end())(value).is_err();
+    integer(INSTANCES)(value).map_err(|refusal| {
+        if too_many {
+            refusal.hint(MORE_INSTANCES)
+        } else {
+            refusal
+        }
+    })
+}
+
 fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {
-    let amf = reader.optional(table, "amf", 2, integer(INSTANCES));
-    let smf = reader.optional(table, "smf", 2, integer(INSTANCES));
+    let amf = reader.optional(table, "amf", 2, instances);
+    let smf = reader.optional(table, "smf", 2, instances);
     let lifetime = reader.optional(
         table,
         "certificate_lifetime",

@@ -18,6 +18,7 @@ mod nrf;
 mod output;
 mod plot;
 mod report;
+mod results_file;
 mod run;
 mod scenarios;
 mod token;
@@ -40,7 +41,7 @@ use exit::{COULD_NOT_RUN, DONE};
 #[command(
     name = "mtc5g",
     version,
-    after_help = exit::HELP
+    after_help = exit::help()
 )]
 pub struct Arguments {
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! Ten common mistakes: each gets one message that names the cause and what to do.
+//! Common mistakes: each gets one message that names the cause and what to do.
 
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 #[path = "support/command.rs"]
@@ -673,4 +673,89 @@ async fn a_damaged_log_is_not_opened_and_takes_no_registry_with_it() {
     // Without a certificate of its own it serves nothing.
     std::fs::remove_dir_all(lab.folder.path().join("state/nrf/own")).unwrap();
     fails_with(&lab.folder.lab, "nrf", &[], &parts).await;
+}
+
+const PUBLISHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/results/article");
+
+#[tokio::test]
+async fn the_folder_of_a_run_stands_for_its_results() {
+    let by_file = mtc5g(["report", "table", &format!("{PUBLISHED}/results.json")]).await;
+    let by_folder = mtc5g(["report", "table", PUBLISHED]).await;
+    assert_eq!(by_folder.code(), Some(0), "{}", by_folder.stderr);
+    assert_eq!(by_folder.stdout, by_file.stdout);
+    let plotted = mtc5g(["plot", PUBLISHED, "--figure", "bytes"]).await;
+    assert!(plotted.stdout.starts_with("<svg"), "{plotted:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let none = mtc5g(["report", "table", path]).await;
+    assert_eq!(none.code(), Some(1));
+    expect_parts(none.error(), &[path, "a folder without results.json"]);
+    // That of a sweep has several runs: a report of all, and no figure of one.
+    for cell in ["01", "02"] {
+        let cell = folder.path().join("cells").join(cell);
+        std::fs::create_dir_all(&cell).unwrap();
+        std::fs::copy(
+            format!("{PUBLISHED}/results.json"),
+            cell.join("results.json"),
+        )
+        .unwrap();
+    }
+    let of_sweep = mtc5g(["plot", path, "--figure", "bytes"]).await;
+    expect_parts(of_sweep.error(), &["name one of them", "cells/01"]);
+    let page = folder.path().join("report.html");
+    let page = page.to_str().unwrap();
+    let drawn = mtc5g(["report", "html", path, "-o", page]).await;
+    assert_eq!(drawn.code(), Some(0), "{}", drawn.stderr);
+    assert!(Path::new(page).exists());
+}
+
+#[tokio::test]
+async fn a_figure_is_not_written_under_the_name_of_another_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let pdf = folder.path().join("figure.pdf");
+    let arguments = ["plot", PUBLISHED, "--figure", "bytes", "-o"];
+    let refused = mtc5g([&arguments[..], &[pdf.to_str().unwrap()]].concat()).await;
+    assert_eq!(refused.code(), Some(2));
+    expect_parts(refused.error(), &["figure.pdf", "SVG", "rsvg-convert"]);
+    assert!(!pdf.exists());
+    let svg = folder.path().join("figure.SVG");
+    let written = mtc5g([&arguments[..], &[svg.to_str().unwrap()]].concat()).await;
+    assert_eq!(written.code(), Some(0), "{}", written.stderr);
+}
+
+#[tokio::test]
+async fn what_was_probably_meant_is_said() {
+    let misspelt = mtc5g(["run", "scenarios/quik.toml"]).await;
+    expect_parts(misspelt.error(), &["did you mean \"quick\"?"]);
+    let many = mtc5g(["lab", "up", "--amf", "1000"]).await;
+    assert_eq!(many.code(), Some(2));
+    expect_parts(
+        many.error(),
+        &["from 1 to 256", "load.stages.rate", "--load N"],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("latin1.toml");
+    std::fs::write(&file, b"# one\n# caf\xe9\n").unwrap();
+    let latin1 = mtc5g(["run".as_ref(), file.as_os_str()]).await;
+    assert_eq!(latin1.code(), Some(2));
+    expect_parts(
+        latin1.error(),
+        &["latin1.toml", "line 2, column 6", "UTF-8"],
+    );
+}
+
+#[tokio::test]
+async fn a_table_that_a_full_disk_cuts_is_a_failure() {
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let status = std::process::Command::new(command::binary())
+        .args(["report", "table", PUBLISHED, "--json"])
+        .stdout(full)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
 }

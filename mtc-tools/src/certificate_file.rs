@@ -14,6 +14,8 @@ use thiserror::Error;
 
 /// Longest file: a bundle of all web root certificates in PEM has a quarter of a megabyte.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// How the names of certificates end, for people.
+const CERTIFICATE_NAMES: &str = "*.pem, *.der, *.crt or *.cer";
 /// What begins every PEM section.
 const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 /// U+FEFF in UTF-8.
@@ -26,6 +28,9 @@ pub enum FileError {
     /// It cannot be read.
     #[error("cannot be read")]
     Io(#[from] io::Error),
+    /// It is a folder in which no name is one of a certificate.
+    #[error("a folder, with no file {CERTIFICATE_NAMES} in it")]
+    Folder,
     /// It is longer than any certificate file.
     #[error("longer than {MAX_FILE} bytes")]
     TooLong,
@@ -94,6 +99,30 @@ impl fmt::Display for FileName {
 }
 
 impl FileName {
+    /// The files that it stands for: itself or, of a folder, those in it that are named as certificates are, in the order of
+    /// their names; nothing below its folders. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A folder that cannot be read, or has no such file.
+    pub fn files(&self) -> Result<Vec<Self>, FileError> {
+        let folder = match self {
+            Self::Path(path) if path.is_dir() => path,
+            _ => return Ok(vec![self.clone()]),
+        };
+        let mut files = Vec::new();
+        for found in folder.read_dir()? {
+            let path = found?.path();
+            if is_named_as_certificate(&path) && path.is_file() {
+                files.push(path);
+            }
+        }
+        if files.is_empty() {
+            return Err(FileError::Folder);
+        }
+        files.sort_unstable();
+        Ok(files.into_iter().map(Self::Path).collect())
+    }
+
     /// The bytes. Blocks.
     ///
     /// # Errors
@@ -104,6 +133,11 @@ impl FileName {
             Self::Path(path) => read_file(path),
         }
     }
+}
+
+fn is_named_as_certificate(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| CERTIFICATE_NAMES.contains(&format!("*.{extension}")))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
@@ -234,6 +268,20 @@ mod tests {
         assert_eq!(certificates(bundle.as_bytes()).unwrap(), [DER, DER]);
     }
 
+    #[test]
+    fn a_folder_stands_for_the_certificates_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.pem", "a.der", "c.key", "p", "d.crt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("e.pem")).unwrap();
+        let files = FileName::Path(folder.path().to_owned()).files().unwrap();
+        let expected = ["a.der", "b.pem", "d.crt"].map(|name| folder.path().join(name));
+        assert_eq!(files, expected.map(FileName::Path));
+        let file = FileName::Path(folder.path().join("c.key"));
+        assert_eq!(file.files().unwrap(), [file.clone()], "named by somebody");
+    }
+
     // A byte order mark gave "it has: ", indented PEM "without a section CERTIFICATE; it has: CERTIFICATE", and a cut file the
     // missing line as an array of numbers.
     #[test]
@@ -279,6 +327,9 @@ mod tests {
             read_bounded(io::repeat(0)),
             Err(FileError::TooLong)
         ));
+        let folder = tempfile::tempdir().unwrap();
+        let in_folder = FileName::Path(folder.path().to_owned()).files();
+        assert!(matches!(in_folder, Err(FileError::Folder)));
         // A certificate whose end was lost is malformed DER, not an unknown form.
         assert_eq!(certificates(&[0x30, 0x82, 1, 0]).unwrap().len(), 1);
     }

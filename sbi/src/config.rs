@@ -56,7 +56,7 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError::Read`] or [`ConfigError::Syntax`].
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+    let text = crate::text_file::read(path).map_err(|source| ConfigError::Read {
         path: path.to_owned(),
         source,
     })?;

@@ -46,6 +46,7 @@ pub mod response;
 pub mod server;
 pub mod telemetry;
 pub mod terminal;
+pub mod text_file;
 pub mod trace;
 pub mod trust;
 pub mod trust_file;

@@ -299,7 +299,7 @@ impl TrustFile {
 }
 
 fn read(path: &Path) -> Result<String, TrustFileFault> {
-    std::fs::read_to_string(path).map_err(|source| TrustFileFault::Read {
+    crate::text_file::read(path).map_err(|source| TrustFileFault::Read {
         path: path.to_owned(),
         source,
     })

@@ -11,6 +11,8 @@ use super::fault::{Fault, ScenarioFaults};
 
 /// A name further than this from every known one gets no suggestion.
 const MAX_DISTANCE: usize = 3;
+/// Shorter names are parts of too many others.
+const MIN_PART: usize = 3;
 
 /// The faults found so far in one text.
 pub(super) struct Reader<'t> {
@@ -458,18 +460,30 @@ fn out_of<T: Display>(bounds: &RangeInclusive<T>, value: impl Display) -> Refusa
     ))
 }
 
-fn suggest(wrong: &str, known: &[&str]) -> String {
-    let lower = wrong.to_lowercase();
+/// What may have been meant by a name that is not known: the nearest one, or the only one that has it as a part (`P-256` of
+/// `ecdsa-p256`); otherwise all that are.
+pub(super) fn suggest(wrong: &str, known: &[&str]) -> String {
+    let wrong = plain(wrong);
     let nearest = known
         .iter()
-        .map(|name| (distance(&lower, &name.to_lowercase()), name))
+        .map(|name| (distance(&wrong, &plain(name)), name))
         .min();
-    match nearest {
-        Some((distance, name)) if distance <= MAX_DISTANCE.min(name.len() / 2) => {
+    let mut longer = known
+        .iter()
+        .filter(|name| wrong.len() >= MIN_PART && plain(name).contains(&wrong));
+    match (nearest, longer.next(), longer.next()) {
+        (Some((distance, name)), ..) if distance <= MAX_DISTANCE.min(name.len() / 2) => {
             format!("did you mean {name:?}?")
         }
+        (_, Some(name), None) => format!("did you mean {name:?}?"),
         _ => format!("known: {}", known.join(", ")),
     }
+}
+
+/// A name without what people write in several ways: case and punctuation.
+fn plain(name: &str) -> String {
+    let plain = name.chars().filter(|c| c.is_alphanumeric());
+    plain.flat_map(char::to_lowercase).collect()
 }
 
 /// Levenshtein's distance: insertions, deletions and substitutions that make `b` of `a`.
@@ -503,6 +517,19 @@ mod tests {
         assert_eq!(
             suggest("leafkey", &["leaf_key", "name"]),
             "did you mean \"leaf_key\"?"
+        );
+        let keys = [
+            "ed25519",
+            "ecdsa-p256",
+            "ecdsa-p384",
+            "ml-dsa-44",
+            "ml-dsa-65",
+        ];
+        assert_eq!(suggest("P-256", &keys), "did you mean \"ecdsa-p256\"?");
+        assert_eq!(suggest("MLDSA65", &keys), "did you mean \"ml-dsa-65\"?");
+        assert_eq!(
+            suggest("ecdsa", &keys),
+            "known: ed25519, ecdsa-p256, ecdsa-p384, ml-dsa-44, ml-dsa-65"
         );
         assert_eq!(
             suggest("colour", &["leaf_key", "name"]),

@@ -1,5 +1,7 @@
 //! The scenarios that the command carries with it, so that it can be used without the repository.
 
+use super::reader::suggest;
+
 /// A scenario of the folder `scenarios/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shipped {
@@ -40,6 +42,12 @@ impl Shipped {
     /// The scenario of a name.
     pub fn named(name: &str) -> Option<Self> {
         SHIPPED.iter().copied().find(|shipped| shipped.name == name)
+    }
+
+    /// Which name may have been meant by one that no scenario has, or all names.
+    pub fn hint(wrong: &str) -> String {
+        let names: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
+        suggest(wrong, &names)
     }
 
     /// The question that it answers: the first paragraph of its first comment.
@@ -115,5 +123,7 @@ mod tests {
             Some("quick")
         );
         assert_eq!(Shipped::named("quick.toml"), None);
+        assert_eq!(Shipped::hint("quik"), "did you mean \"quick\"?");
+        assert!(Shipped::hint("mine").starts_with("known: article, "));
     }
 }

@@ -34,6 +34,14 @@ fn one_fault(from: &str, to: &str) -> String {
 }
 
 #[test]
+fn who_wants_too_many_instances_is_told_what_to_do() {
+    assert_eq!(
+        one_fault("[lab]", "[lab]\namf = 1000"),
+        format!("line 5, column 7: lab.amf must be from 1 to 256, is 1000 ({MORE_INSTANCES})")
+    );
+}
+
+#[test]
 fn quick_scenario_is_the_comparison_it_promises() {
     let scenario = Scenario::parse(include_str!("../../../scenarios/quick.toml")).unwrap();
     let kinds: Vec<_> = scenario

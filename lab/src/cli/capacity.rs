@@ -13,6 +13,7 @@ use sbi::tell;
 use super::exit::{DONE, USAGE, fail, interrupted};
 use super::lab_up::{own_temporary_folder, temporary_labs};
 use super::output::clear_killed;
+use super::run::scenario_text;
 use crate::capacity::{Capacity, Limits, Probe, capacities};
 use crate::topology::{LabFolder, Plan, Throwaway, Topology};
 use experiment::scenario::{DurationError, Scenario, parse_duration};
@@ -74,7 +75,7 @@ impl CapacityArguments {
 
     fn scenario(&self) -> Result<Scenario, String> {
         let path = self.scenario.display();
-        let text = std::fs::read_to_string(&self.scenario)
+        let text = scenario_text(&self.scenario)
             .map_err(|error| format!("cannot read scenario {path}: {error}"))?;
         let scenario =
             Scenario::parse(&text).map_err(|faults| format!("scenario {path}\n{faults}"))?;

@@ -23,7 +23,7 @@ impl CertCommand {
     }
 }
 
-/// The certificates of the files, each with the name under which it is told of: `FILE`, or `FILE#2` in a bundle. A file
+/// The certificates of the files, and of those in the folders, each with the name under which it is told of: `FILE`, or `FILE#2` in a bundle. A file
 /// that gives none has one line with the reason.
 fn read_all(
     files: &[mtc_tools::certificate_file::FileName],
@@ -32,23 +32,29 @@ fn read_all(
     Result<Vec<u8>, mtc_tools::certificate_file::FileError>,
 )> {
     let mut named = Vec::new();
-    for file in files {
-        let read = file
-            .read()
-            .and_then(|bytes| mtc_tools::certificate_file::certificates(&bytes));
-        match read {
-            Ok(certificates) => {
-                let bundle = certificates.len() > 1;
-                for (position, der) in certificates.into_iter().enumerate() {
-                    let name = if bundle {
-                        format!("{file}#{}", position + 1)
-                    } else {
-                        file.to_string()
-                    };
-                    named.push((name, Ok(der)));
+    for named_file in files {
+        let files = named_file.files().unwrap_or_else(|error| {
+            named.push((named_file.to_string(), Err(error)));
+            Vec::new()
+        });
+        for file in files {
+            let read = file
+                .read()
+                .and_then(|bytes| mtc_tools::certificate_file::certificates(&bytes));
+            match read {
+                Ok(certificates) => {
+                    let bundle = certificates.len() > 1;
+                    for (position, der) in certificates.into_iter().enumerate() {
+                        let name = if bundle {
+                            format!("{file}#{}", position + 1)
+                        } else {
+                            file.to_string()
+                        };
+                        named.push((name, Ok(der)));
+                    }
                 }
+                Err(error) => named.push((file.to_string(), Err(error))),
             }
-            Err(error) => named.push((file.to_string(), Err(error))),
         }
     }
     named

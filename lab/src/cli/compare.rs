@@ -1,20 +1,21 @@
 //! `mtc5g compare EARLIER LATER`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use sbi::tell;
 
 use super::exit::{DONE, INVALID, NOT_AS_WANTED, USAGE, fail};
 use super::output::{print, print_json};
+use super::results_file::read;
 use experiment::report;
-use experiment::results::{Comparison, Outcome, Results};
+use experiment::results::{Comparison, Outcome};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CompareArguments {
-    /// results.json of the earlier run
+    /// The earlier run: its folder, or results.json in it
     earlier: PathBuf,
-    /// results.json of the later run
+    /// The later run
     later: PathBuf,
     /// Exit with 3 when a figure is surely more than this higher, for example 5%
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
@@ -65,34 +66,6 @@ impl CompareArguments {
             NOT_AS_WANTED
         })
     }
-}
-
-/// Reads the results of a run.
-pub(super) fn read(file: &Path) -> Result<Results, ReadError> {
-    let name = || file.display().to_string();
-    let json = std::fs::read_to_string(file).map_err(|source| ReadError::File {
-        file: name(),
-        source,
-    })?;
-    Results::from_json(&json).map_err(|source| ReadError::Results {
-        file: name(),
-        source,
-    })
-}
-
-/// A file holds no results.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    #[error("cannot read {file}")]
-    File {
-        file: String,
-        source: std::io::Error,
-    },
-    #[error("{file} holds no results of a run")]
-    Results {
-        file: String,
-        source: experiment::results::ResultsError,
-    },
 }
 
 /// `5%` and `5` are 0.05.

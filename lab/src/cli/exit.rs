@@ -7,8 +7,45 @@ use sbi::tell;
 
 use experiment::results::{Outcome, Results};
 
-/// What the numbers below mean, for whoever asks for help.
-pub(super) const HELP: &str = "Exit status: 0 done, 1 could not run, 2 usage or a faulty scenario, 3 a threshold is broken or an expectation failed, 4 not a valid measurement (see the verdict), 5 a log showed two histories.";
+/// What each number below means: in a line of help, and in `docs/lab.md`.
+const STATUSES: [(u8, &str, &str); 6] = [
+    (
+        DONE,
+        "done",
+        "done; for `run`, the run is a valid measurement of what its scenario claims, and shows what it expects",
+    ),
+    (
+        COULD_NOT_RUN,
+        "could not run",
+        "could not run: the message on standard error says why",
+    ),
+    (
+        USAGE,
+        "usage or a faulty scenario",
+        "wrong arguments, or a scenario that cannot be read or has faults",
+    ),
+    (
+        NOT_AS_WANTED,
+        "a threshold is broken or an expectation failed",
+        "a valid measurement that does not show what was wanted: `run`, a threshold is broken or an expectation failed; `compare`, a figure is higher than `--fail-above` allows",
+    ),
+    (
+        INVALID,
+        "not a valid measurement (see the verdict)",
+        "not a valid measurement: `run` wrote results, whose verdict says why; `compare` and `plot` refuse what is not valid",
+    ),
+    (
+        FORK,
+        "a log showed two histories",
+        "`log monitor` only: the log showed two histories",
+    ),
+];
+
+/// What the numbers mean, for whoever asks for help.
+pub(super) fn help() -> String {
+    let statuses = STATUSES.map(|(status, short, _)| format!("{status} {short}"));
+    format!("Exit status: {}.", statuses.join(", "))
+}
 
 /// Done.
 pub(super) const DONE: u8 = 0;
@@ -52,6 +89,14 @@ pub(super) fn interrupted() -> impl Future<Output = ()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_of_the_manual_has_every_status() {
+        let rows = STATUSES.map(|(status, _, long)| format!("| {status} | {long} |\n"));
+        let table = format!("| Status | Meaning |\n|---|---|\n{}", rows.concat());
+        let manual = include_str!("../../../docs/lab.md");
+        assert!(manual.contains(&table), "write into docs/lab.md:\n{table}");
+    }
 
     /// Of a run that was published.
     const RESULTS: &str = include_str!("../../../docs/results/article/results.json");

@@ -14,16 +14,16 @@ use super::output::{say, usage};
 use super::run::scenario_text;
 use crate::topology::{Deployed, Hosts, LabFolder, Plan, Ports, deploy};
 use experiment::files::sync_tree;
-use experiment::scenario::{LabPlan, SHIPPED, Scenario};
+use experiment::scenario::{INSTANCES, LabPlan, MORE_INSTANCES, SHIPPED, Scenario};
 
 /// What `mtc5g init` and `mtc5g lab up` make a lab of.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct LabArguments {
     /// Number of AMF instances
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, default_value_t = 2, value_parser = instances)]
     amf: u16,
     /// Number of SMF instances
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, default_value_t = 2, value_parser = instances)]
     smf: u16,
     /// First of seven ports on 127.0.0.1: NRF SBI, issuance log, witness, admin ports of NRF, SCP, AMF, SMF
     #[arg(long, default_value_t = 7777, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
@@ -41,6 +41,18 @@ pub(super) struct LabArguments {
         conflicts_with_all = ["amf", "smf", "landmark_interval", "certificate_lifetime"]
     )]
     scenario: Option<PathBuf>,
+}
+
+/// A number of instances, with what to do who wants more of them.
+fn instances(text: &str) -> Result<u16, String> {
+    let number = text.parse::<u64>().map_err(|error| error.to_string())?;
+    let (least, most) = (INSTANCES.start(), INSTANCES.end());
+    match u16::try_from(number) {
+        Ok(instances) if INSTANCES.contains(&number) => Ok(instances),
+        _ => Err(format!(
+            "a lab has from {least} to {most} of a kind; {MORE_INSTANCES}"
+        )),
+    }
 }
 
 /// No lab can be planned as the arguments say.

@@ -1,13 +1,13 @@
 //! `mtc5g plot RESULTS`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sbi::tell;
 
-use super::compare::read;
 use super::exit::{DONE, INVALID, USAGE, fail};
-use super::output::print;
+use super::output::{print, usage};
+use super::results_file::read;
 use experiment::files::write_whole;
 use experiment::report;
 use experiment::results::Outcome;
@@ -17,18 +17,21 @@ use experiment::results::Outcome;
     after_help = "SVG is the only format. A PDF for a paper: rsvg-convert -f pdf -o figure.pdf figure.svg, or without it: chromium --headless --no-pdf-header-footer --print-to-pdf=figure.pdf figure.svg"
 )]
 pub(super) struct PlotArguments {
-    /// results.json of a run
+    /// A run: its folder, or results.json in it
     results: PathBuf,
     /// Which figure: bytes, cpu, handshake, operation, time, landmarks, issuance
     #[arg(long, value_name = "NAME")]
     figure: String,
-    /// File to write [default: standard output]
+    /// File to write, NAME.svg [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 impl PlotArguments {
     pub(super) fn run(self) -> ExitCode {
+        if let Some(file) = self.output.as_deref().filter(|file| !takes_svg(file)) {
+            return usage(&OtherFormat(file.to_owned()), "plot");
+        }
         let results = match read(&self.results) {
             Ok(results) => results,
             Err(error) => return fail(&error),
@@ -62,4 +65,19 @@ impl PlotArguments {
         }
         ExitCode::from(DONE)
     }
+}
+
+/// A file of this name would be taken for something else than SVG.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "figures are SVG, and {} is not the name of an SVG file: write NAME.svg, and make a PDF of that with \
+     rsvg-convert -f pdf -o NAME.pdf NAME.svg",
+    .0.display()
+)]
+struct OtherFormat(PathBuf);
+
+/// Whether the name is one of SVG, or of nothing in particular, such as `/dev/stdout`.
+fn takes_svg(file: &Path) -> bool {
+    file.extension()
+        .is_none_or(|extension| extension.eq_ignore_ascii_case("svg"))
 }

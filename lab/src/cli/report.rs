@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use sbi::tell;
 
-use super::compare::read as read_results;
 use super::exit::{DONE, USAGE, fail, status};
 use super::output::{print_results, tell_earlier};
+use super::results_file::{read as read_results, runs_of};
 use experiment::files::write_whole;
 use experiment::report::{self, Report};
 use experiment::results::{Outcome, Part, Results, merge};
@@ -39,7 +39,7 @@ impl ReportCommand {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct HtmlArguments {
-    /// results.json of a run; several, in their order, make the report of a sweep
+    /// A run: its folder, or results.json in it; several, in their order, or the folder of a sweep, make the report of a sweep
     #[arg(required = true)]
     results: Vec<PathBuf>,
     /// File to write
@@ -49,13 +49,13 @@ pub(super) struct HtmlArguments {
 
 impl HtmlArguments {
     fn run(self) -> ExitCode {
-        let results: Result<Vec<Results>, _> =
-            self.results.iter().map(|file| read_results(file)).collect();
+        let runs: Vec<PathBuf> = self.results.iter().flat_map(|path| runs_of(path)).collect();
+        let results: Result<Vec<Results>, _> = runs.iter().map(|run| read_results(run)).collect();
         let results = match results {
             Ok(results) => results,
             Err(error) => return fail(&error),
         };
-        for (file, results) in self.results.iter().zip(&results) {
+        for (file, results) in runs.iter().zip(&results) {
             if results.verdict.outcome == Outcome::Invalid {
                 let reasons = results.verdict.violations.join("; ");
                 let file = file.display();
@@ -75,7 +75,7 @@ impl HtmlArguments {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct TableArguments {
-    /// results.json of a run
+    /// A run: its folder, or results.json in it
     results: PathBuf,
     /// Print results.json instead of the table
     #[arg(long)]
@@ -138,7 +138,7 @@ fn read(path: &Path) -> Result<(PathBuf, Part), Box<dyn Error>> {
     } else {
         path.to_owned()
     };
-    let text = std::fs::read_to_string(&file)
+    let text = sbi::text_file::read(&file)
         .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     Ok((file.clone(), Part::from_json(&text, file)?))
 }

@@ -17,6 +17,7 @@ use time::macros::format_description;
 
 use super::exit::{DONE, USAGE, fail, interrupted, status};
 use super::output::{clear_killed, print, print_results, tell_earlier};
+use super::results_file::CELLS;
 use crate::load::{Phase, Progress};
 use crate::run::{Audience, Joined, Ran, RunError, Setting, run};
 use crate::topology::{LabPlace, Throwaway};
@@ -35,8 +36,6 @@ const RESULTS: &str = "mtc5g-results";
 const LAB: &str = "lab";
 /// The load generator of a run that joins a lab, in the folder of its results.
 const GENERATOR: &str = "generator";
-/// The runs of a sweep, in the folder of its results.
-const CELLS: &str = "cells";
 /// Seconds between two lines of progress where there is no terminal.
 const LINE_EVERY: u64 = 5;
 
@@ -321,7 +320,7 @@ fn ends(cells: &[Scenario]) -> impl Iterator<Item = &Scenario> {
 
 /// The text of a file or, where there is none of that name, of a scenario that comes with this command.
 pub(super) fn scenario_text(scenario: &Path) -> Result<String, String> {
-    let error = match std::fs::read_to_string(scenario) {
+    let error = match sbi::text_file::read(scenario) {
         Ok(text) => return Ok(text),
         Err(error) => error,
     };
@@ -332,10 +331,13 @@ pub(super) fn scenario_text(scenario: &Path) -> Result<String, String> {
         .and_then(Shipped::named);
     match shipped {
         Some(shipped) => Ok(shipped.text.to_owned()),
-        None if missing => Err(format!(
-            "{error}; scenarios that need no file are {}",
-            super::scenarios::names()
-        )),
+        None if missing => {
+            let name = scenario.file_stem().unwrap_or_default();
+            let hint = Shipped::hint(&name.to_string_lossy());
+            Err(format!(
+                "{error}; among the scenarios that need no file, {hint}"
+            ))
+        }
         None => Err(error.to_string()),
     }
 }

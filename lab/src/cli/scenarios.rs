@@ -25,8 +25,8 @@ impl ScenariosArguments {
                 Some(shipped) => shipped.text.to_owned(),
                 None => {
                     tell!(
-                        "error: there is no scenario {name:?}; there are {}",
-                        names()
+                        "error: no scenario {name:?} comes with this command: {}",
+                        Shipped::hint(name)
                     );
                     return ExitCode::from(USAGE);
                 }
@@ -35,12 +35,6 @@ impl ScenariosArguments {
         print(&text);
         ExitCode::from(DONE)
     }
-}
-
-/// The names of all scenarios.
-pub(super) fn names() -> String {
-    let names: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
-    names.join(", ")
 }
 
 fn list() -> String {

@@ -22,7 +22,7 @@ Examples:
 Exit status: 0 all were read and are well formed, 1 some cannot be read or have a fault, 2 usage.
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct InspectArguments {
-    /// Certificates in DER or PEM, a bundle of several too; - reads standard input
+    /// Certificates in DER or PEM, a bundle of several too, or a folder of them; - reads standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<FileName>,
     /// Print one JSON document

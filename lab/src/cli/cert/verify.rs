@@ -40,7 +40,7 @@ Names are not compared with anything and extKeyUsage is not judged: those are fo
 Exit status: 0 all verify, 1 some do not verify or cannot be read, 2 usage (also trust that cannot be used).
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct VerifyArguments {
-    /// Certificates in DER or PEM, a bundle of several too; - reads standard input
+    /// Certificates in DER or PEM, a bundle of several too, or a folder of them; - reads standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<FileName>,
     /// Verify as if it were this time, such as 2026-11-22T12:00:00Z [default: now]
@@ -179,7 +179,7 @@ impl VerifyArguments {
     fn with_subtrees(&self, trust: &CaTrust) -> Result<CaTrust, SetupError> {
         let mut subtrees: Vec<_> = self.subtree.iter().map(|SubtreeText(one)| *one).collect();
         for path in &self.subtrees {
-            let text = std::fs::read_to_string(path).map_err(|source| SetupError::SubtreeFile {
+            let text = sbi::text_file::read(path).map_err(|source| SetupError::SubtreeFile {
                 path: path.clone(),
                 source,
             })?;
