@@ -9,6 +9,7 @@ mod compare;
 mod configuration;
 mod exit;
 mod health;
+mod identity;
 mod init;
 mod lab_up;
 mod link;
@@ -86,6 +87,9 @@ enum Command {
     Health(health::HealthArguments),
     /// Run a command on a host whose packets to its neighbours are late, for the links of containers
     Link(link::LinkArguments),
+    /// Keys and certificates of a lab's network functions, for other tools
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
     /// Mint a new enrolment token for an NF instance whose token is used or expired
     Token(token::TokenArguments),
     /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
@@ -144,6 +148,7 @@ impl Command {
             Self::Top(arguments) => arguments.run().await,
             Self::Health(arguments) => arguments.run().await,
             Self::Link(arguments) => arguments.run().await,
+            Self::Identity(command) => command.run(),
             Self::Token(arguments) => arguments.run(),
             Self::Nrf(arguments) => arguments.run().await,
             Self::Scp(process) => process.run(nf_scp::run).await,

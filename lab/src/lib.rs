@@ -10,6 +10,7 @@
 
 pub mod capacity;
 pub mod cli;
+pub mod identity;
 pub mod in_memory;
 pub mod load;
 pub mod pki;

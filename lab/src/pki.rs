@@ -40,7 +40,7 @@ pub use self::error::PkiError;
 pub use self::plan::{COUNTRY, HOME_DOMAIN, PkiPlan, PlannedInstance, fqdn};
 pub use self::tokens::{mint_tokens, renew_token};
 
-use self::folder::Folder;
+pub(crate) use self::folder::Folder;
 use self::tokens::write_tokens;
 
 /// How far validity begins before the PKI is made, for NFs on machines whose clocks are behind.

@@ -219,8 +219,12 @@ impl Endpoint {
         let set = self.credentials.current();
         let ServerChoice { domain, presented } = choose_for_client(&set, hello);
         let (certificate, credential) = presented.ok_or_else(|| {
+            let named_nobody = match hello.certificate_authorities() {
+                None => ", which stands for a client that names no certificate_authorities (openssl: -requestCAfile)",
+                Some(_) => "",
+            };
             rustls::Error::General(format!(
-                "no credential of trust domain {domain} with a key that the client can verify"
+                "no credential of trust domain {domain}{named_nobody} with a key that the client can verify"
             ))
         })?;
         let names = hello.certificate_authorities().unwrap_or_default();

@@ -208,6 +208,16 @@ pub enum RestoreError {
     Profile(#[from] mtc_tls::key::UnknownX509Profile),
 }
 
+/// A key and its certificates in DER. Holds a secret.
+pub struct CredentialDer {
+    /// PKCS#8 of the key.
+    pub key: Zeroizing<Vec<u8>>,
+    /// The certificate, and the intermediates that lead to a root.
+    pub chain: Vec<Vec<u8>>,
+    /// The landmark-relative certificate, if it is an MTC's and has been got.
+    pub landmark: Option<Vec<u8>>,
+}
+
 impl StoredCredential {
     /// What was issued for `key`.
     ///
@@ -272,6 +282,25 @@ impl StoredCredential {
         let leaf = STANDARD.decode(self.chain.first()?).ok()?;
         let (log_number, _) = Certificate::parse(&leaf).ok()?.entry().ok()?;
         Some(log_number)
+    }
+
+    /// Key and certificates as other tools take them.
+    ///
+    /// # Errors
+    /// A field is not base64.
+    pub fn der(&self) -> Result<CredentialDer, RestoreError> {
+        let landmark = self.landmark.as_ref();
+        Ok(CredentialDer {
+            key: Zeroizing::new(STANDARD.decode(&*self.key)?),
+            chain: self
+                .chain
+                .iter()
+                .map(|certificate| STANDARD.decode(certificate))
+                .collect::<Result<_, _>>()?,
+            landmark: landmark
+                .map(|stored| STANDARD.decode(&stored.certificate))
+                .transpose()?,
+        })
     }
 
     fn key_and_chain(&self) -> Result<(NfKey, Credential), RestoreError> {
@@ -378,17 +407,12 @@ impl Vault {
     }
 
     fn read(&self) -> Result<Stored, VaultError> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stored::default()),
-            Err(source) => return Err(self.disk("read", source)),
-        };
-        let stored: Stored =
-            serde_json::from_slice(&text).map_err(|error| self.damaged(error.into()))?;
-        if !stored.is_whole() {
-            return Err(self.damaged(Checksum.into()));
+        match read(&self.path) {
+            Err(VaultError::Disk { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(Stored::default())
+            }
+            read => read,
         }
-        Ok(stored)
     }
 
     /// Replaces what is stored. Blocks on the disk.
@@ -428,6 +452,28 @@ impl Vault {
             source,
         }
     }
+}
+
+/// Reads what an NF instance has stored, also while it runs: the file is replaced as a whole. Blocks on the disk.
+///
+/// # Errors
+/// The file cannot be read, or is none of an NF instance's credentials.
+pub fn read(path: &Path) -> Result<Stored, VaultError> {
+    let text = fs::read(path).map_err(|source| VaultError::Disk {
+        doing: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    let damaged = |source| VaultError::Damaged {
+        path: path.to_owned(),
+        source,
+    };
+    let stored: Stored =
+        serde_json::from_slice(&Zeroizing::new(text)).map_err(|error| damaged(error.into()))?;
+    if !stored.is_whole() {
+        return Err(damaged(Checksum.into()));
+    }
+    Ok(stored)
 }
 
 /// Takes the lock, as that of an issuance log is taken.

@@ -144,6 +144,7 @@ impl LabArguments {
             },
             mtc: vec![KeyAlgorithm::MlDsa65],
             x509: vec![
+                x509(KeyAlgorithm::EcdsaP256, Intermediates::One),
                 x509(KeyAlgorithm::Ed25519, Intermediates::One),
                 x509(KeyAlgorithm::MlDsa65, Intermediates::One),
                 x509(KeyAlgorithm::MlDsa65, Intermediates::None),
@@ -238,6 +239,8 @@ impl InitArguments {
 
 #[cfg(test)]
 mod tests {
+    use experiment::scenario::Shipped;
+
     use super::*;
 
     // The message named the key landmark_interval_seconds of a file that the command was about to write.
@@ -263,5 +266,24 @@ mod tests {
         assert!(check(21, 24).is_err());
         assert!(check(22, 24).is_ok());
         assert!(check(5, 5).is_ok());
+    }
+
+    #[test]
+    fn a_lab_without_a_scenario_has_what_quick_needs() {
+        let arguments = LabArguments {
+            amf: 2,
+            smf: 2,
+            port: 7777,
+            landmark_interval: 30,
+            certificate_lifetime: 24,
+            scenario: None,
+        };
+        let plan = arguments.plan().unwrap();
+        let quick = Shipped::named("quick").unwrap();
+        let wanted = Plan::of(&Scenario::parse(quick.text).unwrap());
+        assert!(wanted.mtc.iter().all(|key| plan.mtc.contains(key)));
+        for credential in wanted.x509 {
+            assert!(plan.x509.contains(&credential), "{credential:?}");
+        }
     }
 }

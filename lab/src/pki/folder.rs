@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::error::PkiError;
 
 /// A folder in which files and folders are made that were not there before.
-pub(super) struct Folder(pub(super) PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(super) fn private_folder(&self, name: &str) -> Result<Self, PkiError> {
@@ -27,11 +27,15 @@ impl Folder {
         }
     }
 
-    pub(super) fn secret(&self, name: &str, text: &str) -> Result<PathBuf, PkiError> {
-        self.file(name, 0o600, text.as_bytes())
+    pub(crate) fn secret(
+        &self,
+        name: &str,
+        contents: &(impl AsRef<[u8]> + ?Sized),
+    ) -> Result<PathBuf, PkiError> {
+        self.file(name, 0o600, contents.as_ref())
     }
 
-    pub(super) fn public(&self, name: &str, contents: &[u8]) -> Result<PathBuf, PkiError> {
+    pub(crate) fn public(&self, name: &str, contents: &[u8]) -> Result<PathBuf, PkiError> {
         self.file(name, 0o644, contents)
     }
 

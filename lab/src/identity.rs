@@ -1,0 +1,212 @@
+//! The keys and certificates of a lab's network functions, for tools that are not of this project.
+//!
+//! ```text
+//! LAB/state/.../<nfInstanceId>.json ──find──> Identity ──export──> DIR/<profile>-<key>.{key,pem}
+//! LAB/x509/<profile>/root.crt ───────────────────────────────────> DIR/<profile>-<key>.root.pem
+//! ```
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use mtc_tls::identity::NfIdentity;
+use mtc_tls::pem;
+use sbi::vault::{self, CredentialDer, RestoreError, Stored};
+use thiserror::Error;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::pki::{Folder, PkiError};
+
+/// Where network functions of a lab keep their credentials.
+const STATE: &str = "state";
+/// How far below it they are: `state/nrf/own/<id>.json`.
+const DEPTH: usize = 3;
+/// Configuration with which OpenSSL takes a certificate whose signature it cannot judge, such as a Merkle Tree Certificate.
+const OPENSSL_CONFIG: &str = "\
+# Lets OpenSSL present a certificate whose signature algorithm it does not know, as that of Merkle Tree Certificates:
+#   OPENSSL_CONF=openssl.cnf curl ...
+openssl_conf = openssl_init
+[openssl_init]
+ssl_conf = ssl_configuration
+[ssl_configuration]
+system_default = tls_defaults
+[tls_defaults]
+CipherString = DEFAULT@SECLEVEL=0
+";
+
+/// Why no identity is exported.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// There is no state of network functions.
+    #[error("cannot read {}; is this the folder of a lab that is or was up?", path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No network function of the lab has the name.
+    #[error("the lab has no network function {wanted:?} with a certificate; it has {known}")]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// What is stored is damaged.
+    #[error("the stored credentials of {0} are damaged")]
+    Damaged(String, #[source] RestoreError),
+    /// Files cannot be written.
+    #[error(transparent)]
+    Write(#[from] PkiError),
+}
+
+/// How certificates and keys are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Text, chains in one file.
+    Pem,
+    /// Binary, a file a certificate.
+    Der,
+}
+
+/// A network function's credentials, and its name.
+struct Identity {
+    /// `amf1`, the first label of its FQDN.
+    name: String,
+    fqdn: String,
+    instance: Uuid,
+    stored: Stored,
+}
+
+impl Identity {
+    /// What a file stores, if it is that of a network function with a certificate.
+    fn read(path: &Path) -> Option<Self> {
+        let instance = path.file_stem()?.to_str()?.parse().ok()?;
+        let stored = vault::read(path).ok()?;
+        let credential = stored.credentials.first()?.der().ok()?;
+        let identity = NfIdentity::from_certificate(credential.chain.first()?).ok()?;
+        let fqdn = identity.fqdns.first()?.clone();
+        Some(Self {
+            name: fqdn.split('.').next()?.to_owned(),
+            fqdn,
+            instance,
+            stored,
+        })
+    }
+
+    fn is(&self, wanted: &str) -> bool {
+        let wanted = wanted.to_ascii_lowercase();
+        [&self.name, &self.fqdn, &self.instance.to_string()].contains(&&wanted)
+    }
+}
+
+/// Writes the keys and certificates of the network function `wanted` (`amf1`, its FQDN or its instance id) of the lab in `lab`
+/// into `folder`, which is made, and says which files were written. It may run meanwhile. Keys are readable by their owner
+/// alone; nothing is written over. Blocks on the disk.
+///
+/// # Errors
+/// See [`IdentityError`].
+pub fn export(
+    lab: &Path,
+    wanted: &str,
+    folder: &Path,
+    form: Form,
+) -> Result<Vec<PathBuf>, IdentityError> {
+    let mut known = find(&lab.join(STATE))?;
+    let Some(place) = known.iter().position(|identity| identity.is(wanted)) else {
+        known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let names: Vec<_> = known.into_iter().map(|identity| identity.name).collect();
+        return Err(IdentityError::Unknown {
+            wanted: wanted.to_owned(),
+            known: names.join(", "),
+        });
+    };
+    let identity = known.swap_remove(place);
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| PkiError::Write {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let folder = Folder(folder.to_owned());
+    let mut written = vec![folder.public("openssl.cnf", OPENSSL_CONFIG.as_bytes())?];
+    for credential in &identity.stored.credentials {
+        let der = credential
+            .der()
+            .map_err(|error| IdentityError::Damaged(identity.name.clone(), error))?;
+        let name = format!("{}-{}", credential.profile, credential.leaf_key);
+        write(&folder, &name, &der, form, &mut written)?;
+        let of_profile = credential.profile.strip_prefix("x509-");
+        let root = of_profile.map(|profile| lab.join("x509").join(profile).join("root.crt"));
+        if let Some(root) = root.and_then(|root| std::fs::read(root).ok()) {
+            written.push(folder.public(&format!("{name}.root.pem"), &root)?);
+        }
+    }
+    Ok(written)
+}
+
+/// The network functions whose credentials are below a folder.
+fn find(state: &Path) -> Result<Vec<Identity>, IdentityError> {
+    let failed = |source| IdentityError::State {
+        path: state.to_owned(),
+        source,
+    };
+    let mut identities = Vec::new();
+    let mut folders = vec![(state.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        for found in folder.read_dir().map_err(failed)? {
+            let path = found.map_err(failed)?.path();
+            if path.is_dir() && depth < DEPTH {
+                folders.push((path, depth + 1));
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                identities.extend(Identity::read(&path));
+            }
+        }
+    }
+    Ok(identities)
+}
+
+fn write(
+    folder: &Folder,
+    name: &str,
+    der: &CredentialDer,
+    form: Form,
+    written: &mut Vec<PathBuf>,
+) -> Result<(), PkiError> {
+    let landmark = der.landmark.iter();
+    match form {
+        Form::Pem => {
+            let key = Zeroizing::new(pem::encode(pem::PRIVATE_KEY, &der.key));
+            written.push(folder.secret(&format!("{name}.key"), key.as_str())?);
+            let chain = der.chain.iter();
+            let chain: String = chain
+                .map(|der| pem::encode(pem::CERTIFICATE, der))
+                .collect();
+            written.push(folder.public(&format!("{name}.pem"), chain.as_bytes())?);
+            for landmark in landmark {
+                let text = pem::encode(pem::CERTIFICATE, landmark);
+                written.push(folder.public(&format!("{name}.landmark.pem"), text.as_bytes())?);
+            }
+        }
+        Form::Der => {
+            written.push(folder.secret(&format!("{name}.key.der"), der.key.as_slice())?);
+            for (place, certificate) in der.chain.iter().enumerate() {
+                let of = match place {
+                    0 => String::new(),
+                    place => format!(".intermediate-{place}"),
+                };
+                written.push(folder.public(&format!("{name}{of}.der"), certificate)?);
+            }
+            for landmark in landmark {
+                written.push(folder.public(&format!("{name}.landmark.der"), landmark)?);
+            }
+        }
+    }
+    Ok(())
+}
