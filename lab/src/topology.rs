@@ -10,34 +10,28 @@
 //! Nothing waits by sleeping: children tell what they have reached on their standard output.
 
 mod addresses;
+mod admin;
 mod child;
 mod deploy;
 mod description;
 mod folder;
 mod place;
 mod running;
+mod supervision;
 pub mod targets;
 mod throwaway;
 
-use std::future::Future;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use experiment::scenario::Nf;
 use link::{Host, Network};
 use sbi::address::{Address, ResolveError};
 use sbi::backoff;
-use sbi::client::{ClientError, Connection, Request};
-use sbi::ledger::Measurements;
-use sbi::orders::Order;
+use sbi::client::ClientError;
 use sbi::process::Event;
-use sbi::uri::Scheme;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -55,7 +49,6 @@ use crate::pki::PlannedInstance;
 
 /// How long a child may take to reach what is waited for.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a lab does not run.
 #[derive(Debug, thiserror::Error)]
@@ -271,113 +264,12 @@ impl Topology {
         Ok(())
     }
 
-    async fn await_event(
-        &mut self,
-        nf: Nf,
-        is_it: impl Fn(&Event) -> bool,
-    ) -> Result<Event, TopologyError> {
-        let (child, others) = self.part(nf)?;
-        tokio::select! {
-            event = child.await_event(START_TIMEOUT, is_it) => Ok(event?),
-            error = first_ending(others) => Err(error.into()),
-        }
-    }
-
-    /// The next event of an NF; an error as soon as any process of the lab has ended or failed.
-    ///
-    /// Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// A process was not started, failed or ended.
-    pub async fn next_event(&mut self, nf: Nf) -> Result<Event, ChildError> {
-        let (awaited, others) = self.part(nf)?;
-        tokio::select! {
-            event = awaited.next_event() => event,
-            error = first_ending(others) => Err(error),
-        }
-    }
-
-    /// The network functions whose processes belong to the lab now.
-    pub fn running(&self) -> Vec<Nf> {
-        let started = self.children.iter().map(|(nf, _)| *nf);
-        started
-            .chain(self.joined.iter().map(|(nf, _)| *nf))
-            .collect()
-    }
-
-    /// The next event of any process; an error as soon as one has ended or failed.
-    ///
-    /// Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// A process failed or ended.
-    pub async fn next(&mut self) -> Result<(Nf, Event), ChildError> {
-        let events = self.children.iter_mut().map(|(nf, child)| {
-            Box::pin(async { child.next_event().await.map(|event| (*nf, event)) })
-        });
-        first(events.collect()).await
-    }
-
-    /// A process, and the others.
-    fn part(&mut self, nf: Nf) -> Result<(&mut Child, Vec<&mut Started>), ChildError> {
-        let (mut wanted, others): (Vec<_>, Vec<_>) = self
-            .children
-            .iter_mut()
-            .partition(|(started, _)| *started == nf);
-        let wanted = wanted
-            .pop()
-            .ok_or(ChildError::NotStarted { name: nf.as_str() })?;
-        Ok((&mut wanted.1, others))
-    }
-
-    /// The process of an NF.
-    ///
-    /// # Errors
-    /// It was not started.
-    pub fn child(&mut self, nf: Nf) -> Result<&mut Child, ChildError> {
-        let found = self.children.iter_mut().find(|(started, _)| *started == nf);
-        found
-            .map(|(_, child)| child)
-            .ok_or(ChildError::NotStarted { name: nf.as_str() })
-    }
-
-    /// Kills a process at once, without warning (SIGKILL). It is no part of the lab any more until it is restarted.
-    ///
-    /// # Errors
-    /// It was not started, or the system refuses.
-    pub async fn kill(&mut self, nf: Nf) -> Result<(), TopologyError> {
-        self.child(nf)?.kill().await?;
-        self.children.retain(|(started, _)| *started != nf);
-        Ok(())
-    }
-
-    /// Takes a process out of the lab; the returned future has it drain and end, and kills it if it does not.
-    ///
-    /// # Errors
-    /// It was not started.
-    pub fn take_out(&mut self, nf: Nf) -> Result<impl Future<Output = ()> + use<>, ChildError> {
-        let position = self.children.iter().position(|(started, _)| *started == nf);
-        let position = position.ok_or(ChildError::NotStarted { name: nf.as_str() })?;
-        let (_, child) = self.children.swap_remove(position);
-        Ok(child.stop())
-    }
-
     /// Starts a process again on the same files; it tells by itself when it is ready.
     ///
     /// # Errors
     /// The system refuses.
     pub fn put_back(&mut self, nf: Nf) -> Result<(), TopologyError> {
         self.spawn(nf, &[])
-    }
-
-    /// Gives a process an order.
-    ///
-    /// # Errors
-    /// It was not started, or does not read any more.
-    pub async fn order(&mut self, nf: Nf, order: Order) -> Result<(), ChildError> {
-        let line =
-            serde_json::to_string(&order).expect("orders have string keys and integers only");
-        self.child(nf)?.command(&line).await
     }
 
     /// The names of an NF's instances, in the order of its configuration.
@@ -407,105 +299,8 @@ impl Topology {
         Ok(())
     }
 
-    /// Where the admin port of a process is.
-    ///
-    /// # Errors
-    /// It was not started, or has not said.
-    pub fn admin(&mut self, nf: Nf) -> Result<SocketAddr, ChildError> {
-        let seen = self.child(nf)?.seen(|event| match event {
-            Event::AdminListening { addr } => Some(*addr),
-            _ => None,
-        });
-        seen.ok_or(ChildError::NotStarted { name: nf.as_str() })
-    }
-
-    /// What the handshakes of a process have cost so far.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub async fn measurements(&mut self, nf: Nf) -> Result<Measurements, TopologyError> {
-        let joined = self.joined.iter().find(|(joined, _)| *joined == nf);
-        let Some((_, address)) = joined else {
-            let addr = self.admin(nf)?;
-            return self.measurements_at(nf, addr).await;
-        };
-        let all = address.resolve_all().await;
-        let all = all.map_err(|source| TopologyError::Unknown { nf, source })?;
-        let mut sum = Measurements::default();
-        for addr in all {
-            sum.merge(&self.measurements_at(nf, addr).await?);
-        }
-        Ok(sum)
-    }
-
-    /// Whether every replica of a network function that runs without us is ready, and there is one.
-    async fn is_ready(&self, nf: Nf, address: &Address) -> Result<(), TopologyError> {
-        let all = address.resolve_all().await;
-        for addr in all.map_err(|source| TopologyError::Unknown { nf, source })? {
-            let failed = |source| TopologyError::Admin { nf, addr, source };
-            let connection = self.connect(nf, addr).await.map_err(failed)?;
-            let request = Request::new(hyper::Method::GET, addr.to_string(), "/readyz");
-            connection
-                .call(request, ADMIN_TIMEOUT)
-                .await
-                .map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    async fn measurements_at(
-        &self,
-        nf: Nf,
-        addr: SocketAddr,
-    ) -> Result<Measurements, TopologyError> {
-        let failed = |source| TopologyError::Admin { nf, addr, source };
-        let connection = self.connect(nf, addr).await.map_err(failed)?;
-        let request = Request::new(hyper::Method::GET, addr.to_string(), "/measurements");
-        let response = connection
-            .call(request, ADMIN_TIMEOUT)
-            .await
-            .map_err(failed)?;
-        response
-            .read_json()
-            .map_err(|error| failed(ClientError::Body(error)))
-    }
-
-    /// Connects to a cleartext port of a process, from its own host: what a supervisor asks takes no link's capacity.
-    async fn connect(&self, nf: Nf, addr: SocketAddr) -> Result<Connection, ClientError> {
-        let Some(host) = self.host(nf).cloned() else {
-            return Connection::connect_cleartext(addr, ADMIN_TIMEOUT).await;
-        };
-        let connect = move || {
-            host.namespace
-                .run(|| std::net::TcpStream::connect_timeout(&addr, ADMIN_TIMEOUT))
-        };
-        let connected = tokio::task::spawn_blocking(connect).await;
-        let connected = connected.unwrap_or_else(|error| Err(io::Error::other(error)));
-        let stream = connected.and_then(|stream| {
-            stream.set_nonblocking(true)?;
-            TcpStream::from_std(stream)
-        });
-        let stream = stream.map_err(|source| ClientError::Connect { addr, source })?;
-        Connection::handshake(stream, Scheme::Http).await
-    }
-
     fn host(&self, nf: Nf) -> Option<&Host> {
         self.network.as_ref()?.host(nf.as_str())
-    }
-
-    /// Every event that tells an endpoint, by NF.
-    pub fn endpoints(&mut self) -> Vec<(Nf, Vec<Event>)> {
-        self.children
-            .iter_mut()
-            .map(|(nf, child)| (*nf, child.events().to_vec()))
-            .collect()
-    }
-
-    /// Completes when a process of the lab has ended or failed.
-    ///
-    /// Dropping the future loses nothing.
-    pub async fn ended(&mut self) -> ChildError {
-        first_ending(&mut self.children).await
     }
 
     /// Stops every process: those that use others first.
@@ -516,33 +311,4 @@ impl Topology {
             }
         }
     }
-}
-
-/// Completes when one of the processes has ended or failed.
-///
-/// Dropping the future loses nothing.
-async fn first_ending(children: impl IntoIterator<Item = &mut Started>) -> ChildError {
-    let endings = children.into_iter().map(|(_, child)| {
-        Box::pin(async {
-            loop {
-                if let Err(error) = child.next_event().await {
-                    return error;
-                }
-            }
-        })
-    });
-    first(endings.collect()).await
-}
-
-/// The output of the future that completes first.
-async fn first<F: Future + Unpin>(mut futures: Vec<F>) -> F::Output {
-    std::future::poll_fn(move |context| {
-        for future in &mut futures {
-            if let Poll::Ready(output) = Pin::new(future).poll(context) {
-                return Poll::Ready(output);
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
