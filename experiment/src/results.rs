@@ -22,6 +22,7 @@ mod link;
 mod makeup;
 mod making;
 mod part;
+mod preflight;
 mod rounding;
 mod slices;
 mod thresholds;
@@ -40,6 +41,7 @@ pub use latency::Latency;
 pub use link::{ConfiguredLink, LinkResult};
 pub use makeup::{LandmarkState, Makeup};
 pub use part::{Counted, MergeError, PART_SCHEMA, Part, merge};
+pub use preflight::Preflight;
 pub use slices::{Metric, Ratio, Slice};
 pub use thresholds::ThresholdOutcome;
 pub use variant::{Histograms, VariantResult};
@@ -124,6 +126,9 @@ pub struct Run {
     /// Length of the measured part in seconds, as planned.
     #[serde(default)]
     pub measured_s: f64,
+    /// What the second before the run has shown of the load generator's machine; of several generators, of the first one's.
+    #[serde(default)]
+    pub preflight: Option<Preflight>,
     /// Steps of the load generator's wall clock in the measured part: with one, no figure is a measurement.
     #[serde(default)]
     pub clock_steps: Vec<ClockStep>,

@@ -134,7 +134,7 @@ async fn load(
 ) -> Result<LoadResult, RunError> {
     let patience = plan.duration() + PATIENCE;
     let command = Command::Load {
-        plan,
+        plan: Box::new(plan),
         scenario: "capacity".to_owned(),
         variants: vec![profile.clone()],
         profiles: vec![profile],

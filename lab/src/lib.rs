@@ -14,6 +14,7 @@ pub mod identity;
 pub mod in_memory;
 pub mod load;
 pub mod pki;
+mod preflight;
 pub mod run;
 pub mod top;
 pub mod topology;

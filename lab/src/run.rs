@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use crate::load::worker::{Answer, Command};
 use crate::load::{Phase, Progress};
+use crate::preflight::preflight;
 use crate::topology::{
     Addresses, ChildError, FolderError, JoinError, LabFolder, LabPlace, Plan, RunningLab, Topology,
     TopologyError,
@@ -28,7 +29,9 @@ use crate::topology::{
 use experiment::environment::Environment;
 use experiment::measure::SLICES;
 use experiment::measure::{LoadResult, Shard, VariantMismatch};
-use experiment::results::{Counted, Happenings, PART_SCHEMA, Part, Results, TimelinePoint};
+use experiment::results::{
+    Counted, Happenings, PART_SCHEMA, Part, Preflight, Results, TimelinePoint,
+};
 use experiment::scenario::Nf;
 use experiment::scenario::Scenario;
 
@@ -133,6 +136,8 @@ pub struct Ran {
 pub trait Audience {
     /// A step of the start or the end.
     fn step(&self, text: &str);
+    /// Something that whoever waits for the figures should know at once.
+    fn warn(&self, text: &str);
     /// How far the load is.
     fn progress(&self, progress: &Progress);
 }
@@ -149,9 +154,18 @@ pub async fn run(
     audience: &impl Audience,
 ) -> Result<Ran, RunError> {
     let mut interrupt = std::pin::pin!(interrupt);
+    audience.step("looking how punctual this machine is");
+    let preflight = tokio::select! {
+        found = preflight(&scenario.load) => found,
+        () = &mut interrupt => return Err(RunError::Interrupted),
+    };
     if let Some(joined) = &setting.join {
-        return run_joined(scenario, setting, joined, interrupt, audience).await;
+        return run_joined(scenario, preflight, setting, joined, interrupt, audience).await;
     }
+    tell(&preflight, audience);
+    let mut scenario = scenario.clone();
+    scenario.load = scenario.load.at_rate(preflight.rate_factor);
+    let scenario = &scenario;
     let links = match &scenario.link {
         Some(settings) => {
             audience.step("making and measuring the links");
@@ -178,12 +192,22 @@ pub async fn run(
     if let Some(links) = &links {
         links.describe(&mut environment);
     }
-    let part = measured?.part(scenario, Shard::WHOLE, environment);
+    let part = Part {
+        preflight: Some(preflight),
+        ..measured?.part(scenario, Shard::WHOLE, environment)
+    };
     let mut results = part.clone().results(scenario)?;
     if let Some(links) = links {
         results.linked(links.result());
     }
     Ok(Ran { results, part })
+}
+
+/// Says before a minute is spent that latencies may be lost.
+fn tell(preflight: &Preflight, audience: &impl Audience) {
+    if preflight.is_unpunctual() {
+        audience.warn(&format!("this machine is busy: {}", preflight.advice()));
+    }
 }
 
 /// The lab that a scenario asks for, watched as the setting says.
@@ -203,11 +227,18 @@ fn plan(scenario: &Scenario, setting: &Setting) -> Result<Plan, RunError> {
 /// Runs this generator's part of a scenario against a lab that is up.
 async fn run_joined(
     scenario: &Scenario,
+    preflight: Preflight,
     setting: &Setting,
     joined: &Joined,
     mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
     audience: &impl Audience,
 ) -> Result<Ran, RunError> {
+    // All generators of a run keep the same rate.
+    let preflight = Preflight {
+        rate_factor: 1.0,
+        ..preflight
+    };
+    tell(&preflight, audience);
     if scenario.link.is_some() {
         return Err(RunError::NotJoined("[link]"));
     }
@@ -249,6 +280,7 @@ async fn run_joined(
         environment = environment.as_deployed();
     }
     let mut part = measured?.part(scenario, joined.shard, environment);
+    part.preflight = Some(preflight);
     part.notes.push(JOINED.to_owned());
     let results = part.clone().results(scenario)?;
     Ok(Ran { results, part })
@@ -292,6 +324,7 @@ impl Measured {
             scenario: scenario.text().to_owned(),
             shortened: scenario.is_shortened,
             environment,
+            preflight: None,
             load: self.load,
             own: self.own,
             lab: self.lab,
@@ -309,7 +342,7 @@ async fn measure(
     audience: &impl Audience,
 ) -> Result<Measured, RunError> {
     let command = Command::Load {
-        plan: scenario.load.clone(),
+        plan: Box::new(scenario.load.clone()),
         scenario: scenario.name.clone(),
         variants: scenario
             .variants

@@ -140,6 +140,9 @@ pub(super) fn facts(results: &Results) -> Vec<(&'static str, String)> {
             results.run.seed
         ),
     ));
+    if let Some(preflight) = &results.run.preflight {
+        facts.push(("The second before", preflight.to_string()));
+    }
     facts.push((
         "Generator lateness",
         format!(

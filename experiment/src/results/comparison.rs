@@ -63,7 +63,10 @@ impl Comparison {
         let regressions = fail_above.map_or_else(Vec::new, |limit| regressions(&variants, limit));
         Self {
             same_scenario: earlier.scenario == later.scenario,
-            environment: environment_differences(&earlier.environment, &later.environment),
+            environment: environment_differences(&earlier.environment, &later.environment)
+                .into_iter()
+                .chain(rates_differ(earlier, later))
+                .collect(),
             variants,
             unmatched: unmatched(earlier, later),
             left_out: [("earlier", earlier), ("later", later)]
@@ -92,6 +95,17 @@ fn regressions(variants: &[VariantComparison], limit: f64) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// A figure at one rate is not that at another.
+fn rates_differ(earlier: &Results, later: &Results) -> Option<EnvironmentDifference> {
+    let factor = |of: &Results| of.run.preflight.map_or(1.0, |found| found.rate_factor);
+    let (earlier, later) = (factor(earlier), factor(later));
+    (earlier != later).then(|| EnvironmentDifference {
+        field: "rate_factor".to_owned(),
+        earlier: earlier.to_string(),
+        later: later.to_string(),
+    })
 }
 
 /// What spoiled figures of a run, each cause once.
@@ -154,6 +168,7 @@ impl VariantComparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::Preflight;
     use crate::results::sample::{busy, quick};
     use crate::scenario::Measure;
 
@@ -235,6 +250,22 @@ mod tests {
         other.variants.remove(1);
         let compared = Comparison::of(&quick(), &other, None);
         assert!(!compared.same_scenario);
+        let mut slower = quick();
+        slower.run.preflight = Some(Preflight {
+            wakes: 500,
+            late: 0,
+            p99_ms: 0.1,
+            max_lateness_ms: 1.0,
+            busy: Some(0.5),
+            rate_factor: 0.5,
+        });
+        let [of] = &Comparison::of(&quick(), &slower, None).environment[..] else {
+            panic!("one difference");
+        };
+        assert_eq!(
+            (of.field.as_str(), of.later.as_str()),
+            ("rate_factor", "0.5")
+        );
         assert_eq!(
             compared.environment,
             [EnvironmentDifference {

@@ -89,6 +89,7 @@ impl Results {
                 interrupted,
                 shortened: scenario.is_shortened,
                 measured_s: (scenario.load.duration() - scenario.load.warmup).as_secs_f64(),
+                preflight: None,
                 clock_steps: Vec::new(),
             },
             verdict: Verdict::default(),

@@ -13,7 +13,7 @@ use sbi::ledger::NfTotals;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::environment_differences;
-use super::{Happenings, Results, TimelinePoint};
+use super::{Happenings, Preflight, Results, TimelinePoint};
 use crate::environment::Environment;
 use crate::measure::{LoadResult, Shard, VariantMismatch};
 use crate::scenario::{Scenario, ScenarioFaults};
@@ -57,6 +57,9 @@ pub struct Part {
     pub shortened: bool,
     /// Where and with what it was measured.
     pub environment: Environment,
+    /// What the second before the run has shown of the machine.
+    #[serde(default)]
+    pub preflight: Option<Preflight>,
     /// What the generator saw.
     pub load: LoadResult,
     /// What the generator's own network functions counted, their connections as clients left out that operations recorded.
@@ -183,6 +186,7 @@ impl Part {
             generators,
             &counted.totals,
         )?;
+        results.run.preflight = self.preflight;
         results.sliced(&counted.slices);
         results.happened(self.happenings);
         results.notes.extend(self.notes);

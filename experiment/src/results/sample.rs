@@ -13,7 +13,7 @@ use time::macros::datetime;
 
 use super::{
     Counted, EventRecord, Happenings, Issuance, LinkResult, OperationResult, PART_SCHEMA, Part,
-    Results, ThresholdOutcome, TimelinePoint,
+    Preflight, Results, ThresholdOutcome, TimelinePoint,
 };
 use crate::environment::{Environment, LOOPBACK};
 use crate::measure::{ClientTotals, Histogram, SLICES};
@@ -114,6 +114,7 @@ fn part(scenario: &Scenario) -> Part {
         scenario: scenario.text().to_owned(),
         shortened: false,
         environment: environment(),
+        preflight: None,
         load,
         own: Counted {
             totals: nothing,
@@ -205,6 +206,10 @@ pub(crate) fn full() -> Results {
             in_flight: 2,
         }],
     });
+    let mut punctual = Histogram::default();
+    (0..500).for_each(|_| punctual.record(Duration::from_micros(80)));
+    let limit = Duration::from_millis(1);
+    results.run.preflight = Some(Preflight::of(&punctual, 9, limit, Some(0.5), true));
     results.thresholds = thresholds();
     results.run.cell = [("link.rtt".to_owned(), "20ms".to_owned())].into();
     results.expect.fallback = vec![crate::scenario::Fallback {

@@ -328,6 +328,29 @@ fn files_of_older_versions_are_judged_when_they_are_read() {
 }
 
 #[test]
+fn lowered_rates_are_warned_of_with_their_reason() {
+    let mut results = quick();
+    let mut preflight = Preflight {
+        wakes: 500,
+        late: 0,
+        p99_ms: 0.1,
+        max_lateness_ms: 1.0,
+        busy: Some(0.5),
+        rate_factor: 1.0,
+    };
+    results.run.preflight = Some(preflight);
+    assert_eq!(results.judge().warnings, Vec::<String>::new());
+    preflight.rate_factor = 0.5;
+    results.run.preflight = Some(preflight);
+    let warnings = results.judge().warnings;
+    assert!(
+        warnings[0].starts_with("before the run 0 of 500 wake-ups (0.0 %) started")
+            && warnings[0].ends_with("the rates are lowered to 50 % of the scenario's"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn the_short_form_is_named_as_what_loosened_the_limit() {
     let mut results = quick();
     results.generator.max_lateness_ms = 10_000.0;

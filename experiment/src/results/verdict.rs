@@ -286,6 +286,9 @@ impl Results {
                 "operations count as late only beyond {limit} ms, as {who} wants: latencies may be the generator's"
             ));
         }
+        let preflight = self.run.preflight.as_ref();
+        let lowered = preflight.filter(|found| found.rate_factor < 1.0);
+        warnings.extend(lowered.map(|found| format!("before the run {}", found.advice())));
         let spoiling = self.spoiling().into_iter();
         warnings.extend(spoiling.filter(|of| !self.counts(of)).map(|of| {
             let measures: Vec<_> = of.spoils().iter().map(|of| of.plural()).collect();

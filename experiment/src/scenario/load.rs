@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::de::DeValue;
 
-use super::reader::{Reader, Refusal, Table, choice, integer, number, span_of_time};
+use super::reader::{Reader, Refusal, Table, choice, integer, number, span_of_time, truth};
 
 const RATE: RangeInclusive<f64> = 0.01..=100_000.0;
 const MAX_STAGES: usize = 100;
@@ -49,6 +49,9 @@ pub struct LoadPlan {
     pub max_in_flight: usize,
     /// `max_lateness`: an operation that the generator started later than this was late; default [`Self::MAX_LATENESS`].
     pub max_lateness: Duration,
+    /// `adapt_rate`: whether the rates are lowered to the share of the processors that other programs leave right before the run;
+    /// default false. The results say so.
+    pub adapt_rate: bool,
 }
 
 impl LoadPlan {
@@ -69,7 +72,18 @@ impl LoadPlan {
             warmup: DEFAULT_WARMUP,
             max_in_flight: DEFAULT_MAX_IN_FLIGHT as usize,
             max_lateness: Self::MAX_LATENESS,
+            adapt_rate: false,
         }
+    }
+
+    /// The plan with its rates multiplied by `factor`.
+    #[must_use]
+    pub fn at_rate(mut self, factor: f64) -> Self {
+        for stage in &mut self.stages {
+            stage.rate *= factor;
+            stage.to *= factor;
+        }
+        self
     }
 
     /// From the first arrival to the last, warm-up included.
@@ -222,6 +236,7 @@ pub(super) const KEYS: &[&str] = &[
     "warmup",
     "max_in_flight",
     "max_lateness",
+    "adapt_rate",
 ];
 
 pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPlan> {
@@ -242,6 +257,11 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPla
         LoadPlan::MAX_LATENESS,
         span_of_time(MAX_LATENESS),
     );
+    let adapt_rate = reader.optional(table, "adapt_rate", false, truth);
+    if matches!(arrivals, Some(ArrivalProcess::Closed { .. })) {
+        let rule = "has no meaning with arrivals = \"closed\": workers decide the rate";
+        reader.refuse(table, "adapt_rate", rule);
+    }
     if matches!(connections, Some(Connections::Reused(_)))
         && operation == Some(Workload::Only(OperationKind::Handshake))
     {
@@ -258,6 +278,7 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPla
         warmup: warmup?,
         max_in_flight: usize::try_from(max_in_flight?).expect("MAX_IN_FLIGHT fits in usize"),
         max_lateness: max_lateness?,
+        adapt_rate: adapt_rate?,
     })
 }
 

@@ -15,6 +15,7 @@ use super::lab_up::{own_temporary_folder, temporary_labs};
 use super::output::clear_killed;
 use super::run::scenario_text;
 use crate::capacity::{Capacity, Limits, Probe, capacities};
+use crate::preflight::preflight;
 use crate::topology::{LabFolder, Plan, Throwaway, Topology};
 use experiment::scenario::{DurationError, Scenario, parse_duration};
 
@@ -98,6 +99,12 @@ impl CapacityArguments {
     async fn measure(&self, scenario: &Scenario) -> Result<String, Box<dyn Error>> {
         let mut stop = std::pin::pin!(interrupted());
         clear_killed(&temporary_labs());
+        let found = preflight(&scenario.load).await;
+        if found.is_unpunctual() {
+            tell!(
+                "warning: this machine is busy, so what it sustains is less than it could: {found}"
+            );
+        }
         let path = own_temporary_folder()?;
         let throwaway = Throwaway::claim(&path)?;
         match self.probe(scenario, &path, stop.as_mut()).await {

@@ -378,6 +378,14 @@ impl Audience for Terminal {
         }
     }
 
+    fn warn(&self, text: &str) {
+        let warn = || tell!("warning: {text}");
+        match &self.bar {
+            Some(bar) => bar.suspend(warn),
+            None => warn(),
+        }
+    }
+
     fn progress(&self, progress: &Progress) {
         let (elapsed, planned) = (progress.elapsed.as_secs(), progress.planned.as_secs());
         let phase = match progress.phase {

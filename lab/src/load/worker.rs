@@ -40,7 +40,7 @@ pub enum Command {
     /// Run a load.
     Load {
         /// What arrives when.
-        plan: LoadPlan,
+        plan: Box<LoadPlan>,
         /// The scenario's name, for metrics.
         scenario: String,
         /// Each variant's name, for metrics.

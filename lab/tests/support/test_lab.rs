@@ -140,10 +140,10 @@ impl TestLab {
     /// Makes the AMF do what a plan says, without a warm-up, over these connection profiles in turn.
     pub(crate) async fn start_load_of(&mut self, plan: LoadPlan, profiles: Vec<String>) {
         let command = Command::Load {
-            plan: LoadPlan {
+            plan: Box::new(LoadPlan {
                 warmup: Duration::ZERO,
                 ..plan
-            },
+            }),
             shard: Shard::WHOLE,
             scenario: "test".to_owned(),
             variants: profiles.clone(),

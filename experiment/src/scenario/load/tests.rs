@@ -48,6 +48,23 @@ fn a_ramp_counts_its_arrivals() {
 }
 
 #[test]
+fn rates_may_be_lowered_and_not_those_of_a_closed_loop() {
+    let text = format!("operation = \"handshake\"\nadapt_rate = true\n{STAGE}");
+    let plan = parse(&text).unwrap();
+    assert!(plan.adapt_rate);
+    let lower = plan.clone().at_rate(0.5);
+    assert_eq!((lower.stages[0].rate, lower.stages[0].to), (5.0, 5.0));
+    assert_eq!(lower.measured(), plan.measured());
+    let closed = fault(
+        "operation = \"handshake\"\nadapt_rate = true\narrivals = \"closed\"\nstages = [{ duration = \"5s\" }]",
+    );
+    assert!(
+        closed.contains("load.adapt_rate has no meaning with arrivals = \"closed\""),
+        "{closed}"
+    );
+}
+
+#[test]
 fn a_closed_loop_has_workers_and_no_rate() {
     let plan = parse(
         "operation = \"discover\"\narrivals = \"closed\"\nworkers = 3\nstages = [{ duration = \"5s\" }]",
