@@ -207,13 +207,13 @@ async fn validity_is_judged_at_the_given_time() {
     let at = |time| ["--ca", "%ca.pem", "--at", time, "%amf3.der"];
     let reason = fixture.rejected(&at("2100-01-01T00:00:00Z")).await;
     assert!(
-        reason.starts_with("expired: not valid after 20")
+        reason.starts_with("certificate: notAfter 20")
             && reason.ends_with("; it is 2100-01-01T00:00:00Z"),
         "{reason}"
     );
     let reason = fixture.rejected(&at("2000-01-01T00:00:00+01:00")).await;
     assert!(
-        reason.starts_with("not valid before 20")
+        reason.starts_with("certificate: notBefore 20")
             && reason.ends_with("; it is 1999-12-31T23:00:00Z"),
         "{reason}"
     );

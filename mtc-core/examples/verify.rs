@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use mtc_core::ca::{CaCertificate, extension};
+use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{Certificate, CertificateFields, MtcProof, with_proof};
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::der;
@@ -12,7 +12,7 @@ use mtc_core::id::{LogId, LogNumber, serial};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{MemoryTree, Subtree, inclusion_proof, leaf_hash};
 use mtc_core::verify::{Basis, CosignerGroup, Policy, RelyingParty, TrustedSubtree};
-use mtc_core::x509::Role;
+use mtc_core::x509::{Role, extension};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ca = "32473.1".parse()?;

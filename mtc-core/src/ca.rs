@@ -14,7 +14,9 @@ use thiserror::Error;
 use crate::cosign::{Cosigner, KeyError, PublicKey};
 use crate::der::{self, DerError};
 use crate::id::{IdError, TrustAnchorId};
+use crate::oid;
 use crate::time::UnixTime;
+use crate::x509::{self, Extension, extension};
 
 const VERSION_3: &[u8] = &[0xa0, 3, 2, 1, 2];
 /// `id-alg-unsigned`, 1.3.6.1.5.5.7.6.36.
@@ -23,12 +25,6 @@ const UNSIGNED_ALGORITHM: &[u8] = &[0x30, 0x0a, 6, 8, 0x2b, 6, 1, 5, 5, 7, 6, 36
 const UNSIGNED_NAME: &[u8] = &[
     0x30, 0x10, 0x31, 0x0e, 0x30, 0x0c, 6, 8, 0x2b, 6, 1, 5, 5, 7, 25, 1, 0x0c, 0,
 ];
-/// `id-pe-mtcCertificationAuthority-SHA256`, 1.3.6.1.5.5.7.1.38.
-const MTC_CA: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 38];
-/// `id-mtcTlogPrefixURL`, 1.3.6.1.4.1.64829.2.1 (c2sp.org/mtc-tlog).
-const TLOG_PREFIX_URL: &[u8] = &[0x2b, 6, 1, 4, 1, 0x83, 0xfa, 0x3d, 2, 1];
-const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
-const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 const TRUE: &[u8] = &[der::BOOLEAN, 1, 0xff];
 /// KeyUsage bit 5, keyCertSign, in its first octet.
 const KEY_CERT_SIGN: u8 = 0x04;
@@ -107,16 +103,16 @@ impl CaCertificate {
                 &der::unsigned_integer(self.max_serial),
             ],
         );
-        let mut extensions = extension(KEY_USAGE, true, &key_usage);
+        let mut extensions = extension(oid::KEY_USAGE, true, &key_usage);
         extensions.extend(extension(
-            BASIC_CONSTRAINTS,
+            oid::BASIC_CONSTRAINTS,
             true,
             &der::element(der::SEQUENCE, &[TRUE]),
         ));
-        extensions.extend(extension(MTC_CA, true, &mtc_ca));
+        extensions.extend(extension(oid::MTC_CA, true, &mtc_ca));
         if let Some(url) = &self.prefix_url {
             extensions.extend(extension(
-                TLOG_PREFIX_URL,
+                oid::TLOG_PREFIX_URL,
                 false,
                 &der::element(der::IA5_STRING, &[url.as_bytes()]),
             ));
@@ -165,26 +161,21 @@ impl CaCertificate {
             (false, false, None, None);
         let mut seen = BTreeSet::new();
         while !list.is_empty() {
-            let mut fields = der::Reader::new(list.contents(der::SEQUENCE)?);
-            let oid = fields.contents(der::OID)?;
+            let Extension {
+                oid,
+                critical,
+                value,
+            } = Extension::read(&mut list)?;
             if !seen.insert(oid) {
                 return Err(CaError::Profile("an extension occurs twice"));
             }
-            let critical = match fields.optional(der::BOOLEAN)? {
-                Some(flag) if flag.whole != TRUE => {
-                    return Err(DerError::InvalidValue("critical flag").into());
-                }
-                flag => flag.is_some(),
-            };
-            let value = fields.contents(der::OCTET_STRING)?;
-            fields.finish()?;
             match oid {
-                BASIC_CONSTRAINTS => is_ca = Self::parse_basic_constraints(value)?,
-                KEY_USAGE => {
+                oid::BASIC_CONSTRAINTS => is_ca = x509::is_ca(value)?,
+                oid::KEY_USAGE => {
                     signs_certificates = matches!(der::only(value, der::BIT_STRING)?, [0..=7, bits, ..] if bits & KEY_CERT_SIGN != 0);
                 }
-                MTC_CA if critical => serials = Some(Self::parse_serials(value, &cosigner)?),
-                TLOG_PREFIX_URL => {
+                oid::MTC_CA if critical => serials = Some(Self::parse_serials(value, &cosigner)?),
+                oid::TLOG_PREFIX_URL => {
                     let url = der::only(value, der::IA5_STRING)?;
                     prefix_url = std::str::from_utf8(url)
                         .ok()
@@ -212,14 +203,6 @@ impl CaCertificate {
         })
     }
 
-    fn parse_basic_constraints(value: &[u8]) -> Result<bool, DerError> {
-        let mut fields = der::Reader::new(der::only(value, der::SEQUENCE)?);
-        let is_ca = fields.optional(der::BOOLEAN)?;
-        fields.optional(der::INTEGER)?; // pathLenConstraint: these CAs issue no CA certificates
-        fields.finish()?;
-        Ok(is_ca.is_some_and(|is_ca| is_ca.whole == TRUE))
-    }
-
     fn parse_serials(value: &[u8], cosigner: &Cosigner) -> Result<(u64, u64), CaError> {
         let mut fields = der::Reader::new(der::only(value, der::SEQUENCE)?);
         if fields.expect(der::SEQUENCE)?.whole
@@ -235,19 +218,6 @@ impl CaCertificate {
         }
         Ok((min_serial, max_serial))
     }
-}
-
-/// DER of an X.509 `Extension`; a flag of FALSE is left out, being the default.
-pub fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
-    let flag = if critical { TRUE } else { &[] };
-    der::element(
-        der::SEQUENCE,
-        &[
-            &der::element(der::OID, &[oid]),
-            flag,
-            &der::element(der::OCTET_STRING, &[value]),
-        ],
-    )
 }
 
 #[cfg(test)]
@@ -316,27 +286,15 @@ mod tests {
     fn an_extension_that_occurs_twice_is_rejected() {
         let extensions = certificate().extensions();
         assert!(CaCertificate::parse(&with_extensions(&extensions)).is_ok());
-        let key_usage = extension(KEY_USAGE, true, &[der::BIT_STRING, 2, 2, KEY_CERT_SIGN]);
+        let key_usage = extension(
+            oid::KEY_USAGE,
+            true,
+            &[der::BIT_STRING, 2, 2, KEY_CERT_SIGN],
+        );
         let twice = [extensions, key_usage].concat();
         assert_eq!(
             CaCertificate::parse(&with_extensions(&twice)),
             Err(CaError::Profile("an extension occurs twice"))
-        );
-    }
-
-    #[test]
-    fn basic_constraints_are_read_to_their_end() {
-        let parse = |constraints: &[&[u8]]| {
-            let value = der::element(der::SEQUENCE, constraints);
-            CaCertificate::parse_basic_constraints(&value)
-        };
-        let path_length: &[u8] = &[der::INTEGER, 1, 0];
-        assert_eq!(parse(&[TRUE]), Ok(true));
-        assert_eq!(parse(&[TRUE, path_length]), Ok(true));
-        assert_eq!(parse(&[]), Ok(false));
-        assert_eq!(
-            parse(&[TRUE, path_length, TRUE]),
-            Err(DerError::TrailingBytes(TRUE.len()))
         );
     }
 

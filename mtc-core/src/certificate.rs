@@ -34,8 +34,6 @@ use crate::wire::WireError;
 
 /// DER of the AlgorithmIdentifier `id-alg-mtcProof`, 1.3.6.1.5.5.7.6.67, without parameters.
 const MTC_PROOF_ALGORITHM: &[u8] = &[0x30, 0x0a, 6, 8, 0x2b, 6, 1, 5, 5, 7, 6, 67];
-/// Contents octets of the arc 1.3.6.1.4.1.44363.47 of earlier experiments.
-const EXPERIMENTAL_ARC: &[u8] = &[0x2b, 6, 1, 4, 1, 0x82, 0xda, 0x4b, 47];
 /// DER of `[0] EXPLICIT Version` v3.
 const VERSION_3: &[u8] = &[0xa0, 3, 2, 1, 2];
 

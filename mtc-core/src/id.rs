@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::decimal::push_decimal;
 use crate::der;
+use crate::oid;
 
 /// Longest binary form of a trust anchor ID, in bytes.
 pub const MAX_TRUST_ANCHOR_ID: usize = 32;
@@ -26,9 +27,6 @@ pub const INDEX_BITS: u32 = 48;
 
 /// Prefix of the names that cosigners and logs have in signed text.
 const NAME_PREFIX: &str = "oid/1.3.6.1.4.1.";
-
-/// Contents octets of `id-rdna-trustAnchorID`, 1.3.6.1.5.5.7.25.3.
-const ID_RDNA_TRUST_ANCHOR_ID: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 25, 3];
 
 const LOG_BRANCH: u64 = 0;
 const LANDMARK_BRANCH: u64 = 1;
@@ -150,7 +148,7 @@ impl TrustAnchorId {
 
     /// The DER of the distinguished name that carries this ID: one RDN, one `id-rdna-trustAnchorID`.
     pub fn to_name(&self) -> Vec<u8> {
-        let attribute_type = der::element(der::OID, &[ID_RDNA_TRUST_ANCHOR_ID]);
+        let attribute_type = der::element(der::OID, &[oid::TRUST_ANCHOR_ID]);
         let value = der::element(der::RELATIVE_OID, &[self.as_bytes()]);
         let attribute = der::element(der::SEQUENCE, &[&attribute_type, &value]);
         der::element(der::SEQUENCE, &[&der::element(der::SET, &[&attribute])])
@@ -165,7 +163,7 @@ impl TrustAnchorId {
             let set = der::only(der::only(name, der::SEQUENCE)?, der::SET)?;
             let mut attribute = der::Reader::new(der::only(set, der::SEQUENCE)?);
             let attribute_type = attribute.contents(der::OID)?;
-            if attribute_type != ID_RDNA_TRUST_ANCHOR_ID {
+            if attribute_type != oid::TRUST_ANCHOR_ID {
                 return Err(der::DerError::InvalidValue("attribute type"));
             }
             let value = attribute.contents(der::RELATIVE_OID)?;

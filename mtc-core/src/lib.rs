@@ -39,6 +39,7 @@ pub mod id;
 pub mod landmark;
 #[cfg(feature = "std")]
 pub mod note;
+pub mod oid;
 pub mod printable;
 mod sha256;
 pub mod tile;

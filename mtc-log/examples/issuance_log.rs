@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mtc_core::ca::{CaCertificate, extension};
+use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::CertificateFields;
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::der;
 use mtc_core::id::{LogId, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{CaTrust, CosignerGroup};
+use mtc_core::x509::extension;
 use mtc_log::{
     CosigningKey, DirectoryStorage, IssuanceLog, Refusal, Sequencer, SequencerConfig, Witness,
     WitnessError, WitnessStore, WitnessedLog,

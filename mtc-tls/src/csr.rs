@@ -11,17 +11,16 @@
 
 use mtc_core::cosign::{self, PublicKey};
 use mtc_core::der::{self, DerError, Reader};
+use mtc_core::oid;
+use mtc_core::x509::Extension;
 use uuid::Uuid;
 
-use crate::identity::{AltNames, AltNamesError, SUBJECT_ALT_NAME};
+use crate::identity::{AltNames, AltNamesError};
 use crate::key::{KeyAlgorithm, NfKey, NfKeyError};
-use mtc_core::x509::Extension;
 
 /// Longest request that is read. An ML-DSA-87 request with its 2592-byte key and 4627-byte signature has 7.5 kB.
 pub const MAX_CSR: usize = 16 * 1024;
 
-/// id-ExtensionReq, 1.2.840.113549.1.9.14.
-const EXTENSION_REQUEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
 /// `INTEGER 0`: the version of PKCS#10 requests.
 const VERSION: [u8; 3] = [der::INTEGER, 1, 0];
 const EMPTY_NAME: [u8; 2] = [der::SEQUENCE, 0];
@@ -73,7 +72,7 @@ pub fn create(key: &NfKey, instance_id: Uuid, fqdns: &[String]) -> Result<Vec<u8
     let request = der::element(
         der::SEQUENCE,
         &[
-            &der::element(der::OID, &[EXTENSION_REQUEST]),
+            &der::element(der::OID, &[oid::EXTENSION_REQUEST]),
             &der::element(der::SET, &[&extensions]),
         ],
     );
@@ -195,7 +194,7 @@ fn requested_extensions(attributes: &[u8]) -> Result<Option<&[u8]>, CsrError> {
         let oid = attribute.contents(der::OID).map_err(&malformed)?;
         let values = attribute.contents(der::SET).map_err(&malformed)?;
         attribute.finish().map_err(&malformed)?;
-        if oid != EXTENSION_REQUEST {
+        if oid != oid::EXTENSION_REQUEST {
             continue;
         }
         let extensions = der::only(values, der::SEQUENCE).map_err(in_field("extensionRequest"))?;
@@ -211,7 +210,7 @@ fn requested_names(extensions: &[u8]) -> Result<AltNames, CsrError> {
     let mut names = None;
     while !extensions.is_empty() {
         let extension = Extension::read(&mut extensions).map_err(in_field("extensionRequest"))?;
-        if extension.oid == SUBJECT_ALT_NAME
+        if extension.oid == oid::SUBJECT_ALT_NAME
             && names.replace(AltNames::parse(extension.value)?).is_some()
         {
             return Err(CsrError::Duplicate("subjectAltName"));
@@ -226,6 +225,8 @@ fn in_field(field: &'static str) -> impl Fn(DerError) -> CsrError {
 
 #[cfg(test)]
 mod tests {
+    use mtc_core::x509::extension;
+
     use super::*;
 
     const INSTANCE: Uuid = Uuid::from_u128(0x5b1d_0000_0000_4000_8000_0000_0000_0001);
@@ -348,19 +349,19 @@ mod tests {
         let names = AltNames::extension_der(INSTANCE, &[]);
         let doubled = {
             let mut reader = Reader::new(&names);
-            let extension = Extension::read(&mut reader).unwrap();
-            let name = der::only(extension.value, der::SEQUENCE).unwrap();
+            let Extension {
+                oid,
+                critical,
+                value,
+            } = Extension::read(&mut reader).unwrap();
+            let name = der::only(value, der::SEQUENCE).unwrap();
             let value = der::element(der::SEQUENCE, &[name, name]);
-            Extension {
-                value: &value,
-                ..extension
-            }
-            .to_der()
+            extension(oid, critical, &value)
         };
         let request = der::element(
             der::SEQUENCE,
             &[
-                &der::element(der::OID, &[EXTENSION_REQUEST]),
+                &der::element(der::OID, &[oid::EXTENSION_REQUEST]),
                 &der::element(der::SET, &[&der::element(der::SEQUENCE, &[&doubled])]),
             ],
         );

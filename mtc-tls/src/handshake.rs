@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mtc_core::x509::Role;
 use rustls::pki_types::ServerName;
 use rustls::server::ClientHello;
 use rustls::{AlertDescription, CipherSuite, CommonState, HandshakeKind, PeerIncompatible};
@@ -22,7 +23,6 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::cpu::Metered;
 use crate::endpoint::Endpoint;
-use crate::identity::Role;
 use crate::notes::Notes;
 use crate::peer::{ExpectedPeer, Verdict, VerifiedPeer, VerifyError};
 use crate::profile::{ClientAuth, ConnectionProfile, TrustDomain};

@@ -2,32 +2,25 @@
 //!
 //! ```text
 //!  issuing:   NfSubject ──> name_der, extensions_der ──> the leaf, MTC or X.509, byte for byte the same
-//!  verifying: certificate ──> check_certificate_usage    validity, keyUsage, extKeyUsage, critical extensions
-//!                        └──> NfIdentity                 urn:uuid, NF types, FQDNs
+//!  verifying: certificate ──> EndEntity ─┬─> check_usage   validity, keyUsage, extKeyUsage, critical extensions
+//!                         (mtc_core::x509) └─> NfIdentity    urn:uuid, NF types, FQDNs
 //! ```
 //!
 //! Nothing here says whether a certificate is authentic; the verifiers do. Everything that cannot be read is refused.
 
 mod alt_names;
-mod leaf;
 mod nf_types;
-mod oid;
 mod subject;
 #[cfg(test)]
 mod tests;
-mod usage;
 
+use mtc_core::x509::{EndEntity, X509Error};
 use uuid::Uuid;
 
 pub(crate) use self::alt_names::AltNames;
 pub use self::alt_names::{AltNamesError, MAX_FQDNS};
-pub(crate) use self::leaf::Leaf;
-pub use self::leaf::MalformedCertificate;
 pub use self::nf_types::{MAX_NF_TYPES, NfTypesError};
-pub(crate) use self::oid::SUBJECT_ALT_NAME;
 pub use self::subject::{NfSubject, SubjectError};
-pub use self::usage::{UsageError, check_certificate_usage};
-pub use mtc_core::x509::Role;
 
 /// Who an NF instance is, as its certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +40,8 @@ pub struct NfIdentity {
 #[non_exhaustive]
 pub enum IdentityError {
     /// The certificate cannot be read.
-    #[error(transparent)]
-    Malformed(#[from] MalformedCertificate),
+    #[error("malformed certificate")]
+    Malformed(#[from] X509Error),
     /// An extension that carries the identity is not there.
     #[error("certificate: no {0} extension")]
     MissingExtension(&'static str),
@@ -70,31 +63,23 @@ impl NfIdentity {
     /// # Errors
     /// Every rule has its variant in [`IdentityError`].
     pub fn from_certificate(certificate: &[u8]) -> Result<Self, IdentityError> {
-        let leaf = Leaf::parse(certificate)?;
-        leaf.identity(leaf.alt_names()?)
-    }
-}
-
-impl Leaf<'_> {
-    /// The names in the certificate; none without the extension.
-    pub(crate) fn alt_names(&self) -> Result<AltNames, AltNamesError> {
-        self.subject_alt_name
-            .map_or_else(|| Ok(AltNames::default()), AltNames::parse)
+        let leaf = EndEntity::parse(certificate)?;
+        Self::of(&leaf, AltNames::of(&leaf)?)
     }
 
-    /// The identity in a certificate with these names.
-    pub(crate) fn identity(&self, names: AltNames) -> Result<NfIdentity, IdentityError> {
+    /// The identity in a certificate that has been read, with its names.
+    pub(crate) fn of(leaf: &EndEntity<'_>, names: AltNames) -> Result<Self, IdentityError> {
         let missing = IdentityError::MissingExtension;
-        if self.subject_alt_name.is_none() {
+        if leaf.subject_alt_name.is_none() {
             return Err(missing("subjectAltName"));
         }
-        let nf_types = self.nf_types.ok_or_else(|| missing("nfTypes"))?;
+        let nf_types = leaf.nf_types.ok_or_else(|| missing("nfTypes"))?;
         let AltNames { instance_id, fqdns } = names;
-        Ok(NfIdentity {
+        Ok(Self {
             instance_id: instance_id.ok_or(IdentityError::NoInstanceId)?,
             nf_types: nf_types::parse(nf_types)?,
             fqdns,
-            not_after: self.not_after.0,
+            not_after: leaf.not_after.0,
         })
     }
 }

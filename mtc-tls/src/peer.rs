@@ -4,10 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mtc_core::verify::Rejection;
+use mtc_core::x509::UsageError;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::identity::{IdentityError, NfIdentity, UsageError};
+use crate::identity::{IdentityError, NfIdentity};
 use crate::kind::CertificateKind;
 use crate::verification::Verification;
 

@@ -15,11 +15,12 @@ use mtc_core::certificate::Certificate;
 use mtc_core::id::{IdError, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::Rejection;
+use mtc_core::x509::{EndEntity, Role, UsageError};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSessions};
 
 use crate::credentials::CredentialSet;
-use crate::identity::{IdentityError, Leaf, Role, UsageError};
+use crate::identity::{AltNames, IdentityError, NfIdentity};
 use crate::key::KeyAlgorithm;
 use crate::kind::CertificateKind;
 use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
@@ -129,16 +130,17 @@ pub(crate) fn resumed_peer(
     };
     let certificate;
     let (leaf, kind) = match domain {
-        TrustDomain::X509(_) => (Leaf::parse(leaf), CertificateKind::DirectlySigned),
+        TrustDomain::X509(_) => (EndEntity::parse(leaf), CertificateKind::DirectlySigned),
         _ => {
             certificate = Certificate::parse(leaf).map_err(Rejection::from)?;
             let kind = CertificateKind::of_mtc(&certificate);
-            (Leaf::of_mtc(&certificate), kind)
+            (EndEntity::of_mtc(&certificate), kind)
         }
     };
     let leaf = leaf.map_err(UsageError::from)?;
-    leaf.check_usage(now, role)?;
-    let identity = leaf.identity(leaf.alt_names().map_err(IdentityError::from)?)?;
+    leaf.check_usage(now, Some(role))?;
+    let names = AltNames::of(&leaf).map_err(IdentityError::from)?;
+    let identity = NfIdentity::of(&leaf, names)?;
     if let Some(expected) = expected {
         expected.check(&identity)?;
     }

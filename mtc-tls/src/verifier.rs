@@ -17,6 +17,7 @@ use std::time::Duration;
 use mtc_core::certificate::Certificate;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{CaTrust, Rejection};
+use mtc_core::x509::{EndEntity, Role, UsageError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime as TlsTime};
@@ -28,7 +29,7 @@ use rustls::{
 
 use crate::cpu;
 use crate::credentials::X509Trust;
-use crate::identity::{AltNames, IdentityError, Leaf, Role, UsageError};
+use crate::identity::{AltNames, IdentityError, NfIdentity};
 use crate::notes::Signature;
 use crate::peer::{VerifiedPeer, VerifyError};
 use crate::record::certificate_length;
@@ -99,16 +100,16 @@ impl PeerVerifier {
                 protocol.reads(&certificate);
                 let accepted = trust.verify_issuance_observed(&certificate, &mut protocol)?;
                 protocol.verification.basis = Some(accepted.basis);
-                Leaf::of_mtc(&certificate)
+                EndEntity::of_mtc(&certificate)
             }
             Trust::X509(trust) => {
                 check_chain(trust, end_entity, intermediates, server_name, now)?;
                 protocol.ended(|steps| &mut steps.chain_ns);
-                Leaf::parse(end_entity)
+                EndEntity::parse(end_entity)
             }
         };
         let leaf = leaf.map_err(UsageError::from)?;
-        let names = leaf.alt_names().map_err(IdentityError::from)?;
+        let names = AltNames::of(&leaf).map_err(IdentityError::from)?;
         let role = match server_name {
             Some(name) => {
                 // webpki has looked at it together with an X.509 chain.
@@ -122,7 +123,7 @@ impl PeerVerifier {
         };
         let expired = self.check_usage(&leaf, UnixTime(now.as_secs()), role)?;
         protocol.ended(|steps| &mut steps.usage_ns);
-        let identity = leaf.identity(names)?;
+        let identity = NfIdentity::of(&leaf, names)?;
         if let Some(expected) = expected {
             expected.check(&identity)?;
         }
@@ -138,8 +139,13 @@ impl PeerVerifier {
     }
 
     /// Whether the certificate has expired where that is allowed.
-    fn check_usage(&self, leaf: &Leaf<'_>, now: UnixTime, role: Role) -> Result<bool, UsageError> {
-        let checked = leaf.check_usage(now, role);
+    fn check_usage(
+        &self,
+        leaf: &EndEntity<'_>,
+        now: UnixTime,
+        role: Role,
+    ) -> Result<bool, UsageError> {
+        let checked = leaf.check_usage(now, Some(role));
         let (Err(UsageError::Expired { not_after, .. }), Some(within), Trust::Mtc(_)) =
             (&checked, self.expired_within, &self.trust)
         else {
@@ -149,7 +155,7 @@ impl PeerVerifier {
             return checked.map(|()| false);
         }
         // In all else it must be as good as it was in its last second.
-        leaf.check_usage(*not_after, role).map(|()| true)
+        leaf.check_usage(*not_after, Some(role)).map(|()| true)
     }
 
     /// Verifies CertificateVerify with the key of the certificate that was judged, and notes its signature.

@@ -6,9 +6,8 @@ use mtc_core::causes::Causes;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
 use serde::Serialize;
 
-use mtc_core::x509::{
-    GeneralName, LogEntry, alternative_names, distinguished_name, extension_name, key_algorithm,
-};
+use mtc_core::oid;
+use mtc_core::x509::{GeneralName, LogEntry, alternative_names, distinguished_name, key_algorithm};
 
 /// What a log entry states.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -65,10 +64,7 @@ impl Statement {
             statement,
             key_algorithm: identifier,
         } = LogEntry::parse(contents).map_err(|error| Causes(&error).to_string())?;
-        let names = statement
-            .extensions
-            .iter()
-            .find(|extension| extension_name(extension.oid) == "subjectAltName");
+        let names = statement.extension(oid::SUBJECT_ALT_NAME);
         let names = names.map(|names| alternative_names(names.value));
         Ok(Self::Certificate {
             subject: distinguished_name(statement.subject).map_err(|error| error.to_string())?,

@@ -14,6 +14,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::{Certificate as MtcCertificate, CertificateError, ParsedProof, is_mtc};
 use mtc_core::id::split_serial;
+use mtc_core::oid;
 use mtc_core::tree::{HASH_SIZE, inclusion_proof_length};
 use serde::Serialize;
 
@@ -239,17 +240,19 @@ impl Inspection {
 
     fn read_extensions(&mut self, certificate: &Certificate<'_>) {
         for extension in &certificate.statement.extensions {
-            let name = x509::extension_name(extension.oid);
+            let name = oid::name(extension.oid);
             let value = extension.value;
-            let read = match name.as_str() {
-                "keyUsage" => x509::key_usages(value).map(|usages| self.key_usage = Some(usages)),
-                "extKeyUsage" => {
+            let read = match extension.oid {
+                oid::KEY_USAGE => {
+                    x509::key_usages(value).map(|usages| self.key_usage = Some(usages))
+                }
+                oid::EXT_KEY_USAGE => {
                     x509::purposes(value).map(|purposes| self.extended_key_usage = Some(purposes))
                 }
-                "subjectAltName" => {
+                oid::SUBJECT_ALT_NAME => {
                     x509::alternative_names(value).map(|names| self.alternative_names = names)
                 }
-                "nfTypes" => x509::nf_types(value).map(|types| self.nf_types = types),
+                oid::NF_TYPES => x509::nf_types(value).map(|types| self.nf_types = types),
                 _ => Ok(()),
             };
             if let Err(error) = read {

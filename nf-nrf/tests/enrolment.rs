@@ -15,10 +15,11 @@ use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Method};
 use mtc_core::certificate::Certificate;
 use mtc_core::verify::{Basis, PolicyError, Rejection};
+use mtc_core::x509::{EndEntity, Role};
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::csr;
-use mtc_tls::identity::{NfIdentity, Role, check_certificate_usage};
+use mtc_tls::identity::NfIdentity;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -249,7 +250,8 @@ async fn what_else_a_csr_asks_for_is_not_certified() {
     let leaf = leaf(&issued(&enrol(&service, &token, csr.der()).await));
     assert!(is_the_amf(&NfIdentity::from_certificate(&leaf).unwrap()));
     assert!(!contains(&leaf, b"Intruder"));
-    let usage = check_certificate_usage(&leaf, Clock::default().now(), Role::Client);
+    let leaf = EndEntity::parse(&leaf).unwrap();
+    let usage = leaf.check_usage(Clock::default().now(), Some(Role::Client));
     assert_eq!(usage, Ok(()));
 }
 

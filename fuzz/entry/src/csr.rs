@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der::{self, DerError};
+use mtc_core::oid;
 use mtc_core::x509::Extension;
 use mtc_tls::csr::{self, Csr, CsrError, MAX_CSR};
 use mtc_tls::identity::MAX_FQDNS;
@@ -21,11 +22,6 @@ use crate::Verdict;
 use crate::fixture;
 
 const INSTANCE: Uuid = Uuid::from_u128(0x5b1d_0000_0000_4000_8000_0000_0000_0001);
-
-/// Contents octets of id-ExtensionReq, 1.2.840.113549.1.9.14.
-const EXTENSION_REQUEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 14];
-/// Contents octets of id-ce-subjectAltName, 2.5.29.17.
-const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
 
 /// Algorithms of the keys that have signed requests.
 const ALGORITHMS: [SignatureAlgorithm; 3] = [
@@ -108,7 +104,7 @@ fn check_read(attributes: &[u8], csr: &Csr) -> Result<(), DerError> {
     let mut attributes = der::Reader::new(attributes);
     while !attributes.is_empty() {
         let mut attribute = der::Reader::new(attributes.contents(der::SEQUENCE)?);
-        if attribute.contents(der::OID)? == EXTENSION_REQUEST {
+        if attribute.contents(der::OID)? == oid::EXTENSION_REQUEST {
             requested.push(der::only(attribute.contents(der::SET)?, der::SEQUENCE)?);
         }
     }
@@ -118,7 +114,7 @@ fn check_read(attributes: &[u8], csr: &Csr) -> Result<(), DerError> {
         let mut extensions = der::Reader::new(extensions);
         while !extensions.is_empty() {
             let extension = Extension::read(&mut extensions)?;
-            if extension.oid == SUBJECT_ALT_NAME {
+            if extension.oid == oid::SUBJECT_ALT_NAME {
                 names.push(der::only(extension.value, der::SEQUENCE)?);
             }
         }

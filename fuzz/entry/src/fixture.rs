@@ -21,7 +21,8 @@ use mtc_core::tree::{
     subtree_hash,
 };
 use mtc_core::verify::{CaTrust, CosignerGroup, RevokedRange, TrustedSubtree};
-use mtc_core::{ca, der};
+use mtc_core::x509::extension;
+use mtc_core::{der, oid};
 use mtc_log::{CosigningKey, Object, Storage, StorageError};
 use sha2::{Digest, Sha256};
 
@@ -215,7 +216,7 @@ fn subject(index: u64) -> Vec<u8> {
 }
 
 fn with_fields<T>(index: u64, work: impl FnOnce(&CertificateFields<'_>) -> T) -> T {
-    let key_usage = ca::extension(&[0x55, 0x1d, 15], true, &[3, 2, 7, 0x80]);
+    let key_usage = extension(oid::KEY_USAGE, true, &[3, 2, 7, 0x80]);
     let key = cosigner(SignatureAlgorithm::Ed25519, &format!("32473.7.{index}")).key;
     work(&CertificateFields {
         issuer: &id(CA),

@@ -4,9 +4,8 @@ use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::id::LogNumber;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::Subtree;
-use mtc_tls::identity::{
-    MAX_FQDNS, MAX_NF_TYPES, NfIdentity, NfSubject, Role, check_certificate_usage,
-};
+use mtc_core::x509::{EndEntity, Role};
+use mtc_tls::identity::{MAX_FQDNS, MAX_NF_TYPES, NfIdentity, NfSubject};
 use uuid::Uuid;
 
 use crate::Verdict;
@@ -32,7 +31,10 @@ pub fn nf_identity(data: &[u8]) -> Verdict {
 
 /// A certificate that may be used now has not expired, and may not be used at either end of time.
 fn check_usage(data: &[u8], role: Role) -> bool {
-    let at = |now| check_certificate_usage(data, now, role);
+    let Ok(leaf) = EndEntity::parse(data) else {
+        return false;
+    };
+    let at = |now| leaf.check_usage(now, Some(role));
     let usable = at(NOW).is_ok();
     if usable && let Ok(identity) = NfIdentity::from_certificate(data) {
         assert!(identity.not_after >= NOW.0);

@@ -1,9 +1,10 @@
 //! Reading certificates in place (Sections 6.2 and 7.2).
 
-use super::{CertificateError, EXPERIMENTAL_ARC, MTC_PROOF_ALGORITHM, VERSION_3};
+use super::{CertificateError, MTC_PROOF_ALGORITHM, VERSION_3};
 use crate::der;
 use crate::entry::{self, EntryBody, EntryParts, MtcLogEntry};
 use crate::id::{self, IdError, LogNumber, TrustAnchorId};
+use crate::oid;
 use crate::tree::{HASH_SIZE, Hash, Subtree};
 use crate::wire::Reader;
 
@@ -234,7 +235,7 @@ fn other_algorithm(fields: &mut der::Reader<'_>) -> CertificateError {
         .contents(der::SEQUENCE)
         .and_then(|contents| der::Reader::new(contents).contents(der::OID));
     match oid {
-        Ok(oid) if oid.starts_with(EXPERIMENTAL_ARC) => CertificateError::Experimental,
+        Ok(oid) if oid.starts_with(oid::EXPERIMENTAL_ARC) => CertificateError::Experimental,
         Ok(_) => CertificateError::NotMtc,
         Err(malformed) => malformed.into(),
     }

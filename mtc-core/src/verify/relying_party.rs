@@ -7,8 +7,9 @@ use super::trust::{CaTrust, RevokedRange};
 use super::trusted_subtree::TrustedSubtree;
 use super::{Accepted, Rejection};
 use crate::ca::CaCertificate;
+use crate::certificate::Certificate;
 use crate::time::UnixTime;
-use crate::x509::{Certificate, Role, UsageError, X509Error, check_end_entity, check_peer};
+use crate::x509::{EndEntity, Role, UsageError};
 
 /// Why a certificate is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -17,9 +18,6 @@ pub enum Unacceptable {
     /// The CA does not vouch for it, or is not trusted.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// It is not X.509.
-    #[error("malformed certificate")]
-    Malformed(#[from] X509Error),
     /// It must not be used so, whoever vouches for it.
     #[error(transparent)]
     Usage(#[from] UsageError),
@@ -74,15 +72,14 @@ impl RelyingParty {
         role: Role,
         at: UnixTime,
     ) -> Result<Accepted, Unacceptable> {
-        let accepted = self.trust.verify_issuance(certificate)?;
-        let certificate = Certificate::parse(certificate)?;
-        check_end_entity(&certificate, at)?;
-        check_peer(&certificate, name, role)?;
+        let (accepted, end_entity) = self.issued(certificate)?;
+        end_entity.check_usage(at, Some(role))?;
+        end_entity.check_name(name)?;
         Ok(accepted)
     }
 
     /// Verifies a certificate as [`Self::verify_for`] does, for whoever looks at certificates and has no peer to compare with:
-    /// its names and extKeyUsage are not judged, so it must not decide about a connection.
+    /// its names are not judged, and it may leave open what it is for, so this must not decide about a connection.
     ///
     /// # Errors
     /// The first rule that the certificate breaks.
@@ -91,9 +88,17 @@ impl RelyingParty {
         certificate: &[u8],
         at: UnixTime,
     ) -> Result<Accepted, Unacceptable> {
-        let accepted = self.trust.verify_issuance(certificate)?;
-        check_end_entity(&Certificate::parse(certificate)?, at)?;
+        let (accepted, end_entity) = self.issued(certificate)?;
+        end_entity.check_usage(at, None)?;
         Ok(accepted)
+    }
+
+    /// What the CA says of a certificate, and what the certificate says of itself.
+    fn issued<'a>(&self, certificate: &'a [u8]) -> Result<(Accepted, EndEntity<'a>), Unacceptable> {
+        let certificate = Certificate::parse(certificate).map_err(Rejection::from)?;
+        let accepted = self.trust.verify_issuance_observed(&certificate, &mut ())?;
+        let end_entity = EndEntity::of_mtc(&certificate).map_err(UsageError::from)?;
+        Ok((accepted, end_entity))
     }
 }
 

@@ -2,20 +2,9 @@
 
 use crate::cosign::SignatureAlgorithm;
 use crate::der::{self, Reader};
-
-use super::oid::dotted;
+use crate::oid::{self, EC_PUBLIC_KEY, P256, P384, P521, RSA_ENCRYPTION};
 
 const RSA: &str = "rsa";
-/// `rsaEncryption`, 1.2.840.113549.1.1.1.
-const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
-/// `id-ecPublicKey`, 1.2.840.10045.2.1.
-const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
-/// `secp256r1`, 1.2.840.10045.3.1.7.
-const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
-/// `secp384r1`, 1.3.132.0.34.
-const P384: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
-/// `secp521r1`, 1.3.132.0.35.
-const P521: &[u8] = &[0x2b, 0x81, 4, 0, 0x23];
 
 /// The signature algorithm that an AlgorithmIdentifier (DER) names, or its dotted OID.
 pub fn signature_algorithm(identifier: &[u8]) -> String {
@@ -30,20 +19,7 @@ pub fn signature_algorithm(identifier: &[u8]) -> String {
     let oid = der::only(identifier, der::SEQUENCE)
         .and_then(|contents| Reader::new(contents).contents(der::OID))
         .unwrap_or_default();
-    let name = match oid {
-        [0x2b, 6, 1, 5, 5, 7, 6, 67] => "id-alg-mtcProof",
-        [0x2b, 6, 1, 5, 5, 7, 6, 36] => "id-alg-unsigned",
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2] => "ecdsa-with-SHA256",
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3] => "ecdsa-with-SHA384",
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4] => "ecdsa-with-SHA512",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5] => "sha1WithRSAEncryption",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10] => "rsassa-pss",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11] => "sha256WithRSAEncryption",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12] => "sha384WithRSAEncryption",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13] => "sha512WithRSAEncryption",
-        other => return dotted(other),
-    };
-    name.to_owned()
+    oid::name(oid)
 }
 
 /// The algorithm of a key whose AlgorithmIdentifier has these contents octets: `ml-dsa-65`, `ecdsa-p256`, `rsa`, or a
@@ -57,7 +33,7 @@ pub fn key_algorithm(identifier_contents: &[u8]) -> String {
             P256 => SignatureAlgorithm::EcdsaP256.as_str().to_owned(),
             P384 => SignatureAlgorithm::EcdsaP384.as_str().to_owned(),
             P521 => "ecdsa-p521".to_owned(),
-            curve => format!("elliptic curve {}", dotted(curve)),
+            curve => format!("elliptic curve {}", oid::dotted(curve)),
         },
         RSA_ENCRYPTION => RSA.to_owned(),
         // Ed25519 and ML-DSA have one identifier for keys and signatures.

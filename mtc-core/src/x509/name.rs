@@ -4,9 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::der::{self, DerError, Element, Reader};
 use crate::id::TrustAnchorId;
+use crate::oid;
 use crate::printable::{is_hidden, printable};
-
-use super::oid::dotted;
 
 /// Names in one certificate. The largest public ones have a few hundred.
 const MAX_NAMES: usize = 1000;
@@ -38,7 +37,7 @@ pub fn distinguished_name(name: &[u8]) -> Result<String, DerError> {
             let kind = attribute.contents(der::OID)?;
             let value = attribute.element()?;
             attribute.finish()?;
-            texts.push(format!("{}={}", attribute_type(kind), value_text(&value)));
+            texts.push(format!("{}={}", oid::name(kind), value_text(&value)));
         }
         parts.push(texts.join("+"));
     }
@@ -46,25 +45,6 @@ pub fn distinguished_name(name: &[u8]) -> Result<String, DerError> {
         return Ok("(empty)".to_owned());
     }
     Ok(parts.join(", "))
-}
-
-fn attribute_type(oid: &[u8]) -> String {
-    let name = match oid {
-        [0x55, 4, 3] => "CN",
-        [0x55, 4, 5] => "serialNumber",
-        [0x55, 4, 6] => "C",
-        [0x55, 4, 7] => "L",
-        [0x55, 4, 8] => "ST",
-        [0x55, 4, 9] => "street",
-        [0x55, 4, 10] => "O",
-        [0x55, 4, 11] => "OU",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1] => "emailAddress",
-        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25] => "DC",
-        [0x2b, 6, 1, 5, 5, 7, 25, 1] => "unsigned",
-        [0x2b, 6, 1, 5, 5, 7, 25, 3] => "trustAnchorID",
-        other => return dotted(other),
-    };
-    name.to_owned()
 }
 
 fn value_text(value: &Element<'_>) -> String {

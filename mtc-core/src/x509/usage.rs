@@ -1,19 +1,24 @@
-//! What a certificate may be used for, and the checks of RFC 5280 that need neither issuer nor peer.
+//! What a certificate may be used for: the one set of rules (RFC 5280, TS 33.310 clause 6.1.3c) for whoever verifies one, and the
+//! values of the extensions by name.
 
 use crate::der::{self, DerError, Reader};
+use crate::oid;
 use crate::printable::printable;
 use crate::time::UnixTime;
 use thiserror::Error;
 
-use super::Certificate;
 use super::name::{GeneralName, alternative_names, is_name_of};
-use super::oid::{self, dotted, extension_name};
+use super::{EndEntity, X509Error, in_field};
 
-/// What the key of a TLS 1.3 peer is used for.
-const DIGITAL_SIGNATURE: &str = "digitalSignature";
+/// Purposes that allow one part or the other in a TLS handshake.
+const ANY_ROLE: [&[u8]; 3] = [
+    oid::CLIENT_AUTH,
+    oid::SERVER_AUTH,
+    oid::ANY_EXTENDED_KEY_USAGE,
+];
 /// Key usages by bit (RFC 5280 section 4.2.1.3).
 const KEY_USAGES: [&str; 9] = [
-    DIGITAL_SIGNATURE,
+    "digitalSignature",
     "nonRepudiation",
     "keyEncipherment",
     "dataEncipherment",
@@ -22,15 +27,6 @@ const KEY_USAGES: [&str; 9] = [
     "cRLSign",
     "encipherOnly",
     "decipherOnly",
-];
-
-/// Critical extensions whose rules are kept here; the names are for whoever has a peer to compare with.
-const PROCESSED: [&[u8]; 5] = [
-    oid::KEY_USAGE,
-    oid::EXT_KEY_USAGE,
-    oid::SUBJECT_ALT_NAME,
-    oid::BASIC_CONSTRAINTS,
-    oid::NF_TYPES,
 ];
 
 /// The part in the TLS handshake of the party that presents a certificate.
@@ -43,44 +39,55 @@ pub enum Role {
 }
 
 impl Role {
-    /// The purpose that extKeyUsage must name.
-    const fn purpose(self) -> &'static str {
+    const fn purpose(self) -> (&'static [u8], &'static str) {
         match self {
-            Self::Client => "clientAuth",
-            Self::Server => "serverAuth",
+            Self::Client => (oid::CLIENT_AUTH, "clientAuth"),
+            Self::Server => (oid::SERVER_AUTH, "serverAuth"),
         }
     }
 }
 
-/// Why a certificate cannot be used as an end entity's, whoever issued it.
+/// Why a certificate may not be used, whoever signed or logged it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UsageError {
+    /// It cannot be read, or an extension has not the form that its definition gives.
+    #[error("malformed certificate")]
+    Malformed(#[from] X509Error),
     /// Its validity has not begun.
-    #[error("not valid before {not_before}; it is {at}")]
+    #[error(
+        "certificate: notBefore {not_before} is {} s ahead of this clock, {now}; is a clock wrong?",
+        not_before.0.saturating_sub(now.0)
+    )]
     NotYetValid {
         /// First valid second.
         not_before: UnixTime,
-        /// The time that was asked about.
-        at: UnixTime,
+        /// The verifier's clock.
+        now: UnixTime,
     },
     /// Its validity is over.
-    #[error("expired: not valid after {not_after}; it is {at}")]
+    #[error(
+        "certificate: notAfter {not_after} was {} s before this clock, {now}; not renewed, or is a clock wrong?",
+        now.0.saturating_sub(not_after.0)
+    )]
     Expired {
         /// Last valid second.
         not_after: UnixTime,
-        /// The time that was asked about.
-        at: UnixTime,
+        /// The verifier's clock.
+        now: UnixTime,
     },
-    /// It is a CA's.
-    #[error("basicConstraints say that it is a CA's, not an end entity's")]
-    Ca,
-    /// keyUsage does not allow signatures, or is missing where there is a peer to judge.
-    #[error("keyUsage does not allow digitalSignature, which TLS 1.3 needs")]
+    /// A critical extension that is not processed here.
+    #[error("certificate: critical extension {0} is unknown")]
+    UnknownCriticalExtension(String),
+    /// It is the certificate of a CA.
+    #[error("certificate: basicConstraints say CA, not end entity")]
+    CaCertificate,
+    /// keyUsage lacks digitalSignature, or is missing where it must be there.
+    #[error("certificate: keyUsage lacks digitalSignature")]
     KeyUsage,
-    /// extKeyUsage is missing or lacks the purpose of the role.
-    #[error("extKeyUsage lacks {0}")]
-    Purpose(&'static str),
+    /// extKeyUsage lacks the purpose of the role, or is missing where it must be there.
+    #[error("certificate: extKeyUsage lacks {0}")]
+    ExtendedKeyUsage(&'static str),
     /// The peer was called by a name that is not in subjectAltName.
     #[error("it is not for {wanted:?} but for {}", if names.is_empty() { "nobody" } else { names })]
     Name {
@@ -89,103 +96,124 @@ pub enum UsageError {
         /// The dNSNames that it has, with commas.
         names: String,
     },
-    /// A critical extension that is not processed here.
-    #[error("critical extension {0} is not known here, so the certificate must not be used")]
-    UnknownCritical(String),
-    /// An extension has not the form that its definition gives.
-    #[error("extension {extension} is malformed")]
-    Malformed {
-        /// Which.
-        extension: &'static str,
-        /// What is wrong with it.
-        source: DerError,
-    },
 }
 
-fn malformed(extension: &'static str) -> impl Fn(DerError) -> UsageError + Copy {
-    move |source| UsageError::Malformed { extension, source }
-}
+impl EndEntity<'_> {
+    /// Checks validity (both ends inclusive), critical extensions, basicConstraints, keyUsage and extKeyUsage. Not the names: that
+    /// is [`Self::check_name`].
+    ///
+    /// Whoever presents the certificate in a handshake has a role, and keyUsage and extKeyUsage must be there and allow it
+    /// (TS 33.310 clause 6.1.3c). Without a role they may be missing (RFC 5280 sections 4.2.1.3 and 4.2.1.12); extKeyUsage must then
+    /// allow either role or any purpose.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check_usage(&self, now: UnixTime, role: Option<Role>) -> Result<(), UsageError> {
+        let Self {
+            not_before,
+            not_after,
+            ..
+        } = *self;
+        if now < not_before {
+            return Err(UsageError::NotYetValid { not_before, now });
+        }
+        if now > not_after {
+            return Err(UsageError::Expired { not_after, now });
+        }
+        if let Some(unknown) = self.unknown_critical {
+            return Err(UsageError::UnknownCriticalExtension(oid::name(unknown)));
+        }
+        if let Some(constraints) = self.basic_constraints
+            && is_ca(constraints).map_err(in_field("basicConstraints"))?
+        {
+            return Err(UsageError::CaCertificate);
+        }
+        let allows_signatures = match self.key_usage {
+            Some(usage) => has_digital_signature(usage).map_err(in_field("keyUsage"))?,
+            None => role.is_none(),
+        };
+        if !allows_signatures {
+            return Err(UsageError::KeyUsage);
+        }
+        let (purposes, missing): (&[&[u8]], _) = match role.map(Role::purpose) {
+            Some((purpose, name)) => (&[purpose], name),
+            None => (&ANY_ROLE, "clientAuth and serverAuth"),
+        };
+        let allows_role = match self.ext_key_usage {
+            Some(usage) => has_one_of(usage, purposes).map_err(in_field("extKeyUsage"))?,
+            None => role.is_none(),
+        };
+        if allows_role {
+            Ok(())
+        } else {
+            Err(UsageError::ExtendedKeyUsage(missing))
+        }
+    }
 
-/// Checks a certificate as an end entity's at a time: validity (both ends inclusive), basicConstraints, keyUsage where there is
-/// one, and critical extensions. Not the names and not extKeyUsage: those depend on the peer.
-///
-/// # Errors
-/// The first rule that it breaks.
-pub fn check_end_entity(certificate: &Certificate<'_>, at: UnixTime) -> Result<(), UsageError> {
-    let statement = &certificate.statement;
-    let (not_before, not_after) = (statement.not_before, statement.not_after);
-    if at < not_before {
-        return Err(UsageError::NotYetValid { not_before, at });
-    }
-    if at > not_after {
-        return Err(UsageError::Expired { not_after, at });
-    }
-    if let Some(constraints) = statement.extension(oid::BASIC_CONSTRAINTS)
-        && is_ca(constraints.value).map_err(malformed("basicConstraints"))?
-    {
-        return Err(UsageError::Ca);
-    }
-    if let Some(usage) = statement.extension(oid::KEY_USAGE)
-        && !key_usages(usage.value)
-            .map_err(malformed("keyUsage"))?
-            .contains(&DIGITAL_SIGNATURE)
-    {
-        return Err(UsageError::KeyUsage);
-    }
-    let unknown = statement
-        .extensions
-        .iter()
-        .find(|extension| extension.critical && !PROCESSED.contains(&extension.oid));
-    match unknown {
-        Some(unknown) => Err(UsageError::UnknownCritical(extension_name(unknown.oid))),
-        None => Ok(()),
-    }
-}
-
-/// Checks that a certificate is for a peer called by a host name, in a role: subjectAltName has the name (RFC 9525), and
-/// keyUsage and extKeyUsage are there and allow it, as TS 33.310 clause 6.1.3c wants of network functions.
-///
-/// # Errors
-/// The first rule that it breaks.
-pub fn check_peer(certificate: &Certificate<'_>, name: &str, role: Role) -> Result<(), UsageError> {
-    let statement = &certificate.statement;
-    let names = match statement.extension(oid::SUBJECT_ALT_NAME) {
-        Some(names) => alternative_names(names.value).map_err(malformed("subjectAltName"))?,
-        None => Vec::new(),
-    };
-    let hosts: Vec<&str> = names
-        .iter()
-        .filter_map(|name| match name {
-            GeneralName::Dns(host) => Some(host.as_str()),
-            _ => None,
-        })
-        .collect();
-    if !hosts.iter().any(|presented| is_name_of(presented, name)) {
-        return Err(UsageError::Name {
-            wanted: name.to_owned(),
+    /// Checks that subjectAltName has a host name (RFC 9525).
+    ///
+    /// # Errors
+    /// It has not, or is malformed.
+    pub fn check_name(&self, host: &str) -> Result<(), UsageError> {
+        let names = match self.subject_alt_name {
+            Some(names) => alternative_names(names).map_err(in_field("subjectAltName"))?,
+            None => Vec::new(),
+        };
+        let hosts: Vec<&str> = names
+            .iter()
+            .filter_map(|name| match name {
+                GeneralName::Dns(host) => Some(host.as_str()),
+                _ => None,
+            })
+            .collect();
+        if hosts.iter().any(|presented| is_name_of(presented, host)) {
+            return Ok(());
+        }
+        Err(UsageError::Name {
+            wanted: host.to_owned(),
             names: hosts.join(", "),
-        });
+        })
     }
-    if statement.extension(oid::KEY_USAGE).is_none() {
-        return Err(UsageError::KeyUsage);
-    }
-    let purposes = match statement.extension(oid::EXT_KEY_USAGE) {
-        Some(usage) => purposes(usage.value).map_err(malformed("extKeyUsage"))?,
-        None => Vec::new(),
-    };
-    if !purposes.iter().any(|purpose| purpose == role.purpose()) {
-        return Err(UsageError::Purpose(role.purpose()));
-    }
-    Ok(())
 }
 
-/// `BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL }`.
-fn is_ca(value: &[u8]) -> Result<bool, DerError> {
+/// `BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL }`: cA. Some issuers write the
+/// default out.
+///
+/// # Errors
+/// Not the DER of these constraints.
+pub fn is_ca(value: &[u8]) -> Result<bool, DerError> {
     let mut constraints = Reader::new(der::only(value, der::SEQUENCE)?);
-    let ca = constraints.optional(der::BOOLEAN)?;
+    let ca = match constraints.optional(der::BOOLEAN)?.map(|ca| ca.contents) {
+        None | Some([0]) => false,
+        Some([0xff]) => true,
+        Some(_) => return Err(DerError::InvalidValue("BOOLEAN")),
+    };
     constraints.optional(der::INTEGER)?;
     constraints.finish()?;
-    Ok(ca.is_some_and(|ca| ca.contents != [0]))
+    Ok(ca)
+}
+
+/// The octets of a named bit list, the first bit uppermost.
+fn named_bits(value: &[u8]) -> Result<&[u8], DerError> {
+    match der::only(value, der::BIT_STRING)? {
+        [0..=7, octets @ ..] => Ok(octets),
+        _ => Err(DerError::InvalidValue("BIT STRING")),
+    }
+}
+
+/// digitalSignature is bit 0.
+fn has_digital_signature(value: &[u8]) -> Result<bool, DerError> {
+    let octets = named_bits(value)?;
+    Ok(octets.first().is_some_and(|first| first & 0x80 != 0))
+}
+
+fn has_one_of(value: &[u8], wanted: &[&[u8]]) -> Result<bool, DerError> {
+    let mut purposes = Reader::new(der::only(value, der::SEQUENCE)?);
+    let mut found = false;
+    while !purposes.is_empty() {
+        found |= wanted.contains(&purposes.contents(der::OID)?);
+    }
+    Ok(found)
 }
 
 /// The names in the value of a keyUsage extension.
@@ -193,9 +221,7 @@ fn is_ca(value: &[u8]) -> Result<bool, DerError> {
 /// # Errors
 /// Not the DER of a named bit list.
 pub fn key_usages(value: &[u8]) -> Result<Vec<&'static str>, DerError> {
-    let [0..=7, octets @ ..] = der::only(value, der::BIT_STRING)? else {
-        return Err(DerError::InvalidValue("BIT STRING"));
-    };
+    let octets = named_bits(value)?;
     let is_set = |bit: usize| {
         octets
             .get(bit / 8)
@@ -215,16 +241,7 @@ pub fn purposes(value: &[u8]) -> Result<Vec<String>, DerError> {
     let mut list = Reader::new(der::only(value, der::SEQUENCE)?);
     let mut purposes = Vec::new();
     while !list.is_empty() {
-        purposes.push(match list.contents(der::OID)? {
-            [0x2b, 6, 1, 5, 5, 7, 3, 1] => "serverAuth".to_owned(),
-            [0x2b, 6, 1, 5, 5, 7, 3, 2] => "clientAuth".to_owned(),
-            [0x2b, 6, 1, 5, 5, 7, 3, 3] => "codeSigning".to_owned(),
-            [0x2b, 6, 1, 5, 5, 7, 3, 4] => "emailProtection".to_owned(),
-            [0x2b, 6, 1, 5, 5, 7, 3, 8] => "timeStamping".to_owned(),
-            [0x2b, 6, 1, 5, 5, 7, 3, 9] => "OCSPSigning".to_owned(),
-            [0x55, 0x1d, 37, 0] => "anyExtendedKeyUsage".to_owned(),
-            other => dotted(other),
-        });
+        purposes.push(oid::name(list.contents(der::OID)?));
     }
     Ok(purposes)
 }
@@ -246,6 +263,8 @@ pub fn nf_types(value: &[u8]) -> Result<Vec<String>, DerError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::x509::{Certificate, extension};
+
     use super::*;
 
     #[test]
@@ -281,32 +300,45 @@ mod tests {
         der::element(der::SEQUENCE, &[&tbs, &identifier, &der::bit_string(&[])])
     }
 
-    fn check(extensions: &[Vec<u8>], at: u64) -> Result<(), UsageError> {
+    const NOW: UnixTime = UnixTime(1500);
+
+    fn check(extensions: &[Vec<u8>], now: UnixTime, role: Option<Role>) -> Result<(), UsageError> {
         let der = certificate(extensions);
-        check_end_entity(&Certificate::parse(&der).unwrap(), UnixTime(at))
+        EndEntity::parse(&der)?.check_usage(now, role)
+    }
+
+    fn usages(purposes: &[&[u8]]) -> [Vec<u8>; 2] {
+        let purposes: Vec<u8> = purposes
+            .iter()
+            .flat_map(|purpose| der::element(der::OID, &[purpose]))
+            .collect();
+        [
+            extension(oid::KEY_USAGE, true, &[3, 2, 7, 0x80]),
+            extension(
+                oid::EXT_KEY_USAGE,
+                false,
+                &der::element(der::SEQUENCE, &[&purposes]),
+            ),
+        ]
     }
 
     #[test]
     fn both_ends_of_the_validity_are_inclusive() {
-        assert_eq!(check(&[], 1000), Ok(()));
-        assert_eq!(check(&[], 2000), Ok(()));
-        assert!(matches!(
-            check(&[], 999),
-            Err(UsageError::NotYetValid { .. })
-        ));
-        assert!(matches!(check(&[], 2001), Err(UsageError::Expired { .. })));
+        let at = |second| check(&[], UnixTime(second), None);
+        assert_eq!(at(1000), Ok(()));
+        assert_eq!(at(2000), Ok(()));
+        assert!(matches!(at(999), Err(UsageError::NotYetValid { .. })));
+        assert!(matches!(at(2001), Err(UsageError::Expired { .. })));
     }
 
     #[test]
     fn extensions_that_forbid_use_are_heeded() {
-        use crate::ca::extension;
-        let at = 1500;
         for (oid, critical, value, verdict) in [
             (
                 oid::BASIC_CONSTRAINTS,
                 true,
                 &[0x30, 3, 1, 1, 0xff][..],
-                Err(UsageError::Ca),
+                Err(UsageError::CaCertificate),
             ),
             (oid::BASIC_CONSTRAINTS, true, &[0x30, 0], Ok(())),
             (
@@ -320,28 +352,70 @@ mod tests {
                 &[0x55, 0x1d, 30],
                 true,
                 &[0x30, 0],
-                Err(UsageError::UnknownCritical("nameConstraints".to_owned())),
+                Err(UsageError::UnknownCriticalExtension(
+                    "nameConstraints".to_owned(),
+                )),
             ),
             (&[0x55, 0x1d, 30], false, &[0x30, 0], Ok(())),
         ] {
-            assert_eq!(check(&[extension(oid, critical, value)], at), verdict);
+            assert_eq!(
+                check(&[extension(oid, critical, value)], NOW, None),
+                verdict
+            );
         }
         let broken = extension(oid::KEY_USAGE, true, &[5, 0]);
         assert!(matches!(
-            check(&[broken], at),
-            Err(UsageError::Malformed {
-                extension: "keyUsage",
+            check(&[broken], NOW, None),
+            Err(UsageError::Malformed(X509Error::Field {
+                field: "keyUsage",
                 ..
-            })
+            }))
         ));
-        let twice = certificate(&[
-            extension(oid::KEY_USAGE, true, &[3, 2, 7, 0x80]),
-            extension(oid::KEY_USAGE, true, &[3, 2, 7, 0x80]),
-        ]);
-        assert!(matches!(
-            Certificate::parse(&twice),
-            Err(crate::x509::X509Error::DuplicateExtension(name)) if name == "keyUsage"
-        ));
+    }
+
+    #[test]
+    fn a_role_needs_both_usages_and_nobody_may_be_without_any() {
+        const MAIL: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 4];
+        let roles = [None, Some(Role::Client), Some(Role::Server)];
+        let of = |extensions: &[Vec<u8>]| roles.map(|role| check(extensions, NOW, role));
+        let lacks = |purpose| Err(UsageError::ExtendedKeyUsage(purpose));
+        let key_usage = Err(UsageError::KeyUsage);
+        assert_eq!(of(&[]), [Ok(()), key_usage.clone(), key_usage]);
+        assert_eq!(
+            of(&usages(&[])[..1]),
+            [Ok(()), lacks("clientAuth"), lacks("serverAuth")]
+        );
+        assert_eq!(
+            of(&usages(&[MAIL, oid::CLIENT_AUTH])),
+            [Ok(()), Ok(()), lacks("serverAuth")]
+        );
+        assert_eq!(
+            of(&usages(&[oid::ANY_EXTENDED_KEY_USAGE])),
+            [Ok(()), lacks("clientAuth"), lacks("serverAuth")]
+        );
+        assert_eq!(
+            of(&usages(&[MAIL])),
+            [
+                lacks("clientAuth and serverAuth"),
+                lacks("clientAuth"),
+                lacks("serverAuth")
+            ]
+        );
+    }
+
+    #[test]
+    fn both_readers_refuse_an_extension_that_occurs_twice() {
+        for (oid, name) in [
+            (oid::KEY_USAGE, "keyUsage"),
+            (oid::SUBJECT_KEY_IDENTIFIER, "subjectKeyIdentifier"),
+        ] {
+            let other = extension(&[0x2a, 3], false, &[5, 0]);
+            let one = extension(oid, false, &[5, 0]);
+            let twice = certificate(&[one.clone(), other, one]);
+            let error = X509Error::DuplicateExtension(name.to_owned());
+            assert_eq!(EndEntity::parse(&twice), Err(error.clone()));
+            assert_eq!(Certificate::parse(&twice).err(), Some(error));
+        }
     }
 
     #[test]
@@ -351,5 +425,10 @@ mod tests {
         assert_eq!(is_ca(&[0x30, 3, 1, 1, 0xff]), Ok(true));
         assert_eq!(is_ca(&[0x30, 6, 1, 1, 0xff, 2, 1, 0]), Ok(true));
         assert!(is_ca(&[0x30, 3, 4, 1, 0xff]).is_err());
+        assert!(is_ca(&[0x30, 3, 1, 1, 1]).is_err(), "no BOOLEAN of DER");
+        assert_eq!(
+            is_ca(&[0x30, 9, 1, 1, 0xff, 2, 1, 0, 1, 1, 0xff]),
+            Err(DerError::TrailingBytes(3))
+        );
     }
 }

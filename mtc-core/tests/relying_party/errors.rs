@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use mtc_core::ca::{CaCertificate, CaError, extension};
+use mtc_core::ca::{CaCertificate, CaError};
 use mtc_core::certificate::{Certificate, CertificateError, MtcProof};
 use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use mtc_core::cosign::{Cosigner, KeyError, PublicKey, SecretKey, SignatureAlgorithm};
@@ -22,7 +22,7 @@ use mtc_core::time::UnixTime;
 use mtc_core::tree::{ProofError, Subtree, evaluate_inclusion, verify_consistency};
 use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError, Rejection, RevokedRange};
 use mtc_core::wire::{self, WireError};
-use mtc_core::x509::{self, Role, UsageError, X509Error, check_end_entity, check_peer};
+use mtc_core::x509::{EndEntity, Role, UsageError, X509Error, extension};
 
 use crate::mtca::{Mtca, Signer};
 use crate::parts::Parts;
@@ -123,8 +123,9 @@ fn x509_certificates(seen: &mut Seen) {
     const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
     const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
     const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
+    const EXT_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
     const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
-    let parse = |der: &[u8]| x509::Certificate::parse(der).map(drop);
+    let parse = |der: &[u8]| EndEntity::parse(der).map(drop);
     let certificate = |extensions: &[Vec<u8>]| x509_certificate(ED25519, extensions);
     let malformed = parse(&[0x30, 1]).expect_err("a certificate is longer");
     let X509Error::Field { source, .. } = malformed else {
@@ -149,48 +150,66 @@ fn x509_certificates(seen: &mut Seen) {
         .collect();
     seen.fails(parse(&certificate(&many)), X509Error::TooManyExtensions);
 
-    let check = |extensions: &[Vec<u8>], at: u64| {
+    let check = |extensions: &[Vec<u8>], now: u64| {
         let der = certificate(extensions);
-        let certificate = x509::Certificate::parse(&der).expect("a certificate");
-        check_end_entity(&certificate, UnixTime(at))
+        EndEntity::parse(&der)?.check_usage(UnixTime(now), None)
     };
     let (not_before, not_after) = (UnixTime(1000), UnixTime(2000));
-    let at = UnixTime(999);
-    seen.fails(check(&[], 999), UsageError::NotYetValid { not_before, at });
-    let at = UnixTime(2001);
-    seen.fails(check(&[], 2001), UsageError::Expired { not_after, at });
+    let now = UnixTime(999);
+    seen.fails(check(&[], 999), UsageError::NotYetValid { not_before, now });
+    let now = UnixTime(2001);
+    seen.fails(check(&[], 2001), UsageError::Expired { not_after, now });
     let ca = extension(BASIC_CONSTRAINTS, true, &[0x30, 3, 1, 1, 0xff]);
-    seen.fails(check(&[ca], 1500), UsageError::Ca);
+    seen.fails(check(&[ca], 1500), UsageError::CaCertificate);
     let usage = extension(KEY_USAGE, true, &[3, 2, 1, 6]);
     seen.fails(check(&[usage], 1500), UsageError::KeyUsage);
     let for_a_server = |extensions: &[Vec<u8>]| {
         let der = certificate(extensions);
-        let certificate = x509::Certificate::parse(&der).expect("well formed");
-        check_peer(&certificate, "a.example", Role::Server)
+        EndEntity::parse(&der)?.check_name("a.example")
     };
     let wanted = "a.example".to_owned();
     let names = String::new();
     seen.fails(for_a_server(&[]), UsageError::Name { wanted, names });
     let name = extension(SUBJECT_ALT_NAME, true, b"\x30\x0b\x82\x09a.example");
-    let usage = extension(KEY_USAGE, true, &[3, 2, 7, 0x80]);
-    seen.fails(
-        for_a_server(&[name, usage]),
-        UsageError::Purpose("serverAuth"),
-    );
+    assert_eq!(for_a_server(&[name]), Ok(()));
     let unknown = extension(NAME_CONSTRAINTS, true, &[0x30, 0]);
     let name = "nameConstraints".to_owned();
-    seen.fails(check(&[unknown], 1500), UsageError::UnknownCritical(name));
+    seen.fails(
+        check(&[unknown], 1500),
+        UsageError::UnknownCriticalExtension(name),
+    );
+    let der = certificate(&[]);
+    let as_client =
+        EndEntity::parse(&der).map(|leaf| leaf.check_usage(UnixTime(1500), Some(Role::Client)));
+    seen.fails(as_client.expect("a certificate"), UsageError::KeyUsage);
+    let mail = extension(
+        EXT_KEY_USAGE,
+        false,
+        &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 4],
+    );
+    seen.fails(
+        check(&[mail], 1500),
+        UsageError::ExtendedKeyUsage("clientAuth and serverAuth"),
+    );
     let broken = check(&[extension(KEY_USAGE, true, &[5, 0])], 1500);
-    let Err(UsageError::Malformed { source, .. }) = broken.clone() else {
+    let Err(UsageError::Malformed(X509Error::Field {
+        field: "keyUsage",
+        source,
+    })) = broken.clone()
+    else {
         panic!("{broken:?}")
     };
+    let field = "keyUsage";
     seen.fails(
         broken,
-        UsageError::Malformed {
-            extension: "keyUsage",
-            source,
-        },
+        UsageError::Malformed(X509Error::Field { field, source }),
     );
+    let mut version_1 = certificate(&[]);
+    let version = version_1
+        .windows(5)
+        .position(|part| part == [0xa0, 3, 2, 1, 2]);
+    version_1[version.expect("v3") + 4] = 0;
+    seen.fails(parse(&version_1), X509Error::Version);
 }
 
 /// Every variant of every `pub enum ...Error`, and of `Rejection`, in the source.

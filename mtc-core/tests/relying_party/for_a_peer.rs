@@ -1,6 +1,6 @@
 //! What `RelyingParty` asks beyond the draft's procedure: policy, time, name, role.
 
-use mtc_core::ca::{CaCertificate, extension};
+use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der;
@@ -11,7 +11,7 @@ use mtc_core::verify::{
     Basis, CaTrust, CosignerGroup, Policy, PolicyError, Rejection, RelyingParty, RevokedRange,
     TrustedSubtree, Unacceptable,
 };
-use mtc_core::x509::{Role, UsageError};
+use mtc_core::x509::{Role, UsageError, extension};
 
 use super::mtca::{NOT_AFTER, NOT_BEFORE, Signer};
 
@@ -121,7 +121,7 @@ fn time_name_and_role_are_all_asked() {
         scene.verdict(HOST, Role::Server, late),
         Err(Unacceptable::Usage(UsageError::Expired {
             not_after: NOT_AFTER,
-            at: late
+            now: late
         }))
     );
     assert_eq!(
@@ -133,7 +133,9 @@ fn time_name_and_role_are_all_asked() {
     );
     assert_eq!(
         scene.verdict(HOST, Role::Client, NOT_BEFORE),
-        Err(Unacceptable::Usage(UsageError::Purpose("clientAuth")))
+        Err(Unacceptable::Usage(UsageError::ExtendedKeyUsage(
+            "clientAuth"
+        )))
     );
     // The bare procedure asks for none of that, and its name says so.
     let bare = CaTrust::ca_alone(&scene.ca_certificate());
@@ -144,7 +146,7 @@ fn time_name_and_role_are_all_asked() {
 fn a_peers_certificate_states_its_usages() {
     for (extensions, error) in [
         (&[SERVER_AUTH][..], UsageError::KeyUsage),
-        (&[KEY_USAGE], UsageError::Purpose("serverAuth")),
+        (&[KEY_USAGE], UsageError::ExtendedKeyUsage("serverAuth")),
     ] {
         let verdict = Scene::new(extensions, true).verdict(HOST, Role::Server, NOT_BEFORE);
         assert_eq!(verdict, Err(Unacceptable::Usage(error)));

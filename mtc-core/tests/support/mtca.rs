@@ -7,7 +7,7 @@
 
 use std::ops::RangeInclusive;
 
-use mtc_core::ca::{CaCertificate, extension};
+use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::cosign::{
     Cosignature, CosignedMessage, Cosigner, PublicKey, SecretKey, SignatureAlgorithm,
@@ -20,6 +20,7 @@ use mtc_core::tree::{
     Hash, MemoryTree, Subtree, covering_subtrees, inclusion_proof, leaf_hash, subtree_hash,
 };
 use mtc_core::verify::TrustedSubtree;
+use mtc_core::x509::extension;
 
 /// First second of validity of everything issued here, 2026-11-22.
 pub(crate) const NOT_BEFORE: UnixTime = UnixTime(1_795_305_600);

@@ -1,10 +1,9 @@
 //! The subject alternative names of an NF: FQDNs as dNSName and the NF instance as a `urn:uuid` URI.
 
 use mtc_core::der::{self, DerError, Reader};
+use mtc_core::oid;
+use mtc_core::x509::{EndEntity, extension, is_name_of};
 use uuid::Uuid;
-
-use super::oid;
-use mtc_core::x509::{Extension, is_name_of};
 
 /// FQDNs in one certificate; an NF serves under one or two.
 pub const MAX_FQDNS: usize = 16;
@@ -47,6 +46,12 @@ pub(crate) struct AltNames {
 }
 
 impl AltNames {
+    /// The names in a certificate; none without the extension.
+    pub(crate) fn of(leaf: &EndEntity<'_>) -> Result<Self, AltNamesError> {
+        leaf.subject_alt_name
+            .map_or_else(|| Ok(Self::default()), Self::parse)
+    }
+
     /// Reads the value of a subjectAltName extension.
     pub(crate) fn parse(value: &[u8]) -> Result<Self, AltNamesError> {
         let mut reader = Reader::new(der::only(value, der::SEQUENCE)?);
@@ -85,12 +90,7 @@ impl AltNames {
         let uri = instance_id.urn().to_string();
         names.extend(der::element(UNIFORM_RESOURCE_IDENTIFIER, &[uri.as_bytes()]));
         let value = der::element(der::SEQUENCE, &[&names]);
-        Extension {
-            oid: oid::SUBJECT_ALT_NAME,
-            critical: true,
-            value: &value,
-        }
-        .to_der()
+        extension(oid::SUBJECT_ALT_NAME, true, &value)
     }
 }
 

@@ -1,9 +1,8 @@
 //! The NF types extension of RFC 9310: `NFTypes ::= SEQUENCE SIZE (1..MAX) OF IA5String (SIZE (1..32))`.
 
 use mtc_core::der::{self, DerError, Reader};
-
-use super::oid;
-use mtc_core::x509::Extension;
+use mtc_core::oid;
+use mtc_core::x509::extension;
 
 /// NF types in one certificate; an NF is of one type, combined ones of a few.
 pub const MAX_NF_TYPES: usize = 8;
@@ -64,10 +63,5 @@ pub(super) fn extension_der(nf_types: &[String]) -> Vec<u8> {
         .flat_map(|nf_type| der::element(der::IA5_STRING, &[nf_type.as_bytes()]))
         .collect();
     let value = der::element(der::SEQUENCE, &[&entries]);
-    Extension {
-        oid: oid::NF_TYPE,
-        critical: false,
-        value: &value,
-    }
-    .to_der()
+    extension(oid::NF_TYPES, false, &value)
 }

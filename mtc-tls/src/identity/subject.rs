@@ -1,12 +1,12 @@
 //! What an issuer puts into an NF's certificate: the same bytes for an MTC leaf and for an X.509 leaf.
 
 use mtc_core::der;
+use mtc_core::oid;
+use mtc_core::x509::extension;
 use uuid::Uuid;
 
 use super::alt_names::{AltNames, MAX_FQDNS};
 use super::nf_types::{self, MAX_NF_TYPE_LENGTH, MAX_NF_TYPES};
-use super::oid;
-use mtc_core::x509::Extension;
 
 /// Longest domain name in text form (RFC 1035 Section 2.3.4).
 const MAX_FQDN_LENGTH: usize = 253;
@@ -140,18 +140,8 @@ impl NfSubject {
         der::element(
             der::SEQUENCE,
             &[
-                &Extension {
-                    oid: oid::KEY_USAGE,
-                    critical: true,
-                    value: &DIGITAL_SIGNATURE,
-                }
-                .to_der(),
-                &Extension {
-                    oid: oid::EXT_KEY_USAGE,
-                    critical: false,
-                    value: &purposes,
-                }
-                .to_der(),
+                &extension(oid::KEY_USAGE, true, &DIGITAL_SIGNATURE),
+                &extension(oid::EXT_KEY_USAGE, false, &purposes),
                 &AltNames::extension_der(self.instance_id, &self.fqdns),
                 &nf_types::extension_der(&self.nf_types),
             ],

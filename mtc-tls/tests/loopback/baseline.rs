@@ -1,7 +1,7 @@
 //! An X.509 CA of a baseline: a root, and the intermediates of its profile.
 
-use mtc_core::ca::extension;
 use mtc_core::der;
+use mtc_core::x509::extension;
 use mtc_tls::key::{NfKey, X509Profile};
 
 use crate::nf::{Leaf, Validity};

@@ -2,7 +2,7 @@
 
 use mtc_core::der;
 use mtc_core::time::UnixTime;
-use mtc_core::x509::Extension;
+use mtc_core::x509::{Extension, extension};
 use mtc_tls::identity::NfSubject;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use mtc_tls::peer::ExpectedPeer;
@@ -45,13 +45,17 @@ impl Leaf {
             der::Reader::new(der::only(&self.extensions, der::SEQUENCE).expect("extensions"));
         let mut changed = Vec::new();
         while !rest.is_empty() {
-            let extension = Extension::read(&mut rest).expect("an extension");
-            let value = if extension.oid == EXT_KEY_USAGE {
+            let Extension {
+                oid,
+                critical,
+                value,
+            } = Extension::read(&mut rest).expect("an extension");
+            let value = if oid == EXT_KEY_USAGE {
                 SERVER_AUTH_ONLY
             } else {
-                extension.value
+                value
             };
-            changed.extend(Extension { value, ..extension }.to_der());
+            changed.extend(extension(oid, critical, value));
         }
         Self {
             extensions: der::element(der::SEQUENCE, &[&changed]),

@@ -9,9 +9,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_core::x509::UsageError;
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{HandshakeError, accept, connect};
-use mtc_tls::identity::UsageError;
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::peer::{ExpectedPeer, VerifyError};
 use mtc_tls::profile::{ClientAuth, ConnectionProfile, TrustDomain};

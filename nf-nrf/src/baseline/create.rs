@@ -2,20 +2,16 @@
 
 use aws_lc_rs::digest;
 use mtc_core::der::{self, Reader};
+use mtc_core::oid;
 use mtc_core::time::UnixTime;
-use mtc_core::x509::Extension;
+use mtc_core::x509::extension;
 use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
 use mtc_tls::pem;
 use zeroize::Zeroizing;
 
 use super::BaselineError;
-use super::ca_certificate::{BASIC_CONSTRAINTS, SUBJECT_KEY_IDENTIFIER};
 use super::write::{Tbs, authority_key_identifier, random_serial};
 
-/// commonName, 2.5.4.3.
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-/// keyUsage, 2.5.29.15.
-const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 /// `BIT STRING '000001'B`: keyCertSign.
 const KEY_CERT_SIGN: [u8; 4] = [der::BIT_STRING, 2, 2, 0x04];
 /// `BOOLEAN TRUE`
@@ -110,14 +106,6 @@ impl Ca {
             der::OCTET_STRING,
             &[&key_identifier(subject.key.spki_der())],
         );
-        let extension = |oid: &[u8], critical: bool, value: &[u8]| {
-            Extension {
-                oid,
-                critical,
-                value,
-            }
-            .to_der()
-        };
         let tbs = Tbs {
             serial: random_serial().map_err(|_| BaselineError::NoRandomness(profile))?,
             issuer: &self.name,
@@ -126,9 +114,9 @@ impl Ca {
             subject: &subject.name,
             spki: subject.key.spki_der(),
             extensions: &[
-                &extension(KEY_USAGE, true, &KEY_CERT_SIGN),
-                &extension(BASIC_CONSTRAINTS, true, &constraints),
-                &extension(SUBJECT_KEY_IDENTIFIER, false, &identifier),
+                &extension(oid::KEY_USAGE, true, &KEY_CERT_SIGN),
+                &extension(oid::BASIC_CONSTRAINTS, true, &constraints),
+                &extension(oid::SUBJECT_KEY_IDENTIFIER, false, &identifier),
                 &authority_key_identifier(&key_identifier(self.key.spki_der())),
             ],
         };
@@ -155,7 +143,7 @@ fn common_name(text: &str) -> Vec<u8> {
     let attribute = der::element(
         der::SEQUENCE,
         &[
-            &der::element(der::OID, &[COMMON_NAME]),
+            &der::element(der::OID, &[oid::COMMON_NAME]),
             &der::element(der::PRINTABLE_STRING, &[text.as_bytes()]),
         ],
     );

@@ -4,7 +4,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_tls::identity::{NfIdentity, Role, check_certificate_usage};
+use mtc_core::x509::{EndEntity, Role};
+use mtc_tls::identity::NfIdentity;
 use mtc_tls::key::{Intermediates, KeyAlgorithm};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -166,7 +167,8 @@ fn a_leaf_identifies_the_nf_and_serves_both_roles() {
     assert_eq!(identity.instance_id, Uuid::from_u128(1));
     assert_eq!(identity.fqdns, [FQDN]);
     for role in [Role::Client, Role::Server] {
-        assert_eq!(check_certificate_usage(&chain[0], NOW, role), Ok(()));
+        let leaf = EndEntity::parse(&chain[0]).unwrap();
+        assert_eq!(leaf.check_usage(NOW, Some(role)), Ok(()));
     }
 }
 

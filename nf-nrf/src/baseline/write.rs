@@ -3,12 +3,10 @@
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use mtc_core::der;
+use mtc_core::oid;
 use mtc_core::time::UnixTime;
-use mtc_core::x509::Extension;
+use mtc_core::x509::extension;
 use mtc_tls::key::{NfKey, NfKeyError};
-
-/// authorityKeyIdentifier, 2.5.29.35.
-const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
 
 /// Octets of a serial number: 126 random bits make it unique per CA, and at most 20 octets are allowed.
 const SERIAL_LENGTH: usize = 16;
@@ -32,12 +30,7 @@ pub(super) fn random_serial() -> Result<[u8; SERIAL_LENGTH], Unspecified> {
 pub(super) fn authority_key_identifier(issuer_key_identifier: &[u8]) -> Vec<u8> {
     let identifier = der::element(der::context_primitive(0), &[issuer_key_identifier]);
     let value = der::element(der::SEQUENCE, &[&identifier]);
-    Extension {
-        oid: AUTHORITY_KEY_IDENTIFIER,
-        critical: false,
-        value: &value,
-    }
-    .to_der()
+    extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &value)
 }
 
 /// What stands in a TBSCertificate; all slices are DER.
