@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::cosign::SignatureAlgorithm;
-use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
+use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TrustAnchorId};
 use mtc_tls::clock::Clock;
 use mtc_tls::cpu::thread_time;
 use mtc_tls::credentials::{
@@ -49,7 +49,7 @@ const LEAF_KEY: KeyAlgorithm = SignatureAlgorithm::MlDsa65;
 /// Hashes in an inclusion proof: a landmark of about a thousand certificates.
 const PROOF_HASHES: u32 = 10;
 /// The only landmark after the empty one.
-const LANDMARK: u64 = 1;
+const LANDMARK: LandmarkNumber = LandmarkNumber(1);
 const DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";
 /// A handshake in so many stays below a figure.
 const FASTEST_ONE_IN: usize = 20;

@@ -187,7 +187,7 @@ impl TrustAnchorId {
         }
         Some(Anchor::LandmarkGroup {
             log_number: LogNumber::new(number).ok()?,
-            landmark,
+            landmark: LandmarkNumber(landmark),
         })
     }
 }
@@ -202,7 +202,7 @@ pub enum Anchor {
         /// N.
         log_number: LogNumber,
         /// L, the newest landmark held.
-        landmark: u64,
+        landmark: LandmarkNumber,
     },
 }
 
@@ -309,6 +309,36 @@ impl fmt::Display for LogNumber {
     }
 }
 
+/// A plain number that is one thing and no other: ordered, shown as its digits, and as such in JSON.
+macro_rules! plain_number {
+    ($(#[$documentation:meta])* $name:ident) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(transparent))]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+plain_number! {
+    /// The number of a landmark in its log, from 1; landmark 0 is the empty tree, which everybody knows (Section 6.4.1).
+    LandmarkNumber
+}
+
+impl LandmarkNumber {
+    /// The number of the landmark that is allocated after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// An issuance log: its CA, its number and the trust anchor ID `C.0.N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LogId {
@@ -369,18 +399,18 @@ impl LogId {
     ///
     /// # Errors
     /// The ID would exceed 32 bytes.
-    pub fn landmark(&self, landmark: u64) -> Result<TrustAnchorId, IdError> {
+    pub fn landmark(&self, landmark: LandmarkNumber) -> Result<TrustAnchorId, IdError> {
         self.ca
-            .child(&[LANDMARK_BRANCH, self.number.get().into(), landmark])
+            .child(&[LANDMARK_BRANCH, self.number.get().into(), landmark.0])
     }
 
     /// The ID `C.2.N.L` of the group of landmarks up to L.
     ///
     /// # Errors
     /// The ID would exceed 32 bytes.
-    pub fn landmark_group(&self, landmark: u64) -> Result<TrustAnchorId, IdError> {
+    pub fn landmark_group(&self, landmark: LandmarkNumber) -> Result<TrustAnchorId, IdError> {
         self.ca
-            .child(&[LANDMARK_GROUP_BRANCH, self.number.get().into(), landmark])
+            .child(&[LANDMARK_GROUP_BRANCH, self.number.get().into(), landmark.0])
     }
 }
 
@@ -457,8 +487,14 @@ mod tests {
     fn allocations_below_a_ca() {
         let log = LogId::new(id("32473.1"), LogNumber::FIRST).unwrap();
         assert_eq!(log.origin(), "oid/1.3.6.1.4.1.32473.1.0.1");
-        assert_eq!(log.landmark(7).unwrap(), id("32473.1.1.1.7"));
-        assert_eq!(log.landmark_group(300).unwrap(), id("32473.1.2.1.300"));
+        assert_eq!(
+            log.landmark(LandmarkNumber(7)).unwrap(),
+            id("32473.1.1.1.7")
+        );
+        assert_eq!(
+            log.landmark_group(LandmarkNumber(300)).unwrap(),
+            id("32473.1.2.1.300")
+        );
         assert_eq!(
             TrustAnchorId::from_signed_text_name(&log.origin()),
             Ok(*log.id())
@@ -470,7 +506,7 @@ mod tests {
         let ca = id("32473.1");
         let group = Anchor::LandmarkGroup {
             log_number: LogNumber::FIRST,
-            landmark: 9,
+            landmark: LandmarkNumber(9),
         };
         assert_eq!(ca.as_anchor_of(&ca), Some(Anchor::Ca));
         assert_eq!(id("32473.1.2.1.9").as_anchor_of(&ca), Some(group));

@@ -16,6 +16,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::decimal::parse_decimal;
+use crate::id::LandmarkNumber;
 use crate::time::UnixTime;
 use crate::tree::{Subtree, covering_subtrees};
 
@@ -60,7 +61,7 @@ pub enum LandmarkError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Landmark {
     /// Its number; 0 is never active.
-    pub number: u64,
+    pub number: LandmarkNumber,
     /// Entries below it.
     pub tree_size: u64,
     /// From when on nobody needs it: at or after every `notAfter` below `tree_size`.
@@ -103,7 +104,7 @@ impl LandmarkSequence {
     pub fn new() -> Self {
         Self {
             landmarks: vec![Landmark {
-                number: 0,
+                number: LandmarkNumber(0),
                 tree_size: 0,
                 expiry: UnixTime(0),
             }],
@@ -137,12 +138,12 @@ impl LandmarkSequence {
             return Err(LandmarkError::NotGrown(latest.tree_size));
         }
         let earliest = latest.expiry.minus(max_lifetime).plus(spacing);
-        if latest.number > 0 && now < earliest {
+        if latest.number.0 > 0 && now < earliest {
             return Err(LandmarkError::TooEarly(earliest));
         }
         let expiry = now.plus(max_lifetime).max(latest.expiry);
         let landmark = Landmark {
-            number: latest.number + 1,
+            number: latest.number.next(),
             tree_size,
             expiry,
         };
@@ -214,7 +215,7 @@ impl LandmarkSequence {
                 .split_once(' ')
                 .and_then(|(size, expiry)| Some((parse_decimal(size)?, parse_decimal(expiry)?)))
                 .map(|(tree_size, expiry)| Landmark {
-                    number,
+                    number: LandmarkNumber(number),
                     tree_size,
                     expiry: UnixTime(expiry),
                 })
@@ -233,7 +234,7 @@ impl LandmarkSequence {
             newest_first.push(landmark);
         }
         let oldest = newest_first.last().ok_or(LandmarkError::Malformed(2))?;
-        if oldest.number != 0 && oldest.expiry > now {
+        if oldest.number != LandmarkNumber(0) && oldest.expiry > now {
             return Err(LandmarkError::NoExpired);
         }
         newest_first.reverse();
@@ -274,7 +275,7 @@ mod tests {
             sequence
                 .allocate(5, START, HOUR, WEEK)
                 .map(|landmark| landmark.number),
-            Ok(1)
+            Ok(LandmarkNumber(1))
         );
         assert_eq!(
             sequence.allocate(5, START.plus(HOUR), HOUR, WEEK),
@@ -288,7 +289,7 @@ mod tests {
             sequence
                 .allocate(6, START.plus(HOUR), HOUR, WEEK)
                 .map(|landmark| landmark.number),
-            Ok(2)
+            Ok(LandmarkNumber(2))
         );
     }
 
@@ -318,7 +319,7 @@ mod tests {
             let found = sequence
                 .for_entry(index, now)
                 .expect("below the last landmark");
-            assert_eq!(found.landmark.number, index / 10 + 1);
+            assert_eq!(found.landmark.number, LandmarkNumber(index / 10 + 1));
             assert!(found.holding(index).is_some());
         }
         assert_eq!(sequence.for_entry(30, now), None);

@@ -24,7 +24,7 @@ use mtc_core::cosign::{
 };
 use mtc_core::der;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
-use mtc_core::id::{Anchor, LogId, LogNumber, TrustAnchorId, serial, split_serial};
+use mtc_core::id::{Anchor, LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial, split_serial};
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteSignature, SignedNote};
 use mtc_core::tile::{MAX_LEVEL, TileKind, TilePath};
@@ -692,9 +692,9 @@ proptest! {
         let components: Vec<u64> = id.components().collect();
         prop_assert_eq!(components[0], 32473);
         if let Ok(log) = LogId::new(id, LogNumber::new(number).unwrap())
-            && let Ok(group) = log.landmark_group(landmark)
+            && let Ok(group) = log.landmark_group(LandmarkNumber(landmark))
         {
-            let expected = Anchor::LandmarkGroup { log_number: log.number(), landmark };
+            let expected = Anchor::LandmarkGroup { log_number: log.number(), landmark: LandmarkNumber(landmark) };
             prop_assert_eq!(group.as_anchor_of(&id), Some(expected));
         }
     }
@@ -772,7 +772,7 @@ proptest! {
                 Ok(landmark) => {
                     prop_assert!(growth > 0);
                     prop_assert_eq!(landmark, sequence.latest());
-                    prop_assert_eq!(landmark.number, before.latest().number + 1);
+                    prop_assert_eq!(landmark.number, before.latest().number.next());
                     prop_assert_eq!(landmark.tree_size, size);
                     prop_assert!(landmark.expiry >= now.plus(lifetime));
                     prop_assert!(landmark.expiry >= before.latest().expiry);
@@ -782,7 +782,7 @@ proptest! {
                     prop_assert_eq!(&sequence, &before);
                 }
             }
-            prop_assert!(sequence.active(now).all(|pair| pair.landmark.number > 0));
+            prop_assert!(sequence.active(now).all(|pair| pair.landmark.number > LandmarkNumber(0)));
             prop_assert!(sequence.active(now).all(|pair| pair.landmark.expiry > now));
         }
     }

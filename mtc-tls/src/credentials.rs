@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mtc_core::certificate::{self, Certificate, MtcProof};
-use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
+use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{Accepted, CaTrust, Rejection, TrustedSubtree};
 use rustls::client::WebPkiServerVerifier;
@@ -46,7 +46,7 @@ pub enum CredentialError {
     },
     /// A landmark's ID exceeds its bound.
     #[error("landmark {0} has no trust anchor ID")]
-    LandmarkId(u64),
+    LandmarkId(LandmarkNumber),
 }
 
 /// A certificate chain and its key.
@@ -159,7 +159,7 @@ pub struct LandmarkCredential {
     /// The log.
     pub log_number: LogNumber,
     /// The landmark.
-    pub landmark: u64,
+    pub landmark: LandmarkNumber,
     /// The certificate and its key.
     pub credential: Credential,
 }
@@ -187,7 +187,7 @@ pub struct MtcTrust {
 #[derive(Clone)]
 pub(crate) struct LandmarkTrust {
     pub(crate) trust: Arc<CaTrust>,
-    pub(crate) newest: (LogNumber, u64),
+    pub(crate) newest: (LogNumber, LandmarkNumber),
     pub(crate) hint: Arc<[DistinguishedName]>,
 }
 
@@ -212,7 +212,7 @@ impl MtcTrust {
     pub fn with_landmarks(
         &self,
         log: &LogId,
-        newest: u64,
+        newest: LandmarkNumber,
         subtrees: impl IntoIterator<Item = TrustedSubtree>,
     ) -> Result<Self, CredentialError> {
         let group = log
@@ -259,12 +259,12 @@ impl MtcTrust {
         let log = self
             .newest_landmark()
             .map_or(LogNumber::FIRST, |(log, _)| log);
-        let id = LogId::new(*self.ca(), log)?.landmark_group(0)?;
+        let id = LogId::new(*self.ca(), log)?.landmark_group(LandmarkNumber(0))?;
         Ok([DistinguishedName::from(id.to_name())].into())
     }
 
     /// The newest landmark whose subtrees are trusted, behind the number of its log: what comes later is greater.
-    pub fn newest_landmark(&self) -> Option<(LogNumber, u64)> {
+    pub fn newest_landmark(&self) -> Option<(LogNumber, LandmarkNumber)> {
         self.landmarks.as_ref().map(|landmarks| landmarks.newest)
     }
 

@@ -16,7 +16,7 @@
 //! Deviation: TLS's own `trust_anchors` extension (draft-ietf-tls-trust-anchor-ids) cannot be sent with rustls 0.23.
 //! The same identifiers travel as distinguished names in the RFC 8446 extension, in both directions.
 
-use mtc_core::id::{Anchor, IdError, LogNumber, TrustAnchorId};
+use mtc_core::id::{Anchor, IdError, LandmarkNumber, LogNumber, TrustAnchorId};
 
 use crate::profile::TrustDomain;
 
@@ -49,13 +49,16 @@ impl MtcAnchor {
         match self {
             Self::CaAlone => TrustDomain::MtcStandaloneCa,
             Self::Draft(Anchor::Ca) => TrustDomain::MtcStandalone,
-            Self::Draft(Anchor::LandmarkGroup { landmark: 0, .. }) => TrustDomain::MtcLandmarkStale,
+            Self::Draft(Anchor::LandmarkGroup {
+                landmark: LandmarkNumber(0),
+                ..
+            }) => TrustDomain::MtcLandmarkStale,
             Self::Draft(Anchor::LandmarkGroup { .. }) => TrustDomain::MtcLandmark,
         }
     }
 
     /// Whether a certificate of `landmark` in log `log_number` can be served to a party that says this.
-    pub(crate) fn covers(self, log_number: LogNumber, landmark: u64) -> bool {
+    pub(crate) fn covers(self, log_number: LogNumber, landmark: LandmarkNumber) -> bool {
         match self {
             Self::CaAlone | Self::Draft(Anchor::Ca) => false,
             Self::Draft(Anchor::LandmarkGroup {
@@ -85,7 +88,7 @@ mod tests {
         let group = |number: u64, landmark| {
             MtcAnchor::Draft(Anchor::LandmarkGroup {
                 log_number: LogNumber::new(number).unwrap(),
-                landmark,
+                landmark: LandmarkNumber(landmark),
             })
         };
         for (anchor, covered) in [
@@ -97,7 +100,11 @@ mod tests {
             (group(1, 6), true),
             (group(2, 9), false),
         ] {
-            assert_eq!(anchor.covers(LogNumber::FIRST, 5), covered, "{anchor:?}");
+            assert_eq!(
+                anchor.covers(LogNumber::FIRST, LandmarkNumber(5)),
+                covered,
+                "{anchor:?}"
+            );
         }
     }
 
@@ -130,7 +137,7 @@ mod tests {
             anchor,
             Some(MtcAnchor::Draft(Anchor::LandmarkGroup {
                 log_number: LogNumber::FIRST,
-                landmark: 7
+                landmark: LandmarkNumber(7)
             }))
         );
         assert_eq!(mtc_anchor(names[..2].iter().map(Vec::as_slice), &ca), None);

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use mtc_core::id::{LogNumber, TrustAnchorId};
+use mtc_core::id::{LandmarkNumber, LogNumber, TrustAnchorId};
 use rustls::client::ResolvesClientCert;
 use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
@@ -33,7 +33,7 @@ enum Choice {
 
 impl Choice {
     /// The landmark-relative certificate for a peer that covers its landmark, else the standalone one.
-    fn of(anchor: Option<MtcAnchor>, landmark: Option<(LogNumber, u64)>) -> Self {
+    fn of(anchor: Option<MtcAnchor>, landmark: Option<(LogNumber, LandmarkNumber)>) -> Self {
         match (anchor, landmark) {
             (Some(MtcAnchor::CaAlone), _) => Self::CaAlone,
             (Some(anchor), Some((log, landmark))) if anchor.covers(log, landmark) => Self::Landmark,
@@ -43,7 +43,7 @@ impl Choice {
 }
 
 impl MtcCredential {
-    fn landmark_number(&self) -> Option<(LogNumber, u64)> {
+    fn landmark_number(&self) -> Option<(LogNumber, LandmarkNumber)> {
         let landmark = self.landmark.as_ref()?;
         Some((landmark.log_number, landmark.landmark))
     }
@@ -132,7 +132,7 @@ enum Offer {
         ca: TrustAnchorId,
         standalone: Presented,
         ca_alone: Presented,
-        landmark: Option<(LogNumber, u64, Presented)>,
+        landmark: Option<(LogNumber, LandmarkNumber, Presented)>,
     },
 }
 

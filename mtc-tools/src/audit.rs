@@ -12,7 +12,7 @@
 
 use mtc_core::causes::Causes;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
-use mtc_core::id::TrustAnchorId;
+use mtc_core::id::{LandmarkNumber, TrustAnchorId};
 use mtc_core::landmark::LandmarkSubtrees;
 use mtc_core::tile::{TILE_WIDTH, TileKind, TilePath};
 use mtc_core::time::UnixTime;
@@ -40,7 +40,7 @@ pub struct Audit {
     /// Entries that state nothing.
     pub null_entries: u64,
     /// Number of the latest landmark; none if the log publishes no landmarks.
-    pub latest_landmark: Option<u64>,
+    pub latest_landmark: Option<LandmarkNumber>,
     /// Landmarks that have not expired.
     pub active_landmarks: usize,
     /// What is wrong with the log; what is too much is counted below.
@@ -139,7 +139,7 @@ impl Auditor<'_> {
             }
         };
         let latest = landmarks.last().map(|last| last.landmark);
-        self.audit.latest_landmark = Some(latest.map_or(0, |latest| latest.number));
+        self.audit.latest_landmark = Some(latest.map_or(LandmarkNumber(0), |latest| latest.number));
         self.audit.active_landmarks = landmarks
             .iter()
             .filter(|pair| pair.landmark.expiry > now)

@@ -257,7 +257,7 @@ impl NrfMetrics {
 
     /// A landmark is the newest one.
     pub fn newest_landmark(&self, landmark: &Landmark) {
-        self.0.landmark.set(gauge(landmark.number));
+        self.0.landmark.set(gauge(landmark.number.0));
         self.0.landmark_entries.set(gauge(landmark.tree_size));
         self.0.landmark_since.set(unix_now());
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mtc_core::certificate::{
     Certificate, CertificateError, CertificateFields, MtcProof, with_proof,
 };
-use mtc_core::id::{LogId, LogNumber, split_serial};
+use mtc_core::id::{LandmarkNumber, LogId, LogNumber, split_serial};
 use mtc_core::landmark::{Landmark, LandmarkError};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Subtree, covering_subtrees};
@@ -349,7 +349,7 @@ impl Mtca {
     /// Dropping the future stops allocating.
     pub async fn keep_landmarks(self: Arc<Self>) {
         let mut published = self.issuer.published();
-        if self.latest_landmark() == 0 {
+        if self.latest_landmark() == LandmarkNumber(0) {
             sleep(self.landmark_interval).await;
         }
         loop {
@@ -365,7 +365,7 @@ impl Mtca {
                 Ok(Some(landmark)) => {
                     self.metrics.newest_landmark(&landmark);
                     tracing::info!(
-                        landmark = landmark.number,
+                        landmark = landmark.number.0,
                         tree_size = landmark.tree_size,
                         "allocated a landmark"
                     );
@@ -391,7 +391,7 @@ impl Mtca {
         }
     }
 
-    fn latest_landmark(&self) -> u64 {
+    fn latest_landmark(&self) -> LandmarkNumber {
         self.landmarks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -704,7 +704,7 @@ async fn a_landmark_relative_certificate_comes_with_the_landmark() {
     let response = landmark_relative(&service, &identity, &standalone.certificate_id).await;
     assert_eq!(response.status, 200);
     let ready: LandmarkRelativeCertificate = response.read_json().unwrap();
-    assert_eq!((ready.log_number, ready.landmark), (1, 1));
+    assert_eq!((ready.log_number, ready.landmark.0), (1, 1));
     let certificate = ready.der().unwrap();
     assert!(
         Certificate::parse(&certificate)

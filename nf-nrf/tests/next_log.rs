@@ -17,7 +17,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::Certificate;
 use mtc_core::cosign::{Cosigner, PublicKey, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber, serial};
+use mtc_core::id::{LandmarkNumber, LogId, LogNumber, serial};
 use mtc_core::landmark::LandmarkSequence;
 use mtc_core::verify::{Basis, CaTrust, CosignerGroup, TrustedSubtree};
 use mtc_log::{
@@ -512,7 +512,7 @@ async fn relying_parties_follow_the_landmarks_of_both_logs() {
     let trust = party.update(CLOCK.now()).await.expect("an honest log");
     assert_eq!(
         trust.expect("landmark 1").newest_landmark(),
-        Some((number(1), 1))
+        Some((number(1), LandmarkNumber(1)))
     );
     running.stop().await;
 
@@ -527,7 +527,10 @@ async fn relying_parties_follow_the_landmarks_of_both_logs() {
     let mut party = TrustUpdater::new(addr, known(), policy()).expect("a short ID");
     let trust = party.update(CLOCK.now()).await.expect("honest logs");
     let trust = trust.expect("landmarks of both logs");
-    assert_eq!(trust.newest_landmark(), Some((number(2), 1)));
+    assert_eq!(
+        trust.newest_landmark(),
+        Some((number(2), LandmarkNumber(1)))
+    );
     assert_eq!(trust.trusted_subtrees(), 2, "one entry, one subtree, each");
 
     let first_id = LogId::new(*id.ca(), number(1)).expect("a short ID");

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_core::id::{IdError, LogNumber};
+use mtc_core::id::{IdError, LandmarkNumber, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
 use mtc_tls::csr;
@@ -686,7 +686,7 @@ impl<S: CertificateSource> Keeper<S> {
     }
 
     /// The newest landmark that the instance's certificates need, behind the number of its log.
-    pub fn newest_own_landmark(&self) -> Option<(LogNumber, u64)> {
+    pub fn newest_own_landmark(&self) -> Option<(LogNumber, LandmarkNumber)> {
         self.stored
             .credentials
             .iter()

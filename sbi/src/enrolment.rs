@@ -18,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, RETRY_AFTER};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use mtc_core::id::LandmarkNumber;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -89,7 +90,7 @@ pub struct LandmarkRelativeCertificate {
     /// The log that holds its entry.
     pub log_number: u64,
     /// The landmark that a relying party must know.
-    pub landmark: u64,
+    pub landmark: LandmarkNumber,
 }
 
 impl LandmarkRelativeCertificate {

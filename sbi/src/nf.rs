@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::causes::Causes;
-use mtc_core::id::LogNumber;
+use mtc_core::id::{LandmarkNumber, LogNumber};
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::profile::ClientAuth;
 use tokio::sync::watch;
@@ -319,7 +319,7 @@ impl Start {
         &self,
         updater: &mut TrustUpdater,
         instances: &[Up<N>],
-        own_landmark: Option<(LogNumber, u64)>,
+        own_landmark: Option<(LogNumber, LandmarkNumber)>,
     ) -> Result<(), NfError> {
         self.life.lacks("trust state");
         let clock = self.config.clock();

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use mtc_core::checkpoint::CheckpointError;
-use mtc_core::id::{IdError, LogId, LogNumber};
+use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber};
 use mtc_core::landmark::LandmarkError;
 use mtc_core::tile::TilePath;
 use mtc_core::time::UnixTime;
@@ -82,9 +82,9 @@ pub enum TrustError {
     #[error("the log went back from landmark {before} to {now}")]
     WentBack {
         /// The newest landmark before.
-        before: u64,
+        before: LandmarkNumber,
         /// The newest landmark now.
-        now: u64,
+        now: LandmarkNumber,
     },
     /// The checkpoint is malformed or not cosigned by someone who must.
     #[error("the checkpoint")]
@@ -102,7 +102,7 @@ pub enum TrustError {
     #[error("landmark {landmark} is not consistent with the checkpoint of size {size}")]
     Inconsistent {
         /// The landmark.
-        landmark: u64,
+        landmark: LandmarkNumber,
         /// The checkpoint's size.
         size: u64,
         /// What is wrong with its proof.
@@ -187,7 +187,7 @@ impl TrustUpdater {
 
     /// Whether a landmark of a log is trusted, or a later one, or a later log is known, which leaves the landmark for what
     /// is left of its certificates.
-    pub fn has_caught_up(&self, (log, landmark): (LogNumber, u64)) -> bool {
+    pub fn has_caught_up(&self, (log, landmark): (LogNumber, LandmarkNumber)) -> bool {
         self.newest_log() > Some(log) || self.trust.newest_landmark() >= Some((log, landmark))
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mtc_core::certificate::Certificate;
-use mtc_core::id::LogNumber;
+use mtc_core::id::{LandmarkNumber, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::Rejection;
 use mtc_tls::credentials::{
@@ -169,7 +169,7 @@ pub struct StoredCredential {
 #[serde(deny_unknown_fields)]
 struct StoredLandmark {
     log_number: u64,
-    landmark: u64,
+    landmark: LandmarkNumber,
     certificate: String,
 }
 
@@ -247,7 +247,12 @@ impl StoredCredential {
     }
 
     /// Adds the landmark-relative certificate.
-    pub fn set_landmark(&mut self, log_number: LogNumber, landmark: u64, certificate: &[u8]) {
+    pub fn set_landmark(
+        &mut self,
+        log_number: LogNumber,
+        landmark: LandmarkNumber,
+        certificate: &[u8],
+    ) {
         let log_number = log_number.get().into();
         self.landmark = Some(StoredLandmark {
             log_number,
@@ -272,7 +277,7 @@ impl StoredCredential {
     }
 
     /// The landmark that the landmark-relative certificate belongs to, behind the number of its log.
-    pub fn landmark(&self) -> Option<(LogNumber, u64)> {
+    pub fn landmark(&self) -> Option<(LogNumber, LandmarkNumber)> {
         let stored = self.landmark.as_ref()?;
         Some((LogNumber::new(stored.log_number).ok()?, stored.landmark))
     }
@@ -544,7 +549,7 @@ mod tests {
         let chain = [b"certificate".to_vec()];
         let mut credential =
             StoredCredential::new(MTC_PROFILE.to_owned(), &key, &chain, 9, 8, path).unwrap();
-        credential.set_landmark(LogNumber::FIRST, 3, b"with a proof");
+        credential.set_landmark(LogNumber::FIRST, LandmarkNumber(3), b"with a proof");
         let credentials = vec![credential];
         let stored = Stored {
             credentials,

@@ -3,7 +3,7 @@
 //! The input is read in each of the four forms in which an ID comes; whatever is accepted prints as it was read. The
 //! first component of an accepted ID, as the CA's, gives logs and landmark groups that are recognised as such.
 
-use mtc_core::id::{Anchor, LogId, LogNumber, MAX_TRUST_ANCHOR_ID, TrustAnchorId};
+use mtc_core::id::{Anchor, LandmarkNumber, LogId, LogNumber, MAX_TRUST_ANCHOR_ID, TrustAnchorId};
 
 use crate::Verdict;
 use crate::fixture::{self, CA};
@@ -57,22 +57,22 @@ fn check(id: TrustAnchorId) {
         return;
     };
     assert_eq!(log.id().as_anchor_of(&id), None);
-    if let Ok(group) = log.landmark_group(components[0]) {
+    if let Ok(group) = log.landmark_group(LandmarkNumber(components[0])) {
         let expected = Anchor::LandmarkGroup {
             log_number: number,
-            landmark: components[0],
+            landmark: LandmarkNumber(components[0]),
         };
         assert_eq!(group.as_anchor_of(&id), Some(expected));
         assert_eq!(group.as_anchor_of(&group), Some(Anchor::Ca));
     }
-    if let Ok(landmark) = log.landmark(components[0]) {
+    if let Ok(landmark) = log.landmark(LandmarkNumber(components[0])) {
         assert_eq!(landmark.as_anchor_of(&id), None);
     }
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let log = fixture::log(65_535);
-    let group = log.landmark_group(u64::MAX).expect("short");
+    let group = log.landmark_group(LandmarkNumber(u64::MAX)).expect("short");
     let long = TrustAnchorId::from_bytes(&[0xff, 0xff, 0xff, 0x7f].repeat(8)).expect("32 bytes");
     [fixture::id(CA), *log.id(), group, long]
         .iter()

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use mtc_core::id::LandmarkNumber;
 use mtc_core::landmark::{LandmarkSequence, LandmarkSubtrees, MAX_LANDMARKS};
 use mtc_core::time::UnixTime;
 
@@ -33,7 +34,7 @@ pub fn landmarks(data: &[u8]) -> Verdict {
     };
     assert_eq!(sequence.to_document(), document);
     assert_eq!(
-        (sequence.latest().number, sequence.latest().tree_size),
+        (sequence.latest().number.0, sequence.latest().tree_size),
         (lines[0].number, lines[0].tree_size)
     );
     check_active(&sequence, &lines);
@@ -104,13 +105,13 @@ fn check_active(sequence: &LandmarkSequence, lines: &[Line]) {
     assert!(
         active
             .iter()
-            .map(|pair| pair.landmark.number)
+            .map(|pair| pair.landmark.number.0)
             .eq(expected.map(|line| line.number))
     );
     for pair in active {
         let size_before = lines
             .iter()
-            .find(|line| line.number + 1 == pair.landmark.number)
+            .find(|line| line.number + 1 == pair.landmark.number.0)
             .expect("an older line")
             .tree_size;
         let [first, second] = pair.subtrees;
@@ -135,7 +136,7 @@ fn check_entry(sequence: &LandmarkSequence, lines: &[Line], index: u64) {
         .filter(|line| index >= oldest.tree_size && line.is_active());
     let found = sequence.for_entry(index, NOW);
     assert_eq!(
-        found.map(|pair| pair.landmark.number),
+        found.map(|pair| pair.landmark.number.0),
         lowest_above.map(|line| line.number)
     );
     if let Some(pair) = found {
@@ -149,13 +150,15 @@ fn check_allocation(mut sequence: LandmarkSequence) {
     let latest = sequence.latest();
     let size = latest.tree_size.saturating_add(1);
     // No log gets to where numbers end, nor, with its own spacing and lifetime, to the bound on lines.
-    if latest.number == u64::MAX || sequence.active(NOW).count() >= MAX_LANDMARKS - 1 {
+    if latest.number == LandmarkNumber(u64::MAX)
+        || sequence.active(NOW).count() >= MAX_LANDMARKS - 1
+    {
         return;
     }
     let Ok(landmark) = sequence.allocate(size, NOW, HOUR, HOUR) else {
         return;
     };
-    assert_eq!(landmark.number, latest.number + 1);
+    assert_eq!(landmark.number, latest.number.next());
     assert!(landmark.expiry >= latest.expiry && landmark.expiry >= UnixTime(NOW.0 + 3600));
     assert_eq!(
         LandmarkSequence::parse(&sequence.to_document(), NOW).as_ref(),

@@ -2,7 +2,7 @@
 
 use mtc_bench::verification::{Case, NOT_AFTER, NOT_BEFORE};
 use mtc_core::cosign::{KeyError, PublicKey};
-use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
+use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{
@@ -27,7 +27,7 @@ use mtc_core::x509::{Certificate, X509Error};
 /// Hashes in an inclusion proof: a landmark of about a thousand certificates.
 const PROOF_HASHES: u32 = 10;
 /// The only landmark after the empty one.
-const LANDMARK: u64 = 1;
+const LANDMARK: LandmarkNumber = LandmarkNumber(1);
 /// Hours from the beginning of the certificates' validity to the clock of both ends.
 const AGE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);

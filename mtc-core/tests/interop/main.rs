@@ -203,7 +203,7 @@ fn landmark_documents_are_read_alike() {
             .active(NOT_BEFORE)
             .map(|one| {
                 let subtrees = one.subtrees.map(|subtree| (subtree.start(), subtree.end()));
-                (one.landmark.number, one.landmark.expiry.0, subtrees)
+                (one.landmark.number.0, one.landmark.expiry.0, subtrees)
             })
             .collect();
         assert_eq!(read, expected);

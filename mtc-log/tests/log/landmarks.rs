@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_core::id::LandmarkNumber;
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{evaluate_inclusion, leaf_hash};
@@ -55,7 +56,7 @@ impl Log {
         &self,
         landmarks: &mut LandmarkStore,
         now: UnixTime,
-    ) -> Result<(u64, u64), LandmarkStoreError> {
+    ) -> Result<(LandmarkNumber, u64), LandmarkStoreError> {
         let published = self.log.published().expect("grown before");
         landmarks
             .allocate(published, now)
@@ -79,7 +80,10 @@ fn landmarks_need_time_and_growth() {
     let mut log = Log::new();
     log.grow(5);
     let mut landmarks = log.open().unwrap();
-    assert_eq!(log.allocate(&mut landmarks, NOW).unwrap(), (1, 5));
+    assert_eq!(
+        log.allocate(&mut landmarks, NOW).unwrap(),
+        (LandmarkNumber(1), 5)
+    );
     let not_grown = log.allocate(&mut landmarks, later(60));
     assert!(matches!(
         not_grown,
@@ -91,7 +95,10 @@ fn landmarks_need_time_and_growth() {
         early,
         Err(LandmarkStoreError::Landmark(LandmarkError::TooEarly(_)))
     ));
-    assert_eq!(log.allocate(&mut landmarks, later(60)).unwrap(), (2, 10));
+    assert_eq!(
+        log.allocate(&mut landmarks, later(60)).unwrap(),
+        (LandmarkNumber(2), 10)
+    );
     let expiry = |seconds| later(seconds).0 + 3600;
     assert_eq!(
         log.served(),
@@ -130,7 +137,7 @@ fn whatever_write_fails_a_number_keeps_its_size() {
                 reopened.sequence().to_document(),
                 "opening publishes what is stored"
             );
-            if seen.latest().number == 1 {
+            if seen.latest().number == LandmarkNumber(1) {
                 assert_eq!(
                     reopened.sequence().latest(),
                     seen.latest(),
@@ -150,7 +157,7 @@ fn an_unpublished_landmark_is_published_on_the_next_occasion() {
     log.allocate(&mut landmarks, NOW).unwrap_err();
     assert_eq!(
         (landmarks.sequence().latest().number, log.served().as_str()),
-        (1, "0\n0 0\n")
+        (LandmarkNumber(1), "0\n0 0\n")
     );
     log.allocate(&mut landmarks, NOW).unwrap_err();
     assert_eq!(log.served(), landmarks.sequence().to_document());
@@ -213,7 +220,7 @@ fn an_entry_is_proven_against_its_landmark() {
             .prove(&tree, index, now)
             .unwrap()
             .expect("below the newest landmark");
-        assert_eq!(proof.landmark.number, number);
+        assert_eq!(proof.landmark.number, LandmarkNumber(number));
         let leaf = leaf_hash(&tree.entry(index).unwrap());
         assert_eq!(
             evaluate_inclusion(index, proof.subtree, leaf, &proof.inclusion_proof),

@@ -1,5 +1,6 @@
 //! Every byte of a handshake is attributed to its message, on both sides, whatever is presented.
 
+use mtc_core::id::LandmarkNumber;
 use mtc_tls::credentials::CredentialSet;
 use mtc_tls::handshake::HandshakeCost;
 use mtc_tls::profile::{ConnectionProfile, TrustDomain};
@@ -15,7 +16,7 @@ use crate::server::{Server, client_chain, server_chain};
 
 use TrustDomain::{MtcLandmark, MtcStandalone, X509};
 
-const NEWEST: Option<u64> = Some(NEWEST_LANDMARK);
+const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 
 /// `msg_type(1) length(3)`, an empty list of extensions, ALPN with one name of two letters, an empty server_name.
 const ENCRYPTED_EXTENSIONS: u64 = 4 + 2 + (4 + 2 + 1 + 2) + 4;

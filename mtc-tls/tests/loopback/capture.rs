@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mtc_core::id::LandmarkNumber;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::provider::KeyExchange;
@@ -17,7 +18,7 @@ use crate::tshark::{Capture, Keys, Ports};
 use KeyAlgorithm::{EcdsaP256, EcdsaP384, Ed25519, MlDsa44, MlDsa65, MlDsa87};
 use TrustDomain::{MtcLandmark, MtcStandalone, MtcStandaloneCa, X509};
 
-const NEWEST: Option<u64> = Some(NEWEST_LANDMARK);
+const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 
 /// A chain that takes more than one record.
 const LONGEST: X509Profile = X509Profile {

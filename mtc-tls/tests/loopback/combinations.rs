@@ -1,6 +1,7 @@
 //! Everything that a variant of a scenario can choose, over sockets: keys, chains, groups, cosigners, stale landmarks.
 
 use mtc_core::certificate::Certificate;
+use mtc_core::id::LandmarkNumber;
 use mtc_core::verify::{PolicyError, Rejection};
 use mtc_tls::handshake::HandshakeError;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
@@ -15,7 +16,7 @@ use crate::server::{Server, client_chain, server_chain};
 use CertificateKind::Standalone;
 use TrustDomain::{MtcLandmark, MtcLandmarkStale, MtcStandalone, MtcStandaloneCa, X509};
 
-const NEWEST: Option<u64> = Some(NEWEST_LANDMARK);
+const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 
 #[tokio::test]
 async fn every_leaf_key_meets_every_ca_signature_at_every_length_of_chain_and_every_kind_of_mtc() {

@@ -1,6 +1,6 @@
 //! Which credential is presented: by the trust anchor names of the peer, in both directions (Section 8 of the draft).
 
-use mtc_core::id::TrustAnchorId;
+use mtc_core::id::{LandmarkNumber, TrustAnchorId};
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{MtcCredential, Store};
 use mtc_tls::endpoint::Endpoint;
@@ -19,9 +19,9 @@ use crate::server::{Server, client_chain, server_chain};
 use CertificateKind::{DirectlySigned, LandmarkRelative, Standalone};
 use TrustDomain::{MtcLandmark, MtcStandalone, X509};
 
-const OLDER: Option<u64> = Some(OWN_LANDMARK - 1);
-const OWN: Option<u64> = Some(OWN_LANDMARK);
-const NEWEST: Option<u64> = Some(NEWEST_LANDMARK);
+const OLDER: Option<LandmarkNumber> = Some(LandmarkNumber(OWN_LANDMARK.0 - 1));
+const OWN: Option<LandmarkNumber> = Some(OWN_LANDMARK);
+const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 
 #[tokio::test]
 async fn one_listener_serves_every_client_what_it_trusts() {
@@ -161,7 +161,7 @@ async fn of_several_names_an_x509_root_and_then_the_first_anchor_of_the_ca_count
         .await
         .with_optional_client_auth();
     let log = lab.mtca.log_id();
-    let [older, own] = [OWN_LANDMARK - 1, OWN_LANDMARK]
+    let [older, own] = [LandmarkNumber(OWN_LANDMARK.0 - 1), OWN_LANDMARK]
         .map(|landmark| log.landmark_group(landmark).unwrap().to_name());
     let root = lab.baselines[1].name.clone();
     for (names, kind, domain) in [

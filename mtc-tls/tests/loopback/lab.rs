@@ -5,6 +5,7 @@
 //! landmark:    1                         2       3        both NFs have certificates of landmark 2
 //! ```
 
+use mtc_core::id::LandmarkNumber;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::CaTrust;
 use mtc_tls::clock::Clock;
@@ -22,9 +23,9 @@ use crate::mtca::Mtca;
 use crate::nf::{LEAF_KEYS, Nf, Validity};
 
 /// The landmark of the NFs' certificates.
-pub(crate) const OWN_LANDMARK: u64 = 2;
+pub(crate) const OWN_LANDMARK: LandmarkNumber = LandmarkNumber(2);
 /// The newest landmark that there is.
-pub(crate) const NEWEST_LANDMARK: u64 = 3;
+pub(crate) const NEWEST_LANDMARK: LandmarkNumber = LandmarkNumber(3);
 
 /// The baseline without an intermediate.
 pub(crate) const DIRECT: X509Profile = X509Profile {
@@ -112,17 +113,17 @@ impl Lab {
     }
 
     /// An endpoint of the SMF with every credential, trusting landmarks up to `newest`.
-    pub(crate) fn smf_endpoint(&self, newest: Option<u64>) -> Endpoint {
+    pub(crate) fn smf_endpoint(&self, newest: Option<LandmarkNumber>) -> Endpoint {
         endpoint(self.set(&self.smf, newest))
     }
 
     /// An endpoint of the AMF with every credential, trusting landmarks up to `newest`.
-    pub(crate) fn amf_endpoint(&self, newest: Option<u64>) -> Endpoint {
+    pub(crate) fn amf_endpoint(&self, newest: Option<LandmarkNumber>) -> Endpoint {
         endpoint(self.set(&self.amf, newest))
     }
 
     /// Every credential of an NF, and trust in every root, in the MTCA and in its landmarks up to `newest`.
-    pub(crate) fn set(&self, nf: &Nf, newest: Option<u64>) -> CredentialSet {
+    pub(crate) fn set(&self, nf: &Nf, newest: Option<LandmarkNumber>) -> CredentialSet {
         let pairs = self
             .baselines
             .iter()
@@ -141,7 +142,7 @@ impl Lab {
     }
 
     /// No credential, but trust in every root, in an MTCA and in this lab's landmarks up to `newest`.
-    pub(crate) fn bare_set(&self, mtca: CaTrust, newest: Option<u64>) -> CredentialSet {
+    pub(crate) fn bare_set(&self, mtca: CaTrust, newest: Option<LandmarkNumber>) -> CredentialSet {
         let cosigners = MtcTrust::new(mtca);
         let trust = match newest {
             None => cosigners,
@@ -192,7 +193,7 @@ impl Lab {
         &self,
         nf: &Nf,
         key: KeyAlgorithm,
-        landmark: u64,
+        landmark: LandmarkNumber,
         certificate: Vec<u8>,
     ) -> LandmarkCredential {
         LandmarkCredential {

@@ -1,5 +1,6 @@
 //! Handshakes in memory are those over TCP without TCP.
 
+use mtc_core::id::LandmarkNumber;
 use mtc_tls::handshake::HandshakeError;
 use mtc_tls::memory::handshake;
 use mtc_tls::profile::{ConnectionProfile, TrustDomain};
@@ -10,7 +11,7 @@ use crate::server::Server;
 
 use TrustDomain::{MtcLandmark, MtcStandalone, X509};
 
-const NEWEST: Option<u64> = Some(NEWEST_LANDMARK);
+const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 
 #[tokio::test]
 async fn they_send_the_same_bytes_and_kinds() {

@@ -8,7 +8,7 @@
 use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
     MemoryTree, Subtree, covering_subtrees, inclusion_proof, leaf_hash, subtree_hash,
@@ -113,9 +113,12 @@ impl Mtca {
     }
 
     /// The number of the landmark for entry `index`, and the landmark-relative certificate.
-    pub(crate) fn landmark_relative(&self, index: u64) -> (u64, Vec<u8>) {
+    pub(crate) fn landmark_relative(&self, index: u64) -> (LandmarkNumber, Vec<u8>) {
         let (landmark, subtree) = holding(&self.landmarks, index);
-        (landmark, self.certificate(index, subtree, &[]))
+        (
+            LandmarkNumber(landmark),
+            self.certificate(index, subtree, &[]),
+        )
     }
 
     /// The subtree of its batch that holds entry `index`.
@@ -169,8 +172,8 @@ impl Mtca {
     }
 
     /// The subtrees of the landmarks up to `newest`.
-    pub(crate) fn trusted_subtrees(&self, newest: u64) -> Vec<TrustedSubtree> {
-        let known = usize::try_from(newest).expect("a small number") + 1;
+    pub(crate) fn trusted_subtrees(&self, newest: LandmarkNumber) -> Vec<TrustedSubtree> {
+        let known = usize::try_from(newest.0).expect("a small number") + 1;
         self.landmarks[..known]
             .windows(2)
             .flat_map(|sizes| covering_subtrees(sizes[0], sizes[1]))

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_core::id::LandmarkNumber;
 use mtc_core::x509::UsageError;
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{HandshakeError, accept, connect};
@@ -27,7 +28,7 @@ use crate::server::{Server, TIMEOUT, alert};
 use TrustDomain::{MtcLandmark, MtcStandalone, X509};
 
 const LEAF_KEY: KeyAlgorithm = profile(MtcLandmark).leaf_key;
-const NEWEST: Option<u64> = Some(NEWEST_LANDMARK);
+const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 const EVERY_DOMAIN: [TrustDomain; 4] =
     [MtcLandmark, MtcStandalone, X509(DIRECT), X509(INTERMEDIATE)];
 

@@ -1,5 +1,6 @@
 //! Sessions: who may resume one, what that costs, and what ends them.
 
+use mtc_core::id::LandmarkNumber;
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::Store;
 use mtc_tls::endpoint::Endpoint;
@@ -11,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::lab::{INTERMEDIATE, Lab, NEWEST_LANDMARK, profile};
 use crate::server::Server;
 
-const NEWEST: Option<u64> = Some(NEWEST_LANDMARK);
+const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 
 fn with(tickets: Tickets, domain: TrustDomain) -> ConnectionProfile {
     ConnectionProfile {

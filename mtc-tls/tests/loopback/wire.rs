@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mtc_core::id::LandmarkNumber;
 use mtc_tls::handshake::HandshakeError;
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::kind::CertificateKind;
@@ -17,7 +18,7 @@ use crate::server::{Server, server_chain};
 
 use TrustDomain::{MtcLandmark, MtcStandalone, X509};
 
-const NEWEST: Option<u64> = Some(NEWEST_LANDMARK);
+const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 const EVERY_DOMAIN: [TrustDomain; 4] =
     [MtcLandmark, MtcStandalone, X509(DIRECT), X509(INTERMEDIATE)];
 
@@ -212,7 +213,7 @@ async fn a_landmark_relative_certificate_saves_exactly_the_cosignatures_less_its
         ..profile(MtcLandmark)
     };
     let mut flights = Vec::new();
-    for newest in [OWN_LANDMARK - 1, OWN_LANDMARK] {
+    for newest in [LandmarkNumber(OWN_LANDMARK.0 - 1), OWN_LANDMARK] {
         let client = lab.amf_endpoint(Some(newest));
         let (connected, accepted) = server.meet(&client, profile, lab.smf.expected()).await;
         assert_eq!(

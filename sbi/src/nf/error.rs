@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use mtc_core::id::LandmarkNumber;
 use mtc_core::id::{IdError, LogNumber};
 use mtc_tls::credentials::CredentialError;
 
@@ -64,7 +65,7 @@ pub enum NfError {
         /// The log of the process's own certificates.
         log: LogNumber,
         /// The newest landmark of the process's own certificates.
-        landmark: u64,
+        landmark: LandmarkNumber,
     },
     /// The key log.
     #[error("cannot write the key log {}", path.display())]

@@ -70,7 +70,7 @@ pub(super) fn publish_trust<'a>(
     metrics: &Metrics,
 ) {
     instances.for_each(|instance| instance.store.update(|set| set.mtc_trust = trust.clone()));
-    let newest = trust.newest_landmark().map_or(0, |(_, newest)| newest);
+    let newest = trust.newest_landmark().map_or(0, |(_, newest)| newest.0);
     let newest = i64::try_from(newest).unwrap_or(i64::MAX);
     if newest != metrics.newest_landmark.get() {
         metrics.newest_landmark.set(newest);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mtc_core::causes::Causes;
 use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-use mtc_core::id::LogId;
+use mtc_core::id::{LandmarkNumber, LogId};
 use mtc_core::landmark::{LandmarkSequence, LandmarkSubtrees};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{self, Hash, ProofError, Subtree, consistency_proof, subtree_hash};
@@ -18,7 +18,7 @@ use super::told::Told;
 pub(super) struct Follower {
     log: LogId,
     /// Newest landmark that was ever verified.
-    newest: u64,
+    newest: LandmarkNumber,
     document: Option<Bytes>,
     /// Oldest first.
     landmarks: Vec<TrustedLandmark>,
@@ -28,7 +28,7 @@ pub(super) struct Follower {
 
 /// A landmark whose subtrees were verified.
 struct TrustedLandmark {
-    number: u64,
+    number: LandmarkNumber,
     expiry: UnixTime,
     subtrees: Vec<TrustedSubtree>,
 }
@@ -37,7 +37,7 @@ impl Follower {
     pub(super) fn new(log: LogId) -> Self {
         Self {
             log,
-            newest: 0,
+            newest: LandmarkNumber(0),
             document: None,
             landmarks: Vec::new(),
             told: Told::default(),
@@ -49,7 +49,7 @@ impl Follower {
     }
 
     /// The number of the newest landmark that is trusted now.
-    pub(super) fn newest_trusted(&self) -> Option<u64> {
+    pub(super) fn newest_trusted(&self) -> Option<LandmarkNumber> {
         self.landmarks.last().map(|landmark| landmark.number)
     }
 
@@ -98,7 +98,9 @@ impl Follower {
         }
         let checkpoint = self.reference_checkpoint(source, policy).await?;
         let landmarks = self.verified(source, &active, &checkpoint).await?;
-        let newest = landmarks.last().map_or(0, |landmark| landmark.number);
+        let newest = landmarks
+            .last()
+            .map_or(LandmarkNumber(0), |landmark| landmark.number);
         // A stale checkpoint or a damaged tile is no reason to forget what was verified before.
         if newest < self.newest {
             return Err(TrustError::WentBack {
@@ -154,9 +156,9 @@ impl Follower {
                 Err(error) if !trusted.is_empty() => {
                     let number = landmark.landmark.number;
                     if self.told.is_news(&error) {
-                        tracing::warn!(error = %Causes(&error), landmark = number, "dropped a landmark");
+                        tracing::warn!(error = %Causes(&error), landmark = number.0, "dropped a landmark");
                     } else {
-                        tracing::debug!(error = %Causes(&error), landmark = number, "dropped a landmark again");
+                        tracing::debug!(error = %Causes(&error), landmark = number.0, "dropped a landmark again");
                     }
                     return Ok(trusted);
                 }

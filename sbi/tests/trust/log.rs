@@ -12,7 +12,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::checkpoint::Checkpoint;
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::note::SignedNote;
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::time::UnixTime;
@@ -189,7 +189,7 @@ impl Log {
         let standalone = self.certificate(index, Subtree::whole(SIZE), &[&self.ca, &self.witness]);
         let landmark = LandmarkCredential {
             log_number: self.id.number(),
-            landmark: landmark as u64,
+            landmark: LandmarkNumber(landmark as u64),
             credential: self.certificate(index, subtree, &[]),
         };
         MtcCredential::new(standalone, Some(landmark))

@@ -8,6 +8,7 @@ mod warnings;
 use std::time::Duration;
 
 use mtc_core::checkpoint::CheckpointError;
+use mtc_core::id::LandmarkNumber;
 use mtc_core::landmark::LandmarkError;
 use mtc_core::tree::ProofError;
 use mtc_core::verify::PolicyError;
@@ -94,7 +95,7 @@ impl Scene {
     }
 
     /// The number of the newest landmark of an update that must bring new trust.
-    async fn updated(&mut self) -> u64 {
+    async fn updated(&mut self) -> LandmarkNumber {
         let trust = self.update().await.expect("an honest log");
         let trust = trust.expect("new trust");
         let newest = trust.newest_landmark();
@@ -111,7 +112,7 @@ impl Scene {
     /// Exactly the landmarks up to `newest` are trusted, as handshakes with an NF certified below each of them show.
     async fn assert_trusted(&self, newest: usize) {
         let trust = self.updater.trust();
-        let number = (newest > 0).then_some((self.log.id.number(), newest as u64));
+        let number = (newest > 0).then_some((self.log.id.number(), LandmarkNumber(newest as u64)));
         assert_eq!(trust.newest_landmark(), number);
         assert_eq!(trust.trusted_subtrees(), 2 * newest);
         for (landmark, index) in CERTIFIED.into_iter().enumerate() {
@@ -171,13 +172,13 @@ async fn landmarks_are_trusted_once_they_are_verified() {
     let mut scene = Scene::new().await;
     scene.assert_trusted(0).await;
     scene.show(1, 256);
-    assert_eq!(scene.updated().await, 1);
+    assert_eq!(scene.updated().await, LandmarkNumber(1));
     scene.assert_trusted(1).await;
     scene.show(2, 550);
-    assert_eq!(scene.updated().await, 2);
+    assert_eq!(scene.updated().await, LandmarkNumber(2));
     scene.assert_trusted(2).await;
     scene.show(3, SIZE);
-    assert_eq!(scene.updated().await, 3);
+    assert_eq!(scene.updated().await, LandmarkNumber(3));
     scene.assert_trusted(3).await;
 }
 
@@ -186,9 +187,9 @@ async fn landmarks_are_trusted_once_they_are_verified() {
 async fn a_server_of_static_files_will_do() {
     let mut scene = Scene::at(Server::start_static().await);
     scene.show(2, 550);
-    assert_eq!(scene.updated().await, 2);
+    assert_eq!(scene.updated().await, LandmarkNumber(2));
     scene.show(3, SIZE);
-    assert_eq!(scene.updated().await, 3);
+    assert_eq!(scene.updated().await, LandmarkNumber(3));
     scene.assert_trusted(3).await;
     assert!(scene.update().await.expect("an honest log").is_none());
     let asked = scene.server.asked();
@@ -242,12 +243,18 @@ async fn landmarks_that_go_back_are_refused() {
     scene.show(1, SIZE);
     let error = scene.refused().await;
     assert!(
-        matches!(error, TrustError::WentBack { before: 2, now: 1 }),
+        matches!(
+            error,
+            TrustError::WentBack {
+                before: LandmarkNumber(2),
+                now: LandmarkNumber(1)
+            }
+        ),
         "{error:?}"
     );
     scene.assert_trusted(2).await;
     scene.show(3, SIZE);
-    assert_eq!(scene.updated().await, 3);
+    assert_eq!(scene.updated().await, LandmarkNumber(3));
 }
 
 #[tokio::test]
@@ -317,7 +324,11 @@ async fn a_landmark_beyond_the_checkpoint_is_dropped_and_older_ones_stay() {
     for (size, newest) in [(256, 1), (299, 1), (300, 2), (599, 2), (600, 3)] {
         let mut scene = Scene::new().await;
         scene.show(3, size);
-        assert_eq!(scene.updated().await, newest, "checkpoint of {size}");
+        assert_eq!(
+            scene.updated().await,
+            LandmarkNumber(newest),
+            "checkpoint of {size}"
+        );
         scene.assert_trusted(newest as usize).await;
     }
 }
@@ -331,7 +342,7 @@ async fn a_checkpoint_below_every_landmark_is_refused() {
         matches!(
             error,
             TrustError::Inconsistent {
-                landmark: 1,
+                landmark: LandmarkNumber(1),
                 size: 255,
                 source: ProofError::BeyondTree {
                     end: 256,
@@ -348,11 +359,11 @@ async fn a_checkpoint_below_every_landmark_is_refused() {
 async fn a_landmark_that_is_valid_later_is_picked_up_on_the_next_look() {
     let mut scene = Scene::new().await;
     scene.show(3, 550);
-    assert_eq!(scene.updated().await, 2);
+    assert_eq!(scene.updated().await, LandmarkNumber(2));
     scene.show_tree(SIZE);
     assert_eq!(
         scene.updated().await,
-        3,
+        LandmarkNumber(3),
         "the landmarks document is the same"
     );
     scene.assert_trusted(3).await;
@@ -366,7 +377,13 @@ async fn what_was_verified_stays_trusted_when_it_cannot_be_verified_again() {
     scene.show(3, 280);
     let error = scene.refused().await;
     assert!(
-        matches!(error, TrustError::WentBack { before: 2, now: 1 }),
+        matches!(
+            error,
+            TrustError::WentBack {
+                before: LandmarkNumber(2),
+                now: LandmarkNumber(1)
+            }
+        ),
         "{error:?}"
     );
     scene.assert_trusted(2).await;
@@ -375,13 +392,19 @@ async fn what_was_verified_stays_trusted_when_it_cannot_be_verified_again() {
     scene.change_tile("tile/0/001", |tile| tile[0] ^= 1);
     let error = scene.refused().await;
     assert!(
-        matches!(error, TrustError::WentBack { before: 2, now: 1 }),
+        matches!(
+            error,
+            TrustError::WentBack {
+                before: LandmarkNumber(2),
+                now: LandmarkNumber(1)
+            }
+        ),
         "{error:?}"
     );
     scene.assert_trusted(2).await;
 
     scene.show_tree(SIZE);
-    assert_eq!(scene.updated().await, 3);
+    assert_eq!(scene.updated().await, LandmarkNumber(3));
 }
 
 #[tokio::test]
@@ -400,7 +423,7 @@ async fn a_flipped_bit_in_a_tile_of_the_first_landmark_is_refused() {
                 matches!(
                     error,
                     TrustError::Inconsistent {
-                        landmark: 1,
+                        landmark: LandmarkNumber(1),
                         size: SIZE,
                         source: ProofError::HashMismatch,
                     }
@@ -421,10 +444,10 @@ async fn a_flipped_bit_in_a_tile_of_a_later_landmark_drops_it() {
         let mut scene = Scene::new().await;
         scene.show(3, SIZE);
         scene.change_tile(name, |tile| tile[32 * hash] ^= 1);
-        assert_eq!(scene.updated().await, 1, "{name} {hash}");
+        assert_eq!(scene.updated().await, LandmarkNumber(1), "{name} {hash}");
         scene.assert_trusted(1).await;
         scene.show_tree(SIZE);
-        assert_eq!(scene.updated().await, 3, "{name} {hash}");
+        assert_eq!(scene.updated().await, LandmarkNumber(3), "{name} {hash}");
     }
 }
 
@@ -448,7 +471,7 @@ async fn a_tile_of_another_length_drops_a_later_landmark() {
     let mut scene = Scene::new().await;
     scene.show(3, SIZE);
     scene.change_tile("tile/0/001", |tile| tile.truncate(TILE - 1));
-    assert_eq!(scene.updated().await, 1);
+    assert_eq!(scene.updated().await, LandmarkNumber(1));
     scene.assert_trusted(1).await;
 }
 
@@ -534,7 +557,7 @@ async fn sizes_that_no_tree_has_are_beyond_the_checkpoint() {
             matches!(
                 error,
                 TrustError::Inconsistent {
-                    landmark: 1,
+                    landmark: LandmarkNumber(1),
                     source: ProofError::BeyondTree { .. },
                     ..
                 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mtc_core::id::LandmarkNumber;
 use mtc_core::id::LogNumber;
 use mtc_core::time::UnixTime;
 use mtc_tls::kind::CertificateKind;
@@ -31,7 +32,7 @@ impl Scene {
 
     fn newest(&self) -> Option<(u64, u64)> {
         let newest = self.updater.trust().newest_landmark();
-        newest.map(|(log, landmark)| (log.get().into(), landmark))
+        newest.map(|(log, landmark)| (log.get().into(), landmark.0))
     }
 
     /// Shows the CA's second log, which has the landmarks up to `newest`, to a relying party with two landmarks of the first.
@@ -48,10 +49,10 @@ impl Scene {
 async fn until_the_new_log_has_landmarks_those_of_the_old_one_serve() {
     let (scene, second) = Scene::switched(0).await;
     assert!(
-        scene.updater.has_caught_up((number(1), 99)),
+        scene.updater.has_caught_up((number(1), LandmarkNumber(99))),
         "log 2 is known"
     );
-    assert!(!scene.updater.has_caught_up((number(2), 1)));
+    assert!(!scene.updater.has_caught_up((number(2), LandmarkNumber(1))));
     scene.assert_trusted(2).await;
     assert_eq!(
         scene.handshake_in(&second, CERTIFIED[0]).await,
@@ -64,7 +65,7 @@ async fn certificates_of_both_logs_are_accepted_and_fall_back_to_standalone_in_t
     let (scene, second) = Scene::switched(1).await;
     assert_eq!(scene.newest(), Some((2, 1)));
     assert_eq!(scene.updater.trust().trusted_subtrees(), 2 * 2 + 2);
-    assert!(scene.updater.has_caught_up((number(2), 1)));
+    assert!(scene.updater.has_caught_up((number(2), LandmarkNumber(1))));
     for (log, index, expected) in [
         (&second, CERTIFIED[0], CertificateKind::LandmarkRelative),
         (&second, CERTIFIED[1], CertificateKind::Standalone),
@@ -141,12 +142,12 @@ async fn a_next_log_without_the_witness_is_refused() {
             matches!(error, TrustError::Checkpoint(_) | TrustError::Policy(_)),
             "{error:?}"
         );
-        assert!(!scene.updater.has_caught_up((number(1), 3)));
+        assert!(!scene.updater.has_caught_up((number(1), LandmarkNumber(3))));
         scene.assert_trusted(2).await;
     }
     // The old log is followed as before.
     scene.show(3, SIZE);
-    assert_eq!(scene.updated().await, 3);
+    assert_eq!(scene.updated().await, LandmarkNumber(3));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mtc_core::id::LandmarkNumber;
 use mtc_core::id::LogNumber;
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
@@ -58,13 +59,13 @@ async fn each_state_of_a_log_is_warned_of_once() {
         // Whether the CA has gone on with another log cannot be said.
         scene.server.show_in(second, "checkpoint", "no note");
         for _ in 0..3 {
-            assert_eq!(scene.updated().await, 1);
+            assert_eq!(scene.updated().await, LandmarkNumber(1));
             assert_eq!((warnings.of(DROPPED), warnings.of(IN_PART)), (1, times));
         }
         scene.server.hide_in(second, "checkpoint");
-        assert_eq!(scene.updated().await, 1);
+        assert_eq!(scene.updated().await, LandmarkNumber(1));
     }
     scene.show(3, SIZE);
-    assert_eq!(scene.updated().await, 3);
+    assert_eq!(scene.updated().await, LandmarkNumber(3));
     assert_eq!((warnings.of(DROPPED), warnings.of(IN_PART)), (1, 2));
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use mtc_core::id::LandmarkNumber;
 use mtc_core::tree::{Hash, ProofError, Subtree};
 use mtc_core::verify::CaTrust;
 use mtc_core::x509::hex;
@@ -129,7 +130,7 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    landmark: Option<u64>,
+    landmark: Option<LandmarkNumber>,
 }
 
 impl ProveArguments {
