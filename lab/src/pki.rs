@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::{Cosigner, PublicKey};
-use mtc_core::id::LogNumber;
+use mtc_core::id::{EntryIndex, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile};
 use mtc_tls::pem;
@@ -183,7 +183,8 @@ fn ca_certificate(plan: &PkiPlan, cosigner_key: &NfKey) -> Result<CaCertificate,
             key: PublicKey::from_spki(cosigner_key.spki_der())?,
         },
         // Every serial number that names a log.
-        min_serial: mtc_core::id::serial(LogNumber::FIRST, 0).expect("index 0 is below 2^48"),
+        min_serial: mtc_core::id::serial(LogNumber::FIRST, EntryIndex(0))
+            .expect("index 0 is below 2^48"),
         max_serial: u64::MAX,
         prefix_url: plan.prefix_url.clone(),
     })

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber};
+use mtc_core::id::{EntryIndex, LogId, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Subtree, evaluate_inclusion, leaf_hash};
 use mtc_log::{CosigningKey, DirectoryStorage, IssuanceLog};
@@ -176,10 +176,10 @@ impl Subject {
         let started = Instant::now();
         let proof = trees
             .open(size, root)?
-            .inclusion_proof(index, Subtree::whole(size))?;
+            .inclusion_proof(EntryIndex(index), Subtree::whole(size))?;
         self.proof.push(started.elapsed());
         let leaf = leaf_hash(&entry(index, options));
-        if evaluate_inclusion(index, Subtree::whole(size), leaf, &proof) != Ok(root) {
+        if evaluate_inclusion(EntryIndex(index), Subtree::whole(size), leaf, &proof) != Ok(root) {
             return Err(format!("the proof of entry {index} of {size} does not hold").into());
         }
         Ok(())

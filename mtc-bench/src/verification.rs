@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{Certificate, CertificateError, CertificateFields, MtcProof};
 use mtc_core::cosign::{CosignedMessage, Cosigner, KeyError, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{INDEX_BITS, IdError, LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, INDEX_BITS, IdError, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, ProofError, Subtree, evaluate_inclusion, leaf_hash};
 use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError, Rejection, TrustedSubtree};
@@ -126,9 +126,14 @@ impl Case {
             inclusion_proof: siblings,
             signatures: Vec::new(),
         };
-        let landmark = fields.certificate(log.number(), index, &proof)?;
+        let landmark = fields.certificate(log.number(), EntryIndex(index), &proof)?;
         let parsed = Certificate::parse(&landmark)?;
-        let hash = evaluate_inclusion(index, subtree, parsed.leaf_hash(), &proof.inclusion_proof)?;
+        let hash = evaluate_inclusion(
+            EntryIndex(index),
+            subtree,
+            parsed.leaf_hash(),
+            &proof.inclusion_proof,
+        )?;
 
         let mut cosignatures = Vec::new();
         for id in [ca, "32473.2".parse()?] {
@@ -149,15 +154,15 @@ impl Case {
             ));
             proof.signatures.push(cosignature);
         }
-        let standalone = fields.certificate(log.number(), index, &proof)?;
+        let standalone = fields.certificate(log.number(), EntryIndex(index), &proof)?;
 
         let [(ca_cosigner, ..), (witness, ..)] = cosignatures.as_slice() else {
             return Err(PolicyError::NoCaCosignature(ca).into());
         };
         let ca_certificate = CaCertificate {
             cosigner: ca_cosigner.clone(),
-            min_serial: serial(log.number(), 0)?,
-            max_serial: serial(log.number(), MAX_INDEX)?,
+            min_serial: serial(log.number(), EntryIndex(0))?,
+            max_serial: serial(log.number(), EntryIndex(MAX_INDEX))?,
             prefix_url: None,
         };
         let cosigner_trust = CaTrust::ca_alone(&ca_certificate)

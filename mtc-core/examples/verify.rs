@@ -8,7 +8,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{Certificate, CertificateFields, MtcProof, with_proof};
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::der;
-use mtc_core::id::{LogId, LogNumber, serial};
+use mtc_core::id::{EntryIndex, LogId, LogNumber, serial};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{MemoryTree, Subtree, inclusion_proof, leaf_hash};
 use mtc_core::verify::{Basis, CosignerGroup, Policy, RelyingParty, TrustedSubtree};
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut proof = MtcProof {
         extensions: Vec::new(),
         subtree,
-        inclusion_proof: inclusion_proof(&tree, index, subtree)?,
+        inclusion_proof: inclusion_proof(&tree, EntryIndex(index), subtree)?,
         signatures: Vec::new(),
     };
 
@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let key = secret.public_key()?;
         cosigners.push(Cosigner { id, key });
     }
-    let standalone = fields.certificate(log.number(), index, &proof)?;
+    let standalone = fields.certificate(log.number(), EntryIndex(index), &proof)?;
     let without_signatures = MtcProof {
         signatures: Vec::new(),
         ..proof
@@ -84,8 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let ca_certificate = CaCertificate {
         cosigner: ca_cosigner.clone(),
-        min_serial: serial(log.number(), 0)?,
-        max_serial: serial(log.number(), 1_000_000)?,
+        min_serial: serial(log.number(), EntryIndex(0))?,
+        max_serial: serial(log.number(), EntryIndex(1_000_000))?,
         prefix_url: None,
     };
     let policy = Policy::CaAnd(CosignerGroup::new(vec![witness.clone()], 1)?);

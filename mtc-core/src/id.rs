@@ -60,7 +60,7 @@ pub enum IdError {
     LogNumber(u64),
     /// Entry indices are below 2^48.
     #[error("entry index {0} is not below 2^48")]
-    EntryIndex(u64),
+    EntryIndex(EntryIndex),
 }
 
 /// A trust anchor ID: an OID relative to 1.3.6.1.4.1 that names a CA, cosigner, log or landmark.
@@ -327,6 +327,11 @@ macro_rules! plain_number {
 }
 
 plain_number! {
+    /// The index of an entry in its log, from 0 (Section 5.2). Below 2^48 wherever a serial number says it, which [`serial`] checks.
+    EntryIndex
+}
+
+plain_number! {
     /// The number of a landmark in its log, from 1; landmark 0 is the empty tree, which everybody knows (Section 6.4.1).
     LandmarkNumber
 }
@@ -418,21 +423,21 @@ impl LogId {
 ///
 /// # Errors
 /// The index is 2^48 or more.
-pub fn serial(log: LogNumber, index: u64) -> Result<u64, IdError> {
-    if index >> INDEX_BITS != 0 {
+pub fn serial(log: LogNumber, index: EntryIndex) -> Result<u64, IdError> {
+    if index.0 >> INDEX_BITS != 0 {
         return Err(IdError::EntryIndex(index));
     }
-    Ok((u64::from(log.get()) << INDEX_BITS) | index)
+    Ok((u64::from(log.get()) << INDEX_BITS) | index.0)
 }
 
 /// The log number and the entry index of a serial number.
 ///
 /// # Errors
 /// The log number is 0.
-pub fn split_serial(serial: u64) -> Result<(LogNumber, u64), IdError> {
+pub fn split_serial(serial: u64) -> Result<(LogNumber, EntryIndex), IdError> {
     Ok((
         LogNumber::new(serial >> INDEX_BITS)?,
-        serial & ((1 << INDEX_BITS) - 1),
+        EntryIndex(serial & ((1 << INDEX_BITS) - 1)),
     ))
 }
 
@@ -560,11 +565,14 @@ mod tests {
 
     #[test]
     fn serial_numbers_split_into_what_made_them() {
-        let last = (1 << 48) - 1;
+        let last = EntryIndex((1 << 48) - 1);
         let log = LogNumber::new(65535).unwrap();
         assert_eq!(serial(log, last), Ok(u64::MAX));
         assert_eq!(split_serial(u64::MAX), Ok((log, last)));
-        assert_eq!(serial(log, last + 1), Err(IdError::EntryIndex(last + 1)));
-        assert_eq!(split_serial(last), Err(IdError::LogNumber(0)));
+        assert_eq!(
+            serial(log, EntryIndex(1 << 48)),
+            Err(IdError::EntryIndex(EntryIndex(1 << 48)))
+        );
+        assert_eq!(split_serial(last.0), Err(IdError::LogNumber(0)));
     }
 }

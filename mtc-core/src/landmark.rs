@@ -16,7 +16,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::decimal::parse_decimal;
-use crate::id::LandmarkNumber;
+use crate::id::{EntryIndex, LandmarkNumber};
 use crate::time::UnixTime;
 use crate::tree::{Subtree, covering_subtrees};
 
@@ -79,7 +79,7 @@ pub struct LandmarkSubtrees {
 
 impl LandmarkSubtrees {
     /// The subtree that holds entry `index`.
-    pub fn holding(&self, index: u64) -> Option<Subtree> {
+    pub fn holding(&self, index: EntryIndex) -> Option<Subtree> {
         // The first subtree can reach back before the previous landmark; the entries there still are in it.
         self.subtrees
             .into_iter()
@@ -163,13 +163,13 @@ impl LandmarkSequence {
     }
 
     /// The lowest-numbered landmark above entry `index`, if it is active.
-    pub fn for_entry(&self, index: u64, now: UnixTime) -> Option<LandmarkSubtrees> {
+    pub fn for_entry(&self, index: EntryIndex, now: UnixTime) -> Option<LandmarkSubtrees> {
         // Entries below the oldest landmark that is kept belong to it, or to one that was dropped.
-        if index < self.landmarks.first()?.tree_size {
+        if index.0 < self.landmarks.first()?.tree_size {
             return None;
         }
         self.pairs()
-            .find(|pair| pair.landmark.tree_size > index)
+            .find(|pair| pair.landmark.tree_size > index.0)
             .filter(|pair| pair.landmark.expiry > now)
     }
 
@@ -317,13 +317,17 @@ mod tests {
         let (sequence, now) = grown(3);
         for index in 0..30 {
             let found = sequence
-                .for_entry(index, now)
+                .for_entry(EntryIndex(index), now)
                 .expect("below the last landmark");
             assert_eq!(found.landmark.number, LandmarkNumber(index / 10 + 1));
-            assert!(found.holding(index).is_some());
+            assert!(found.holding(EntryIndex(index)).is_some());
         }
-        assert_eq!(sequence.for_entry(30, now), None);
-        assert_eq!(sequence.for_entry(0, now.plus(WEEK)), None, "expired");
+        assert_eq!(sequence.for_entry(EntryIndex(30), now), None);
+        assert_eq!(
+            sequence.for_entry(EntryIndex(0), now.plus(WEEK)),
+            None,
+            "expired"
+        );
     }
 
     #[test]

@@ -11,12 +11,13 @@
 //! identifiers, tree, entries, certificates, tiles and landmarks. The feature `ml-dsa` adds `cosign::pure`.
 //!
 //! ```
+//! use mtc_core::id::EntryIndex;
 //! use mtc_core::tree::{MemoryTree, Subtree, evaluate_inclusion, inclusion_proof, leaf_hash};
 //!
 //! let tree: MemoryTree = [b"a", b"b", b"c"].map(|entry| leaf_hash(entry)).into_iter().collect();
 //! let whole = Subtree::whole(tree.len());
-//! let Ok(proof) = inclusion_proof(&tree, 2, whole);
-//! assert_eq!(evaluate_inclusion(2, whole, leaf_hash(b"c"), &proof), Ok(tree.root()));
+//! let Ok(proof) = inclusion_proof(&tree, EntryIndex(2), whole);
+//! assert_eq!(evaluate_inclusion(EntryIndex(2), whole, leaf_hash(b"c"), &proof), Ok(tree.root()));
 //! ```
 //!
 //! To verify certificates, begin with [`verify::RelyingParty`].

@@ -26,6 +26,7 @@ pub use self::consistency::{consistency_proof, verify_consistency};
 pub use self::cover::covering_subtrees;
 pub use self::inclusion::{evaluate_inclusion, inclusion_proof, inclusion_proof_length};
 pub use self::subtree::Subtree;
+use crate::id::EntryIndex;
 use crate::sha256::{self, Gather, NodeHasher};
 
 /// A SHA-256 hash.
@@ -50,7 +51,7 @@ pub enum ProofError {
     #[error("entry {index} is not in [{start}, {end})")]
     IndexOutside {
         /// The entry's index.
-        index: u64,
+        index: EntryIndex,
         /// First index.
         start: u64,
         /// One past the last index.

@@ -27,7 +27,7 @@ pub use self::trust::{CaTrust, RevokedRange};
 pub use self::trusted_subtree::TrustedSubtree;
 use crate::certificate::{Certificate, CertificateError, ParsedProof};
 use crate::cosign::CosignedMessage;
-use crate::id::{IdError, LogId, LogNumber, TrustAnchorId};
+use crate::id::{EntryIndex, IdError, LogId, LogNumber, TrustAnchorId};
 use crate::time::UnixTime;
 use crate::tree::{Hash, ProofError, Subtree, evaluate_inclusion};
 
@@ -51,7 +51,7 @@ pub struct Accepted {
     /// The log that holds its entry.
     pub log_number: LogNumber,
     /// The index of its entry.
-    pub index: u64,
+    pub index: EntryIndex,
     /// The subtree in which inclusion was proven.
     pub subtree: Subtree,
 }
@@ -134,7 +134,10 @@ impl CaTrust {
         })
     }
 
-    fn check_serial(&self, certificate: &Certificate<'_>) -> Result<(LogNumber, u64), Rejection> {
+    fn check_serial(
+        &self,
+        certificate: &Certificate<'_>,
+    ) -> Result<(LogNumber, EntryIndex), Rejection> {
         if certificate.issuer != self.issuer_name() {
             return Err(Rejection::UnknownIssuer(*self.id()));
         }

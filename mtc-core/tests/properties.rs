@@ -24,7 +24,9 @@ use mtc_core::cosign::{
 };
 use mtc_core::der;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
-use mtc_core::id::{Anchor, LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial, split_serial};
+use mtc_core::id::{
+    Anchor, EntryIndex, LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial, split_serial,
+};
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteSignature, SignedNote};
 use mtc_core::tile::{MAX_LEVEL, TileKind, TilePath};
@@ -213,7 +215,7 @@ fn hashes_are_sha_256_for_every_length_of_what_is_hashed() {
             signatures: Vec::new(),
         };
         fields
-            .certificate(LogNumber::FIRST, 0, &proof)
+            .certificate(LogNumber::FIRST, EntryIndex(0), &proof)
             .expect("short")
     };
     for length in 0..=bytes.len() {
@@ -264,20 +266,20 @@ fn a_generated_inclusion_proof_evaluates_and_nothing_near_it_does() {
         bit in any::<u8>(),
     )| {
         let (leaf, hash) = (read(tree.node(0, index)), hash_of(subtree));
-        let proof = read(inclusion_proof(&tree, index, subtree));
-        prop_assert_eq!(proof.len(), inclusion_proof_length(index, subtree));
-        prop_assert_eq!(evaluate_inclusion(index, subtree, leaf, &proof), Ok(hash));
+        let proof = read(inclusion_proof(&tree, EntryIndex(index), subtree));
+        prop_assert_eq!(proof.len(), inclusion_proof_length(EntryIndex(index), subtree));
+        prop_assert_eq!(evaluate_inclusion(EntryIndex(index), subtree, leaf, &proof), Ok(hash));
 
         if other_index != index {
-            prop_assert_ne!(evaluate_inclusion(other_index, subtree, leaf, &proof), Ok(hash));
+            prop_assert_ne!(evaluate_inclusion(EntryIndex(other_index), subtree, leaf, &proof), Ok(hash));
         }
         if other_subtree != subtree {
-            let evaluated = evaluate_inclusion(index, other_subtree, leaf, &proof);
+            let evaluated = evaluate_inclusion(EntryIndex(index), other_subtree, leaf, &proof);
             prop_assert_ne!(evaluated, Ok(hash_of(other_subtree)));
         }
-        prop_assert_ne!(evaluate_inclusion(index, subtree, flipped(leaf, bit), &proof), Ok(hash));
+        prop_assert_ne!(evaluate_inclusion(EntryIndex(index), subtree, flipped(leaf, bit), &proof), Ok(hash));
         for proof in changed(&proof, place, bit) {
-            prop_assert_ne!(evaluate_inclusion(index, subtree, leaf, &proof), Ok(hash));
+            prop_assert_ne!(evaluate_inclusion(EntryIndex(index), subtree, leaf, &proof), Ok(hash));
         }
     });
 }
@@ -359,9 +361,9 @@ proptest! {
         seed in any::<u64>(),
         surplus in -2..=2_isize,
     ) {
-        let fitting = inclusion_proof_length(index, subtree);
+        let fitting = inclusion_proof_length(EntryIndex(index), subtree);
         let proof = random_hashes(seed, fitting.saturating_add_signed(surplus));
-        let evaluated = evaluate_inclusion(index, subtree, leaf, &proof).ok();
+        let evaluated = evaluate_inclusion(EntryIndex(index), subtree, leaf, &proof).ok();
         let naive = naive_inclusion(index - subtree.start(), subtree.len(), leaf, &proof);
         prop_assert_eq!(evaluated, naive);
         prop_assert_eq!(evaluated.is_some(), proof.len() == fitting);
@@ -373,9 +375,9 @@ proptest! {
         index in any_magnitude(),
         leaf in uniform32(any::<u8>()),
     ) {
-        prop_assume!(!subtree.contains(index));
-        prop_assert!(evaluate_inclusion(index, subtree, leaf, &[]).is_err());
-        prop_assert_eq!(inclusion_proof_length(index, subtree), 0);
+        prop_assume!(!subtree.contains(EntryIndex(index)));
+        prop_assert!(evaluate_inclusion(EntryIndex(index), subtree, leaf, &[]).is_err());
+        prop_assert_eq!(inclusion_proof_length(EntryIndex(index), subtree), 0);
     }
 
     #[test]
@@ -410,9 +412,9 @@ proptest! {
             let hash = read(subtree_hash(&tree, subtree));
             let root = read(subtree_hash(&tree, Subtree::whole(size)));
             let leaf = read(tree.node(0, index));
-            let proof = read(inclusion_proof(&tree, index, subtree));
-            prop_assert_eq!(proof.len(), inclusion_proof_length(index, subtree));
-            prop_assert_eq!(evaluate_inclusion(index, subtree, leaf, &proof), Ok(hash));
+            let proof = read(inclusion_proof(&tree, EntryIndex(index), subtree));
+            prop_assert_eq!(proof.len(), inclusion_proof_length(EntryIndex(index), subtree));
+            prop_assert_eq!(evaluate_inclusion(EntryIndex(index), subtree, leaf, &proof), Ok(hash));
             let proof = read(consistency_proof(&tree, subtree, size));
             prop_assert_eq!(verify_consistency(subtree, size, &hash, &root, &proof), Ok(()));
         }
@@ -444,8 +446,8 @@ proptest! {
     #[test]
     fn serial_numbers_split_into_what_made_them(number in 1..=u64::from(u16::MAX), index in 0..1_u64 << 48) {
         let log = LogNumber::new(number).expect("in range");
-        let serial = serial(log, index).expect("in range");
-        prop_assert_eq!(split_serial(serial), Ok((log, index)));
+        let serial = serial(log, EntryIndex(index)).expect("in range");
+        prop_assert_eq!(split_serial(serial), Ok((log, EntryIndex(index))));
         prop_assert!(serial > 0);
     }
 }
@@ -536,7 +538,7 @@ fn certificate() -> impl Strategy<Value = (Vec<u8>, MtcProof)> {
                 extensions: &der::element(der::SEQUENCE, &[]),
             };
             let log = LogNumber::new(number).expect("in range");
-            let certificate = fields.certificate(log, index, &proof);
+            let certificate = fields.certificate(log, EntryIndex(index), &proof);
             (certificate.expect("in range"), proof)
         })
 }
@@ -747,12 +749,12 @@ proptest! {
         }
         let index = place.index(sequence.latest().tree_size as usize) as u64;
         let lowest = all.into_iter().find(|landmark| landmark.tree_size > index);
-        let found = sequence.for_entry(index, now);
+        let found = sequence.for_entry(EntryIndex(index), now);
         prop_assert_eq!(
             found.map(|pair| pair.landmark),
             lowest.filter(|landmark| landmark.expiry > now)
         );
-        prop_assert!(found.is_none_or(|pair| pair.holding(index).is_some()));
+        prop_assert!(found.is_none_or(|pair| pair.holding(EntryIndex(index)).is_some()));
     }
 }
 

@@ -10,7 +10,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof, is_mtc};
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::der;
-use mtc_core::id::LogNumber;
+use mtc_core::id::{EntryIndex, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
     Hash, HashReader, MemoryTree, Subtree, consistency_proof, covering_subtrees,
@@ -72,10 +72,18 @@ fn inclusion_proofs() {
     for subtree in valid_subtrees(LARGEST) {
         let expected = read(subtree_hash(&tree, subtree));
         for index in subtree.start()..subtree.end() {
-            let proof = read(inclusion_proof(&tree, index, subtree));
-            assert_eq!(proof.len(), inclusion_proof_length(index, subtree));
+            let proof = read(inclusion_proof(&tree, EntryIndex(index), subtree));
             assert_eq!(
-                evaluate_inclusion(index, subtree, leaf_hash(&[index as u8]), &proof),
+                proof.len(),
+                inclusion_proof_length(EntryIndex(index), subtree)
+            );
+            assert_eq!(
+                evaluate_inclusion(
+                    EntryIndex(index),
+                    subtree,
+                    leaf_hash(&[index as u8]),
+                    &proof
+                ),
                 Ok(expected)
             );
             digest.update(format!("{index} {subtree}{}\n", spaced(&proof)));
@@ -180,7 +188,11 @@ fn certificates_have_the_fields_and_identifiers_of_the_draft() {
         signatures: Vec::new(),
     };
     let certificate = fields
-        .certificate(LogNumber::new(2).expect("a log number"), 5, &proof)
+        .certificate(
+            LogNumber::new(2).expect("a log number"),
+            EntryIndex(5),
+            &proof,
+        )
         .expect("within the limits");
     let mtc_proof = algorithm("1.3.6.1.5.5.7.6.67");
     let validity = [

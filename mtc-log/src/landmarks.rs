@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_core::id::EntryIndex;
 use mtc_core::landmark::{Landmark, LandmarkError, LandmarkSequence};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
@@ -167,7 +168,7 @@ impl LandmarkStore {
     pub fn prove(
         &self,
         tree: &TreeReader,
-        index: u64,
+        index: EntryIndex,
         now: UnixTime,
     ) -> Result<Option<LandmarkProof>, TreeError> {
         let found = self.sequence.for_entry(index, now);

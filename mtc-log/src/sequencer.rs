@@ -21,7 +21,7 @@ use std::time::Duration;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::{CertificateError, CertificateFields, ProofParts};
 use mtc_core::cosign::Cosignature;
-use mtc_core::id::{LogId, TrustAnchorId};
+use mtc_core::id::{EntryIndex, LogId, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -112,7 +112,7 @@ pub struct Issuer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// The entry's index.
-    pub index: u64,
+    pub index: EntryIndex,
     /// The covering subtree that holds it.
     pub subtree: Subtree,
     /// Its inclusion proof in the subtree.
@@ -127,7 +127,7 @@ pub struct Issued {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certified {
     /// Its entry's index.
-    pub index: u64,
+    pub index: EntryIndex,
     /// Size of the published checkpoint that holds the entry.
     pub tree_size: u64,
     /// The standalone certificate, DER.
@@ -146,7 +146,7 @@ struct Pending {
 
 /// [`Issued`] with the cosignatures that the other entries of the subtree have too.
 struct Proven {
-    index: u64,
+    index: EntryIndex,
     subtree: Subtree,
     inclusion_proof: Vec<Hash>,
     cosignatures: Arc<[Cosignature]>,
@@ -720,7 +720,7 @@ fn prove(
         let entries = batch.start.max(subtree.start())..batch.end.min(subtree.end());
         let proofs = reader.inclusion_proofs(entries.clone(), *subtree)?;
         let prove = |(index, inclusion_proof)| Proven {
-            index,
+            index: EntryIndex(index),
             subtree: *subtree,
             inclusion_proof,
             cosignatures: Arc::clone(cosignatures),

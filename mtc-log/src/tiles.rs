@@ -26,6 +26,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mtc_core::id::EntryIndex;
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{self, HASH_SIZE, Hash, HashReader, Subtree};
 use thiserror::Error;
@@ -92,7 +93,7 @@ pub enum TreeError {
     #[error("entry {index} is beyond the log of {size} entries")]
     BeyondTree {
         /// The last entry asked for.
-        index: u64,
+        index: EntryIndex,
         /// Size of the tree.
         size: u64,
     },
@@ -100,7 +101,7 @@ pub enum TreeError {
     #[error("entry {index} is not in {subtree}")]
     IndexOutside {
         /// The entry.
-        index: u64,
+        index: EntryIndex,
         /// The subtree.
         subtree: Subtree,
     },
@@ -276,16 +277,16 @@ impl TreeReader {
     ///
     /// # Errors
     /// The index is beyond the tree, or the entry cannot be read or contradicts its leaf hash.
-    pub fn entry(&self, index: u64) -> Result<Vec<u8>, TreeError> {
-        if index >= self.size {
+    pub fn entry(&self, index: EntryIndex) -> Result<Vec<u8>, TreeError> {
+        if index.0 >= self.size {
             return Err(TreeError::BeyondTree {
                 index,
                 size: self.size,
             });
         }
-        let bundle = self.checked_bundle(index / TILE_WIDTH)?;
+        let bundle = self.checked_bundle(index.0 / TILE_WIDTH)?;
         Ok(bundle
-            .entry((index % TILE_WIDTH) as usize)
+            .entry((index.0 % TILE_WIDTH) as usize)
             .expect("a bundle that agrees with its tile has as many entries")
             .to_vec())
     }
@@ -331,7 +332,11 @@ impl TreeReader {
     ///
     /// # Errors
     /// The subtree does not hold the entry or reaches beyond the tree, or a tile cannot be read or is damaged.
-    pub fn inclusion_proof(&self, index: u64, subtree: Subtree) -> Result<Vec<Hash>, TreeError> {
+    pub fn inclusion_proof(
+        &self,
+        index: EntryIndex,
+        subtree: Subtree,
+    ) -> Result<Vec<Hash>, TreeError> {
         self.require(subtree)?;
         if !subtree.contains(index) {
             return Err(TreeError::IndexOutside { index, subtree });
@@ -353,9 +358,10 @@ impl TreeReader {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        if let Some(&index) = [&entries.start, &(entries.end - 1)]
+        if let Some(index) = [entries.start, entries.end - 1]
+            .map(EntryIndex)
             .into_iter()
-            .find(|index| !subtree.contains(**index))
+            .find(|index| !subtree.contains(*index))
         {
             return Err(TreeError::IndexOutside { index, subtree });
         }
@@ -376,7 +382,7 @@ impl TreeReader {
             return Ok(());
         }
         Err(TreeError::BeyondTree {
-            index: subtree.end() - 1,
+            index: EntryIndex(subtree.end() - 1),
             size: self.size,
         })
     }

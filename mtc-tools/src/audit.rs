@@ -12,7 +12,7 @@
 
 use mtc_core::causes::Causes;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
-use mtc_core::id::{LandmarkNumber, TrustAnchorId};
+use mtc_core::id::{EntryIndex, LandmarkNumber, TrustAnchorId};
 use mtc_core::landmark::LandmarkSubtrees;
 use mtc_core::tile::{TILE_WIDTH, TileKind, TilePath};
 use mtc_core::time::UnixTime;
@@ -236,7 +236,7 @@ impl Auditor<'_> {
         let hashes: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
         let mut computed = Vec::with_capacity(width);
         for (position, (entry, hash)) in entries.iter().zip(&hashes).enumerate() {
-            let index = number * TILE_WIDTH + position as u64;
+            let index = EntryIndex(number * TILE_WIDTH + position as u64);
             self.check_entry(index, entry);
             let differs = stored
                 .as_ref()
@@ -380,7 +380,7 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    fn check_entry(&mut self, index: u64, bytes: &[u8]) {
+    fn check_entry(&mut self, index: EntryIndex, bytes: &[u8]) {
         let entry = match MtcLogEntry::decode(bytes) {
             Ok(entry) => entry,
             Err(error) => {
@@ -420,10 +420,10 @@ impl Auditor<'_> {
     }
 
     /// The lowest landmark above an entry, as far as it is published.
-    fn landmark_of(&self, index: u64) -> Option<&LandmarkSubtrees> {
+    fn landmark_of(&self, index: EntryIndex) -> Option<&LandmarkSubtrees> {
         let position = self
             .landmarks
-            .partition_point(|pair| pair.landmark.tree_size <= index);
+            .partition_point(|pair| pair.landmark.tree_size <= index.0);
         let found = self.landmarks.get(position)?;
         // Below the first published landmark there may have been others, which have expired.
         (position > 0 || found.holding(index).is_some()).then_some(found)

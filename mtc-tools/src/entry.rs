@@ -4,6 +4,7 @@ use std::fmt;
 
 use mtc_core::causes::Causes;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
+use mtc_core::id::EntryIndex;
 use serde::Serialize;
 
 use mtc_core::oid;
@@ -13,7 +14,7 @@ use mtc_core::x509::{GeneralName, LogEntry, alternative_names, distinguished_nam
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EntrySummary {
     /// Its index.
-    pub index: u64,
+    pub index: EntryIndex,
     /// What it states.
     #[serde(flatten)]
     pub statement: Statement,
@@ -47,7 +48,7 @@ pub enum Statement {
 
 impl EntrySummary {
     /// Reads an entry's bytes.
-    pub fn of(index: u64, bytes: &[u8]) -> Self {
+    pub fn of(index: EntryIndex, bytes: &[u8]) -> Self {
         let statement =
             Statement::read(bytes).unwrap_or_else(|error| Statement::Malformed { error });
         Self { index, statement }
@@ -139,15 +140,15 @@ mod tests {
     fn null_and_malformed_entries_are_told_as_such() {
         let null = MtcLogEntry::NULL.encode().unwrap();
         assert_eq!(
-            EntrySummary::of(7, &null).to_string(),
+            EntrySummary::of(EntryIndex(7), &null).to_string(),
             "entry 7: null entry"
         );
         assert_eq!(
-            EntrySummary::of(8, &[0, 0, 0, 9]).to_string(),
+            EntrySummary::of(EntryIndex(8), &[0, 0, 0, 9]).to_string(),
             "entry 8: malformed: unknown entry type 9"
         );
         assert_eq!(
-            EntrySummary::of(9, &[0, 0, 0, 1, 5]).to_string(),
+            EntrySummary::of(EntryIndex(9), &[0, 0, 0, 1, 5]).to_string(),
             "entry 9: malformed: issuer is malformed: expected tag 0x30, found 0x05"
         );
     }

@@ -2,6 +2,7 @@
 //! standalone ones.
 
 use mtc_core::certificate::{Certificate, CertificateError, MtcProof, with_proof};
+use mtc_core::id::EntryIndex;
 use mtc_core::landmark::Landmark;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
@@ -42,7 +43,7 @@ pub enum ProveError {
     )]
     OtherEntry {
         /// The index.
-        index: u64,
+        index: EntryIndex,
         /// The leaf hash of the certificate's entry.
         certificate: String,
         /// The leaf hash in the log.
@@ -55,7 +56,7 @@ pub enum ProveError {
     #[error(
         "no active landmark holds entry {0}: either none was allocated since it was logged, or its landmark has expired"
     )]
-    NoLandmark(u64),
+    NoLandmark(EntryIndex),
 }
 
 /// A proof that an entry is in a log.
@@ -81,7 +82,7 @@ pub struct Inclusion {
 /// The entry or the subtree is not in the tree, or the log cannot be read or is damaged.
 pub fn prove(
     tree: &TreeReader,
-    index: u64,
+    index: EntryIndex,
     subtree: Option<Subtree>,
 ) -> Result<Inclusion, ProveError> {
     let subtree = subtree.unwrap_or_else(|| Subtree::whole(tree.size()));
@@ -114,7 +115,7 @@ pub fn prove(
 ///
 /// # Errors
 /// Not an MTC, or one of another log.
-pub fn index_of(certificate: &[u8], observed: &Observed) -> Result<u64, ProveError> {
+pub fn index_of(certificate: &[u8], observed: &Observed) -> Result<EntryIndex, ProveError> {
     let certificate = Certificate::parse(certificate)?;
     let (log, index) = certificate.entry().map_err(CertificateError::from)?;
     if log != observed.log.number() || certificate.issuer != observed.log.ca().to_name() {

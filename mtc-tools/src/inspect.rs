@@ -13,7 +13,7 @@ use std::fmt::{self, Write as _};
 use mtc_core::ca::CaCertificate;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::{Certificate as MtcCertificate, CertificateError, ParsedProof, is_mtc};
-use mtc_core::id::split_serial;
+use mtc_core::id::{EntryIndex, split_serial};
 use mtc_core::oid;
 use mtc_core::tree::{HASH_SIZE, inclusion_proof_length};
 use serde::Serialize;
@@ -101,7 +101,7 @@ pub struct MtcSummary {
     /// Number of the issuance log.
     pub log: Option<u16>,
     /// Index of the entry.
-    pub index: Option<u64>,
+    pub index: Option<EntryIndex>,
     /// First index of the subtree in which inclusion is proven.
     pub start: u64,
     /// One past the last index of the subtree.

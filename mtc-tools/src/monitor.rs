@@ -9,6 +9,7 @@
 //!                                                                                    └─ holds ─> a stale copy
 //! ```
 
+use mtc_core::id::EntryIndex;
 use mtc_core::tree::{Subtree, verify_consistency};
 use mtc_core::verify::CaTrust;
 use mtc_log::{TreeError, TreeReader};
@@ -202,7 +203,7 @@ impl Monitor {
             let bundle = tree.bundle(next / TILE_WIDTH)?;
             let known = (next % TILE_WIDTH) as usize;
             for bytes in bundle.iter().skip(known) {
-                entry(&EntrySummary::of(next, bytes))?;
+                entry(&EntrySummary::of(EntryIndex(next), bytes))?;
                 next += 1;
                 self.next = Some(next);
             }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use mtc_core::id::{self, IdError, LogNumber};
+use mtc_core::id::{self, EntryIndex, IdError, LogNumber};
 use mtc_core::tree::{HASH_SIZE, Hash, ProofError, Subtree};
 use mtc_core::verify::{RevokedRange, TrustedSubtree};
 use thiserror::Error;
@@ -194,7 +194,8 @@ impl FromStr for RevokedText {
 
 fn serial(text: &str) -> Result<u64, TrustTextError> {
     if let Some((log, index)) = text.split_once(':') {
-        return id::serial(log_number(log)?, number(index)?).map_err(TrustTextError::Id);
+        return id::serial(log_number(log)?, EntryIndex(number(index)?))
+            .map_err(TrustTextError::Id);
     }
     if let Some(digits) = text.strip_prefix("0x") {
         return u64::from_str_radix(digits, 16)

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mtc_core::certificate::{
     Certificate, CertificateError, CertificateFields, MtcProof, with_proof,
 };
-use mtc_core::id::{LandmarkNumber, LogId, LogNumber, split_serial};
+use mtc_core::id::{EntryIndex, LandmarkNumber, LogId, LogNumber, split_serial};
 use mtc_core::landmark::{Landmark, LandmarkError};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Subtree, covering_subtrees};
@@ -291,7 +291,7 @@ impl Mtca {
         if let Ok((log, index)) = split_serial(serial)
             && log == self.log.number()
             && let Some(tree) = self.issuer.published_tree()?
-            && index < tree.size()
+            && index.0 < tree.size()
         {
             self.as_logged(&tree, index, serial, &certificate)?;
         }
@@ -302,11 +302,11 @@ impl Mtca {
     fn as_logged<'a>(
         &self,
         tree: &TreeReader,
-        index: u64,
+        index: EntryIndex,
         serial: u64,
         certificate: &'a [u8],
     ) -> Result<Certificate<'a>, MtcaError> {
-        let leaf = Subtree::new(index, index + 1).map_err(CertificateError::from)?;
+        let leaf = Subtree::new(index.0, index.0 + 1).map_err(CertificateError::from)?;
         let logged = tree.subtree_hash(leaf)?;
         Certificate::parse(certificate)
             .ok()

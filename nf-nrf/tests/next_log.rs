@@ -17,7 +17,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::Certificate;
 use mtc_core::cosign::{Cosigner, PublicKey, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LandmarkNumber, LogId, LogNumber, serial};
+use mtc_core::id::{EntryIndex, LandmarkNumber, LogId, LogNumber, serial};
 use mtc_core::landmark::LandmarkSequence;
 use mtc_core::verify::{Basis, CaTrust, CosignerGroup, TrustedSubtree};
 use mtc_log::{
@@ -322,7 +322,7 @@ impl Running {
 fn trust_file(ca: &Cosigner, witness: &Cosigner, log: LogNumber) -> TrustFile {
     let certificate = CaCertificate {
         cosigner: ca.clone(),
-        min_serial: serial(LogNumber::FIRST, 0).expect("an index"),
+        min_serial: serial(LogNumber::FIRST, EntryIndex(0)).expect("an index"),
         max_serial: u64::MAX,
         prefix_url: None,
     };

@@ -97,7 +97,7 @@ fn check_trusted_subtree(data: &[u8], parsed: &Certificate<'_>) {
         .contains(index)
         .then(|| {
             oracle::inclusion(
-                index - subtree.start(),
+                index.0 - subtree.start(),
                 subtree.len(),
                 parsed.leaf_hash(),
                 parsed.proof.inclusion_proof,
@@ -147,7 +147,7 @@ fn check_trusted_subtree(data: &[u8], parsed: &Certificate<'_>) {
 
 /// Whatever else was changed, the statement is one that the CA has made about this entry.
 fn check_was_issued(data: &[u8], accepted: &Accepted) {
-    let issued = usize::try_from(accepted.index)
+    let issued = usize::try_from(accepted.index.0)
         .ok()
         .and_then(|index| PKI.issued.get(index))
         .expect("an index that was issued");

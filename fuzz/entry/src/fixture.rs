@@ -13,7 +13,7 @@ use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
@@ -116,7 +116,7 @@ const EXTENDED: u64 = 7;
 
 /// The serial number that the relying party refuses although its certificate is sound.
 pub(crate) fn revoked_serial() -> u64 {
-    serial(log(1).number(), REVOKED).expect("small")
+    serial(log(1).number(), EntryIndex(REVOKED)).expect("small")
 }
 
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
@@ -159,7 +159,7 @@ impl Pki {
                 standalone: certificate(&tree, index, batch_subtree(index), true),
                 landmark_relative: landmark
                     .into_iter()
-                    .find(|subtree| subtree.contains(index))
+                    .find(|subtree| subtree.contains(EntryIndex(index)))
                     .map(|subtree| certificate(&tree, index, subtree, false))
                     .unwrap_or_default(),
                 entry,
@@ -197,7 +197,7 @@ fn batch_subtree(index: u64) -> Subtree {
     };
     covering_subtrees(start, end)
         .into_iter()
-        .find(|subtree| subtree.contains(index))
+        .find(|subtree| subtree.contains(EntryIndex(index)))
         .expect("covered")
 }
 
@@ -245,7 +245,7 @@ fn entry(index: u64) -> MtcLogEntry {
 }
 
 fn certificate(tree: &MemoryTree, index: u64, subtree: Subtree, signed: bool) -> Vec<u8> {
-    let Ok(proof) = inclusion_proof(tree, index, subtree);
+    let Ok(proof) = inclusion_proof(tree, EntryIndex(index), subtree);
     let (log, hash) = (log(1), hash_of(tree, subtree));
     let cosign = |name: &str| {
         let message = CosignedMessage {
@@ -268,7 +268,7 @@ fn certificate(tree: &MemoryTree, index: u64, subtree: Subtree, signed: bool) ->
     };
     with_fields(index, |fields| {
         fields
-            .certificate(log.number(), index, &proof)
+            .certificate(log.number(), EntryIndex(index), &proof)
             .expect("within all bounds")
     })
 }

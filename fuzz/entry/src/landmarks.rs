@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mtc_core::id::LandmarkNumber;
+use mtc_core::id::{EntryIndex, LandmarkNumber};
 use mtc_core::landmark::{LandmarkSequence, LandmarkSubtrees, MAX_LANDMARKS};
 use mtc_core::time::UnixTime;
 
@@ -121,9 +121,12 @@ fn check_active(sequence: &LandmarkSequence, lines: &[Line]) {
         assert!(first.start() <= size_before);
         assert_eq!(first.end(), second.start());
         assert_eq!(second.end(), pair.landmark.tree_size);
-        assert!(pair.holding(size_before).is_some());
-        assert!(pair.holding(pair.landmark.tree_size - 1).is_some());
-        assert!(pair.holding(pair.landmark.tree_size).is_none());
+        assert!(pair.holding(EntryIndex(size_before)).is_some());
+        assert!(
+            pair.holding(EntryIndex(pair.landmark.tree_size - 1))
+                .is_some()
+        );
+        assert!(pair.holding(EntryIndex(pair.landmark.tree_size)).is_none());
     }
 }
 
@@ -134,14 +137,16 @@ fn check_entry(sequence: &LandmarkSequence, lines: &[Line], index: u64) {
         .rev()
         .find(|line| line.tree_size > index)
         .filter(|line| index >= oldest.tree_size && line.is_active());
-    let found = sequence.for_entry(index, NOW);
+    let found = sequence.for_entry(EntryIndex(index), NOW);
     assert_eq!(
         found.map(|pair| pair.landmark.number.0),
         lowest_above.map(|line| line.number)
     );
     if let Some(pair) = found {
-        let subtree = pair.holding(index).expect("its subtrees cover it");
-        assert!(subtree.contains(index));
+        let subtree = pair
+            .holding(EntryIndex(index))
+            .expect("its subtrees cover it");
+        assert!(subtree.contains(EntryIndex(index)));
     }
 }
 

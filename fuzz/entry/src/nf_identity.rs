@@ -1,7 +1,7 @@
 //! The identity in a leaf certificate of any issuer: within its bounds, and issued again it is read as the same.
 
 use mtc_core::certificate::{CertificateFields, MtcProof};
-use mtc_core::id::LogNumber;
+use mtc_core::id::{EntryIndex, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::Subtree;
 use mtc_core::x509::{EndEntity, Role};
@@ -84,7 +84,7 @@ fn issue(subject: &NfSubject, not_after: UnixTime) -> Vec<u8> {
         extensions: &subject.extensions_der(),
     };
     fields
-        .certificate(LogNumber::FIRST, 0, &proof)
+        .certificate(LogNumber::FIRST, EntryIndex(0), &proof)
         .expect("within all bounds")
 }
 

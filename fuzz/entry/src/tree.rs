@@ -6,6 +6,7 @@
 //! 25       which hash of it is changed in the trees that are small enough to build
 //! ```
 
+use mtc_core::id::EntryIndex;
 use mtc_core::tree::{
     Hash, MemoryTree, ProofError, Subtree, consistency_proof, covering_subtrees,
     evaluate_inclusion, inclusion_proof, inclusion_proof_length, leaf_hash, subtree_hash,
@@ -81,16 +82,16 @@ fn check_interval(start: u64, end: u64, index: u64, proof: &[Hash]) -> bool {
 
 fn check_inclusion(subtree: Subtree, index: u64, proof: &[Hash]) {
     let leaf = leaf_hash(b"entry");
-    let found = evaluate_inclusion(index, subtree, leaf, proof);
-    if !subtree.contains(index) {
+    let found = evaluate_inclusion(EntryIndex(index), subtree, leaf, proof);
+    if !subtree.contains(EntryIndex(index)) {
         assert!(matches!(found, Err(ProofError::IndexOutside { .. })));
-        assert_eq!(inclusion_proof_length(index, subtree), 0);
+        assert_eq!(inclusion_proof_length(EntryIndex(index), subtree), 0);
         return;
     }
     let place = index - subtree.start();
     let expected = oracle::inclusion(place, subtree.len(), leaf, proof);
     assert_eq!(found, expected.ok_or(ProofError::WrongLength));
-    let right_length = inclusion_proof_length(index, subtree) == proof.len();
+    let right_length = inclusion_proof_length(EntryIndex(index), subtree) == proof.len();
     assert_eq!(expected.is_some(), right_length);
 }
 
@@ -150,11 +151,15 @@ fn check_small(size: u64, end: u64, index: u64, damage: u8) {
         assert_eq!(verify(&proof), Ok(()));
         check_damage(&proof, damage, |proof| verify(proof).is_ok());
 
-        if subtree.contains(index) {
+        if subtree.contains(EntryIndex(index)) {
             let leaf = leaves[index as usize];
-            let Ok(proof) = inclusion_proof(&tree, index, subtree);
-            assert_eq!(proof.len(), inclusion_proof_length(index, subtree));
-            let evaluate = |proof: &[Hash]| evaluate_inclusion(index, subtree, leaf, proof);
+            let Ok(proof) = inclusion_proof(&tree, EntryIndex(index), subtree);
+            assert_eq!(
+                proof.len(),
+                inclusion_proof_length(EntryIndex(index), subtree)
+            );
+            let evaluate =
+                |proof: &[Hash]| evaluate_inclusion(EntryIndex(index), subtree, leaf, proof);
             assert_eq!(evaluate(&proof), Ok(hash));
             check_damage(&proof, damage, |proof| evaluate(proof) == Ok(hash));
         }

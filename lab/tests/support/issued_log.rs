@@ -14,7 +14,7 @@ use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::checkpoint::sign_subtree_line;
 use mtc_core::cosign::{Cosignature, CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Subtree, covering_subtrees};
@@ -123,7 +123,7 @@ impl IssuedLog {
                 id: id("32473.1"),
                 key: public(&self.keys.ca),
             },
-            min_serial: serial(LogNumber::FIRST, 0).expect("below 2^48"),
+            min_serial: serial(LogNumber::FIRST, EntryIndex(0)).expect("below 2^48"),
             max_serial: u64::MAX,
             prefix_url: Some("http://nrf.test:8080".to_owned()),
         };
@@ -263,7 +263,7 @@ impl IssuedLog {
             .expect("a logged entry");
         let subtree = covering_subtrees(batch.start, batch.end)
             .into_iter()
-            .find(|subtree| subtree.contains(index))
+            .find(|subtree| subtree.contains(EntryIndex(index)))
             .expect("an entry of the batch");
         let (_, by_ca) = self.issuance.cosign_subtree(subtree).expect("signed");
         let mut signatures = vec![by_ca];
@@ -308,11 +308,13 @@ impl IssuedLog {
         let proof = MtcProof {
             extensions: Vec::new(),
             subtree,
-            inclusion_proof: tree.inclusion_proof(index, subtree).expect("in the tree"),
+            inclusion_proof: tree
+                .inclusion_proof(EntryIndex(index), subtree)
+                .expect("in the tree"),
             signatures,
         };
         self.with_fields(label, |fields| {
-            fields.certificate(LogNumber::FIRST, index, &proof)
+            fields.certificate(LogNumber::FIRST, EntryIndex(index), &proof)
         })
         .expect("good fields")
     }

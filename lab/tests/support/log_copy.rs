@@ -85,7 +85,7 @@ impl LogCopy {
             Basis::Cosignatures | Basis::VerifiedSubtree
         ));
         let parsed = Certificate::parse(certificate).expect("the certificate is an MTC");
-        let index = usize::try_from(accepted.index).expect("small log");
+        let index = usize::try_from(accepted.index.0).expect("small log");
         assert_eq!(
             self.leaves.get(index),
             Some(&parsed.leaf_hash()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lab::topology::LabFolder;
 use mtc_core::certificate::Certificate;
 use mtc_core::checkpoint::{Checkpoint, SignedCheckpoint};
-use mtc_core::id::LogId;
+use mtc_core::id::{EntryIndex, LogId};
 use mtc_core::tree::Hash;
 use sbi::credentials::ObtainError;
 use sbi::trust_file::TrustFile;
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Default)]
 pub(crate) struct Ledger {
     /// Leaf hash by index.
-    leaves: HashMap<u64, Hash>,
+    leaves: HashMap<EntryIndex, Hash>,
     /// The newest checkpoint that was seen.
     seen: Option<Checkpoint>,
 }

@@ -16,7 +16,7 @@ use super::{CertificateError, MTC_PROOF_ALGORITHM, VERSION_3};
 use crate::cosign::Cosignature;
 use crate::der;
 use crate::entry::{self, EntryBody, EntryParts, MtcLogEntry};
-use crate::id::{self, IdError, LogNumber, TrustAnchorId};
+use crate::id::{self, EntryIndex, IdError, LogNumber, TrustAnchorId};
 use crate::time::UnixTime;
 use crate::tree::{Hash, Subtree};
 use crate::wire;
@@ -75,7 +75,7 @@ impl<'a> CertificateFields<'a> {
     pub fn certificate<'p>(
         &self,
         log: LogNumber,
-        index: u64,
+        index: EntryIndex,
         proof: impl Into<ProofParts<'p>>,
     ) -> Result<Vec<u8>, CertificateError> {
         self.prepare()?.certificate(log, index, proof)
@@ -114,7 +114,7 @@ impl PreparedCertificate<'_> {
     pub fn certificate<'p>(
         &self,
         log: LogNumber,
-        index: u64,
+        index: EntryIndex,
         proof: impl Into<ProofParts<'p>>,
     ) -> Result<Vec<u8>, CertificateError> {
         let contents: [&[u8]; 6] = [
@@ -269,7 +269,7 @@ struct ProofEncoder<'a> {
 impl<'a> ProofEncoder<'a> {
     fn new(proof: ProofParts<'a>) -> Result<Self, CertificateError> {
         if proof.subtree.end() >> id::INDEX_BITS != 0 {
-            return Err(IdError::EntryIndex(proof.subtree.end()).into());
+            return Err(IdError::EntryIndex(EntryIndex(proof.subtree.end())).into());
         }
         let mut signatures: Vec<_> = proof.signatures.iter().collect();
         signatures.sort_by_key(|signature| signature.cosigner_id);
@@ -359,7 +359,9 @@ mod tests {
                 subject: &subject,
                 ..fields(&issuer, &extensions)
             };
-            let certificate = fields.certificate(LogNumber::FIRST, 3, proof(&[])).unwrap();
+            let certificate = fields
+                .certificate(LogNumber::FIRST, EntryIndex(3), proof(&[]))
+                .unwrap();
             let read = Certificate::parse(&certificate).map(|read| read.leaf_hash());
             (fields.log_entry().unwrap().encode(), read)
         };
@@ -383,7 +385,7 @@ mod tests {
             };
             let prepared = fields(&issuer, &extensions).prepare().unwrap();
             let certificate = prepared
-                .certificate(LogNumber::FIRST, 8, proof(&[signature]))
+                .certificate(LogNumber::FIRST, EntryIndex(8), proof(&[signature]))
                 .unwrap();
             assert_eq!(certificate.len(), certificate.capacity(), "length {length}");
             let parsed = Certificate::parse(&certificate).unwrap();
@@ -411,7 +413,9 @@ mod tests {
             extensions: &extensions,
             ..proof(&signatures)
         };
-        let certificate = prepared.certificate(LogNumber::FIRST, 8, parts).unwrap();
+        let certificate = prepared
+            .certificate(LogNumber::FIRST, EntryIndex(8), parts)
+            .unwrap();
 
         let mut read = MtcProof::from(Certificate::parse(&certificate).unwrap().proof);
         assert_eq!(ProofParts::from(&read), parts);
@@ -425,7 +429,7 @@ mod tests {
         };
         assert_eq!(
             Ok(shorter),
-            prepared.certificate(LogNumber::FIRST, 8, alone)
+            prepared.certificate(LogNumber::FIRST, EntryIndex(8), alone)
         );
     }
 
@@ -473,25 +477,29 @@ mod tests {
         let issuer: TrustAnchorId = "32473.1".parse().unwrap();
         let prepared = fields(&issuer, &[0x30, 0]).prepare().unwrap();
         let certificate = |index, proof| prepared.certificate(LogNumber::FIRST, index, proof);
-        assert!(certificate((1 << 48) - 2, proof(&[])).is_ok());
+        assert!(certificate(EntryIndex((1 << 48) - 2), proof(&[])).is_ok());
         assert_eq!(
-            certificate(1 << 48, proof(&[])),
-            Err(CertificateError::Id(IdError::EntryIndex(1 << 48)))
+            certificate(EntryIndex(1 << 48), proof(&[])),
+            Err(CertificateError::Id(IdError::EntryIndex(EntryIndex(
+                1 << 48
+            ))))
         );
         let beyond = ProofParts {
             subtree: Subtree::whole(1 << 48),
             ..proof(&[])
         };
         assert_eq!(
-            certificate(1, beyond),
-            Err(CertificateError::Id(IdError::EntryIndex(1 << 48)))
+            certificate(EntryIndex(1), beyond),
+            Err(CertificateError::Id(IdError::EntryIndex(EntryIndex(
+                1 << 48
+            ))))
         );
         let long = ProofParts {
             inclusion_proof: &[[0; 32]; 2048],
             ..proof(&[])
         };
         assert_eq!(
-            certificate(1, long),
+            certificate(EntryIndex(1), long),
             Err(CertificateError::Proof(wire::WireError::TooLong(
                 "inclusion proof"
             )))
@@ -501,7 +509,7 @@ mod tests {
             signature: vec![0; 65_536],
         };
         assert_eq!(
-            certificate(1, proof(std::slice::from_ref(&signature))),
+            certificate(EntryIndex(1), proof(std::slice::from_ref(&signature))),
             Err(CertificateError::Proof(wire::WireError::TooLong(
                 "cosignature"
             )))
@@ -514,7 +522,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            certificate(1, proof(&signatures)),
+            certificate(EntryIndex(1), proof(&signatures)),
             Err(CertificateError::Proof(wire::WireError::TooLong(
                 "cosignatures"
             )))

@@ -3,7 +3,7 @@
 use super::{CertificateError, MTC_PROOF_ALGORITHM, VERSION_3};
 use crate::der;
 use crate::entry::{self, EntryBody, EntryParts, MtcLogEntry};
-use crate::id::{self, IdError, LogNumber, TrustAnchorId};
+use crate::id::{self, EntryIndex, IdError, LogNumber, TrustAnchorId};
 use crate::oid;
 use crate::tree::{HASH_SIZE, Hash, Subtree};
 use crate::wire::Reader;
@@ -136,7 +136,7 @@ impl<'a> Certificate<'a> {
     ///
     /// # Errors
     /// The log number is 0.
-    pub fn entry(&self) -> Result<(LogNumber, u64), IdError> {
+    pub fn entry(&self) -> Result<(LogNumber, EntryIndex), IdError> {
         id::split_serial(self.serial)
     }
 

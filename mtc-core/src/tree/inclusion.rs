@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Hash, HashReader, ProofError, Subtree, interval_hash, largest_power_of_two_below};
+use crate::id::EntryIndex;
 use crate::sha256::NodeHasher;
 
 /// The inclusion proof of entry `index` in `subtree`, leaf's sibling first.
@@ -13,7 +14,7 @@ use crate::sha256::NodeHasher;
 /// A node cannot be had.
 pub fn inclusion_proof<R: HashReader>(
     reader: &R,
-    index: u64,
+    index: EntryIndex,
     subtree: Subtree,
 ) -> Result<Vec<Hash>, R::Error> {
     let mut proof = Vec::with_capacity(inclusion_proof_length(index, subtree));
@@ -23,7 +24,7 @@ pub fn inclusion_proof<R: HashReader>(
     let (mut start, mut end) = (subtree.start(), subtree.end());
     while end - start > 1 {
         let middle = start + largest_power_of_two_below(end - start);
-        if index < middle {
+        if index.0 < middle {
             proof.push(interval_hash(reader, middle, end)?);
             end = middle;
         } else {
@@ -36,11 +37,11 @@ pub fn inclusion_proof<R: HashReader>(
 }
 
 /// How many hashes the inclusion proof of `index` in `subtree` has; 0 when the subtree does not contain it.
-pub const fn inclusion_proof_length(index: u64, subtree: Subtree) -> usize {
+pub const fn inclusion_proof_length(index: EntryIndex, subtree: Subtree) -> usize {
     if !subtree.contains(index) {
         return 0;
     }
-    let fn_ = index - subtree.start();
+    let fn_ = index.0 - subtree.start();
     let sn = subtree.len() - 1;
     let below = u64::BITS - (fn_ ^ sn).leading_zeros();
     let above = if below == u64::BITS {
@@ -56,7 +57,7 @@ pub const fn inclusion_proof_length(index: u64, subtree: Subtree) -> usize {
 /// # Errors
 /// The index is outside, or the proof has not the length that the indices dictate.
 pub fn evaluate_inclusion(
-    index: u64,
+    index: EntryIndex,
     subtree: Subtree,
     leaf: Hash,
     proof: &[Hash],
@@ -68,7 +69,7 @@ pub fn evaluate_inclusion(
             end: subtree.end(),
         });
     }
-    let mut position = index - subtree.start();
+    let mut position = index.0 - subtree.start();
     let mut last = subtree.len() - 1;
     let mut node = NodeHasher::new(&leaf);
     for sibling in proof {

@@ -1,6 +1,7 @@
 //! Valid subtrees (Section 4.1).
 
 use super::ProofError;
+use crate::id::EntryIndex;
 
 /// A valid subtree `[start, end)` of a log: an interval whose hash is a node of some tree over the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,8 +68,8 @@ impl Subtree {
     }
 
     /// Whether it holds the entry with this index.
-    pub const fn contains(self, index: u64) -> bool {
-        self.start <= index && index < self.end
+    pub const fn contains(self, index: EntryIndex) -> bool {
+        self.start <= index.0 && index.0 < self.end
     }
 }
 

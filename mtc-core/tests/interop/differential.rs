@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der;
-use mtc_core::id::serial;
+use mtc_core::id::{EntryIndex, serial};
 use mtc_core::tree::Subtree;
 use mtc_core::verify::{Basis, PolicyError, Rejection, TrustedSubtree};
 
@@ -75,7 +75,7 @@ impl<'a> Case<'a> {
         let size = mtca.tree.len();
         let index = random.below(size);
         let holding: Vec<_> = subtrees(size)
-            .filter(|subtree| subtree.contains(index))
+            .filter(|subtree| subtree.contains(EntryIndex(index)))
             .collect();
         let subtree = *random.pick(&holding);
 
@@ -143,7 +143,7 @@ fn trust(
     subtree: Subtree,
     random: &mut Random,
 ) -> Verifiers {
-    let serial = serial(mtca.log.number(), index).expect("below 2^48");
+    let serial = serial(mtca.log.number(), EntryIndex(index)).expect("below 2^48");
     let admitted = match random.below(10) {
         0 => serial + 1..=u64::MAX - 1,
         1 => 1..=serial - 1,

@@ -24,7 +24,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::with_proof;
 use mtc_core::cosign::{PublicKey, SecretKey, SignatureAlgorithm};
 use mtc_core::der;
-use mtc_core::id::{LogNumber, serial};
+use mtc_core::id::{EntryIndex, LogNumber, serial};
 use mtc_core::landmark::LandmarkSequence;
 use mtc_core::tree::{Subtree, consistency_proof, covering_subtrees, verify_consistency};
 use mtc_core::verify::{Basis, PolicyError, Rejection, TrustedSubtree};
@@ -144,7 +144,7 @@ fn standalone_certificates_of_every_cosigner_algorithm_are_accepted() {
                     assert_eq!(accepted.basis, Basis::Cosignatures);
                     assert_eq!(
                         (accepted.log_number, accepted.index),
-                        (mtca.log.number(), index)
+                        (mtca.log.number(), EntryIndex(index))
                     );
                 }
             }
@@ -161,9 +161,9 @@ fn landmark_relative_certificates_of_every_entry_are_accepted() {
         let verifiers = Verifiers::of(&mtca).trusting(&landmark_subtrees(&mtca, &sequence));
         for index in 0..size {
             let landmark = sequence
-                .for_entry(index, NOT_BEFORE)
+                .for_entry(EntryIndex(index), NOT_BEFORE)
                 .expect("below the last");
-            let subtree = landmark.holding(index).expect("covered");
+            let subtree = landmark.holding(EntryIndex(index)).expect("covered");
             let accepted = verifiers.accept(&mtca.certificate(index, subtree, &[]));
             assert_eq!(accepted.basis, Basis::TrustedSubtree);
             assert_eq!(accepted.subtree, subtree);
@@ -229,7 +229,7 @@ fn certificates_of_another_ca_are_rejected() {
 #[test]
 fn revoked_serial_numbers_are_rejected_and_their_neighbours_are_not() {
     let mtca = repeatable(5);
-    let revoked = serial(LogNumber::FIRST, 3).unwrap();
+    let revoked = serial(LogNumber::FIRST, EntryIndex(3)).unwrap();
     let whole = Subtree::whole(5);
     for verifiers in [
         Verifiers::of(&mtca),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use mtc_core::id::TrustAnchorId;
+use mtc_core::id::{EntryIndex, TrustAnchorId};
 use mtc_core::landmark::LandmarkSequence;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
@@ -97,10 +97,13 @@ fn inclusion_proofs_are_evaluated_alike() {
         let index = subtree.start() + random.below(subtree.len());
         let leaf = leaf_hash(b"marked");
         let tree = SparseTree::new(u64::MAX, [(index, leaf)]);
-        let proof = changed(&mut random, &read(inclusion_proof(&tree, index, subtree)));
+        let proof = changed(
+            &mut random,
+            &read(inclusion_proof(&tree, EntryIndex(index), subtree)),
+        );
         let index = other(&mut random, index);
-        let ours = evaluate_inclusion(index, subtree, leaf, &proof).ok();
-        let by_mtcs = subtree.contains(index).then(|| {
+        let ours = evaluate_inclusion(EntryIndex(index), subtree, leaf, &proof).ok();
+        let by_mtcs = subtree.contains(EntryIndex(index)).then(|| {
             mtcs::evaluate_inclusion_proof(proof.as_flattened(), index, &leaf, theirs(subtree))
         });
         assert_eq!(
@@ -108,7 +111,8 @@ fn inclusion_proofs_are_evaluated_alike() {
             by_mtcs.flatten(),
             "case {number}: {index} in {subtree}"
         );
-        let fits = subtree.contains(index) && proof.len() == inclusion_proof_length(index, subtree);
+        let fits = subtree.contains(EntryIndex(index))
+            && proof.len() == inclusion_proof_length(EntryIndex(index), subtree);
         assert_eq!(ours.is_some(), fits, "case {number}");
         verdicts.insert(ours.map(|hash| hash == read(subtree_hash(&tree, subtree))));
     }

@@ -119,7 +119,7 @@ impl Verifiers {
         assert_eq!(theirs.kind, kind);
         assert_eq!(
             (theirs.log_number, theirs.entry_index),
-            (ours.log_number.get(), ours.index)
+            (ours.log_number.get(), ours.index.0)
         );
         assert_eq!(
             (theirs.subtree.start, theirs.subtree.end),

@@ -15,7 +15,7 @@ use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use mtc_core::cosign::{Cosigner, KeyError, PublicKey, SecretKey, SignatureAlgorithm};
 use mtc_core::der::{self, DerError};
 use mtc_core::entry::{EntryBody, EntryError, MAX_ENTRY, MtcLogEntry};
-use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
 use mtc_core::time::UnixTime;
@@ -262,8 +262,8 @@ fn identifiers(seen: &mut Seen) {
         IdError::NotALog(id("1.2")),
     );
     seen.fails(
-        serial(LogNumber::FIRST, 1 << 48),
-        IdError::EntryIndex(1 << 48),
+        serial(LogNumber::FIRST, EntryIndex(1 << 48)),
+        IdError::EntryIndex(EntryIndex(1 << 48)),
     );
 }
 
@@ -333,15 +333,15 @@ fn trees(seen: &mut Seen) {
         ProofError::InvalidSubtree { start: 2, end: 5 },
     );
     seen.fails(
-        evaluate_inclusion(5, whole, hash, &[]),
+        evaluate_inclusion(EntryIndex(5), whole, hash, &[]),
         ProofError::IndexOutside {
-            index: 5,
+            index: EntryIndex(5),
             start: 0,
             end: 5,
         },
     );
     seen.fails(
-        evaluate_inclusion(4, whole, hash, &[]),
+        evaluate_inclusion(EntryIndex(4), whole, hash, &[]),
         ProofError::WrongLength,
     );
     seen.fails(

@@ -4,7 +4,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der;
-use mtc_core::id::{LogId, LogNumber};
+use mtc_core::id::{EntryIndex, LogId, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{MemoryTree, Subtree, leaf_hash};
 use mtc_core::verify::{
@@ -76,7 +76,7 @@ impl Scene {
         };
         Self {
             certificate: fields
-                .certificate(log.number(), 0, &proof)
+                .certificate(log.number(), EntryIndex(0), &proof)
                 .expect("a certificate"),
             trusted: TrustedSubtree {
                 log_number: log.number(),

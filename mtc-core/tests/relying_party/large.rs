@@ -3,7 +3,7 @@
 use mtc_core::certificate::{Certificate, CertificateError, CertificateFields, MtcProof};
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der;
-use mtc_core::id::{IdError, LogId, LogNumber};
+use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
     Hash, ProofError, Subtree, consistency_proof, covering_subtrees, evaluate_inclusion,
@@ -78,15 +78,29 @@ fn inclusion_is_proven_beside_2_48_and_2_63_and_for_no_other_index() {
         let tree = SparseTree::new(size, leaves.iter().copied());
         for subtree in some_subtrees(size) {
             let hash = read(subtree_hash(&tree, subtree));
-            for (index, leaf) in leaves.iter().filter(|(index, _)| subtree.contains(*index)) {
-                let proof = read(inclusion_proof(&tree, *index, subtree));
-                assert_eq!(proof.len(), inclusion_proof_length(*index, subtree));
+            for (index, leaf) in leaves
+                .iter()
+                .filter(|(index, _)| subtree.contains(EntryIndex(*index)))
+            {
+                let proof = read(inclusion_proof(&tree, EntryIndex(*index), subtree));
+                assert_eq!(
+                    proof.len(),
+                    inclusion_proof_length(EntryIndex(*index), subtree)
+                );
                 assert!(proof.len() <= 64);
                 let evaluate = |index, leaf| evaluate_inclusion(index, subtree, leaf, &proof);
-                assert_eq!(evaluate(*index, *leaf), Ok(hash), "{index} in {subtree}");
+                assert_eq!(
+                    evaluate(EntryIndex(*index), *leaf),
+                    Ok(hash),
+                    "{index} in {subtree}"
+                );
                 for (other, other_leaf) in leaves.iter().filter(|(other, _)| other != index) {
-                    assert_ne!(evaluate(*other, *leaf), Ok(hash), "{other} in {subtree}");
-                    assert_ne!(evaluate(*index, *other_leaf), Ok(hash));
+                    assert_ne!(
+                        evaluate(EntryIndex(*other), *leaf),
+                        Ok(hash),
+                        "{other} in {subtree}"
+                    );
+                    assert_ne!(evaluate(EntryIndex(*index), *other_leaf), Ok(hash));
                 }
             }
         }
@@ -160,7 +174,7 @@ impl FullLog {
         MtcProof {
             extensions: Vec::new(),
             subtree,
-            inclusion_proof: read(inclusion_proof(&self.tree, index, subtree)),
+            inclusion_proof: read(inclusion_proof(&self.tree, EntryIndex(index), subtree)),
             signatures: signers
                 .iter()
                 .map(|signer| signer.cosignature(&self.log, subtree, &hash))
@@ -170,7 +184,11 @@ impl FullLog {
 
     fn certificate(&self, index: u64, proof: &MtcProof) -> Result<Vec<u8>, CertificateError> {
         let empty = der::element(der::SEQUENCE, &[]);
-        fields(&self.ca, &self.spki, &empty).certificate(self.log.number(), index, proof)
+        fields(&self.ca, &self.spki, &empty).certificate(
+            self.log.number(),
+            EntryIndex(index),
+            proof,
+        )
     }
 }
 
@@ -181,7 +199,7 @@ fn the_last_entries_of_the_last_log_have_certificates() {
     for index in [LARGEST_LOG - 1, LARGEST_LOG - 7] {
         let [left, right] = covering_subtrees(LARGEST_LOG - 1000, LARGEST_LOG);
         for subtree in [left, right, Subtree::whole(LARGEST_LOG)] {
-            if !subtree.contains(index) {
+            if !subtree.contains(EntryIndex(index)) {
                 continue;
             }
             let trusting = trust.with_trusted_subtrees([TrustedSubtree {
@@ -197,9 +215,12 @@ fn the_last_entries_of_the_last_log_have_certificates() {
                 let certificate = log.certificate(index, &proof).expect("within the limits");
                 let parsed = Certificate::parse(&certificate).expect("our own");
                 assert_eq!(parsed.serial, (65535 << 48) + index);
-                assert_eq!(parsed.entry(), Ok((log.log.number(), index)));
+                assert_eq!(parsed.entry(), Ok((log.log.number(), EntryIndex(index))));
                 let accepted = trust.verify_issuance(&certificate).expect("ours");
-                assert_eq!((accepted.index, accepted.subtree), (index, subtree));
+                assert_eq!(
+                    (accepted.index, accepted.subtree),
+                    (EntryIndex(index), subtree)
+                );
                 assert_eq!(accepted.basis, basis);
             }
         }
@@ -215,7 +236,7 @@ fn nothing_is_issued_beyond_the_limits_of_a_log() {
     assert!(log.certificate(index, &proof).is_ok());
     assert_eq!(
         log.certificate(1 << 48, &proof),
-        Err(IdError::EntryIndex(1 << 48).into())
+        Err(IdError::EntryIndex(EntryIndex(1 << 48)).into())
     );
     let beyond = MtcProof {
         subtree: Subtree::whole(1 << 48),
@@ -223,7 +244,7 @@ fn nothing_is_issued_beyond_the_limits_of_a_log() {
     };
     assert_eq!(
         log.certificate(index, &beyond),
-        Err(IdError::EntryIndex(1 << 48).into())
+        Err(IdError::EntryIndex(EntryIndex(1 << 48)).into())
     );
     assert_eq!(LogNumber::new(65536), Err(IdError::LogNumber(65536)));
 }
@@ -254,7 +275,7 @@ fn serial_numbers_beside_the_largest_are_rejected_each_for_its_reason() {
     assert_eq!(
         trust.verify_issuance(&with_serial(&[0, 255, 255, 255, 255, 255, 255, 255, 255])),
         Err(ProofError::IndexOutside {
-            index: LARGEST_LOG,
+            index: EntryIndex(LARGEST_LOG),
             start: 0,
             end: LARGEST_LOG
         }

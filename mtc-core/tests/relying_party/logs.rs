@@ -2,7 +2,7 @@
 
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::LogNumber;
+use mtc_core::id::{EntryIndex, LogNumber};
 use mtc_core::tree::{MemoryTree, Subtree, inclusion_proof, leaf_hash};
 use mtc_core::verify::{Basis, PolicyError, Rejection, RevokedRange, TrustedSubtree};
 
@@ -107,7 +107,7 @@ fn an_entry_that_states_nothing_has_no_certificate() {
         for claimed in 0..5 {
             let mut parts = parts.clone();
             parts.set_serial(serial_of(&mtca, claimed));
-            let Ok(proof) = inclusion_proof(&tree, claimed, whole);
+            let Ok(proof) = inclusion_proof(&tree, EntryIndex(claimed), whole);
             parts.hashes = proof.concat();
             let verdict = trust.verify_issuance(&parts.encode());
             if claimed == index && index != NULL {

@@ -20,7 +20,7 @@ mod sparse_tree;
 
 use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::SignatureAlgorithm;
-use mtc_core::id::serial;
+use mtc_core::id::{EntryIndex, serial};
 use mtc_core::tree::Subtree;
 use mtc_core::verify::{CaTrust, PolicyError, Rejection};
 
@@ -61,5 +61,5 @@ fn unsigned(ca: &Mtca) -> Rejection {
 }
 
 fn serial_of(mtca: &Mtca, index: u64) -> u64 {
-    serial(mtca.log.number(), index).expect("below 2^48")
+    serial(mtca.log.number(), EntryIndex(index)).expect("below 2^48")
 }

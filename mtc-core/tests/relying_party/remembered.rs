@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 
 use mtc_core::certificate::Certificate;
 use mtc_core::cosign::SignatureAlgorithm;
+use mtc_core::id::EntryIndex;
 use mtc_core::tree::{Subtree, evaluate_inclusion};
 use mtc_core::verify::{Basis, CaTrust, CosignerGroup, Rejection, RevokedRange, TrustedSubtree};
 use proptest::collection::vec;
@@ -171,7 +172,7 @@ fn whoever_remembers_accepts_nothing_that_was_not_cosigned() {
             let certificate = parts.encode();
             let parsed = Certificate::parse(&certificate).expect("well formed");
             let hash = evaluate_inclusion(
-                index,
+                EntryIndex(index),
                 subtree,
                 parsed.leaf_hash(),
                 parts.hashes.as_chunks().0,

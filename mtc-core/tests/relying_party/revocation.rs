@@ -1,6 +1,7 @@
 //! Revoked ranges of serial numbers (Section 7.5), in whatever order and however they overlap.
 
 use mtc_core::ca::CaCertificate;
+use mtc_core::id::EntryIndex;
 use mtc_core::tree::Subtree;
 use mtc_core::verify::{CaTrust, Rejection, RevokedRange};
 use proptest::collection::vec;
@@ -37,7 +38,7 @@ fn a_serial_number_is_revoked_when_some_range_holds_it() {
             let expected = if revoked {
                 Err(Rejection::Revoked(*serial))
             } else {
-                Ok(serial - (1 << 48))
+                Ok(EntryIndex(serial - (1 << 48)))
             };
             prop_assert_eq!(verdict, expected, "{:?}", ranges);
         }

@@ -3,6 +3,7 @@
 //! A proof alone does not bind its interval: that of entry 0 in `[0, 3)` also evaluates in `[0, 4)`. The hash that a
 //! relying party trusts for the interval does, so here it trusts *every* subtree of the log, with its true hash.
 
+use mtc_core::id::EntryIndex;
 use mtc_core::tree::{ProofError, Subtree};
 use mtc_core::verify::{Basis, CaTrust, Rejection};
 use proptest::prelude::{any, prop_assert_eq, proptest};
@@ -32,7 +33,10 @@ fn every_other_index_start_and_end_is_rejected() {
     for (index, subtree) in placed_entries(SIZE) {
         let parts = Parts::of(&mtca.certificate(index, subtree, &[]));
         let accepted = trust.verify_issuance(&parts.encode()).expect("unchanged");
-        assert_eq!((accepted.index, accepted.subtree), (index, subtree));
+        assert_eq!(
+            (accepted.index, accepted.subtree),
+            (EntryIndex(index), subtree)
+        );
         assert_eq!(accepted.basis, Basis::TrustedSubtree);
         for other in 0..SIZE + 3 {
             let mut other_index = parts.clone();

@@ -14,7 +14,7 @@ use mtc_core::cosign::{
 };
 use mtc_core::der;
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
     Hash, MemoryTree, Subtree, covering_subtrees, inclusion_proof, leaf_hash, subtree_hash,
@@ -146,7 +146,7 @@ impl Mtca {
     /// The serial numbers of the log.
     pub(crate) fn serials(&self) -> RangeInclusive<u64> {
         let serial = |index| serial(self.log.number(), index).expect("below 2^48");
-        serial(0)..=serial((1 << 48) - 1)
+        serial(EntryIndex(0))..=serial(EntryIndex((1 << 48) - 1))
     }
 
     /// The CA certificate that admits these serial numbers.
@@ -184,7 +184,7 @@ impl Mtca {
         let proof = self.proof(index, subtree, signers);
         let subject = &self.subjects[index as usize];
         self.with_fields(subject, |fields| {
-            fields.certificate(self.log.number(), index, &proof)
+            fields.certificate(self.log.number(), EntryIndex(index), &proof)
         })
         .expect("well-formed fields and a short proof")
     }
@@ -198,7 +198,7 @@ impl Mtca {
     ) -> Vec<u8> {
         let holding = covering_subtrees(previous_size, self.tree.len())
             .into_iter()
-            .find(|subtree| subtree.contains(index))
+            .find(|subtree| subtree.contains(EntryIndex(index)))
             .expect("an entry of the batch");
         self.certificate(index, holding, signers)
     }
@@ -206,7 +206,7 @@ impl Mtca {
     /// The MTCProof of entry `index` in `subtree` with the cosignatures of `signers`.
     pub(crate) fn proof(&self, index: u64, subtree: Subtree, signers: &[&Signer]) -> MtcProof {
         let hash = self.hash(subtree);
-        let Ok(inclusion_proof) = inclusion_proof(&self.tree, index, subtree);
+        let Ok(inclusion_proof) = inclusion_proof(&self.tree, EntryIndex(index), subtree);
         MtcProof {
             extensions: self.subjects[index as usize].entry_extensions.clone(),
             subtree,

@@ -66,6 +66,7 @@ impl<R: HashReader> Descent<'_, R> {
 
 #[cfg(test)]
 mod tests {
+    use mtc_core::id::EntryIndex;
     use mtc_core::tree::MemoryTree;
 
     use super::*;
@@ -78,7 +79,9 @@ mod tests {
             for first in subtree.start()..subtree.end() {
                 for end in [first + 1, (first + 5).min(subtree.end()), subtree.end()] {
                     let one_by_one: Vec<_> = (first..end)
-                        .map(|index| tree::inclusion_proof(&tree, index, subtree).unwrap())
+                        .map(|index| {
+                            tree::inclusion_proof(&tree, EntryIndex(index), subtree).unwrap()
+                        })
                         .collect();
                     assert_eq!(inclusion_proofs(&tree, first..end, subtree), Ok(one_by_one));
                 }

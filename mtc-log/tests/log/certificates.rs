@@ -8,7 +8,7 @@ use mtc_core::certificate::{Certificate, CertificateError, CertificateFields, Pr
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_core::der;
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::{LogId, TrustAnchorId};
+use mtc_core::id::{EntryIndex, LogId, TrustAnchorId};
 use mtc_core::tree::{Subtree, leaf_hash};
 use mtc_core::verify::{CaTrust, Rejection};
 use mtc_log::{
@@ -107,16 +107,19 @@ async fn certificates_are_issued_from_their_fields_and_accepted() {
         let subject = Subject::new();
         let fields = subject.fields(world.log.ca());
         let certified = issuer.certify(&fields).await.unwrap();
-        assert_eq!((certified.index, certified.tree_size), (index, index + 1));
+        assert_eq!(
+            (certified.index, certified.tree_size),
+            (EntryIndex(index), index + 1)
+        );
         assert_eq!(
             trust.verify_issuance(&certified.certificate).unwrap().index,
-            index
+            EntryIndex(index)
         );
         let logged = issuer
             .published_tree()
             .unwrap()
             .unwrap()
-            .entry(index)
+            .entry(EntryIndex(index))
             .unwrap();
         assert_eq!(logged, fields.log_entry().unwrap().encode().unwrap());
         let parsed = Certificate::parse(&certified.certificate).unwrap();
@@ -156,9 +159,9 @@ async fn the_last_serial_number_of_a_log_is_issued_and_none_after_it() {
     let Certified {
         index, certificate, ..
     } = issuer.certify(&fields).await.unwrap();
-    assert_eq!(index, MAX_LOG_SIZE - 1);
+    assert_eq!(index, EntryIndex(MAX_LOG_SIZE - 1));
     let accepted = relying_party(&world).verify_issuance(&certificate).unwrap();
-    assert_eq!(accepted.index, MAX_LOG_SIZE - 1);
+    assert_eq!(accepted.index, EntryIndex(MAX_LOG_SIZE - 1));
     let Err(CertifyError::Issue(IssueError::Refused(refused))) = issuer.certify(&fields).await
     else {
         panic!("a certificate beyond the last serial number");
@@ -182,13 +185,13 @@ fn entries_with_extensions_and_null_entries_go_through_the_log() {
     let reader = world.open(&storage).unwrap().reader().unwrap();
     for (index, entry) in (0..).zip(&logged) {
         assert_eq!(
-            MtcLogEntry::decode(&reader.entry(index).unwrap()).as_ref(),
+            MtcLogEntry::decode(&reader.entry(EntryIndex(index)).unwrap()).as_ref(),
             Ok(entry)
         );
     }
     let subtree = Subtree::whole(3);
     let (_, cosignature) = log.cosign_subtree(subtree).unwrap();
-    let inclusion_proof = reader.inclusion_proof(1, subtree).unwrap();
+    let inclusion_proof = reader.inclusion_proof(EntryIndex(1), subtree).unwrap();
     let certificate = |extensions: &[(u16, Vec<u8>)]| {
         let proof = ProofParts {
             extensions,
@@ -196,7 +199,9 @@ fn entries_with_extensions_and_null_entries_go_through_the_log() {
             inclusion_proof: &inclusion_proof,
             signatures: std::slice::from_ref(&cosignature),
         };
-        prepared.certificate(world.log.number(), 1, proof).unwrap()
+        prepared
+            .certificate(world.log.number(), EntryIndex(1), proof)
+            .unwrap()
     };
     let trust = relying_party(&world);
     assert_eq!(
@@ -204,7 +209,7 @@ fn entries_with_extensions_and_null_entries_go_through_the_log() {
             .verify_issuance(&certificate(&entry.extensions))
             .unwrap()
             .index,
-        1
+        EntryIndex(1)
     );
     // The extensions are part of what is proven.
     for other in [&[][..], &entry.extensions[..1]] {

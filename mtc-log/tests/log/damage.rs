@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber};
+use mtc_core::id::{EntryIndex, LogId, LogNumber};
 use mtc_log::{
     CosigningKey, Inspection, IssuanceLog, OpenError, Repaired, TreeError, TreeReader, repair,
 };
@@ -99,13 +99,13 @@ fn a_flipped_bit_deep_in_the_log_is_detected_when_it_is_read() {
         let sound = storage.bytes(path);
         storage.replace(path, Some(flipped(&storage, path, 2000)));
         let log = world.open(&storage).unwrap();
-        let error = log.reader().unwrap().entry(3).unwrap_err();
+        let error = log.reader().unwrap().entry(EntryIndex(3)).unwrap_err();
         assert!(
             matches!(&error, TreeError::Contradiction { object, .. } if object.to_string() == path),
             "{error:?}"
         );
         assert_eq!(
-            log.reader().unwrap().entry(300).unwrap(),
+            log.reader().unwrap().entry(EntryIndex(300)).unwrap(),
             b"second 0",
             "the rest is still readable"
         );
@@ -124,7 +124,7 @@ fn a_proof_is_never_made_of_damaged_hashes() {
     let subtree = mtc_core::tree::Subtree::new(256, 512).unwrap();
     let reader = log.reader().unwrap();
     assert!(matches!(
-        reader.inclusion_proof(300, subtree),
+        reader.inclusion_proof(EntryIndex(300), subtree),
         Err(TreeError::Contradiction { .. })
     ));
     assert!(

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mtc_core::cosign::{CosignedMessage, Cosigner};
-use mtc_core::id::LogId;
+use mtc_core::id::{EntryIndex, LogId};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, evaluate_inclusion, leaf_hash, verify_consistency};
 use mtc_log::{
@@ -228,7 +228,7 @@ async fn an_entry_is_acknowledged_durable_and_cosigned() {
     let scene = Scene::new();
     let (issuer, _sequencer) = scene.start(CONFIG);
     let issued = issuer.issue(b"entry".to_vec()).await.unwrap();
-    assert_eq!((issued.index, issued.tree_size), (0, 1));
+    assert_eq!((issued.index, issued.tree_size), (EntryIndex(0), 1));
     scene.assert_valid(b"entry", &issued);
     assert_eq!(scene.published_size(), Some(1));
     assert_eq!(
@@ -240,7 +240,10 @@ async fn an_entry_is_acknowledged_durable_and_cosigned() {
         Some(1)
     );
     let log = scene.world.open(&scene.storage).unwrap();
-    assert_eq!(log.reader().unwrap().entry(0).unwrap(), b"entry");
+    assert_eq!(
+        log.reader().unwrap().entry(EntryIndex(0)).unwrap(),
+        b"entry"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -259,7 +262,7 @@ async fn parallel_issuance_gives_each_entry_its_own_index() {
         callers.spawn(async move { (issuer.issue(entry.clone()).await.unwrap(), entry) });
     }
     let issued = callers.join_all().await;
-    let indices: BTreeSet<_> = issued.iter().map(|(issued, _)| issued.index).collect();
+    let indices: BTreeSet<_> = issued.iter().map(|(issued, _)| issued.index.0).collect();
     assert!(
         indices.into_iter().eq(0..CALLERS),
         "indices are a permutation of [0, n)"
@@ -279,7 +282,7 @@ async fn parallel_issuance_gives_each_entry_its_own_index() {
     assert_eq!(tree_of(&stored).root(), log.signed().root());
     assert_eq!(log.published().unwrap().root(), log.signed().root());
     for (issued, entry) in &issued {
-        assert_eq!(&stored[issued.index as usize], entry);
+        assert_eq!(&stored[issued.index.0 as usize], entry);
     }
 }
 
@@ -326,7 +329,7 @@ async fn a_witness_that_is_down_fails_the_batch_and_the_next_covers_it() {
         assert_eq!(scene.published_size(), Some(1), "{mood:?}");
         scene.witness.set(Mood::Well);
         let new = issuer.issue(b"new".to_vec()).await.unwrap();
-        assert_eq!((new.index, new.tree_size), (3, 4), "{mood:?}");
+        assert_eq!((new.index, new.tree_size), (EntryIndex(3), 4), "{mood:?}");
         scene.assert_valid(b"new", &new);
         assert_eq!(scene.published_size(), Some(4));
 
@@ -536,7 +539,10 @@ async fn a_full_disk_ends_issuance_and_everyone_is_told() {
             let issued = issuer.issue(b"z".to_vec()).await.unwrap();
             scene.assert_valid(b"z", &issued);
             let log = scene.world.open(&scene.storage).unwrap();
-            assert_eq!(log.reader().unwrap().entry(0).unwrap(), b"acknowledged");
+            assert_eq!(
+                log.reader().unwrap().entry(EntryIndex(0)).unwrap(),
+                b"acknowledged"
+            );
         }
     }
 }
@@ -551,7 +557,10 @@ async fn a_clock_that_goes_backwards_fails_the_batch_only() {
         Err(IssueError::Refused(_))
     ));
     *scene.now.lock().unwrap() = NOW;
-    assert_eq!(issuer.issue(b"x".to_vec()).await.unwrap().index, 0);
+    assert_eq!(
+        issuer.issue(b"x".to_vec()).await.unwrap().index,
+        EntryIndex(0)
+    );
 }
 
 /// A witness that answers when the test lets it.
@@ -618,7 +627,7 @@ async fn an_entry_too_long_is_refused_alone() {
         long,
         Err(IssueError::EntryTooLong { length: 65_536 })
     ));
-    assert_eq!(longest.unwrap().index, 0);
+    assert_eq!(longest.unwrap().index, EntryIndex(0));
 }
 
 #[tokio::test]
@@ -698,7 +707,7 @@ async fn certificates_survive_a_restart_of_everything() {
     let reader = TreeReader::open(storage, 15, log.signed().root()).unwrap();
     for (position, (issued, entry)) in certificates.iter().enumerate() {
         let index = position as u64;
-        assert_eq!(issued.index, index);
+        assert_eq!(issued.index, EntryIndex(index));
         assert_eq!(
             Subtree::new(index, index + 1),
             Ok(issued.subtree),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_core::id::LandmarkNumber;
+use mtc_core::id::{EntryIndex, LandmarkNumber};
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{evaluate_inclusion, leaf_hash};
@@ -217,23 +217,28 @@ fn an_entry_is_proven_against_its_landmark() {
     let (tree, now) = (log.log.reader().unwrap(), later(180));
     for (index, number) in [(0, 1), (299, 1), (300, 2), (306, 2), (307, 3)] {
         let proof = landmarks
-            .prove(&tree, index, now)
+            .prove(&tree, EntryIndex(index), now)
             .unwrap()
             .expect("below the newest landmark");
         assert_eq!(proof.landmark.number, LandmarkNumber(number));
-        let leaf = leaf_hash(&tree.entry(index).unwrap());
+        let leaf = leaf_hash(&tree.entry(EntryIndex(index)).unwrap());
         assert_eq!(
-            evaluate_inclusion(index, proof.subtree, leaf, &proof.inclusion_proof),
+            evaluate_inclusion(
+                EntryIndex(index),
+                proof.subtree,
+                leaf,
+                &proof.inclusion_proof
+            ),
             Ok(proof.hash)
         );
     }
     assert_eq!(
-        landmarks.prove(&tree, 308, now).unwrap(),
+        landmarks.prove(&tree, EntryIndex(308), now).unwrap(),
         None,
         "no landmark yet"
     );
     assert_eq!(
-        landmarks.prove(&tree, 0, later(3600)).unwrap(),
+        landmarks.prove(&tree, EntryIndex(0), later(3600)).unwrap(),
         None,
         "expired"
     );
@@ -248,7 +253,7 @@ fn a_tree_older_than_the_landmark_proves_nothing() {
     let mut landmarks = log.open().unwrap();
     log.allocate(&mut landmarks, NOW).unwrap();
     assert!(matches!(
-        landmarks.prove(&old, 7, NOW),
+        landmarks.prove(&old, EntryIndex(7), NOW),
         Err(TreeError::BeyondTree { .. })
     ));
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use mtc_core::entry::MtcLogEntry;
+use mtc_core::id::EntryIndex;
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{
     self, Hash, HashReader, Subtree, covering_subtrees, evaluate_inclusion, leaf_hash, node_hash,
@@ -99,11 +100,14 @@ fn the_last_entries_that_fit_are_appended_and_proven() {
             for (index, proof) in (start..).zip(&proofs) {
                 let entry = &appended[(index - (MAX_LOG_SIZE - 700)) as usize];
                 assert_eq!(
-                    evaluate_inclusion(index, subtree, leaf_hash(entry), proof),
+                    evaluate_inclusion(EntryIndex(index), subtree, leaf_hash(entry), proof),
                     Ok(hash)
                 );
-                assert_eq!(&reader.entry(index).unwrap(), entry);
-                assert_eq!(&reader.inclusion_proof(index, subtree).unwrap(), proof);
+                assert_eq!(&reader.entry(EntryIndex(index)).unwrap(), entry);
+                assert_eq!(
+                    &reader.inclusion_proof(EntryIndex(index), subtree).unwrap(),
+                    proof
+                );
             }
         }
     }
@@ -127,12 +131,12 @@ fn entries_anywhere_in_the_largest_log_are_proven_in_the_whole_of_it() {
         MAX_LOG_SIZE - 1,
     ] {
         assert_eq!(
-            MtcLogEntry::decode(&reader.entry(index).unwrap()),
+            MtcLogEntry::decode(&reader.entry(EntryIndex(index)).unwrap()),
             Ok(MtcLogEntry::NULL)
         );
-        let proof = reader.inclusion_proof(index, whole).unwrap();
+        let proof = reader.inclusion_proof(EntryIndex(index), whole).unwrap();
         assert_eq!(
-            evaluate_inclusion(index, whole, null, &proof),
+            evaluate_inclusion(EntryIndex(index), whole, null, &proof),
             Ok(reader.root()),
             "entry {index}"
         );
@@ -164,7 +168,10 @@ fn a_full_log_says_so_and_stays_readable() {
     drop(log);
     let log = world.open(&storage).unwrap();
     assert_eq!(
-        log.reader().unwrap().entry(MAX_LOG_SIZE - 1).unwrap(),
+        log.reader()
+            .unwrap()
+            .entry(EntryIndex(MAX_LOG_SIZE - 1))
+            .unwrap(),
         b"the last 0"
     );
 }

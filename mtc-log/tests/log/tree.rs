@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use mtc_core::id::EntryIndex;
 use mtc_core::tree::{self, MemoryTree, Subtree, covering_subtrees, leaf_hash};
 use mtc_log::{TreeError, TreeReader, Trees};
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, proptest};
@@ -68,12 +69,12 @@ proptest! {
         let (reader, memory) = (reader(size), &BIG_LOG.tree);
         let Ok(hash) = tree::subtree_hash(memory, subtree);
         prop_assert_eq!(reader.subtree_hash(subtree).unwrap(), hash);
-        let Ok(inclusion) = tree::inclusion_proof(memory, index, subtree);
-        prop_assert_eq!(&reader.inclusion_proof(index, subtree).unwrap(), &inclusion);
+        let Ok(inclusion) = tree::inclusion_proof(memory, EntryIndex(index), subtree);
+        prop_assert_eq!(&reader.inclusion_proof(EntryIndex(index), subtree).unwrap(), &inclusion);
         let Ok(consistency) = tree::consistency_proof(memory, subtree, size);
         prop_assert_eq!(reader.consistency_proof(subtree).unwrap(), consistency);
-        let leaf = leaf_hash(&reader.entry(index).unwrap());
-        prop_assert_eq!(tree::evaluate_inclusion(index, subtree, leaf, &inclusion), Ok(hash));
+        let leaf = leaf_hash(&reader.entry(EntryIndex(index)).unwrap());
+        prop_assert_eq!(tree::evaluate_inclusion(EntryIndex(index), subtree, leaf, &inclusion), Ok(hash));
     }
 
     #[test]
@@ -82,8 +83,8 @@ proptest! {
         for (size, subtree, index) in places {
             let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(size));
             let reader = trees.open(size, root).unwrap();
-            let Ok(inclusion) = tree::inclusion_proof(&BIG_LOG.tree, index, subtree);
-            prop_assert_eq!(reader.inclusion_proof(index, subtree).unwrap(), inclusion);
+            let Ok(inclusion) = tree::inclusion_proof(&BIG_LOG.tree, EntryIndex(index), subtree);
+            prop_assert_eq!(reader.inclusion_proof(EntryIndex(index), subtree).unwrap(), inclusion);
             let Ok(consistency) = tree::consistency_proof(&BIG_LOG.tree, subtree, size);
             prop_assert_eq!(reader.consistency_proof(subtree).unwrap(), consistency);
         }
@@ -94,7 +95,7 @@ proptest! {
         let reader = reader(size);
         let end = subtree.end().min(index + count);
         let one_by_one: Vec<_> = (index..end)
-            .map(|index| reader.inclusion_proof(index, subtree).unwrap())
+            .map(|index| reader.inclusion_proof(EntryIndex(index), subtree).unwrap())
             .collect();
         prop_assert_eq!(reader.inclusion_proofs(index..end, subtree).unwrap(), one_by_one);
         let none = reader.inclusion_proofs(end..end, subtree).unwrap();
@@ -123,8 +124,11 @@ fn the_empty_tree_has_a_root_and_nothing_else() {
     let reader = world.create(&storage).reader().unwrap();
     assert_eq!((reader.size(), reader.root()), (0, tree::empty_hash()));
     assert!(matches!(
-        reader.entry(0),
-        Err(TreeError::BeyondTree { index: 0, size: 0 })
+        reader.entry(EntryIndex(0)),
+        Err(TreeError::BeyondTree {
+            index: EntryIndex(0),
+            size: 0
+        })
     ));
     assert_eq!(
         reader.consistency_proof(Subtree::whole(0)).unwrap(),
@@ -137,14 +141,14 @@ fn nothing_beyond_the_tree_can_be_read_or_proven() {
     let reader = reader(257);
     let beyond = Subtree::new(256, 258).unwrap();
     assert!(matches!(
-        reader.entry(257),
+        reader.entry(EntryIndex(257)),
         Err(TreeError::BeyondTree {
-            index: 257,
+            index: EntryIndex(257),
             size: 257
         })
     ));
     assert!(matches!(
-        reader.entry(u64::MAX),
+        reader.entry(EntryIndex(u64::MAX)),
         Err(TreeError::BeyondTree { .. })
     ));
     assert!(matches!(
@@ -160,17 +164,23 @@ fn nothing_beyond_the_tree_can_be_read_or_proven() {
         Err(TreeError::BeyondTree { .. })
     ));
     assert!(matches!(
-        reader.inclusion_proof(256, beyond),
+        reader.inclusion_proof(EntryIndex(256), beyond),
         Err(TreeError::BeyondTree { .. })
     ));
     let whole = Subtree::new(0, 256).unwrap();
     assert!(matches!(
-        reader.inclusion_proof(256, whole),
-        Err(TreeError::IndexOutside { index: 256, .. })
+        reader.inclusion_proof(EntryIndex(256), whole),
+        Err(TreeError::IndexOutside {
+            index: EntryIndex(256),
+            ..
+        })
     ));
     assert!(matches!(
         reader.inclusion_proofs(250..257, whole),
-        Err(TreeError::IndexOutside { index: 256, .. })
+        Err(TreeError::IndexOutside {
+            index: EntryIndex(256),
+            ..
+        })
     ));
     assert!(matches!(
         reader.inclusion_proofs(256..257, beyond),
@@ -208,11 +218,11 @@ fn upper_tiles_are_read_once_and_the_newest_tree_is_at_hand() {
         storage.operations().1 - before
     };
     // Three partial tiles, the tile above the leaves, the leaves; then only leaves.
-    assert_eq!(reads(3), 5);
-    assert_eq!(reads(40_000), 1);
-    assert_eq!(reads(70 * 256), 1);
+    assert_eq!(reads(EntryIndex(3)), 5);
+    assert_eq!(reads(EntryIndex(40_000)), 1);
+    assert_eq!(reads(EntryIndex(70 * 256)), 1);
     // The right edge is pinned.
-    assert_eq!(reads(65_999), 0);
+    assert_eq!(reads(EntryIndex(65_999)), 0);
 }
 
 #[test]

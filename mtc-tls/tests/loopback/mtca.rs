@@ -8,7 +8,7 @@
 use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
     MemoryTree, Subtree, covering_subtrees, inclusion_proof, leaf_hash, subtree_hash,
@@ -104,7 +104,7 @@ impl Mtca {
 
     /// The serial number of entry `index`.
     pub(crate) fn serial(&self, index: u64) -> u64 {
-        serial(self.log.number(), index).expect("below 2^48")
+        serial(self.log.number(), EntryIndex(index)).expect("below 2^48")
     }
 
     /// The standalone certificate of entry `index` as relying parties want it.
@@ -144,7 +144,7 @@ impl Mtca {
             };
             message.sign(&signer.secret).expect("a key that signs")
         };
-        let Ok(inclusion_proof) = inclusion_proof(&self.tree, index, subtree);
+        let Ok(inclusion_proof) = inclusion_proof(&self.tree, EntryIndex(index), subtree);
         let proof = MtcProof {
             extensions: Vec::new(),
             subtree,
@@ -153,7 +153,7 @@ impl Mtca {
         };
         let leaf = &self.leaves[usize::try_from(index).expect("an entry in memory")];
         self.fields(leaf)
-            .certificate(self.log.number(), index, &proof)
+            .certificate(self.log.number(), EntryIndex(index), &proof)
             .expect("a key and a short proof")
     }
 
@@ -210,6 +210,8 @@ fn holding(sizes: &[u64], index: u64) -> (u64, Subtree) {
         .position(|size| index < *size)
         .expect("a sequenced entry");
     let subtrees = covering_subtrees(sizes[number - 1], sizes[number]);
-    let subtree = subtrees.into_iter().find(|subtree| subtree.contains(index));
+    let subtree = subtrees
+        .into_iter()
+        .find(|subtree| subtree.contains(EntryIndex(index)));
     (number as u64, subtree.expect("covering subtrees cover"))
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber, serial};
+use mtc_core::id::{EntryIndex, LogId, LogNumber, serial};
 use mtc_core::landmark::LandmarkSequence;
 use mtc_core::tree::Subtree;
 use mtc_core::verify::{CaTrust, CosignerGroup, TrustedSubtree};
@@ -154,8 +154,8 @@ impl Service {
         let number = self.log.number();
         let certificate = CaCertificate {
             cosigner: self.ca.clone(),
-            min_serial: serial(number, 0).expect("an index"),
-            max_serial: serial(number, (1 << 48) - 1).expect("an index"),
+            min_serial: serial(number, EntryIndex(0)).expect("an index"),
+            max_serial: serial(number, EntryIndex((1 << 48) - 1)).expect("an index"),
             prefix_url: None,
         };
         let witness = CosignerGroup::new(vec![self.witness.clone()], 1).expect("1 of 1");

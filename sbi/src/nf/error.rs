@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use mtc_core::id::LandmarkNumber;
-use mtc_core::id::{IdError, LogNumber};
+use mtc_core::id::{IdError, LandmarkNumber, LogNumber};
 use mtc_tls::credentials::CredentialError;
 
 use crate::client::ClientError;

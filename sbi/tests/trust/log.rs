@@ -12,7 +12,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::checkpoint::Checkpoint;
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial};
 use mtc_core::note::SignedNote;
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::time::UnixTime;
@@ -115,7 +115,7 @@ impl Log {
     pub(crate) fn policy(&self) -> CaTrust {
         let certificate = CaCertificate {
             cosigner: self.ca.cosigner.clone(),
-            min_serial: serial(LogNumber::FIRST, 0).expect("an index"),
+            min_serial: serial(LogNumber::FIRST, EntryIndex(0)).expect("an index"),
             max_serial: u64::MAX,
             prefix_url: None,
         };
@@ -184,7 +184,7 @@ impl Log {
         let covering = covering_subtrees(LANDMARKS[landmark - 1], LANDMARKS[landmark]);
         let subtree = covering
             .into_iter()
-            .find(|subtree| subtree.contains(index))
+            .find(|subtree| subtree.contains(EntryIndex(index)))
             .expect("covering subtrees cover");
         let standalone = self.certificate(index, Subtree::whole(SIZE), &[&self.ca, &self.witness]);
         let landmark = LandmarkCredential {
@@ -207,15 +207,15 @@ impl Log {
             };
             message.sign(&signer.secret).expect("a key that signs")
         };
-        let Ok(inclusion_proof) = inclusion_proof(&self.tree, index, subtree);
+        let Ok(inclusion_proof) = inclusion_proof(&self.tree, EntryIndex(index), subtree);
         let proof = MtcProof {
             extensions: Vec::new(),
             subtree,
             inclusion_proof,
             signatures: signers.iter().map(cosign).collect(),
         };
-        let certificate =
-            self.with_fields(|fields| fields.certificate(self.id.number(), index, &proof));
+        let certificate = self
+            .with_fields(|fields| fields.certificate(self.id.number(), EntryIndex(index), &proof));
         let chain = vec![certificate.expect("a short proof")];
         Credential::new(chain, &self.key, self.not_after()).expect("a certificate of the key")
     }

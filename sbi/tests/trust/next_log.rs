@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use mtc_core::id::LandmarkNumber;
-use mtc_core::id::LogNumber;
+use mtc_core::id::{LandmarkNumber, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_tls::kind::CertificateKind;
 use sbi::trust::{LOOK_AHEAD, TrustError};

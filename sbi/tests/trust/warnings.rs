@@ -3,8 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mtc_core::id::LandmarkNumber;
-use mtc_core::id::LogNumber;
+use mtc_core::id::{LandmarkNumber, LogNumber};
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 

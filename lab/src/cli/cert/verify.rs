@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::{Certificate, CertificateError};
 use mtc_core::der::{Reader, SEQUENCE};
+use mtc_core::id::EntryIndex;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{
     Accepted, Basis, CaTrust, PolicyError, Rejection, RelyingParty, Unacceptable,
@@ -109,7 +110,7 @@ enum Outcome {
     Ok {
         basis: &'static str,
         log: u16,
-        index: u64,
+        index: EntryIndex,
         start: u64,
         end: u64,
     },

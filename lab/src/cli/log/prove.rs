@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use mtc_core::id::LandmarkNumber;
+use mtc_core::id::{EntryIndex, LandmarkNumber};
 use mtc_core::tree::{Hash, ProofError, Subtree};
 use mtc_core::verify::CaTrust;
 use mtc_core::x509::hex;
@@ -160,7 +160,7 @@ impl ProveArguments {
         let index = match (&certificate, self.index) {
             (Some(certificate), _) => index_of(certificate, &observed)?,
             // clap requires one of the two.
-            (None, index) => index.unwrap_or_default(),
+            (None, index) => EntryIndex(index.unwrap_or_default()),
         };
         let subtree = match (self.size, self.subtree) {
             (Some(size), _) => Some(Subtree::whole(size)),
