@@ -1,4 +1,4 @@
-//! `mtc5g report html`, `mtc5g report table` and `mtc5g report merge`
+//! `mtc5g report html`, `table`, `csv` and `merge`
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use clap::Subcommand;
 use sbi::tell;
 
 use super::exit::{DONE, USAGE, fail, status};
-use super::output::{print_results, tell_earlier};
+use super::output::{print, print_results, say, tell_earlier};
 use super::results_file::{read as read_results, runs_of};
 use experiment::files::write_whole;
-use experiment::report::{self, Report};
+use experiment::report::{self, Report, TableFormat};
 use experiment::results::{Outcome, Part, Results, merge};
 
 /// What `mtc5g run --lab` writes besides its results.
@@ -21,8 +21,10 @@ const PART_FILE: &str = "part.json";
 pub(super) enum ReportCommand {
     /// Draw the report of a run again from its results.json, or one of all runs of a sweep
     Html(HtmlArguments),
-    /// Print the table of a run again from its results.json
+    /// Print the table of a run again from its results.json, or as a table for a paper
     Table(TableArguments),
+    /// Write the comparison and all figures of a run, or of all runs of a sweep, as CSV files
+    Csv(CsvArguments),
     /// Combine what several generators have shown of one run, exactly
     Merge(MergeArguments),
 }
@@ -32,6 +34,7 @@ impl ReportCommand {
         match self {
             Self::Html(arguments) => arguments.run(),
             Self::Table(arguments) => arguments.run(),
+            Self::Csv(arguments) => arguments.run(),
             Self::Merge(arguments) => arguments.run(),
         }
     }
@@ -56,11 +59,7 @@ impl HtmlArguments {
             Err(error) => return fail(&error),
         };
         for (file, results) in runs.iter().zip(&results) {
-            if results.verdict.outcome == Outcome::Invalid {
-                let reasons = results.verdict.violations.join("; ");
-                let file = file.display();
-                tell!("warning: {file} is not a valid measurement: {reasons}");
-            }
+            warn_of_invalid(file, results);
         }
         let page = match results.as_slice() {
             [results] => report::html(&Report::of(results)),
@@ -78,19 +77,104 @@ pub(super) struct TableArguments {
     /// A run: its folder, or results.json in it
     results: PathBuf,
     /// Print results.json instead of the table
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// How to write the table: for a terminal, or for a paper
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What a table is written for.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Format {
+    /// The report as it is on a terminal
+    #[default]
+    Text,
+    /// A Markdown table of the main figures
+    Markdown,
+    /// A LaTeX tabular of the main figures, with the rules of booktabs
+    Latex,
+    /// Every column as comma-separated values
+    Csv,
 }
 
 impl TableArguments {
     fn run(self) -> ExitCode {
-        match read_results(&self.results) {
-            Ok(results) => {
+        let results = match read_results(&self.results) {
+            Ok(results) => results,
+            Err(error) => return fail(&error),
+        };
+        let format = match self.format {
+            Format::Text => {
                 print_results(&results, self.json);
-                ExitCode::from(DONE)
+                return ExitCode::from(DONE);
             }
-            Err(error) => fail(&error),
+            Format::Markdown => TableFormat::Markdown,
+            Format::Latex => TableFormat::Latex,
+            Format::Csv => TableFormat::Csv,
+        };
+        warn_of_invalid(&self.results, &results);
+        print(&report::comparison_table(&Report::of(&results), format));
+        ExitCode::from(DONE)
+    }
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CsvArguments {
+    /// A run: its folder, or results.json in it; or the folder of a sweep
+    results: PathBuf,
+    /// Where the files go, made if it is missing [default: csv, beside the results]
+    folder: Option<PathBuf>,
+}
+
+impl CsvArguments {
+    fn run(self) -> ExitCode {
+        match self.write() {
+            Ok(()) => ExitCode::from(DONE),
+            Err(error) => fail(&*error),
         }
+    }
+
+    fn write(&self) -> Result<(), Box<dyn Error>> {
+        let runs = runs_of(&self.results);
+        let results: Vec<Results> = runs
+            .iter()
+            .map(|run| read_results(run))
+            .collect::<Result<_, _>>()?;
+        for (file, results) in runs.iter().zip(&results) {
+            warn_of_invalid(file, results);
+        }
+        let files = match results.as_slice() {
+            [results] => report::csv_files(results),
+            runs => report::sweep_csv_files(runs),
+        };
+        let folder = self.folder.clone().unwrap_or_else(|| {
+            let beside = match self.results.parent() {
+                Some(parent) if !self.results.is_dir() => parent,
+                _ => &self.results,
+            };
+            beside.join("csv")
+        });
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        for (name, text) in &files {
+            write_whole(&folder.join(name), text.as_bytes())?;
+        }
+        say(format_args!(
+            "wrote {} files to {}",
+            files.len(),
+            folder.display()
+        ));
+        Ok(())
+    }
+}
+
+/// Says what spoils a run to whoever takes its figures away.
+fn warn_of_invalid(file: &Path, results: &Results) {
+    if results.verdict.outcome == Outcome::Invalid {
+        let reasons = results.verdict.violations.join("; ");
+        let file = file.display();
+        tell!("warning: {file} is not a valid measurement: {reasons}");
     }
 }
 
