@@ -84,6 +84,9 @@ fn opening(report: &Report<'_>) -> Markup {
         (verdict(report))
         p.lead { (report.headline) }
         @if let Some(first) = report.first() { (comparison(report, first)) }
+        @if !report.warnings().is_empty() {
+            div class="verdict warnings" { strong { "Warnings." } (list(report.warnings())) }
+        }
         @if !report.thresholds.is_empty() { (thresholds(report.thresholds)) }
     }
 }
@@ -108,7 +111,6 @@ fn verdict(report: &Report<'_>) -> Markup {
         div class=(class) {
             strong { (title(*outcome)) "." }
             @if let [reason] = reasons.as_slice() { " " (capitalised(reason)) "." } @else { (list(reasons)) }
-            (list(report.warnings()))
         }
     }
 }

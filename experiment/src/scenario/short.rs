@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-use super::{Action, Scenario};
+use super::{Action, Measure, Scenario};
 
 /// A warm-up is not made shorter than this: connections and caches have to be used once.
 const SHORTEST_WARMUP: Duration = Duration::from_millis(500);
-/// How late operations may start: it runs on machines that do other things meanwhile.
+/// How late operations may start where latencies are claimed: it runs on machines that do other things meanwhile.
 const MAX_LATENESS: Duration = Duration::from_secs(10);
 
 impl Scenario {
     /// The same scenario with a measured part of [`Scenario::shortest`]: stages, events and warm-up are shortened in
-    /// proportion, and a busy machine is no fault. One that is not longer keeps its times.
+    /// proportion, rates stay, and a busy machine is no fault. One that is not longer keeps its times.
     #[must_use]
     pub fn shortened(&self) -> Self {
         let mut short = self.clone();
         short.is_shortened = true;
-        short.load.max_lateness = MAX_LATENESS;
+        short.load.adapt_rate = false;
+        if self.claims.contains(&Measure::Latency) {
+            short.load.max_lateness = MAX_LATENESS;
+        }
         let scale = self.shortest.div_duration_f64(self.load.measured());
         if scale >= 1.0 {
             return short;

@@ -43,3 +43,14 @@ fn what_is_short_already_is_only_marked() {
     whole.load.max_lateness = MAX_LATENESS;
     assert_eq!((short.load, short.events), (whole.load, whole.events));
 }
+
+#[test]
+fn lateness_is_allowed_only_where_it_would_be_a_fault_and_rates_stay() {
+    let mut whole = Scenario::parse(LONG).unwrap();
+    whole.load.adapt_rate = true;
+    assert_eq!(whole.shortened().load.max_lateness, MAX_LATENESS);
+    assert!(!whole.shortened().load.adapt_rate);
+    whole.claims = vec![Measure::Bytes];
+    let short = whole.shortened();
+    assert_eq!(short.load.max_lateness, whole.load.max_lateness);
+}
