@@ -1,10 +1,18 @@
 //! Files that are there whole or not at all, and on the disk before anybody is told of them.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+/// Mode of a file for its owner alone.
+pub const SECRET: u32 = 0o600;
+/// Mode of a file that everybody may read.
+pub const PUBLIC: u32 = 0o644;
+/// Mode of a file of which nothing is said: whoever starts the process decides.
+const PLAIN: u32 = 0o666;
 
 /// A file is not written. What was there under its name before is there still.
 #[derive(Debug, Error)]
@@ -22,6 +30,14 @@ pub struct WriteError {
 /// # Errors
 /// The disk refuses; then nothing of it stays.
 pub fn write_whole(path: &Path, contents: &[u8]) -> Result<(), WriteError> {
+    write_whole_as(path, PLAIN, contents)
+}
+
+/// As [`write_whole`], for a file that is made with `mode`: nobody else can open it at any moment.
+///
+/// # Errors
+/// The disk refuses; then nothing of it stays.
+pub fn write_whole_as(path: &Path, mode: u32, contents: &[u8]) -> Result<(), WriteError> {
     let failed = |source| WriteError {
         path: path.to_owned(),
         source,
@@ -32,7 +48,9 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<(), WriteError> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
-    let written = File::create(&fresh).and_then(|mut file| {
+    // What an attempt that was broken off has left may have another mode; it is made anew.
+    let _ = fs::remove_file(&fresh);
+    let written = create_new(&fresh, mode).and_then(|mut file| {
         file.write_all(contents)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
@@ -43,6 +61,18 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<(), WriteError> {
         let _ = fs::remove_file(&fresh);
         failed(source)
     })
+}
+
+/// Makes a file with `mode` that was not there before. Blocks on the disk.
+///
+/// # Errors
+/// There is one, or the disk refuses.
+pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
 }
 
 /// Waits until a file, or the names in a folder, are on the disk. Blocks on it.
@@ -98,6 +128,8 @@ fn folder_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -116,6 +148,20 @@ mod tests {
         assert_eq!(full.source.kind(), io::ErrorKind::StorageFull);
         write_whole(Path::new("/dev/null"), b"x").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_secret_is_its_owners_alone_whatever_an_attempt_before_has_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(folder.path().join("key.new"), "half").unwrap();
+        write_whole_as(&path, SECRET, b"secret").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            SECRET
+        );
+        assert!(create_new(&path, PUBLIC).is_err());
     }
 
     #[test]

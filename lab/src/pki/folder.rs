@@ -1,9 +1,11 @@
 //! Folders in which secrets are the owner's alone from the first moment on.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+
+use experiment::files::{PUBLIC, SECRET, create_new};
 
 use super::error::PkiError;
 
@@ -32,21 +34,16 @@ impl Folder {
         name: &str,
         contents: &(impl AsRef<[u8]> + ?Sized),
     ) -> Result<PathBuf, PkiError> {
-        self.file(name, 0o600, contents.as_ref())
+        self.file(name, SECRET, contents.as_ref())
     }
 
     pub(crate) fn public(&self, name: &str, contents: &[u8]) -> Result<PathBuf, PkiError> {
-        self.file(name, 0o644, contents)
+        self.file(name, PUBLIC, contents)
     }
 
     fn file(&self, name: &str, mode: u32, contents: &[u8]) -> Result<PathBuf, PkiError> {
         let path = self.0.join(name);
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)
-            .and_then(|mut file| file.write_all(contents));
+        let written = create_new(&path, mode).and_then(|mut file| file.write_all(contents));
         match written {
             Ok(()) => Ok(path),
             Err(source) => Err(PkiError::Write { path, source }),

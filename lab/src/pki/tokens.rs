@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use experiment::files;
+use experiment::files::{self, WriteError};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mtc_core::time::UnixTime;
 use mtc_tls::key::NfKey;
@@ -32,8 +32,7 @@ pub fn renew_token(
     };
     let authority = authority(folder)?;
     let verifier = TokenVerifier::new(&read(folder.join("enrolment/authority.pub"))?)?;
-    let tokens = Folder(folder.join("tokens"));
-    let path = tokens.0.join(token_file(instance_id));
+    let path = folder.join("tokens").join(token_file(instance_id));
     // Whether the old one has expired does not matter: at the beginning of time none has.
     let claims = verifier
         .verify(read(path.clone())?.trim(), UnixTime(0))
@@ -47,15 +46,8 @@ pub fn renew_token(
         fqdn: claims.fqdn.into_iter().next().unwrap_or_default(),
     };
     let token = mint(&instance, &authority, now.plus(lifetime))?;
-    let fresh = format!("{instance_id}.new");
-    let written = tokens.secret(&fresh, &token)?;
-    files::sync(&written)
-        .and_then(|()| std::fs::rename(&written, &path))
-        .and_then(|()| files::sync(&tokens.0))
-        .map_err(|source| PkiError::Write {
-            path: path.clone(),
-            source,
-        })?;
+    files::write_whole_as(&path, files::SECRET, token.as_bytes())
+        .map_err(|WriteError { path, source }| PkiError::Write { path, source })?;
     Ok(path)
 }
 

@@ -13,10 +13,10 @@
 //! enrolment authority stays there and goes with it: what nobody holds cannot leak. `lab.toml` is written last and says that
 //! the lab is whole.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::DirBuilder;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -35,7 +35,7 @@ use super::folder::{
 };
 use super::{FolderError, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, LabPki, PkiError, PkiPlan, PlannedInstance};
-use experiment::files::{WriteError, sync_tree};
+use experiment::files::{PUBLIC, WriteError, sync_tree, write_whole_as};
 
 /// A year, as CA certificates: replicas may be added late.
 const LIFETIME: Duration = Duration::from_secs(365 * 86_400);
@@ -357,7 +357,7 @@ impl Owner {
 
     fn config(&self, name: &str, config: &impl Serialize) -> Result<(), DeployError> {
         let text = toml::to_string_pretty(config).map_err(FolderError::from)?;
-        self.write(name, 0o644, text.as_bytes())
+        self.write(name, PUBLIC, text.as_bytes())
     }
 
     fn write(&self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), DeployError> {
@@ -365,19 +365,8 @@ impl Owner {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
         }
-        let fresh = PathBuf::from(format!("{}.new", path.display()));
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&fresh)
-            .and_then(|mut file| {
-                file.write_all(bytes)?;
-                file.sync_all()
-            })
-            .and_then(|()| std::fs::rename(&fresh, &path))
-            .map_err(failed("write", &path))
+        write_whole_as(&path, mode, bytes)
+            .map_err(|WriteError { path, source }| failed("write", &path)(source))
     }
 }
 
