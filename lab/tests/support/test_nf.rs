@@ -30,7 +30,7 @@ pub(crate) const PROFILE: ConnectionProfile = ConnectionProfile {
     tickets: Tickets::None,
 };
 
-/// An SMF that serves nothing.
+/// An NF that serves nothing, an SMF if nothing else is said.
 pub(crate) struct TestNf {
     pub(crate) instance: Arc<Instance>,
     pub(crate) nrf: Nrf,
@@ -40,13 +40,17 @@ pub(crate) struct TestNf {
 
 impl TestNf {
     pub(crate) fn new(lab: &LabFolder, number: u16) -> Self {
+        Self::of_type(lab, NfType::Smf, number)
+    }
+
+    pub(crate) fn of_type(lab: &LabFolder, nf_type: NfType, number: u16) -> Self {
         let trust = TrustFile::load(&lab.pki.trust)
             .expect("trust file is valid")
             .trust;
         let instance = Instance::new(
             NfInstanceId::random(),
-            NfType::Smf,
-            pki::fqdn("SMF", number),
+            nf_type.clone(),
+            pki::fqdn(nf_type.as_str(), number),
             CredentialSet::new(MtcTrust::new(trust), Vec::new()),
             Clock::default(),
             Arc::new(Ledger::default()),
