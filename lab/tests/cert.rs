@@ -1,12 +1,5 @@
 //! `mtc5g cert` as people use it: files in every form, good and bad, and what is said of them.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/issued_log.rs"]
-mod issued_log;
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,8 +10,8 @@ use mtc_core::tree::Subtree;
 use mtc_tls::pem;
 use serde_json::Value;
 
-use command::{Ended, binary, mtc5g};
-use issued_log::{IssuedLog, now};
+use test_support::command::{Ended, binary, mtc5g, within};
+use test_support::issued_log::{IssuedLog, now};
 
 /// Five entries in two batches; the certificate of entry 3 in every form.
 struct Fixture {
@@ -462,7 +455,7 @@ async fn standard_input_is_a_file_too() {
         drop(input);
         process.wait_with_output().expect("it ends")
     });
-    let output = command::within(run).await.unwrap();
+    let output = within(run).await.unwrap();
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         "-: ok (cosigned subtree [2, 4) of log 1, entry 3)\n"

@@ -1,11 +1,5 @@
 //! The command line as a person meets it: help, a lab set up by hand, a lab that stays up.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[path = "support/ports.rs"]
-mod ports;
-
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,8 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use command::{Started, mtc5g, processes_of, within};
-use ports::{localhost, seven_ports};
+use test_support::command::{Ended, Started, mtc5g, processes_of, within};
+use test_support::ports::{localhost, seven_ports};
 
 /// Between looks at a process that is not ready: its readiness can only be asked for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -172,7 +166,7 @@ fn check_metrics(text: &str) {
 }
 
 /// Makes a lab in `folder` with its ports from `port` on.
-async fn init(folder: &Path, port: u16) -> command::Ended {
+async fn init(folder: &Path, port: u16) -> Ended {
     let port = port.to_string();
     let options = [
         "--port",

@@ -1,13 +1,6 @@
 //! What a lab does when the machine's wall clock steps. The steps are those of libfaketime (Debian: `faketime`), which gives
 //! the processes of the lab another wall clock and leaves them the monotonic one; without it the tests that need it are skipped.
 
-#[path = "support/command.rs"]
-#[expect(dead_code, reason = "others use it")]
-mod command;
-#[path = "support/test_lab.rs"]
-#[expect(dead_code, reason = "others use it")]
-mod test_lab;
-
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -20,8 +13,8 @@ use lab::topology::Topology;
 use sbi::client::{ClientError, Connection, Request};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use command::{PATIENCE, binary, within};
-use test_lab::{TestFolder, TestLab, small};
+use test_support::command::{PATIENCE, binary, mtc5g, within};
+use test_support::test_lab::{TestFolder, TestLab, now, small};
 
 /// Where Debian has it, by architecture.
 const LIBRARIES: [&str; 2] = [
@@ -148,7 +141,7 @@ async fn a_clock_before_1970_is_said_and_waited_for() {
         return;
     };
     let folder = TestFolder::new(&small());
-    let now = i64::try_from(test_lab::now().0).expect("a time of this century");
+    let now = i64::try_from(now().0).expect("a time of this century");
     for process in ["scp", "nrf"] {
         clock.set(-now - 3600);
         let mut running = tokio::process::Command::new(&clock.command)
@@ -219,7 +212,7 @@ async fn two_processes_are_not_the_same_instance() {
         .collect();
     let config = config.with_file_name("second.toml");
     std::fs::write(&config, text).expect("configuration is written");
-    let second = command::mtc5g(["amf".as_ref(), "--config".as_ref(), config.as_os_str()]).await;
+    let second = mtc5g(["amf".as_ref(), "--config".as_ref(), config.as_os_str()]).await;
     assert_ne!(second.code(), Some(0));
     assert!(second.error().contains("is locked"), "{}", second.error());
     await_ready(&mut lab, Nf::Amf, true).await;

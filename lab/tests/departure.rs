@@ -1,15 +1,5 @@
 //! SM contexts end with their AMF: a whole lab in which the SMF asks the NRF about AMFs that are the test's own.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/test_lab.rs"]
-mod test_lab;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/test_nf.rs"]
-mod test_nf;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,9 +14,9 @@ use sbi::process::Event;
 use serde_json::json;
 use tokio::time::sleep;
 
-use command::{PATIENCE, within};
-use test_lab::{TestFolder, TestLab, small};
-use test_nf::{PROFILE, TestNf, der};
+use test_support::command::{PATIENCE, within};
+use test_support::test_lab::{TestFolder, TestLab, small};
+use test_support::test_nf::{PROFILE, TestNf, der};
 
 /// Between looks at what can only be asked for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);

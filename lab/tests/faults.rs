@@ -1,16 +1,5 @@
 //! What survives when processes are killed, stopped or cannot start.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[path = "support/log_copy.rs"]
-mod log_copy;
-#[path = "support/test_lab.rs"]
-mod test_lab;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/test_nf.rs"]
-mod test_nf;
-
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::slice;
@@ -35,10 +24,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use command::{PATIENCE, Started, await_end_of, binary, processes_of, within};
-use log_copy::LogCopy;
-use test_lab::{TestFolder, TestLab, small};
-use test_nf::{TestNf, der, refusal};
+use test_support::command::{PATIENCE, Started, await_end_of, binary, processes_of, within};
+use test_support::log_copy::LogCopy;
+use test_support::test_lab::{TestFolder, TestLab, small};
+use test_support::test_nf::{TestNf, der, refusal};
 
 /// Enrolments that are under way or still to come when the NRF is killed.
 const APPLICANTS: u16 = 24;

@@ -3,13 +3,6 @@
 //! What it says of its handshakes must be what the network function says of them, to the byte; and what the network function
 //! sends it must be what it sends the lab's own client.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/test_lab.rs"]
-mod test_lab;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,8 +17,8 @@ use sbi::ledger::HandshakeTotals;
 use serde::Deserialize;
 use tokio::process::Command;
 
-use command::within;
-use test_lab::{TestFolder, TestLab, small};
+use test_support::command::within;
+use test_support::test_lab::{TestFolder, TestLab, small};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent_client.py");
 /// Exit status of the script where there is no OpenSSL 3.
@@ -59,23 +52,23 @@ async fn openssl_and_the_lab_say_the_same_of_their_handshakes() {
     let mut lab = TestLab::start(TestFolder::new(&plan)).await;
     for (profile, leaf_key) in CREDENTIALS {
         let connection = format!("x509-{profile}/{leaf_key}/X25519");
-        let before = lab.nrf_served(&connection).await;
+        let before = nrf_served(&mut lab, &connection).await;
 
         let discover = LoadPlan::steady(OperationKind::Discover, 10.0, Duration::from_secs(1));
         lab.start_load_of(discover, vec![connection.clone()]).await;
         let result = lab.load_result().await;
         assert_eq!(result.variants[0].errors, [].into());
-        let with_own_client = lab.nrf_served(&connection).await;
+        let with_own_client = nrf_served(&mut lab, &connection).await;
         let own = with_own_client.since(&before);
         assert!(own.handshakes > 0, "the lab's client has connected");
 
-        let Some(openssl) = lab.openssl(profile, leaf_key).await else {
+        let Some(openssl) = openssl(&lab, profile, leaf_key).await else {
             return;
         };
-        let mut after = lab.nrf_served(&connection).await;
+        let mut after = nrf_served(&mut lab, &connection).await;
         // The server completes a handshake after the client has.
         while after.handshakes < with_own_client.handshakes + HANDSHAKES {
-            after = within(lab.nrf_served(&connection)).await;
+            after = within(nrf_served(&mut lab, &connection)).await;
         }
         let served = after.since(&with_own_client);
         compare(&openssl, &served);
@@ -144,62 +137,60 @@ fn by_type(messages: &MessageBytes) -> BTreeMap<u8, u64> {
         .collect()
 }
 
-impl TestLab {
-    /// What the NRF says of the connections of a profile that it accepted.
-    async fn nrf_served(&mut self, connection: &str) -> HandshakeTotals {
-        let measured = self.topology.measurements(Nf::Nrf).await;
-        let mut measured = measured.expect("the NRF answers");
-        let totals = measured.profiles.remove(connection);
-        totals.unwrap_or_default().server
-    }
+/// What the NRF says of the connections of a profile that it accepted.
+async fn nrf_served(lab: &mut TestLab, connection: &str) -> HandshakeTotals {
+    let measured = lab.topology.measurements(Nf::Nrf).await;
+    let mut measured = measured.expect("the NRF answers");
+    let totals = measured.profiles.remove(connection);
+    totals.unwrap_or_default().server
+}
 
-    /// Lets OpenSSL connect to the NRF as the AMF. None, with a plain word about it, where it cannot be called.
-    async fn openssl(&self, profile: &str, leaf_key: KeyAlgorithm) -> Option<OpenSsl> {
-        let folder = self.folder.path();
-        let (nrf, name) = self.nrf();
-        let output = Command::new("python3")
-            .arg(SCRIPT)
-            .arg("--state")
-            .arg(self.credentials_of_the_amf())
-            .args(["--profile", &format!("x509-{profile}")])
-            .args(["--leaf-key", leaf_key.as_str()])
-            .arg("--root")
-            .arg(folder.join("x509").join(profile).join("root.crt"))
-            .args(["--server", &nrf.to_string(), "--name", &name])
-            .args(["--handshakes", &HANDSHAKES.to_string()])
-            .output();
-        let output = match within(output).await {
-            Ok(output) if output.status.code() == Some(NO_OPENSSL) => {
-                println!("SKIPPED, nothing is shown: {output:?}");
-                return None;
-            }
-            Ok(output) => output,
-            Err(error) => {
-                println!("SKIPPED, nothing is shown: python3: {error}");
-                return None;
-            }
-        };
-        assert!(output.status.success(), "{output:?}");
-        Some(serde_json::from_slice(&output.stdout).expect("the script prints its figures"))
-    }
+/// Lets OpenSSL connect to the NRF as the AMF. None, with a plain word about it, where it cannot be called.
+async fn openssl(lab: &TestLab, profile: &str, leaf_key: KeyAlgorithm) -> Option<OpenSsl> {
+    let folder = lab.folder.path();
+    let (addr, name) = nrf(lab);
+    let output = Command::new("python3")
+        .arg(SCRIPT)
+        .arg("--state")
+        .arg(credentials_of_the_amf(lab))
+        .args(["--profile", &format!("x509-{profile}")])
+        .args(["--leaf-key", leaf_key.as_str()])
+        .arg("--root")
+        .arg(folder.join("x509").join(profile).join("root.crt"))
+        .args(["--server", &addr.to_string(), "--name", &name])
+        .args(["--handshakes", &HANDSHAKES.to_string()])
+        .output();
+    let output = match within(output).await {
+        Ok(output) if output.status.code() == Some(NO_OPENSSL) => {
+            println!("SKIPPED, nothing is shown: {output:?}");
+            return None;
+        }
+        Ok(output) => output,
+        Err(error) => {
+            println!("SKIPPED, nothing is shown: python3: {error}");
+            return None;
+        }
+    };
+    assert!(output.status.success(), "{output:?}");
+    Some(serde_json::from_slice(&output.stdout).expect("the script prints its figures"))
+}
 
-    fn credentials_of_the_amf(&self) -> PathBuf {
-        let files = std::fs::read_dir(self.folder.path().join("state/amf"));
-        let mut files = files.expect("the AMF has its folder").map(|file| {
-            let file = file.expect("a readable folder");
-            file.path()
-        });
-        files
-            .find(|file| file.extension().is_some_and(|ending| ending == "json"))
-            .expect("the AMF has stored its credentials")
-    }
+fn credentials_of_the_amf(lab: &TestLab) -> PathBuf {
+    let files = std::fs::read_dir(lab.folder.path().join("state/amf"));
+    let mut files = files.expect("the AMF has its folder").map(|file| {
+        let file = file.expect("a readable folder");
+        file.path()
+    });
+    files
+        .find(|file| file.extension().is_some_and(|ending| ending == "json"))
+        .expect("the AMF has stored its credentials")
+}
 
-    /// Address and name of the NRF's SBI, as the AMF's configuration has it.
-    fn nrf(&self) -> (SocketAddr, String) {
-        let text = std::fs::read_to_string(self.folder.lab.config_file("amf"));
-        let config: toml::Table = text.expect("a configuration").parse().expect("TOML");
-        let nrf = &config["nf"]["nrf"];
-        let value = |key: &str| nrf[key].as_str().expect("a text").to_owned();
-        (value("sbi").parse().expect("an address"), value("fqdn"))
-    }
+/// Address and name of the NRF's SBI, as the AMF's configuration has it.
+fn nrf(lab: &TestLab) -> (SocketAddr, String) {
+    let text = std::fs::read_to_string(lab.folder.lab.config_file("amf"));
+    let config: toml::Table = text.expect("a configuration").parse().expect("TOML");
+    let nrf = &config["nf"]["nrf"];
+    let value = |key: &str| nrf[key].as_str().expect("a text").to_owned();
+    (value("sbi").parse().expect("an address"), value("fqdn"))
 }

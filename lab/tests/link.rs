@@ -1,9 +1,5 @@
 //! Runs over emulated links: what a large flight costs there, and what happens where links cannot be made.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-
 use std::io::{Write, stderr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,7 +7,7 @@ use std::path::Path;
 use experiment::results::Results;
 use tempfile::TempDir;
 
-use command::{binary, mtc5g, within};
+use test_support::command::{binary, mtc5g, within};
 
 const RTT_MS: f64 = 20.0;
 /// The server's flight of the first variant is above ten segments of 1,448 octets, that of the second far below.

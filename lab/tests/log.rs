@@ -1,12 +1,5 @@
 //! `mtc5g log` as people use it: sound logs and damaged ones, from a folder and over HTTP, proofs, and a log that lies.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/issued_log.rs"]
-mod issued_log;
-
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -26,8 +19,8 @@ use sbi::server::{Handler, Request, serve_cleartext};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use command::{Ended, Started, mtc5g};
-use issued_log::IssuedLog;
+use test_support::command::{Ended, Started, binary, mtc5g};
+use test_support::issued_log::{IssuedLog, id, now};
 
 /// Makes two tiles and two bundles, one of each full, and a tile on level 1.
 const ENTRIES: usize = 300;
@@ -326,7 +319,7 @@ async fn a_checkpoint_that_claims_entries_which_are_not_there_ends_the_audit() {
 async fn an_entry_that_outlives_its_landmark_is_found() {
     let mut log = IssuedLog::new();
     log.log(&["amf0"]);
-    let soon = issued_log::now().0 + 60;
+    let soon = now().0 + 60;
     std::fs::write(log.served("landmarks"), format!("1\n1 {soon}\n0 0\n")).unwrap();
     let found = findings(&log).await;
     assert!(
@@ -380,8 +373,8 @@ async fn a_checkpoint_that_the_trusted_did_not_sign_is_refused() {
 fn renamed_ca(log: &IssuedLog) -> String {
     let der = std::fs::read(log.path("ca.der")).expect("written");
     let mut ca = CaCertificate::parse(&der).expect("its own encoding");
-    ca.cosigner.id = issued_log::id("32473.7");
-    let now = issued_log::now();
+    ca.cosigner.id = id("32473.7");
+    let now = now();
     let path = log.write("renamed-ca.der", &ca.to_der(now, now));
     path.display().to_string()
 }
@@ -770,7 +763,7 @@ async fn a_monitor_that_cannot_write_says_so() {
     let mut log = IssuedLog::new();
     log.log(&["amf0"]);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
-    let output = std::process::Command::new(command::binary())
+    let output = std::process::Command::new(binary())
         .args(["log", "monitor", &path(&log, "log"), "--once"])
         .stdout(full.expect("Linux has it"))
         .output()

@@ -1,14 +1,5 @@
 //! Common mistakes: each gets one message that names the cause and what to do.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/test_lab.rs"]
-mod test_lab;
-#[path = "support/test_nf.rs"]
-mod test_nf;
-
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
@@ -28,9 +19,9 @@ use sbi::process::Event;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use uuid::Uuid;
 
-use command::{Ended, Started, mtc5g, within};
-use test_lab::{TestFolder, TestLab, now, small};
-use test_nf::{PROFILE, TestNf, der, refusal};
+use test_support::command::{Ended, PATIENCE, Started, binary, mtc5g, within};
+use test_support::test_lab::{TestFolder, TestLab, now, small};
+use test_support::test_nf::{PROFILE, TestNf, der, refusal};
 
 fn expect_parts(message: &str, parts: &[&str]) {
     for part in parts {
@@ -429,10 +420,7 @@ async fn without_a_client_certificate_there_is_an_alert_or_a_problem() {
         ),
     ];
     for (request, expected) in refused {
-        let error = connection
-            .call(request, command::PATIENCE)
-            .await
-            .unwrap_err();
+        let error = connection.call(request, PATIENCE).await.unwrap_err();
         let ClientError::Status { status, details } = error else {
             panic!("not a refusal: {error:?}");
         };
@@ -617,10 +605,10 @@ async fn admin(lab: &mut TestLab, path: &str) -> (u16, String) {
 
 /// Asks a cleartext port.
 async fn get(addr: std::net::SocketAddr, path: &str) -> (u16, String) {
-    let connection = sbi::client::Connection::connect_cleartext(addr, command::PATIENCE);
+    let connection = sbi::client::Connection::connect_cleartext(addr, PATIENCE);
     let connection = connection.await.expect("the port answers");
     let request = Request::new(Method::GET, addr.to_string(), path);
-    let response = connection.send(request, command::PATIENCE).await;
+    let response = connection.send(request, PATIENCE).await;
     let response = response.expect("the port answers");
     let body = String::from_utf8_lossy(&response.body).into_owned();
     (response.status.as_u16(), body)
@@ -751,7 +739,7 @@ async fn a_table_that_a_full_disk_cuts_is_a_failure() {
         .write(true)
         .open("/dev/full")
         .unwrap();
-    let status = std::process::Command::new(command::binary())
+    let status = std::process::Command::new(binary())
         .args(["report", "table", PUBLISHED, "--json"])
         .stdout(full)
         .stderr(std::process::Stdio::null())

@@ -1,17 +1,5 @@
 //! The CA goes on with another log, in a whole lab of processes: nobody else is restarted, nobody is told.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[path = "support/log_copy.rs"]
-mod log_copy;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/test_lab.rs"]
-mod test_lab;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/test_nf.rs"]
-mod test_nf;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,10 +14,10 @@ use sbi::client::{Connection, Request};
 use sbi::trust_file::TrustFile;
 use tokio::time::sleep;
 
-use command::within;
-use log_copy::LogCopy;
-use test_lab::{TestFolder, TestLab, mint, now, small};
-use test_nf::{TestNf, der};
+use test_support::command::within;
+use test_support::log_copy::LogCopy;
+use test_support::test_lab::{TestFolder, TestLab, mint, now, small};
+use test_support::test_nf::{TestNf, der};
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -1,12 +1,5 @@
 //! Output that nobody takes: a closed pipe, a full disk, a terminal that is gone. And what is left of a lab then.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-
-#[path = "support/terminal.rs"]
-mod terminal;
-
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -17,8 +10,8 @@ use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use command::{Started, await_end_of, binary, mtc5g, processes_of, within};
-use terminal::Terminal;
+use test_support::command::{Started, await_end_of, binary, mtc5g, processes_of, within};
+use test_support::terminal::Terminal;
 
 /// The exit status of a Rust process that panicked.
 const PANICKED: i32 = 101;

@@ -1,15 +1,11 @@
 //! A load that no machine bears: the run says that it is no measurement, in every output and by its exit status.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-
 use std::path::Path;
 
 use experiment::results::{Outcome, Results};
 use experiment::scenario::Measure;
 
-use command::{Ended, mtc5g};
+use test_support::command::{Ended, mtc5g};
 
 /// A hundred thousand handshakes a second, of which eight may be under way.
 const OVERLOADED: &str = r#"

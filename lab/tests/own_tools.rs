@@ -1,12 +1,5 @@
 //! The commands of docs/own-tools.md, run as they stand there, with openssl, curl and Python.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/test_lab.rs"]
-mod test_lab;
-
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -14,8 +7,8 @@ use experiment::scenario::Scenario;
 use lab::topology::{Plan, Ports};
 use tokio::process::Command;
 
-use command::{Ended, binary, mtc5g, within};
-use test_lab::{TestFolder, TestLab};
+use test_support::command::{Ended, binary, mtc5g, within};
+use test_support::test_lab::{TestFolder, TestLab};
 
 const PAGE: &str = include_str!("../../docs/own-tools.md");
 /// The NRF's port on the page.
@@ -139,7 +132,7 @@ async fn the_commands_of_the_page_work_and_what_does_not_is_explained_by_the_log
 
 #[tokio::test]
 async fn an_unknown_network_function_is_told_with_those_that_there_are() {
-    let plan = test_lab::small();
+    let plan = test_support::test_lab::small();
     let lab = TestLab::start(TestFolder::new(&plan)).await;
     let folder = tempfile::tempdir().expect("temporary folder");
     let (lab, out) = (lab.folder.path(), folder.path().join("out"));

@@ -1,11 +1,5 @@
 //! Several load generators against one lab that is up, through the built command, and what comes of their results.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-#[path = "support/ports.rs"]
-mod ports;
-
 use std::path::Path;
 
 use experiment::results::Results;
@@ -14,8 +8,8 @@ use lab::load::Schedule;
 use lab::topology::targets;
 use rustix::process::Signal;
 
-use command::{Ended, Started, mtc5g, processes_of};
-use ports::seven_ports;
+use test_support::command::{Ended, Started, mtc5g, processes_of};
+use test_support::ports::seven_ports;
 
 const SCENARIO: &str = r#"
 [scenario]

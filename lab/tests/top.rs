@@ -1,8 +1,5 @@
 //! `mtc5g top` on a real terminal: it draws, and whatever ends it leaves the terminal as it was.
 
-#[path = "support/terminal.rs"]
-mod terminal;
-
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::process::{Child, Command};
@@ -10,7 +7,7 @@ use std::process::{Child, Command};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{Termios, tcgetattr};
 
-use terminal::Terminal;
+use test_support::terminal::Terminal;
 
 const ENTER_SCREEN: &str = "\u{1b}[?1049h";
 const LEAVE_SCREEN: &str = "\u{1b}[?1049l";

@@ -1,9 +1,5 @@
 //! Whole runs of a scenario through the built command: a core starts, enrols, is loaded, is measured and is gone.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/command.rs"]
-mod command;
-
 use std::path::Path;
 
 use experiment::results::{Latency, Results, VariantResult};
@@ -11,7 +7,7 @@ use experiment::scenario::Scenario;
 use lab::load::Schedule;
 use tempfile::TempDir;
 
-use command::{Started, mtc5g, processes_of};
+use test_support::command::{Started, mtc5g, processes_of};
 
 /// The lab and the variants of the shipped scenario, which is what README tells strangers to run.
 const QUICK: &str = include_str!("../../scenarios/quick.toml");

@@ -4,27 +4,14 @@ use std::path::Path;
 
 use nf_amf::Config;
 use sbi::config::ConfigError;
-
-const NF: &str = r#"
-    [nf]
-    trust = "trust.toml"
-    state = "state"
-    admin = "127.0.0.1:0"
-    nrf = { sbi = "127.0.0.1:7777", fqdn = "nrf1.5gc.mnc001.mcc001.3gppnetwork.org", log = "127.0.0.1:7778" }
-    credential = [{ profile = "mtc", leaf_key = "ml-dsa-65" }]
-    [[nf.instance]]
-    id = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01"
-    fqdn = "nf1.5gc.mnc001.mcc001.3gppnetwork.org"
-    listen = "127.0.0.1:0"
-"#;
+use test_support::nf::configured;
 
 fn load(more: &str) -> Result<Config, ConfigError> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("nf.toml");
-    std::fs::write(&path, format!("{NF}{more}")).expect("a file");
-    let config = Config::load(&path)?;
-    assert_eq!(config.nf.trust, folder.path().join("trust.toml"));
-    Ok(config)
+    configured(more, |path| {
+        let config = Config::load(path)?;
+        assert_eq!(config.nf.trust, path.with_file_name("trust.toml"));
+        Ok(config)
+    })
 }
 
 #[test]

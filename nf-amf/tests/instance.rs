@@ -3,44 +3,19 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mtc_core::ca::CaCertificate;
-use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::verify::CaTrust;
-use mtc_tls::clock::Clock;
-use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use nf_amf::config::AmfConfig;
 use nf_amf::{Amf, ConnectionPool, ErrorClass, Reach};
-use sbi::config::NrfAddress;
 use sbi::instance::Instance;
-use sbi::ledger::Ledger;
 use sbi::model::{Document, NfProfile, NfType};
 use sbi::nf::NetworkFunction;
-use sbi::nnrf::Nrf;
 use serde_json::json;
-use tokio::net::TcpSocket;
+use test_support::nf::{closed_port, nrf};
 
 const ID: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01";
 const FQDN: &str = "amf1.5gc.mnc001.mcc001.3gppnetwork.org";
 
 fn instance() -> Arc<Instance> {
-    let key = SecretKey::generate(SignatureAlgorithm::Ed25519).expect("a key");
-    let ca = CaCertificate {
-        cosigner: Cosigner {
-            id: "32473.1".parse().expect("a trust anchor id"),
-            key: key.public_key().expect("a public key"),
-        },
-        min_serial: 0,
-        max_serial: u64::MAX,
-        prefix_url: None,
-    };
-    Arc::new(Instance::new(
-        ID.parse().expect("a UUID"),
-        NfType::Amf,
-        FQDN.to_owned(),
-        CredentialSet::new(MtcTrust::new(CaTrust::ca_alone(&ca)), Vec::new()),
-        Clock::default(),
-        Arc::new(Ledger::default()),
-    ))
+    test_support::nf::instance(NfType::Amf, ID, FQDN)
 }
 
 #[tokio::test]
@@ -74,15 +49,8 @@ async fn the_profile_is_the_example_of_the_profile_document() {
 
 #[tokio::test]
 async fn without_an_nrf_operations_fail_to_connect_and_no_handshake_is_counted() {
-    // Bound, so that nobody else gets the port, and not listening.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let closed = socket.local_addr().unwrap();
-    let nrf = Nrf::new(&NrfAddress {
-        sbi: closed.into(),
-        fqdn: "nrf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
-        log: closed.into(),
-    });
+    let (_socket, closed) = closed_port();
+    let nrf = nrf(closed);
     let amf = Amf::new(Arc::new(AmfConfig::default()), instance());
     let profile = "mtc-landmark/ml-dsa-65/X25519MLKEM768".parse().unwrap();
     let reach = Reach {

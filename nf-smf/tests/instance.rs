@@ -3,56 +3,23 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mtc_core::ca::CaCertificate;
-use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::verify::CaTrust;
-use mtc_tls::clock::Clock;
-use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use nf_smf::Smf;
 use nf_smf::config::SmfConfig;
 use nf_smf::n1n2::{Transfer, TransferCounts, Transfers};
 use nf_smf::serving_amf::ServingAmfs;
 use nf_smf::sm_context::PduSession;
-use sbi::config::NrfAddress;
 use sbi::instance::Instance;
-use sbi::ledger::Ledger;
 use sbi::model::{Document, NfProfile, NfType, Snssai};
 use sbi::nf::NetworkFunction;
-use sbi::nnrf::Nrf;
 use serde_json::json;
-use tokio::net::TcpSocket;
+use test_support::nf::{closed_port, nrf};
 use tokio::sync::Semaphore;
 
 const ID: &str = "5b1d9a77-7d24-4b8f-9c61-2f4f0d9e1a01";
 const FQDN: &str = "smf1.5gc.mnc001.mcc001.3gppnetwork.org";
 
 fn instance() -> Arc<Instance> {
-    let key = SecretKey::generate(SignatureAlgorithm::Ed25519).expect("a key");
-    let ca = CaCertificate {
-        cosigner: Cosigner {
-            id: "32473.1".parse().expect("a trust anchor id"),
-            key: key.public_key().expect("a public key"),
-        },
-        min_serial: 0,
-        max_serial: u64::MAX,
-        prefix_url: None,
-    };
-    Arc::new(Instance::new(
-        ID.parse().expect("a UUID"),
-        NfType::Smf,
-        FQDN.to_owned(),
-        CredentialSet::new(MtcTrust::new(CaTrust::ca_alone(&ca)), Vec::new()),
-        Clock::default(),
-        Arc::new(Ledger::default()),
-    ))
-}
-
-fn nrf(sbi: SocketAddr) -> Nrf {
-    Nrf::new(&NrfAddress {
-        sbi: sbi.into(),
-        fqdn: "nrf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
-        log: sbi.into(),
-    })
+    test_support::nf::instance(NfType::Smf, ID, FQDN)
 }
 
 #[tokio::test]
@@ -78,10 +45,7 @@ async fn the_profile_says_what_is_served_and_where() {
 
 #[tokio::test]
 async fn a_transfer_that_cannot_be_made_is_counted_and_gives_its_place_back() {
-    // Bound, so that nobody else gets the port, and not listening.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let closed = socket.local_addr().unwrap();
+    let (_socket, closed) = closed_port();
     let instance = instance();
     let transfers = Transfers::new(
         instance.clone(),

@@ -1,8 +1,5 @@
 //! Peers that take and do not give: bodies that never end, answers that nobody reads, connections that say nothing.
 
-#[path = "support/endless.rs"]
-mod endless;
-
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -29,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use endless::Endless;
+use test_support::endless::Endless;
 
 const DEADLINE: Duration = Duration::from_secs(8);
 const REMOTE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);

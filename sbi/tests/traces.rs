@@ -1,8 +1,5 @@
 //! A trace from an operation through two network functions, as a collector receives it, and where a trace begins.
 
-#[path = "support/collector.rs"]
-mod collector;
-
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -22,7 +19,7 @@ use serde_json::Value;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
-use collector::{Collector, DEADLINE, attribute};
+use test_support::collector::{Collector, DEADLINE, attribute};
 
 const SESSION: &str = "/nsmf-pdusession/v1/sm-contexts";
 const TRANSFER: &str = "/namf-comm/v1/ue-contexts/imsi-001010000000001/n1-n2-messages";

@@ -1,8 +1,5 @@
 //! What a collector receives of requests that have no answer. One process, one subscriber: one test.
 
-#[path = "support/collector.rs"]
-mod collector;
-
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -18,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{pause, resume, timeout};
 
-use collector::{Collector, DEADLINE, attribute};
+use test_support::collector::{Collector, DEADLINE, attribute};
 
 /// Never answers.
 struct Silent {

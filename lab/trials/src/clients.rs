@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::endless::Endless;
+use test_support::endless::Endless;
 
 /// Streams that a connection of a greedy peer asks for: as many as a server would ever allow.
 pub(crate) const STREAMS: usize = 256;

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::time::timeout;
 
 /// How long anything may take: far more than it does, so that only what hangs is caught.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,9 +51,4 @@ pub(crate) fn binary() -> PathBuf {
 /// Where the lab of a violation is copied to.
 pub(crate) fn keep() -> Option<&'static Path> {
     chosen().keep.as_deref()
-}
-
-/// What a future yields, which must not take longer than [`PATIENCE`].
-pub(crate) async fn within<F: Future>(future: F) -> F::Output {
-    timeout(PATIENCE, future).await.expect("nothing hangs")
 }

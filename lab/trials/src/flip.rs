@@ -20,9 +20,9 @@ use tokio::time::Instant;
 use crate::command::{PATIENCE, binary};
 use crate::ledger::enrol;
 use crate::stage::{Nf, Stage, copy};
-use crate::test_lab::{LEAF_KEY, small};
-use crate::test_nf::{TestNf, der};
 use crate::{Plan, Violation, none_of, say, violated};
+use test_support::test_lab::{LEAF_KEY, small};
+use test_support::test_nf::{TestNf, der};
 
 /// What a bit makes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

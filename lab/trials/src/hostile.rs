@@ -22,8 +22,8 @@ use crate::clients::{FalseWitness, STREAMS, endless_bodies, silent, unread_http1
 use crate::ledger::{Ledger, enrol};
 use crate::process::resident_kib;
 use crate::stage::{Nf, Stage};
-use crate::test_nf::{PROFILE, TestNf};
 use crate::{Plan, Violation, none_of, say, violated};
+use test_support::test_nf::{PROFILE, TestNf};
 
 /// What resident memory may grow by: a budget of bodies of 64 MiB, and as much again for connections and the allocator.
 const GROWTH: u64 = 128 * 1024;

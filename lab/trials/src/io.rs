@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::ledger::{Ledger, Refused, ask_again, enrol};
 use crate::stage::{Nf, Stage};
-use crate::test_lab::now;
 use crate::{Plan, Violation, none_of, say, violated};
+use test_support::test_lab::now;
 
 const OPERATIONS: [&str; 8] = [
     "open", "read", "write", "fsync", "rename", "unlink", "mkdir", "truncate",

@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::command::PATIENCE;
 use crate::ledger::{Ledger, Refused, ask_again, enrol};
 use crate::stage::{Nf, Stage};
-use crate::test_nf::{PROFILE, TestNf};
 use crate::{Plan, Violation, say, violated};
+use test_support::test_nf::{PROFILE, TestNf};
 
 /// Applicants at a time.
 const APPLICANTS: usize = 4;

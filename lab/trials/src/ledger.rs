@@ -12,10 +12,10 @@ use sbi::credentials::ObtainError;
 use sbi::trust_file::TrustFile;
 use tokio::time::{Instant, sleep};
 
-use crate::log_copy::LogCopy;
 use crate::stage::Stage;
-use crate::test_nf::{TestNf, der, refusal};
 use crate::{Violation, violated};
+use test_support::log_copy::LogCopy;
+use test_support::test_nf::{TestNf, der, refusal};
 
 /// How long issuance that is under way may take to be in the log.
 const SETTLING: Duration = Duration::from_secs(10);

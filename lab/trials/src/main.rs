@@ -1,7 +1,7 @@
 //! What the built `mtc5g` command survives: `mtc5g-trials kill|io|hostile|flip` (docs/testing.md).
 //!
 //! ```text
-//!  TestFolder (lab/tests/support) ──> Stage: scp, nrf, smf, amf as real processes ──> a round: harm it, look at what is left
+//!  TestFolder (test_support)      ──> Stage: scp, nrf, smf, amf as real processes ──> a round: harm it, look at what is left
 //!                                                                                       │
 //!                                            a line on standard output a round <────────┤
 //!                                            a violation ends the trial: exit status 1 <┘
@@ -19,16 +19,6 @@ mod kill;
 mod ledger;
 mod process;
 mod stage;
-
-#[path = "../../../sbi/tests/support/endless.rs"]
-mod endless;
-#[path = "../../tests/support/log_copy.rs"]
-mod log_copy;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "../../tests/support/test_lab.rs"]
-mod test_lab;
-#[path = "../../tests/support/test_nf.rs"]
-mod test_nf;
 
 use std::io::Write as _;
 use std::path::PathBuf;

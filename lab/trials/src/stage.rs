@@ -12,10 +12,10 @@ use sbi::trust_file::TrustFile;
 use tokio::time::{Instant, sleep};
 
 use crate::command::{PATIENCE, keep};
-use crate::log_copy::LogCopy;
 use crate::process::{Ended, Process};
-use crate::test_lab::{TestFolder, small};
 use crate::{Violation, violated};
+use test_support::log_copy::LogCopy;
+use test_support::test_lab::{TestFolder, small};
 
 const STARTUP_SECONDS: u64 = 10;
 const PAUSE: Duration = Duration::from_millis(100);

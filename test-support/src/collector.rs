@@ -14,17 +14,18 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long anything may take.
+pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Where the spans of this process go.
-pub(crate) struct Collector {
+pub struct Collector {
     posts: mpsc::UnboundedReceiver<(String, Value)>,
     exporter: Exporter,
 }
 
 impl Collector {
     /// Has the spans of this process sent here. One for each process, which can have one subscriber.
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         let (url, posts) = listen().await;
         let telemetry = Telemetry {
             format: LogFormat::Json,
@@ -37,7 +38,7 @@ impl Collector {
     }
 
     /// The spans that have ended, once there are `count`.
-    pub(crate) async fn spans(&mut self, count: usize) -> Vec<Value> {
+    pub async fn spans(&mut self, count: usize) -> Vec<Value> {
         self.exporter.flush().await;
         let mut spans = Vec::new();
         while spans.len() < count {
@@ -85,7 +86,11 @@ async fn listen() -> (String, mpsc::UnboundedReceiver<(String, Value)>) {
     (url, posts)
 }
 
-pub(crate) fn attribute<'a>(span: &'a Value, key: &str) -> &'a Value {
+/// The value of an attribute of a span.
+///
+/// # Panics
+/// The span has no such attribute.
+pub fn attribute<'a>(span: &'a Value, key: &str) -> &'a Value {
     let attributes = span["attributes"].as_array().expect("attributes");
     let found = attributes.iter().find(|attribute| attribute["key"] == key);
     found.map_or(&Value::Null, |attribute| &attribute["value"])

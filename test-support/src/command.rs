@@ -13,28 +13,42 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 /// How long anything may take: far more than it does, so that only what hangs is caught.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The command's file.
-pub(crate) fn binary() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_mtc5g"))
+/// The command's file: cargo builds it before the tests of `lab`, and puts it two folders above them.
+///
+/// # Panics
+/// Called from anything else.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("the system knows the running program");
+    let built = test
+        .ancestors()
+        .nth(2)
+        .expect("tests are in target/<profile>/deps");
+    let command = built.join("mtc5g");
+    assert!(command.is_file(), "{} was built", command.display());
+    command
 }
 
 /// A command that has ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said on standard error.
+    pub stderr: String,
 }
 
 impl Ended {
-    pub(crate) fn code(&self) -> Option<i32> {
+    /// Its exit status; none if a signal ended it.
+    pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
     /// The one message in which the command says why it failed.
-    pub(crate) fn error(&self) -> &str {
+    pub fn error(&self) -> &str {
         let mut errors = self
             .stderr
             .match_indices("error: ")
@@ -48,24 +62,25 @@ impl Ended {
 }
 
 /// Runs the command to its end.
-pub(crate) async fn mtc5g<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
+pub async fn mtc5g<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
     Started::new(arguments).end().await
 }
 
 /// A command that runs. Dropping it kills it.
-pub(crate) struct Started {
+pub struct Started {
     process: tokio::process::Child,
     stdout: Heard<ChildStdout>,
     stderr: Heard<ChildStderr>,
 }
 
 impl Started {
-    pub(crate) fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+    /// Starts the command.
+    pub fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
         Self::with(arguments, [])
     }
 
     /// The same with more variables in its environment.
-    pub(crate) fn with<A: AsRef<OsStr>, const N: usize>(
+    pub fn with<A: AsRef<OsStr>, const N: usize>(
         arguments: impl IntoIterator<Item = A>,
         variables: [(&str, &OsStr); N],
     ) -> Self {
@@ -85,33 +100,35 @@ impl Started {
         }
     }
 
-    pub(crate) fn pid(&self) -> Pid {
+    /// Its process.
+    pub fn pid(&self) -> Pid {
         let id = self.process.id().expect("the command runs");
         Pid::from_raw(id.cast_signed()).expect("a process ID is not 0")
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("the command runs");
     }
 
     /// Waits for a line on standard output that contains `text`.
-    pub(crate) async fn prints(&mut self, text: &str) {
+    pub async fn prints(&mut self, text: &str) {
         within(self.stdout.until(text)).await;
     }
 
     /// Waits for a line on standard error that contains `text`.
-    pub(crate) async fn says(&mut self, text: &str) {
+    pub async fn says(&mut self, text: &str) {
         within(self.stderr.until(text)).await;
     }
 
     /// Waits for the end while nobody reads what it prints.
-    pub(crate) async fn exits(&mut self) -> ExitStatus {
+    pub async fn exits(&mut self) -> ExitStatus {
         let status = within(self.process.wait()).await;
         status.expect("the system tells how a process ended")
     }
 
     /// Waits for the end.
-    pub(crate) async fn end(mut self) -> Ended {
+    pub async fn end(mut self) -> Ended {
         let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
         let (stdout, stderr, status) =
             within(async { tokio::join!(stdout, stderr, self.process.wait()) }).await;
@@ -161,12 +178,12 @@ impl<S: AsyncRead + Unpin> Heard<S> {
 }
 
 /// What a future yields, which must not take longer than [`PATIENCE`].
-pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+pub async fn within<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future).await.expect("nothing hangs")
 }
 
 /// The network function processes that run with a configuration below `folder`.
-pub(crate) fn processes_of(folder: &Path) -> Vec<Pid> {
+pub fn processes_of(folder: &Path) -> Vec<Pid> {
     let folder = folder.to_str().expect("temporary folders are text");
     let is_ours = |pid: &Pid| {
         // A process that has ended has no command line.
@@ -183,7 +200,7 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<Pid> {
 }
 
 /// Waits until the processes of [`processes_of`] have ended, which nobody here started.
-pub(crate) async fn await_end_of(folder: &Path) {
+pub async fn await_end_of(folder: &Path) {
     let limit = Timespec::try_from(PATIENCE).expect("a short time");
     for pid in processes_of(folder) {
         // One that cannot be opened has ended meanwhile.

@@ -32,14 +32,15 @@ const DAY: Duration = Duration::from_secs(86_400);
 const NO_TIME: Duration = Duration::from_secs(0);
 
 /// The keys of a CA and its witness, from which logs can be made.
-pub(crate) struct Keys {
+pub struct Keys {
     ca: Vec<u8>,
     witness: Vec<u8>,
     subject: Vec<u8>,
 }
 
 impl Keys {
-    pub(crate) fn new() -> Self {
+    /// New keys.
+    pub fn new() -> Self {
         let secret = |algorithm| {
             SecretKey::generate(algorithm)
                 .and_then(|key| key.to_pkcs8())
@@ -61,31 +62,34 @@ impl Keys {
     }
 }
 
-pub(crate) fn id(text: &str) -> TrustAnchorId {
+/// A trust anchor ID.
+pub fn id(text: &str) -> TrustAnchorId {
     text.parse().expect("a trust anchor ID")
 }
 
-pub(crate) fn now() -> UnixTime {
+/// Now, by the clock of the machine.
+pub fn now() -> UnixTime {
     mtc_tls::clock::Clock::default().now()
 }
 
 /// A log and everything to make certificates of its entries.
-pub(crate) struct IssuedLog {
+pub struct IssuedLog {
     folder: TempDir,
     keys: Keys,
-    pub(crate) issuance: IssuanceLog,
+    /// The log.
+    pub issuance: IssuanceLog,
     batches: Vec<Batch>,
     not_before: UnixTime,
 }
 
 impl IssuedLog {
     /// An empty log of CA 32473.1 with new keys.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(Keys::new())
     }
 
     /// An empty log of CA 32473.1 with the keys of another: what a CA that lies to some would run.
-    pub(crate) fn twin_of(other: &Self) -> Self {
+    pub fn twin_of(other: &Self) -> Self {
         let Keys {
             ca,
             witness,
@@ -154,28 +158,29 @@ impl IssuedLog {
     }
 
     /// Writes a file into the folder; its path.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, bytes).expect("a file in a temporary folder");
         path
     }
 
     /// The path of a file in the folder.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    /// The folder.
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// The path of what the log serves under this name.
-    pub(crate) fn served(&self, object: &str) -> PathBuf {
+    pub fn served(&self, object: &str) -> PathBuf {
         self.path("log/log").join(object)
     }
 
     /// Changes one byte of what the log serves.
-    pub(crate) fn flip(&self, object: &str, position: usize) {
+    pub fn flip(&self, object: &str, position: usize) {
         let path = self.served(object);
         let mut bytes = std::fs::read(&path).expect("a served object");
         bytes[position] ^= 1;
@@ -203,7 +208,7 @@ impl IssuedLog {
     }
 
     /// Logs an entry for each label in one batch and publishes the checkpoint, cosigned by the witness.
-    pub(crate) fn log(&mut self, labels: &[&str]) {
+    pub fn log(&mut self, labels: &[&str]) {
         let entries: Vec<Vec<u8>> = labels
             .iter()
             .map(|label| {
@@ -215,12 +220,12 @@ impl IssuedLog {
     }
 
     /// Logs a null entry.
-    pub(crate) fn log_null(&mut self) {
+    pub fn log_null(&mut self) {
         self.log_raw(&[MtcLogEntry::NULL.encode().expect("short")]);
     }
 
     /// Logs entries whatever they are.
-    pub(crate) fn log_raw(&mut self, entries: &[Vec<u8>]) {
+    pub fn log_raw(&mut self, entries: &[Vec<u8>]) {
         let batch = self.issuance.append(entries, now()).expect("written");
         self.batches.push(batch);
         self.publish();
@@ -243,7 +248,7 @@ impl IssuedLog {
     }
 
     /// Allocates a landmark at the published checkpoint.
-    pub(crate) fn landmark(&self) {
+    pub fn landmark(&self) {
         let policy = LandmarkPolicy {
             time_between: NO_TIME,
             max_certificate_lifetime: 2 * DAY,
@@ -255,7 +260,7 @@ impl IssuedLog {
     }
 
     /// The standalone certificate of entry `index`, logged for `label`, cosigned by the CA and, if wished, by the witness.
-    pub(crate) fn standalone(&self, label: &str, index: u64, witness: bool) -> Vec<u8> {
+    pub fn standalone(&self, label: &str, index: u64, witness: bool) -> Vec<u8> {
         let batch = self
             .batches
             .iter()
@@ -274,7 +279,7 @@ impl IssuedLog {
     }
 
     /// The certificate of entry `index` with a proof in `subtree` and no cosignature.
-    pub(crate) fn unsigned(&self, label: &str, index: u64, subtree: Subtree) -> Vec<u8> {
+    pub fn unsigned(&self, label: &str, index: u64, subtree: Subtree) -> Vec<u8> {
         self.certificate(label, index, subtree, Vec::new())
     }
 
@@ -292,7 +297,8 @@ impl IssuedLog {
             .expect("a key that signs")
     }
 
-    pub(crate) fn subtree_hash(&self, subtree: Subtree) -> mtc_core::tree::Hash {
+    /// The hash of a subtree of the log.
+    pub fn subtree_hash(&self, subtree: Subtree) -> mtc_core::tree::Hash {
         let tree = self.issuance.reader().expect("a good log");
         tree.subtree_hash(subtree).expect("in the tree")
     }

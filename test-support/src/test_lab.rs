@@ -21,10 +21,10 @@ use uuid::Uuid;
 use crate::command::{binary, within};
 
 /// The algorithm of every leaf key in these labs.
-pub(crate) const LEAF_KEY: KeyAlgorithm = KeyAlgorithm::MlDsa65;
+pub const LEAF_KEY: KeyAlgorithm = KeyAlgorithm::MlDsa65;
 
 /// One AMF and one SMF with Merkle Tree Certificates only, quick to start.
-pub(crate) fn small() -> Plan {
+pub fn small() -> Plan {
     Plan {
         lab: LabPlan {
             amf: 1,
@@ -44,13 +44,15 @@ pub(crate) fn small() -> Plan {
 }
 
 /// The files of a lab, in a temporary folder that goes with them.
-pub(crate) struct TestFolder {
-    pub(crate) lab: LabFolder,
+pub struct TestFolder {
+    /// The files.
+    pub lab: LabFolder,
     _temporary: TempDir,
 }
 
 impl TestFolder {
-    pub(crate) fn new(plan: &Plan) -> Self {
+    /// Makes the files of a lab.
+    pub fn new(plan: &Plan) -> Self {
         let temporary = tempfile::tempdir().expect("temporary folder");
         let path = temporary.path().join("lab");
         let lab = LabFolder::create(&path, plan, now()).expect("lab folder is made");
@@ -60,12 +62,13 @@ impl TestFolder {
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where they are.
+    pub fn path(&self) -> &Path {
         self.lab.path()
     }
 
     /// Replaces a line `key = ...` of a configuration.
-    pub(crate) fn set(&self, process: &str, key: &str, value: impl std::fmt::Display) {
+    pub fn set(&self, process: &str, key: &str, value: impl std::fmt::Display) {
         let file = self.lab.config_file(process);
         let text = std::fs::read_to_string(&file).expect("configuration is readable");
         let mut changed = String::new();
@@ -83,12 +86,13 @@ impl TestFolder {
     }
 }
 
-pub(crate) fn now() -> UnixTime {
+/// Now, by the clock of the machine.
+pub fn now() -> UnixTime {
     Clock::default().now()
 }
 
 /// A token of the lab's enrolment authority.
-pub(crate) fn mint(lab: &LabFolder, id: Uuid, nf_type: &str, fqdn: &str, exp: UnixTime) -> String {
+pub fn mint(lab: &LabFolder, id: Uuid, nf_type: &str, fqdn: &str, exp: UnixTime) -> String {
     let key = std::fs::read_to_string(&lab.pki.authority_key).expect("authority key is readable");
     let key = NfKey::from_pem(&key)
         .and_then(|key| key.to_pkcs8())
@@ -110,13 +114,16 @@ pub(crate) fn mint(lab: &LabFolder, id: Uuid, nf_type: &str, fqdn: &str, exp: Un
 }
 
 /// A running lab. Dropping it kills its processes.
-pub(crate) struct TestLab {
-    pub(crate) topology: Topology,
-    pub(crate) folder: TestFolder,
+pub struct TestLab {
+    /// Its processes.
+    pub topology: Topology,
+    /// Its files.
+    pub folder: TestFolder,
 }
 
 impl TestLab {
-    pub(crate) async fn start(folder: TestFolder) -> Self {
+    /// Starts the lab, and waits until it is ready.
+    pub async fn start(folder: TestFolder) -> Self {
         let starting = Topology::start(folder.lab.clone(), binary(), |_| {});
         let topology = within(starting)
             .await
@@ -124,13 +131,14 @@ impl TestLab {
         Self { topology, folder }
     }
 
-    pub(crate) fn pid(&mut self, nf: Nf) -> u32 {
+    /// The process of a network function.
+    pub fn pid(&mut self, nf: Nf) -> u32 {
         let child = self.topology.child(nf).expect("the process was started");
         child.id().expect("the process runs")
     }
 
     /// Makes the AMF establish sessions: `rate` a second for `duration`, over each kind of MTC in turn.
-    pub(crate) async fn start_load(&mut self, rate: f64, duration: Duration) {
+    pub async fn start_load(&mut self, rate: f64, duration: Duration) {
         let profile = |domain: &str| format!("{domain}/{LEAF_KEY}/X25519MLKEM768");
         let profiles = vec![profile("mtc-standalone"), profile("mtc-landmark")];
         let plan = LoadPlan::steady(OperationKind::Session, rate, duration);
@@ -138,7 +146,7 @@ impl TestLab {
     }
 
     /// Makes the AMF do what a plan says, without a warm-up, over these connection profiles in turn.
-    pub(crate) async fn start_load_of(&mut self, plan: LoadPlan, profiles: Vec<String>) {
+    pub async fn start_load_of(&mut self, plan: LoadPlan, profiles: Vec<String>) {
         let command = Command::Load {
             plan: Box::new(LoadPlan {
                 warmup: Duration::ZERO,
@@ -175,7 +183,7 @@ impl TestLab {
     }
 
     /// Waits until the load has done something.
-    pub(crate) async fn load_is_under_way(&mut self) -> Progress {
+    pub async fn load_is_under_way(&mut self) -> Progress {
         loop {
             match self.answer().await {
                 Answer::Progress(progress) if progress.done > 0 => return progress,
@@ -185,7 +193,8 @@ impl TestLab {
         }
     }
 
-    pub(crate) async fn load_result(&mut self) -> LoadResult {
+    /// Waits until the load is over.
+    pub async fn load_result(&mut self) -> LoadResult {
         loop {
             if let Answer::Result(result) = self.answer().await {
                 return *result;
@@ -194,7 +203,7 @@ impl TestLab {
     }
 
     /// Runs a short load in which nothing may fail.
-    pub(crate) async fn expect_service(&mut self) {
+    pub async fn expect_service(&mut self) {
         self.start_load(10.0, Duration::from_secs(1)).await;
         for variant in self.load_result().await.variants {
             assert_eq!(variant.errors, [].into());

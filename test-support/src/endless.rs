@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 
 /// These chunks, and then nothing for ever.
-pub(crate) struct Endless(pub(crate) VecDeque<Bytes>);
+pub struct Endless(pub VecDeque<Bytes>);
 
 impl Body for Endless {
     type Data = Bytes;

@@ -11,7 +11,7 @@ const RANGE: Range<u16> = 10_000..32_000;
 
 /// The first of seven free ports in a row. No other caller in this process gets them; that of another process most likely
 /// begins its search elsewhere.
-pub(crate) fn seven_ports() -> u16 {
+pub fn seven_ports() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let blocks = RANGE.len() as u32 / u32::from(BLOCK);
     let start = std::process::id().wrapping_mul(97);
@@ -25,6 +25,7 @@ pub(crate) fn seven_ports() -> u16 {
     panic!("no seven free ports in a row in {RANGE:?}");
 }
 
-pub(crate) const fn localhost(port: u16) -> SocketAddr {
+/// A port of 127.0.0.1.
+pub const fn localhost(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

@@ -8,14 +8,18 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 /// The side that shows what was written, and the name of the other.
-pub(crate) struct Terminal {
-    pub(crate) screen: File,
+pub struct Terminal {
+    /// What was written can be read here.
+    pub screen: File,
     name: String,
 }
 
 impl Terminal {
     /// A terminal of so many columns.
-    pub(crate) fn open(columns: u16) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The system has none.
+    pub fn open(columns: u16) -> io::Result<Self> {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
         grantpt(&screen)?;
         unlockpt(&screen)?;
@@ -34,7 +38,10 @@ impl Terminal {
     }
 
     /// The side that a command has.
-    pub(crate) fn side(&self) -> io::Result<File> {
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn side(&self) -> io::Result<File> {
         let noctty = i32::try_from(OpenptFlags::NOCTTY.bits()).map_err(io::Error::other)?;
         OpenOptions::new()
             .read(true)

@@ -17,14 +17,15 @@ use sbi::trust_file::TrustFile;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Every entry of a log's newest checkpoint.
-pub(crate) struct LogCopy {
-    pub(crate) checkpoint: Checkpoint,
+pub struct LogCopy {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
     leaves: Vec<Hash>,
 }
 
 impl LogCopy {
     /// Reads the log at `addr`. Its checkpoint is cosigned by CA and witness, and its entries hash to it.
-    pub(crate) async fn read(addr: SocketAddr, trust: &TrustFile) -> Self {
+    pub async fn read(addr: SocketAddr, trust: &TrustFile) -> Self {
         let connection = Connection::connect_cleartext(addr, DEADLINE)
             .await
             .expect("the log answers");
@@ -64,7 +65,7 @@ impl LogCopy {
     }
 
     /// The root of the first `size` entries.
-    pub(crate) fn root_at(&self, size: u64) -> Hash {
+    pub fn root_at(&self, size: u64) -> Hash {
         let size = usize::try_from(size).expect("small log");
         self.leaves[..size]
             .iter()
@@ -74,7 +75,7 @@ impl LogCopy {
     }
 
     /// Fails unless the certificate's cosignatures satisfy the policy and its entry is in the log.
-    pub(crate) fn expect_certified(&self, certificate: &[u8], trust: &TrustFile) {
+    pub fn expect_certified(&self, certificate: &[u8], trust: &TrustFile) {
         let accepted = trust
             .trust
             .verify_issuance(certificate)

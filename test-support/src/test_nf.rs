@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::test_lab::{LEAF_KEY, mint, now};
 
 /// Without landmarks, which nobody needs who only wants to enrol.
-pub(crate) const PROFILE: ConnectionProfile = ConnectionProfile {
+pub const PROFILE: ConnectionProfile = ConnectionProfile {
     domain: TrustDomain::MtcStandalone,
     leaf_key: LEAF_KEY,
     key_exchange: KeyExchange::X25519MlKem768,
@@ -31,19 +31,24 @@ pub(crate) const PROFILE: ConnectionProfile = ConnectionProfile {
 };
 
 /// An NF that serves nothing, an SMF if nothing else is said.
-pub(crate) struct TestNf {
-    pub(crate) instance: Arc<Instance>,
-    pub(crate) nrf: Nrf,
-    pub(crate) key: NfKey,
+pub struct TestNf {
+    /// The instance.
+    pub instance: Arc<Instance>,
+    /// The NRF of its lab.
+    pub nrf: Nrf,
+    /// Its key.
+    pub key: NfKey,
     lab: LabFolder,
 }
 
 impl TestNf {
-    pub(crate) fn new(lab: &LabFolder, number: u16) -> Self {
+    /// SMF `number` of a lab.
+    pub fn new(lab: &LabFolder, number: u16) -> Self {
         Self::of_type(lab, NfType::Smf, number)
     }
 
-    pub(crate) fn of_type(lab: &LabFolder, nf_type: NfType, number: u16) -> Self {
+    /// Instance `number` of a type.
+    pub fn of_type(lab: &LabFolder, nf_type: NfType, number: u16) -> Self {
         let trust = TrustFile::load(&lab.pki.trust)
             .expect("trust file is valid")
             .trust;
@@ -63,12 +68,13 @@ impl TestNf {
         }
     }
 
-    pub(crate) fn id(&self) -> Uuid {
+    /// Its NF instance id.
+    pub fn id(&self) -> Uuid {
         self.instance.id.uuid()
     }
 
     /// A token that is good until `exp`.
-    pub(crate) fn token_until(&self, exp: UnixTime) -> String {
+    pub fn token_until(&self, exp: UnixTime) -> String {
         mint(
             &self.lab,
             self.id(),
@@ -79,23 +85,23 @@ impl TestNf {
     }
 
     /// A token that is good for a minute.
-    pub(crate) fn token(&self) -> String {
+    pub fn token(&self) -> String {
         self.token_until(UnixTime(now().0 + 60))
     }
 
     /// Connects to the NRF, with the certificate if there is one.
-    pub(crate) async fn connect(&self) -> Result<Opened, CallError> {
+    pub async fn connect(&self) -> Result<Opened, CallError> {
         self.nrf.open(&self.instance, PROFILE).await
     }
 
     /// Asks for a certificate for its own name.
-    pub(crate) async fn enrol(&self, token: &str) -> Result<IssuedCertificate, ObtainError> {
+    pub async fn enrol(&self, token: &str) -> Result<IssuedCertificate, ObtainError> {
         self.enrol_as(self.id(), &self.instance.fqdn, Some(token))
             .await
     }
 
     /// Asks for a certificate for any name.
-    pub(crate) async fn enrol_as(
+    pub async fn enrol_as(
         &self,
         id: Uuid,
         fqdn: &str,
@@ -112,7 +118,7 @@ impl TestNf {
     }
 
     /// Presents a certificate (DER) from now on.
-    pub(crate) fn present(&self, certificate: Vec<u8>) {
+    pub fn present(&self, certificate: Vec<u8>) {
         let standalone = Credential::new(vec![certificate], &self.key, UnixTime(u64::MAX))
             .expect("the certificate is one of the key");
         let mtc = MtcCredential::new(standalone, None);
@@ -121,7 +127,7 @@ impl TestNf {
 }
 
 /// The certificate (DER) in an answer of the NRF.
-pub(crate) fn der(issued: &IssuedCertificate) -> Vec<u8> {
+pub fn der(issued: &IssuedCertificate) -> Vec<u8> {
     issued
         .chain_der()
         .expect("chains are base64")
@@ -129,7 +135,7 @@ pub(crate) fn der(issued: &IssuedCertificate) -> Vec<u8> {
 }
 
 /// Status and detail of a refusal by the NRF.
-pub(crate) fn refusal(error: &ObtainError) -> (u16, String) {
+pub fn refusal(error: &ObtainError) -> (u16, String) {
     match error {
         ObtainError::Enrolment {
             source: EnrolmentError::Refused { status, details },
