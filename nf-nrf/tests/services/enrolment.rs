@@ -1,8 +1,5 @@
 //! nnrf-cm, from the request that a connection hands over to the certificate that a relying party verifies.
 
-#[path = "support/mtca.rs"]
-mod mtca;
-
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +38,7 @@ use sbi::server::{Peer, Request};
 use sbi::vault::Vault;
 use uuid::Uuid;
 
-use mtca::{Authority, BASELINE, LANDMARK_INTERVAL, RENEW_EXPIRED, Service};
+use crate::mtca::{Authority, BASELINE, LANDMARK_INTERVAL, RENEW_EXPIRED, Service};
 
 const AMF: Uuid = Uuid::from_u128(0x0a3f_5c1e_7d24_4b8f_9c61_2f4f_0d9e_1a01);
 const OTHER: Uuid = Uuid::from_u128(0x5b1d_9a77_3a51_4c0b_8d55_7e0f_6a3b_2c02);

@@ -1,8 +1,5 @@
 //! Nnrf_NFDiscovery over real HTTP/2.
 
-#[path = "support/nrf.rs"]
-mod nrf;
-
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -13,7 +10,7 @@ use sbi::model::{Document, NfProfile};
 use sbi::uri::Query;
 use serde_json::{Value, json};
 
-use nrf::{AMF_FQDN, AMF_ID, Client, Nrf, profile, refusal, request};
+use crate::nrf::{AMF_FQDN, AMF_ID, Client, Nrf, profile, refusal, request};
 
 const SMF_QUERY: &str = "target-nf-type=SMF&requester-nf-type=AMF";
 

@@ -1,12 +1,5 @@
 //! The counters of TS 28.552 and of enrolments, for requests over real HTTP/2: one for each request, however it ends.
 
-#[path = "support/mtca.rs"]
-#[expect(dead_code, reason = "no certificate is asked for here")]
-mod mtca;
-#[path = "support/nrf.rs"]
-#[expect(dead_code, reason = "the NRF here has enrolment too")]
-mod nrf;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +17,8 @@ use sbi::server::{MAX_BODY, Peer, serve_connection};
 use sbi::uri::Scheme;
 use serde_json::json;
 
-use mtca::Service;
-use nrf::{AMF_FQDN, AMF_ID, NRF_ROOT, instance, profile, request};
+use crate::mtca::Service;
+use crate::nrf::{AMF_FQDN, AMF_ID, NRF_ROOT, instance, profile, request};
 
 /// An NRF with all its services, and the AMF's connection to it.
 struct Scene {

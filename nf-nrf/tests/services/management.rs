@@ -1,8 +1,5 @@
 //! Nnrf_NFManagement over real HTTP/2.
 
-#[path = "support/nrf.rs"]
-mod nrf;
-
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -14,7 +11,7 @@ use sbi::client::Request;
 use sbi::response::JSON_PATCH;
 use serde_json::{Value, json};
 
-use nrf::{AMF_FQDN, AMF_ID, Client, NRF_ROOT, Nrf, instance, profile, refusal, request};
+use crate::nrf::{AMF_FQDN, AMF_ID, Client, NRF_ROOT, Nrf, instance, profile, refusal, request};
 
 const OTHER_ID: &str = "5b1d9a77-3a51-4c0b-8d55-7e0f6a3b2c02";
 const MISMATCH: &str = "MTC5G_CERTIFICATE_MISMATCH";

@@ -1,0 +1,8 @@
+//! What the NRF answers on its SBI port, over real HTTP/2 and with the peer's identity given instead of a certificate.
+
+mod counting;
+mod discovery;
+mod enrolment;
+mod management;
+mod mtca;
+mod nrf;
