@@ -5,12 +5,6 @@
 //! same hash. What it must never do is yield the *true* hash of another interval, or satisfy the *true* root of another
 //! size; with those it is compared wherever it is used, and so it is here.
 
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "support/parts.rs"]
-mod parts;
-#[path = "support/sparse_tree.rs"]
-mod sparse_tree;
-
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -48,8 +42,8 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::TestCaseError;
 use sha2::{Digest, Sha256};
 
-use self::parts::Parts;
-use self::sparse_tree::SparseTree;
+use test_support::parts::Parts;
+use test_support::sparse_tree::SparseTree;
 
 /// Leaves of the trees that are held in memory.
 const LEAVES: u64 = 300;

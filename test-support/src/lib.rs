@@ -1,33 +1,46 @@
 //! What tests of several crates, or several test programs of one, share.
 //!
 //! ```text
-//!   nf          instances without a certificate, configuration files          any NF
-//!   endless     a request's body that does not end                            sbi, trials
-//!   collector   a collector of traces                                         sbi
+//!   mtca         a Merkle Tree CA in memory, with its witnesses
+//!   parts        a certificate taken to pieces
+//!   respelt      other spellings of the same DER, numbers and base64
+//!   sparse_tree  a tree too large to hold
 //!
-//!   feature lab, for lab and its trials:
-//!   command     the built mtc5g command as its user runs it
-//!   terminal    a terminal for commands that ask what they write to
-//!   ports       ports for processes that must know them before they start
-//!   test_lab    a small lab whose processes the test supervises
-//!   test_nf     a network function of the test's own in that lab
-//!   log_copy    its issuance log as anybody reads it
-//!   issued_log  a log in a folder, without a lab
+//!   feature sbi:
+//!   nf           instances without a certificate, configuration files
+//!   endless      a request's body that does not end
+//!   collector    a collector of traces
+//!
+//!   feature lab:
+//!   command      the built mtc5g command as its user runs it
+//!   terminal     a terminal for commands that ask what they write to
+//!   ports        ports for processes that must know them before they start
+//!   test_lab     a small lab whose processes the test supervises
+//!   test_nf      a network function of the test's own in that lab
+//!   log_copy     its issuance log as anybody reads it
+//!   issued_log   a log in a folder, without a lab
 //! ```
 //!
 //! Nothing here returns an error: what goes wrong fails the test that it serves.
 
+#[cfg(feature = "sbi")]
 pub mod collector;
 #[cfg(feature = "lab")]
 pub mod command;
+#[cfg(feature = "sbi")]
 pub mod endless;
 #[cfg(feature = "lab")]
 pub mod issued_log;
 #[cfg(feature = "lab")]
 pub mod log_copy;
+pub mod mtca;
+#[cfg(feature = "sbi")]
 pub mod nf;
+pub mod parts;
 #[cfg(feature = "lab")]
 pub mod ports;
+pub mod respelt;
+pub mod sparse_tree;
 #[cfg(feature = "lab")]
 pub mod terminal;
 #[cfg(feature = "lab")]

@@ -5,7 +5,9 @@ use mtc_core::der::{self, DerError};
 use mtc_core::time::UnixTime;
 use mtc_core::x509::extension;
 
-use crate::{ca_certificate, respelt};
+use test_support::respelt;
+
+use crate::ca_certificate;
 
 /// The issuer (nobody) and the validity (whoever configures the CA decides) are not looked into.
 #[test]

@@ -10,9 +10,11 @@ use mtc_core::tree::Subtree;
 use mtc_core::verify::CaTrust;
 use mtc_core::wire::WireError;
 
-use crate::mtca::Signer;
-use crate::respelt::Form;
-use crate::{CA, ca_certificate, one_entry, respelt};
+use test_support::mtca::Signer;
+use test_support::respelt;
+use test_support::respelt::Form;
+
+use crate::{CA, ca_certificate, one_entry};
 
 #[test]
 fn a_certificate_has_one_der_encoding() {

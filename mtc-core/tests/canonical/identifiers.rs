@@ -3,7 +3,9 @@
 use mtc_core::der;
 use mtc_core::id::{IdError, TrustAnchorId};
 
-use crate::{CA, respelt};
+use test_support::respelt;
+
+use crate::CA;
 
 #[test]
 fn a_trust_anchor_name_has_one_der_encoding() {

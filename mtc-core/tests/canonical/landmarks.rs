@@ -3,7 +3,7 @@
 use mtc_core::landmark::{LandmarkError, LandmarkSequence, MAX_LANDMARKS};
 use mtc_core::time::UnixTime;
 
-use crate::respelt;
+use test_support::respelt;
 
 #[test]
 fn landmark_documents_have_one_spelling() {

@@ -7,18 +7,13 @@ mod ca_certificates;
 mod certificates;
 mod identifiers;
 mod landmarks;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "../support/mtca.rs"]
-mod mtca;
 mod notes;
-#[path = "../support/respelt.rs"]
-mod respelt;
 mod tile_paths;
 
 use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::SignatureAlgorithm;
 
-use self::mtca::{Mtca, Signer};
+use test_support::mtca::{Mtca, Signer};
 
 const CA: &str = "32473.1";
 

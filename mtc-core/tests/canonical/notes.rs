@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
 
-use crate::{one_entry, respelt};
+use test_support::respelt;
+
+use crate::one_entry;
 
 #[test]
 fn checkpoints_have_one_text() {

@@ -2,7 +2,7 @@
 
 use mtc_core::tile::TilePath;
 
-use crate::respelt;
+use test_support::respelt;
 
 #[test]
 fn tile_paths_have_one_spelling() {

@@ -5,9 +5,9 @@ use mtc_core::der;
 use mtc_core::tree::Subtree;
 use mtc_core::verify::Rejection;
 
-use crate::mtca::{Mtca, Signer};
-use crate::parts::Parts;
 use crate::random::Random;
+use test_support::mtca::{Mtca, Signer};
+use test_support::parts::Parts;
 
 /// One way of changing a certificate.
 pub(crate) struct Damage {

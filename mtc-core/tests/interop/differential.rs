@@ -14,11 +14,11 @@ use mtc_core::tree::Subtree;
 use mtc_core::verify::{Basis, PolicyError, Rejection, TrustedSubtree};
 
 use crate::damage::{self, Damage, Surroundings};
-use crate::mtca::{Mtca, Signer};
-use crate::parts::Parts;
 use crate::random::Random;
 use crate::verifiers::Verifiers;
 use crate::{grown, subject_keys};
+use test_support::mtca::{Mtca, Signer};
+use test_support::parts::Parts;
 
 /// Cases when nobody asks for more.
 const USUAL_CASES: u64 = 1500;

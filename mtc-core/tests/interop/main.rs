@@ -7,14 +7,8 @@
 mod damage;
 mod differential;
 mod flips;
-#[path = "../support/mtca.rs"]
-mod mtca;
-#[path = "../support/parts.rs"]
-mod parts;
 mod pieces;
 mod random;
-#[path = "../support/sparse_tree.rs"]
-mod sparse_tree;
 mod verifiers;
 
 use std::collections::BTreeSet;
@@ -33,8 +27,8 @@ use proptest::prelude::{Strategy, any, prop_assert, proptest};
 use proptest::sample::Index;
 
 use self::flips::{Flip, Unnoticed, every_bit, flipped, ignored_flips, some_bits};
-use self::mtca::{EntryExtensions, Mtca, NOT_AFTER, NOT_BEFORE, Signer};
 use self::verifiers::{Verifiers, read_by_mtcs};
+use test_support::mtca::{EntryExtensions, Mtca, NOT_AFTER, NOT_BEFORE, Signer};
 
 use SignatureAlgorithm::{EcdsaP256, EcdsaP384, Ed25519, MlDsa44, MlDsa65, MlDsa87};
 

@@ -15,7 +15,7 @@ use mtc_core::tree::{
 };
 
 use crate::random::Random;
-use crate::sparse_tree::SparseTree;
+use test_support::sparse_tree::SparseTree;
 
 const CASES: u64 = 2000;
 

@@ -9,7 +9,7 @@ use mtc_core::verify::{
 };
 use mtcs::{Verification, VerificationKind, verify_certificate_ignoring_validity};
 
-use crate::mtca::{Mtca, Signer};
+use test_support::mtca::{Mtca, Signer};
 
 /// Whether mtcs 0.3.1 can read a bound from a CA certificate. Serial numbers go up to 2^64 - 1 (Section 7.1); DER puts a
 /// zero octet before a number whose first bit is set, and mtcs skips it and then takes the number for negative.

@@ -6,9 +6,9 @@ use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
 use mtc_core::verify::{Basis, CaTrust, CosignerGroup, PolicyError, Rejection};
 
-use crate::mtca::{Mtca, Signer};
-use crate::parts::Parts;
 use crate::{CA, trust_in};
+use test_support::mtca::{Mtca, Signer};
+use test_support::parts::Parts;
 
 const WITNESS: &str = "32473.9";
 

@@ -24,9 +24,9 @@ use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError, Rejection, RevokedRa
 use mtc_core::wire::{self, WireError};
 use mtc_core::x509::{EndEntity, Role, UsageError, X509Error, extension};
 
-use crate::mtca::{Mtca, Signer};
-use crate::parts::Parts;
 use crate::{CA, log_of, serial_of, subtrees, trust_in};
+use test_support::mtca::{Mtca, Signer};
+use test_support::parts::Parts;
 
 /// What the crypto library would have to fail for.
 const NOT_PRODUCIBLE: [(&str, &str); 2] = [("KeyError", "Generation"), ("KeyError", "Signing")];

@@ -13,7 +13,7 @@ use mtc_core::verify::{
 };
 use mtc_core::x509::{Role, UsageError, extension};
 
-use super::mtca::{NOT_AFTER, NOT_BEFORE, Signer};
+use test_support::mtca::{NOT_AFTER, NOT_BEFORE, Signer};
 
 const HOST: &str = "amf1.example.org";
 const KEY_USAGE: (&[u8], &[u8]) = (&[0x55, 0x1d, 15], &[3, 2, 7, 0x80]);

@@ -11,10 +11,10 @@ use mtc_core::tree::{
 };
 use mtc_core::verify::{Basis, Rejection, RevokedRange, TrustedSubtree};
 
-use crate::mtca::Signer;
-use crate::parts::Parts;
-use crate::sparse_tree::SparseTree;
 use crate::{CA, trust_in};
+use test_support::mtca::Signer;
+use test_support::parts::Parts;
+use test_support::sparse_tree::SparseTree;
 
 /// Entries of the largest log.
 const LARGEST_LOG: u64 = (1 << 48) - 1;

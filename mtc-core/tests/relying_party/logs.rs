@@ -6,9 +6,9 @@ use mtc_core::id::{EntryIndex, LogNumber};
 use mtc_core::tree::{MemoryTree, Subtree, inclusion_proof, leaf_hash};
 use mtc_core::verify::{Basis, PolicyError, Rejection, RevokedRange, TrustedSubtree};
 
-use crate::mtca::{EntryExtensions, Mtca, Signer};
-use crate::parts::{Parts, vector};
 use crate::{CA, log_of, serial_of, trust_in, unsigned};
+use test_support::mtca::{EntryExtensions, Mtca, Signer};
+use test_support::parts::{Parts, vector};
 
 #[test]
 fn the_same_index_in_two_logs_is_two_entries() {

@@ -7,16 +7,9 @@ mod errors;
 mod for_a_peer;
 mod large;
 mod logs;
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-#[path = "../support/mtca.rs"]
-mod mtca;
-#[path = "../support/parts.rs"]
-mod parts;
 mod remembered;
 mod revocation;
 mod single_change;
-#[path = "../support/sparse_tree.rs"]
-mod sparse_tree;
 
 use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::SignatureAlgorithm;
@@ -24,7 +17,7 @@ use mtc_core::id::{EntryIndex, serial};
 use mtc_core::tree::Subtree;
 use mtc_core::verify::{CaTrust, PolicyError, Rejection};
 
-use self::mtca::{Mtca, Signer};
+use test_support::mtca::{Mtca, Signer};
 
 const CA: &str = "32473.1";
 

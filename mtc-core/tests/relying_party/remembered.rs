@@ -12,9 +12,9 @@ use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::Index;
 
-use crate::mtca::{Mtca, Signer};
-use crate::parts::Parts;
 use crate::{log_of, serial_of, subtrees, trust_in, unsigned};
+use test_support::mtca::{Mtca, Signer};
+use test_support::parts::Parts;
 
 fn remembering(mtca: &Mtca, capacity: usize) -> CaTrust {
     trust_in(&mtca.ca).remembering(NonZeroUsize::new(capacity).expect("some room"))

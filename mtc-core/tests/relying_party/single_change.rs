@@ -9,9 +9,9 @@ use mtc_core::verify::{Basis, CaTrust, Rejection};
 use proptest::prelude::{any, prop_assert_eq, proptest};
 use proptest::sample::Index;
 
-use crate::mtca::Mtca;
-use crate::parts::Parts;
 use crate::{log_of, serial_of, subtrees, trust_in, unsigned};
+use test_support::mtca::Mtca;
+use test_support::parts::Parts;
 
 /// Trust in every subtree of the log.
 fn all_trusting(mtca: &Mtca) -> CaTrust {

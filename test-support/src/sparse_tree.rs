@@ -9,7 +9,7 @@ use mtc_core::tree::{Hash, HashReader, leaf_hash, node_hash};
 const LEVELS: usize = 64;
 
 /// The tree, and a check on its readers: they may ask for complete nodes only.
-pub(crate) struct SparseTree {
+pub struct SparseTree {
     size: u64,
     /// Nodes above unmarked leaves, by level.
     plain: Vec<Hash>,
@@ -19,7 +19,7 @@ pub(crate) struct SparseTree {
 
 impl SparseTree {
     /// A tree of `size` leaves, of which these have these hashes.
-    pub(crate) fn new(size: u64, leaves: impl IntoIterator<Item = (u64, Hash)>) -> Self {
+    pub fn new(size: u64, leaves: impl IntoIterator<Item = (u64, Hash)>) -> Self {
         let mut plain = vec![leaf_hash(b"plain")];
         let mut marked: Vec<BTreeMap<u64, Hash>> = vec![leaves.into_iter().collect()];
         for level in 0..LEVELS - 1 {

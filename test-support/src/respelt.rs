@@ -13,7 +13,7 @@ enum Contents {
 
 /// How an element can be written otherwise (X.690 clauses 8.1.2.4 and 8.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// A length of so many octets after the first, padded with zeros.
     LongLength(usize),
     /// A constructed element without a length, ended by two zero octets.
@@ -35,7 +35,7 @@ const FORMS: [Form; 8] = [
 
 /// Everything that differs from `der`, well-formed throughout, in the form of one element at any depth: how many
 /// elements it lies deep, the form, and the bytes.
-pub(crate) fn der(der: &[u8]) -> Vec<(usize, Form, Vec<u8>)> {
+pub fn der(der: &[u8]) -> Vec<(usize, Form, Vec<u8>)> {
     let elements = parse(der).expect("DER");
     let mut all = Vec::new();
     let mut found = Vec::new();
@@ -129,7 +129,7 @@ fn encode(elements: &[Element], position: &mut usize, other: Option<(usize, Form
 }
 
 /// What a lenient reader might take for this number, and what is none.
-pub(crate) fn decimal(number: &str) -> Vec<String> {
+pub fn decimal(number: &str) -> Vec<String> {
     let mut all = vec![
         String::new(),
         "18446744073709551616".to_owned(),
@@ -150,7 +150,7 @@ pub(crate) fn decimal(number: &str) -> Vec<String> {
 }
 
 /// Other spellings of padded base64, of the same bytes or nearly.
-pub(crate) fn base64(encoded: &str) -> Vec<String> {
+pub fn base64(encoded: &str) -> Vec<String> {
     let bare = encoded.trim_end_matches('=');
     let mut all = vec![
         String::new(),

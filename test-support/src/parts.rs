@@ -9,46 +9,46 @@ use sha2::{Digest, Sha256};
 
 /// A certificate. What is called DER has its tag and length, the rest is bare.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Parts {
+pub struct Parts {
     /// DER of `[0] EXPLICIT Version`, or nothing.
-    pub(crate) version: Vec<u8>,
+    pub version: Vec<u8>,
     /// Contents octets of the serial number.
-    pub(crate) serial: Vec<u8>,
+    pub serial: Vec<u8>,
     /// DER of the signature algorithm inside.
-    pub(crate) inner_algorithm: Vec<u8>,
+    pub inner_algorithm: Vec<u8>,
     /// DER of the issuer.
-    pub(crate) issuer: Vec<u8>,
+    pub issuer: Vec<u8>,
     /// DER of the validity.
-    pub(crate) validity: Vec<u8>,
+    pub validity: Vec<u8>,
     /// DER of the subject.
-    pub(crate) subject: Vec<u8>,
+    pub subject: Vec<u8>,
     /// DER of the SubjectPublicKeyInfo's algorithm.
-    pub(crate) key_algorithm: Vec<u8>,
+    pub key_algorithm: Vec<u8>,
     /// DER of what follows it in the SubjectPublicKeyInfo.
-    pub(crate) key: Vec<u8>,
+    pub key: Vec<u8>,
     /// DER of what follows the SubjectPublicKeyInfo.
-    pub(crate) after_key: Vec<u8>,
+    pub after_key: Vec<u8>,
     /// DER of the signature algorithm outside.
-    pub(crate) outer_algorithm: Vec<u8>,
+    pub outer_algorithm: Vec<u8>,
     /// First octet of the signature's BIT STRING.
-    pub(crate) unused_bits: u8,
+    pub unused_bits: u8,
     /// The MTCProof's extensions.
-    pub(crate) extensions: Vec<u8>,
+    pub extensions: Vec<u8>,
     /// The MTCProof's start.
-    pub(crate) start: u64,
+    pub start: u64,
     /// The MTCProof's end.
-    pub(crate) end: u64,
+    pub end: u64,
     /// The MTCProof's hashes, concatenated.
-    pub(crate) hashes: Vec<u8>,
+    pub hashes: Vec<u8>,
     /// The MTCProof's cosigner IDs and signatures.
-    pub(crate) cosignatures: Vec<(Vec<u8>, Vec<u8>)>,
+    pub cosignatures: Vec<(Vec<u8>, Vec<u8>)>,
     /// What follows in the signature's BIT STRING.
-    pub(crate) after_proof: Vec<u8>,
+    pub after_proof: Vec<u8>,
 }
 
 impl Parts {
     /// The parts of a certificate that mtc-core issued.
-    pub(crate) fn of(certificate: &[u8]) -> Self {
+    pub fn of(certificate: &[u8]) -> Self {
         let mut fields = der::Reader::new(der::only(certificate, der::SEQUENCE).expect("DER"));
         let mut tbs = der::Reader::new(fields.contents(der::SEQUENCE).expect("TBSCertificate"));
         let mut next = || tbs.element().expect("a field").whole.to_vec();
@@ -99,7 +99,7 @@ impl Parts {
     }
 
     /// The certificate.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let tbs = der::element(
             der::SEQUENCE,
             &[
@@ -118,7 +118,7 @@ impl Parts {
     }
 
     /// The MTCProof and what follows it.
-    pub(crate) fn proof(&self) -> Vec<u8> {
+    pub fn proof(&self) -> Vec<u8> {
         let cosignatures: Vec<u8> = self
             .cosignatures
             .iter()
@@ -136,7 +136,7 @@ impl Parts {
     }
 
     /// The hash of the log entry, by building the entry (Section 5.2.1).
-    pub(crate) fn leaf_hash(&self) -> Hash {
+    pub fn leaf_hash(&self) -> Hash {
         let entry = [
             &vector(&self.extensions, 2)[..],
             &[0, 1],
@@ -154,7 +154,7 @@ impl Parts {
     }
 
     /// Sets the serial number, in its one DER form.
-    pub(crate) fn set_serial(&mut self, serial: u64) {
+    pub fn set_serial(&mut self, serial: u64) {
         let whole = der::unsigned_integer(serial);
         self.serial = der::only(&whole, der::INTEGER).expect("our own").to_vec();
     }
@@ -185,7 +185,7 @@ impl Cut<'_> {
 }
 
 /// A vector with its length prefix.
-pub(crate) fn vector(contents: &[u8], prefix_width: usize) -> Vec<u8> {
+pub fn vector(contents: &[u8], prefix_width: usize) -> Vec<u8> {
     let length = (contents.len() as u64).to_be_bytes();
     [&length[8 - prefix_width..], contents].concat()
 }

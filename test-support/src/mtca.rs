@@ -23,9 +23,9 @@ use mtc_core::verify::TrustedSubtree;
 use mtc_core::x509::extension;
 
 /// First second of validity of everything issued here, 2026-11-22.
-pub(crate) const NOT_BEFORE: UnixTime = UnixTime(1_795_305_600);
+pub const NOT_BEFORE: UnixTime = UnixTime(1_795_305_600);
 /// Last second of validity.
-pub(crate) const NOT_AFTER: UnixTime = UnixTime(NOT_BEFORE.0 + 7 * 86_400);
+pub const NOT_AFTER: UnixTime = UnixTime(NOT_BEFORE.0 + 7 * 86_400);
 
 /// PKCS#8 of an Ed25519 key up to its 32 secret bytes (RFC 8410 section 7).
 const ED25519_PKCS8: [u8; 16] = [
@@ -37,17 +37,18 @@ const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 const DIGITAL_SIGNATURE: &[u8] = &[3, 2, 7, 0x80];
 
 /// Entry extensions: type and data.
-pub(crate) type EntryExtensions = Vec<(u16, Vec<u8>)>;
+pub type EntryExtensions = Vec<(u16, Vec<u8>)>;
 
 /// Someone who cosigns: the public part and the key.
-pub(crate) struct Signer {
-    pub(crate) cosigner: Cosigner,
+pub struct Signer {
+    /// The public half.
+    pub cosigner: Cosigner,
     secret: SecretKey,
 }
 
 impl Signer {
     /// Ed25519 keys follow from the ID, so that tests over every byte of a certificate see the same bytes every time.
-    pub(crate) fn new(id: &str, algorithm: SignatureAlgorithm) -> Self {
+    pub fn new(id: &str, algorithm: SignatureAlgorithm) -> Self {
         let id: TrustAnchorId = id.parse().expect("a trust anchor ID");
         let secret = match algorithm {
             SignatureAlgorithm::Ed25519 => {
@@ -65,7 +66,7 @@ impl Signer {
     }
 
     /// Its cosignature of a subtree, as certificates carry it.
-    pub(crate) fn cosignature(&self, log: &LogId, subtree: Subtree, hash: &Hash) -> Cosignature {
+    pub fn cosignature(&self, log: &LogId, subtree: Subtree, hash: &Hash) -> Cosignature {
         self.sign(&CosignedMessage {
             cosigner: &self.cosigner.id,
             log,
@@ -76,7 +77,7 @@ impl Signer {
     }
 
     /// Its signature on any message.
-    pub(crate) fn sign(&self, message: &CosignedMessage<'_>) -> Cosignature {
+    pub fn sign(&self, message: &CosignedMessage<'_>) -> Cosignature {
         message.sign(&self.secret).expect("a key that signs")
     }
 }
@@ -99,17 +100,21 @@ struct Subject {
 }
 
 /// The CA, its witnesses and its one log.
-pub(crate) struct Mtca {
-    pub(crate) ca: Signer,
-    pub(crate) witnesses: Vec<Signer>,
-    pub(crate) log: LogId,
-    pub(crate) tree: MemoryTree,
+pub struct Mtca {
+    /// The CA's cosigner.
+    pub ca: Signer,
+    /// The other cosigners.
+    pub witnesses: Vec<Signer>,
+    /// Its log.
+    pub log: LogId,
+    /// The log's entries, hashed.
+    pub tree: MemoryTree,
     subjects: Vec<Subject>,
 }
 
 impl Mtca {
     /// A CA with an empty log and a witness for each of the algorithms given last.
-    pub(crate) fn new(
+    pub fn new(
         id: &str,
         log_number: u64,
         algorithm: SignatureAlgorithm,
@@ -132,7 +137,7 @@ impl Mtca {
     }
 
     /// Another log of the same CA, empty.
-    pub(crate) fn another_log(&self, number: u64) -> Self {
+    pub fn another_log(&self, number: u64) -> Self {
         let number = LogNumber::new(number).expect("a log number");
         Self {
             log: LogId::new(self.ca.cosigner.id, number).expect("short"),
@@ -144,13 +149,13 @@ impl Mtca {
     }
 
     /// The serial numbers of the log.
-    pub(crate) fn serials(&self) -> RangeInclusive<u64> {
+    pub fn serials(&self) -> RangeInclusive<u64> {
         let serial = |index| serial(self.log.number(), index).expect("below 2^48");
         serial(EntryIndex(0))..=serial(EntryIndex((1 << 48) - 1))
     }
 
     /// The CA certificate that admits these serial numbers.
-    pub(crate) fn ca_certificate(&self, admitted: RangeInclusive<u64>) -> Vec<u8> {
+    pub fn ca_certificate(&self, admitted: RangeInclusive<u64>) -> Vec<u8> {
         CaCertificate {
             cosigner: self.ca.cosigner.clone(),
             min_serial: *admitted.start(),
@@ -161,7 +166,7 @@ impl Mtca {
     }
 
     /// Logs the next entry and returns its index. Every subject has another name, so every entry another hash.
-    pub(crate) fn append(&mut self, key: &PublicKey, entry_extensions: EntryExtensions) -> u64 {
+    pub fn append(&mut self, key: &PublicKey, entry_extensions: EntryExtensions) -> u64 {
         let index = self.tree.len();
         let subject = Subject {
             name: common_name(&format!("nf-{index}.test")),
@@ -180,7 +185,7 @@ impl Mtca {
     }
 
     /// The certificate for entry `index` with a proof to `subtree` and the cosignatures of `signers`.
-    pub(crate) fn certificate(&self, index: u64, subtree: Subtree, signers: &[&Signer]) -> Vec<u8> {
+    pub fn certificate(&self, index: u64, subtree: Subtree, signers: &[&Signer]) -> Vec<u8> {
         let proof = self.proof(index, subtree, signers);
         let subject = &self.subjects[index as usize];
         self.with_fields(subject, |fields| {
@@ -190,12 +195,7 @@ impl Mtca {
     }
 
     /// The certificate for entry `index` from the batch of everything logged since `previous_size`.
-    pub(crate) fn standalone(
-        &self,
-        index: u64,
-        previous_size: u64,
-        signers: &[&Signer],
-    ) -> Vec<u8> {
+    pub fn standalone(&self, index: u64, previous_size: u64, signers: &[&Signer]) -> Vec<u8> {
         let holding = covering_subtrees(previous_size, self.tree.len())
             .into_iter()
             .find(|subtree| subtree.contains(EntryIndex(index)))
@@ -204,7 +204,7 @@ impl Mtca {
     }
 
     /// The MTCProof of entry `index` in `subtree` with the cosignatures of `signers`.
-    pub(crate) fn proof(&self, index: u64, subtree: Subtree, signers: &[&Signer]) -> MtcProof {
+    pub fn proof(&self, index: u64, subtree: Subtree, signers: &[&Signer]) -> MtcProof {
         let hash = self.hash(subtree);
         let Ok(inclusion_proof) = inclusion_proof(&self.tree, EntryIndex(index), subtree);
         MtcProof {
@@ -219,13 +219,13 @@ impl Mtca {
     }
 
     /// The hash of a subtree of the log.
-    pub(crate) fn hash(&self, subtree: Subtree) -> Hash {
+    pub fn hash(&self, subtree: Subtree) -> Hash {
         let Ok(hash) = subtree_hash(&self.tree, subtree);
         hash
     }
 
     /// The subtree as a relying party would trust it.
-    pub(crate) fn trusted(&self, subtree: Subtree) -> TrustedSubtree {
+    pub fn trusted(&self, subtree: Subtree) -> TrustedSubtree {
         TrustedSubtree {
             log_number: self.log.number(),
             subtree,
