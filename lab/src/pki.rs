@@ -41,7 +41,7 @@ pub use self::plan::{COUNTRY, HOME_DOMAIN, PkiPlan, PlannedInstance, fqdn};
 pub use self::tokens::{mint_tokens, renew_token};
 
 pub(crate) use self::folder::Folder;
-use self::tokens::write_tokens;
+use self::tokens::{token_file, write_tokens};
 
 /// How far validity begins before the PKI is made, for NFs on machines whose clocks are behind.
 const BACKDATE: Duration = Duration::from_secs(3600);
@@ -97,12 +97,10 @@ impl LabPki {
         let certificate = ca_certificate(plan, &cosigner_key)?.to_der(validity.0, validity.1);
         let mtca = folder.public_folder("mtca")?;
         mtca.public("cosigner.pub", public_pem(&cosigner_key).as_bytes())?;
-        let cosigner_key = mtca.secret("cosigner.key", &cosigner_key.to_pem()?)?;
-        let ca_pem = mtca.public(
-            "ca.pem",
-            pem::encode(pem::CERTIFICATE, &certificate).as_bytes(),
-        )?;
-        let ca_der = mtca.public("ca.der", &certificate)?;
+        mtca.secret("cosigner.key", &cosigner_key.to_pem()?)?;
+        let text = pem::encode(pem::CERTIFICATE, &certificate);
+        mtca.public("ca.pem", text.as_bytes())?;
+        mtca.public("ca.der", &certificate)?;
 
         let witness_key = NfKey::generate(COSIGNER_ALGORITHM)?;
         let witness = Cosigner {
@@ -111,43 +109,63 @@ impl LabPki {
         };
         let folder_of_witness = folder.private_folder("witness")?;
         folder_of_witness.public("witness.pub", public_pem(&witness_key).as_bytes())?;
-        let witness_key = folder_of_witness.secret("witness.key", &witness_key.to_pem()?)?;
+        folder_of_witness.secret("witness.key", &witness_key.to_pem()?)?;
 
-        let x509 = write_baselines(
+        write_baselines(
             &folder.public_folder("x509")?,
             &plan.x509_profiles,
             validity,
         )?;
 
         let authority = NfKey::generate(KeyAlgorithm::EcdsaP256)?;
-        let tokens = write_tokens(
+        write_tokens(
             &folder.private_folder("tokens")?,
             &plan.instances,
             &authority,
             now.plus(plan.token_lifetime),
         )?;
         let enrolment = folder.private_folder("enrolment")?;
-        let authority_public_key =
-            enrolment.public("authority.pub", public_pem(&authority).as_bytes())?;
-        let authority_key = enrolment.secret("authority.key", &authority.to_pem()?)?;
+        enrolment.public("authority.pub", public_pem(&authority).as_bytes())?;
+        enrolment.secret("authority.key", &authority.to_pem()?)?;
 
-        let trust = folder.public(
+        folder.public(
             TRUST_FILE,
             trust_document(&witness, plan.remember_subtrees)
                 .to_toml()?
                 .as_bytes(),
         )?;
-        Ok(Self {
-            trust,
-            cosigner_key,
-            ca_pem,
-            ca_der,
-            witness_key,
-            x509,
-            authority_public_key,
-            authority_key,
-            tokens,
-        })
+        Ok(Self::of(&folder.0, &plan.x509_profiles, &plan.instances))
+    }
+
+    /// Where everything is in the folder of a PKI that was made for these profiles and instances.
+    pub fn of(folder: &Path, profiles: &[X509Profile], instances: &[PlannedInstance]) -> Self {
+        let x509 = profiles.iter().map(|profile| {
+            let folder = folder.join("x509").join(profile.to_string());
+            X509Paths {
+                profile: *profile,
+                root_certificate: folder.join(baseline::ROOT_CERTIFICATE_FILE),
+                folder,
+            }
+        });
+        let token = |instance: &PlannedInstance| {
+            folder.join("tokens").join(token_file(instance.instance_id))
+        };
+        Self {
+            trust: folder.join(TRUST_FILE),
+            cosigner_key: folder.join("mtca/cosigner.key"),
+            ca_pem: folder.join("mtca/ca.pem"),
+            ca_der: folder.join("mtca/ca.der"),
+            witness_key: folder.join("witness/witness.key"),
+            x509: x509.collect(),
+            authority_public_key: folder.join("enrolment/authority.pub"),
+            authority_key: folder.join("enrolment/authority.key"),
+            tokens: instances.iter().map(token).collect(),
+        }
+    }
+
+    /// Whether there is a PKI, or part of one, in a folder.
+    pub fn is_in(folder: &Path) -> bool {
+        found_in(folder).is_some()
     }
 }
 
@@ -157,16 +175,20 @@ fn claim(folder: &Path) -> Result<(), PkiError> {
         path: folder.to_owned(),
         source,
     })?;
-    for name in [TRUST_FILE, "mtca", "witness", "x509", "enrolment", "tokens"] {
-        let found = folder.join(name);
-        if found.symlink_metadata().is_ok() {
-            return Err(PkiError::Exists {
-                folder: folder.to_owned(),
-                found,
-            });
-        }
+    match found_in(folder) {
+        None => Ok(()),
+        Some(found) => Err(PkiError::Exists {
+            folder: folder.to_owned(),
+            found,
+        }),
     }
-    Ok(())
+}
+
+/// What of a PKI is in a folder.
+fn found_in(folder: &Path) -> Option<PathBuf> {
+    let names = [TRUST_FILE, "mtca", "witness", "x509", "enrolment", "tokens"];
+    let mut paths = names.into_iter().map(|name| folder.join(name));
+    paths.find(|path| path.symlink_metadata().is_ok())
 }
 
 /// The public half of a key as people pass it on.
@@ -216,14 +238,13 @@ fn write_baselines(
     x509: &Folder,
     profiles: &[X509Profile],
     (not_before, not_after): (UnixTime, UnixTime),
-) -> Result<Vec<X509Paths>, PkiError> {
+) -> Result<(), PkiError> {
     let write_ca = |profile: X509Profile| {
         let folder = x509.public_folder(&profile.to_string())?;
         let ca = baseline::create(profile, not_before, not_after)?;
         let CaPem { key, certificate } = &ca.root;
         folder.secret(baseline::ROOT_KEY_FILE, key)?;
-        let root_certificate =
-            folder.public(baseline::ROOT_CERTIFICATE_FILE, certificate.as_bytes())?;
+        folder.public(baseline::ROOT_CERTIFICATE_FILE, certificate.as_bytes())?;
         let files = baseline::INTERMEDIATE_KEY_FILES
             .into_iter()
             .zip(baseline::INTERMEDIATE_CERTIFICATE_FILES);
@@ -233,13 +254,9 @@ fn write_baselines(
             folder.secret(key_file, key)?;
             folder.public(certificate_file, certificate.as_bytes())?;
         }
-        Ok(X509Paths {
-            profile,
-            folder: folder.0,
-            root_certificate,
-        })
+        Ok(())
     };
-    profiles.iter().copied().map(write_ca).collect()
+    profiles.iter().copied().try_for_each(write_ca)
 }
 
 #[cfg(test)]

@@ -371,23 +371,51 @@ async fn secrets_of_connections_are_written_where_the_flag_says_and_nowhere_else
 }
 
 #[tokio::test]
-async fn lab_up_on_a_port_in_use_says_which_and_leaves_no_process() {
+async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let (lab, port) = (folder.path().join("lab"), seven_ports());
-    let _taken = std::net::TcpListener::bind(localhost(port)).unwrap();
     let first = port.to_string();
-    let ended = mtc5g([
-        "lab".as_ref(),
-        "up".as_ref(),
-        "--port".as_ref(),
-        first.as_ref(),
-        "--folder".as_ref(),
-        lab.as_os_str(),
-    ])
-    .await;
+    let up = |amf: &'static str| {
+        let arguments = ["lab", "up", "--port", &first, "--amf", amf, "--smf", "1"];
+        let folder = ["--folder".as_ref(), lab.as_os_str()];
+        Started::new(arguments.map(OsStr::new).into_iter().chain(folder))
+    };
+    let taken = std::net::TcpListener::bind(localhost(port)).unwrap();
+    let ended = up("1").end().await;
     assert_eq!(ended.code(), Some(1));
     let message =
         format!("nrf: cannot listen on 127.0.0.1:{port} (SBI); is another process using the port?");
     assert!(ended.error().contains(&message), "{}", ended.stderr);
     assert_eq!(processes_of(folder.path()), []);
+    // No key stays behind, and it is said what does.
+    let stays = format!(
+        "only the logs of its processes stay: {}/logs",
+        lab.display()
+    );
+    assert!(ended.stderr.contains(&stays), "{}", ended.stderr);
+    let names = lab
+        .read_dir()
+        .unwrap()
+        .map(|found| found.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["logs"]);
+
+    drop(taken);
+    let mut certificates = Vec::new();
+    for (amf, warning) in [("1", None), ("1", None), ("2", Some("its values of --amf"))] {
+        let mut up = up(amf);
+        up.prints("Ctrl-C stops it").await;
+        up.signal(Signal::INT);
+        let ended = up.end().await;
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+        let went_on = ended.stderr.contains("going on with the lab in ");
+        assert_eq!(went_on, !certificates.is_empty(), "{}", ended.stderr);
+        let warned = ended.stderr.contains("it stays as it was made");
+        assert_eq!(warned, warning.is_some(), "{}", ended.stderr);
+        assert!(ended.stderr.contains(warning.unwrap_or_default()));
+        let issued = lab.join("state/nrf/certificates").read_dir().unwrap();
+        certificates.push(issued.count());
+    }
+    // The certificates of before are good still.
+    assert_eq!(certificates[1], certificates[0], "{certificates:?}");
+    assert_eq!(certificates[2], certificates[0], "{certificates:?}");
 }

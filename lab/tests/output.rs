@@ -96,7 +96,7 @@ async fn no_subcommand_panics_where_nobody_takes_what_it_prints() {
             &["init", &lab],
             &["init", "--deploy", &deployed],
             &["init", "--deploy", &deployed],
-            &["lab", "up", "--folder", &lab],
+            &["lab", "up", "--folder", "/dev/null/lab"],
             &["token", &lab, token],
             &["run", "none.toml"],
             &["run", "quick", "--lab", "http://127.0.0.1:1/lab.toml"],

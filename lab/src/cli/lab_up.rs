@@ -2,9 +2,11 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use mtc_core::causes::Causes;
+use mtc_core::time::UnixTime;
 use sbi::process::Event;
 use sbi::tell;
 use uuid::Uuid;
@@ -12,7 +14,8 @@ use uuid::Uuid;
 use super::exit::{DONE, fail, interrupted};
 use super::init::LabArguments;
 use super::output::{say, usage};
-use crate::topology::{LabFolder, Plan, Topology};
+use crate::pki::LabPki;
+use crate::topology::{ExistingLab, FolderError, LOGS, LabFolder, Plan, Topology, leave_logs};
 use experiment::files::sync_tree;
 
 /// What the names of labs below the system's temporary folder begin with.
@@ -20,7 +23,7 @@ const TEMPORARY: &str = "mtc5g-lab-";
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct UpArguments {
-    /// Folder for PKI, issuance log and logs [default: a new one below the system's temporary folder]
+    /// Folder for PKI, issuance log and logs; the lab that is in it already goes on [default: a new one below the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Append the secrets of the lab's connections to FILE (NSS key log), for reading packet captures of them
@@ -54,14 +57,29 @@ impl UpArguments {
         };
         let now = mtc_tls::clock::Clock::default().now();
         let mut stop = std::pin::pin!(interrupted());
-        let folder = LabFolder::create(&path, plan, now)?;
+        // What was in the folder before is not this command's to remove.
+        let is_own = holds_logs_alone(&path);
+        let folder = if LabPki::is_in(&path) {
+            go_on(&path, plan, now)?
+        } else {
+            LabFolder::create(&path, plan, now)?
+        };
         // It stays, and its log is durable.
         sync_tree(&path)?;
         let (log, nrf) = (folder.nrf.log.clone(), folder.nrf.clone());
         let starting = Topology::start(folder, std::env::current_exe()?, |step| tell!("{step}"));
         let mut topology = tokio::select! {
-            started = starting => started?,
-            () = &mut stop => return Ok(()),
+            started = starting => match started {
+                Ok(topology) => topology,
+                Err(error) => {
+                    tell_what_stays(&path, is_own);
+                    return Err(error.into());
+                }
+            },
+            () = &mut stop => {
+                tell!("the lab's folder stays: {}", path.display());
+                return Ok(());
+            }
         };
         say(format_args!(
             "the lab is up; its files are in {}",
@@ -106,6 +124,42 @@ impl UpArguments {
         }
         topology.stop().await;
         Ok(())
+    }
+}
+
+/// The lab that was made in the folder before.
+fn go_on(path: &Path, plan: &Plan, now: UnixTime) -> Result<LabFolder, FolderError> {
+    let existing = ExistingLab::open(path, now)?;
+    tell!("going on with the lab in {}", path.display());
+    let differences = existing.differences(plan);
+    if !differences.is_empty() {
+        tell!(
+            "warning: it stays as it was made; other than this command says are its values of {}",
+            differences.join(", ")
+        );
+    }
+    Ok(existing.folder)
+}
+
+/// Whether a folder is not there, or has nothing in it but what a failed start leaves.
+fn holds_logs_alone(path: &Path) -> bool {
+    let found = path.read_dir().into_iter().flatten();
+    found.flatten().all(|entry| entry.file_name() == LOGS)
+}
+
+/// After a start that failed: a lab that was made by it leaves its logs, so that the command can be given again; one that was there
+/// before stays.
+fn tell_what_stays(path: &Path, is_own: bool) {
+    if !is_own {
+        tell!("the lab's folder stays, with its keys: {}", path.display());
+        return;
+    }
+    match leave_logs(path) {
+        Ok(logs) => tell!(
+            "of the lab only the logs of its processes stay: {}",
+            logs.display()
+        ),
+        Err(error) => tell!("warning: {}", Causes(&error)),
     }
 }
 

@@ -73,12 +73,13 @@ pub(super) fn write_tokens(
     instances: &[PlannedInstance],
     authority: &NfKey,
     expiry: UnixTime,
-) -> Result<Vec<PathBuf>, PkiError> {
+) -> Result<(), PkiError> {
     let write_token = |instance: &PlannedInstance| {
         let token = mint(instance, authority, expiry)?;
-        folder.secret(&token_file(instance.instance_id), &token)
+        folder.secret(&token_file(instance.instance_id), &token)?;
+        Ok(())
     };
-    instances.iter().map(write_token).collect()
+    instances.iter().try_for_each(write_token)
 }
 
 fn mint(
@@ -103,7 +104,7 @@ fn mint(
         })
 }
 
-fn token_file(instance_id: Uuid) -> String {
+pub(super) fn token_file(instance_id: Uuid) -> String {
     format!("{instance_id}.jwt")
 }
 

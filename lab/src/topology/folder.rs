@@ -37,12 +37,12 @@ pub(super) const WITNESS_ID: &str = "32473.2";
 /// A year: labs are thrown away before.
 const CA_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 /// A day: long enough to set a lab up by hand.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
+pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 /// How often NFs of a lab look for new landmarks: a lab's landmarks follow each other within seconds.
 const TRUST_INTERVAL: Duration = Duration::from_millis(250);
 const LOG: &str = "log";
 /// Logs of processes.
-pub(super) const LOGS: &str = "logs";
+pub const LOGS: &str = "logs";
 const NRF_STATE: &str = "state/nrf";
 /// Where the NRF records which log is current.
 const NRF_LOG_RECORD: &str = "state/nrf/issuance-logs.json";
@@ -223,7 +223,7 @@ pub(super) fn config_file(folder: &Path, name: &str) -> PathBuf {
 /// A lab's folder.
 #[derive(Clone, Debug)]
 pub struct LabFolder {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) files: ProcessFiles,
     /// Where the NRF is.
     pub nrf: NrfAddress,

@@ -138,33 +138,16 @@ impl Throwaway {
 
     /// Removes what is not a log; goes on when something cannot be removed, and returns the first error. The marker goes last.
     fn empty(&self) -> Result<(), ThrowawayError> {
-        let failed = |path: &Path, source| ThrowawayError::Remove {
-            path: path.to_owned(),
-            source,
-        };
-        let listed = match fs::read_dir(&self.path) {
-            Ok(listed) => listed,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(&self.path, error)),
-        };
-        let mut result = Ok(());
-        for found in listed {
-            let removed = found.and_then(|found| {
-                if found.file_name() == LOGS || found.file_name() == MARKER {
-                    Ok(())
-                } else {
-                    remove(&found.path())
-                }
-            });
-            if let Err(error) = removed
-                && result.is_ok()
-            {
-                result = Err(failed(&self.path, error));
+        leave_only(&self.path, &[LOGS, MARKER])?;
+        match fs::remove_file(self.path.join(MARKER)) {
+            Err(source) if self.path.exists() => {
+                return Err(ThrowawayError::Remove {
+                    path: self.path.join(MARKER),
+                    source,
+                });
             }
+            _ => {}
         }
-        result?;
-        let marker = self.path.join(MARKER);
-        fs::remove_file(&marker).map_err(|source| failed(&marker, source))?;
         // Where nothing was started nothing stays; folders that are not empty refuse to go.
         let _ = fs::remove_dir(self.path.join(LOGS));
         let _ = fs::remove_dir(&self.path);
@@ -183,6 +166,44 @@ impl Drop for Throwaway {
             );
         }
     }
+}
+
+/// Removes all of a lab that never came up but the logs of its processes, and says where those are. Blocks on the disk.
+///
+/// # Errors
+/// The disk refuses.
+pub fn leave_logs(path: &Path) -> Result<PathBuf, ThrowawayError> {
+    leave_only(path, &[LOGS])?;
+    Ok(path.join(LOGS))
+}
+
+/// Empties a folder but for these names; goes on when something cannot be removed, and returns the first error.
+fn leave_only(path: &Path, names: &[&str]) -> Result<(), ThrowawayError> {
+    let failed = |source| ThrowawayError::Remove {
+        path: path.to_owned(),
+        source,
+    };
+    let listed = match fs::read_dir(path) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut result = Ok(());
+    for found in listed {
+        let removed = found.and_then(|found| {
+            if names.iter().any(|name| found.file_name() == *name) {
+                Ok(())
+            } else {
+                remove(&found.path())
+            }
+        });
+        if let Err(error) = removed
+            && result.is_ok()
+        {
+            result = Err(failed(error));
+        }
+    }
+    result
 }
 
 /// Removes the lab in `path` if the run that it belonged to was killed; says whether it did. Blocks on the disk.
