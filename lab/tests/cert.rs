@@ -250,12 +250,7 @@ async fn revoked_serial_numbers_are_rejected_in_every_form() {
 #[tokio::test]
 async fn a_trusted_subtree_accepts_without_signatures_and_a_wrong_hash_rejects() {
     let fixture = Fixture::new();
-    let hash: String = fixture
-        .log
-        .subtree_hash(Subtree::whole(4))
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
+    let hash = mtc_core::hex::encode(&fixture.log.subtree_hash(Subtree::whole(4)));
     let untrusted = fixture
         .rejected(&["--ca", "%ca.pem", "%landmark.der"])
         .await;

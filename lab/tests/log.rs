@@ -491,7 +491,7 @@ async fn proofs_are_made_in_any_tree_or_subtree_that_holds_the_entry() {
     let small = prove(&["7", "--size", "200"]).await;
     assert_eq!(
         small["subtree_hash"].as_str().unwrap(),
-        hex(&log.subtree_hash(Subtree::whole(200)))
+        mtc_core::hex::encode(&log.subtree_hash(Subtree::whole(200)))
     );
     assert_eq!(lengths(&small)[0], 8);
     let subtree = prove(&["7", "--subtree", "4:8"]).await;
@@ -522,10 +522,6 @@ async fn proofs_are_made_in_any_tree_or_subtree_that_holds_the_entry() {
             ended.stderr
         );
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[tokio::test]

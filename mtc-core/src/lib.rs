@@ -36,6 +36,7 @@ pub mod cosign;
 pub mod decimal;
 pub mod der;
 pub mod entry;
+pub mod hex;
 pub mod id;
 pub mod landmark;
 #[cfg(feature = "std")]

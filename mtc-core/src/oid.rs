@@ -1,9 +1,10 @@
 //! Object identifiers: the contents octets that are compared with, and the names that people know them by.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+
+use crate::hex;
 
 /// commonName, 2.5.4.3.
 pub const COMMON_NAME: &[u8] = &[0x55, 4, 3];
@@ -150,7 +151,7 @@ pub fn name(oid: &[u8]) -> String {
 /// The dotted form of an OBJECT IDENTIFIER's contents octets; hexadecimal if they are not one of components below 2^64.
 pub fn dotted(oid: &[u8]) -> String {
     components(oid).map_or_else(
-        || oid.iter().map(|octet| format!("{octet:02x}")).collect(),
+        || hex::encode(oid),
         |components| {
             let texts: Vec<_> = components.iter().map(u64::to_string).collect();
             texts.join(".")

@@ -26,7 +26,7 @@ use thiserror::Error;
 pub use self::algorithm::{key_algorithm, public_key, signature_algorithm};
 pub use self::end_entity::EndEntity;
 pub use self::extension::{Extension, extension};
-pub use self::name::{GeneralName, alternative_names, distinguished_name, hex, is_name_of};
+pub use self::name::{GeneralName, alternative_names, distinguished_name, is_name_of};
 pub use self::usage::{Role, UsageError, is_ca, key_usages, nf_types, purposes};
 
 use self::extension::ExtensionList;

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_core::hex;
 use mtc_core::id::EntryIndex;
 use mtc_core::landmark::{Landmark, LandmarkError, LandmarkSequence};
 use mtc_core::time::UnixTime;
@@ -219,10 +220,7 @@ fn unseal(state: &[u8]) -> Result<&str, LandmarkStoreError> {
 }
 
 fn checksum(document: &str) -> String {
-    Sha256::digest(document)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&Sha256::digest(document))
 }
 
 /// Why landmarks were not loaded or allocated.

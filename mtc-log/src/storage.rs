@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use mtc_core::hex;
 use mtc_core::tile::TilePath;
 use mtc_core::tree::Hash;
 use thiserror::Error;
@@ -144,11 +145,7 @@ impl fmt::Display for Object {
             Self::SignedCheckpoint => f.write_str("state/signed-checkpoint"),
             Self::LandmarkState => f.write_str("state/landmarks"),
             Self::WitnessedCheckpoint(origin_hash) => {
-                f.write_str("witness/")?;
-                origin_hash
-                    .iter()
-                    .try_for_each(|byte| write!(f, "{byte:02x}"))?;
-                f.write_str("/checkpoint")
+                write!(f, "witness/{}/checkpoint", hex::encode(origin_hash))
             }
         }
     }

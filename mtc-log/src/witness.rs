@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mtc_core::checkpoint::{CheckpointError, SignedCheckpoint, verify_subtree_line};
 use mtc_core::cosign::Cosigner;
+use mtc_core::hex;
 use mtc_core::id::LogId;
 use mtc_core::note::{NoteError, SignedNote};
 use mtc_core::time::UnixTime;
@@ -161,7 +162,7 @@ impl WitnessStore {
     /// The latest checkpoint cosigned for the log whose origin has this SHA-256, in lower-case hex; a note with the
     /// signatures of the log's CA and of this witness.
     pub fn latest(&self, origin_hash: &str) -> Option<Vec<u8>> {
-        self.latest_where(|log| to_hex(&hash_origin(log)) == origin_hash)
+        self.latest_where(|log| hex::encode(&hash_origin(log)) == origin_hash)
     }
 
     /// The note of the latest checkpoint of `log` that was cosigned.
@@ -277,10 +278,6 @@ fn object(log: &LogId) -> Object {
 
 fn hash_origin(log: &LogId) -> Hash {
     Sha256::digest(log.origin()).into()
-}
-
-fn to_hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Why a witness was not opened.

@@ -2,13 +2,14 @@
 //!
 //! Nothing writes it unless an operator names a file; `SSLKEYLOGFILE` is not heeded.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use mtc_core::hex;
 use rustls::KeyLog;
 
 /// Readable by its owner alone: who has it can read the connections.
@@ -36,14 +37,8 @@ impl KeyLogFile {
 
 impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
-        let mut line = format!("{label} ");
-        for (bytes, end) in [(client_random, ' '), (secret, '\n')] {
-            for byte in bytes {
-                // Writing to a string does not fail.
-                let _ = write!(line, "{byte:02x}");
-            }
-            line.push(end);
-        }
+        let [random, secret] = [client_random, secret].map(hex::encode);
+        let line = format!("{label} {random} {secret}\n");
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // One write a line, so that processes do not mix theirs.
         if let Err(error) = file.write_all(line.as_bytes()) {

@@ -140,8 +140,8 @@ pub fn check_states(certificate: &[u8], inclusion: &Inclusion) -> Result<(), Pro
     }
     Err(ProveError::OtherEntry {
         index: inclusion.entry.index,
-        certificate: mtc_core::x509::hex(&stated),
-        log: mtc_core::x509::hex(&inclusion.leaf_hash),
+        certificate: mtc_core::hex::encode(&stated),
+        log: mtc_core::hex::encode(&inclusion.leaf_hash),
     })
 }
 

@@ -13,12 +13,13 @@ use std::fmt::{self, Write as _};
 use mtc_core::ca::CaCertificate;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::{Certificate as MtcCertificate, CertificateError, ParsedProof, is_mtc};
+use mtc_core::hex;
 use mtc_core::id::{EntryIndex, split_serial};
 use mtc_core::oid;
 use mtc_core::tree::{HASH_SIZE, inclusion_proof_length};
 use serde::Serialize;
 
-use mtc_core::x509::{self, Certificate, GeneralName, X509Error, hex};
+use mtc_core::x509::{self, Certificate, GeneralName, X509Error};
 
 /// Octets of an entry extension that the report shows; it tells the length of longer ones.
 const SHOWN_EXTENSION: usize = 32;
@@ -209,7 +210,7 @@ impl Inspection {
         let mut inspection = Self {
             kind: Kind::DirectlySigned,
             issuer: name(statement.issuer, "issuer", &mut faults),
-            serial_hex: hex(certificate.serial),
+            serial_hex: hex::encode(certificate.serial),
             serial: serial.map(|serial| serial.to_string()),
             not_before: statement.validity[0].clone(),
             not_after: statement.validity[1].clone(),
@@ -311,14 +312,14 @@ impl Inspection {
             start: subtree.start(),
             end: subtree.end(),
             proof_hashes: proof.inclusion_proof.len(),
-            leaf_hash: hex(&certificate.leaf_hash()),
+            leaf_hash: hex::encode(&certificate.leaf_hash()),
             cosigners: cosigners(proof),
             entry_extensions: extensions
                 .iter()
                 .map(|(kind, data)| EntryExtensionSummary {
                     kind: *kind,
                     bytes: data.len(),
-                    data: hex(&data[..data.len().min(SHOWN_EXTENSION)]),
+                    data: hex::encode(&data[..data.len().min(SHOWN_EXTENSION)]),
                 })
                 .collect(),
         });
@@ -395,7 +396,7 @@ impl Sizes {
 fn name(der: &[u8], field: &'static str, faults: &mut Vec<String>) -> String {
     x509::distinguished_name(der).unwrap_or_else(|error| {
         faults.push(format!("{field} is malformed: {error}"));
-        hex(der)
+        hex::encode(der)
     })
 }
 

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use mtc_core::id::{self, EntryIndex, IdError, LogNumber};
-use mtc_core::tree::{HASH_SIZE, Hash, ProofError, Subtree};
+use mtc_core::tree::{Hash, ProofError, Subtree};
 use mtc_core::verify::{RevokedRange, TrustedSubtree};
 use thiserror::Error;
 
@@ -92,18 +92,7 @@ impl FromStr for SubtreeText {
 }
 
 fn parse_hash(text: &str) -> Option<Hash> {
-    let (digits, []) = text.as_bytes().as_chunks::<2>() else {
-        return None;
-    };
-    let octet = |pair: &[u8; 2]| {
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()
-    };
-    if digits.len() != HASH_SIZE {
-        return None;
-    }
-    let octets = digits.iter().map(octet).collect::<Option<Vec<u8>>>()?;
-    octets.try_into().ok()
+    mtc_core::hex::decode(text)?.try_into().ok()
 }
 
 /// Reads a file of trusted subtrees:
@@ -171,7 +160,7 @@ pub fn subtree_line(trusted: &TrustedSubtree) -> String {
         "{log_number} {} {} {}\n",
         subtree.start(),
         subtree.end(),
-        mtc_core::x509::hex(hash)
+        mtc_core::hex::encode(hash)
     )
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use hyper::Method;
 use hyper::http::HeaderValue;
 use mtc_core::cosign::Cosigner;
 use mtc_core::id::{LogId, TrustAnchorId};
 use mtc_log::{CaCheckpoint, Witness, WitnessError};
 use sbi::address::Address;
+use sbi::checksum::sha256;
 use sbi::client::{ClientError, Connection, Request};
 use tokio::sync::Mutex;
 
@@ -71,12 +71,7 @@ impl HttpWitness {
 
     async fn fetch_latest(&self, log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {
         let unreachable = |error: ClientError| WitnessError::Unreachable(Box::new(error));
-        let origin = digest(&SHA256, log.origin().as_bytes());
-        let path = origin
-            .as_ref()
-            .iter()
-            .fold("/".to_owned(), |path, byte| format!("{path}{byte:02x}"));
-        let path = format!("{path}/checkpoint");
+        let path = format!("/{}/checkpoint", sha256(log.origin().as_bytes()));
         let request = Request::new(Method::GET, self.address.to_string(), path);
         let connection = self.connection().await.map_err(unreachable)?;
         let response = connection

@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use mtc_core::checkpoint::verify_subtree_line;
+use mtc_core::hex;
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
@@ -239,8 +240,7 @@ impl Scene {
 
     fn note(&self) -> Option<Vec<u8>> {
         let hash = Sha256::digest(fixture::log(1).origin());
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.witness.latest(&hex)
+        self.witness.latest(&hex::encode(&hash))
     }
 }
 

@@ -71,7 +71,7 @@ fn checkpoint_text(observed: &Observed) -> String {
     format!(
         "{} {plural}, root {}",
         observed.checkpoint.size,
-        mtc_core::x509::hex(&observed.checkpoint.root)
+        mtc_core::hex::encode(&observed.checkpoint.root)
     )
 }
 

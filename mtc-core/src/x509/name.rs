@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::der::{self, DerError, Element, Reader};
+use crate::hex;
 use crate::id::TrustAnchorId;
 use crate::oid;
 use crate::printable::{is_hidden, printable};
@@ -60,7 +61,10 @@ fn value_text(value: &Element<'_>) -> String {
         }
         _ => None,
     };
-    text.map_or_else(|| format!("#{}", hex(value.whole)), |text| escaped(&text))
+    text.map_or_else(
+        || format!("#{}", hex::encode(value.whole)),
+        |text| escaped(&text),
+    )
 }
 
 /// A value as RFC 4514 section 2.4 writes it, so that one attribute cannot look like several: what has a meaning in the text of a name is
@@ -84,11 +88,6 @@ fn escaped(value: &str) -> String {
         }
     }
     text
-}
-
-/// Octets in hexadecimal.
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// One subject alternative name (RFC 5280 section 4.2.1.6).
@@ -120,9 +119,9 @@ impl GeneralName {
             0x81 => Self::Email(text()),
             0x82 => Self::Dns(text()),
             0x86 => Self::Uri(text()),
-            0x87 => Self::Ip(address(name.contents).unwrap_or_else(|| hex(name.contents))),
+            0x87 => Self::Ip(address(name.contents).unwrap_or_else(|| hex::encode(name.contents))),
             0xa4 => Self::Directory(distinguished_name(name.contents)?),
-            _ => Self::Other(hex(name.whole)),
+            _ => Self::Other(hex::encode(name.whole)),
         })
     }
 }

@@ -18,6 +18,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mtc_core::hex;
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::KeyLog;
 
@@ -39,7 +40,12 @@ impl Keys {
 impl KeyLog for Keys {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let mut text = self.0.lock().expect("no writer panicked");
-        let _ = writeln!(text, "{label} {} {}", hex(client_random), hex(secret));
+        let _ = writeln!(
+            text,
+            "{label} {} {}",
+            hex::encode(client_random),
+            hex::encode(secret)
+        );
     }
 }
 
@@ -126,7 +132,7 @@ impl Capture {
 
     /// Sends a packet until it is shown, or tshark has ended.
     fn probed(&self, content: &[u8]) -> bool {
-        let wanted = format!("{}\t{}", self.port, hex(content));
+        let wanted = format!("{}\t{}", self.port, hex::encode(content));
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             self.prober
@@ -266,10 +272,6 @@ fn in_order(segments: BTreeMap<usize, Vec<u8>>) -> Vec<u8> {
     stream
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(|digit| *digit != b':').collect();
     let byte = |pair: &[u8]| {
@@ -284,5 +286,5 @@ fn segments_become_a_stream_whatever_was_sent_twice() {
     let segments = [(5, &b"fgh"[..]), (0, b"abc"), (2, b"cdef"), (3, b"de")];
     let segments = segments.map(|(at, payload)| (at, payload.to_vec()));
     assert_eq!(in_order(BTreeMap::from(segments)), b"abcdefgh");
-    assert_eq!(bytes(&hex(b"abc")), b"abc");
+    assert_eq!(bytes(&hex::encode(b"abc")), b"abc");
 }

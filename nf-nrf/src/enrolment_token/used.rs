@@ -23,8 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mtc_core::hex;
 use mtc_core::time::UnixTime;
-use sbi::checksum::{hex, sha256};
+use sbi::checksum::sha256;
 use sbi::enrolment_claims::EnrolmentClaims;
 use uuid::Uuid;
 
@@ -314,7 +315,7 @@ fn parse_head(octets: &[u8]) -> Option<u64> {
 fn line(number: u64, jti: Uuid, used: &Used) -> String {
     let Used { expiry, issued } = used;
     let issued = match issued {
-        Some((answer, request)) => format!("{answer} {}", hex(request)),
+        Some((answer, request)) => format!("{answer} {}", hex::encode(request)),
         None => "- -".to_owned(),
     };
     let line = format!("{jti} {} {issued}", expiry.0);
@@ -337,11 +338,7 @@ fn parse_line(number: u64, text: &str) -> Option<(Uuid, Used)> {
 }
 
 fn parse_digest(text: &str) -> Option<RequestDigest> {
-    let octets: Option<Vec<u8>> = (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect();
-    octets?.try_into().ok()
+    hex::decode(text)?.try_into().ok()
 }
 
 /// A line as an older version of this program wrote it, without head and checks.

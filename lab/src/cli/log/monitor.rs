@@ -278,7 +278,7 @@ impl Printer {
             return Self::line(&Line::Checkpoint {
                 log: observed.log.origin(),
                 size: observed.checkpoint.size,
-                root: mtc_core::x509::hex(&observed.checkpoint.root),
+                root: mtc_core::hex::encode(&observed.checkpoint.root),
                 signatures_checked: self.trust.is_some(),
                 signatures,
             });

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use mtc_core::hex;
 use mtc_core::id::{EntryIndex, LandmarkNumber};
 use mtc_core::tree::{Hash, ProofError, Subtree};
 use mtc_core::verify::CaTrust;
-use mtc_core::x509::hex;
 use mtc_log::TreeError;
 use mtc_tls::pem;
 use serde::Serialize;
@@ -181,7 +181,7 @@ impl ProveArguments {
         let report = Report {
             log: observed.log.origin(),
             size: observed.checkpoint.size,
-            root: hex(&observed.checkpoint.root),
+            root: hex::encode(&observed.checkpoint.root),
             signatures_checked: trust.is_some(),
             signatures,
             certificate: path.map(|path| path.display().to_string()),
@@ -213,7 +213,7 @@ fn write(path: &Path, der: &[u8]) -> Result<(), Failure> {
 }
 
 fn hexes(hashes: &[Hash]) -> Vec<String> {
-    hashes.iter().map(|hash| hex(hash)).collect()
+    hashes.iter().map(|hash| hex::encode(hash)).collect()
 }
 
 impl Report {
@@ -234,10 +234,10 @@ impl Report {
             signatures_checked: false,
             signatures: Vec::new(),
             entry,
-            leaf_hash: hex(&leaf_hash),
+            leaf_hash: hex::encode(&leaf_hash),
             start: subtree.start(),
             end: subtree.end(),
-            subtree_hash: hex(&subtree_hash),
+            subtree_hash: hex::encode(&subtree_hash),
             inclusion_proof: hexes(&proof),
             consistency_proof: hexes(&consistency_proof),
             certificate: None,

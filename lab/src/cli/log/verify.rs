@@ -138,7 +138,7 @@ fn verify(
     let report = Report {
         log: observed.log.origin(),
         size,
-        root: mtc_core::x509::hex(&observed.checkpoint.root),
+        root: mtc_core::hex::encode(&observed.checkpoint.root),
         signatures_checked: trust.is_some(),
         signatures,
         sound,
