@@ -5,6 +5,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Octets in lower-case hexadecimal digits.
+///
+/// ```
+/// use mtc_core::hex;
+///
+/// assert_eq!(hex::encode(&[0x0a, 0xff]), "0aff");
+/// assert_eq!(hex::decode("0AFF"), Some(vec![0x0a, 0xff]));
+/// ```
 pub fn encode(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -66,6 +66,18 @@ pub enum IdError {
 /// A trust anchor ID: an OID relative to 1.3.6.1.4.1 that names a CA, cosigner, log or landmark.
 ///
 /// Ordered as cosignatures are: shorter ones first, then by their bytes.
+///
+/// ```
+/// use mtc_core::id::{Anchor, LandmarkNumber, LogId, LogNumber, TrustAnchorId};
+///
+/// let ca: TrustAnchorId = "32473.1".parse()?;
+/// assert_eq!(ca.as_bytes(), [0x81, 0xfd, 0x59, 1]);
+/// let group = LogId::new(ca, LogNumber::FIRST)?.landmark_group(LandmarkNumber(7))?;
+/// assert_eq!(group.to_string(), "32473.1.2.1.7");
+/// let landmark = LandmarkNumber(7);
+/// assert_eq!(group.as_anchor_of(&ca), Some(Anchor::LandmarkGroup { log_number: LogNumber::FIRST, landmark }));
+/// # Ok::<(), mtc_core::id::IdError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TrustAnchorId {
     bytes: [u8; MAX_TRUST_ANCHOR_ID],
@@ -345,6 +357,15 @@ impl LandmarkNumber {
 }
 
 /// An issuance log: its CA, its number and the trust anchor ID `C.0.N`.
+///
+/// ```
+/// use mtc_core::id::{LogId, LogNumber};
+///
+/// let log = LogId::new("32473.1".parse()?, LogNumber::new(7)?)?;
+/// assert_eq!(log.origin(), "oid/1.3.6.1.4.1.32473.1.0.7");
+/// assert_eq!(LogId::from_origin(&log.origin()), Ok(log));
+/// # Ok::<(), mtc_core::id::IdError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LogId {
     ca: TrustAnchorId,
@@ -420,6 +441,16 @@ impl LogId {
 }
 
 /// The serial number of the certificate for an entry: log number above 48 bits of index.
+///
+/// ```
+/// use mtc_core::id::{EntryIndex, LogNumber, serial, split_serial};
+///
+/// let number = serial(LogNumber::FIRST, EntryIndex(5))?;
+/// assert_eq!(number, 0x0001_0000_0000_0005);
+/// assert_eq!(split_serial(number), Ok((LogNumber::FIRST, EntryIndex(5))));
+/// assert!(serial(LogNumber::FIRST, EntryIndex(1 << 48)).is_err());
+/// # Ok::<(), mtc_core::id::IdError>(())
+/// ```
 ///
 /// # Errors
 /// The index is 2^48 or more.

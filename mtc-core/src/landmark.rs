@@ -88,6 +88,25 @@ impl LandmarkSubtrees {
 }
 
 /// The landmarks of a log, consecutive, oldest first.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mtc_core::id::{EntryIndex, LandmarkNumber};
+/// use mtc_core::landmark::LandmarkSequence;
+/// use mtc_core::time::UnixTime;
+///
+/// let (hour, week) = (Duration::from_secs(3600), Duration::from_secs(7 * 86_400));
+/// let now = UnixTime(1_800_000_000);
+/// let mut landmarks = LandmarkSequence::new();
+/// let first = landmarks.allocate(1027, now, hour, week)?;
+/// assert_eq!(first.number, LandmarkNumber(1));
+/// assert!(landmarks.allocate(1100, now, hour, week).is_err(), "an hour has not passed");
+/// let holding = landmarks.for_entry(EntryIndex(1026), now);
+/// assert_eq!(holding.map(|found| found.landmark), Some(first));
+/// assert_eq!(landmarks.to_document(), "1\n1027 1800604800\n0 0\n");
+/// # Ok::<(), mtc_core::landmark::LandmarkError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LandmarkSequence {
     landmarks: Vec<Landmark>,

@@ -141,6 +141,13 @@ const NAMES: &[(&[u8], &str)] = &[
 ];
 
 /// The name of an object identifier, or its dotted form.
+///
+/// ```
+/// use mtc_core::oid;
+///
+/// assert_eq!(oid::name(oid::KEY_USAGE), "keyUsage");
+/// assert_eq!(oid::name(&[0x2a, 3]), "1.2.3");
+/// ```
 pub fn name(oid: &[u8]) -> String {
     NAMES
         .iter()

@@ -39,6 +39,15 @@ pub enum TileKind {
 }
 
 /// Names one tile.
+///
+/// ```
+/// use mtc_core::tile::{TileKind, TilePath};
+///
+/// let path: TilePath = "tile/entries/x001/234.p/7".parse()?;
+/// assert_eq!((path.kind, path.index, path.width), (TileKind::Entries, 1234, 7));
+/// assert_eq!(path.to_string(), "tile/entries/x001/234.p/7");
+/// # Ok::<(), mtc_core::tile::TilePathError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TilePath {
     /// What it holds.

@@ -15,6 +15,15 @@ const YEAR_2050: u64 = 2_524_608_000;
 const YEAR_9999_END: u64 = 253_402_300_799;
 
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mtc_core::time::UnixTime;
+///
+/// let time = UnixTime(1_795_360_000).plus(Duration::from_secs(20));
+/// assert_eq!(time.to_string(), "2026-11-22T15:07:00Z");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnixTime(pub u64);
 

@@ -4,6 +4,17 @@ use super::ProofError;
 use crate::id::EntryIndex;
 
 /// A valid subtree `[start, end)` of a log: an interval whose hash is a node of some tree over the log.
+///
+/// ```
+/// use mtc_core::id::EntryIndex;
+/// use mtc_core::tree::Subtree;
+///
+/// let subtree = Subtree::new(4, 7)?;
+/// assert!(subtree.contains(EntryIndex(6)) && !subtree.contains(EntryIndex(7)));
+/// assert_eq!(subtree.to_string(), "[4, 7)");
+/// assert!(Subtree::new(2, 5).is_err(), "2 is no multiple of 4");
+/// # Ok::<(), mtc_core::tree::ProofError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subtree {
     start: u64,
