@@ -34,7 +34,7 @@ use sbi::telemetry::warn_on_stderr;
 
 use exit::{COULD_NOT_RUN, DONE};
 
-/// What each way of authenticating network functions costs a 5G Service-Based Architecture
+/// Measure what each way of authenticating network functions costs a 5G Service-Based Architecture
 ///
 /// A laboratory 5G core control plane: the NRF is a Merkle Tree Certificate Authority, the SCP its witness, and
 /// simulated AMFs and SMFs call each other over mutual TLS 1.3. Start with: mtc5g run scenarios/quick.toml
@@ -61,21 +61,21 @@ enum Command {
     Metrics(metrics::MetricsArguments),
     /// List every key of the configuration files, with defaults (Markdown; --json for JSON Schema)
     Configuration(configuration::ConfigurationArguments),
-    /// What differs between two runs of a scenario, beyond their spread
+    /// Compare two runs of a scenario: what differs by more than their spread
     Compare(compare::CompareArguments),
-    /// Combine the results of several load generators
+    /// Print, redraw or combine results
     #[command(subcommand)]
     Report(report::ReportCommand),
     /// Draw one figure of a run as an SVG file
     Plot(plot::PlotArguments),
-    /// Labs that stay up
+    /// Keep a lab running
     #[command(subcommand)]
     Lab(LabCommand),
     /// Write the PKI and the configuration files of a lab
     Init(init::InitArguments),
     /// Time signatures, certificate verification and issuance on this machine
     Bench(bench::BenchArguments),
-    /// Look at certificates, and verify Merkle Tree Certificates
+    /// Inspect certificates, and verify Merkle Tree Certificates
     #[command(subcommand)]
     Cert(cert::CertCommand),
     /// Verify, prove and follow issuance logs
@@ -83,14 +83,14 @@ enum Command {
     Log(log::LogCommand),
     /// Watch a running lab: network functions, handshakes by variant, log, landmarks, load
     Top(top::TopArguments),
-    /// Ask a process whether it is ready, for the health check of a container
+    /// Check whether a process is ready, as the health check of a container
     Health(health::HealthArguments),
-    /// Run a command on a host whose packets to its neighbours are late, for the links of containers
+    /// Run a command behind an emulated network link (delay, loss, rate), for containers
     Link(link::LinkArguments),
     /// Keys and certificates of a lab's network functions, for other tools
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
-    /// Mint a new enrolment token for an NF instance whose token is used or expired
+    /// Mint a new enrolment token for an NF instance whose token is used up or has expired
     Token(token::TokenArguments),
     /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
     Nrf(nrf::NrfArguments),

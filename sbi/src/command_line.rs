@@ -30,16 +30,16 @@ pub struct NfArguments {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Wait until FILE is there before anything is read: the last that another process writes, such as lab.toml of mtc5g init --deploy
+    /// Wait until FILE exists before reading anything: the last file that another process writes, such as lab.toml of mtc5g init --deploy
     #[arg(long, value_name = "FILE")]
     pub await_file: Option<PathBuf>,
-    /// Tell events as JSON lines on standard output, and stop when standard input ends
+    /// Report events as JSON lines on standard output, and stop when standard input ends
     #[arg(long)]
     pub supervised: bool,
-    /// Form of the logs on standard error
+    /// Format of the logs on standard error
     #[arg(long, value_enum, default_value_t = LogChoice::Text)]
     pub log_format: LogChoice,
-    /// Send traces to an OpenTelemetry collector (OTLP/HTTP, JSON), as in http://127.0.0.1:4318
+    /// Send traces to an OpenTelemetry collector (OTLP/HTTP, JSON), such as http://127.0.0.1:4318
     /// [default: $OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere]
     #[arg(long, value_name = "URL")]
     pub otlp: Option<Collector>,
@@ -50,7 +50,7 @@ pub struct NfArguments {
 pub enum LogChoice {
     /// For people
     Text,
-    /// A JSON object a line
+    /// One JSON object per line
     Json,
 }
 

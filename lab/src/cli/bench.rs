@@ -35,10 +35,10 @@ Kernels take turns and each figure is the median of its samples, so that ratios 
 figures want a quiet one. The SHA-256 floor is the time to compress the blocks that a verification must hash, and nothing
 else. Handshakes are those of the lab, without sockets; the article's values are set beside this machine's.")]
 pub(super) struct BenchArguments {
-    /// Print the figures as JSON, the keys of which docs/performance.md explains
+    /// Print the figures as JSON; docs/performance.md explains its keys
     #[arg(long)]
     json: bool,
-    /// Some seconds instead of half a minute; the figures are rough
+    /// Take a few seconds instead of half a minute; the figures are rough
     #[arg(long)]
     quick: bool,
 }

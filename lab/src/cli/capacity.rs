@@ -35,7 +35,7 @@ pub(super) struct CapacityArguments {
     /// Variants to try, one after another [default: all]
     #[arg(long = "variant", value_name = "NAME")]
     variants: Vec<String>,
-    /// How long each rate is tried
+    /// How long to try each rate
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
     probe_duration: Duration,
     /// Print JSON instead of tables

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// What to do with certificates.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(super) enum CertCommand {
-    /// Show what certificates say and what their bytes are spent on; verifies nothing
+    /// Show what certificates contain and how many bytes each part takes; verifies nothing
     Inspect(inspect::InspectArguments),
     /// Verify Merkle Tree Certificates as a relying party would
     Verify(verify::VerifyArguments),

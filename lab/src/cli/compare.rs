@@ -17,10 +17,10 @@ pub(super) struct CompareArguments {
     earlier: PathBuf,
     /// The later run
     later: PathBuf,
-    /// Exit with 3 when a figure is surely more than this higher, for example 5%
+    /// Exit with 3 if a figure has surely risen by more than this, such as 5%
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     fail_above: Option<f64>,
-    /// Compare runs of different scenarios, or runs that were no valid measurements
+    /// Compare runs of different scenarios, or runs that were not valid measurements
     #[arg(long)]
     force: bool,
     /// Print JSON instead of the table

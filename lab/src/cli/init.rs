@@ -31,7 +31,7 @@ pub(super) struct LabArguments {
     /// Seconds between landmarks
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     landmark_interval: u64,
-    /// Hours that certificates live
+    /// Lifetime of certificates in hours
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
     certificate_lifetime: u64,
     /// Make the lab that this scenario asks for: a file, or the name of one that comes with this command
@@ -158,19 +158,19 @@ impl LabArguments {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct InitArguments {
-    /// Folder to write to; must not hold a PKI yet
+    /// Folder to write to; must not contain a PKI yet
     folder: PathBuf,
     #[command(flatten)]
     lab: LabArguments,
-    /// Lay the lab out for containers: one folder an owner, names instead of addresses; done once, if repeated. --amf and
-    /// --smf are then the replicas that may ever be
+    /// Make the lab for containers: one folder per owner, names instead of addresses; repeating it changes nothing. --amf
+    /// and --smf then limit the number of replicas
     #[arg(long, conflicts_with = "port")]
     deploy: bool,
-    /// With --deploy: AMF instances that load generators may ever have
+    /// With --deploy: limit of the AMF instances of load generators, over the lab's whole life
     #[arg(long, value_name = "N", default_value_t = 64, requires = "deploy", value_parser = clap::value_parser!(u16).range(1..=4096))]
     load: u16,
-    /// With --deploy: reach network functions as nrf.DOMAIN, scp.DOMAIN, amf.DOMAIN and smf.DOMAIN instead of by their FQDNs, e.g.
-    /// mtc5g.svc for the Services of a namespace of Kubernetes
+    /// With --deploy: reach network functions as nrf.DOMAIN, scp.DOMAIN, amf.DOMAIN and smf.DOMAIN instead of by their FQDNs, such
+    /// as mtc5g.svc for the Services of a Kubernetes namespace
     #[arg(long, value_name = "DOMAIN", requires = "deploy")]
     host_domain: Option<Hosts>,
 }

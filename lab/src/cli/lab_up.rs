@@ -26,7 +26,7 @@ pub(super) struct UpArguments {
     /// Folder for PKI, issuance log and logs; the lab that is in it already goes on [default: a new one below the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Append the secrets of the lab's connections to FILE (NSS key log), for reading packet captures of them
+    /// Append the secrets of the lab's connections to FILE (NSS key log), to decrypt packet captures
     #[arg(long, value_name = "FILE")]
     key_log: Option<PathBuf>,
     #[command(flatten)]

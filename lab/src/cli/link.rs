@@ -22,22 +22,22 @@ const SIGNALLED: i32 = 128;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct LinkArguments {
-    /// Round-trip time between two hosts that both have such a link: each delays by half of it. 0ms for no link
+    /// Round-trip time between two hosts that both have such a link: each adds half of it. 0ms for no link
     #[arg(long, value_name = "TIME", value_parser = rtt)]
     rtt: Duration,
-    /// Most by which a packet's delay differs from half of --rtt
+    /// Largest difference between a packet's delay and half of --rtt
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = rtt)]
     jitter: Duration,
     /// Probability that a packet is lost, up to 0.2
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = loss)]
     loss: f64,
-    /// Bottleneck of what this host sends, as in 100Mbit
+    /// Rate limit for what this host sends, such as 100Mbit
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
-    /// Device that reaches the neighbours
+    /// Network device that leads to the other hosts
     #[arg(long, value_name = "NAME", default_value = "eth0")]
     device: String,
-    /// User and group ID of the command, which needs no privileges
+    /// User and group ID to run the command as; it needs no privileges
     #[arg(long, value_name = "ID")]
     user: Option<u32>,
     /// Seed of loss and jitter

@@ -22,9 +22,9 @@ pub(super) enum LogCommand {
     Verify(verify::VerifyArguments),
     /// Prove that an entry, or a certificate's entry, is in a log
     Prove(prove::ProveArguments),
-    /// Put damaged tiles of a log back from the rest of it
+    /// Restore damaged tiles of a log from its other files
     Repair(repair::RepairArguments),
-    /// Follow a log: print new entries, end when it shows two histories
+    /// Follow a log: print new entries, and exit when it shows two histories
     Monitor(monitor::MonitorArguments),
 }
 

@@ -15,14 +15,14 @@ pub(super) struct NrfArguments {
     /// Create the issuance log. Needed once; an existing log is never replaced
     #[arg(long)]
     create_log: bool,
-    /// Create the issuance log if there has never been one, and go on with it otherwise
+    /// Create the issuance log if there has never been one, otherwise open it
     #[arg(long, conflicts_with_all = ["create_log", "next_log"])]
     create_first_log: bool,
-    /// Retire the current issuance log, which cannot go on, and go on with log N; done once, if repeated
+    /// Retire the current issuance log, which cannot continue, and continue with log N; repeating it does nothing
     #[arg(long, value_name = "N", value_parser = log_number, conflicts_with = "create_log")]
     next_log: Option<LogNumber>,
-    /// Begin a new record of used enrolment tokens in place of one that is missing or damaged: used tokens that have not expired
-    /// are good once more
+    /// Start a new record of used enrolment tokens in place of one that is missing or damaged: used tokens that have not expired
+    /// are accepted again
     #[arg(long)]
     forget_used_tokens: bool,
 }

@@ -19,13 +19,13 @@ const PART_FILE: &str = "part.json";
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum ReportCommand {
-    /// Draw the report of a run again from its results.json, or one of all runs of a sweep
+    /// Draw the report of a run from its results.json, or one report of all runs of a sweep
     Html(HtmlArguments),
-    /// Print the table of a run again from its results.json, or as a table for a paper
+    /// Print the table of a run from its results.json, or as a table for a paper
     Table(TableArguments),
     /// Write the comparison and all figures of a run, or of all runs of a sweep, as CSV files
     Csv(CsvArguments),
-    /// Combine what several generators have shown of one run, exactly
+    /// Combine the parts of one run that several generators measured
     Merge(MergeArguments),
 }
 

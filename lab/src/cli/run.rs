@@ -52,26 +52,26 @@ pub(super) struct RunArguments {
     /// Keep the lab's folder (PKI, keys, issuance log, process logs) in DIR/lab
     #[arg(long)]
     keep: bool,
-    /// Run the scenario's short form, which shows that it works; its figures are not to be cited
+    /// Run the scenario's short form, to show that it works; do not cite its figures
     #[arg(long)]
     short: bool,
-    /// Load a lab that is up instead of starting one: the folder of mtc5g lab up, or the lab.toml of a deployed lab, also as
+    /// Load a running lab instead of starting one: the folder of mtc5g lab up, or the lab.toml of a deployed lab, also as
     /// http://NRF:7778/lab/lab.toml
     #[arg(long, value_name = "DIR|FILE|URL", group = "joined")]
     lab: Option<LabPlace>,
     /// Load the lab that $MTC5G_LAB names, by default /lab/public/lab.toml: inside docker-compose
     #[arg(long, group = "joined")]
     attach: bool,
-    /// Take enrolment tokens from this folder instead of the lab's own; each is used once. A lab at a URL shows none
+    /// Take enrolment tokens from this folder instead of the lab's own; each is used once. Required for a lab at a URL
     #[arg(long, value_name = "DIR", requires = "joined")]
     tokens: Option<PathBuf>,
-    /// Of N generators that load the lab together this is number I; mtc5g report merge combines their results
+    /// Be generator I of N that load the lab together; mtc5g report merge combines their results
     #[arg(long, value_name = "I/N", requires = "joined")]
     shard: Option<Shard>,
-    /// When the load begins (RFC 3339), so that generators begin together [default: when this one is ready]
+    /// When the load starts (RFC 3339), so that generators start together [default: when this one is ready]
     #[arg(long, value_name = "TIME", requires = "joined", value_parser = time_of_day)]
     start_at: Option<OffsetDateTime>,
-    /// Append the secrets of the lab's connections to FILE (NSS key log), for reading packet captures of them
+    /// Append the secrets of the lab's connections to FILE (NSS key log), to decrypt packet captures
     #[arg(long, value_name = "FILE")]
     key_log: Option<PathBuf>,
 }

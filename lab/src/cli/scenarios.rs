@@ -13,7 +13,7 @@ const NAMES: usize = 18;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ScenariosArguments {
-    /// Print the file of one, to copy and change
+    /// Print the file of this scenario, to copy and change
     name: Option<String>,
 }
 

@@ -12,11 +12,11 @@ use crate::pki::renew_token;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct TokenArguments {
-    /// Folder of the lab, as `mtc5g init` wrote it
+    /// Folder of the lab, made by mtc5g init
     folder: PathBuf,
-    /// NF instance id of the NF that is to enrol again
+    /// NF instance id of the network function that will enrol again
     instance: Uuid,
-    /// Hours for which the token is good
+    /// Hours for which the token is valid
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
     hours: u64,
 }

@@ -25,7 +25,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct TopArguments {
-    /// Admin ports to look at, instead of a lab's
+    /// Admin ports to watch, instead of a lab's
     #[arg(value_name = "HOST:PORT", conflicts_with_all = ["lab", "attach"])]
     address: Vec<Address>,
     /// The lab: the folder of mtc5g lab up or of mtc5g run (DIR/lab), or the lab.toml of a deployed one, also as
@@ -35,10 +35,10 @@ pub(super) struct TopArguments {
     /// The lab that $MTC5G_LAB names, by default /lab/public/lab.toml: inside docker-compose
     #[arg(long, group = "joined")]
     attach: bool,
-    /// Time between two looks
+    /// Time between two updates
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = looks)]
     interval: Duration,
-    /// Look twice, print what there is as text, and end
+    /// Print one update as text, and exit
     #[arg(long)]
     once: bool,
 }

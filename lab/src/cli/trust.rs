@@ -16,10 +16,10 @@ use mtc_tools::certificate_file::{self, FileError};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Trust")]
 pub(super) struct TrustArguments {
-    /// Trust file, as `mtc5g init` writes it: CA certificate, cosigners and quorums
+    /// Trust file, made by mtc5g init: CA certificate, cosigners and quorums
     #[arg(long, value_name = "TRUST_TOML", conflicts_with_all = ["ca", "cosigner", "require"])]
     trust: Option<PathBuf>,
-    /// CA certificate of the MTCA (PEM or DER, unsigned as RFC 9925 says); its cosignature is always required
+    /// CA certificate of the MTCA (PEM or DER, unsigned as in RFC 9925); the CA's cosignature is always required
     #[arg(long, value_name = "CERT")]
     ca: Option<PathBuf>,
     /// A witness or mirror: its trust anchor ID and the file of its public key (PEM section PUBLIC KEY, or DER)

@@ -52,10 +52,10 @@ pub(in crate::cli) struct VerifyArguments {
     json: bool,
     #[command(flatten)]
     trust: TrustArguments,
-    /// A subtree that is trusted with this hash; may be repeated
+    /// A trusted subtree and its hash; may be repeated
     #[arg(long, value_name = "LOG:START:END:HEXHASH", help_heading = "Trust")]
     subtree: Vec<SubtreeText>,
-    /// File of trusted subtrees, a line each: LOG START END HEXHASH; may be repeated
+    /// File of trusted subtrees, one per line: LOG START END HEXHASH; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Trust")]
     subtrees: Vec<PathBuf>,
     /// Serial numbers that are revoked, in decimal or as LOG:INDEX; may be repeated

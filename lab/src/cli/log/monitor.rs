@@ -41,22 +41,22 @@ Exit status: 0 ended by Ctrl-C, or --once found nothing wrong; 1 --once could no
 state cannot be used, or the output cannot be written; 2 usage; 5 the log showed two histories (both checkpoints are printed and are the evidence: keep them).
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct MonitorArguments {
-    /// The http:// URL of one log, or a folder with one
+    /// The http:// URL of one log, or a folder that contains one
     #[arg(value_name = "URL|DIR")]
     place: String,
-    /// Time between two looks, such as 500ms, 2s, 1m
+    /// Time between two checks, such as 500ms, 2s, 1m
     #[arg(long, default_value = "2s", value_parser = interval)]
     interval: Duration,
-    /// File that keeps the last checkpoint, so that a fork while this does not run is noticed too
+    /// File that keeps the last checkpoint, so that a fork is also noticed if it happens while this command is not running
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Print entries from this index on [default: those that are new]
+    /// Print entries from this index on [default: new ones only]
     #[arg(long, value_name = "INDEX")]
     from: Option<u64>,
-    /// Look once and end
+    /// Check once and exit
     #[arg(long)]
     once: bool,
-    /// Print a JSON document a line
+    /// Print one JSON document per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

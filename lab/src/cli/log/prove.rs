@@ -39,7 +39,7 @@ A proof is printed after it was checked up to the root of the log's checkpoint.
 Exit status: 0 proven, 1 not proven or the log cannot be read, 2 usage.
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct ProveArguments {
-    /// Folder of the log (what it serves, or the NRF's or a lab's folder with it), or the http:// URL of one log
+    /// Folder of the log (as it is served, or the NRF's or lab's folder that contains it), or the http:// URL of one log
     #[arg(value_name = "DIR|URL")]
     place: String,
     /// Index of the entry
@@ -54,10 +54,10 @@ pub(in crate::cli) struct ProveArguments {
     /// Prove in this subtree
     #[arg(long, value_name = "START:END")]
     subtree: Option<SubtreeArgument>,
-    /// Prove the entry of this certificate (PEM or DER), and say whether the certificate states what is logged
+    /// Prove the entry of this certificate (PEM or DER), and say whether the certificate matches what is logged
     #[arg(long, value_name = "CERT")]
     certificate: Option<PathBuf>,
-    /// Write the landmark-relative certificate made of --certificate (DER if the name ends in .der, otherwise PEM)
+    /// Write the landmark-relative form of --certificate to this file (DER if its name ends in .der, otherwise PEM)
     #[arg(long, value_name = "OUT", requires = "certificate")]
     landmark_certificate: Option<PathBuf>,
     /// Print one JSON document

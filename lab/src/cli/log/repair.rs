@@ -33,7 +33,7 @@ verified first, and a served checkpoint that the CA has not signed is replaced b
 Exit status: 0 the log is whole, 1 it is not or cannot be read, 2 usage.
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct RepairArguments {
-    /// Folder in which the NRF keeps the log, with log/ and state/ in it
+    /// Folder in which the NRF keeps the log; contains log/ and state/
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     #[command(flatten)]
