@@ -176,7 +176,7 @@ impl Probe {
         } else if totals.dropped > 0 {
             Some("arrivals were dropped".to_owned())
         } else if totals.late as f64 > totals.attempts as f64 * MAX_LATE_SHARE {
-            Some("the generator was late: no statement on the servers".to_owned())
+            Some("the generator was late, so this says nothing about the servers".to_owned())
         } else if p99_ms.is_none_or(|p99| p99 > limit_ms) {
             Some(format!("p99 above {limit_ms} ms"))
         } else {

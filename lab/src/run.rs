@@ -76,7 +76,7 @@ pub enum RunError {
     #[error("the lab")]
     Join(#[from] JoinError),
     /// The scenario does to the lab what only a lab of its own allows.
-    #[error("{0} needs a lab of the run's own: run without --lab")]
+    #[error("{0} needs a lab of its own: run without --lab")]
     NotJoined(&'static str),
     /// The generator became ready after the time at which it was to start.
     #[error(
@@ -168,7 +168,7 @@ pub async fn run(
     let scenario = &scenario;
     let links = match &scenario.link {
         Some(settings) => {
-            audience.step("making and measuring the links");
+            audience.step("setting up and measuring the links");
             Some(Links::new(settings, scenario.seed).await?)
         }
         None => None,
@@ -389,7 +389,7 @@ async fn measure(
                 }
                 () = &mut interrupt, if !interrupted => {
                     interrupted = true;
-                    audience.step("interrupted: no more arrivals, waiting for what is under way");
+                    audience.step("interrupted: no more arrivals, waiting for operations in progress");
                     let stop = serde_json::to_string(&Command::Stop)?;
                     topology.child(Nf::Amf)?.command(&stop).await?;
                     continue;

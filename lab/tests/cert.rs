@@ -152,7 +152,7 @@ async fn cosigners_that_did_not_sign_are_named() {
         fixture
             .refused(&too_many)
             .await
-            .contains("--require 3: only 2 cosigners are named")
+            .contains("--require 3: only 2 cosigners are given")
     );
 }
 

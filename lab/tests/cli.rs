@@ -334,7 +334,7 @@ async fn what_a_lab_can_do_without_is_a_warning() {
     up.signal(Signal::INT);
     let ended = up.end().await;
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
-    let told = ended.stderr.matches("WARN nobody is told of an admin port");
+    let told = ended.stderr.matches("WARN cannot announce an admin port");
     assert_eq!(told.count(), 4, "{}", ended.stderr);
 }
 

@@ -155,7 +155,7 @@ async fn a_clock_before_1970_is_said_and_waited_for() {
             .expect("the built command starts");
         let stderr = running.stderr.take().expect("stderr is piped");
         let mut lines = BufReader::new(stderr).lines();
-        for wanted in ["is not set: waiting for that", "the clock has been set"] {
+        for wanted in ["is not set: waiting until it is", "the clock has been set"] {
             within(async {
                 loop {
                     let line = lines.next_line().await.expect("output is text");

@@ -111,7 +111,7 @@ async fn findings(log: &IssuedLog) -> Vec<String> {
         .collect()
 }
 
-const AS_SIGNED: &str = "all the same, the entries hash to the checkpoint's root: they are as signed, what else is named above is damaged";
+const AS_SIGNED: &str = "nevertheless the entries hash to the checkpoint's root: they are as signed, and only what is named above is damaged";
 const NOT_AS_SIGNED: &str = "the entries do not hash to the checkpoint's root: entries or checkpoint are not what was signed";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,7 +297,7 @@ async fn a_checkpoint_that_claims_entries_which_are_not_there_ends_the_audit() {
     let root = "A".repeat(43);
     let folder = path(&log, "log");
     for (size, last) in [
-        ((1_u64 << 48) - 1, "the audit ended after entry "),
+        ((1_u64 << 48) - 1, "the audit stopped after entry "),
         (
             1 << 48,
             "the checkpoint says 281474976710656 entries, more than",
@@ -355,7 +355,7 @@ async fn a_checkpoint_that_the_trusted_did_not_sign_is_refused() {
     let renamed = renamed_ca(&log);
     assert_eq!(
         verify(&["--ca", &renamed]).await,
-        "error: the log is one of CA 32473.1; the trust is in CA 32473.7"
+        "error: the log belongs to CA 32473.1, but the trusted CA is 32473.7"
     );
     // A character inside the base64 of the CA's signature, far from its key ID.
     let note = std::fs::read_to_string(log.served("checkpoint")).unwrap();
@@ -387,8 +387,8 @@ async fn places_that_are_no_log_are_told_apart() {
     for (place, code, part) in [
         ("/nowhere", 2, "neither a folder nor an http:// URL"),
         (&*empty, 2, "there is no checkpoint in"),
-        ("https://127.0.0.1:1/1/", 2, "over http:// here"),
-        ("http://a b/1/", 2, "is no URL of a log"),
+        ("https://127.0.0.1:1/1/", 2, "over http:// only"),
+        ("http://a b/1/", 2, "is not the URL of a log"),
         ("http://127.0.0.1:1/1/", 1, "cannot connect to 127.0.0.1:1"),
     ] {
         let ended = self::log(&["verify", place]).await;
@@ -538,7 +538,7 @@ async fn a_certificate_of_another_entry_or_log_is_not_proven() {
     assert!(
         ended
             .error()
-            .contains("the certificate does not state entry 1 of the log"),
+            .contains("the certificate does not match entry 1 of the log"),
         "{}",
         ended.stderr
     );
@@ -559,7 +559,7 @@ async fn a_certificate_of_another_entry_or_log_is_not_proven() {
     ])
     .await;
     assert_eq!(ended.code(), Some(1), "{ended:?}");
-    assert!(ended.error().contains("no active landmark holds entry 0"));
+    assert!(ended.error().contains("no active landmark covers entry 0"));
 }
 
 #[tokio::test]
@@ -693,7 +693,7 @@ async fn a_stale_log_is_no_fork_and_another_beginning_is() {
     assert!(
         stale
             .stderr
-            .starts_with("warning: the log here is stale: it has 1 entries, and the 2 "),
+            .starts_with("warning: the log here is stale: it has 1 entries, the first of the 2 "),
         "{}",
         stale.stderr
     );
@@ -767,7 +767,7 @@ async fn a_monitor_that_cannot_write_says_so() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.starts_with("error: cannot write what is found: No space left on device"),
+        said.starts_with("error: cannot write the findings: No space left on device"),
         "{said}"
     );
 }
@@ -880,7 +880,7 @@ async fn a_state_that_is_none_or_of_another_log_is_refused() {
     let ended = self::log(&["monitor", &folder, "--state", &state, "--once"]).await;
     assert_eq!(ended.code(), Some(1), "{ended:?}");
     assert!(
-        ended.error().contains("remove it to begin anew"),
+        ended.error().contains("remove it to start over"),
         "{}",
         ended.stderr
     );
@@ -889,7 +889,9 @@ async fn a_state_that_is_none_or_of_another_log_is_refused() {
     let ended = self::log(&["monitor", &folder, "--state", &state, "--once"]).await;
     assert_eq!(ended.code(), Some(1), "{ended:?}");
     assert!(
-        ended.error().contains("followed was oid/"),
+        ended
+            .error()
+            .contains("but the one followed so far was oid/"),
         "{}",
         ended.stderr
     );
@@ -946,7 +948,7 @@ async fn a_monitor_can_tell_old_entries_too_and_in_json() {
     let lines: Vec<Value> = ended
         .stdout
         .lines()
-        .map(|line| serde_json::from_str(line).expect("a document a line"))
+        .map(|line| serde_json::from_str(line).expect("one JSON document per line"))
         .collect();
     assert_eq!(lines.len(), 2, "{}", ended.stdout);
     assert_eq!(lines[0]["event"], "checkpoint");

@@ -214,7 +214,7 @@ async fn a_token_is_good_once() {
         &[
             "enrolment token",
             "already used",
-            "good for one certificate",
+            "valid for one certificate",
         ],
     );
     lab.topology.stop().await;
@@ -238,7 +238,7 @@ async fn what_another_process_still_has_to_write_is_awaited_if_one_says_so() {
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
 
     let mut smf = Started::new(arguments);
-    smf.says("waits for a file").await;
+    smf.says("waiting for a file").await;
     std::fs::write(&config, "[nf]\ntrust = 5\n").unwrap();
     std::fs::write(&written, "").unwrap();
     std::fs::rename(written, last).unwrap();
@@ -482,7 +482,7 @@ async fn a_corrupted_certificate_is_noticed_by_its_owner_and_by_its_peer() {
     let mut lab = TestLab::start(TestFolder::new(&small())).await;
     let damages: [(Nf, &str, Damage, &str); 2] = [
         (Nf::Smf, "smf", flip_signature, "cosignatures verify"),
-        (Nf::Amf, "amf", flip_key, "not one of this key"),
+        (Nf::Amf, "amf", flip_key, "does not belong to this key"),
     ];
     for (nf, name, damage, why) in damages {
         lab.topology.kill(nf).await.unwrap();
@@ -628,8 +628,8 @@ async fn a_damaged_log_is_not_opened_and_takes_no_registry_with_it() {
     hashes[0] ^= 1;
     std::fs::write(&newest, hashes).unwrap();
     let parts = [
-        "it is damaged: restore the files",
-        "damaged is one of log/tile/0/000.p/",
+        "it is damaged: restore the latest copy of the files",
+        "one of these is damaged: log/tile/0/000.p/",
     ];
     let checkpoint = std::fs::read(lab.folder.path().join("log/log/checkpoint")).unwrap();
     let error = lab.topology.restart(Nf::Nrf).await.unwrap_err();

@@ -168,16 +168,16 @@ async fn refusals(scenario: &Path, lab: &Path, folder: &Path) {
     let other = folder.join("other.toml");
     std::fs::write(&other, SCENARIO.replace("\"ed25519\"", "\"ecdsa-p256\"")).expect("written");
     for (file, more, code, message) in [
-        (
-            &*event,
-            &[][..],
-            1,
-            "[[event]] needs a lab of the run's own",
-        ),
-        (&*sweep, &[], 2, "[sweep] starts a lab for each of its runs"),
+        (&*event, &[][..], 1, "[[event]] needs a lab of its own"),
+        (&*sweep, &[], 2, "[sweep] starts a lab for each run"),
         (&*other, &[], 1, "mtc5g lab up --scenario FILE"),
         (scenario, &["--shard", "3/2"], 2, "\"3/2\" is not a shard"),
-        (scenario, &["--start-at", "tomorrow"], 2, "not a time like"),
+        (
+            scenario,
+            &["--start-at", "tomorrow"],
+            2,
+            "not a time such as",
+        ),
         (
             scenario,
             &["--start-at", "2026-01-01T00:00:00Z"],
@@ -198,7 +198,11 @@ async fn refusals(scenario: &Path, lab: &Path, folder: &Path) {
     for (arguments, code, message) in [
         (&["--shard", "1/2"][..], 2, "--lab"),
         (&["--tokens", "."], 2, "--lab"),
-        (&["--lab", url], 2, "name a folder of them, --tokens DIR"),
+        (
+            &["--lab", url],
+            2,
+            "give a folder of them with --tokens DIR",
+        ),
         (
             &["--lab", url, "--tokens", "."],
             1,

@@ -88,7 +88,7 @@ impl AccessLink {
             .ok_or_else(|| AccessError::NoNetwork {
                 device: device.to_owned(),
             })?;
-        let own = own_address(network).map_err(system("tell this host's address"))?;
+        let own = own_address(network).map_err(system("read this host's address"))?;
         let raw = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(WHOLE_PACKETS)))
             .and_then(|raw| {
                 raw.bind_device(Some(device.as_bytes()))?;
@@ -197,7 +197,7 @@ impl Path {
                 PollFd::from_borrowed_fd(self.end.as_fd(), PollFlags::IN),
             ];
             if let Err(error) = wait(&mut watched, left) {
-                tracing::error!(%error, "the link cannot wait for packets and ends");
+                tracing::error!(%error, "the link cannot wait for packets, stopping");
                 return;
             }
             if !watched[1].revents().is_empty() {

@@ -153,7 +153,7 @@ impl Path {
                 Ok(Woken::Ended) => return,
                 Ok(Woken::Work) => {}
                 Err(error) => {
-                    tracing::error!(%error, "the link cannot wait for packets and ends");
+                    tracing::error!(%error, "the link cannot wait for packets, stopping");
                     return;
                 }
             }
@@ -232,10 +232,10 @@ pub(crate) fn wait(watched: &mut [PollFd<'_>], left: Option<Duration>) -> io::Re
 pub(crate) fn take_precedence() {
     let slack = std::num::NonZeroU64::MIN;
     if let Err(error) = rustix::thread::set_current_timer_slack(Some(slack)) {
-        tracing::warn!(%error, "the link's timers keep their slack");
+        tracing::warn!(%error, "cannot make the link's timers more precise");
     }
     // On Linux, "the calling process" is the calling thread here.
     if let Err(error) = rustix::process::setpriority_process(None, PRIORITY) {
-        tracing::warn!(%error, "the link keeps its ordinary priority");
+        tracing::warn!(%error, "cannot raise the link's priority");
     }
 }

@@ -28,7 +28,7 @@ const CONGESTION_CONTROLS: &str = "/proc/sys/net/ipv4/tcp_available_congestion_c
 pub enum LinkError {
     /// Not allowed to.
     #[error(
-        "[link] needs network namespaces and TUN devices, which this user may not make: run as root (in a container: \
+        "[link] needs network namespaces and TUN devices, which this user may not create: run as root (in a container: \
          --cap-add NET_ADMIN --cap-add SYS_ADMIN --device /dev/net/tun), or remove [link] to use the loopback, which \
          cannot show round trips"
     )]

@@ -134,7 +134,7 @@ impl CaCertificate {
         let signature = der::whole_octets(fields.contents(der::BIT_STRING)?)?;
         fields.finish()?;
         if algorithm != UNSIGNED_ALGORITHM || !signature.is_empty() {
-            return Err(CaError::Profile("not unsigned in the way of RFC 9925"));
+            return Err(CaError::Profile("not unsigned as in RFC 9925"));
         }
         let mut tbs = der::Reader::new(tbs);
         if tbs.expect(der::context(0))?.whole != VERSION_3 {
@@ -187,10 +187,10 @@ impl CaCertificate {
             }
         }
         if !is_ca {
-            return Err(CaError::Profile("basicConstraints does not say cA"));
+            return Err(CaError::Profile("basicConstraints lacks cA"));
         }
         if !signs_certificates {
-            return Err(CaError::Profile("keyUsage does not say keyCertSign"));
+            return Err(CaError::Profile("keyUsage lacks keyCertSign"));
         }
         let (min_serial, max_serial) = serials.ok_or(CaError::Profile(
             "no critical id-pe-mtcCertificationAuthority-SHA256",

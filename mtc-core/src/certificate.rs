@@ -59,7 +59,7 @@ pub enum CertificateError {
     #[error("serial number is not between 1 and 2^64 - 1")]
     SerialRange,
     /// The serial number, or an identifier, breaks its rule.
-    #[error("identifier breaks its rule")]
+    #[error("invalid identifier")]
     Id(#[from] IdError),
     /// The MTCProof is malformed.
     #[error("malformed MTCProof")]

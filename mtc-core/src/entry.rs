@@ -43,7 +43,7 @@ pub enum EntryError {
     #[error("unknown entry type {0}")]
     UnknownType(u16),
     /// More than 65535 bytes.
-    #[error("the entry has {0} bytes, allowed are 65535")]
+    #[error("the entry has {0} bytes; at most 65535 are allowed")]
     TooLong(usize),
 }
 

@@ -42,7 +42,7 @@ pub enum IdError {
     )]
     NotDotted(String),
     /// The binary form is empty or longer than 32 bytes.
-    #[error("the binary form has {0} bytes, allowed are 1 to 32")]
+    #[error("the binary form has {0} bytes; 1 to 32 are allowed")]
     Length(usize),
     /// A component is not minimal, cut short, or 2^64 or more.
     ///

@@ -50,7 +50,7 @@ pub enum LandmarkError {
     #[error("line {0}: landmark 0, and no other, has tree size 0")]
     Zero(usize),
     /// More lines than landmarks, or than this implementation allows.
-    #[error("the document lists more landmarks than there can be")]
+    #[error("the document lists more landmarks than are allowed")]
     TooMany,
     /// The last line must be expired, or landmark 0.
     #[error("the document ends before an expired landmark")]

@@ -66,7 +66,7 @@ pub enum ProofError {
         tree_size: u64,
     },
     /// The proof has not the number of hashes that the indices dictate.
-    #[error("the proof has a wrong number of hashes")]
+    #[error("the proof has the wrong number of hashes")]
     WrongLength,
     /// The proof leads to another hash.
     #[error("the proof leads to another hash")]

@@ -15,11 +15,11 @@ const QUOTED: usize = 40;
 pub enum EncodingError {
     /// Another encoding than gzip.
     #[error(
-        "content-encoding {0:?}: only gzip is decoded here, and the server was asked for no encoding"
+        "unsupported content-encoding {0:?}: the request asked for none, and only gzip can be decoded"
     )]
     Unknown(String),
     /// Not gzip.
-    #[error("content-encoding gzip: the body is not")]
+    #[error("content-encoding is gzip, but the body is not")]
     Gzip(#[source] std::io::Error),
     /// The decoded body exceeds its bound.
     #[error("content-encoding gzip: the decoded body is longer than {0} octets")]

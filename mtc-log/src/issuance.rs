@@ -82,7 +82,7 @@ pub enum WitnessError {
     },
     /// It says so without a checkpoint that the log's CA has signed, so that anybody could. Tried again.
     #[error(
-        "the witness claims {claimed} entries where the log has {log}, and shows no checkpoint of so many that the CA has signed"
+        "the witness claims {claimed} entries, the log has {log}, and the witness shows no checkpoint of that size signed by the CA"
     )]
     Unproven {
         /// Entries that it claims.
@@ -106,7 +106,7 @@ pub enum WitnessError {
     #[error("the witness's cosignature is not usable")]
     Cosignature(#[from] CheckpointError),
     /// The log could not make the proof.
-    #[error("no proof for the witness")]
+    #[error("cannot make the proof for the witness")]
     Tree(#[from] TreeError),
     /// The task that makes proofs was stopped: the runtime is going down.
     #[error("the log is shutting down")]
@@ -368,7 +368,7 @@ async fn persist<W: Witness>(
                 if matches!(last_error, WitnessError::Unproven { .. }) {
                     size = believed;
                 }
-                warn!(witness = %id, error = &last_error as &dyn StdError, ?pause, "witness failed, asking again")
+                warn!(witness = %id, error = &last_error as &dyn StdError, ?pause, "witness failed, retrying")
             }
         }
         if timeout_at(deadline, sleep_until(Instant::now() + pause))

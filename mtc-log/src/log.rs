@@ -401,7 +401,7 @@ pub enum OpenError {
 
 /// An earlier error has left the log's storage in an unknown state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the log has failed before and must be opened again")]
+#[error("the log has failed and must be opened again")]
 pub struct Poisoned;
 
 /// Why entries were not appended.
@@ -475,7 +475,7 @@ pub enum PublishError {
     #[error("the note is not a checkpoint of this log")]
     Checkpoint(#[from] CheckpointError),
     /// The note is about another tree than the newest signed one.
-    #[error("a checkpoint of size {size} was to be published, the signed one has size {signed}")]
+    #[error("cannot publish a checkpoint of size {size}: the signed one has size {signed}")]
     NotSigned {
         /// Size in the note.
         size: u64,

@@ -274,7 +274,7 @@ impl Issuer {
 #[non_exhaustive]
 pub enum CertifyError {
     /// The issuer is another CA.
-    #[error("{issuer} was named as the issuer, this log is one of CA {ca}")]
+    #[error("the issuer is {issuer}, but this log belongs to CA {ca}")]
     ForeignIssuer {
         /// Who was named.
         issuer: TrustAnchorId,
@@ -303,11 +303,11 @@ pub enum IssueError {
     #[error("the issuance queue is full")]
     Overloaded,
     /// The log did not take the batch, for a reason that may pass.
-    #[error("the log did not take the entry")]
+    #[error("the log did not accept the entry")]
     Refused(#[source] Arc<AppendError>),
     /// Too few witnesses have cosigned in time. Try again later.
     #[error(
-        "{required} witnesses must cosign, and too few did: {}",
+        "{required} witnesses must cosign, but too few did: {}",
         list(failures)
     )]
     WitnessUnavailable {
@@ -351,7 +351,7 @@ pub enum SequencerError {
     Prove(#[from] TreeError),
     /// A witness has cosigned more of the log than there is: an old copy was put in its place. Extending it would show
     /// two histories.
-    #[error("the log was rolled back; restore its files as they were last, and open it again")]
+    #[error("the log was rolled back; restore the latest copy of its files, and open it again")]
     RolledBack(#[source] WitnessFailure),
     /// What is stored is not what was signed.
     #[error("the log is damaged")]

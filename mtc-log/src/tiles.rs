@@ -70,7 +70,7 @@ pub enum TreeError {
     },
     /// The right edge does not hash to the signed root.
     #[error(
-        "the tiles of a log of {size} entries do not hash to its checkpoint's root; damaged is one of {}",
+        "the tiles of a log of {size} entries do not hash to its checkpoint's root; one of these is damaged: {}",
         list(edge)
     )]
     RootMismatch {

@@ -34,7 +34,7 @@ pub enum CredentialError {
     #[error("the private key cannot be used for TLS")]
     Key(#[from] NfKeyError),
     /// The certificate is not the key's.
-    #[error("the certificate is not one of this key")]
+    #[error("the certificate does not belong to this key")]
     KeyMismatch(#[source] rustls::Error),
     /// A root certificate cannot be used.
     #[error("root certificate of {profile}")]

@@ -30,7 +30,7 @@ const EMPTY_NAME: [u8; 2] = [der::SEQUENCE, 0];
 #[non_exhaustive]
 pub enum CsrError {
     /// Longer than [`MAX_CSR`].
-    #[error("certification request: {0} bytes, allowed are {MAX_CSR}")]
+    #[error("certification request: {0} bytes; at most {MAX_CSR} are allowed")]
     TooLong(usize),
     /// A field is not the DER that belongs there.
     #[error("certification request: {field} is malformed")]
@@ -50,10 +50,10 @@ pub enum CsrError {
     #[error("certification request names no NF instance")]
     AltNames(#[from] AltNamesError),
     /// The key is of none of the six algorithms, or is no key.
-    #[error("certification request: subjectPKInfo is not usable")]
+    #[error("certification request: subjectPKInfo is unusable")]
     PublicKey(#[source] cosign::KeyError),
     /// The signature is not of the algorithm that belongs to the key.
-    #[error("certification request: signatureAlgorithm does not belong to a key of {0}")]
+    #[error("certification request: signatureAlgorithm does not fit a {0} key")]
     SignatureAlgorithm(KeyAlgorithm),
     /// The signature does not verify: the requester does not hold the key, or the request was changed.
     #[error("certification request: signature by the requested key does not verify")]

@@ -62,13 +62,13 @@ pub enum HandshakeError {
     #[error("the peer ended the handshake: {0:?}")]
     Alert(AlertDescription),
     /// The client speaks no TLS 1.3, and there is nothing else here (RFC 8446 section 6.2, `protocol_version`).
-    #[error("the client offers no TLS 1.3, which is the only version spoken here")]
+    #[error("the client does not offer TLS 1.3, the only version that is supported")]
     OldVersion,
     /// The handshake failed for another reason of TLS.
     #[error("the TLS handshake failed")]
     Tls(#[source] rustls::Error),
     /// The connection broke.
-    #[error("the connection broke during the handshake")]
+    #[error("the connection broke off during the handshake")]
     Io(#[source] io::Error),
     /// It took too long.
     #[error("no handshake within {0:?}")]

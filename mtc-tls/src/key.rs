@@ -193,9 +193,7 @@ impl fmt::Display for X509Profile {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownX509Profile {
     /// None of the endings is there.
-    #[error(
-        "X.509 profile {0:?} ends neither in -direct nor in -intermediate nor in -two-intermediates"
-    )]
+    #[error("X.509 profile {0:?} does not end in -direct, -intermediate or -two-intermediates")]
     Chain(String),
     /// What stands before the ending is no key algorithm.
     #[error("X.509 profile {profile:?} names an unknown CA signature algorithm")]

@@ -42,7 +42,7 @@ impl KeyLog for KeyLogFile {
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // One write a line, so that processes do not mix theirs.
         if let Err(error) = file.write_all(line.as_bytes()) {
-            tracing::warn!(%error, "a secret is missing in the key log");
+            tracing::warn!(%error, "a secret is missing from the key log");
         }
     }
 }

@@ -20,7 +20,7 @@ pub enum VerifyError {
     #[error("the certificate is not authentic")]
     Mtc(#[from] Rejection),
     /// The X.509 chain, or the name in it, is refused.
-    #[error("the certificate chain is refused")]
+    #[error("the certificate chain is not trusted")]
     X509(#[source] rustls::Error),
     /// The certificate may not be used now or in this role.
     #[error("the certificate may not be used")]
@@ -32,7 +32,7 @@ pub enum VerifyError {
     #[error("the certificate names no NF instance")]
     Identity(#[from] IdentityError),
     /// Another NF instance than the one that was wanted.
-    #[error("the certificate is that of NF instance {found}, wanted was {wanted}")]
+    #[error("the certificate belongs to NF instance {found}, expected {wanted}")]
     WrongInstance {
         /// The instance that was called.
         wanted: Uuid,
@@ -40,7 +40,7 @@ pub enum VerifyError {
         found: Uuid,
     },
     /// An NF of another type than the one that was wanted.
-    #[error("the certificate is that of an NF of type {found:?}, wanted was {wanted}")]
+    #[error("the certificate belongs to an NF of type {found:?}, expected {wanted}")]
     WrongNfType {
         /// The type that was called.
         wanted: String,

@@ -181,7 +181,7 @@ impl Auditor<'_> {
             progress(done);
             if self.audit.findings_omitted > TOO_MANY_FINDINGS {
                 self.audit.findings.push(format!(
-                    "the audit ended after entry {}: too much is wrong",
+                    "the audit stopped after entry {}: too many faults",
                     done - 1
                 ));
                 return Ok(false);
@@ -373,7 +373,7 @@ impl Auditor<'_> {
             );
         } else if !self.audit.is_sound() {
             self.audit.find(
-                "all the same, the entries hash to the checkpoint's root: they are as signed, what else is named above is damaged"
+                "nevertheless the entries hash to the checkpoint's root: they are as signed, and only what is named above is damaged"
                     .to_owned(),
             );
         }

@@ -47,7 +47,7 @@ pub enum FileError {
     #[error("malformed PEM: no section begins with the line {0:?}")]
     SectionStart(String),
     /// A PEM section has no end.
-    #[error("malformed PEM: section {0:?} has no end; is the file cut short?")]
+    #[error("malformed PEM: section {0:?} has no end; is the file truncated?")]
     Cut(String),
     /// There are PEM sections, but on none of their lines does one begin.
     #[error(
@@ -298,7 +298,7 @@ mod tests {
         let (cut, _) = text.split_once("-----END").unwrap();
         assert_eq!(
             refusal(cut),
-            "malformed PEM: section \"CERTIFICATE\" has no end; is the file cut short?"
+            "malformed PEM: section \"CERTIFICATE\" has no end; is the file truncated?"
         );
         assert_eq!(
             refusal("-----BEGIN CERTIFICATE"),

@@ -28,7 +28,7 @@ pub enum ProveError {
     #[error("the certificate")]
     Certificate(#[from] CertificateError),
     /// The certificate is one of another log or CA.
-    #[error("the certificate is one of log {log} of {issuer}, not of {origin}")]
+    #[error("the certificate is from log {log} of {issuer}, not from {origin}")]
     OtherLog {
         /// Its log's number.
         log: u16,
@@ -39,7 +39,7 @@ pub enum ProveError {
     },
     /// The log's entry at the certificate's index is another one.
     #[error(
-        "the certificate does not state entry {index} of the log: its leaf hash is {certificate}, the log's {log}"
+        "the certificate does not match entry {index} of the log: its leaf hash is {certificate}, the log's is {log}"
     )]
     OtherEntry {
         /// The index.
@@ -54,7 +54,7 @@ pub enum ProveError {
     Landmarks(#[from] LandmarksError),
     /// No active landmark holds the entry.
     #[error(
-        "no active landmark holds entry {0}: either none was allocated since it was logged, or its landmark has expired"
+        "no active landmark covers entry {0}: none has been allocated since it was logged, or its landmark has expired"
     )]
     NoLandmark(EntryIndex),
 }

@@ -292,13 +292,13 @@ impl Inspection {
         let index = entry.map(|(_, index)| index);
         if let Some(index) = index.filter(|index| !subtree.contains(*index)) {
             self.faults.push(format!(
-                "entry {index} is not in the subtree {subtree}: no proof can hold"
+                "entry {index} is not in the subtree {subtree}: no proof can be valid"
             ));
         } else if let Some(index) = index {
             let due = inclusion_proof_length(index, subtree);
             if due != proof.inclusion_proof.len() {
                 self.faults.push(format!(
-                    "entry {index} in {subtree} needs a proof of {due} hashes: this one cannot hold"
+                    "entry {index} in {subtree} needs a proof of {due} hashes: this one cannot be valid"
                 ));
             }
         }
@@ -460,7 +460,7 @@ impl Inspection {
         match self.kind {
             Kind::Standalone => "standalone Merkle Tree Certificate",
             Kind::LandmarkRelative => {
-                "landmark-relative Merkle Tree Certificate: good for who trusts its subtree"
+                "landmark-relative Merkle Tree Certificate: valid for those who trust its subtree"
             }
             Kind::MalformedMtc => "Merkle Tree Certificate whose proof cannot be read",
             Kind::Mtca => "CA certificate of a Merkle Tree CA, unsigned (RFC 9925)",

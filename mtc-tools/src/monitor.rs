@@ -68,7 +68,7 @@ pub enum MonitorError {
     #[error("the tiles of the new checkpoint")]
     Tree(#[from] TreeError),
     /// The place serves another log than before.
-    #[error("the log here is {now}; followed was {before}")]
+    #[error("the log here is {now}, but the one followed so far was {before}")]
     OtherLog {
         /// Origin of the log that was followed.
         before: String,
@@ -77,7 +77,7 @@ pub enum MonitorError {
     },
     /// The log is smaller than before, and what it was then begins with what it is now: a cache or a copy of it is behind.
     #[error(
-        "the log here is stale: it has {now} entries, and the {before} that it showed before begin with them; is this a cache, or a copy?"
+        "the log here is stale: it has {now} entries, the first of the {before} that it showed before; is this a cache or a copy?"
     )]
     Stale {
         /// Size of the tree that was seen before.
@@ -87,7 +87,7 @@ pub enum MonitorError {
     },
     /// The log is smaller than before, and whether it is the same log cannot be told yet.
     #[error(
-        "the log here has {now} entries, fewer than the {before} that it showed before, whose tiles it lacks: they cannot be compared"
+        "the log here has {now} entries, fewer than the {before} that it showed before, and lacks the tiles to compare them"
     )]
     Behind {
         /// Size of the tree that was seen before.
@@ -101,7 +101,7 @@ pub enum MonitorError {
     #[error("{0}")]
     Fork(Box<Fork>),
     /// What is found cannot be told.
-    #[error("cannot write what is found")]
+    #[error("cannot write the findings")]
     Output(#[from] std::io::Error),
 }
 

@@ -45,14 +45,14 @@ pub enum PlaceError {
     Neither(String),
     /// A folder without a log.
     #[error(
-        "there is no checkpoint in {0} nor in its folder log/; name the folder that the log serves, or the one that the NRF keeps it in"
+        "there is no checkpoint in {0} or in its folder log/; give the folder that is served, or the one in which the NRF keeps the log"
     )]
     NoCheckpoint(PathBuf),
     /// HTTP over TLS.
-    #[error("{0}: logs are read over http:// here; everything in them is authenticated by itself")]
+    #[error("{0}: logs can be read over http:// only; everything in them is signed")]
     Https(String),
     /// A URL that names no host or path.
-    #[error("{url} is no URL of a log, such as http://127.0.0.1:7778/1/")]
+    #[error("{url} is not the URL of a log, such as http://127.0.0.1:7778/1/")]
     Url {
         /// The URL.
         url: String,

@@ -31,7 +31,7 @@ pub enum TrustTextError {
     )]
     Interval(ProofError),
     /// The log's number or the index is out of range.
-    #[error("no entry of a log: {0}")]
+    #[error("not an entry of a log: {0}")]
     Id(IdError),
     /// The first serial number is greater than the last.
     #[error("the range ends before it begins: {first} to {last}")]

@@ -71,13 +71,13 @@ pub enum HttpError {
 #[non_exhaustive]
 pub enum UrlError {
     /// Another scheme, or none.
-    #[error("files are read over http:// here")]
+    #[error("files can be read over http:// only")]
     Scheme,
     /// No host, no port where a colon is, or a user's name.
     #[error("no host and port after http://")]
     Authority,
     /// A query, a fragment, or what no path has.
-    #[error("what follows host and port is not the path of a folder")]
+    #[error("the part after host and port is not the path of a folder")]
     Path,
 }
 

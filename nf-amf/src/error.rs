@@ -54,7 +54,7 @@ pub enum SessionError {
         source: CallError,
     },
     /// The peer broke a finished handshake off: in TLS 1.3 that is how a server refuses a client's certificate.
-    #[error("{step}: the peer broke the connection off right after the handshake")]
+    #[error("{step}: the peer closed the connection right after the handshake")]
     BrokenOff {
         /// The step.
         step: Step,
@@ -86,7 +86,7 @@ pub enum SessionError {
     #[error("create: Location")]
     Location(#[from] UriError),
     /// The `Location` is not at the SMF that was asked.
-    #[error("create: Location is at {0}, which is not the SMF that was asked")]
+    #[error("create: Location is at {0}, which is not the SMF that was called")]
     ForeignLocation(String),
     /// The SMF's N1N2 message transfer did not come in time.
     #[error("the SMF did not transfer N1 and N2 in time")]
@@ -225,8 +225,8 @@ fn not_connected(error: &io::Error) -> (ErrorClass, String) {
 /// What a verifier says, without the ids of those concerned.
 fn refusal(error: &VerifyError) -> String {
     match error {
-        VerifyError::WrongInstance { .. } => "it is that of another NF instance".to_owned(),
-        VerifyError::WrongNfType { .. } => "it is that of another NF type".to_owned(),
+        VerifyError::WrongInstance { .. } => "it belongs to another NF instance".to_owned(),
+        VerifyError::WrongNfType { .. } => "it belongs to another NF type".to_owned(),
         other => other.to_string(),
     }
 }
@@ -261,7 +261,7 @@ mod tests {
             let error = VerifyError::WrongInstance { wanted, found };
             summary(Step::Create, HandshakeError::Refused(Arc::new(error)))
         };
-        let expected = "create: refused the peer's certificate: it is that of another NF instance";
+        let expected = "create: refused the peer's certificate: it belongs to another NF instance";
         assert_eq!(wrong(1), (ErrorClass::Tls, expected.to_owned()));
         assert_eq!(wrong(1), wrong(2));
     }

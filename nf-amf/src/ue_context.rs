@@ -19,16 +19,16 @@ use tokio::sync::oneshot;
 #[non_exhaustive]
 pub enum RegisterError {
     /// There are as many UE contexts as there may be.
-    #[error("the AMF has as many UE contexts as it may have")]
+    #[error("the AMF has reached its limit of UE contexts")]
     Full,
     /// The UE has this PDU session already.
-    #[error("the UE has this PDU session already")]
+    #[error("the UE already has this PDU session")]
     Busy,
 }
 
 /// There is no such UE or PDU session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such PDU session of a UE")]
+#[error("the UE has no such PDU session")]
 pub struct UnknownSession;
 
 /// The UE contexts of an AMF instance.

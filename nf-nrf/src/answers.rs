@@ -54,7 +54,7 @@ impl Answers {
         let kept = read(&bytes);
         if kept.is_none() {
             let path = self.0.path(&name(jti));
-            tracing::warn!(path = %path.display(), "a kept answer is damaged: its token is answered no more; remove it");
+            tracing::warn!(path = %path.display(), "a stored answer is damaged, so its token is refused; remove it");
         }
         Ok(kept.filter(|issued| issued.not_after >= now.0))
     }

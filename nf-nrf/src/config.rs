@@ -201,7 +201,7 @@ impl NrfConfig {
         if self.required_witnesses > self.witness.len() {
             return Err(rule(
                 "required_witnesses",
-                "more than there are [[witness]] sections",
+                "is more than the number of [[witness]] tables",
             ));
         }
         if !self

@@ -143,7 +143,7 @@ impl Enrolment {
             tracing::info!(
                 nf_instance_id = %applicant.instance_id,
                 certificate = issued.certificate_id,
-                "answered a repeated request with the certificate that it got before"
+                "answered a repeated request with the same certificate"
             );
             return created(&issued);
         }
@@ -152,7 +152,7 @@ impl Enrolment {
         })?;
         if applicant.has_expired && body.profile != MTC_PROFILE {
             return Err(expired(
-                "a certificate that has expired is renewed under profile mtc only",
+                "an expired certificate can be renewed under profile mtc only",
             ));
         }
         let csr = STANDARD.decode(&body.csr).map_err(|_| {
@@ -167,7 +167,7 @@ impl Enrolment {
             let record = move || record(reservation, &answers, &issued);
             let recorded = tokio::task::spawn_blocking(record).await;
             if let Ok(Err(error)) = &recorded {
-                tracing::error!(error = %Causes(error), "the use of a token was not recorded, so nothing is acknowledged");
+                tracing::error!(error = %Causes(error), "cannot record the use of a token, so the request is not answered");
             }
             recorded
                 .ok()
@@ -196,7 +196,7 @@ impl Enrolment {
                 let found = tokio::task::spawn_blocking(move || answers.find(jti, now)).await;
                 let found = found.map_err(|_| Problem::system_failure())?;
                 found.map_err(|error| {
-                    tracing::error!(error = %Causes(&error), "a request cannot be answered again");
+                    tracing::error!(error = %Causes(&error), "cannot answer a repeated request");
                     Problem::system_failure()
                 })?
             }
@@ -470,7 +470,7 @@ impl Enrolment {
         );
         if !allowed {
             return Err(expired(&format!(
-                "the certificate expired {ago} s ago, and is renewed for {} s at most: enrol with a new token (mtc5g token)",
+                "the certificate expired {ago} s ago, and can be renewed for {} s only: enrol with a new token (mtc5g token)",
                 self.renew_expired.as_secs()
             )));
         }
@@ -509,7 +509,7 @@ fn issued_mtc(issuance: &Issuance) -> IssuedCertificate {
 pub fn require_identity(request: &Request) -> Result<&NfIdentity, Problem> {
     request.peer.identity.as_ref().ok_or_else(|| {
         let detail = if request.peer.expired.is_some() {
-            "the client certificate has expired; it is good for its renewal only"
+            "the client certificate has expired; it can be used for its renewal only"
         } else {
             "a client certificate is required; without one, only enrolment with a token is served"
         };

@@ -29,7 +29,7 @@ const MAX_TOKEN: usize = 8 * 1024;
 #[non_exhaustive]
 pub enum TokenError {
     /// Longer than the bound of this implementation.
-    #[error("enrolment token: {0} bytes, allowed are {MAX_TOKEN}")]
+    #[error("enrolment token: {0} bytes; at most {MAX_TOKEN} are allowed")]
     TooLong(usize),
     /// Not a JWT with exactly the claims of an enrolment token.
     #[error("enrolment token: not a JWT with the claims of an enrolment token")]
@@ -41,7 +41,7 @@ pub enum TokenError {
     #[error("enrolment token: signature is not by this NRF's enrolment authority")]
     BadSignature,
     /// Signed by the right key for another purpose.
-    #[error("enrolment token: iss is {0:?} and not {ENROLMENT_ISSUER:?}")]
+    #[error("enrolment token: iss is {0:?}, not {ENROLMENT_ISSUER:?}")]
     Issuer(String),
     /// The token's time is over.
     #[error(
@@ -56,11 +56,11 @@ pub enum TokenError {
     },
     /// A certificate was, or is just being, issued for this token.
     #[error(
-        "enrolment token {0}: already used; a token is good for one certificate, mtc5g token mints a new one"
+        "enrolment token {0}: already used; a token is valid for one certificate, and mtc5g token mints a new one"
     )]
     AlreadyUsed(Uuid),
     /// The same request is just being answered.
-    #[error("enrolment token {0}: the same request is being answered; repeat it in a moment")]
+    #[error("enrolment token {0}: the same request is being processed; repeat it in a moment")]
     InUse(Uuid),
 }
 

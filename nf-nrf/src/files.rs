@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}; does this user have access?", path.display())]
+#[error("cannot {doing} {}; does this user have permission?", path.display())]
 pub struct FileError {
     /// What was attempted.
     pub doing: &'static str,

@@ -56,7 +56,7 @@ pub(crate) async fn keep_inspecting(
                 match spawn_blocking(move || remove_superseded(&*storage, size)).await {
                     Ok(Ok(removed)) => tracing::debug!(removed, "removed superseded partial tiles"),
                     Ok(Err(error)) => {
-                        tracing::warn!(error = %Causes(&error), "superseded partial tiles stay on disk")
+                        tracing::warn!(error = %Causes(&error), "cannot remove superseded partial tiles")
                     }
                     Err(_) => return,
                 }
@@ -64,7 +64,7 @@ pub(crate) async fn keep_inspecting(
             }
             Ok(Err(damage)) if damage.is_damage() => return damaged(damage, &issuer, &metrics),
             Ok(Err(error)) => {
-                tracing::warn!(error = %Causes(&error), "the issuance log could not be inspected, will try again");
+                tracing::warn!(error = %Causes(&error), "the issuance log could not be inspected, retrying");
                 sleep(AFTER_FAILURE).await;
             }
             // The runtime is going down.
@@ -77,7 +77,7 @@ pub(crate) async fn keep_inspecting(
 pub(crate) fn damaged(damage: TreeError, issuer: &Issuer, metrics: &NrfMetrics) {
     tracing::error!(
         error = %Causes(&damage),
-        "the issuance log is damaged on disk: stop the NRF, and restore the file, or let mtc5g log repair put it back"
+        "the issuance log is damaged on disk: stop the NRF, and restore the file or run mtc5g log repair"
     );
     metrics.damaged();
     issuer.stop_for(damage);

@@ -101,7 +101,7 @@ impl Handler for LogApi {
 impl LogApi {
     fn unknown(&self) -> Problem {
         Problem::not_found(format!(
-            "the current log is {0}: known are /{0}/checkpoint, /{0}/landmarks and /{0}/tile/...",
+            "the current log is {0}: there are /{0}/checkpoint, /{0}/landmarks and /{0}/tile/...",
             self.current
         ))
     }

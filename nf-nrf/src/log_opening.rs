@@ -58,7 +58,7 @@ impl Place {
     fn next(&self) -> String {
         match LogNumber::new(u64::from(self.log.get()) + 1) {
             Ok(next) => {
-                format!("--next-log {next} retires it for good and goes on with log {next}")
+                format!("--next-log {next} retires it for good and continues with log {next}")
             }
             Err(_) => "it is the last log that this CA can have".to_owned(),
         }
@@ -70,7 +70,7 @@ impl Place {
 #[non_exhaustive]
 pub enum OpenLogError {
     /// The process is ending.
-    #[error("the process is ending")]
+    #[error("the process is shutting down")]
     Ending(#[from] JoinError),
     /// Which log is current.
     #[error(transparent)]
@@ -119,7 +119,7 @@ pub enum OpenLogError {
     },
     /// A log is to be created where one has been.
     #[error(
-        "the issuance log in {} was created before and is gone: restore the files as they were last; if they are lost, {}",
+        "the issuance log in {} was created earlier and is gone: restore the latest copy of the files; if they are lost, {}",
         place.path.display(), place.next()
     )]
     Lost {
@@ -145,7 +145,7 @@ pub enum OpenLogError {
     /// A witness has cosigned a tree that is not part of this log.
     #[error(
         "the issuance log in {} has {size} entries, and witness {witness} has cosigned {seen} that they do not lead to: it was \
-         rolled back, or replaced. Restore the files as they were last; if they are lost, {}",
+         rolled back, or replaced. Restore the latest copy of the files; if they are lost, {}",
         place.path.display(), place.next()
     )]
     RolledBack {
@@ -161,7 +161,7 @@ pub enum OpenLogError {
     /// A witness has cosigned a later log.
     #[error(
         "witness {witness} has cosigned log {later}, so the log in {} has been retired, and this NRF's files are an older copy. \
-         Restore the newest; if they are lost, go on with a log that nobody has seen: --next-log {}",
+         Restore the latest copy; if it is lost, continue with a log that nobody has seen: --next-log {}",
         place.path.display(), later.get().saturating_add(1)
     )]
     Superseded {
@@ -260,10 +260,10 @@ fn landmarks_hint(place: &Place, error: &LandmarkStoreError) -> String {
     match error {
         LandmarkStoreError::Storage(error) => format!(" ({})", storage_hint(place, error)),
         LandmarkStoreError::Damaged | LandmarkStoreError::BeyondPublished { .. } => format!(
-            " (restore the files as they were last; if those are lost, {})",
+            " (restore the latest copy of the files; if it is lost, {})",
             place.next()
         ),
-        _ => " (restore the files as they were last)".to_owned(),
+        _ => " (restore the latest copy of the files)".to_owned(),
     }
 }
 
@@ -272,11 +272,11 @@ fn tree_hint(place: &Place, error: &TreeError) -> String {
     match error {
         TreeError::Storage(error) => format!(" ({})", storage_hint(place, error)),
         TreeError::Missing { .. } => {
-            format!(" (restore the file, or let mtc5g log repair {folder} put it back)")
+            format!(" (restore the file, or run mtc5g log repair {folder})")
         }
         _ => format!(
-            " (it is damaged: restore the files as they were last, or let mtc5g log repair {folder} put back what can be had from \
-             the rest; if both fail, {})",
+            " (it is damaged: restore the latest copy of the files, or run mtc5g log repair {folder} to restore what the \
+             other files allow; if both fail, {})",
             place.next()
         ),
     }
@@ -296,12 +296,12 @@ fn hint(place: &Place, error: &OpenError) -> String {
             place.path.display()
         ),
         OpenError::Checkpoint { .. } => {
-            " (it is damaged, or another CA's: restore the file as it was last, and see that trust \
-             and cosigner_key are this CA's)"
+            " (it is damaged, or another CA's: restore the latest copy of the file, and check that trust \
+             and cosigner_key belong to this CA)"
                 .to_owned()
         }
         OpenError::PublishedContradictsSigned { .. } => format!(
-            " (it is damaged: restore the files as they were last; if those are lost, {})",
+            " (it is damaged: restore the latest copy of the files; if it is lost, {})",
             place.next()
         ),
         OpenError::Storage(error) => format!(" ({})", storage_hint(place, error)),
@@ -356,7 +356,7 @@ pub async fn open_current(
         tracing::error!(
             log = %logs.current(),
             reason,
-            "the issuance log cannot go on; it is retired, and the CA goes on with the next one"
+            "the issuance log cannot continue; retiring it and continuing with the next one"
         );
         let now = config.clock().now();
         let logs = spawn_blocking(move || logs.retire(&reason, now).map(|()| logs)).await??;
@@ -382,7 +382,7 @@ fn decide(config: &NrfConfig, known: &[LogNumber], wish: LogWish) -> Result<Logs
             return Err(OpenLogError::Storage { place, source });
         }
         logs.continue_with(wanted, "--next-log", config.clock().now())?;
-        tracing::warn!(retired = %place.log, current = %wanted, "the CA goes on with another log, as --next-log says");
+        tracing::warn!(retired = %place.log, current = %wanted, "the CA continues with another log, as --next-log says");
     }
     logs.check()?;
     Ok(logs)
@@ -419,7 +419,7 @@ async fn check_witness(
             Ok(Some(seen)) if id == opened.id => check_seen(opened, witness, &seen).await?,
             Ok(Some(_)) => later = Some(number),
             Err(error) => {
-                tracing::warn!(error = %Causes(&error), witness = %witness.id(), "the log is not compared with what the witness has seen");
+                tracing::warn!(error = %Causes(&error), witness = %witness.id(), "cannot compare the log with what the witness has seen");
                 break;
             }
         }

@@ -64,7 +64,7 @@ pub enum LogsError {
     File(#[from] FileError),
     /// The record is not what was written.
     #[error(
-        "{} is damaged: restore it, or write what is true, {{\"current\":N,\"begun\":true}}, where N is the newest log that exists",
+        "{} is damaged: restore it, or write the actual state, {{\"current\":N,\"begun\":true}}, where N is the newest log that exists",
         path.display()
     )]
     Record {
@@ -74,7 +74,7 @@ pub enum LogsError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A folder cannot be looked at.
-    #[error("cannot look into {}", path.display())]
+    #[error("cannot read {}", path.display())]
     Look {
         /// The folder.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum LogsError {
     /// The current log is marked as retired.
     #[error(
         "log {log} is current according to {}, but {} says that it has been retired: the record is missing or an older copy. \
-         Restore the newest, or go on with the log that the marker names: --next-log N",
+         Restore the latest copy, or continue with the log that the marker names: --next-log N",
         record.display(), marker.display()
     )]
     Retired {
@@ -98,7 +98,7 @@ pub enum LogsError {
     /// A log after the current one exists.
     #[error(
         "log {log} is current according to {}, but there is log {later} in {}: the record is missing or an older copy. Restore the \
-         newest, or say that log {later} is current: --next-log {later}",
+         latest copy, or make log {later} the current one: --next-log {later}",
         record.display(), folder.display()
     )]
     Later {
@@ -113,7 +113,7 @@ pub enum LogsError {
     },
     /// The wanted log is not one that can follow.
     #[error(
-        "--next-log {wanted}: the current log is {current}, so the next one is {}; at most {LOOK_AHEAD} further, so that relying parties find it",
+        "--next-log {wanted}: the current log is {current}, so the next one is {}, or up to {LOOK_AHEAD} further: relying parties look no further ahead",
         current.get().saturating_add(1)
     )]
     NotNext {

@@ -62,7 +62,7 @@ impl Management {
         };
         tracing::info!(
             %id, count = tolerated.len(), kind = %first.kind, member = truncated(&first.pointer),
-            "a profile deviates from its schema and was put right"
+            "a profile that deviates from its schema was corrected"
         );
         for Tolerated { kind, .. } in tolerated {
             if let Some(metrics) = &self.metrics {

@@ -94,7 +94,7 @@ impl NrfMetrics {
             ),
             tolerances: registry.counters(
                 "nf_profile_tolerances_total",
-                "Deviations from the schema that were put right in profiles that network functions sent.",
+                "Deviations from the schema that were corrected in profiles sent by network functions.",
                 &[("kind", "`null-member`, `integral-number` (such as `30.0`), `api-prefix-uri`")],
             ),
             registration: Counts {
@@ -150,22 +150,22 @@ impl NrfMetrics {
             ),
             token_checks: registry.counters(
                 "mtc_enrolment_token_checks_total",
-                "Enrolment tokens that were looked at.",
+                "Enrolment tokens that were checked.",
                 &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`, `repeated` (the same request again), `in-use` (while it is answered)")],
             ),
             expired_renewals: registry.counters(
                 "mtc_expired_renewals_total",
-                "Renewals on the strength of a certificate that had expired.",
+                "Renewals with a certificate that had expired.",
                 &[("result", "`allowed`, `refused`")],
             ),
             issued: registry.counters(
                 "mtc_certificates_issued_total",
-                "Certificates issued, the NRF's own included.",
+                "Certificates issued, including the NRF's own.",
                 &[("profile", "`mtc`, or an X.509 trust domain")],
             ),
             issuance: registry.time(
                 "mtc_issuance_duration_seconds",
-                "Time from a checked request to the Merkle Tree Certificate, which is archived.",
+                "Time from a checked request to the archived Merkle Tree Certificate.",
             ),
             phases: registry.times(
                 "mtc_issuance_phase_duration_seconds",
@@ -179,37 +179,37 @@ impl NrfMetrics {
             batch: registry.sizes("mtc_log_batch_entries", "Entries that went into the log together."),
             batches: registry.counters(
                 "mtc_log_batches_total",
-                "Attempts to have a batch logged, cosigned and published; one that lacks cosignatures is tried again with the next.",
+                "Attempts to log, cosign and publish a batch; one that lacks cosignatures is retried with the next.",
                 &[("result", "`ok`, `refused` (by the log), `uncosigned` (too few witnesses)")],
             ),
             entries: registry.gauge("mtc_log_entries", "Entries under the published checkpoint, which is cosigned."),
             signed_entries: registry.gauge("mtc_log_signed_entries", "Entries under the newest checkpoint that the CA has signed."),
             checkpoint_since: registry.gauge(
                 "mtc_log_checkpoint_timestamp_seconds",
-                "Unix time at which this process published a checkpoint last, or started with one.",
+                "Unix time at which this process last published a checkpoint, or started with one.",
             ),
             landmark: registry.gauge("mtc_log_newest_landmark", "Number of the newest landmark; 0 for none."),
             landmark_entries: registry.gauge("mtc_log_landmark_entries", "Entries under the newest landmark."),
             landmark_since: registry.gauge(
                 "mtc_log_landmark_timestamp_seconds",
-                "Unix time at which this process allocated a landmark last, or started.",
+                "Unix time at which this process last allocated a landmark, or started.",
             ),
             landmark_interval: registry.gauge("mtc_log_landmark_interval_seconds", "Least time from a landmark to the next."),
             inspected_entries: registry.gauge(
                 "mtc_log_inspected_entries",
-                "Entries that the pass under way over the log on disk, or the last one, has read and found as they were signed.",
+                "Entries that the current or last pass over the log on disk has read and found to be as signed.",
             ),
             inspected_at: registry.gauge(
                 "mtc_log_inspected_timestamp_seconds",
-                "Unix time at which a pass over the whole log on disk ended last without damage; 0 for never.",
+                "Unix time at which a pass over the whole log on disk last ended without finding damage; 0 for never.",
             ),
             damaged: registry.gauge(
                 "mtc_log_damaged",
-                "1 if what is on disk of the log is not what was signed: nothing is issued any more.",
+                "1 if the log on disk is not what was signed; nothing is issued any more.",
             ),
             unopened: registry.gauge(
                 "mtc_log_unopened",
-                "1 if the log could not be opened at the start: nothing is issued from it or served of it until a restart.",
+                "1 if the log could not be opened at the start; until a restart nothing is issued from it, and it is not served.",
             ),
             witness_requests: registry.times(
                 "mtc_witness_request_duration_seconds",
@@ -217,12 +217,12 @@ impl NrfMetrics {
                 &[
                     ("witness", "its cosigner ID"),
                     ("request", "`add-checkpoint`, `sign-subtree`"),
-                    ("result", "`ok`, `conflict` (it is at another size), `refused`, `unreachable`"),
+                    ("result", "`ok`, `conflict` (it has another size), `refused`, `unreachable`"),
                 ],
             ),
             witness_entries: registry.gauges(
                 "mtc_witness_entries",
-                "Entries under the checkpoint that the witness has cosigned last, as far as the MTCA knows.",
+                "Entries under the checkpoint that the witness cosigned last, as far as the MTCA knows.",
                 &[("witness", "its cosigner ID")],
             ),
         }))

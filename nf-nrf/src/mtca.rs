@@ -53,7 +53,7 @@ pub enum MtcaError {
     File(#[from] FileError),
     /// An archived certificate is not the one that was issued: its entry in the log is another.
     #[error(
-        "{} is damaged: it is not the certificate whose entry is in the log; restore it, or let its holder renew, or enrol with a new token",
+        "{} is damaged: it does not match its entry in the log; restore it, or let its holder renew, or enrol with a new token",
         path.display()
     )]
     Damaged {
@@ -70,7 +70,7 @@ pub enum MtcaError {
     #[error("the clock is {0} seconds away from that of the witness that signed last")]
     Clock(u64),
     /// The process is ending.
-    #[error("the process is ending")]
+    #[error("the process is shutting down")]
     Ending(#[from] JoinError),
     /// No such certificate was issued.
     #[error("no certificate with serial number {0} was issued here, or it has expired")]
@@ -359,7 +359,7 @@ impl Mtca {
                 move || mtca.sweep_archive()
             });
             if let Err(error) = swept.await {
-                tracing::warn!(error = %Causes(&error), "expired certificates stay in the archive");
+                tracing::warn!(error = %Causes(&error), "cannot remove expired certificates from the archive");
             }
             match blocking(move || mtca.allocate_landmark()).await {
                 Ok(Some(landmark)) => {
@@ -384,7 +384,7 @@ impl Mtca {
                     return damaged(damage, &self.issuer, &self.metrics);
                 }
                 Err(error) => {
-                    tracing::error!(error = %Causes(&error), "no landmark allocated, will try again");
+                    tracing::error!(error = %Causes(&error), "no landmark allocated, retrying");
                     sleep(self.landmark_interval).await;
                 }
             }

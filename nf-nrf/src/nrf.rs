@@ -112,7 +112,7 @@ pub enum NrfError {
     #[error(transparent)]
     Baseline(#[from] BaselineError),
     /// X.509 credentials are wanted and there is no folder of CAs.
-    #[error("x509 must name the folder of the baseline CAs, which mtc5g init writes")]
+    #[error("x509 must be the folder of the baseline CAs, which mtc5g init writes")]
     NoX509,
     /// The NRF's own name.
     #[error("id, fqdn, country or plmn")]
@@ -148,7 +148,7 @@ pub async fn run(
     let config = sbi::config::load::<NrfConfig>(config)?.resolve(sbi::config::folder_of(config))?;
     let used_tokens = config.state.join(USED_TOKENS);
     if forget_used_tokens {
-        tracing::warn!(path = %used_tokens.display(), "beginning a new record of used enrolment tokens: used ones that have not expired are good once more");
+        tracing::warn!(path = %used_tokens.display(), "starting a new record of used enrolment tokens: used ones that have not expired are accepted again");
         UsedTokens::forget(&used_tokens)?;
     }
     let stop = control.stop.clone();
@@ -270,7 +270,7 @@ impl Process {
         let error = format!("nothing is issued until a restart opens the issuance log: {unopened}");
         tracing::error!(
             error,
-            "the issuance log cannot be opened; registration, discovery and X.509 certificates are served all the same"
+            "the issuance log cannot be opened; registration, discovery and X.509 certificates are still served"
         );
         self.serve_log(Err(unopened)).await?;
         let instance = keeper.instance().clone();
@@ -350,7 +350,7 @@ impl Process {
                 let error = Causes(&error).to_string();
                 tracing::error!(
                     error,
-                    "the issuance log has failed: no more certificates until a restart has recovered it"
+                    "the issuance log has failed: no certificates are issued until a restart recovers it"
                 );
                 missing.send_replace(format!("the issuance log has failed: {error}"));
                 events.tell(&Event::Failed { error });

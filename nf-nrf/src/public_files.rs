@@ -67,7 +67,7 @@ async fn file(folder: &Path, name: &str, method: &Method) -> Result<Response, Pr
     }
     let unknown = || {
         Problem::not_found(format!(
-            "there is no file {PREFIX}{name}; begin with {PREFIX}lab.toml"
+            "there is no file {PREFIX}{name}; start with {PREFIX}lab.toml"
         ))
     };
     let path = is_plain(name)
@@ -86,7 +86,7 @@ async fn file(folder: &Path, name: &str, method: &Method) -> Result<Response, Pr
             match error.kind() {
                 // It got there by mistake, and whoever asks shall know that no retry helps.
                 io::ErrorKind::FileTooLarge => Err(Problem::not_found(format!(
-                    "{PREFIX}{name} is longer than the {LONGEST} bytes that a file here may have"
+                    "{PREFIX}{name} is longer than {LONGEST} bytes"
                 ))),
                 _ => Err(Problem::system_failure()),
             }

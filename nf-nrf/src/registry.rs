@@ -71,7 +71,7 @@ const MAX_ATTEMPTS: usize = 8;
 
 /// The registry has no place for another instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("registry has its {max_instances} instances")]
+#[error("the registry is full: it has {max_instances} instances")]
 pub struct RegistryFull {
     /// The bound.
     pub max_instances: usize,
@@ -79,7 +79,7 @@ pub struct RegistryFull {
 
 /// A profile is too large to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("profile has {octets} octets, and may have {MAX_PROFILE}")]
+#[error("profile has {octets} octets; at most {MAX_PROFILE} are allowed")]
 pub struct ProfileTooLarge {
     /// How many it has.
     pub octets: usize,
@@ -105,7 +105,7 @@ pub enum CommitError {
     #[error(transparent)]
     Full(#[from] RegistryFull),
     /// The instance is not any more what the draft was made from.
-    #[error("the instance has changed meanwhile")]
+    #[error("the instance has changed in the meantime")]
     Stale,
 }
 
@@ -175,7 +175,7 @@ impl Registry {
         for profile in profiles {
             let draft = registry.basis(profile.nf_instance_id).draft(profile);
             if let Err(error) = registry.commit(draft, now) {
-                tracing::warn!(%error, "a stored profile is left out");
+                tracing::warn!(%error, "skipping a stored profile");
             }
         }
         registry.changes.clear();

@@ -29,14 +29,14 @@ pub(crate) fn restore(
             tracing::warn!(
                 file = name,
                 octets = MAX_FILE,
-                "a stored profile is larger than a profile may be and left out"
+                "skipping a stored profile that is too large"
             );
             continue;
         };
         match serde_json::from_slice::<NfProfile>(&bytes) {
             Ok(profile) => profiles.push(profile),
             Err(error) => {
-                tracing::warn!(file = name, %error, "a stored profile is damaged and left out");
+                tracing::warn!(file = name, %error, "skipping a damaged stored profile");
             }
         }
     }
@@ -56,7 +56,7 @@ pub(crate) fn sink(folder: PrivateFolder) -> ChangeSink {
             Change::Deregistered(id) => folder.remove(&format!("{id}{SUFFIX}")),
         };
         if let Err(error) = stored {
-            tracing::error!(error = %Causes(&error), "a change of the registry is not on disk");
+            tracing::error!(error = %Causes(&error), "cannot store a change of the registry");
         }
     })
 }

@@ -34,7 +34,7 @@ impl WitnessMetrics {
             ),
             checkpoint_since: registry.gauge(
                 "mtc_witness_checkpoint_timestamp_seconds",
-                "Unix time at which this process cosigned a checkpoint last; 0 for not yet.",
+                "Unix time at which this process last cosigned a checkpoint; 0 for never.",
             ),
         }
     }

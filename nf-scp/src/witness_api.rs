@@ -93,7 +93,7 @@ impl WitnessApi {
         origin_hash
             .and_then(|origin_hash| self.store.latest(origin_hash))
             .map(|note| Response::bytes(StatusCode::OK, TEXT, note))
-            .ok_or_else(|| Problem::not_found("known are /add-checkpoint, /sign-subtree and /<hex hash of a log's origin>/checkpoint"))
+            .ok_or_else(|| Problem::not_found("there are /add-checkpoint, /sign-subtree and /<hex hash of a log's origin>/checkpoint"))
     }
 }
 

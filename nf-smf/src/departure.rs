@@ -142,7 +142,7 @@ pub async fn keep(sessions: Weak<PduSessions>, amfs: Arc<ServingAmfs>) {
             let profile = match amfs.registered(amf).await {
                 Ok(profile) => profile,
                 Err(error) => {
-                    tracing::debug!(%amf, error = %Causes(&error), "it is not known whether an AMF is still there");
+                    tracing::debug!(%amf, error = %Causes(&error), "cannot tell whether an AMF is still there");
                     continue;
                 }
             };
@@ -155,7 +155,7 @@ pub async fn keep(sessions: Weak<PduSessions>, amfs: Arc<ServingAmfs>) {
                 }),
             };
             amfs.forget(amf);
-            tracing::info!(%amf, ended, "an AMF is gone or has restarted: its SM contexts end");
+            tracing::info!(%amf, ended, "an AMF is gone or has restarted, releasing its SM contexts");
         }
     }
 }

@@ -80,10 +80,10 @@ pub enum TransferError {
     #[error("no connection to the AMF")]
     Connect(#[source] CallError),
     /// It did not answer, or refused.
-    #[error("the AMF did not take the transfer")]
+    #[error("the AMF did not accept the transfer")]
     Refused(#[from] ClientError),
     /// All of it took too long.
-    #[error("the transfer was not done within {TRANSFER_TIME:?}")]
+    #[error("the transfer did not finish within {TRANSFER_TIME:?}")]
     Timeout,
 }
 

@@ -212,7 +212,7 @@ impl PduSessions {
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let place = self.places.clone().try_acquire_owned();
         place.map_err(|_| {
-            let detail = "as many N1N2 transfers are under way as there may be";
+            let detail = "the limit of N1N2 transfers in progress is reached";
             Problem::unavailable(Cause::NfCongestion, detail, RETRY_WHEN_BUSY)
         })
     }

@@ -141,13 +141,13 @@ pub struct Bounds {
 #[non_exhaustive]
 pub enum Full {
     /// Of all AMFs.
-    #[error("this SMF has {capacity} SM contexts and takes no more")]
+    #[error("this SMF has reached its limit of {capacity} SM contexts")]
     All {
         /// The bound.
         capacity: usize,
     },
     /// Of this AMF.
-    #[error("this SMF has {per_amf} SM contexts of one AMF and takes no more of it")]
+    #[error("this SMF has reached its limit of {per_amf} SM contexts of one AMF")]
     OfAmf {
         /// The bound.
         per_amf: usize,

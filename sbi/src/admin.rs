@@ -41,7 +41,7 @@ impl Handler for Admin {
             "/metrics" => Ok(self.metrics(Exposition::accepted(&request.headers))),
             "/measurements" => Ok(Response::json(StatusCode::OK, &self.ledger.snapshot())),
             _ => Err(Problem::not_found(
-                "known are /healthz, /readyz, /metrics and /measurements",
+                "there are /healthz, /readyz, /metrics and /measurements",
             )),
         }
     }

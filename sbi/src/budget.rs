@@ -33,7 +33,7 @@ struct Accounts {
 
 /// There is no room for more bytes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the process holds as many bytes for its peers as it may")]
+#[error("the process holds as many bytes for its peers as its limit allows")]
 pub struct Exhausted;
 
 impl Budget {

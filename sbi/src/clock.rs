@@ -50,7 +50,7 @@ pub async fn await_set(clock: Clock, waits: impl FnOnce()) {
     }
     tracing::error!(
         %now,
-        "the clock of this machine is not set: waiting for that, by NTP or with date -s; nothing is signed or verified before"
+        "the clock of this machine is not set: waiting until it is, by NTP or date -s; nothing is signed or verified until then"
     );
     waits();
     await_time(clock, SET).await;

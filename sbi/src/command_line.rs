@@ -111,7 +111,7 @@ impl NfArguments {
 /// Completes when the file is there. A volume that others write tells nobody of it, so it is looked at again and again.
 async fn appeared(file: &Path) {
     if !file.exists() {
-        tracing::info!(file = %file.display(), "waits for a file");
+        tracing::info!(file = %file.display(), "waiting for a file");
     }
     while !file.exists() {
         sleep(LOOK_EVERY).await;
@@ -132,7 +132,7 @@ fn raise_descriptor_limit() {
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 
@@ -152,7 +152,7 @@ pub fn forbid_core_dumps() {
         maximum: Some(most),
     };
     if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "core dumps stay as they are, and would hold private keys");
+        tracing::warn!(%error, "cannot forbid core dumps, which would contain private keys");
     }
 }
 

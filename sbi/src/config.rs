@@ -26,7 +26,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Pool(#[from] PoolError),
     /// The file cannot be read.
-    #[error("cannot read configuration {}; is the path right, and does this user have access?", path.display())]
+    #[error("cannot read configuration {}; is the path right, and may this user read it?", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -230,7 +230,7 @@ impl NfConfig {
             if !self.instance.is_empty() {
                 return Err(rule(
                     "replica",
-                    "stands instead of [[instance]], not beside it",
+                    "replaces [[instance]]; give one of the two",
                 ));
             }
             let claimed = claim(&folder.join(tokens), &self.state)?;
@@ -262,7 +262,7 @@ impl NfConfig {
         {
             return Err(rule(
                 "credential",
-                "the first certificate is an MTC: add one with profile = \"mtc\"",
+                "the first certificate must be an MTC: add one with profile = \"mtc\"",
             ));
         }
         if self.trust_interval_ms == 0 || self.heartbeat_seconds == 0 {
@@ -366,7 +366,7 @@ impl WantedCredential {
         profile.map(|profile| Wanted::X509(profile, leaf_key)).map_err(|_| ConfigError::Rule {
             key: "credential.profile",
             rule: format!(
-                "{:?} is neither mtc nor x509-<algorithm>- with direct, intermediate or two-intermediates",
+                "{:?} is neither mtc nor x509-<algorithm>-direct, -intermediate or -two-intermediates",
                 self.profile
             ),
         })

@@ -61,7 +61,7 @@ const LEAST_PAUSE: Duration = Duration::from_millis(200);
 pub enum ObtainError {
     /// It has none yet and no token to get one with.
     #[error(
-        "no certificate and no enrolment token: set token in [[instance]] (mtc5g init writes one an instance)"
+        "no certificate and no enrolment token: set token in [[instance]] (mtc5g init writes one for each instance)"
     )]
     NoToken,
     /// The token file cannot be read.
@@ -364,9 +364,9 @@ impl<S: CertificateSource> Keeper<S> {
                     continue;
                 }
                 if let Err(error) = self.renew(wanted).await {
-                    tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificate not renewed, will try again");
+                    tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificate not renewed, retrying");
                     if let Err(error) = self.publish() {
-                        tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificates unusable");
+                        tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificates cannot be used");
                     }
                     sleep(RETRY_PAUSE).await;
                 }
@@ -414,7 +414,7 @@ impl<S: CertificateSource> Keeper<S> {
         tokio::select! {
             added = self.add_landmark(credential, deadline) => added,
             () = await_time(self.clock(), end) => Err(no_landmark(EnrolmentError::Answer(
-                "its landmark does not exist in time",
+                "its landmark did not appear in time",
             ))),
         }
     }
@@ -423,7 +423,7 @@ impl<S: CertificateSource> Keeper<S> {
     /// landmark until the next one.
     async fn replace_all(&mut self) {
         while let Err(error) = self.obtain_all().await {
-            tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "not enrolled again, will try again");
+            tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "cannot enrol again, retrying");
             sleep(RETRY_PAUSE).await;
         }
         self.replacements.send_modify(|count| *count += 1);
@@ -590,7 +590,7 @@ impl<S: CertificateSource> Keeper<S> {
                 }
                 LandmarkAnswer::RetryAfter(_) => {
                     return Err(no_landmark(EnrolmentError::Answer(
-                        "its landmark does not exist in time",
+                        "its landmark did not appear in time",
                     )));
                 }
             }

@@ -119,7 +119,7 @@ pub enum EnrolmentError {
     #[error("no answer from the NRF")]
     Client(#[source] ClientError),
     /// The token is not one that fits a header.
-    #[error("the enrolment token is not a token: it has characters that no JWT has")]
+    #[error("the enrolment token is not a JWT: it contains characters that a JWT cannot have")]
     Token,
     /// The answer cannot be used.
     #[error("the NRF's answer cannot be used: {0}")]

@@ -116,7 +116,7 @@ pub async fn serve_sbi<H: Handler>(
                 Ok(accepted) => accepted,
                 Err(error) => {
                     ledger.record_accept_failure(&error, started.elapsed());
-                    tracing::info!(%remote, error = %Causes(&error), "no handshake with a client");
+                    tracing::info!(%remote, error = %Causes(&error), "handshake with a client failed");
                     return;
                 }
             };
@@ -222,7 +222,7 @@ where
         let address = remote.ip();
         let Some(counted) = addresses.count(address, limits.of_address(address)) else {
             limits.count(Refused::Address);
-            tracing::debug!(%remote, "closing: its address has as many connections as it may");
+            tracing::debug!(%remote, "closing: its address has reached its limit of connections");
             continue;
         };
         let (newcomer, closed) = tokio::select! {
@@ -234,7 +234,7 @@ where
             let _counted = counted;
             tokio::select! {
                 () = connection => {}
-                Ok(()) = closed => tracing::debug!(%remote, "closing: silent, and a newer one came"),
+                Ok(()) = closed => tracing::debug!(%remote, "closing: silent, and a newer connection needs its place"),
             }
         });
     }
@@ -242,6 +242,6 @@ where
     // Each connection ends by itself in time; this bounds what a mistake in that could cost.
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(CLOSE_TIMEOUT, ended).await.is_err() {
-        tracing::warn!("connections did not end in time and are cut off");
+        tracing::warn!("connections did not end in time, closing them");
     }
 }

@@ -85,10 +85,10 @@ impl Metrics {
             budget,
             connections_refused: registry.counters(
                 "nf_connections_refused_total",
-                "Connections that were closed before they were served, so that others get in.",
+                "Connections that were closed before they were served, to make room for others.",
                 &[(
                     "reason",
-                    "`address` (its address has as many as it may), `newer` (it had finished no handshake or sent no request when a newer one came)",
+                    "`address` (its address has reached its limit), `newer` (it had finished no handshake or sent no request when a newer one came)",
                 )],
             ),
             info: registry.gauges(
@@ -130,12 +130,12 @@ impl Metrics {
             ),
             trust_updates: registry.counters(
                 "mtc_trust_updates_total",
-                "Looks at the log for landmarks.",
+                "Checks of the log for new landmarks.",
                 &[("result", "`new` (there were some), `unchanged`, `failed`")],
             ),
             trust_updated: registry.gauge(
                 "mtc_trust_update_timestamp_seconds",
-                "Unix time of the last look at the log that did not fail; 0 for none.",
+                "Unix time of the last successful check of the log; 0 for none.",
             ),
             certificates: registry.counters(
                 "mtc_certificates_obtained_total",
@@ -144,7 +144,7 @@ impl Metrics {
             ),
             certificate_renewal: registry.gauge(
                 "mtc_certificate_renewal_timestamp_seconds",
-                "Unix time at which the certificate that expires first is due to be renewed.",
+                "Unix time at which the certificate that expires first is due for renewal.",
             ),
             certificate_not_after: registry.gauge(
                 "mtc_certificate_not_after_timestamp_seconds",
@@ -166,13 +166,13 @@ fn export_budget(registry: &Registry, budget: &Budget) {
     let held = budget.clone();
     registry.read(
         "nf_held_bytes",
-        "Bytes that unanswered requests and unread answers of all peers have.",
+        "Bytes that unanswered requests and unread answers of all peers take.",
         move || held.held() as u64,
     );
     let limit = budget.clone();
     registry.read(
         "nf_held_bytes_limit",
-        "Bytes that they may have together; peers without a certificate half of it.",
+        "Most bytes that they may take together; peers without a certificate may take half of it.",
         move || limit.limit() as u64,
     );
     let refused = budget.clone();

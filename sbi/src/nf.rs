@@ -275,7 +275,7 @@ impl Start {
         match pool::give_up(&self.config.state) {
             Ok(()) => tracing::warn!("the next start takes another enrolment token from the pool"),
             Err(error) => {
-                tracing::error!(error = %Causes(&error), "the used enrolment token stays")
+                tracing::error!(error = %Causes(&error), "cannot remove the used enrolment token")
             }
         }
     }

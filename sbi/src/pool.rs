@@ -39,7 +39,7 @@ pub enum PoolError {
         source: io::Error,
     },
     /// Every token is taken.
-    #[error("no enrolment token is left in {}: mtc5g init --deploy makes as many as --amf, --smf and --load say", pool.display())]
+    #[error("no enrolment token is left in {}: mtc5g init --deploy makes as many as --amf, --smf and --load ask for", pool.display())]
     Empty {
         /// The pool.
         pool: PathBuf,

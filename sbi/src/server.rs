@@ -209,7 +209,7 @@ pub enum ServeError {
     #[error("requests did not finish within {DRAIN_TIMEOUT:?} of shutdown")]
     Drain,
     /// The peer did not take an answer in time.
-    #[error("an answer was not taken within {ANSWER_TIMEOUT:?}")]
+    #[error("the peer did not read an answer within {ANSWER_TIMEOUT:?}")]
     Unread,
 }
 
@@ -424,7 +424,7 @@ where
         Ok(Ok(())) => Ok(()),
         // A peer may hang up as soon as it has seen GOAWAY.
         Ok(Err(error)) => {
-            tracing::debug!(remote = %peer.remote, %error, "peer hung up while draining");
+            tracing::debug!(remote = %peer.remote, %error, "peer closed the connection while draining");
             Ok(())
         }
         Err(_) => Err(ServeError::Drain),

@@ -63,7 +63,7 @@ pub enum TrustError {
         source: ClientError,
     },
     /// What the log served is in an encoding that cannot be decoded.
-    #[error("the log at {address} served {path} in an encoding")]
+    #[error("the log at {address} served {path} with a content encoding that cannot be decoded")]
     Encoding {
         /// Where the log is.
         address: Address,
@@ -217,10 +217,10 @@ impl TrustUpdater {
         match looked {
             Err(error) if !self.is_stale => return Err(error),
             Err(error) if self.told.is_news(&error) => {
-                tracing::warn!(error = %Causes(&error), "not all of the newest log was read");
+                tracing::warn!(error = %Causes(&error), "the newest log was read only in part");
             }
             Err(error) => {
-                tracing::debug!(error = %Causes(&error), "still not all of the newest log was read");
+                tracing::debug!(error = %Causes(&error), "the newest log was still read only in part");
             }
             Ok(()) => {
                 self.told.has_passed();
@@ -296,7 +296,7 @@ impl TrustUpdater {
             let checkpoint = follower.reference_checkpoint(&mut self.source, &self.policy);
             match checkpoint.await {
                 Ok(checkpoint) => {
-                    tracing::info!(log = %number, size = checkpoint.size, "the CA has gone on with another log");
+                    tracing::info!(log = %number, size = checkpoint.size, "the CA has continued with another log");
                 }
                 Err(error) => match error.status() {
                     Some(StatusCode::GONE) => continue,

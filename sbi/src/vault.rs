@@ -45,7 +45,7 @@ pub enum VaultError {
     },
     /// Another process is this instance.
     #[error(
-        "{} is locked: another process is this NF instance, with the same state folder; stop it, or give this one another state and id",
+        "{} is locked: another process runs this NF instance with the same state folder; stop it, or give this one another state and id",
         path.display()
     )]
     Locked {
@@ -403,7 +403,7 @@ impl Vault {
                 tracing::warn!(
                     error = %Causes(error),
                     kept = %set_aside.display(),
-                    "the stored certificates are set aside, and new ones are issued"
+                    "stored certificates are set aside, issuing new ones"
                 );
                 Ok(Stored::default())
             }

@@ -77,10 +77,10 @@ pub struct Part {
 #[non_exhaustive]
 pub enum MergeError {
     /// There is none.
-    #[error("no part to merge")]
+    #[error("no parts to merge")]
     Nothing,
     /// Not written by this version.
-    #[error("{}: not a part of a run as mtc5g run --shard writes it", path.display())]
+    #[error("{}: not a part that mtc5g run --shard wrote", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -88,7 +88,7 @@ pub enum MergeError {
         source: serde_json::Error,
     },
     /// Another schema.
-    #[error("{}: a part of schema {found:?}, this version reads {PART_SCHEMA:?}", path.display())]
+    #[error("{}: the schema is {found:?}, this version reads {PART_SCHEMA:?}", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -116,7 +116,7 @@ pub enum MergeError {
         count: u32,
     },
     /// One part is there twice.
-    #[error("{}: is part {shard}, as {} is", path.display(), other.display())]
+    #[error("{}: is part {shard}, and so is {}", path.display(), other.display())]
     Twice {
         /// The file.
         path: PathBuf,
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn what_is_not_every_part_of_one_run_is_refused_by_name() {
-        assert_eq!(refused(Vec::new()), "no part to merge");
+        assert_eq!(refused(Vec::new()), "no parts to merge");
         assert_eq!(refused(vec![shard(1, 2)]), "part 1/2 is missing");
         assert_eq!(refused(vec![shard(0, 2)]), "part 2/2 is missing");
         assert_eq!(
@@ -400,7 +400,7 @@ mod tests {
         );
         let mut twice = vec![shard(0, 2), shard(0, 2)];
         twice[1].0 = PathBuf::from("again.json");
-        assert_eq!(refused(twice), "again.json: is part 1/2, as 1.json is");
+        assert_eq!(refused(twice), "again.json: is part 1/2, and so is 1.json");
         assert_eq!(
             refused(vec![shard(0, 2), shard(1, 3)]),
             "2.json: is part 2/3, but 1.json is one of 2"
@@ -423,11 +423,11 @@ mod tests {
         let message = |text: &str| Part::from_json(text, path()).err().map(|e| e.to_string());
         assert_eq!(
             message(&results).expect("not a part"),
-            "part.json: a part of schema \"mtc5g-results/1\", this version reads \"mtc5g-part/1\""
+            "part.json: the schema is \"mtc5g-results/1\", this version reads \"mtc5g-part/1\""
         );
         assert_eq!(
             message("{}").expect("not a part"),
-            "part.json: not a part of a run as mtc5g run --shard writes it"
+            "part.json: not a part that mtc5g run --shard wrote"
         );
     }
 

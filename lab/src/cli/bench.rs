@@ -31,8 +31,8 @@ const ALGORITHMS: [(&str, &str); 6] = [
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Kernels take turns and each figure is the median of its samples, so that ratios stand on a busy machine too; absolute
-figures want a quiet one. The SHA-256 floor is the time to compress the blocks that a verification must hash, and nothing
+Kernels take turns and each figure is the median of its samples, so that ratios hold on a busy machine too; absolute
+figures need a quiet one. The SHA-256 floor is the time to compress the blocks that a verification must hash, and nothing
 else. Handshakes are those of the lab, without sockets; the article's values are set beside this machine's.")]
 pub(super) struct BenchArguments {
     /// Print the figures as JSON; docs/performance.md explains its keys
@@ -168,7 +168,7 @@ fn table(figures: &Figures) -> String {
             "standalone_verify_first",
         ),
         (
-            "the same, its subtree verified before",
+            "the same, subtree already verified",
             "standalone_verify_cached",
         ),
     ] {

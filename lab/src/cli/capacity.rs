@@ -116,7 +116,10 @@ impl CapacityArguments {
             }
             Err(error) => {
                 let logs = throwaway.leave_logs()?;
-                tell!("the logs of the lab's processes stay: {}", logs.display());
+                tell!(
+                    "the logs of the lab's processes are kept in {}",
+                    logs.display()
+                );
                 Err(error)
             }
         }

@@ -206,7 +206,7 @@ impl InitArguments {
         say(format_args!("  mtc5g smf --config {}", file("smf")));
         say(format_args!("  mtc5g amf --config {}", file("amf")));
         say(format_args!(
-            "The enrolment tokens in it are good for a day and for one certificate each."
+            "Each enrolment token in it is valid for one day and one certificate."
         ));
         ExitCode::from(DONE)
     }
@@ -222,12 +222,15 @@ impl InitArguments {
         let hosts = self.host_domain.clone().unwrap_or_default();
         match deploy(&self.folder, &plan, self.load, &hosts, now) {
             Ok(Deployed::New) => {
-                say(format_args!("laid out a lab in {}", self.folder.display()));
+                say(format_args!(
+                    "made a lab for containers in {}",
+                    self.folder.display()
+                ));
                 ExitCode::from(DONE)
             }
             Ok(Deployed::Before) => {
                 say(format_args!(
-                    "there is a lab in {}: unchanged",
+                    "there is already a lab in {}: nothing was changed",
                     self.folder.display()
                 ));
                 ExitCode::from(DONE)

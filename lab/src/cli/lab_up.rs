@@ -77,7 +77,7 @@ impl UpArguments {
                 }
             },
             () = &mut stop => {
-                tell!("the lab's folder stays: {}", path.display());
+                tell!("the lab is kept in {}", path.display());
                 return Ok(());
             }
         };

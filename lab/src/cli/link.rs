@@ -49,7 +49,7 @@ pub(super) struct LinkArguments {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("--jitter must not be longer than half of --rtt, which is what one direction delays")]
+#[error("--jitter must be at most half of --rtt, the delay of one direction")]
 struct JitterTooLong;
 
 #[derive(Debug, thiserror::Error)]

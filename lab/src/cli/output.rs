@@ -88,7 +88,7 @@ fn terminal_columns() -> Option<usize> {
 pub(super) fn tell_earlier(written: &Written) {
     if let Some(earlier) = &written.earlier {
         tell!(
-            "the results of an earlier run that were there are in {}",
+            "results of an earlier run were moved to {}",
             earlier.display()
         );
     }

@@ -85,7 +85,7 @@ fn traces_are_on() -> bool {
 
 fn time_of_day(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-        "not a time like 2026-11-25T14:30:00Z; date -u -d '+1 min' +%FT%TZ prints one".to_owned()
+        "not a time such as 2026-11-25T14:30:00Z; date -u -d '+1 min' +%FT%TZ prints one".to_owned()
     })
 }
 
@@ -121,7 +121,7 @@ impl RunArguments {
         }
         if self.tokens.is_none() && self.joins().is_some_and(|lab| lab.is_without_tokens()) {
             tell!(
-                "error: a lab at a URL shows no enrolment tokens to everybody: name a folder of them, --tokens DIR, such as load/tokens of \
+                "error: a lab at a URL does not publish enrolment tokens: give a folder of them with --tokens DIR, such as load/tokens of \
                  mtc5g init --deploy"
             );
             return ExitCode::from(USAGE);
@@ -137,7 +137,7 @@ impl RunArguments {
             [scenario] => self.run_one(scenario, &out).await,
             _ if self.joins().is_some() => {
                 tell!(
-                    "error: scenario {}: [sweep] starts a lab for each of its runs: run it without --lab and --attach",
+                    "error: scenario {}: [sweep] starts a lab for each run: use it without --lab and --attach",
                     self.scenario.display()
                 );
                 return ExitCode::from(USAGE);
@@ -257,7 +257,7 @@ impl RunArguments {
 fn clear_up(throwaway: Option<Throwaway>, folder: &Path, error: Option<&RunError>) {
     let Some(throwaway) = throwaway else {
         if folder.exists() {
-            tell!("the lab's folder stays: {}", folder.display());
+            tell!("the lab is kept in {}", folder.display());
         }
         return;
     };
@@ -267,7 +267,7 @@ fn clear_up(throwaway: Option<Throwaway>, folder: &Path, error: Option<&RunError
     };
     match cleared {
         Ok(Some(logs)) if logs.exists() => tell!(
-            "the logs of the lab's processes stay: {} (--keep keeps the whole folder)",
+            "the logs of the lab's processes are kept in {} (--keep keeps the whole folder)",
             logs.display()
         ),
         Ok(_) => {}

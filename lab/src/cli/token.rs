@@ -32,7 +32,7 @@ impl TokenArguments {
         ) {
             Ok(path) => {
                 say(format_args!(
-                    "wrote {}, good for {} h and one certificate",
+                    "wrote {}, valid for {} h and one certificate",
                     path.display(),
                     self.hours
                 ));

@@ -55,7 +55,7 @@ fn looks(text: &str) -> Result<Duration, String> {
 enum TopError {
     #[error("no lab in mtc5g-results; name one: mtc5g top --lab DIR")]
     NoLab,
-    #[error("standard output is no terminal; mtc5g top --once prints text")]
+    #[error("standard output is not a terminal; use mtc5g top --once")]
     NoTerminal,
 }
 

@@ -74,7 +74,7 @@ pub(super) enum TrustArgumentsError {
     },
     #[error("--ca {}: not the certificate of a Merkle Tree CA", path.display())]
     Ca { path: PathBuf, source: CaError },
-    #[error("--require {required}: only {named} cosigners are named with --cosigner")]
+    #[error("--require {required}: only {named} cosigners are given with --cosigner")]
     Require { required: usize, named: usize },
     #[error("--cosigner")]
     Group(#[from] PolicyError),

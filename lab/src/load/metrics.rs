@@ -57,12 +57,12 @@ impl LoadMetrics {
             ),
             lateness: registry.times(
                 "load_lateness_seconds",
-                "How late operations were started: the generator's own fault, part of every duration.",
+                "How late operations were started: a delay of the generator itself, and part of every duration.",
                 &[],
             ),
             dropped: registry.counters(
                 "load_dropped_total",
-                "Operations that were not started because too many were under way.",
+                "Operations that were not started because too many were in progress.",
                 &[VARIANT],
             ),
             in_flight: registry.gauge("load_operations_in_flight", "Operations under way."),

@@ -75,7 +75,7 @@ pub enum PkiError {
         source: jsonwebtoken::errors::Error,
     },
     /// A file of the lab cannot be read.
-    #[error("cannot read {}; is this the folder of a lab, and the instance one of it?", path.display())]
+    #[error("cannot read {}; is this a lab's folder, and is the instance in that lab?", path.display())]
     Read {
         /// Which.
         path: PathBuf,

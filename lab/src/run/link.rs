@@ -30,7 +30,7 @@ pub enum RunLinkError {
     )]
     OffTolerance(Vec<OffTolerance>),
     /// The thread that makes and measures it ended.
-    #[error("the link's measurement broke off")]
+    #[error("the measurement of the link failed")]
     Broken(#[source] tokio::task::JoinError),
 }
 
@@ -90,7 +90,7 @@ fn measure(network: &Network) -> Result<Measured, RunLinkError> {
         if attempt == ATTEMPTS {
             return Err(RunLinkError::OffTolerance(off));
         }
-        tracing::warn!(attempt, off = list(&off), "the link is measured again");
+        tracing::warn!(attempt, off = list(&off), "measuring the link again");
         attempt += 1;
     }
 }

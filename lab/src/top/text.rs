@@ -24,7 +24,7 @@ impl Series {
 
 /// A line is no sample.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of the metrics is no sample: {text:?}")]
+#[error("line {line} of the metrics is not a sample: {text:?}")]
 pub struct NoSample {
     /// Its number, from 1.
     pub line: usize,

@@ -296,7 +296,7 @@ impl Child {
         })
         .await;
         if ended.is_err() {
-            tracing::warn!(name = self.name, "did not end in time and is killed");
+            tracing::warn!(name = self.name, "did not end in time, killing it");
             // Dropping kills it as well; this waits until it is gone.
             let _ = self.process.kill().await;
         }

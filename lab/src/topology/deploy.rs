@@ -85,7 +85,7 @@ pub struct Hosts {
 
 /// The text is no domain that hosts can be in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no domain: letters, digits, - and _ between dots, such as mtc5g.svc")]
+#[error("{0:?} is not a domain: letters, digits, - and _ between dots, such as mtc5g.svc")]
 pub struct NotADomain(String);
 
 impl FromStr for Hosts {

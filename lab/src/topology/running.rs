@@ -57,7 +57,7 @@ pub enum JoinError {
         source: io::Error,
     },
     /// A configuration of the lab cannot be read.
-    #[error("{}: is this the folder of a lab, as mtc5g init and mtc5g lab up write it?", file.display())]
+    #[error("{}: is this a lab's folder, made by mtc5g init or mtc5g lab up?", file.display())]
     Config {
         /// The file.
         file: PathBuf,
@@ -66,7 +66,7 @@ pub enum JoinError {
     },
     /// The network functions have no such credential.
     #[error(
-        "the lab's network functions have no credential of profile {profile} with a key {leaf_key}; start a lab for this scenario: \
+        "the lab's network functions have no credential of profile {profile} with a {leaf_key} key; start a lab for this scenario: \
          mtc5g lab up --scenario FILE"
     )]
     Credential {

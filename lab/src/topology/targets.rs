@@ -63,7 +63,7 @@ impl Announcement {
             Ok(()) => Some(Announced(self.file.clone())),
             Err(error) => {
                 let file = self.file.display();
-                tracing::warn!(%file, %error, "nobody is told of an admin port");
+                tracing::warn!(%file, %error, "cannot announce an admin port");
                 None
             }
         }
@@ -118,7 +118,7 @@ pub(super) async fn forget_dead_generators(folder: &Path) {
     for dead in asking.join_all().await.into_iter().flatten() {
         if let Err(error) = fs::remove_file(&dead) {
             let file = dead.display();
-            tracing::warn!(%file, %error, "a load generator that is gone stays announced");
+            tracing::warn!(%file, %error, "cannot withdraw the announcement of a load generator");
         }
     }
 }

@@ -28,7 +28,7 @@ const REMOVALS: usize = 16;
 pub enum ThrowawayError {
     /// There is something in it that this run has not made and must not remove.
     #[error(
-        "there is something in {} already ({} exists); remove it or choose another folder",
+        "{} is not empty ({} exists); remove it or choose another folder",
         folder.display(),
         found.display()
     )]
@@ -47,7 +47,7 @@ pub enum ThrowawayError {
         source: io::Error,
     },
     /// The disk refuses.
-    #[error("cannot remove {}, in which the lab's private keys are", path.display())]
+    #[error("cannot remove {}, which contains the lab's private keys", path.display())]
     Remove {
         /// What.
         path: PathBuf,
@@ -162,7 +162,7 @@ impl Drop for Throwaway {
         {
             tracing::warn!(
                 error = %mtc_core::causes::Causes(&error),
-                "keys of the lab stay on the disk"
+                "keys of the lab remain on the disk"
             );
         }
     }

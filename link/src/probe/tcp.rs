@@ -32,7 +32,7 @@ pub(super) fn facts(from: &Host, to: &Host) -> io::Result<TcpFacts> {
             .output()
     })?;
     let text = String::from_utf8_lossy(&output.stdout);
-    read(&text).ok_or_else(|| io::Error::other(format!("ss tells nothing about it: {text:?}")))
+    read(&text).ok_or_else(|| io::Error::other(format!("ss shows nothing about it: {text:?}")))
 }
 
 /// Reads the information line of one socket: the congestion control's name, then `name:value` words.

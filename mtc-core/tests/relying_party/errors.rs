@@ -748,6 +748,6 @@ fn ca_certificates(seen: &mut Seen) {
     let other_usage = extension(&[0x55, 0x1d, 15], true, &[3, 2, 1, 2]);
     seen.fails(
         edited(&key_usage, &other_usage),
-        CaError::Profile("keyUsage does not say keyCertSign"),
+        CaError::Profile("keyUsage lacks keyCertSign"),
     );
 }

@@ -135,13 +135,13 @@ pub enum RequestError {
     #[error("the request is longer than {MAX_REQUEST_SIZE} bytes")]
     TooLong,
     /// No blank line between proof and checkpoint.
-    #[error("there is no blank line before the checkpoint")]
+    #[error("no blank line before the checkpoint")]
     NoCheckpoint,
     /// The lines before the checkpoint are not UTF-8.
     #[error("the lines before the checkpoint are not UTF-8")]
     NotText,
     /// The first line is not `old <size>` or `subtree <start> <end>`.
-    #[error("the first line is not that of this request")]
+    #[error("the first line does not belong to this request")]
     FirstLine,
     /// A size or index is not decimal without leading zeros, below 2^64.
     #[error("a size is not a decimal number without leading zeros")]

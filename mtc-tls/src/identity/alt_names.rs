@@ -28,10 +28,10 @@ pub enum AltNamesError {
     #[error("subjectAltName has more than one urn:uuid")]
     SeveralInstanceIds,
     /// A `urn:uuid:` name that is no UUID.
-    #[error("subjectAltName has a urn:uuid that is no UUID")]
+    #[error("subjectAltName has a urn:uuid that is not a UUID")]
     InvalidInstanceId,
     /// A dNSName that is empty or not printable ASCII.
-    #[error("subjectAltName has a dNSName that is no text")]
+    #[error("subjectAltName has a dNSName that is not text")]
     InvalidFqdn,
     /// More dNSNames than the bound of this implementation.
     #[error("subjectAltName has more than {MAX_FQDNS} dNSNames")]

@@ -23,7 +23,7 @@ pub enum SubjectError {
     #[error("organization {0:?} is not a home domain such as 5gc.mnc001.mcc001.3gppnetwork.org")]
     Organization(String),
     /// No NF type, too many, or the same one twice.
-    #[error("{0} NF types; 1 to {MAX_NF_TYPES} different ones belong in a certificate")]
+    #[error("{0} NF types; a certificate has 1 to {MAX_NF_TYPES} different ones")]
     NfTypeCount(usize),
     /// Not 1 to 32 of the characters that TS 29.510 uses.
     #[error(
@@ -31,7 +31,7 @@ pub enum SubjectError {
     )]
     NfType(String),
     /// No FQDN, or too many.
-    #[error("{0} FQDNs; 1 to {MAX_FQDNS} belong in a certificate")]
+    #[error("{0} FQDNs; a certificate has 1 to {MAX_FQDNS}")]
     FqdnCount(usize),
     /// Not an FQDN by the rules of TS 29.571: a dot, LDH labels, the last one letters only.
     #[error(

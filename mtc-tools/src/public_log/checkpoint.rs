@@ -32,7 +32,7 @@ pub enum ObservedError {
         source: IdError,
     },
     /// It is of another CA's log.
-    #[error("the log is one of CA {found}; the trust is in CA {trusted}")]
+    #[error("the log belongs to CA {found}, but the trusted CA is {trusted}")]
     OtherCa {
         /// The CA whose log it is.
         found: TrustAnchorId,

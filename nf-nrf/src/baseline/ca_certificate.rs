@@ -25,7 +25,7 @@ impl<'a> CaCertificate<'a> {
         let extension = |oid| Some(certificate.statement.extension(oid)?.value);
         let constraints = extension(oid::BASIC_CONSTRAINTS).map(is_ca).transpose();
         if constraints.map_err(|_| "malformed basicConstraints")? != Some(true) {
-            return Err("basicConstraints do not say CA");
+            return Err("basicConstraints lacks cA");
         }
         let key_identifier =
             extension(oid::SUBJECT_KEY_IDENTIFIER).ok_or("no subjectKeyIdentifier")?;

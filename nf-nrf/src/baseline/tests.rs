@@ -257,6 +257,6 @@ fn a_leaf_is_no_ca_certificate() {
     let chain = ca.issue(ca.key.spki_der(), &subject(), NOW, END).unwrap();
     assert_eq!(
         CaCertificate::parse(&chain[0]),
-        Err("basicConstraints do not say CA")
+        Err("basicConstraints lacks cA")
     );
 }

@@ -55,7 +55,7 @@ pub enum UsedTokensError {
     },
     /// There is none, though there is a log.
     #[error(
-        "record of used enrolment tokens {} is missing beside an issuance log that has entries: without it used tokens would be good again; {ADVICE}",
+        "record of used enrolment tokens {} is missing beside an issuance log that has entries: without it used tokens would be accepted again; {ADVICE}",
         path.display()
     )]
     Missing {
@@ -69,7 +69,7 @@ pub enum UsedTokensError {
         path: PathBuf,
     },
     /// A line, counted from 1 behind the head, that this implementation did not write there.
-    #[error("record of used enrolment tokens {} is damaged in line {line} behind its head; {ADVICE}", path.display())]
+    #[error("record of used enrolment tokens {} is damaged in line {line} after its head; {ADVICE}", path.display())]
     Line {
         /// The record.
         path: PathBuf,
@@ -363,7 +363,7 @@ fn read(path: &Path, now: UnixTime) -> Result<HashMap<Uuid, Used>, UsedTokensErr
     };
     let lines = match read_old(&octets) {
         Some(lines) => {
-            tracing::warn!(path = %path.display(), "the record of used tokens is of an older version, without checks: it gets them");
+            tracing::warn!(path = %path.display(), "the record of used tokens has the format of an older version, without checksums: adding them");
             lines
         }
         None => read_lines(path, &octets)?,
@@ -388,7 +388,7 @@ fn read_lines(path: &Path, octets: &[u8]) -> Result<Vec<(Uuid, Used)>, UsedToken
     let (heads, lines) = octets.split_at_checked(2 * HEAD).ok_or_else(no_head)?;
     let heads = [&heads[..HEAD], &heads[HEAD..]].map(parse_head);
     if heads.contains(&None) {
-        tracing::warn!(path = %path.display(), "one of the two heads of the record of used tokens is damaged, the other counts");
+        tracing::warn!(path = %path.display(), "one of the two heads of the record of used tokens is damaged, using the other");
     }
     let counted = heads.into_iter().flatten().max().ok_or_else(no_head)?;
     let mut used = Vec::new();

@@ -113,7 +113,7 @@ impl HandshakeMetrics {
             ),
             cpu: registry.sums(
                 "sbi_handshake_cpu_seconds_total",
-                "CPU time of completed handshakes on this side, verification included.",
+                "CPU time of completed handshakes on this side, including verification.",
                 &VARIANT,
             ),
             verify: registry.sums(

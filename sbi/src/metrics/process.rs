@@ -39,11 +39,9 @@ pub(super) fn export(registry: &Registry) {
     registry.read("process_open_fds", "Open file descriptors.", || {
         fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64)
     });
-    registry.read(
-        "process_max_fds",
-        "Most file descriptors that may be open.",
-        || getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
-    );
+    registry.read("process_max_fds", "Limit of open file descriptors.", || {
+        getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+    });
     let start = start_time();
     registry.read(
         "process_start_time_seconds",

@@ -58,7 +58,7 @@ pub enum NfError {
     Trust(#[source] TrustError),
     /// The log does not have the landmarks of this process's own certificates.
     #[error(
-        "log {log} does not have landmark {landmark}, to which this NF's certificates belong: is it an older copy, or another lab's? then remove the NF's state and enrol it anew"
+        "log {log} lacks landmark {landmark}, which this NF's certificates rely on; if the log belongs to another lab or is an older copy, remove the NF's state and enrol it again"
     )]
     OldLog {
         /// The log of the process's own certificates.
@@ -78,7 +78,7 @@ pub enum NfError {
     #[error("the NRF")]
     Nrf(#[source] ClientError),
     /// No address of this machine leads to the NRF.
-    #[error("no address of this machine leads to the NRF at {nrf}")]
+    #[error("this machine has no address that reaches the NRF at {nrf}")]
     NoRoute {
         /// Where the NRF is.
         nrf: SocketAddr,

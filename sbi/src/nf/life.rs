@@ -218,7 +218,7 @@ impl Life {
                 () = &mut stop => return,
                 Some(ended) = self.tasks.join_next() => {
                     if let Err(error) = ended {
-                        tracing::error!(%error, "a part of the process died, stopping");
+                        tracing::error!(%error, "part of the process failed, stopping");
                         self.tasks.abort_all();
                         return;
                     }
@@ -241,7 +241,7 @@ fn open_key_log(path: &Path) -> Result<Arc<dyn KeyLog>, NfError> {
     })?;
     tracing::warn!(
         path = %path.display(),
-        "key_log is set: whoever reads this file can read every connection of this process"
+        "key_log is set: whoever reads this file can decrypt every connection of this process"
     );
     Ok(Arc::new(log))
 }

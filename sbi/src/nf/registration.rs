@@ -76,7 +76,7 @@ impl Registrar {
 
     async fn beat_until_heard(&mut self) {
         while let Err(error) = self.beat().await {
-            tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "heartbeat did not get through");
+            tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "heartbeat failed");
             self.metrics.heartbeats.with_label_values(&["failed"]).inc();
             sleep(RETRY_PAUSE).await;
         }
@@ -99,7 +99,7 @@ impl Registrar {
                 interval
             }
             Heartbeat::Unknown => {
-                tracing::info!(fqdn = %self.instance.fqdn, "the NRF has forgotten this instance, registering again");
+                tracing::info!(fqdn = %self.instance.fqdn, "the NRF does not know this instance any more, registering again");
                 self.register(&open).await?
             }
         };
@@ -124,7 +124,7 @@ impl Registrar {
                     break;
                 }
                 Err(error) => {
-                    tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "not registered again, will try again");
+                    tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "cannot register again, retrying");
                     sleep(RETRY_PAUSE).await;
                 }
             }

@@ -42,7 +42,7 @@ pub(super) async fn keep_trust(
             Ok(None) => "unchanged",
             Err(error) => {
                 if told.is_news(&error) {
-                    tracing::warn!(error = %Causes(&error), "trust state not updated, the old one stays");
+                    tracing::warn!(error = %Causes(&error), "trust state not updated, keeping the old one");
                 } else {
                     tracing::debug!(error = %Causes(&error), "trust state still not updated");
                 }
@@ -55,7 +55,7 @@ pub(super) async fn keep_trust(
         } else {
             metrics.trust_updated.set(unix_now());
             if told.has_passed() {
-                tracing::info!(after = failures, "trust state is updated again");
+                tracing::info!(after = failures, "trust state updated again");
             }
             failures = 0;
         }

@@ -53,7 +53,7 @@ const STATUS_ERROR: u64 = 2;
 
 /// The address of a collector cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no collector: write http://HOST:PORT, as in http://127.0.0.1:4318")]
+#[error("{0:?} is not a collector: write http://HOST:PORT, such as http://127.0.0.1:4318")]
 pub struct CollectorError(String);
 
 /// Where a collector listens.
@@ -330,7 +330,7 @@ impl Sender {
             self.dropped.fetch_add(lost, Ordering::Relaxed);
             self.complain(&Causes(&error).to_string());
         } else if self.dropped.load(Ordering::Relaxed) > 0 {
-            self.complain("more spans than it takes");
+            self.complain("the collector is too slow");
         }
     }
 
@@ -344,7 +344,7 @@ impl Sender {
             collector = self.collector.0,
             dropped,
             error,
-            "traces are lost"
+            "traces were lost"
         );
     }
 

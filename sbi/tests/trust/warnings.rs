@@ -44,7 +44,7 @@ impl io::Write for Warnings {
 }
 
 const DROPPED: &str = "dropped a landmark";
-const IN_PART: &str = "not all of the newest log was read";
+const IN_PART: &str = "the newest log was read only in part";
 
 #[tokio::test]
 async fn each_state_of_a_log_is_warned_of_once() {

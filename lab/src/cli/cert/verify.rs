@@ -67,7 +67,7 @@ pub(in crate::cli) struct VerifyArguments {
 #[derive(Debug, Error)]
 enum SetupError {
     #[error(
-        "whom to trust? give --trust TRUST_TOML, or --ca CERT (with --cosigner ID=SPKI_FILE for each witness)"
+        "nothing to trust: give --trust TRUST_TOML, or --ca CERT (with --cosigner ID=SPKI_FILE for each witness)"
     )]
     Nobody,
     #[error(transparent)]
@@ -284,10 +284,10 @@ fn has_more_behind(der: &[u8]) -> bool {
 
 /// Reads RFC 3339.
 fn parse_time(text: &str) -> Result<UnixTime, String> {
-    let wanted = "write a time as RFC 3339 has it, such as 2026-11-22T12:00:00Z";
+    let wanted = "write a time in RFC 3339 format, such as 2026-11-22T12:00:00Z";
     let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wanted.to_owned())?;
     let seconds = u64::try_from(time.unix_timestamp());
     seconds
         .map(UnixTime)
-        .map_err(|_| "times before 1970 have no certificates".to_owned())
+        .map_err(|_| "no certificate is valid before 1970".to_owned())
 }

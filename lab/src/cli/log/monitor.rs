@@ -65,7 +65,7 @@ pub(in crate::cli) struct MonitorArguments {
 
 fn interval(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
-        Ok(Duration::ZERO) => Err("a look at the log takes time: not 0".to_owned()),
+        Ok(Duration::ZERO) => Err("the interval must be longer than 0".to_owned()),
         Ok(interval) => Ok(interval),
         Err(error) => Err(error.to_string()),
     }
@@ -77,13 +77,13 @@ enum StateError {
     #[error("cannot read the state {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(
-        "the state {} is not a checkpoint; remove it to begin anew, which forgets what the log showed before", path.display()
+        "the state {} is not a checkpoint; remove it to start over, which forgets what the log showed before", path.display()
     )]
     NotACheckpoint {
         path: PathBuf,
         source: ObservedError,
     },
-    #[error("the state {} is not one that the trusted signed", path.display())]
+    #[error("the state {} is not signed by those that are trusted", path.display())]
     NotTrusted {
         path: PathBuf,
         source: ObservedError,

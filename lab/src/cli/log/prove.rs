@@ -74,7 +74,7 @@ struct SubtreeArgument(Subtree);
 /// Why an argument is no subtree.
 #[derive(Clone, Debug, Error)]
 enum SubtreeArgumentError {
-    #[error("a subtree is START:END, such as 8:13, the end not included")]
+    #[error("a subtree is START:END, such as 8:13; END is not included")]
     Form,
     #[error(
         "{0}: START must be a multiple of END - START rounded up to a power of two, and not exceed END"

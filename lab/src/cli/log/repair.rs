@@ -43,7 +43,7 @@ pub(in crate::cli) struct RepairArguments {
 /// Why nothing was repaired.
 #[derive(Debug, Error)]
 enum RepairError {
-    #[error("the log in {} (stop the NRF that runs on it)", folder.display())]
+    #[error("cannot lock the log in {}; stop the NRF that runs on it", folder.display())]
     Locked {
         folder: PathBuf,
         source: StorageError,
@@ -56,10 +56,10 @@ enum RepairError {
     Note(#[from] NoteError),
     #[error("state/signed-checkpoint is not a checkpoint of a log, or not signed by the CA")]
     Checkpoint(#[from] CheckpointError),
-    #[error("state/signed-checkpoint is of {origin}, which is no log")]
+    #[error("state/signed-checkpoint is of {origin}, which is not a log")]
     Origin { origin: String, source: IdError },
     #[error(
-        "the log is damaged beyond what can be had from the rest of it: restore the files as they were last"
+        "the log is damaged beyond what its other files can restore: restore the latest copy of the files"
     )]
     Beyond(#[from] TreeError),
 }

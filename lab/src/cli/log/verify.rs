@@ -60,10 +60,12 @@ enum VerifyError {
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(
-        "the log is sound, but has no active landmark: {} is left as it was", .0.display()
+        "the log is sound, but has no active landmark: {} is unchanged", .0.display()
     )]
     NoActiveLandmark(PathBuf),
-    #[error("--write-subtrees needs --trust or --ca: whom else would the subtrees be trusted for?")]
+    #[error(
+        "--write-subtrees needs --trust or --ca: without them nothing shows that the subtrees can be trusted"
+    )]
     NobodyTrusted,
 }
 
