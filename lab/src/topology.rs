@@ -134,7 +134,7 @@ impl Topology {
         Self::start_as(targets::LOAD, network, folder, binary, told).await
     }
 
-    /// `amf` is what its AMF process is, for monitoring.
+    /// Starts the processes; monitoring lists the AMF process as `amf`.
     async fn start_as(
         amf: &'static str,
         network: Option<Arc<Network>>,

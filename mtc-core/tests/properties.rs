@@ -148,7 +148,7 @@ fn subtree_in(sizes: impl Strategy<Value = u64>) -> impl Strategy<Value = (Subtr
     })
 }
 
-/// The same, and one of its entries.
+/// A tree's size, a subtree of it, and an entry of that subtree.
 fn entry_in(sizes: impl Strategy<Value = u64>) -> impl Strategy<Value = (u64, Subtree, u64)> {
     (subtree_in(sizes), any::<u64>()).prop_map(|((subtree, size), place)| {
         (subtree.start() + place % subtree.len(), subtree, size)

@@ -81,7 +81,7 @@ impl Credential {
         })
     }
 
-    /// The same key with another certificate of it.
+    /// A credential of this key with another certificate.
     fn with_leaf(&self, leaf: Vec<u8>) -> Self {
         let key = self.certified.key.clone();
         Self {
@@ -203,7 +203,7 @@ impl MtcTrust {
         }
     }
 
-    /// The same with the landmarks of `log` up to `newest`, whose subtrees were verified, in place of any before.
+    /// Trusts the landmarks of `log` up to `newest`, whose subtrees were verified, in place of any earlier ones.
     ///
     /// Subtrees of other logs of the CA may be among them. Peers are not told of those: they are told one group a CA.
     ///

@@ -99,8 +99,8 @@ impl Endpoint {
         }
     }
 
-    /// The same, which tells `key_log` the secrets of its connections, so that a packet capture of them can be read.
-    /// By default nobody is told, whatever the environment says.
+    /// Writes the secrets of this endpoint's connections to `key_log`, so that a packet capture of them can be decrypted.
+    /// By default they are written nowhere, whatever the environment says.
     #[must_use]
     pub fn with_key_log(self, key_log: Arc<dyn KeyLog>) -> Self {
         Self {

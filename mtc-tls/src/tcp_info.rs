@@ -56,7 +56,7 @@ impl TcpInfo {
         Self::between(stream.local_addr()?, stream.peer_addr()?)
     }
 
-    /// The same for the connection with these two addresses in the calling thread's network namespace.
+    /// What the kernel says of the connection between these two addresses in the calling thread's network namespace.
     ///
     /// # Errors
     /// As [`Self::of`]; and addresses of two families.

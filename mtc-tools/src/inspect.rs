@@ -642,7 +642,7 @@ mod tests {
             .to_vec()
     }
 
-    /// The same with other bytes in their place, as many.
+    /// Inspects `der` with `new` in the place of `old`, which is as long.
     fn with(mut der: Vec<u8>, old: &[u8], new: &[u8]) -> Inspection {
         let at = der.windows(old.len()).position(|window| window == old);
         let at = at.expect("it is in the certificate");

@@ -374,9 +374,9 @@ async fn establish(smf: &SmfConnection<'_>, session: &mut Registered) -> Result<
     established.and(released)
 }
 
-/// Says goodbye, and waits until it is said: connections of finished operations do not pile up.
+/// Closes the connection and waits until it is closed, so that connections of finished operations do not pile up.
 async fn close(connection: Connection) {
-    // A peer that does not take the goodbye is left to the kernel.
+    // A peer that does not close its side in time is left to the kernel.
     let _ = timeout(CLOSE_TIME, connection.close()).await;
 }
 

@@ -59,7 +59,7 @@ pub enum TokenError {
         "enrolment token {0}: already used; a token is valid for one certificate, and mtc5g token mints a new one"
     )]
     AlreadyUsed(Uuid),
-    /// The same request is just being answered.
+    /// An earlier copy of this request has not been answered yet.
     #[error("enrolment token {0}: the same request is being processed; repeat it in a moment")]
     InUse(Uuid),
 }

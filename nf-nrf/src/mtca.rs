@@ -161,7 +161,7 @@ impl Mtca {
         }
     }
 
-    /// The same, with landmarks allocated only while the clock agrees with what witnesses have just signed.
+    /// Allocates landmarks only while the clock agrees with the times that witnesses have just signed.
     #[must_use]
     pub fn with_witness_times(mut self, witness_times: WitnessTimes) -> Self {
         self.witness_times = witness_times;

@@ -41,7 +41,7 @@ impl HttpWitness {
         }
     }
 
-    /// The same witness, with what it takes counted.
+    /// Counts this witness's answers, and the time that they take, in `metrics`.
     #[must_use]
     pub fn counted_in(mut self, metrics: NrfMetrics) -> Self {
         self.metrics = Some(metrics);

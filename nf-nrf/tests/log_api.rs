@@ -52,7 +52,7 @@ impl Served {
         Self::start_after(BTreeMap::new(), LogNumber::FIRST).await
     }
 
-    /// The same log under a number of its own, after others.
+    /// A server of log `current`, which follows the `retired` ones.
     async fn start_after(retired: BTreeMap<LogNumber, RetiredLog>, current: LogNumber) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let storage: Arc<dyn Storage> = Arc::new(

@@ -192,7 +192,7 @@ impl Connection {
         })
     }
 
-    /// The same connection, whose requests are counted.
+    /// Counts the requests of this connection in `metrics`.
     #[must_use]
     pub fn counted_in(mut self, metrics: RequestMetrics) -> Self {
         self.metrics = Some(metrics);

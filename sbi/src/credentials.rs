@@ -316,7 +316,7 @@ impl<S: CertificateSource> Keeper<S> {
         self.complete_of(|_| true, deadline).await
     }
 
-    /// The same for those that `can_be_had` alone.
+    /// Gets the missing certificates that `can_be_had` selects, and no others.
     ///
     /// # Errors
     /// One cannot be had before `deadline`, or at all.

@@ -87,7 +87,7 @@ impl Instance {
         }
     }
 
-    /// The same instance, which tells `key_log` the secrets of its connections.
+    /// Writes the secrets of this instance's connections to `key_log`.
     #[must_use]
     pub fn with_key_log(mut self, key_log: Arc<dyn KeyLog>) -> Self {
         self.endpoint = self.endpoint.with_key_log(key_log.clone());
@@ -95,7 +95,7 @@ impl Instance {
         self
     }
 
-    /// The same instance with the same trust, which shows no certificate: what it is before its enrolment.
+    /// This instance as it is before its enrolment: with the same trust and no certificate.
     #[must_use]
     pub fn without_credentials(&self) -> Self {
         let mut set = CredentialSet::clone(&self.store.current());

@@ -211,7 +211,7 @@ pub struct Measurements {
     pub profiles: BTreeMap<String, NfTotals>,
     /// Accepted connections whose handshake failed.
     pub failed_accepts: u64,
-    /// The same by class and cause, `class: cause`.
+    /// Failed accepts by class and cause, `class: cause`.
     #[serde(default)]
     pub failed_accepts_by_cause: NamedCounts,
     /// Certificates that this process issued.

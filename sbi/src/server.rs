@@ -61,13 +61,13 @@ use progress::Progress;
 
 /// Requests in progress on one connection. A peer that needs more opens another one (TS 29.500 clause 5.2.6).
 pub const MAX_CONCURRENT_STREAMS: u32 = 256;
-/// The same for a peer that has shown no certificate: who enrols, reads the log or asks for health sends a few at a time.
+/// Requests at a time of a peer without a certificate: whoever enrols, reads the log or asks for health sends a few.
 pub const MAX_ANONYMOUS_STREAMS: u32 = 32;
 /// Octets that a peer may send on a stream, and on all streams of a connection, before this side has read them: what HTTP
 /// itself may have to keep. A round trip of 50 ms leaves 5 MB/s.
 const WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
-/// The same for a peer without a certificate: a certificate request and, for the connection, the least that HTTP/2 has.
+/// Windows for a peer without a certificate: a certificate request and, for the connection, the least that HTTP/2 allows.
 const ANONYMOUS_WINDOW: u32 = 32 * 1024;
 const ANONYMOUS_CONNECTION_WINDOW: u32 = 65_535;
 /// Octets of all headers of a request: discovery queries reach 4 KiB, an access token 1 KiB.

@@ -37,9 +37,9 @@ task_local! {
 /// A span's place in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanContext {
-    /// The same for all that one operation causes; never 0.
+    /// ID of the trace: everything that one operation causes has the same; never 0.
     pub trace: u128,
-    /// Of this span; never 0.
+    /// ID of this span; never 0.
     pub span: u64,
 }
 

@@ -88,7 +88,7 @@ impl Stored {
         serde_json::to_vec(self).expect("stored credentials have string keys and do not fail")
     }
 
-    /// The same with its checksum.
+    /// A copy that carries its checksum.
     fn sealed(&self) -> Self {
         let mut sealed = self.clone();
         sealed.sha256 = None;
@@ -382,8 +382,8 @@ impl Vault {
         })
     }
 
-    /// The same of an instance whose certificates can be had again at any time: a damaged file is set aside, with a warning, and
-    /// nothing is stored.
+    /// Sets a damaged file aside with a warning, as if nothing were stored, instead of failing: for an instance that can get new
+    /// certificates at any time.
     #[must_use]
     pub fn replaceable(mut self) -> Self {
         self.set_aside = Some(self.path.with_extension("damaged"));

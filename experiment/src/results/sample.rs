@@ -239,7 +239,7 @@ pub(crate) fn full() -> Results {
     results
 }
 
-/// The same in every slice.
+/// Slices that share the totals evenly.
 fn in_slices(totals: &NfTotals) -> Vec<NfTotals> {
     let part = |totals: &HandshakeTotals| HandshakeTotals {
         handshakes: totals.handshakes / SLICES as u64,

@@ -160,7 +160,7 @@ fn listed_in_place<'t>(root: &DeTable<'t>) -> Option<Listed<'t>> {
     Some((found.span(), values))
 }
 
-/// The same cell with one more key set.
+/// A copy of `cell` in which one more key is set.
 fn set<'t>(
     reader: &mut Reader<'_>,
     text: &str,

@@ -99,7 +99,7 @@ pub(crate) struct Pki {
     pub(crate) cosigners: CaTrust,
     /// Trusts the landmark's subtrees, too, and revokes an entry.
     pub(crate) trust: CaTrust,
-    /// The same, and remembers.
+    /// Trust in the CA that remembers verified subtrees.
     pub(crate) remembering: CaTrust,
     pub(crate) tree: MemoryTree,
     pub(crate) ca_certificate: CaCertificate,

@@ -64,7 +64,7 @@ pub(crate) async fn unread_http1(addr: SocketAddr, path: &str, count: usize) -> 
     send_unread(addr, request.as_bytes()).await
 }
 
-/// The same over HTTP/2 with windows as large as they can be, on as many streams.
+/// Asks for `path` on `count` streams of HTTP/2 with the largest windows, and reads no answer.
 pub(crate) async fn unread_http2(addr: SocketAddr, path: &str, count: u32) -> Option<TcpStream> {
     let mut octets = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let largest = 0x7fff_ffff_u32;

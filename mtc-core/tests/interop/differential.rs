@@ -1,4 +1,4 @@
-//! The same question to both verifiers, some hundred times or as often as `MTC_CASES` says: random trust, a random
+//! Asks both verifiers the same question, some hundred times or as often as `MTC_CASES` says: random trust, a random
 //! certificate, random damage.
 //!
 //! Both must give the same verdict. Where they may differ is listed in [`damage::ALL`], with the reason and with what

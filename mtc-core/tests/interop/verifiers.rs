@@ -35,7 +35,7 @@ impl Verifiers {
         Self::admitting(mtca, mtca.serials())
     }
 
-    /// The same for other serial numbers, all positive.
+    /// Both verifiers' trust in a CA that may issue the serial numbers `serials`, all positive.
     pub(crate) fn admitting(mtca: &Mtca, serials: RangeInclusive<u64>) -> Self {
         let der = mtca.ca_certificate(serials.clone());
         let ours = CaTrust::ca_alone(&CaCertificate::parse(&der).expect("our own CA certificate"));

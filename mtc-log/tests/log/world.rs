@@ -29,7 +29,7 @@ impl World {
         }
     }
 
-    /// The same CA and witness with another log.
+    /// A world with this one's CA and witness, and log `number` of that CA.
     pub(crate) fn with_log(&self, number: u64) -> Self {
         let number = LogNumber::new(number).expect("a log number");
         Self {

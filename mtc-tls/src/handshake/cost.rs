@@ -31,7 +31,7 @@ pub struct HandshakeCost {
     pub bytes_sent: u64,
     /// TLS record bytes this side read until its handshake completed.
     pub bytes_received: u64,
-    /// The same by message and flight; none if the peer sends what no handshake of this project has.
+    /// Bytes by message and flight; none if the peer sent what no handshake of this project has.
     pub wire: Option<WireBytes>,
     /// The kind of certificate this side presented, if any.
     pub presented: Option<CertificateKind>,

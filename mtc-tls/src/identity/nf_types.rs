@@ -19,7 +19,7 @@ pub enum NfTypesError {
     /// An NF type that is empty, longer than 32, or not of printable ASCII characters.
     #[error("nfTypes has an entry that is not 1 to {MAX_NF_TYPE_LENGTH} printable characters")]
     InvalidNfType,
-    /// The same NF type twice.
+    /// An NF type occurs twice.
     #[error("nfTypes has {0} twice")]
     Duplicate(String),
     /// No NF type, or more than the bound of this implementation.

@@ -74,7 +74,7 @@ impl Lab {
         Self::of_ca("32473.1")
     }
 
-    /// The same with an MTCA of this ID.
+    /// A lab whose MTCA has this ID.
     pub(crate) fn of_ca(id: &str) -> Self {
         Self::with(id, &LEAF_KEYS, &[DIRECT, INTERMEDIATE])
     }

@@ -39,7 +39,7 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
-    /// The same for servers alone: without clientAuth in extKeyUsage.
+    /// A certificate for servers alone: without clientAuth in extKeyUsage.
     pub(crate) fn for_servers_only(self) -> Self {
         let mut rest =
             der::Reader::new(der::only(&self.extensions, der::SEQUENCE).expect("extensions"));

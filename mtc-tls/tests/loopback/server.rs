@@ -33,7 +33,7 @@ impl Server {
         }
     }
 
-    /// The same that does not require them.
+    /// Does not require client certificates.
     pub(crate) fn with_optional_client_auth(self) -> Self {
         Self {
             client_auth: ClientAuth::Optional,
@@ -41,7 +41,7 @@ impl Server {
         }
     }
 
-    /// The same that does not require them, and accepts those that expired no longer than `expired_within` ago.
+    /// Does not require client certificates, and accepts those that expired at most `expired_within` ago.
     pub(crate) fn with_expired_clients(self, expired_within: Duration) -> Self {
         Self {
             client_auth: ClientAuth::OptionalOrExpired { expired_within },

@@ -72,7 +72,7 @@ impl Service {
         Self::start_with(Ok)
     }
 
-    /// The same without the issuance log, as after a start that could not open it.
+    /// An MTCA without an issuance log, as after a start that could not open it.
     pub(crate) fn start_without_log() -> Self {
         Self::start_with(|_| {
             let place = Place {
@@ -164,7 +164,7 @@ impl Service {
             .expect("not the CA")
     }
 
-    /// The same with the subtrees of the landmarks that the log has published.
+    /// Trust in the CA and in the subtrees of the landmarks that the log has published.
     pub(crate) fn trust_in_landmarks(&self) -> CaTrust {
         let document = self.storage.get(&Object::Landmarks).expect("readable");
         let document = String::from_utf8(document.expect("published")).expect("text");

@@ -314,7 +314,7 @@ impl Sender {
             }
             self.send(std::mem::take(&mut batch)).await;
             for done in flushed.drain(..) {
-                // Whoever waited has given up, else.
+                // An error means that whoever waited has given up.
                 let _ = done.send(());
             }
         }

@@ -54,7 +54,7 @@ impl Scene {
         }
     }
 
-    /// The same after the relying party has seen everything up to landmark `newest`.
+    /// A scene in which the relying party trusts everything up to landmark `newest`.
     async fn trusting(newest: usize) -> Self {
         let mut scene = Self::new().await;
         scene.show(newest, SIZE);
@@ -130,7 +130,7 @@ impl Scene {
         self.handshake_in(&self.log, index).await
     }
 
-    /// The same for an entry of another log of the CA.
+    /// The kind of certificate in a handshake with the NF of entry `index` of `log`.
     async fn handshake_in(&self, log: &Log, index: u64) -> CertificateKind {
         let nothing_known = MtcTrust::new(log.policy());
         let nf = CredentialSet {

@@ -38,7 +38,7 @@ impl Server {
         .await
     }
 
-    /// The same as servers of static files are: HTTP/1.1 alone, objects with gzip that nobody asked for, and connections that end
+    /// A log behind a server of static files: HTTP/1.1 alone, objects with gzip that nobody asked for, and connections that end
     /// after two requests.
     pub(crate) async fn start_static() -> Self {
         Self::serving(|tcp, _, shown| async move {
