@@ -1,20 +1,5 @@
-//! The lab's PKI: every key, certificate and token that must exist before the first NF starts (docs/lab.md).
-//!
-//! ```text
-//! DIR/
-//!   trust.toml                      for every NF: CA certificate, logs, cosigners, policy
-//!   mtca/cosigner.key               for the NRF alone
-//!   mtca/cosigner.pub               its public half (SubjectPublicKeyInfo in PEM), for whoever verifies
-//!   mtca/ca.pem, mtca/ca.der        the unsigned CA certificate (RFC 9925), the same in two forms
-//!   witness/witness.key             for the SCP alone
-//!   witness/witness.pub             its public half, as `--cosigner ID=FILE` takes it
-//!   x509/<profile>/root.crt         for every NF of that trust domain
-//!   x509/<profile>/root.key         for nobody, or for the NRF where the root issues leaves
-//!   x509/<profile>/intermediate{,-2}.{key,crt}                    for the NRF
-//!   enrolment/authority.pub         for the NRF
-//!   enrolment/authority.key         for whoever mints further tokens
-//!   tokens/<nfInstanceId>.jwt       for that NF instance, good for one certificate
-//! ```
+//! The lab's PKI: every key, certificate and token that must exist before the first NF starts. Which file is where, and for
+//! whom, is in docs/lab.md, "Files".
 //!
 //! Secrets are created with mode 0600, folders that no other NF reads from with 0700; there is no moment in which
 //! another user could open them. Nothing is ever written over.

@@ -1,13 +1,5 @@
-//! A lab whose network functions run in containers: a folder an owner, so that each can be a volume mounted where it belongs.
-//!
-//! ```text
-//! DIR/public/   trust.toml, mtca/, x509/<profile>/root.crt, lab.toml       for everybody, no secret
-//! DIR/nrf/      nrf.toml, cosigner.key, x509/, authority.pub               and later log/, state/
-//! DIR/scp/      scp.toml, witness.key, tokens/                             and later state/
-//! DIR/amf/      amf.toml, tokens/                                          a pool: each replica takes one token
-//! DIR/smf/      smf.toml, tokens/
-//! DIR/load/     tokens/                                                    for load generators
-//! ```
+//! A lab whose network functions run in containers: one folder per owner, so that each can be a volume mounted where it
+//! belongs. What is in which is in docs/lab.md, "Labs for containers".
 //!
 //! The folders are on different file systems, so files are made in a private temporary folder and copied. The key of the
 //! enrolment authority stays there and goes with it: what nobody holds cannot leak. `lab.toml` is written last and says that

@@ -1,11 +1,4 @@
-//! The files of a lab: PKI, one configuration a process, state and logs, all in one folder.
-//!
-//! ```text
-//! DIR/trust.toml, mtca/, witness/, x509/, enrolment/, tokens/     PKI (see `crate::pki`)
-//! DIR/nrf.toml, scp.toml, amf.toml, smf.toml                       configurations, paths relative to DIR
-//! DIR/log/, state/                                                 the issuance log; keys and certificates
-//! DIR/logs/<process>.log
-//! ```
+//! A lab's folder: PKI, one configuration per process, state and logs. docs/lab.md, "Files", has all of them.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
