@@ -138,7 +138,7 @@ fn read_event(
     let action = match action? {
         Some(action) => {
             for key in ["instances", "over"] {
-                reader.refuse(table, key, "belongs to do = \"re-enrol\" only");
+                reader.refuse(table, key, "is for do = \"re-enrol\" only");
             }
             action
         }
@@ -158,12 +158,13 @@ fn check_target(reader: &mut Reader<'_>, table: &Table<'_>, action: Action, nf: 
             let rule = format!(
                 "is \"amf\", whose process generates the load: a {action} would end the run"
             );
-            let hint = "use \"smf\", \"scp\" or \"nrf\", or do = \"re-enrol\", which AMFs bear";
+            let hint =
+                "use \"smf\", \"scp\" or \"nrf\", or do = \"re-enrol\", which works for AMFs";
             reader.fault_at(table, "nf", rule, Some(hint.into()));
         }
         Nf::Nrf if moves_landmarks => {
             let rule = "is \"nrf\", which makes the landmarks";
-            let hint = "name an NF that gets them: \"amf\", \"smf\" or \"scp\"";
+            let hint = "name an NF that receives them: \"amf\", \"smf\" or \"scp\"";
             reader.fault_at(table, "nf", rule, Some(hint.into()));
         }
         _ => {}
@@ -205,7 +206,9 @@ fn check_sequence(reader: &mut Reader<'_>, tables: &[Table<'_>], read: &[Option<
         for (position, event) in in_time.iter().filter(|(_, event)| event.nf == nf) {
             let (table, nf, action) = (&tables[*position], nf.as_str(), event.action);
             let wrong = match action {
-                Action::Start => is_up.then(|| format!("start: {nf} runs at that time")),
+                Action::Start => {
+                    is_up.then(|| format!("start: {nf} is already running at that time"))
+                }
                 Action::ResumeLandmarks if !is_paused => Some(format!(
                     "resume-landmarks: nothing has paused those of {nf} before"
                 )),

@@ -118,11 +118,7 @@ fn check_errors(
         reader.fault_at(table, "errors", rule, Some(hint.into()));
     }
     if errors != Some(ErrorsAllowed::DuringEvents) {
-        reader.refuse(
-            table,
-            "recovery",
-            "belongs to errors = \"during-events\" only",
-        );
+        reader.refuse(table, "recovery", "is for errors = \"during-events\" only");
     }
     if errors == Some(ErrorsAllowed::Never) && table.has("max_error_ratio") {
         let rule = "bounds errors, and `errors` allows none";
@@ -180,7 +176,7 @@ fn check_variant(reader: &mut Reader<'_>, table: &Table<'_>, name: &str, variant
                 .map(|variant| variant.name.as_str())
                 .collect();
             format!(
-                "is {name:?}, which no [[variant]] is called; there are {}",
+                "is {name:?}, but no [[variant]] has that name; there are {}",
                 names.join(", ")
             )
         }

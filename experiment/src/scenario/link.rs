@@ -61,11 +61,11 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LinkSet
 
 fn check(reader: &mut Reader<'_>, table: &Table<'_>, settings: &LinkSettings) {
     if settings.jitter > settings.rtt / 2 {
-        let rule = "must not be longer than half of rtt, which is what one direction delays";
+        let rule = "must be at most half of rtt, the delay of one direction";
         reader.fault_at(table, "jitter", rule, None);
     }
     if settings.rate.is_none() {
-        let rule = "belongs to rate: without a bottleneck nothing waits";
+        let rule = "needs rate: without a bottleneck nothing waits";
         reader.refuse(table, "queue", rule);
     }
 }
@@ -148,7 +148,7 @@ mod tests {
             ("[link]\nrtt = \"3s\"", "link.rtt must be from"),
             (
                 "[link]\nrtt = \"10ms\"\njitter = \"6ms\"",
-                "link.jitter must not be longer than half of rtt",
+                "link.jitter must be at most half of rtt",
             ),
             (
                 "[link]\nrtt = \"10ms\"\nloss = 0.5",
@@ -164,7 +164,7 @@ mod tests {
             ),
             (
                 "[link]\nrtt = \"10ms\"\nqueue = 10",
-                "link.queue belongs to rate",
+                "link.queue needs rate",
             ),
             (
                 "[link]\nrtt = \"10ms\"\nmtu = 100",

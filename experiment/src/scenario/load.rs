@@ -288,7 +288,7 @@ fn read_operation(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Workload
         kinds.into_iter().chain([(MIX, None)]).collect();
     match reader.required(table, "operation", choice(&named))? {
         Some(kind) => {
-            reader.refuse(table, "mix", "belongs to operation = \"mix\" only");
+            reader.refuse(table, "mix", "is for operation = \"mix\" only");
             Some(Workload::Only(kind))
         }
         None => read_mix(reader, table).map(Workload::Mix),
@@ -332,7 +332,7 @@ fn connections(value: &DeValue<'_>) -> Result<Connections, Refusal> {
         };
     }
     if value.as_str() == Some("resumed") {
-        let refusal = Refusal::new("is not \"resumed\": how sessions are resumed is a variant's");
+        let refusal = Refusal::new("cannot be \"resumed\": resumption is set for each variant");
         return Err(refusal.hint("leave the key out and set tickets in a [[variant]]"));
     }
     choice(&[("fresh", Connections::Fresh)])(value)
@@ -356,7 +356,7 @@ fn read_arrivals(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<ArrivalPr
     if process == closed {
         workers?;
     } else {
-        reader.refuse(table, "workers", "belongs to arrivals = \"closed\" only");
+        reader.refuse(table, "workers", "is for arrivals = \"closed\" only");
     }
     Some(process)
 }

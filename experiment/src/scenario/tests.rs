@@ -221,7 +221,7 @@ fn keys_of_the_other_kind_are_refused() {
         "auth = \"mtc-landmark\"\nchain = 0",
     );
     assert!(
-        fault.contains("variant[0].chain belongs to auth = \"x509\" only"),
+        fault.contains("variant[0].chain is for auth = \"x509\" only"),
         "{fault}"
     );
     let fault = one_fault(
@@ -229,7 +229,7 @@ fn keys_of_the_other_kind_are_refused() {
         "auth = \"x509\"\ncosigners = [\"ca\", \"witness\"]",
     );
     assert!(
-        fault.contains("variant[0].cosigners belongs to the mtc kinds only"),
+        fault.contains("variant[0].cosigners is for the mtc kinds only"),
         "{fault}"
     );
 }

@@ -159,11 +159,11 @@ fn refuse_foreign_keys(reader: &mut Reader<'_>, table: &Table<'_>, auth: Certifi
         CertificateKind::DirectlySigned => &[
             (
                 "cosigners",
-                "belongs to the mtc kinds only: an X.509 certificate has no cosignatures",
+                "is for the mtc kinds only: an X.509 certificate has no cosignatures",
             ),
             (
                 "landmarks",
-                "belongs to auth = \"mtc-landmark\" only: nobody needs landmarks for X.509",
+                "is for auth = \"mtc-landmark\" only: nobody needs landmarks for X.509",
             ),
         ],
         CertificateKind::Standalone => &[
@@ -171,7 +171,7 @@ fn refuse_foreign_keys(reader: &mut Reader<'_>, table: &Table<'_>, auth: Certifi
             CA_SIGNATURE_OF_MTC,
             (
                 "landmarks",
-                "belongs to auth = \"mtc-landmark\" only: a standalone certificate needs no landmark",
+                "is for auth = \"mtc-landmark\" only: a standalone certificate needs no landmark",
             ),
         ],
         CertificateKind::LandmarkRelative => &[CHAIN_OF_MTC, CA_SIGNATURE_OF_MTC],
@@ -183,11 +183,11 @@ fn refuse_foreign_keys(reader: &mut Reader<'_>, table: &Table<'_>, auth: Certifi
 
 const CHAIN_OF_MTC: (&str, &str) = (
     "chain",
-    "belongs to auth = \"x509\" only: a Merkle Tree Certificate has no chain",
+    "is for auth = \"x509\" only: a Merkle Tree Certificate has no chain",
 );
 const CA_SIGNATURE_OF_MTC: (&str, &str) = (
     "ca_signature",
-    "belongs to auth = \"x509\" only: the MTCA's cosigner key is the lab's",
+    "is for auth = \"x509\" only: the MTCA's cosigner key is the lab's",
 );
 
 fn key_algorithm(value: &toml::de::DeValue<'_>) -> Result<KeyAlgorithm, reader::Refusal> {
@@ -233,7 +233,7 @@ fn cosigners(value: &toml::de::DeValue<'_>) -> Result<Cosigners, reader::Refusal
         ["ca", "witness"] => Ok(Cosigners::CaAndWitness),
         ["ca"] => Ok(Cosigners::CaAlone),
         _ => Err(reader::Refusal::new(
-            "is no set of cosigners of a lab, which has the CA's, who always signs, and one witness",
+            "is not a set of cosigners that a lab has: the CA, which always signs, and one witness",
         )
         .hint("write [\"ca\", \"witness\"] or [\"ca\"]")),
     }
@@ -259,7 +259,7 @@ fn read_landmarks(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<TrustDom
         ]),
     );
     if cosigners == Some(Cosigners::CaAlone) {
-        let rule = "belongs to auth = \"mtc-standalone\": a landmark-relative certificate has no cosignatures";
+        let rule = "is for auth = \"mtc-standalone\" only: a landmark-relative certificate has no cosignatures";
         reader.fault_at(table, "cosigners", rule, None);
     }
     domain
@@ -362,35 +362,32 @@ mod tests {
             ),
             (
                 "auth = \"x509\"\ncosigners = [\"ca\"]",
-                "cosigners belongs to the mtc kinds only",
+                "cosigners is for the mtc kinds only",
             ),
             (
                 "auth = \"x509\"\nlandmarks = \"stale\"",
-                "landmarks belongs to auth",
+                "landmarks is for auth",
             ),
-            (
-                "auth = \"mtc-standalone\"\nchain = 1",
-                "chain belongs to auth",
-            ),
+            ("auth = \"mtc-standalone\"\nchain = 1", "chain is for auth"),
             (
                 "auth = \"mtc-standalone\"\nlandmarks = \"fresh\"",
-                "landmarks belongs to auth",
+                "landmarks is for auth",
             ),
             (
                 "auth = \"mtc-standalone\"\ncosigners = [\"witness\"]",
-                "cosigners is no set of cosigners",
+                "cosigners is not a set of cosigners",
             ),
             (
                 "auth = \"mtc-standalone\"\ncosigners = [\"ca\", \"ca\"]",
-                "cosigners is no set of cosigners",
+                "cosigners is not a set of cosigners",
             ),
             (
                 "auth = \"mtc-landmark\"\nca_signature = \"ed25519\"",
-                "ca_signature belongs to auth",
+                "ca_signature is for auth",
             ),
             (
                 "auth = \"mtc-landmark\"\ncosigners = [\"ca\"]",
-                "cosigners belongs to auth",
+                "cosigners is for auth",
             ),
             (
                 "auth = \"x509\"\ntickets = \"stateles\"",

@@ -103,7 +103,7 @@ fn what_is_down_cannot_be_killed_and_what_runs_cannot_be_started() {
     );
     let told = fault(&[&event(2, "stop"), &event(1, "start")]);
     assert!(
-        told.contains("event[1].do cannot start: scp runs at that time")
+        told.contains("event[1].do cannot start: scp is already running at that time")
             && told.contains("in the order of their `at`"),
         "{told}"
     );
@@ -131,7 +131,7 @@ fn the_nrf_neither_lacks_landmarks_nor_enrols_again() {
 fn keys_of_re_enrolment_are_refused_elsewhere_and_bounded() {
     let told = fault(&["at = \"1s\"\ndo = \"kill\"\nnf = \"smf\"\ninstances = 1"]);
     assert!(
-        told.contains("event[0].instances belongs to do = \"re-enrol\" only"),
+        told.contains("event[0].instances is for do = \"re-enrol\" only"),
         "{told}"
     );
     let told = fault(&["at = \"1s\"\ndo = \"re-enrol\"\nnf = \"smf\"\ninstances = 5"]);

@@ -88,7 +88,7 @@ fn a_bound_on_errors_needs_errors_to_be_allowed() {
     );
     let told = fault("[expect]\nerrors = \"always\"\nrecovery = \"1s\"");
     assert!(
-        told.contains("expect.recovery belongs to errors = \"during-events\" only"),
+        told.contains("expect.recovery is for errors = \"during-events\" only"),
         "{told}"
     );
 }
@@ -97,7 +97,7 @@ fn a_bound_on_errors_needs_errors_to_be_allowed() {
 fn only_a_landmark_variant_that_exists_can_fall_back() {
     let told = fault("[expect]\n[[expect.fallback]]\nvariant = \"landmrk\"");
     assert!(
-        told.contains("which no [[variant]] is called; there are x509, landmark"),
+        told.contains("but no [[variant]] has that name; there are x509, landmark"),
         "{told}"
     );
     let told = fault("[expect]\n[[expect.fallback]]\nvariant = \"x509\"");

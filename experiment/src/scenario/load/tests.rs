@@ -80,7 +80,7 @@ fn a_closed_loop_has_workers_and_no_rate() {
     );
     let open = fault(&format!("operation = \"discover\"\nworkers = 3\n{STAGE}"));
     assert!(
-        open.contains("load.workers belongs to arrivals = \"closed\" only"),
+        open.contains("load.workers is for arrivals = \"closed\" only"),
         "{open}"
     );
 }
@@ -115,7 +115,7 @@ fn a_mix_has_weights_of_known_operations() {
         "operation = \"session\"\nmix = {{ session = 1 }}\n{STAGE}"
     ));
     assert!(
-        alone.contains("load.mix belongs to operation = \"mix\" only"),
+        alone.contains("load.mix is for operation = \"mix\" only"),
         "{alone}"
     );
 }
