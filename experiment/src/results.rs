@@ -33,7 +33,7 @@ pub use arrivals::{
     GeneratorResult, MAX_GENERATOR_SHARE, MAX_LATE_SHARE, OperationResult, VariantArrivals,
 };
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
-pub use events::{ClockStep, EventRecord, Happenings, Issuance, TimelinePoint};
+pub use events::{ClockStep, EventRecord, Issuance, RunHistory, TimelinePoint};
 pub use handshake::{
     CpuSplit, HandshakeResult, MIN_RTT_MS, RoundTrips, SideResult, TcpResult, VerificationResult,
 };

@@ -30,7 +30,7 @@ use experiment::environment::Environment;
 use experiment::measure::SLICES;
 use experiment::measure::{LoadResult, Shard, VariantMismatch};
 use experiment::results::{
-    Counted, Happenings, PART_SCHEMA, Part, Preflight, Results, TimelinePoint,
+    Counted, PART_SCHEMA, Part, Preflight, Results, RunHistory, TimelinePoint,
 };
 use experiment::scenario::Nf;
 use experiment::scenario::Scenario;
@@ -313,7 +313,7 @@ struct Measured {
     load: LoadResult,
     own: Counted,
     lab: Counted,
-    happenings: Happenings,
+    history: RunHistory,
 }
 
 impl Measured {
@@ -328,7 +328,7 @@ impl Measured {
             load: self.load,
             own: self.own,
             lab: self.lab,
-            happenings: self.happenings,
+            history: self.history,
             notes: Vec::new(),
         }
     }
@@ -438,7 +438,7 @@ async fn measure(
         load,
         own,
         lab: counted(Side::Lab),
-        happenings: Happenings {
+        history: RunHistory {
             events: director.finish(),
             timeline,
             issuance: slices.issuance(),

@@ -9,7 +9,7 @@ use crate::scenario::{Action, Event};
 
 /// What happened during a run besides its operations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Happenings {
+pub struct RunHistory {
     /// One for each event of the scenario.
     pub events: Vec<EventRecord>,
     /// In the order of time.

@@ -4,7 +4,7 @@ use sbi::ledger::NfTotals;
 
 use super::arrivals::Judged;
 use super::{
-    GeneratorResult, Happenings, Issuance, Latency, LinkResult, Results, Run, SCHEMA, Slice,
+    GeneratorResult, Issuance, Latency, LinkResult, Results, Run, RunHistory, SCHEMA, Slice,
     ThresholdOutcome, VariantArrivals, VariantResult, Verdict, slices,
 };
 use crate::environment::Environment;
@@ -148,12 +148,12 @@ impl Results {
     /// Adds what happened during the run, which the verdict then takes into account.
     pub fn happened(
         &mut self,
-        Happenings {
+        RunHistory {
             events,
             timeline,
             issuance,
             clock_steps,
-        }: Happenings,
+        }: RunHistory,
     ) {
         for step in &clock_steps {
             let reason = step.to_string();

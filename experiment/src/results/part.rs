@@ -13,7 +13,7 @@ use sbi::ledger::NfTotals;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::environment_differences;
-use super::{Happenings, Preflight, Results, TimelinePoint};
+use super::{Preflight, Results, RunHistory, TimelinePoint};
 use crate::environment::Environment;
 use crate::measure::{LoadResult, Shard, VariantMismatch};
 use crate::scenario::{Scenario, ScenarioFaults};
@@ -67,7 +67,8 @@ pub struct Part {
     /// What the lab's other network functions counted meanwhile, whichever generator asked them.
     pub lab: Counted,
     /// How the load went on. Only a run with a lab of its own has events.
-    pub happenings: Happenings,
+    #[serde(rename = "happenings")] // the name in part.json
+    pub history: RunHistory,
     /// What the figures cannot show, a sentence each.
     pub notes: Vec<String>,
 }
@@ -188,7 +189,7 @@ impl Part {
         )?;
         results.run.preflight = self.preflight;
         results.sliced(&counted.slices);
-        results.happened(self.happenings);
+        results.happened(self.history);
         results.notes.extend(self.notes);
         Ok(results)
     }
@@ -233,9 +234,9 @@ pub fn merge(mut parts: Vec<(PathBuf, Part)>) -> Result<Results, MergeError> {
         last = (path, part.shard.index);
         whole.load.merge(&part.load)?;
         whole.own.merge(&part.own);
-        let steps = part.happenings.clock_steps.iter().copied();
-        whole.happenings.clock_steps.extend(steps);
-        whole.happenings.timeline = together(&whole.happenings.timeline, &part.happenings.timeline);
+        let steps = part.history.clock_steps.iter().copied();
+        whole.history.clock_steps.extend(steps);
+        whole.history.timeline = together(&whole.history.timeline, &part.history.timeline);
         let differing = environment_differences(&whole.environment, &part.environment);
         whole.notes.extend(differing.into_iter().map(|difference| {
             format!(
@@ -327,7 +328,7 @@ mod tests {
             by_s: 3599.9,
         }];
         let mut part = quick_part();
-        part.happenings.clock_steps = steps.clone();
+        part.history.clock_steps = steps.clone();
         let results = part.results(&scenario()).expect("its variants");
         assert_eq!(results.run.clock_steps, steps);
         assert!(!results.verdict.passed);

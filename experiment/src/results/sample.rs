@@ -12,8 +12,8 @@ use sbi::ledger::{HandshakeDetail, HandshakeTotals, IssuanceTotals, NfTotals, Ve
 use time::macros::datetime;
 
 use super::{
-    Counted, EventRecord, Happenings, Issuance, LinkResult, OperationResult, PART_SCHEMA, Part,
-    Preflight, Results, ThresholdOutcome, TimelinePoint,
+    Counted, EventRecord, Issuance, LinkResult, OperationResult, PART_SCHEMA, Part, Preflight,
+    Results, RunHistory, ThresholdOutcome, TimelinePoint,
 };
 use crate::environment::{Environment, LOOPBACK};
 use crate::measure::{ClientTotals, Histogram, SLICES};
@@ -62,7 +62,7 @@ pub(crate) fn busy(claims: &[Measure]) -> Results {
 /// What a run without a fault has shown, before results are made of it.
 pub(crate) fn quick_part() -> Part {
     let mut part = part(&Scenario::parse(QUICK).expect("the sample's scenario is valid"));
-    part.happenings.timeline = vec![TimelinePoint {
+    part.history.timeline = vec![TimelinePoint {
         at_s: 1.0,
         done: 90,
         errors: 0,
@@ -124,9 +124,9 @@ fn part(scenario: &Scenario) -> Part {
             totals: network_functions,
             slices,
         },
-        happenings: Happenings {
+        history: RunHistory {
             issuance: issuance(),
-            ..Happenings::default()
+            ..RunHistory::default()
         },
         notes: Vec::new(),
     }
@@ -187,7 +187,7 @@ pub(crate) fn full() -> Results {
             ..Carried::default()
         },
     });
-    results.happened(Happenings {
+    results.happened(RunHistory {
         issuance: issuance(),
         clock_steps: Vec::new(),
         events: vec![EventRecord {

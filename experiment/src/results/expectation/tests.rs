@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::results::sample::quick;
-use crate::results::{Happenings, TimelinePoint};
+use crate::results::{RunHistory, TimelinePoint};
 use crate::scenario::Expectation;
 
 /// The NRF is killed at 2 s, started at 4 s and ready at 5 s.
@@ -38,10 +38,10 @@ fn crashed(errors_at: &[u64], expect: Expectation) -> Results {
     let mut results = quick();
     results.expect = expect;
     results.variants[0].errors = [("connect: refused".to_owned(), errors_at.len() as u64)].into();
-    results.happened(Happenings {
+    results.happened(RunHistory {
         events: nrf_crash(),
         timeline: timeline(errors_at),
-        ..Happenings::default()
+        ..RunHistory::default()
     });
     results
 }
@@ -90,10 +90,10 @@ fn an_event_that_is_not_over_is_a_violation() {
     let mut results = quick();
     let mut events = nrf_crash();
     events[1].ended_s = None;
-    results.happened(Happenings {
+    results.happened(RunHistory {
         events,
         timeline: Vec::new(),
-        ..Happenings::default()
+        ..RunHistory::default()
     });
     assert_eq!(
         results.verdict.violations,
