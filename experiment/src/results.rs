@@ -19,7 +19,6 @@ mod expectation;
 mod handshake;
 mod latency;
 mod link;
-mod makeup;
 mod making;
 mod part;
 mod preflight;
@@ -27,6 +26,7 @@ mod rounding;
 mod slices;
 mod thresholds;
 mod variant;
+mod variant_options;
 mod verdict;
 
 pub use arrivals::{
@@ -39,12 +39,12 @@ pub use handshake::{
 };
 pub use latency::Latency;
 pub use link::{ConfiguredLink, LinkResult};
-pub use makeup::{LandmarkState, Makeup};
 pub use part::{Counted, MergeError, PART_SCHEMA, Part, merge};
 pub use preflight::Preflight;
 pub use slices::{Metric, Ratio, Slice};
 pub use thresholds::ThresholdOutcome;
 pub use variant::{Histograms, VariantResult};
+pub use variant_options::{LandmarkState, VariantOptions};
 pub use verdict::{Outcome, Verdict, Violation};
 
 /// The schema that this version writes and reads; it changes when a field changes its meaning.

@@ -257,7 +257,7 @@ pub(super) fn broken(threshold: &ThresholdOutcome) -> String {
 
 /// What a variant is made of, in one line.
 pub(super) fn composition(variant: &VariantResult) -> String {
-    let tickets = variant.makeup.tickets.as_ref();
+    let tickets = variant.options.tickets.as_ref();
     let tickets = tickets.map_or_else(String::new, |kind| format!(", {kind} tickets"));
     let key = format!(
         "{} keys, {}{tickets}",
@@ -271,7 +271,7 @@ pub(super) fn composition(variant: &VariantResult) -> String {
             "{}, {}{}, {key}",
             variant.auth,
             cosigned(variant),
-            match variant.makeup.landmarks {
+            match variant.options.landmarks {
                 Some(LandmarkState::Stale) => ", landmarks that nobody knows yet",
                 Some(LandmarkState::Fresh) | None => "",
             }
@@ -281,7 +281,7 @@ pub(super) fn composition(variant: &VariantResult) -> String {
 
 /// Whose cosignatures a variant's certificates carry, or the checkpoints that its landmarks are of.
 fn cosigned(variant: &VariantResult) -> String {
-    let names = variant.makeup.cosigners.join(" and ");
+    let names = variant.options.cosigners.join(" and ");
     match (names.as_str(), variant.auth) {
         ("", _) => "cosigners unknown".to_owned(),
         (names, CertificateKind::LandmarkRelative) => format!("log cosigned by {names}"),
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn a_variant_is_described_with_its_cosigners_and_tickets() {
         let mut variants = quick().variants;
-        variants[1].makeup.tickets = Some("stateless".to_owned());
+        variants[1].options.tickets = Some("stateless".to_owned());
         assert_eq!(
             composition(&variants[1]),
             "X.509, ml-dsa-65 root and one intermediate, ml-dsa-65 keys, X25519MLKEM768, stateless tickets"
@@ -329,12 +329,12 @@ mod tests {
             composition(&variants[3]),
             "mtc-standalone, cosigned by ca and witness, ml-dsa-65 keys, X25519MLKEM768"
         );
-        variants[4].makeup.landmarks = Some(LandmarkState::Stale);
+        variants[4].options.landmarks = Some(LandmarkState::Stale);
         assert_eq!(
             composition(&variants[4]),
             "mtc-landmark, log cosigned by ca and witness, landmarks that nobody knows yet, ml-dsa-65 keys, X25519MLKEM768"
         );
-        variants[4].makeup.cosigners.clear();
+        variants[4].options.cosigners.clear();
         assert!(composition(&variants[4]).contains("cosigners unknown"));
     }
 

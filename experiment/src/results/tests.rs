@@ -130,7 +130,7 @@ fn with_stale_landmarks_the_fallback_is_what_must_be_served() {
     }
     assert_eq!(
         landmark("landmarks = \"stale\"").variants[0]
-            .makeup
+            .options
             .landmarks,
         Some(LandmarkState::Stale)
     );

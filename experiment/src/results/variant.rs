@@ -9,7 +9,7 @@ use sbi::ledger::{KindCounts, NfTotals};
 use serde::{Deserialize, Serialize};
 
 use super::rounding::{microseconds, to_tenth};
-use super::{HandshakeResult, Latency, Makeup, Metric, Ratio, Slice, VariantArrivals};
+use super::{HandshakeResult, Latency, Metric, Ratio, Slice, VariantArrivals, VariantOptions};
 use crate::measure::{ClientTotals, Histogram};
 use crate::scenario::{Measure, Timed, Variant};
 
@@ -23,7 +23,7 @@ pub struct VariantResult {
     pub auth: CertificateKind,
     /// What belongs to `auth` of an MTC, and how sessions are resumed.
     #[serde(flatten)]
-    pub makeup: Makeup,
+    pub options: VariantOptions,
     /// Intermediate certificates; X.509 only.
     pub chain: Option<u8>,
     /// The X.509 CAs' algorithm; X.509 only.
@@ -124,7 +124,7 @@ impl VariantResult {
         Self {
             name: variant.name.clone(),
             auth: variant.auth,
-            makeup: Makeup::of(variant),
+            options: VariantOptions::of(variant),
             chain,
             ca_signature,
             leaf_key: variant.leaf_key.to_string(),

@@ -376,7 +376,7 @@ impl VariantResult {
             }
         }
         let client = &self.totals.client;
-        let has_tickets = self.makeup.tickets.is_some();
+        let has_tickets = self.options.tickets.is_some();
         if has_tickets && client.handshakes > 0 && client.detail.negotiated.resumed == 0 {
             violations.push(Violation::NothingResumed {
                 variant: variant(),
@@ -402,7 +402,7 @@ impl VariantResult {
     /// Each side is believed about what it received; what it presented is checked too, in case nobody counted it there.
     fn other_kinds(&self) -> impl Iterator<Item = Violation> {
         let NfTotals { client, server } = &self.totals;
-        let expected = self.makeup.expected_kind(self.auth);
+        let expected = self.options.expected_kind(self.auth);
         let seen = |received: &KindCounts, presented: &KindCounts| {
             let received = received.other_than(expected);
             if received.is_empty() {

@@ -13,7 +13,7 @@ pub(super) fn against(results: &Results, variant: &VariantResult) -> Vec<Finding
         other.auth == CertificateKind::DirectlySigned
             && other.leaf_key == variant.leaf_key
             && other.key_exchange == variant.key_exchange
-            && other.makeup.tickets == variant.makeup.tickets
+            && other.options.tickets == variant.options.tickets
     };
     let rivals: Vec<Rival<'_>> = results
         .variants

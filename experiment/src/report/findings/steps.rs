@@ -21,7 +21,7 @@ pub(super) fn key_exchange(results: &Results) -> Vec<Finding> {
 fn differs_in_key_exchange_alone(of: &VariantResult, from: &VariantResult) -> bool {
     of.key_exchange != from.key_exchange
         && of.auth == from.auth
-        && of.makeup == from.makeup
+        && of.options == from.options
         && of.chain == from.chain
         && of.ca_signature == from.ca_signature
         && of.leaf_key == from.leaf_key

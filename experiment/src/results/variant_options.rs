@@ -19,7 +19,7 @@ pub enum LandmarkState {
 /// Parts of a variant; results of older versions have none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Makeup {
+pub struct VariantOptions {
     /// Whose cosignatures standalone certificates carry; empty for X.509.
     pub cosigners: Vec<String>,
     /// What relying parties know of landmarks; only of `mtc-landmark`.
@@ -28,7 +28,7 @@ pub struct Makeup {
     pub tickets: Option<String>,
 }
 
-impl Makeup {
+impl VariantOptions {
     pub(super) fn of(variant: &Variant) -> Self {
         let (cosigners, landmarks): (&[&str], _) = match variant.authentication {
             TrustDomain::X509(_) => (&[], None),
