@@ -34,7 +34,7 @@ use zeroize::Zeroizing;
 
 use crate::config::NrfConfig;
 use crate::files::{FileError, PrivateFolder, read_text};
-use crate::logs::{LogWish, Logs, LogsError};
+use crate::logs::{LogStart, Logs, LogsError};
 use crate::witness_client::HttpWitness;
 
 /// Null entries that are appended at once when a log is preloaded.
@@ -341,13 +341,13 @@ impl fmt::Debug for OpenedLog {
 pub async fn open_current(
     config: &NrfConfig,
     trust_file: &TrustFile,
-    wish: LogWish,
+    log_start: LogStart,
     witnesses: &[HttpWitness],
 ) -> Result<OpenedLog, OpenLogError> {
     let ca = *trust_file.trust.id();
     let (for_thread, known) = (config.clone(), trust_file.logs.clone());
-    let logs = spawn_blocking(move || decide(&for_thread, &known, wish)).await??;
-    let mut opened = open_checked(config, trust_file, logs.clone(), wish, witnesses).await;
+    let logs = spawn_blocking(move || decide(&for_thread, &known, log_start)).await??;
+    let mut opened = open_checked(config, trust_file, logs.clone(), log_start, witnesses).await;
     if let Err(error) = &opened
         && error.is_proof()
         && config.retire_failed_log
@@ -360,7 +360,7 @@ pub async fn open_current(
         );
         let now = config.clock().now();
         let logs = spawn_blocking(move || logs.retire(&reason, now).map(|()| logs)).await??;
-        opened = open_checked(config, trust_file, logs, LogWish::Open, witnesses).await;
+        opened = open_checked(config, trust_file, logs, LogStart::Open, witnesses).await;
     }
     let opened = opened?;
     tracing::info!(log = %opened.id.number(), size = opened.log.signed().size(), %ca, "issuance log opened");
@@ -369,11 +369,15 @@ pub async fn open_current(
     Ok(OpenedLog { logs, ..opened })
 }
 
-/// Which log is current, after the operator's wish. Blocks on the disk.
-fn decide(config: &NrfConfig, known: &[LogNumber], wish: LogWish) -> Result<Logs, OpenLogError> {
+/// Which log is current, after the operator's log_start. Blocks on the disk.
+fn decide(
+    config: &NrfConfig,
+    known: &[LogNumber],
+    log_start: LogStart,
+) -> Result<Logs, OpenLogError> {
     let state = PrivateFolder::open(config.state.clone())?;
     let mut logs = Logs::open(&config.log, state, known)?;
-    if let LogWish::ContinueWith(wanted) = wish
+    if let LogStart::ContinueWith(wanted) = log_start
         && wanted != logs.current()
     {
         let place = place_of(&logs);
@@ -392,12 +396,12 @@ async fn open_checked(
     config: &NrfConfig,
     trust_file: &TrustFile,
     logs: Logs,
-    wish: LogWish,
+    log_start: LogStart,
     witnesses: &[HttpWitness],
 ) -> Result<OpenedLog, OpenLogError> {
     let id = LogId::new(*trust_file.trust.id(), logs.current())?;
     let for_thread = config.clone();
-    let opened = spawn_blocking(move || open_files(&for_thread, id, logs, wish)).await??;
+    let opened = spawn_blocking(move || open_files(&for_thread, id, logs, log_start)).await??;
     for witness in witnesses {
         check_witness(&opened, witness, trust_file.trust.cosigner()).await?;
     }
@@ -478,7 +482,7 @@ fn open_files(
     config: &NrfConfig,
     id: LogId,
     logs: Logs,
-    wish: LogWish,
+    log_start: LogStart,
 ) -> Result<OpenedLog, OpenLogError> {
     let now = config.clock().now();
     let place = place_of(&logs);
@@ -488,10 +492,10 @@ fn open_files(
         source,
     })?;
     let key = CosigningKey::new(*id.ca(), key.into_secret())?;
-    let create = match wish {
-        LogWish::Create => true,
-        LogWish::CreateFirst => logs.is_first()? || logs.is_to_be_created()?,
-        LogWish::Open | LogWish::ContinueWith(_) => logs.is_to_be_created()?,
+    let create = match log_start {
+        LogStart::Create => true,
+        LogStart::CreateFirst => logs.is_first()? || logs.is_to_be_created()?,
+        LogStart::Open | LogStart::ContinueWith(_) => logs.is_to_be_created()?,
     };
     let opened = if create {
         DirectoryStorage::create(&place.path)

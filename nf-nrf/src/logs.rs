@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A log that cannot be opened is no reason to go on with the next one: its disk may be mounted in a minute. So a log is
-//! retired only by an operator ([`LogWish::ContinueWith`]), or, if the configuration allows that, when signatures prove that
+//! retired only by an operator ([`LogStart::ContinueWith`]), or, if the configuration allows that, when signatures prove that
 //! it cannot go on. A retired log is never opened for writing again: its record says so, a marker in its folder says so to
 //! an NRF whose record was restored from an older copy, and so does the folder of the log that follows it.
 
@@ -34,23 +34,23 @@ const MAX_REASON: usize = 500;
 /// How many retirements are told in full; older ones are counted by their numbers alone.
 const MAX_RETIREMENTS: usize = 256;
 
-/// What the operator wants of the issuance log at this start.
+/// How the NRF starts with its issuance log, as the operator chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogWish {
-    /// To go on with the current one.
+pub enum LogStart {
+    /// Open the current log.
     #[default]
     Open,
-    /// To create the CA's first one.
+    /// Create the CA's first log.
     Create,
-    /// To create the CA's first one if there has been none, and to go on otherwise.
+    /// Create the CA's first log if there has been none, otherwise open the current one.
     CreateFirst,
-    /// To retire whatever is before this one, and go on with it. If it is the current one already, to go on with it.
+    /// Retire the logs before this one and continue with it; if it is the current one already, open it.
     ContinueWith(LogNumber),
 }
 
-impl LogWish {
-    /// Whether the operator wants nothing of the log but that it goes on.
-    pub const fn goes_on_as_it_was(self) -> bool {
+impl LogStart {
+    /// Whether an existing log is opened as it is.
+    pub const fn opens_what_there_is(self) -> bool {
         matches!(self, Self::Open | Self::CreateFirst)
     }
 }

@@ -48,7 +48,7 @@ use crate::files::{FileError, PrivateFolder, read_text};
 use crate::inspection::keep_inspecting;
 use crate::log_api::LogApi;
 use crate::log_opening::{OpenLogError, OpenedLog, Unopened, open_current};
-use crate::logs::{self, LogWish};
+use crate::logs::{self, LogStart};
 use crate::management::Management;
 use crate::metrics::NrfMetrics;
 use crate::mtca::Mtca;
@@ -140,7 +140,7 @@ pub enum NrfError {
 /// It cannot start, or its log failed.
 pub async fn run(
     config: &Path,
-    wish: LogWish,
+    log_start: LogStart,
     forget_used_tokens: bool,
     events: Events,
     control: Control,
@@ -153,7 +153,7 @@ pub async fn run(
     }
     let stop = control.stop.clone();
     let process = tokio::select! {
-        started = Process::start(config, wish, events, control.stop) => started?,
+        started = Process::start(config, log_start, events, control.stop) => started?,
         () = stop.wait() => return Ok(()),
     };
     process.finish().await;
@@ -193,7 +193,7 @@ impl Log {
 impl Process {
     async fn start(
         config: NrfConfig,
-        wish: LogWish,
+        log_start: LogStart,
         events: Events,
         stop: Stop,
     ) -> Result<Self, NrfError> {
@@ -209,9 +209,16 @@ impl Process {
         let trust_file = TrustFile::load(&process.config.trust)?;
         let state = PrivateFolder::open(process.config.state.clone())?;
         begin_used_tokens(&process.config.log, &state)?;
-        let log = match open_log(&process.config, &trust_file, wish, &process.nrf_metrics).await {
+        let log = match open_log(
+            &process.config,
+            &trust_file,
+            log_start,
+            &process.nrf_metrics,
+        )
+        .await
+        {
             Err(NrfError::OpenLog(error))
-                if wish.goes_on_as_it_was() && error.concerns_log_alone() =>
+                if log_start.opens_what_there_is() && error.concerns_log_alone() =>
             {
                 return process.serve_without_log(error.into(), &trust_file).await;
             }
@@ -460,7 +467,7 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
 async fn open_log(
     config: &NrfConfig,
     trust_file: &TrustFile,
-    wish: LogWish,
+    log_start: LogStart,
     metrics: &NrfMetrics,
 ) -> Result<Log, NrfError> {
     let mut witnesses = Vec::new();
@@ -481,7 +488,7 @@ async fn open_log(
         log,
         landmarks,
         logs,
-    } = open_current(config, trust_file, wish, &witnesses).await?;
+    } = open_current(config, trust_file, log_start, &witnesses).await?;
     let clock = config.clock();
     let sequencer_config = SequencerConfig {
         queue: config.queue,

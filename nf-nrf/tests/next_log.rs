@@ -36,7 +36,7 @@ use nf_nrf::enrolment_token::{TokenVerifier, UsedTokens};
 use nf_nrf::files::PrivateFolder;
 use nf_nrf::log_api::LogApi;
 use nf_nrf::log_opening::{OpenLogError, OpenedLog, open_current};
-use nf_nrf::logs::{LogWish, Logs, LogsError};
+use nf_nrf::logs::{LogStart, Logs, LogsError};
 use nf_nrf::mtca::{Issuance, Mtca, MtcaError};
 use nf_nrf::retired_log::RetiredLog;
 use nf_nrf::witness_client::HttpWitness;
@@ -65,8 +65,8 @@ fn number(number: u64) -> LogNumber {
     LogNumber::new(number).expect("a log number")
 }
 
-const fn next(log: LogNumber) -> LogWish {
-    LogWish::ContinueWith(log)
+const fn next(log: LogNumber) -> LogStart {
+    LogStart::ContinueWith(log)
 }
 
 /// The witness's HTTP, as far as the NRF uses it.
@@ -159,23 +159,25 @@ impl Scene {
     /// With log 1, and a certificate in it.
     async fn new() -> (Self, Issuance) {
         let scene = Self::beginning_with(1).await;
-        let running = scene.run(LogWish::Create).await;
+        let running = scene.run(LogStart::Create).await;
         let issued = running.issue().await.expect("log 1 works");
         running.stop().await;
         (scene, issued)
     }
 
-    async fn open(&self, wish: LogWish) -> Result<OpenedLog, OpenLogError> {
+    async fn open(&self, log_start: LogStart) -> Result<OpenedLog, OpenLogError> {
         let witness = self.http_witness();
-        open_current(&self.config, &self.trust_file, wish, &[witness]).await
+        open_current(&self.config, &self.trust_file, log_start, &[witness]).await
     }
 
-    async fn refused(&self, wish: LogWish) -> OpenLogError {
-        self.open(wish).await.expect_err("there is something wrong")
+    async fn refused(&self, log_start: LogStart) -> OpenLogError {
+        self.open(log_start)
+            .await
+            .expect_err("there is something wrong")
     }
 
-    async fn run(&self, wish: LogWish) -> Running {
-        let opened = self.open(wish).await.expect("there is nothing wrong");
+    async fn run(&self, log_start: LogStart) -> Running {
+        let opened = self.open(log_start).await.expect("there is nothing wrong");
         self.start(opened)
     }
 
@@ -381,7 +383,7 @@ async fn a_damaged_log_is_left_for_the_next_one_only_when_the_operator_says_so()
     scene.flip_a_bit("log/log/tile/0/000.p/1");
     let damaged = scene.files("log");
     for _ in 0..2 {
-        let error = scene.refused(LogWish::Open).await;
+        let error = scene.refused(LogStart::Open).await;
         assert!(error.is_proof(), "{error:?}");
         let message = error.to_string();
         assert!(
@@ -393,9 +395,9 @@ async fn a_damaged_log_is_left_for_the_next_one_only_when_the_operator_says_so()
     }
 
     let mut serials = vec![old.serial];
-    // The wish may stay in a service file.
-    for wish in [next(number(2)), next(number(2)), LogWish::Open] {
-        let running = scene.run(wish).await;
+    // The log_start may stay in a service file.
+    for log_start in [next(number(2)), next(number(2)), LogStart::Open] {
+        let running = scene.run(log_start).await;
         assert_eq!(running.mtca.log().id().to_string(), "32473.1.0.2");
         assert_eq!(running.logs.retired().collect::<Vec<_>>(), [number(1)]);
         let new = running.issue().await.expect("log 2 works");
@@ -497,7 +499,7 @@ impl Scene {
 #[tokio::test]
 async fn relying_parties_follow_the_landmarks_of_both_logs() {
     let scene = Scene::beginning_with(1).await;
-    let opened = scene.open(LogWish::Create).await.expect("a new log");
+    let opened = scene.open(LogStart::Create).await.expect("a new log");
     let running = scene.start(opened);
     let old = running.issue().await.expect("log 1 works");
     running.allocate_landmark().await;
@@ -631,11 +633,11 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
 async fn a_log_that_was_rolled_back_is_noticed_before_anything_is_signed() {
     let (scene, _) = Scene::new().await;
     let older = scene.files("log");
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     let lost = running.issue().await.expect("log 1 works");
     running.stop().await;
     scene.restore("log", &older);
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert!(
         matches!(&error, OpenLogError::RolledBack { size: 1, seen: 2, witness, .. }
             if witness.to_string() == "32473.2"),
@@ -663,14 +665,14 @@ async fn another_log_of_the_same_size_is_noticed() {
     // An operator who insists, while the witness is away.
     let witness_addr = SocketAddr::from(([127, 0, 0, 1], 1));
     let away = HttpWitness::new(scene.trust_file.cosigners[0].clone(), witness_addr);
-    let opened = open_current(&scene.config, &scene.trust_file, LogWish::Create, &[away]).await;
+    let opened = open_current(&scene.config, &scene.trust_file, LogStart::Create, &[away]).await;
     let mut opened = opened.expect("nobody there to object");
     opened
         .log
         .append(&[b"another entry".to_vec()], CLOCK.now())
         .unwrap();
     drop(opened);
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert!(
         matches!(
             error,
@@ -689,19 +691,19 @@ async fn proof_retires_a_log_by_itself_where_the_configuration_allows_it() {
     let (mut scene, old) = Scene::new().await;
     scene.config.retire_failed_log = true;
     let older = scene.files("log");
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     running.issue().await.expect("log 1 works");
     running.stop().await;
     assert_eq!(scene.current(), 1, "a sound log is no reason");
 
     scene.restore("log", &older);
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     let new = running.issue().await.expect("log 2 works");
     running.stop().await;
     assert_eq!((scene.accepted_in(&old), scene.accepted_in(&new)), (1, 2));
 
     scene.flip_a_bit("log-2/log/tile/entries/000.p/1");
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     let newer = running.issue().await.expect("log 3 works");
     assert_eq!(scene.accepted_in(&newer), 3);
     running.stop().await;
@@ -721,12 +723,12 @@ async fn does_not_switch(
     let (mut scene, old) = Scene::new().await;
     scene.config.retire_failed_log = true;
     break_it(&mut scene);
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert!(!error.is_proof() && is_expected(&error), "{error:?}");
     assert_eq!(scene.current(), 1);
     assert!(!scene.file("log-2").exists());
     repair(&mut scene);
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     let new = running.issue().await.expect("log 1 works again");
     running.stop().await;
     assert_eq!((scene.accepted_in(&old), scene.accepted_in(&new)), (1, 1));
@@ -843,7 +845,7 @@ async fn another_ca_s_key_does_not_retire_the_log() {
 #[tokio::test]
 async fn a_log_whose_disk_failed_once_goes_on_after_a_restart() {
     let (scene, _) = Scene::new().await;
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     // Every write goes through a temporary file.
     fs::remove_dir_all(scene.file("log/tmp")).unwrap();
     let failed = running.issue().await.expect_err("nothing can be written");
@@ -852,7 +854,7 @@ async fn a_log_whose_disk_failed_once_goes_on_after_a_restart() {
         "{failed:?}"
     );
     running.stop().await;
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     let issued = running.issue().await.expect("log 1 works again");
     assert_eq!(scene.accepted_in(&issued), 1);
     running.stop().await;
@@ -863,7 +865,7 @@ async fn a_log_whose_disk_stays_dead_is_replaced_by_the_operator() {
     let (scene, old) = Scene::new().await;
     fs::remove_dir_all(scene.file("log")).unwrap();
     fs::write(scene.file("log"), "no folder").unwrap();
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     let message = error.to_string();
     assert!(
         message.contains("if its disk is lost, --next-log 2"),
@@ -879,7 +881,7 @@ async fn a_log_whose_disk_stays_dead_is_replaced_by_the_operator() {
 async fn a_log_that_was_lost_is_not_created_again() {
     let (scene, _) = Scene::new().await;
     fs::remove_dir_all(scene.file("log")).unwrap();
-    let error = scene.refused(LogWish::Create).await;
+    let error = scene.refused(LogStart::Create).await;
     assert!(matches!(error, OpenLogError::Lost { .. }), "{error:?}");
     assert!(error.to_string().contains("--next-log 2"), "{error}");
 }
@@ -887,7 +889,7 @@ async fn a_log_that_was_lost_is_not_created_again() {
 #[tokio::test]
 async fn a_log_in_use_is_not_retired() {
     let (scene, _) = Scene::new().await;
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     let error = scene.refused(next(number(2))).await;
     assert!(
         matches!(
@@ -913,13 +915,13 @@ async fn a_crash_between_the_retirement_and_the_next_log_is_made_good() {
     logs.retire("crash", CLOCK.now()).unwrap();
     let before_creation = fs::read(&record).unwrap();
     assert!(!scene.file("log-2").exists());
-    drop(scene.open(LogWish::Open).await.expect("log 2 is created"));
+    drop(scene.open(LogStart::Open).await.expect("log 2 is created"));
     let created = scene.files("log-2");
 
     // The next crash: log 2 exists, and the record does not say so yet.
     assert_ne!(fs::read(&record).unwrap(), before_creation);
     fs::write(&record, before_creation).unwrap();
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     assert_eq!(
         scene.files("log-2"),
         created,
@@ -931,7 +933,7 @@ async fn a_crash_between_the_retirement_and_the_next_log_is_made_good() {
 
     // From now on a loss is a loss.
     fs::remove_dir_all(scene.file("log-2")).unwrap();
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert!(matches!(error, OpenLogError::Storage { .. }), "{error:?}");
 }
 
@@ -945,13 +947,13 @@ async fn an_older_copy_of_everything_does_not_revive_a_retired_log() {
     scene.restore("log", &log);
     scene.restore("state", &state);
     // Its folder tells, and without it the witness does.
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert!(
         matches!(error, OpenLogError::Logs(LogsError::Later { .. })),
         "{error:?}"
     );
     fs::remove_dir_all(scene.file("log-2")).unwrap();
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert!(
         matches!(&error, OpenLogError::Superseded { later, .. } if *later == number(2)),
         "{error:?}"
@@ -967,19 +969,19 @@ async fn an_older_copy_of_everything_does_not_revive_a_retired_log() {
 async fn without_a_witness_to_compare_with_the_log_is_opened() {
     let (scene, _) = Scene::new().await;
     scene.witness.abort();
-    let opened = scene.open(LogWish::Open).await.expect("a sound log");
+    let opened = scene.open(LogStart::Open).await.expect("a sound log");
     assert_eq!(opened.log.signed().size(), 1);
 }
 
 #[tokio::test]
 async fn after_the_last_log_number_there_is_a_clear_end() {
     let mut scene = Scene::beginning_with(65535).await;
-    let running = scene.run(LogWish::Create).await;
+    let running = scene.run(LogStart::Create).await;
     let issued = running.issue().await.expect("log 65535 works");
     assert_eq!(scene.accepted_in(&issued), 65535);
     running.stop().await;
     scene.flip_a_bit("log-65535/log/tile/0/000.p/1");
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert!(
         error
             .to_string()
@@ -992,7 +994,7 @@ async fn after_the_last_log_number_there_is_a_clear_end() {
         "{error:?}"
     );
     scene.config.retire_failed_log = true;
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert_eq!(
         error.to_string(),
         "log 65535 is the last that this CA can have: make a new CA with another trust anchor ID"
@@ -1004,11 +1006,11 @@ async fn after_the_last_log_number_there_is_a_clear_end() {
 async fn a_bit_flipped_in_an_old_tile_is_found_before_anything_is_issued() {
     let mut scene = Scene::beginning_with(1).await;
     scene.config.preload = 300;
-    let running = scene.run(LogWish::Create).await;
+    let running = scene.run(LogStart::Create).await;
     running.issue().await.expect("log 1 works");
     running.stop().await;
     scene.flip_a_bit("log/log/tile/0/000");
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     assert!(matches!(error, OpenLogError::Damaged { .. }) && !error.is_proof());
     let message = Causes(&error).to_string();
     assert!(
@@ -1016,7 +1018,7 @@ async fn a_bit_flipped_in_an_old_tile_is_found_before_anything_is_issued() {
         "{message}"
     );
     scene.flip_a_bit("log/log/tile/0/000");
-    let running = scene.run(LogWish::Open).await;
+    let running = scene.run(LogStart::Open).await;
     running.issue().await.expect("whole again");
     running.stop().await;
 }
@@ -1028,7 +1030,7 @@ async fn what_is_no_proof_is_no_reason_to_retire_a_log() {
     let checkpoint = scene.file("log/log/checkpoint");
     let sound = fs::read(&checkpoint).unwrap();
     fs::write(&checkpoint, &sound[..sound.len() - 9]).unwrap();
-    let message = scene.refused(LogWish::Open).await.to_string();
+    let message = scene.refused(LogStart::Open).await.to_string();
     assert!(
         !message.contains("--next-log") && message.contains("mtc5g log repair"),
         "{message}"
@@ -1037,7 +1039,7 @@ async fn what_is_no_proof_is_no_reason_to_retire_a_log() {
     let mut larger = sound.clone();
     larger[1 + sound.iter().position(|octet| *octet == b'\n').unwrap()] ^= 1;
     fs::write(&checkpoint, larger).unwrap();
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     let message = error.to_string();
     assert!(
         !error.is_proof() && !message.contains("--next-log"),
@@ -1050,7 +1052,7 @@ async fn what_is_no_proof_is_no_reason_to_retire_a_log() {
     let sound = fs::read(&key).unwrap();
     let nobody = NfKey::generate(KeyAlgorithm::MlDsa44).unwrap();
     fs::write(&key, &*nobody.to_pem().unwrap()).unwrap();
-    let error = scene.refused(LogWish::Open).await;
+    let error = scene.refused(LogStart::Open).await;
     let message = error.to_string();
     assert!(
         !error.is_proof() && !message.contains("--next-log") && message.contains("cosigner_key"),
@@ -1062,11 +1064,11 @@ async fn what_is_no_proof_is_no_reason_to_retire_a_log() {
     fs::rename(&tile, scene.file("elsewhere")).unwrap();
     // What cannot be read: a folder here, EIO or EMFILE elsewhere.
     fs::create_dir(&tile).unwrap();
-    let message = scene.refused(LogWish::Open).await.to_string();
+    let message = scene.refused(LogStart::Open).await.to_string();
     assert!(!message.contains("--next-log"), "{message}");
     fs::remove_dir(&tile).unwrap();
-    let message = scene.refused(LogWish::Open).await.to_string();
+    let message = scene.refused(LogStart::Open).await.to_string();
     assert!(!message.contains("--next-log"), "{message}");
     fs::rename(scene.file("elsewhere"), &tile).unwrap();
-    scene.run(LogWish::Open).await.stop().await;
+    scene.run(LogStart::Open).await.stop().await;
 }

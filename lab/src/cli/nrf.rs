@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use mtc_core::id::{IdError, LogNumber};
-use nf_nrf::logs::LogWish;
+use nf_nrf::logs::LogStart;
 use sbi::command_line::NfArguments;
 
 /// Arguments of the NRF's process.
@@ -35,15 +35,15 @@ fn log_number(text: &str) -> Result<LogNumber, IdError> {
 impl NrfArguments {
     /// Runs the NRF until it ends.
     pub(super) async fn run(self) -> ExitCode {
-        let wish = match self.next_log {
-            Some(next) => LogWish::ContinueWith(next),
-            None if self.create_log => LogWish::Create,
-            None if self.create_first_log => LogWish::CreateFirst,
-            None => LogWish::Open,
+        let log_start = match self.next_log {
+            Some(next) => LogStart::ContinueWith(next),
+            None if self.create_log => LogStart::Create,
+            None if self.create_first_log => LogStart::CreateFirst,
+            None => LogStart::Open,
         };
         let forget = self.forget_used_tokens;
         let nrf = async |config: &Path, events, control| {
-            nf_nrf::run(config, wish, forget, events, control).await
+            nf_nrf::run(config, log_start, forget, events, control).await
         };
         self.process.run(nrf).await
     }
