@@ -133,7 +133,7 @@ pub struct Ran {
 }
 
 /// Hears what is going on; must not block.
-pub trait Audience {
+pub trait ProgressListener {
     /// A step of the start or the end.
     fn step(&self, text: &str);
     /// Something that whoever waits for the figures should know at once.
@@ -151,42 +151,42 @@ pub async fn run(
     scenario: &Scenario,
     setting: &Setting,
     interrupt: impl Future<Output = ()>,
-    audience: &impl Audience,
+    listener: &impl ProgressListener,
 ) -> Result<Ran, RunError> {
     let mut interrupt = std::pin::pin!(interrupt);
-    audience.step("looking how punctual this machine is");
+    listener.step("looking how punctual this machine is");
     let preflight = tokio::select! {
         found = preflight(&scenario.load) => found,
         () = &mut interrupt => return Err(RunError::Interrupted),
     };
     if let Some(joined) = &setting.join {
-        return run_joined(scenario, preflight, setting, joined, interrupt, audience).await;
+        return run_joined(scenario, preflight, setting, joined, interrupt, listener).await;
     }
-    tell(&preflight, audience);
+    tell(&preflight, listener);
     let mut scenario = scenario.clone();
     scenario.load = scenario.load.at_rate(preflight.rate_factor);
     let scenario = &scenario;
     let links = match &scenario.link {
         Some(settings) => {
-            audience.step("setting up and measuring the links");
+            listener.step("setting up and measuring the links");
             Some(Links::new(settings, scenario.seed).await?)
         }
         None => None,
     };
-    audience.step("making the lab's PKI and configurations");
+    listener.step("making the lab's PKI and configurations");
     let addresses = links.as_ref().map_or(Addresses::LOOPBACK, Links::addresses);
     let folder =
         LabFolder::create_at(&setting.folder, &plan(scenario, setting)?, addresses, now())?;
     let network = links.as_ref().map(|links| links.network.clone());
     let starting = Topology::start_on(network, folder, setting.binary.clone(), |step| {
-        audience.step(step);
+        listener.step(step);
     });
     let mut topology = tokio::select! {
         started = starting => started?,
         () = &mut interrupt => return Err(RunError::Interrupted),
     };
-    let measured = measure(scenario, Shard::WHOLE, &mut topology, interrupt, audience).await;
-    audience.step("stopping the lab");
+    let measured = measure(scenario, Shard::WHOLE, &mut topology, interrupt, listener).await;
+    listener.step("stopping the lab");
     topology.stop().await;
     let mut environment = Environment::detect();
     if let Some(links) = &links {
@@ -204,9 +204,9 @@ pub async fn run(
 }
 
 /// Says before a minute is spent that latencies may be lost.
-fn tell(preflight: &Preflight, audience: &impl Audience) {
+fn tell(preflight: &Preflight, listener: &impl ProgressListener) {
     if preflight.is_unpunctual() {
-        audience.warn(&format!("this machine is busy: {}", preflight.advice()));
+        listener.warn(&format!("this machine is busy: {}", preflight.advice()));
     }
 }
 
@@ -231,14 +231,14 @@ async fn run_joined(
     setting: &Setting,
     joined: &Joined,
     mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
-    audience: &impl Audience,
+    listener: &impl ProgressListener,
 ) -> Result<Ran, RunError> {
     // All generators of a run keep the same rate.
     let preflight = Preflight {
         rate_factor: 1.0,
         ..preflight
     };
-    tell(&preflight, audience);
+    tell(&preflight, listener);
     if scenario.link.is_some() {
         return Err(RunError::NotJoined("[link]"));
     }
@@ -255,7 +255,7 @@ async fn run_joined(
     };
     let generator = lab.generator(&plan(scenario, setting)?, &setting.folder, now())?;
     let starting = Topology::join(&lab, generator, setting.binary.clone(), |step| {
-        audience.step(step);
+        listener.step(step);
     });
     let mut topology = tokio::select! {
         started = starting => started?,
@@ -263,17 +263,17 @@ async fn run_joined(
     };
     let measured = async {
         if let Some(at) = joined.start_at {
-            audience.step(&format!("ready; waiting for {at}"));
+            listener.step(&format!("ready; waiting for {at}"));
             tokio::select! {
                 waited = wait_until(at) => waited?,
                 ended = topology.ended() => return Err(ended.into()),
                 () = &mut interrupt => return Err(RunError::Interrupted),
             }
         }
-        measure(scenario, joined.shard, &mut topology, interrupt, audience).await
+        measure(scenario, joined.shard, &mut topology, interrupt, listener).await
     }
     .await;
-    audience.step("stopping the load generator");
+    listener.step("stopping the load generator");
     topology.stop().await;
     let mut environment = Environment::detect();
     if lab.is_deployed() {
@@ -339,7 +339,7 @@ async fn measure(
     shard: Shard,
     topology: &mut Topology,
     mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
-    audience: &impl Audience,
+    listener: &impl ProgressListener,
 ) -> Result<Measured, RunError> {
     let command = Command::Load {
         plan: Box::new(scenario.load.clone()),
@@ -376,7 +376,7 @@ async fn measure(
             let (nf, event) = tokio::select! {
                 event = topology.next() => event?,
                 () = director.due() => {
-                    director.act(topology, &mut counters, audience).await?;
+                    director.act(topology, &mut counters, listener).await?;
                     continue;
                 }
                 () = clock.due() => {
@@ -389,7 +389,7 @@ async fn measure(
                 }
                 () = &mut interrupt, if !interrupted => {
                     interrupted = true;
-                    audience.step("interrupted: no more arrivals, waiting for operations in progress");
+                    listener.step("interrupted: no more arrivals, waiting for operations in progress");
                     let stop = serde_json::to_string(&Command::Stop)?;
                     topology.child(Nf::Amf)?.command(&stop).await?;
                     continue;
@@ -407,7 +407,7 @@ async fn measure(
                     phase = Some(progress.phase);
                     timeline.extend(point_of(&progress, scenario));
                     thin_out(&mut timeline);
-                    audience.progress(&progress);
+                    listener.progress(&progress);
                 }
                 Answer::Settled => {
                     counters.agree(topology, scenario).await;

@@ -19,7 +19,7 @@ use super::exit::{DONE, USAGE, fail, interrupted, status};
 use super::output::{clear_killed, print, print_results, tell_earlier};
 use super::results_file::CELLS;
 use crate::load::{Phase, Progress};
-use crate::run::{Audience, Joined, Ran, RunError, Setting, run};
+use crate::run::{Joined, ProgressListener, Ran, RunError, Setting, run};
 use crate::topology::{LabPlace, Throwaway};
 use experiment::measure::Shard;
 use experiment::report::{self, NotWritten, Written};
@@ -245,9 +245,9 @@ impl RunArguments {
         } else {
             Some(Throwaway::claim(&setting.folder)?)
         };
-        let audience = Terminal::new();
-        let ran = run(scenario, &setting, interrupt, &audience).await;
-        audience.finish();
+        let listener = Terminal::new();
+        let ran = run(scenario, &setting, interrupt, &listener).await;
+        listener.finish();
         clear_up(throwaway, &setting.folder, ran.as_ref().err());
         Ok(ran?)
     }
@@ -370,7 +370,7 @@ impl Terminal {
     }
 }
 
-impl Audience for Terminal {
+impl ProgressListener for Terminal {
     fn step(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::counters::Counters;
-use super::{Audience, RunError};
+use super::{ProgressListener, RunError};
 use crate::topology::Topology;
 use experiment::results::EventRecord;
 use experiment::scenario::Nf;
@@ -130,13 +130,13 @@ impl Director {
         &mut self,
         topology: &mut Topology,
         counters: &mut Counters,
-        audience: &impl Audience,
+        listener: &impl ProgressListener,
     ) -> Result<(), RunError> {
         while let Some(step) = self.next_due() {
             let event = self.events[step.event].clone();
             match step.what {
                 What::Begin => {
-                    audience.step(&format!("event: {} {}", event.action, event.nf.as_str()));
+                    listener.step(&format!("event: {} {}", event.action, event.nf.as_str()));
                     self.records[step.event].began_s = Some(self.began.elapsed().as_secs_f64());
                     self.begin_event(step.event, &event, topology, counters)
                         .await?;
