@@ -72,7 +72,7 @@ pub struct Capacity {
     pub probes: Vec<Probe>,
 }
 
-/// Finds what each of the variants sustains; `told` hears of each probe.
+/// Finds what each of the variants sustains; `on_probe` hears of each probe.
 ///
 /// # Errors
 /// The lab does not go on.
@@ -81,7 +81,7 @@ pub async fn capacities(
     scenario: &Scenario,
     variants: &[String],
     limits: Limits,
-    mut told: impl FnMut(&str, &Probe),
+    mut on_probe: impl FnMut(&str, &Probe),
 ) -> Result<Vec<Capacity>, RunError> {
     let mut found = Vec::new();
     for variant in &scenario.variants {
@@ -96,7 +96,7 @@ pub async fn capacities(
             let load = load(topology, plan, profile, scenario.seed).await?;
             let probe = Probe::of(rate, &load, limits.p99);
             search.observe(rate, probe.refused.is_none());
-            told(&variant.name, &probe);
+            on_probe(&variant.name, &probe);
             probes.push(probe);
         }
         found.push(Capacity {

@@ -105,7 +105,7 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// Starts the processes of a lab whose folder is prepared, for others to load. `binary` is the `mtc5g` command. `told`
+    /// Starts the processes of a lab whose folder is prepared, for others to load. `binary` is the `mtc5g` command. `on_step`
     /// hears what is going on.
     ///
     /// Dropping the future kills what was started.
@@ -115,9 +115,9 @@ impl Topology {
     pub async fn start(
         folder: LabFolder,
         binary: PathBuf,
-        told: impl Fn(&str),
+        on_step: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
-        Self::start_as(Nf::Amf.as_str(), None, folder, binary, told).await
+        Self::start_as(Nf::Amf.as_str(), None, folder, binary, on_step).await
     }
 
     /// Starts a lab for a load that its own AMF process generates, with each process on its host of `network`, which [`network`]
@@ -129,9 +129,9 @@ impl Topology {
         network: Option<Arc<Network>>,
         folder: LabFolder,
         binary: PathBuf,
-        told: impl Fn(&str),
+        on_step: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
-        Self::start_as(targets::LOAD, network, folder, binary, told).await
+        Self::start_as(targets::LOAD, network, folder, binary, on_step).await
     }
 
     /// Starts the processes; monitoring lists the AMF process as `amf`.
@@ -140,7 +140,7 @@ impl Topology {
         network: Option<Arc<Network>>,
         folder: LabFolder,
         binary: PathBuf,
-        told: impl Fn(&str),
+        on_step: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
         let has_log = folder.has_log();
         let mut topology = Self {
@@ -154,7 +154,7 @@ impl Topology {
             network,
             children: Vec::new(),
         };
-        match topology.start_all(has_log, told).await {
+        match topology.start_all(has_log, on_step).await {
             Ok(()) => Ok(topology),
             Err(error) => {
                 topology.stop().await;
@@ -174,7 +174,7 @@ impl Topology {
         lab: &RunningLab,
         generator: GeneratorFolder,
         binary: PathBuf,
-        told: impl Fn(&str),
+        on_step: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
         let mut topology = Self {
             targets: lab.targets().unwrap_or_else(|| generator.files.targets()),
@@ -190,7 +190,7 @@ impl Topology {
             network: None,
             children: Vec::new(),
         };
-        match topology.start_generator(told).await {
+        match topology.start_generator(on_step).await {
             Ok(()) => Ok(topology),
             Err(error) => {
                 topology.stop().await;
@@ -199,7 +199,7 @@ impl Topology {
         }
     }
 
-    async fn start_generator(&mut self, told: impl Fn(&str)) -> Result<(), TopologyError> {
+    async fn start_generator(&mut self, on_step: impl Fn(&str)) -> Result<(), TopologyError> {
         // A deployed lab may be starting too; one on this machine is up, or the wrong one was named.
         let patience = if self.reached.is_some() {
             START_TIMEOUT
@@ -212,32 +212,36 @@ impl Topology {
             backoff::until(deadline, ready, |_| true).await?;
         }
         targets::forget_dead_generators(&self.targets).await;
-        told("starting the load generator: enrolment, landmark, registration");
+        on_step("starting the load generator: enrolment, landmark, registration");
         self.spawn(Nf::Amf, &[])?;
         self.await_event(Nf::Amf, |event| matches!(event, Event::Ready { .. }))
             .await?;
         Ok(())
     }
 
-    async fn start_all(&mut self, has_log: bool, told: impl Fn(&str)) -> Result<(), TopologyError> {
-        told("starting the SCP's witness");
+    async fn start_all(
+        &mut self,
+        has_log: bool,
+        on_step: impl Fn(&str),
+    ) -> Result<(), TopologyError> {
+        on_step("starting the SCP's witness");
         self.spawn(Nf::Scp, &[])?;
         self.await_event(Nf::Scp, |event| {
             matches!(event, Event::WitnessListening { .. })
         })
         .await?;
-        told("starting the NRF: issuance log, own certificates");
+        on_step("starting the NRF: issuance log, own certificates");
         let arguments: &[&str] = if has_log { &[] } else { &["--create-log"] };
         self.spawn(Nf::Nrf, arguments)?;
         self.await_event(Nf::Nrf, |event| matches!(event, Event::SbiListening { .. }))
             .await?;
-        told("starting AMFs and SMFs: enrolment, landmark, registration");
+        on_step("starting AMFs and SMFs: enrolment, landmark, registration");
         self.spawn(Nf::Smf, &[])?;
         self.spawn(Nf::Amf, &[])?;
         for nf in [Nf::Nrf, Nf::Scp, Nf::Smf, Nf::Amf] {
             self.await_event(nf, |event| matches!(event, Event::Ready { .. }))
                 .await?;
-            told(&format!("{} ready", nf.as_str()));
+            on_step(&format!("{} ready", nf.as_str()));
         }
         Ok(())
     }

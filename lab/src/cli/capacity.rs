@@ -139,12 +139,12 @@ impl CapacityArguments {
             () = &mut stop => return Err("interrupted".into()),
         };
         let limits = self.limits();
-        let told = |variant: &str, probe: &Probe| {
+        let on_probe = |variant: &str, probe: &Probe| {
             let verdict = probe.refused.as_deref().unwrap_or("sustained");
             tell!("{variant}: {:.1} per second: {verdict}", probe.rate);
         };
         let found = tokio::select! {
-            found = capacities(&mut topology, scenario, &self.variants, limits, told) => found,
+            found = capacities(&mut topology, scenario, &self.variants, limits, on_probe) => found,
             () = &mut stop => {
                 topology.stop().await;
                 return Err("interrupted".into());

@@ -69,18 +69,18 @@ impl LoadMetrics {
         }
     }
 
-    /// The observer of one load; `told` hears how far it is.
+    /// The observer of one load; `on_progress` hears how far it is.
     pub(super) fn observer<T: FnMut(Progress)>(
         &self,
         scenario: &str,
         variants: Vec<String>,
-        told: T,
+        on_progress: T,
     ) -> LoadObserver<T> {
         self.scenario.with_label_values(&[scenario]).set(1);
         LoadObserver {
             metrics: self.clone(),
             variants,
-            told,
+            on_progress,
         }
     }
 
@@ -103,7 +103,7 @@ impl LoadMetrics {
 pub(super) struct LoadObserver<T> {
     metrics: LoadMetrics,
     variants: Vec<String>,
-    told: T,
+    on_progress: T,
 }
 
 impl<T> LoadObserver<T> {
@@ -116,7 +116,7 @@ impl<T> LoadObserver<T> {
 
 impl<T: FnMut(Progress)> Observer for LoadObserver<T> {
     fn progress(&mut self, progress: Progress) {
-        (self.told)(progress);
+        (self.on_progress)(progress);
         self.metrics.enter(Some(progress.phase));
         self.metrics
             .in_flight

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sbi::orders::Order;
-use sbi::process::Event as Told;
+use sbi::process::Event as ProcessEvent;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -207,14 +207,14 @@ impl Director {
     }
 
     /// Hears what a process tells.
-    pub(super) fn hear(&mut self, nf: Nf, told: &Told) {
+    pub(super) fn hear(&mut self, nf: Nf, reported: &ProcessEvent) {
         for index in 0..self.events.len() {
             if self.events[index].nf != nf {
                 continue;
             }
-            let is_over = match (&mut self.awaited[index], told) {
-                (Some(Awaited::Ready), Told::Ready { .. }) => true,
-                (Some(Awaited::Instances(names)), Told::ReEnrolled { instance }) => {
+            let is_over = match (&mut self.awaited[index], reported) {
+                (Some(Awaited::Ready), ProcessEvent::Ready { .. }) => true,
+                (Some(Awaited::Instances(names)), ProcessEvent::ReEnrolled { instance }) => {
                     names.retain(|name| name != instance);
                     names.is_empty()
                 }
