@@ -42,7 +42,7 @@ mod link;
 mod slices;
 
 use clock::ClockSteps;
-use counters::{Counters, Side};
+use counters::{Counters, Origin};
 use director::Director;
 use link::Links;
 pub use link::RunLinkError;
@@ -429,7 +429,7 @@ async fn measure(
         totals: ended.of(side, scenario),
         slices: slices.of(side, scenario),
     };
-    let mut own = counted(Side::Generator);
+    let mut own = counted(Origin::Generator);
     let background = ended.background(scenario, &load.variants);
     for (totals, background) in own.totals.iter_mut().zip(&background) {
         totals.client.merge(background);
@@ -437,7 +437,7 @@ async fn measure(
     Ok(Measured {
         load,
         own,
-        lab: counted(Side::Lab),
+        lab: counted(Origin::Lab),
         history: RunHistory {
             events: director.finish(),
             timeline,

@@ -27,17 +27,17 @@ const AGREEMENT: Duration = Duration::from_secs(1);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Who counted.
+/// Which processes counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum Origin {
     /// The process that generates the load.
     Generator,
     /// The others.
     Lab,
 }
 
-impl Side {
-    /// The side of a process.
+impl Origin {
+    /// The origin of a process's counts.
     pub(super) fn of(nf: &str) -> Self {
         if nf == Nf::Amf.as_str() {
             Self::Generator
@@ -195,7 +195,7 @@ impl Ended {
                 let profile = variant.profile().to_string();
                 let mut all = HandshakeTotals::default();
                 for ((nf, of), counted) in &self.0 {
-                    if *of == profile && Side::of(nf) == Side::Generator {
+                    if *of == profile && Origin::of(nf) == Origin::Generator {
                         all.merge(&counted.client);
                     }
                 }
@@ -204,16 +204,16 @@ impl Ended {
             .collect()
     }
 
-    /// What one side counted for each variant of a scenario.
-    pub(super) fn of(&self, side: Side, scenario: &Scenario) -> Vec<NfTotals> {
+    /// What one origin counted for each variant of a scenario.
+    pub(super) fn of(&self, origin: Origin, scenario: &Scenario) -> Vec<NfTotals> {
         let variants = scenario.variants.iter();
         variants
             .map(|variant| {
                 let profile = variant.profile().to_string();
                 let mut totals = NfTotals::default();
                 for ((nf, of), counted) in &self.0 {
-                    if *of == profile && Side::of(nf) == side {
-                        totals.merge(&side.seen(counted.clone()));
+                    if *of == profile && Origin::of(nf) == origin {
+                        totals.merge(&origin.seen(counted.clone()));
                     }
                 }
                 totals

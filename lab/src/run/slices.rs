@@ -11,7 +11,7 @@ use std::time::Duration;
 use sbi::ledger::{Measurements, NfTotals};
 use tokio::time::{Instant, sleep_until};
 
-use super::counters::{Side, later_less};
+use super::counters::{Origin, later_less};
 use crate::topology::Topology;
 use experiment::measure::SLICES;
 use experiment::results::Issuance;
@@ -62,11 +62,11 @@ impl Slices {
         self.samples.push(counters);
     }
 
-    /// For each variant of a scenario, what one side counted in each slice until the last sample.
-    pub(super) fn of(&self, side: Side, scenario: &Scenario) -> Vec<Vec<NfTotals>> {
+    /// For each variant of a scenario, what one origin counted in each slice until the last sample.
+    pub(super) fn of(&self, origin: Origin, scenario: &Scenario) -> Vec<Vec<NfTotals>> {
         let profiles = scenario.variants.iter().map(|variant| variant.profile());
         profiles
-            .map(|profile| self.counted(side, &profile.to_string()))
+            .map(|profile| self.counted(origin, &profile.to_string()))
             .collect()
     }
 
@@ -85,15 +85,15 @@ impl Slices {
         }
     }
 
-    fn counted(&self, side: Side, profile: &str) -> Vec<NfTotals> {
+    fn counted(&self, origin: Origin, profile: &str) -> Vec<NfTotals> {
         let between = |pair: &[Counters]| {
             let mut totals = NfTotals::default();
-            let of_side = |(nf, _): &(&&str, &Measurements)| Side::of(nf) == side;
-            for (nf, measured) in pair[1].iter().filter(of_side) {
+            let of_origin = |(nf, _): &(&&str, &Measurements)| Origin::of(nf) == origin;
+            for (nf, measured) in pair[1].iter().filter(of_origin) {
                 let at = |measured: &Measurements| measured.profiles.get(profile).cloned();
                 let later = at(measured).unwrap_or_default();
                 let earlier = pair[0].get(nf).and_then(at).unwrap_or_default();
-                totals.merge(&side.seen(NfTotals {
+                totals.merge(&origin.seen(NfTotals {
                     client: later_less(&later.client, &earlier.client),
                     server: later_less(&later.server, &earlier.server),
                 }));
@@ -127,13 +127,13 @@ mod tests {
         Counters::from([(nf, measured)])
     }
 
-    fn counted_of(side: Side, samples: Vec<Counters>) -> Vec<(u64, u64)> {
+    fn counted_of(origin: Origin, samples: Vec<Counters>) -> Vec<(u64, u64)> {
         let slices = Slices {
             samples,
             began: Instant::now(),
             length: Duration::from_secs(1),
         };
-        let counted = slices.counted(side, "p").into_iter();
+        let counted = slices.counted(origin, "p").into_iter();
         counted
             .map(|totals| (totals.client.handshakes, totals.server.handshakes))
             .collect()
@@ -143,11 +143,11 @@ mod tests {
     fn a_slice_is_the_difference_of_two_samples() {
         let samples = [(1, 10), (3, 30), (3, 31)].map(|(c, s)| counters("smf", c, s));
         assert_eq!(
-            counted_of(Side::Lab, samples.clone().into()),
+            counted_of(Origin::Lab, samples.clone().into()),
             [(2, 20), (0, 1)]
         );
         assert_eq!(
-            counted_of(Side::Generator, samples.into()),
+            counted_of(Origin::Generator, samples.into()),
             [(0, 0), (0, 0)]
         );
     }
@@ -185,14 +185,14 @@ mod tests {
     #[test]
     fn the_generator_s_own_connections_are_left_out() {
         let samples = [(0, 0), (50, 7)].map(|(c, s)| counters("amf", c, s));
-        assert_eq!(counted_of(Side::Generator, samples.into()), [(0, 7)]);
+        assert_eq!(counted_of(Origin::Generator, samples.into()), [(0, 7)]);
     }
 
     #[test]
     fn a_process_that_was_started_again_has_counted_from_nothing() {
         let samples = [(0, 90), (0, 100), (0, 4), (0, 9)].map(|(c, s)| counters("smf", c, s));
         assert_eq!(
-            counted_of(Side::Lab, samples.into()),
+            counted_of(Origin::Lab, samples.into()),
             [(0, 10), (0, 4), (0, 5)]
         );
     }
