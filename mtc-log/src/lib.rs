@@ -48,8 +48,8 @@ pub use self::log::{
     Poisoned, PublishError,
 };
 pub use self::sequencer::{
-    Certified, CertifyError, Clock, IssueError, Issued, Issuer, Observer, Sequencer,
-    SequencerConfig, SequencerConfigError, SequencerError, Step,
+    BatchStep, Certified, CertifyError, Clock, IssueError, Issued, Issuer, Observer, Sequencer,
+    SequencerConfig, SequencerConfigError, SequencerError,
 };
 pub use self::storage::{DirectoryStorage, Object, Storage, StorageError, read_object};
 pub use self::tiles::{Inspection, Repaired, TreeError, TreeReader, Trees, repair};

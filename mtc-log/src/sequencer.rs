@@ -53,7 +53,7 @@ pub struct SequencerConfig {
 
 /// What a sequencer has just done, for who measures it. Times are those of the step alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum BatchStep<'a> {
     /// It has taken a batch.
     Taken {
         /// How long each of its entries has waited.
@@ -92,7 +92,7 @@ pub enum Step<'a> {
 }
 
 /// Hears of every step, on the sequencer's own task: it must not block.
-pub type Observer = Arc<dyn Fn(Step<'_>) + Send + Sync>;
+pub type Observer = Arc<dyn Fn(BatchStep<'_>) + Send + Sync>;
 
 /// Tells the time. Called once per batch.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
@@ -530,7 +530,7 @@ impl<W: Witness> Sequencer<W> {
             .iter()
             .map(|pending| pending.since.elapsed())
             .collect();
-        (self.observer)(Step::Taken { waited: &waited });
+        (self.observer)(BatchStep::Taken { waited: &waited });
         let (entries, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .map(|pending| (pending.entry, pending.answer))
@@ -570,11 +570,11 @@ impl<W: Witness> Sequencer<W> {
             Ok(batch) => batch,
             Err(error) if error.is_fatal() => return Err(error.into()),
             Err(error) => {
-                (self.observer)(Step::Refused);
+                (self.observer)(BatchStep::Refused);
                 return Ok(Err(IssueError::Refused(Arc::new(error))));
             }
         };
-        (self.observer)(Step::Signed {
+        (self.observer)(BatchStep::Signed {
             size: batch.end,
             took: started.elapsed(),
         });
@@ -609,7 +609,7 @@ impl<W: Witness> Sequencer<W> {
         };
         let collecting = collect(&job, &mut self.peers, required, witness_deadline, hearing);
         let collected = unless_damaged(&mut self.damage, collecting).await?;
-        (self.observer)(Step::Cosigned {
+        (self.observer)(BatchStep::Cosigned {
             enough: collected.is_ok(),
             took: started.elapsed(),
         });
@@ -632,7 +632,7 @@ impl<W: Witness> Sequencer<W> {
         self.with_log(move |log| log.publish(&note)).await??;
         self.completed = job.checkpoint.size();
         self.published.send_replace(self.log().published().cloned());
-        (self.observer)(Step::Published {
+        (self.observer)(BatchStep::Published {
             size: self.completed,
             took: started.elapsed().saturating_sub(witnessed),
         });
@@ -647,7 +647,7 @@ impl<W: Witness> Sequencer<W> {
     fn tell_witnesses(&self) {
         for peer in &self.peers {
             let (id, size) = (peer.cosigner().id, peer.size());
-            (self.observer)(Step::Witness { id, size });
+            (self.observer)(BatchStep::Witness { id, size });
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use mtc_core::landmark::Landmark;
-use mtc_log::{CaCheckpoint, Issuer, Observer, Step, WitnessError};
+use mtc_log::{BatchStep, CaCheckpoint, Issuer, Observer, WitnessError};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use sbi::metrics::{Registry, unix_now};
 use sbi::model::Tolerance;
@@ -371,31 +371,31 @@ impl NrfMetrics {
 }
 
 impl Inner {
-    fn observe(&self, step: Step<'_>) {
+    fn observe(&self, step: BatchStep<'_>) {
         match step {
-            Step::Taken { waited } => {
+            BatchStep::Taken { waited } => {
                 self.batch.observe(waited.len() as f64);
                 waited
                     .iter()
                     .for_each(|waited| self.phase("queue", *waited));
             }
-            Step::Signed { size, took } => {
+            BatchStep::Signed { size, took } => {
                 self.signed_entries.set(gauge(size));
                 self.phase("append", took);
             }
-            Step::Refused => self.batches.with_label_values(&["refused"]).inc(),
-            Step::Cosigned { enough, took } => {
+            BatchStep::Refused => self.batches.with_label_values(&["refused"]).inc(),
+            BatchStep::Cosigned { enough, took } => {
                 self.phase("witness", took);
                 if !enough {
                     self.batches.with_label_values(&["uncosigned"]).inc();
                 }
             }
-            Step::Witness { id, size } => {
+            BatchStep::Witness { id, size } => {
                 self.witness_entries
                     .with_label_values(&[&id.to_string()])
                     .set(gauge(size));
             }
-            Step::Published { size, took } => {
+            BatchStep::Published { size, took } => {
                 self.batches.with_label_values(&["ok"]).inc();
                 self.entries.set(gauge(size));
                 self.checkpoint_since.set(unix_now());
@@ -466,16 +466,16 @@ mod tests {
         let registry = Registry::default();
         let observer = NrfMetrics::new(&registry).observer();
         let took = Duration::from_millis(4);
-        observer(Step::Taken {
+        observer(BatchStep::Taken {
             waited: &[took, took],
         });
-        observer(Step::Signed { size: 7, took });
-        observer(Step::Cosigned {
+        observer(BatchStep::Signed { size: 7, took });
+        observer(BatchStep::Cosigned {
             enough: false,
             took,
         });
-        observer(Step::Cosigned { enough: true, took });
-        observer(Step::Published { size: 7, took });
+        observer(BatchStep::Cosigned { enough: true, took });
+        observer(BatchStep::Published { size: 7, took });
         let text = sbi::metrics::Exposition::Prometheus.encode(&registry.gather());
         for line in [
             "mtc_log_signed_entries 7",

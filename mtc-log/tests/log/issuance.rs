@@ -10,9 +10,9 @@ use mtc_core::id::{EntryIndex, LogId};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, evaluate_inclusion, leaf_hash, verify_consistency};
 use mtc_log::{
-    Clock, DirectoryStorage, Inspection, IssueError, Issued, Issuer, Object, Refusal, Sequencer,
-    SequencerConfig, SequencerConfigError, SequencerError, Step, Storage, TreeError, TreeReader,
-    Witness, WitnessError, WitnessStore, WitnessedLog,
+    BatchStep, Clock, DirectoryStorage, Inspection, IssueError, Issued, Issuer, Object, Refusal,
+    Sequencer, SequencerConfig, SequencerConfigError, SequencerError, Storage, TreeError,
+    TreeReader, Witness, WitnessError, WitnessStore, WitnessedLog,
 };
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -770,9 +770,9 @@ async fn nothing_is_signed_or_published_after_damage_was_found() {
         let finds = Arc::clone(&is_armed);
         let sequencer = sequencer.observed_by(Arc::new(move |step| {
             let step = match step {
-                Step::Taken { .. } => "taken",
-                Step::Signed { .. } => "signed",
-                Step::Cosigned { .. } => "cosigned",
+                BatchStep::Taken { .. } => "taken",
+                BatchStep::Signed { .. } => "signed",
+                BatchStep::Cosigned { .. } => "cosigned",
                 _ => return,
             };
             if step == last_step && finds.load(Ordering::Relaxed) {
