@@ -20,7 +20,7 @@ mod trusted_subtree;
 
 use thiserror::Error;
 
-pub use self::observer::{Observer, Step};
+pub use self::observer::{Observer, VerificationStep};
 pub use self::policy::{CosignerGroup, Policy, PolicyError};
 pub use self::relying_party::{RelyingParty, Unacceptable};
 pub use self::trust::{CaTrust, RevokedRange};
@@ -114,18 +114,18 @@ impl CaTrust {
         observer: &mut impl Observer,
     ) -> Result<Accepted, Rejection> {
         let (log_number, index) = self.check_serial(certificate)?;
-        observer.ended(Step::Parse);
+        observer.ended(VerificationStep::Parse);
         let subtree = certificate.proof.subtree;
         let leaf = certificate.leaf_hash();
-        observer.ended(Step::EntryHash);
+        observer.ended(VerificationStep::EntryHash);
         let hash = evaluate_inclusion(index, subtree, leaf, certificate.proof.inclusion_proof)?;
-        observer.ended(Step::InclusionPath);
+        observer.ended(VerificationStep::InclusionPath);
         let basis = match self.trusted_hash(log_number, subtree) {
             Some(trusted) if *trusted == hash => Basis::TrustedSubtree,
             Some(_) => return Err(Rejection::TrustedSubtreeMismatch(subtree)),
             None => self.check_cosigned(log_number, &certificate.proof, hash, observer)?,
         };
-        observer.ended(Step::Policy);
+        observer.ended(VerificationStep::Policy);
         Ok(Accepted {
             basis,
             log_number,
@@ -201,9 +201,9 @@ impl CaTrust {
                 hash,
             };
             let message = message.encode();
-            observer.ended(Step::Policy);
+            observer.ended(VerificationStep::Policy);
             let valid = cosigner.key.verifies(&message, signature);
-            observer.ended(Step::Cosignature);
+            observer.ended(VerificationStep::Cosignature);
             Some(valid)
         };
         match verifies(self.cosigner()) {

@@ -2,7 +2,7 @@
 
 /// A part of a verification that has ended; the time since the end of the part before it is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum VerificationStep {
     /// Reading the certificate; its issuer, serial number and revocation.
     Parse,
     /// Hashing the log entry that the certificate states.
@@ -18,7 +18,7 @@ pub enum Step {
 /// Hears of a verification as it goes on. The empty one, `()`, costs nothing.
 pub trait Observer {
     /// A step has ended, successful or not.
-    fn ended(&mut self, step: Step) {
+    fn ended(&mut self, step: VerificationStep) {
         let _ = step;
     }
 }

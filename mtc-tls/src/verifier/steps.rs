@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mtc_core::certificate::Certificate;
-use mtc_core::verify::{Observer, Step};
+use mtc_core::verify::{Observer, VerificationStep};
 
 use crate::cpu;
 use crate::kind::CertificateKind;
@@ -50,14 +50,14 @@ impl Protocol {
 }
 
 impl Observer for Protocol {
-    fn ended(&mut self, step: Step) {
-        self.verification.cosignatures_verified += u64::from(step == Step::Cosignature);
+    fn ended(&mut self, step: VerificationStep) {
+        self.verification.cosignatures_verified += u64::from(step == VerificationStep::Cosignature);
         self.ended(|steps| match step {
-            Step::Parse => &mut steps.parse_ns,
-            Step::EntryHash => &mut steps.entry_hash_ns,
-            Step::InclusionPath => &mut steps.inclusion_path_ns,
-            Step::Cosignature => &mut steps.cosignatures_ns,
-            Step::Policy => &mut steps.policy_ns,
+            VerificationStep::Parse => &mut steps.parse_ns,
+            VerificationStep::EntryHash => &mut steps.entry_hash_ns,
+            VerificationStep::InclusionPath => &mut steps.inclusion_path_ns,
+            VerificationStep::Cosignature => &mut steps.cosignatures_ns,
+            VerificationStep::Policy => &mut steps.policy_ns,
         });
     }
 }
