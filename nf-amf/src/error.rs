@@ -13,7 +13,7 @@ use crate::ue_context::RegisterError;
 
 /// The step of an operation, from one connection or request to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum OperationStep {
     /// Connecting to the NRF and discovering SMFs.
     Discover,
     /// Connecting to the NRF and putting the own profile.
@@ -28,7 +28,7 @@ pub enum Step {
     Release,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for OperationStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Discover => "discover",
@@ -49,7 +49,7 @@ pub enum SessionError {
     #[error("{step} failed")]
     Call {
         /// The step.
-        step: Step,
+        step: OperationStep,
         /// What happened.
         source: CallError,
     },
@@ -57,7 +57,7 @@ pub enum SessionError {
     #[error("{step}: the peer closed the connection right after the handshake")]
     BrokenOff {
         /// The step.
-        step: Step,
+        step: OperationStep,
         /// What the TLS stream says.
         source: io::Error,
     },
@@ -65,7 +65,7 @@ pub enum SessionError {
     #[error("{step}: the peer did not close the connection in time")]
     NotClosed {
         /// The step.
-        step: Step,
+        step: OperationStep,
     },
     /// The NRF knows no SMF that can be called.
     #[error("no SMF was discovered")]
@@ -241,7 +241,7 @@ mod tests {
 
     use super::*;
 
-    fn summary(step: Step, source: impl Into<CallError>) -> (ErrorClass, String) {
+    fn summary(step: OperationStep, source: impl Into<CallError>) -> (ErrorClass, String) {
         let source = source.into();
         SessionError::Call { step, source }.summary()
     }
@@ -251,7 +251,10 @@ mod tests {
         let refused = |port: u16| {
             let addr = ([127, 0, 0, 1], port).into();
             let source = io::ErrorKind::ConnectionRefused.into();
-            summary(Step::Create, HandshakeError::Connect { addr, source })
+            summary(
+                OperationStep::Create,
+                HandshakeError::Connect { addr, source },
+            )
         };
         let expected = "create: cannot connect: connection refused".to_owned();
         assert_eq!(refused(1), (ErrorClass::Connect, expected));
@@ -259,7 +262,10 @@ mod tests {
         let wrong = |n| {
             let (wanted, found) = (Uuid::from_u128(n), Uuid::nil());
             let error = VerifyError::WrongInstance { wanted, found };
-            summary(Step::Create, HandshakeError::Refused(Arc::new(error)))
+            summary(
+                OperationStep::Create,
+                HandshakeError::Refused(Arc::new(error)),
+            )
         };
         let expected = "create: refused the peer's certificate: it belongs to another NF instance";
         assert_eq!(wrong(1), (ErrorClass::Tls, expected.to_owned()));
@@ -276,7 +282,10 @@ mod tests {
         let status = hyper::StatusCode::SERVICE_UNAVAILABLE;
         let expected = "create: status 503, INSUFFICIENT_RESOURCES".to_owned();
         assert_eq!(
-            summary(Step::Create, ClientError::Status { status, details }),
+            summary(
+                OperationStep::Create,
+                ClientError::Status { status, details }
+            ),
             (ErrorClass::Http, expected)
         );
     }
@@ -290,13 +299,13 @@ mod tests {
             (SessionError::NotCreated(200), ErrorClass::Http),
             (
                 SessionError::NotClosed {
-                    step: Step::Handshake,
+                    step: OperationStep::Handshake,
                 },
                 ErrorClass::Timeout,
             ),
             (
                 SessionError::BrokenOff {
-                    step: Step::Handshake,
+                    step: OperationStep::Handshake,
                     source: io::ErrorKind::InvalidData.into(),
                 },
                 ErrorClass::Tls,
@@ -305,11 +314,11 @@ mod tests {
             assert_eq!(error.class(), class, "{error}");
         }
         assert_eq!(
-            summary(Step::Modify, ClientError::Timeout(timeout)).0,
+            summary(OperationStep::Modify, ClientError::Timeout(timeout)).0,
             ErrorClass::Timeout
         );
         assert_eq!(
-            summary(Step::Discover, HandshakeError::Timeout(timeout)).0,
+            summary(OperationStep::Discover, HandshakeError::Timeout(timeout)).0,
             ErrorClass::Timeout
         );
         let foreign = SessionError::ForeignLocation("smf9.example.org:1".to_owned());

@@ -25,7 +25,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::communication::status_uri;
 use crate::config::AmfConfig;
-use crate::error::{SessionError, Step};
+use crate::error::{OperationStep, SessionError};
 
 /// How long the SMF may take for a request.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -92,7 +92,9 @@ impl SmfConnection<'_> {
             "{}/nsmf-pdusession/v1/sm-contexts",
             self.endpoint.api_prefix
         );
-        let response = self.call(Step::Create, self.post(path, &message)).await?;
+        let response = self
+            .call(OperationStep::Create, self.post(path, &message))
+            .await?;
         if response.status != StatusCode::CREATED {
             return Err(SessionError::NotCreated(response.status.as_u16()));
         }
@@ -111,7 +113,7 @@ impl SmfConnection<'_> {
         };
         let message = Multipart::json(&update).attach(NGAP, N2_PART, vec![0; N2_RESPONSE_LENGTH]);
         let request = self.post(format!("{}/modify", context.path), &message);
-        self.call(Step::Modify, request).await.map(drop)
+        self.call(OperationStep::Modify, request).await.map(drop)
     }
 
     /// Releases the SM context.
@@ -121,7 +123,7 @@ impl SmfConnection<'_> {
     pub async fn release(&self, context: SmContext) -> Result<(), SessionError> {
         let path = format!("{}/release", context.path);
         let request = Request::new(Method::POST, self.endpoint.authority(), path);
-        self.call(Step::Release, request.json(&Map::new()))
+        self.call(OperationStep::Release, request.json(&Map::new()))
             .await
             .map(drop)
     }
@@ -148,7 +150,11 @@ impl SmfConnection<'_> {
         Request::new(Method::POST, self.endpoint.authority(), path).body(content_type, body)
     }
 
-    async fn call(&self, step: Step, mut request: Request) -> Result<Response, SessionError> {
+    async fn call(
+        &self,
+        step: OperationStep,
+        mut request: Request,
+    ) -> Result<Response, SessionError> {
         if let Some(agent) = self.requester.agent {
             request = request.header(agent);
         }

@@ -33,7 +33,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::amf::Amf;
-use crate::error::{SessionError, Step};
+use crate::error::{OperationStep, SessionError};
 use crate::pdu_session::{Requester, SmfConnection, Wanted};
 use crate::pool::{Kept, Pool};
 use crate::selection::{Candidate, Candidates, scramble};
@@ -107,7 +107,7 @@ impl Amf {
     /// Dropping the future closes its connection.
     pub async fn register(&self, reach: Reach<'_>, own: &NfProfile) -> Attempt {
         let mut handshakes = Vec::with_capacity(1);
-        let step = Step::Register;
+        let step = OperationStep::Register;
         let result = self
             .ask_nrf(step, reach, &mut handshakes, async |connection| {
                 let registered = reach.nrf.register(connection, own).await;
@@ -138,7 +138,7 @@ impl Amf {
         let smfs = self.discover(reach, handshakes).await?;
         let smf = smfs.choose(scramble(ue));
         let mut session = self.contexts.register(self.supi(ue), PDU_SESSION_ID)?;
-        let step = Step::Create;
+        let step = OperationStep::Create;
         let (addr, expected) = (smf.addr, smf.expected());
         self.over(
             step,
@@ -154,7 +154,7 @@ impl Amf {
     /// Does something over a connection to a peer: one that is kept, or a new one, which is closed or kept afterwards.
     async fn over<T>(
         &self,
-        step: Step,
+        step: OperationStep,
         reach: Reach<'_>,
         addr: SocketAddr,
         expected: ExpectedPeer,
@@ -189,7 +189,7 @@ impl Amf {
 
     async fn ask_nrf<T>(
         &self,
-        step: Step,
+        step: OperationStep,
         reach: Reach<'_>,
         handshakes: &mut Vec<HandshakeCost>,
         act: impl AsyncFnOnce(&Connection) -> Result<T, SessionError>,
@@ -226,7 +226,7 @@ impl Amf {
         reach: Reach<'_>,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<Candidates, SessionError> {
-        let step = Step::Discover;
+        let step = OperationStep::Discover;
         let result = self
             .ask_nrf(step, reach, handshakes, async |connection| {
                 let found = reach
@@ -257,7 +257,7 @@ impl Amf {
     /// handshake was complete.
     async fn open(
         &self,
-        step: Step,
+        step: OperationStep,
         addr: SocketAddr,
         profile: ConnectionProfile,
         expected: ExpectedPeer,
@@ -295,7 +295,7 @@ impl Amf {
                 handshakes.push(connected.cost);
                 close_and_wait(connected.stream).await
             }
-            Err(error) => Err(failed(Step::Handshake, error)),
+            Err(error) => Err(failed(OperationStep::Handshake, error)),
         };
         if result.is_err() {
             self.forget_smfs(&known);
@@ -338,7 +338,7 @@ impl Open {
         !self.connection.is_closed()
     }
 
-    async fn start<S>(step: Step, stream: S) -> Result<Self, SessionError>
+    async fn start<S>(step: OperationStep, stream: S) -> Result<Self, SessionError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -384,7 +384,7 @@ async fn close(connection: Connection) {
 async fn close_and_wait(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
 ) -> Result<(), SessionError> {
-    let step = Step::Handshake;
+    let step = OperationStep::Handshake;
     let closing = async {
         // A peer that has refused this side may be gone already: what it had to say is read below.
         let _ = stream.shutdown().await;
@@ -401,7 +401,7 @@ async fn close_and_wait(
     }
 }
 
-fn failed(step: Step, error: impl Into<CallError>) -> SessionError {
+fn failed(step: OperationStep, error: impl Into<CallError>) -> SessionError {
     SessionError::Call {
         step,
         source: error.into(),

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::error::{SessionError, Step};
+use crate::error::{OperationStep, SessionError};
 
 /// The stream.
 pub(crate) struct Watched<S> {
@@ -37,7 +37,7 @@ impl<S> Watched<S> {
 
 impl Failure {
     /// `error`, or in its place the failure of TLS that is behind it.
-    pub(crate) fn explain(&self, step: Step, error: SessionError) -> SessionError {
+    pub(crate) fn explain(&self, step: OperationStep, error: SessionError) -> SessionError {
         match self.0.get() {
             // TLS streams give this kind to all errors of TLS, alerts among them, and to nothing else.
             Some((kind @ io::ErrorKind::InvalidData, text)) => SessionError::BrokenOff {

@@ -267,7 +267,7 @@ async fn an_alert_after_the_handshake_is_a_failure_of_tls() {
 }
 
 async fn answer_on(stream: Broken) -> SessionError {
-    let step = Step::Create;
+    let step = OperationStep::Create;
     let Open {
         connection,
         failure,
