@@ -105,9 +105,9 @@ pub enum MonitorError {
     Output(#[from] std::io::Error),
 }
 
-/// What a look at the log found besides entries.
+/// How the log's tree has changed since the check before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum TreeChange {
     /// The first checkpoint ever seen.
     First,
     /// The same checkpoint as before.
@@ -147,25 +147,25 @@ impl Monitor {
         &mut self,
         log: &PublicLog,
         trust: Option<&CaTrust>,
-        mut checkpoint: impl FnMut(&Step, &Observed) -> std::io::Result<()>,
+        mut checkpoint: impl FnMut(&TreeChange, &Observed) -> std::io::Result<()>,
         entry: impl FnMut(&EntrySummary) -> std::io::Result<()>,
     ) -> Result<(), MonitorError> {
         let now = log.checkpoint()?;
         now.signatures(trust)?;
         let step = self.compare(&now)?;
-        if let Some(before) = self.last.as_ref().filter(|_| step == Step::Shrunk) {
+        if let Some(before) = self.last.as_ref().filter(|_| step == TreeChange::Shrunk) {
             return Err(look_back(before, &now, log));
         }
         // An unchanged log is read only when an earlier look could not tell all its entries.
         let next = *self.next.get_or_insert(now.checkpoint.size);
-        if step == Step::Unchanged && next >= now.checkpoint.size {
+        if step == TreeChange::Unchanged && next >= now.checkpoint.size {
             return Ok(());
         }
         let tree = log.tree(&now)?;
-        if let Some(before) = self.last.as_ref().filter(|_| step == Step::Grown) {
+        if let Some(before) = self.last.as_ref().filter(|_| step == TreeChange::Grown) {
             check_continues(before, &now, &tree)?;
         }
-        if step != Step::Unchanged {
+        if step != TreeChange::Unchanged {
             checkpoint(&step, &now)?;
         }
         self.last = Some(now);
@@ -173,9 +173,9 @@ impl Monitor {
     }
 
     /// What sizes and roots alone tell.
-    fn compare(&self, now: &Observed) -> Result<Step, MonitorError> {
+    fn compare(&self, now: &Observed) -> Result<TreeChange, MonitorError> {
         let Some(before) = &self.last else {
-            return Ok(Step::First);
+            return Ok(TreeChange::First);
         };
         if before.log != now.log {
             return Err(MonitorError::OtherLog {
@@ -184,12 +184,12 @@ impl Monitor {
             });
         }
         if before.is_same_tree(now) {
-            return Ok(Step::Unchanged);
+            return Ok(TreeChange::Unchanged);
         }
         match now.checkpoint.size.cmp(&before.checkpoint.size) {
-            std::cmp::Ordering::Less => Ok(Step::Shrunk),
+            std::cmp::Ordering::Less => Ok(TreeChange::Shrunk),
             std::cmp::Ordering::Equal => Err(fork(ForkKind::TwoRoots, before, now)),
-            std::cmp::Ordering::Greater => Ok(Step::Grown),
+            std::cmp::Ordering::Greater => Ok(TreeChange::Grown),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::cli::trust::TrustArguments;
 use experiment::files::write_whole;
 use experiment::scenario::parse_duration;
 use mtc_tools::entry::EntrySummary;
-use mtc_tools::monitor::{Fork, Monitor, MonitorError, Step};
+use mtc_tools::monitor::{Fork, Monitor, MonitorError, TreeChange};
 use mtc_tools::public_log::{CheckpointSignature, Observed, ObservedError, PublicLog};
 
 /// Longest pause before an unreachable log is asked again, unless the interval is longer.
@@ -270,7 +270,7 @@ impl Printer {
         try_print(&format!("{text}\n"))
     }
 
-    fn checkpoint(&self, step: &Step, observed: &Observed) -> io::Result<()> {
+    fn checkpoint(&self, step: &TreeChange, observed: &Observed) -> io::Result<()> {
         let signatures = observed
             .signatures(self.trust.as_ref())
             .map_err(io::Error::other)?;
@@ -284,12 +284,12 @@ impl Printer {
             });
         }
         let first = match step {
-            Step::First => format!(
+            TreeChange::First => format!(
                 "following {}; signatures: {}\n",
                 observed.log.origin(),
                 signatures_text(&signatures)
             ),
-            Step::Unchanged | Step::Grown | Step::Shrunk => String::new(),
+            TreeChange::Unchanged | TreeChange::Grown | TreeChange::Shrunk => String::new(),
         };
         try_print(&format!(
             "{first}checkpoint: {}\n",
