@@ -59,19 +59,19 @@ pub async fn await_set(clock: Clock, waits: impl FnOnce()) {
 
 /// A step of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct ClockStep {
     /// By how many milliseconds; negative if it was set back.
     pub by_ms: i64,
 }
 
-impl Step {
+impl ClockStep {
     /// Whether it was set back.
     pub const fn is_backward(self) -> bool {
         self.by_ms < 0
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for ClockStep {
     /// `+3600 s`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:+} s", (self.by_ms as f64 / 1000.0).round())
@@ -98,13 +98,13 @@ impl Reading {
     }
 
     /// By how much the wall clock moved more than the monotonic one from `earlier` to this.
-    fn step_since(self, earlier: Self) -> Option<Step> {
+    fn step_since(self, earlier: Self) -> Option<ClockStep> {
         let passed = self.monotonic.saturating_duration_since(earlier.monotonic);
         let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
         let moved = self.wall_ms.saturating_sub(earlier.wall_ms);
         let by_ms = moved.saturating_sub(passed);
         let least = LEAST_STEP.as_millis();
-        (u128::from(by_ms.unsigned_abs()) >= least).then_some(Step { by_ms })
+        (u128::from(by_ms.unsigned_abs()) >= least).then_some(ClockStep { by_ms })
     }
 }
 
@@ -123,7 +123,7 @@ impl StepWatch {
     }
 
     /// The step since the last look, if there was one. A clock that is slewed makes none, if looks are frequent.
-    pub fn look(&mut self) -> Option<Step> {
+    pub fn look(&mut self) -> Option<ClockStep> {
         let now = Reading::now();
         let step = now.step_since(self.last);
         self.last = now;
@@ -151,7 +151,7 @@ pub async fn watch(metrics: Metrics) {
 mod tests {
     use super::*;
 
-    fn after(wall_ms: i64, passed: Duration) -> Option<Step> {
+    fn after(wall_ms: i64, passed: Duration) -> Option<ClockStep> {
         let earlier = Reading {
             monotonic: Instant::now(),
             wall_ms: 1_800_000_000_000,
@@ -168,15 +168,22 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(after(1000, second), None);
         assert_eq!(after(1999, second), None, "slewed, or read late");
-        assert_eq!(after(3_601_000, second), Some(Step { by_ms: 3_600_000 }));
-        assert_eq!(after(-39_000, second), Some(Step { by_ms: -40_000 }));
-        assert_eq!(after(0, second), Some(Step { by_ms: -1000 }), "stopped");
+        assert_eq!(
+            after(3_601_000, second),
+            Some(ClockStep { by_ms: 3_600_000 })
+        );
+        assert_eq!(after(-39_000, second), Some(ClockStep { by_ms: -40_000 }));
+        assert_eq!(
+            after(0, second),
+            Some(ClockStep { by_ms: -1000 }),
+            "stopped"
+        );
     }
 
     #[test]
     fn steps_are_told_in_whole_seconds_with_their_sign() {
-        assert_eq!(Step { by_ms: 3_600_012 }.to_string(), "+3600 s");
-        assert_eq!(Step { by_ms: -40_001 }.to_string(), "-40 s");
+        assert_eq!(ClockStep { by_ms: 3_600_012 }.to_string(), "+3600 s");
+        assert_eq!(ClockStep { by_ms: -40_001 }.to_string(), "-40 s");
     }
 
     #[tokio::test]

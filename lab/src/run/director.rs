@@ -25,7 +25,7 @@ use experiment::scenario::{Action, Event};
 
 /// A step of an event: all of it, or one of its instances.
 #[derive(Clone, Copy, Debug)]
-struct Step {
+struct DueStep {
     at: Duration,
     event: usize,
     what: What,
@@ -51,7 +51,7 @@ enum Awaited {
 /// Plays the events of one run.
 pub(super) struct Director {
     began: Instant,
-    steps: VecDeque<Step>,
+    steps: VecDeque<DueStep>,
     /// One for each event of the scenario.
     records: Vec<EventRecord>,
     events: Vec<Event>,
@@ -69,7 +69,7 @@ impl Director {
         let mut next_instance = Nf::ALL.map(|nf| (nf, 0));
         for event in in_time {
             let at = events[event].at;
-            steps.push(Step {
+            steps.push(DueStep {
                 at,
                 event,
                 what: What::Begin,
@@ -83,7 +83,7 @@ impl Director {
             };
             let all = topology.instances(nf).count().max(1);
             for n in 0..instances {
-                steps.push(Step {
+                steps.push(DueStep {
                     at: at + over * u32::from(n) / u32::from(instances),
                     event,
                     what: What::ReEnrol(*next),
@@ -155,7 +155,7 @@ impl Director {
         Ok(())
     }
 
-    fn next_due(&mut self) -> Option<Step> {
+    fn next_due(&mut self) -> Option<DueStep> {
         let is_due = self.steps.front()?.at <= self.began.elapsed();
         is_due.then(|| self.steps.pop_front()).flatten()
     }
@@ -234,7 +234,7 @@ impl Director {
 
     fn is_gone(&mut self, index: usize) {
         if self.events[index].action == Action::Restart {
-            self.steps.push_front(Step {
+            self.steps.push_front(DueStep {
                 at: Duration::ZERO,
                 event: index,
                 what: What::Start,
