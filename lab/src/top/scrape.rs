@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::text::{NoSample, Samples};
 use crate::topology::{JoinError, RunningLab, targets};
 
-/// Stands for what a process is where nobody has said so before it was asked.
+/// Stands for the kind of a process that was not announced.
 pub const UNNAMED: &str = "nf";
 /// How long a process may take, and the lookup of a name.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -82,7 +82,7 @@ impl Places {
     }
 }
 
-/// What all processes said at one moment.
+/// The samples of all processes at one moment.
 #[derive(Clone, Debug)]
 pub struct Scrape {
     /// When.
@@ -93,7 +93,7 @@ pub struct Scrape {
     pub processes: Vec<Process>,
 }
 
-/// What one process said.
+/// The samples of one process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Process {
     /// What it is: `nrf`, `scp`, `amf`, `smf`, `load`.
@@ -101,7 +101,7 @@ pub struct Process {
     /// Its admin port.
     pub addr: String,
     /// Its metrics, or why there are none.
-    pub said: Result<Samples, String>,
+    pub samples: Result<Samples, String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -120,13 +120,13 @@ pub async fn scrape(places: &Places) -> Scrape {
     let mut asking = JoinSet::new();
     for (addr, nf) in found {
         asking.spawn(async move {
-            let said = ask(addr).await.map_err(|error| Causes(&error).to_string());
+            let samples = ask(addr).await.map_err(|error| Causes(&error).to_string());
             let is_told = nf != UNNAMED;
-            let nf_type = said.as_ref().ok().and_then(nf_type).filter(|_| !is_told);
+            let nf_type = samples.as_ref().ok().and_then(nf_type).filter(|_| !is_told);
             Process {
                 nf: nf_type.unwrap_or(nf),
                 addr: addr.to_string(),
-                said,
+                samples,
             }
         });
     }
@@ -207,9 +207,9 @@ mod tests {
 
     #[test]
     fn a_process_says_what_it_is() {
-        let said = |text| Samples::parse(text).expect("samples");
-        let info = said("nf_info{nf_type=\"SMF\",version=\"1\"} 1\n");
+        let samples = |text| Samples::parse(text).expect("samples");
+        let info = samples("nf_info{nf_type=\"SMF\",version=\"1\"} 1\n");
         assert_eq!(nf_type(&info).as_deref(), Some("smf"));
-        assert_eq!(nf_type(&said("nf_ready 1\n")), None);
+        assert_eq!(nf_type(&samples("nf_ready 1\n")), None);
     }
 }

@@ -51,7 +51,7 @@ struct Rates {
 }
 
 impl Rates {
-    /// Of a window of scrapes, the oldest first. A process that was started within it begins with what it said first: what
+    /// Of a window of scrapes, the oldest first. A process that was started within it begins with its first samples: what
     /// was there before it was another.
     fn new(window: &[Scrape]) -> Self {
         let (Some(first), Some(now)) = (window.first(), window.last()) else {
@@ -61,21 +61,21 @@ impl Rates {
             };
         };
         let processes = now.processes.iter().map(|process| {
-            let said = process.said.as_ref().ok()?;
+            let samples = process.samples.as_ref().ok()?;
             let (earlier, at) = window.iter().find_map(|scrape| {
                 let same = scrape
                     .processes
                     .iter()
                     .find(|earlier| earlier.addr == process.addr);
-                let earlier = same?.said.as_ref().ok()?;
-                (started(earlier) == started(said)).then_some((earlier, scrape.at))
+                let earlier = same?.samples.as_ref().ok()?;
+                (started(earlier) == started(samples)).then_some((earlier, scrape.at))
             })?;
             let seconds = (now.at - at).as_secs_f64();
             let rate = |(series, value): (&Series, &f64)| {
                 let earlier = earlier.0.get(series).copied().unwrap_or(0.0);
                 (series.clone(), (value - earlier).max(0.0) / seconds)
             };
-            (seconds > 0.0).then(|| Samples(said.0.iter().map(rate).collect()))
+            (seconds > 0.0).then(|| Samples(samples.0.iter().map(rate).collect()))
         });
         Self {
             processes: processes.collect(),
@@ -199,10 +199,10 @@ impl View {
         let down: Vec<&str> = now
             .processes
             .iter()
-            .filter(|process| process.said.is_err())
+            .filter(|process| process.samples.is_err())
             .map(|process| process.nf.as_str())
             .collect();
-        let unready = said(now)
+        let unready = answering(now)
             .filter(|samples| samples.sum("nf_ready") == Some(0.0))
             .count();
         let failures = failures(&rates);
@@ -235,10 +235,10 @@ impl View {
     }
 }
 
-fn said(now: &Scrape) -> impl Iterator<Item = &Samples> {
+fn answering(now: &Scrape) -> impl Iterator<Item = &Samples> {
     now.processes
         .iter()
-        .filter_map(|process| process.said.as_ref().ok())
+        .filter_map(|process| process.samples.as_ref().ok())
 }
 
 /// Whether a server's answer with this status, or that there was none, is the server's fault.
@@ -282,7 +282,7 @@ fn functions(now: &Scrape, rates: &Rates) -> Section {
         .iter()
         .zip(&rates.processes)
         .map(|(process, rates)| {
-            let samples = match &process.said {
+            let samples = match &process.samples {
                 Ok(samples) => samples,
                 Err(error) => {
                     return vec![
@@ -443,7 +443,7 @@ fn requests(rates: &Rates) -> Section {
 }
 
 fn log(now: &Scrape, rates: &Rates) -> Section {
-    let value = |name: &str| said(now).find_map(|samples| samples.sum(name));
+    let value = |name: &str| answering(now).find_map(|samples| samples.sum(name));
     let number = |name: &str| value(name).map_or_else(|| "-".to_owned(), count);
     let age = |name: &str| {
         value(name)
@@ -459,7 +459,7 @@ fn log(now: &Scrape, rates: &Rates) -> Section {
         )
     };
     let newest = value("mtc_log_newest_landmark");
-    let behind = said(now)
+    let behind = answering(now)
         .filter_map(|samples| samples.sum("mtc_newest_landmark"))
         .filter(|trusted| newest.is_some_and(|newest| *trusted < newest))
         .count();
@@ -528,13 +528,13 @@ fn log(now: &Scrape, rates: &Rates) -> Section {
 
 /// Nothing where no load runs.
 fn load(now: &Scrape, rates: &Rates) -> Option<Section> {
-    let scenario = said(now).find_map(|samples| {
+    let scenario = answering(now).find_map(|samples| {
         samples
             .of("load_scenario_info")
             .map(|(series, _)| series.label("scenario").to_owned())
             .next()
     })?;
-    let phase = said(now).find_map(|samples| {
+    let phase = answering(now).find_map(|samples| {
         let mut phases = samples.of("load_phase");
         phases
             .find(|(_, is_it)| *is_it > 0.0)
@@ -551,7 +551,7 @@ fn load(now: &Scrape, rates: &Rates) -> Option<Section> {
         || "-".to_owned(),
         |late| format!("{} ms", figure(1e3 * late.quantile(0.99))),
     );
-    let in_flight: f64 = said(now)
+    let in_flight: f64 = answering(now)
         .filter_map(|samples| samples.sum("load_operations_in_flight"))
         .sum();
     let rows = ended.iter().map(|(variant, count)| {
@@ -641,11 +641,11 @@ mod tests {
         mtc_log_newest_landmark 3\nmtc_newest_landmark 2\nload_scenario_info{scenario=\"quick\"} 1\nload_phase{phase=\"measured\"} 1\n\
         load_operations_total{variant=\"v\",operation=\"session\",result=\"ok\"} 40\n";
 
-    fn scrape(at: Instant, said: &[(&str, Result<&str, &str>)]) -> Scrape {
-        let processes = said.iter().map(|(nf, said)| Process {
+    fn scrape(at: Instant, samples: &[(&str, Result<&str, &str>)]) -> Scrape {
+        let processes = samples.iter().map(|(nf, samples)| Process {
             nf: (*nf).to_owned(),
             addr: format!("{nf}:1"),
-            said: said
+            samples: samples
                 .map(|text| Samples::parse(text).expect("samples"))
                 .map_err(str::to_owned),
         });
