@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! VARIANTS ──> Fixture: an AMF and an SMF, certified as the lab certifies them ──> mtc_tls::memory::handshake
-//!                                                                                   └─> Figures: medians over rounds
+//!                                                                                   └─> HandshakeCosts: medians over rounds
 //! ```
 //!
 //! Variants take turns, a handshake each, so that a slow spell of the machine falls on all of them.
@@ -122,7 +122,7 @@ pub enum InMemoryError {
 
 /// What a handshake of a variant costs: medians.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Figures {
+pub struct HandshakeCosts {
     /// The variant's name.
     pub name: &'static str,
     /// Of the server's certificate.
@@ -153,7 +153,7 @@ pub struct Figures {
 pub fn measure(
     rounds: usize,
     mut progress: impl FnMut(usize),
-) -> Result<Vec<Figures>, InMemoryError> {
+) -> Result<Vec<HandshakeCosts>, InMemoryError> {
     let fixtures = VARIANTS
         .into_iter()
         .map(|variant| {
@@ -172,7 +172,7 @@ pub fn measure(
     }
     let figures = VARIANTS.iter().zip(&fixtures).zip(&samples);
     Ok(figures
-        .map(|((variant, fixture), samples)| Figures::of(variant, fixture.sizes, samples))
+        .map(|((variant, fixture), samples)| HandshakeCosts::of(variant, fixture.sizes, samples))
         .collect())
 }
 
@@ -200,7 +200,7 @@ fn meet(variant: &Variant, fixture: &Fixture) -> Result<InMemory, InMemoryError>
     Ok(met)
 }
 
-impl Figures {
+impl HandshakeCosts {
     fn of(variant: &Variant, sizes: Sizes, samples: &[InMemory]) -> Self {
         let us = |time: fn(&InMemory) -> Duration| {
             median(samples, time).unwrap_or_default().as_secs_f64() * 1e6

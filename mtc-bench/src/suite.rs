@@ -44,7 +44,7 @@ pub enum SuiteError {
 
 /// The figures of this machine.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figures {
+pub struct SuiteResults {
     /// Of each signature algorithm.
     pub sizes: BTreeMap<&'static str, Sizes>,
     /// Of the certificates that were verified, in bytes of DER.
@@ -83,7 +83,7 @@ pub enum Progress {
 ///
 /// # Errors
 /// What is to be timed could not be made.
-pub fn run(effort: Effort, mut progress: impl FnMut(Progress)) -> Result<Figures, SuiteError> {
+pub fn run(effort: Effort, mut progress: impl FnMut(Progress)) -> Result<SuiteResults, SuiteError> {
     let keys = SignatureAlgorithm::ALL
         .into_iter()
         .map(Keys::new)
@@ -170,7 +170,7 @@ pub fn run(effort: Effort, mut progress: impl FnMut(Progress)) -> Result<Figures
         per_second_wall.insert(name, cost.per_second());
     }
 
-    Ok(Figures {
+    Ok(SuiteResults {
         sizes: keys
             .iter()
             .map(|keys| (keys.algorithm.as_str(), keys.sizes()))

@@ -145,7 +145,7 @@ pub(super) fn to_first(variants: &[Vec<Slice>], seed: u64) -> Vec<Vec<Ratio>> {
     };
     let mut random = SplitMix64(seed);
     let draws: Vec<Weights> = (0..RESAMPLES).map(|_| draw(&mut random)).collect();
-    let base: Vec<Figures> = draws.iter().map(|weights| first.figures(weights)).collect();
+    let base: Vec<MetricValues> = draws.iter().map(|weights| first.figures(weights)).collect();
     let ratios = others.iter().map(|other| {
         let resampled = draws.iter().zip(&base);
         let resampled = resampled.map(|(weights, base)| (other.figures(weights), *base));
@@ -174,7 +174,7 @@ pub(super) fn costs(of: &[Slice], to: &[Slice], seed: u64) -> Vec<Ratio> {
     let resampled = (0..RESAMPLES).map(|_| {
         let weights = draw(&mut random);
         let only_costs = |of: &Sampled| {
-            let mut figures = Figures::default();
+            let mut figures = MetricValues::default();
             figures[..COSTS].copy_from_slice(&of.costs(&weights));
             figures
         };
@@ -186,7 +186,7 @@ pub(super) fn costs(of: &[Slice], to: &[Slice], seed: u64) -> Vec<Ratio> {
 /// How often each slice was drawn.
 type Weights = [u64; SLICES];
 /// One figure for each of [`Metric::ALL`].
-type Figures = [Option<f64>; Metric::ALL.len()];
+type MetricValues = [Option<f64>; Metric::ALL.len()];
 /// The first of them come from sums and not from distributions.
 const COSTS: usize = 3;
 
@@ -202,7 +202,7 @@ fn draw(random: &mut SplitMix64) -> Weights {
 fn ratios(
     of: &Sampled,
     to: &Sampled,
-    resampled: impl Iterator<Item = (Figures, Figures)>,
+    resampled: impl Iterator<Item = (MetricValues, MetricValues)>,
 ) -> Vec<Ratio> {
     if of.measured < MIN_SLICES || to.measured < MIN_SLICES {
         return Vec::new();
@@ -257,7 +257,7 @@ impl Sampled {
         }
     }
 
-    fn figures(&self, weights: &Weights) -> Figures {
+    fn figures(&self, weights: &Weights) -> MetricValues {
         let [bytes, cpu, verify] = self.costs(weights);
         let [handshake_p50, handshake_p99] = self.handshake.quantiles(weights);
         let [operation_p50, operation_p99] = self.operation.quantiles(weights);

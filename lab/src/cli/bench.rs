@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mtc_bench::measure::Effort;
-use mtc_bench::suite::{self, Figures, Progress};
+use mtc_bench::suite::{self, Progress, SuiteResults};
 use serde::Serialize;
 
 use self::article::Article;
@@ -47,8 +47,8 @@ pub(super) struct BenchArguments {
 struct Document {
     environment: Environment,
     #[serde(flatten)]
-    figures: Figures,
-    handshakes: Vec<in_memory::Figures>,
+    figures: SuiteResults,
+    handshakes: Vec<in_memory::HandshakeCosts>,
     article: Article,
 }
 
@@ -118,7 +118,7 @@ fn progress_bar(rounds: usize) -> ProgressBar {
     bar
 }
 
-fn table(figures: &Figures) -> String {
+fn table(figures: &SuiteResults) -> String {
     let mut lines = vec![format!(
         "{:<14}{:>12}{:>12}{:>12}{:>12}",
         "signature", "key bytes", "sig. bytes", "sign us", "verify us"
@@ -210,7 +210,7 @@ fn table(figures: &Figures) -> String {
     lines.join("\n")
 }
 
-fn bytes(figures: &Figures, name: &str) -> usize {
+fn bytes(figures: &SuiteResults, name: &str) -> usize {
     figures
         .certificate_bytes
         .get(name)

@@ -26,7 +26,10 @@ struct Value {
 }
 
 impl Article {
-    pub(super) fn beside(figures: &suite::Figures, handshakes: &[in_memory::Figures]) -> Self {
+    pub(super) fn beside(
+        figures: &suite::SuiteResults,
+        handshakes: &[in_memory::HandshakeCosts],
+    ) -> Self {
         let size = |algorithm: &str, of: fn(&suite::Sizes) -> usize| {
             figures
                 .sizes
@@ -36,7 +39,7 @@ impl Article {
         let key = |algorithm| size(algorithm, |sizes| sizes.public_key);
         let signature = |algorithm| size(algorithm, |sizes| sizes.signature);
         let us = |name: &str| figures.ns.get(name).map_or(f64::NAN, |ns| ns / 1000.0);
-        let of = |name: &str, of: fn(&in_memory::Figures) -> f64| {
+        let of = |name: &str, of: fn(&in_memory::HandshakeCosts) -> f64| {
             let mut all = handshakes.iter();
             all.find(|figures| figures.name == name)
                 .map_or(f64::NAN, of)
@@ -131,7 +134,7 @@ impl Article {
 }
 
 /// Sizes, verification, bytes on the wire and handshake time of each variant; ratios are to the first one.
-pub(super) fn handshakes(all: &[in_memory::Figures]) -> String {
+pub(super) fn handshakes(all: &[in_memory::HandshakeCosts]) -> String {
     let mut lines = vec![
         "Handshakes in memory: mutual TLS 1.3, X25519MLKEM768, both ends in one thread, no sockets. X.509 with one intermediate"
             .to_owned(),
@@ -157,7 +160,7 @@ pub(super) fn handshakes(all: &[in_memory::Figures]) -> String {
     let Some(first) = all.first() else {
         return String::new();
     };
-    let bytes = |figures: &in_memory::Figures| figures.client_bytes + figures.server_bytes;
+    let bytes = |figures: &in_memory::HandshakeCosts| figures.client_bytes + figures.server_bytes;
     for figures in all {
         let ratio = |of: u64, to: u64| of as f64 / to as f64;
         lines.push(format!(

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::{Article, handshakes};
-use crate::in_memory::{Figures, Sizes};
+use crate::in_memory::{HandshakeCosts, Sizes};
 
-fn figures(name: &'static str, signature: u64, server_bytes: u64, us: f64) -> Figures {
-    Figures {
+fn figures(name: &'static str, signature: u64, server_bytes: u64, us: f64) -> HandshakeCosts {
+    HandshakeCosts {
         name,
         sizes: Sizes {
             public_key: 32,
@@ -22,12 +22,12 @@ fn figures(name: &'static str, signature: u64, server_bytes: u64, us: f64) -> Fi
     }
 }
 
-fn suite() -> mtc_bench::suite::Figures {
+fn suite() -> mtc_bench::suite::SuiteResults {
     let sizes = |public_key, signature| mtc_bench::suite::Sizes {
         public_key,
         signature,
     };
-    mtc_bench::suite::Figures {
+    mtc_bench::suite::SuiteResults {
         sizes: BTreeMap::from([("ed25519", sizes(32, 64)), ("ml-dsa-65", sizes(1952, 3309))]),
         certificate_bytes: BTreeMap::new(),
         sha256_blocks: BTreeMap::new(),
