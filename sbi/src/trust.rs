@@ -12,12 +12,12 @@
 //!
 //! A CA goes on with the next log when it cannot extend one (Section 5.2). Nobody announces that: the log after the newest
 //! is looked for each time, and its checkpoint is proof. What is trusted of the old log stays until it expires, and peers
-//! are told of the newest log that has landmarks, because they are told one landmark group a CA.
+//! learn of the newest log that has landmarks only, because trust anchor names have one landmark group per CA.
 
 mod follower;
+mod last_failure;
 mod source;
 mod tiles;
-mod told;
 
 use std::time::Duration;
 
@@ -32,9 +32,9 @@ use mtc_core::verify::{CaTrust, PolicyError};
 use mtc_tls::credentials::{CredentialError, MtcTrust};
 
 use self::follower::Follower;
+pub(crate) use self::last_failure::LastFailure;
 use self::source::LogSource;
 use self::tiles::MAX_TILES;
-pub(crate) use self::told::Told;
 use crate::address::Address;
 use crate::client::ClientError;
 use mtc_core::causes::Causes;
@@ -146,7 +146,7 @@ pub struct TrustUpdater {
     /// Whether the logs have other landmarks than `trust`.
     is_stale: bool,
     /// Why the newest log was read in part only.
-    told: Told,
+    last_failure: LastFailure,
 }
 
 impl TrustUpdater {
@@ -176,7 +176,7 @@ impl TrustUpdater {
             cosigners,
             logs,
             is_stale: false,
-            told: Told::default(),
+            last_failure: LastFailure::default(),
         })
     }
 
@@ -201,7 +201,7 @@ impl TrustUpdater {
     /// Dropping the future keeps the old trust.
     ///
     /// # Errors
-    /// The newest log's, see [`TrustError`]; the old trust stays. A retired log that fails is told in the log.
+    /// The newest log's, see [`TrustError`]; the old trust stays. A retired log that fails is logged.
     pub async fn update(&mut self, now: UnixTime) -> Result<Option<MtcTrust>, TrustError> {
         self.forget_expired(now);
         self.update_retired(now).await;
@@ -216,14 +216,14 @@ impl TrustUpdater {
         }
         match looked {
             Err(error) if !self.is_stale => return Err(error),
-            Err(error) if self.told.is_news(&error) => {
+            Err(error) if self.last_failure.is_new(&error) => {
                 tracing::warn!(error = %Causes(&error), "the newest log was read only in part");
             }
             Err(error) => {
                 tracing::debug!(error = %Causes(&error), "the newest log was still read only in part");
             }
             Ok(()) => {
-                self.told.has_passed();
+                self.last_failure.has_passed();
             }
         }
         self.publish()

@@ -97,15 +97,15 @@ pub(super) async fn keep_telling(instances: Vec<Presence>, missing: watch::Sende
         for instance in &instances {
             instance.look(now, &mut found);
         }
-        missing.send_if_modified(|told| {
-            // The seconds of silence run on; that is told, and not logged again.
-            match (told.is_empty(), found.is_empty()) {
+        missing.send_if_modified(|missing_now| {
+            // The seconds of silence run on; that is shown, and not logged again.
+            match (missing_now.is_empty(), found.is_empty()) {
                 (true, false) => tracing::warn!(missing = found, "not ready any more"),
                 (false, true) => tracing::info!("ready again"),
                 _ => {}
             }
-            let changed = *told != found;
-            *told = found;
+            let changed = *missing_now != found;
+            *missing_now = found;
             changed
         });
     }

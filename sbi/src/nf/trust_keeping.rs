@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::instance::Instance;
 use crate::metrics::{Metrics, unix_now};
 use crate::orders::Orders;
-use crate::trust::{Told, TrustUpdater};
+use crate::trust::{LastFailure, TrustUpdater};
 
 /// Longest pause between looks at a log that fails, unless four of the usual ones are longer: landmarks come every few seconds at the most, and
 /// certificates live for hours, so ten seconds after it is back is early enough.
@@ -27,7 +27,7 @@ pub(super) async fn keep_trust(
     orders: Orders,
 ) {
     let mut failures = 0;
-    let mut told = Told::default();
+    let mut last_failure = LastFailure::default();
     loop {
         let looked = if orders.landmarks_are_paused() {
             updater.expire(clock.now())
@@ -41,7 +41,7 @@ pub(super) async fn keep_trust(
             }
             Ok(None) => "unchanged",
             Err(error) => {
-                if told.is_news(&error) {
+                if last_failure.is_new(&error) {
                     tracing::warn!(error = %Causes(&error), "trust state not updated, keeping the old one");
                 } else {
                     tracing::debug!(error = %Causes(&error), "trust state still not updated");
@@ -54,7 +54,7 @@ pub(super) async fn keep_trust(
             failures = u32::saturating_add(failures, 1);
         } else {
             metrics.trust_updated.set(unix_now());
-            if told.has_passed() {
+            if last_failure.has_passed() {
                 tracing::info!(after = failures, "trust state updated again");
             }
             failures = 0;

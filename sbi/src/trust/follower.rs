@@ -10,9 +10,9 @@ use mtc_core::tree::{self, Hash, ProofError, Subtree, consistency_proof, subtree
 use mtc_core::verify::{CaTrust, TrustedSubtree};
 
 use super::TrustError;
+use super::last_failure::LastFailure;
 use super::source::LogSource;
 use super::tiles::{Missing, TileCache};
-use super::told::Told;
 
 /// What a relying party knows of one log.
 pub(super) struct Follower {
@@ -23,7 +23,7 @@ pub(super) struct Follower {
     /// Oldest first.
     landmarks: Vec<TrustedLandmark>,
     /// Why later landmarks are not trusted.
-    told: Told,
+    last_failure: LastFailure,
 }
 
 /// A landmark whose subtrees were verified.
@@ -40,7 +40,7 @@ impl Follower {
             newest: LandmarkNumber(0),
             document: None,
             landmarks: Vec::new(),
-            told: Told::default(),
+            last_failure: LastFailure::default(),
         }
     }
 
@@ -155,7 +155,7 @@ impl Follower {
                 // It and later ones are dropped, older ones stay; without older ones there is nothing to trust.
                 Err(error) if !trusted.is_empty() => {
                     let number = landmark.landmark.number;
-                    if self.told.is_news(&error) {
+                    if self.last_failure.is_new(&error) {
                         tracing::warn!(error = %Causes(&error), landmark = number.0, "dropped a landmark");
                     } else {
                         tracing::debug!(error = %Causes(&error), landmark = number.0, "dropped a landmark again");
@@ -165,7 +165,7 @@ impl Follower {
                 Err(error) => return Err(error),
             }
         }
-        self.told.has_passed();
+        self.last_failure.has_passed();
         Ok(trusted)
     }
 

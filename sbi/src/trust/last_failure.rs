@@ -6,16 +6,16 @@ use hyper::StatusCode;
 
 use super::TrustError;
 
-/// What was told last of a log that is looked at again and again.
+/// The failure that was logged last, of a log that is checked again and again.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Option<Failure>);
+pub(crate) struct LastFailure(Option<Failure>);
 
 /// What is wrong with a log, apart from figures that differ from look to look.
 type Failure = (Discriminant<TrustError>, Option<StatusCode>);
 
-impl Told {
-    /// Whether this is another failure than the last; it is told now.
-    pub(crate) fn is_news(&mut self, error: &TrustError) -> bool {
+impl LastFailure {
+    /// Whether this failure differs from the last one, and so should be logged; it becomes the last one.
+    pub(crate) fn is_new(&mut self, error: &TrustError) -> bool {
         let failure = Some((discriminant(error), error.status()));
         std::mem::replace(&mut self.0, failure) != failure
     }
