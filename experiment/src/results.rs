@@ -29,9 +29,7 @@ mod variant;
 mod variant_options;
 mod verdict;
 
-pub use arrivals::{
-    GeneratorResult, MAX_GENERATOR_SHARE, MAX_LATE_SHARE, OperationResult, VariantArrivals,
-};
+pub use arrivals::{GeneratorResult, OperationResult, VariantArrivals, is_too_late, started_late};
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
 pub use events::{ClockStep, EventRecord, Issuance, RunHistory, TimelinePoint};
 pub use handshake::{

@@ -16,7 +16,7 @@ use crate::load::worker::{Answer, Command};
 use crate::run::RunError;
 use crate::topology::Topology;
 use experiment::measure::{LoadResult, Shard};
-use experiment::results::MAX_LATE_SHARE;
+use experiment::results::{is_too_late, started_late};
 use experiment::scenario::Nf;
 use experiment::scenario::{ArrivalProcess, LoadPlan, Scenario, Stage};
 
@@ -53,8 +53,10 @@ pub struct Probe {
     pub dropped: u64,
     /// Operations that the generator started late.
     pub late: u64,
-    /// 99th percentile of the operation's latency, in milliseconds.
+    /// 99th percentile of the operation's latency, in milliseconds; none where the generator was late, whose latency it would be.
     pub p99_ms: Option<f64>,
+    /// Whether nothing speaks against the rate but that the generator was late.
+    pub by_generator: bool,
     /// Why the rate is not sustained; absent when it is.
     pub refused: Option<String>,
 }
@@ -68,6 +70,8 @@ pub struct Capacity {
     pub rate: Option<f64>,
     /// Whether the highest rate to try was sustained, so that the capacity is at least that.
     pub at_max: bool,
+    /// Whether the lowest rate that was not sustained was too high for the generator, so that the servers may sustain more.
+    pub by_generator: bool,
     /// Every rate that was tried, in order.
     pub probes: Vec<Probe>,
 }
@@ -94,17 +98,12 @@ pub async fn capacities(
             let plan = plan(&scenario.load, rate, limits.probe);
             let profile = variant.profile().to_string();
             let load = load(topology, plan, profile, scenario.seed).await?;
-            let probe = Probe::of(rate, &load, limits.p99);
+            let probe = Probe::of(rate, &load, limits.p99, scenario.load.max_lateness);
             search.observe(rate, probe.refused.is_none());
             on_probe(&variant.name, &probe);
             probes.push(probe);
         }
-        found.push(Capacity {
-            variant: variant.name.clone(),
-            rate: search.sustained,
-            at_max: search.sustained == Some(limits.max),
-            probes,
-        });
+        found.push(Capacity::of(variant.name.clone(), probes, limits));
     }
     Ok(found)
 }
@@ -164,9 +163,31 @@ async fn load(
     answered.map_err(|_| RunError::Stuck(patience))?
 }
 
+impl Capacity {
+    fn of(variant: String, probes: Vec<Probe>, limits: Limits) -> Self {
+        let by_rate = |a: &&Probe, b: &&Probe| a.rate.total_cmp(&b.rate);
+        let (refused, sustained): (Vec<&Probe>, Vec<&Probe>) =
+            probes.iter().partition(|probe| probe.refused.is_some());
+        let rate = sustained
+            .into_iter()
+            .max_by(by_rate)
+            .map(|probe| probe.rate);
+        let lowest = refused.into_iter().min_by(by_rate);
+        Self {
+            variant,
+            rate,
+            at_max: rate == Some(limits.max),
+            by_generator: lowest.is_some_and(|probe| probe.by_generator),
+            probes,
+        }
+    }
+}
+
 impl Probe {
-    fn of(rate: f64, load: &LoadResult, limit: Duration) -> Self {
+    fn of(rate: f64, load: &LoadResult, limit: Duration, max_lateness: Duration) -> Self {
         let totals = load.variants.first().cloned().unwrap_or_default();
+        let max_lateness_ms = max_lateness.as_secs_f64() * 1e3;
+        let is_late = is_too_late(totals.late, totals.attempts);
         let p99_ms = totals.operation.quantile_ms(0.99);
         let limit_ms = limit.as_secs_f64() * 1e3;
         let refused = if load.interrupted {
@@ -175,8 +196,9 @@ impl Probe {
             Some(cause.clone())
         } else if totals.dropped > 0 {
             Some("arrivals were dropped".to_owned())
-        } else if totals.late as f64 > totals.attempts as f64 * MAX_LATE_SHARE {
-            Some("the generator was late, so this says nothing about the servers".to_owned())
+        } else if is_late {
+            let late = started_late(totals.late, totals.attempts, "operations", max_lateness_ms);
+            Some(format!("{late}, so this says nothing about the servers"))
         } else if p99_ms.is_none_or(|p99| p99 > limit_ms) {
             Some(format!("p99 above {limit_ms} ms"))
         } else {
@@ -188,7 +210,11 @@ impl Probe {
             failed: totals.failed(),
             dropped: totals.dropped,
             late: totals.late,
-            p99_ms,
+            p99_ms: p99_ms.filter(|_| !is_late),
+            by_generator: is_late
+                && !load.interrupted
+                && totals.failed() == 0
+                && totals.dropped == 0,
             refused,
         }
     }
@@ -274,7 +300,14 @@ mod tests {
         assert_eq!(search(5000.0).0, Some(1000.0));
     }
 
-    fn probe(change: impl FnOnce(&mut ClientTotals)) -> Option<String> {
+    const LIMITS: Limits = Limits {
+        p99: Duration::from_millis(5),
+        min: 10.0,
+        max: 1000.0,
+        probe: Duration::from_secs(5),
+    };
+
+    fn probe_at(rate: f64, change: impl FnOnce(&mut ClientTotals)) -> Probe {
         let mut totals = ClientTotals::default();
         for _ in 0..100 {
             totals.record_success(0, Duration::from_millis(4));
@@ -288,7 +321,34 @@ mod tests {
             generator: GeneratorUse::default(),
             variants: vec![totals],
         };
-        Probe::of(10.0, &load, Duration::from_millis(5)).refused
+        Probe::of(rate, &load, LIMITS.p99, Duration::from_millis(1))
+    }
+
+    fn probe(change: impl FnOnce(&mut ClientTotals)) -> Option<String> {
+        probe_at(10.0, change).refused
+    }
+
+    #[test]
+    fn a_late_generator_says_nothing_of_the_servers() {
+        let of = |last: fn(&mut ClientTotals)| {
+            let probes = vec![
+                probe_at(10.0, |_| {}),
+                probe_at(20.0, |_| {}),
+                probe_at(40.0, |totals| totals.record_failure("tls", "an alert")),
+                probe_at(30.0, last),
+            ];
+            Capacity::of("a".to_owned(), probes, LIMITS)
+        };
+        let late = of(|totals| totals.late = 50);
+        assert_eq!((late.rate, late.by_generator), (Some(20.0), true));
+        assert_eq!(late.probes[3].p99_ms, None, "it would be the generator's");
+        let failed = of(|totals| totals.record_failure("tls", "an alert"));
+        assert_eq!((failed.rate, failed.by_generator), (Some(20.0), false));
+        let both = of(|totals| {
+            totals.late = 50;
+            totals.dropped = 1;
+        });
+        assert!(!both.by_generator);
     }
 
     #[test]
@@ -304,7 +364,10 @@ mod tests {
             refused(|totals| totals.dropped = 1),
             "arrivals were dropped"
         );
-        assert!(refused(|totals| totals.late = 2).starts_with("the generator was late"));
+        assert_eq!(
+            refused(|totals| totals.late = 2),
+            "2 of 100 operations (2.0 %) started more than 1 ms late; the limit is 1 %, so this says nothing about the servers"
+        );
         let slow = |totals: &mut ClientTotals| {
             (0..2).for_each(|_| totals.record_success(0, Duration::from_millis(6)));
         };

@@ -56,17 +56,18 @@ pub fn sweep_verdict(runs: &[Results]) -> String {
     )
 }
 
-/// The worst verdict of the runs, and what it and those of the others rest on.
+/// The worst verdict of the runs, and what it and those of the others rest on, and why figures are left out.
 fn judged(runs: &[Results]) -> (Outcome, Vec<String>) {
     let outcomes = runs.iter().map(|run| run.verdict.outcome);
-    let reasons = runs
-        .iter()
-        .filter(|run| run.verdict.outcome != Outcome::Passed)
-        .flat_map(|run| {
-            let of = settings(run);
-            let reasons = Judgement::of(run).reasons.into_iter();
-            reasons.map(move |reason| format!("{of}: {reason}"))
-        });
+    let reasons = runs.iter().flat_map(|run| {
+        let reasons = match run.verdict.outcome {
+            Outcome::Passed => Vec::new(),
+            _ => Judgement::of(run).reasons,
+        };
+        let of = settings(run);
+        let reasons = reasons.into_iter().chain(run.left_out());
+        reasons.map(move |reason| format!("{of}: {reason}"))
+    });
     (outcomes.max().unwrap_or_default(), reasons.collect())
 }
 
@@ -114,6 +115,12 @@ mod tests {
         let reason = "**Not a valid measurement**\n\n- link.loss = 0, link.rtt = 20ms: 61 of 540 operations of mtc-landmark";
         assert!(text.contains(reason), "{text}");
         assert_eq!(sweep_verdict(&runs), "NOT A VALID MEASUREMENT: 1 of 6 runs");
+        let passed = [busy(&[Measure::Bytes, Measure::Cpu])];
+        let text = sweep(&passed);
+        assert!(
+            text.contains("**Passed**\n\n- : latencies are not valid and are left out: 61 of 540"),
+            "{text}"
+        );
     }
 
     #[test]

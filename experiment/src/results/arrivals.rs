@@ -10,11 +10,11 @@ use crate::measure::{ClientTotals, GeneratorUse, Histogram, OperationTotals};
 use crate::scenario::Measure;
 
 /// Share of a variant's operations that may be late; with more its latencies are the generator's, not the servers'.
-pub const MAX_LATE_SHARE: f64 = 0.01;
+const MAX_LATE_SHARE: f64 = 0.01;
 
 /// Share of the machine's processors that generators of a closed loop may keep busy; with more they are what the servers wait for, and
 /// rates and latencies are theirs. A client does about half of a handshake's work and its own beside it, so the rest must be left to servers.
-pub const MAX_GENERATOR_SHARE: f64 = 0.75;
+const MAX_GENERATOR_SHARE: f64 = 0.75;
 
 /// By what the arrivals of a run are judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,12 +142,12 @@ impl VariantArrivals {
 }
 
 /// Whether so many late operations are too many.
-pub(super) fn is_too_late(late: u64, attempts: u64) -> bool {
+pub fn is_too_late(late: u64, attempts: u64) -> bool {
     late as f64 > attempts as f64 * MAX_LATE_SHARE
 }
 
 /// `61 of 540 operations (11 %) started more than 1 ms late; the limit is 1 %`
-pub(super) fn started_late(late: u64, attempts: u64, what: &str, max_lateness_ms: f64) -> String {
+pub fn started_late(late: u64, attempts: u64, what: &str, max_lateness_ms: f64) -> String {
     let percent = late as f64 / attempts.max(1) as f64 * 100.0;
     let digits = usize::from(percent < 10.0);
     format!(

@@ -243,6 +243,19 @@ impl Results {
         })
     }
 
+    /// Which figures are left out of reports though the run may be valid, because the scenario does not claim them, and why.
+    pub fn left_out(&self) -> Vec<String> {
+        let unclaimed = self.spoiling().into_iter().filter(|of| !self.counts(of));
+        let sentence = |of: Violation| {
+            let measures: Vec<_> = of.spoils().iter().map(|of| of.plural()).collect();
+            format!(
+                "{} are not valid and are left out: {of}",
+                measures.join(", ")
+            )
+        };
+        unclaimed.map(sentence).collect()
+    }
+
     /// The verdict on the results as they are.
     pub(crate) fn judge(&self) -> Verdict {
         let violations = self.violations();
@@ -289,14 +302,7 @@ impl Results {
         let preflight = self.run.preflight.as_ref();
         let lowered = preflight.filter(|found| found.rate_factor < 1.0);
         warnings.extend(lowered.map(|found| format!("before the run {}", found.advice())));
-        let spoiling = self.spoiling().into_iter();
-        warnings.extend(spoiling.filter(|of| !self.counts(of)).map(|of| {
-            let measures: Vec<_> = of.spoils().iter().map(|of| of.plural()).collect();
-            format!(
-                "{} are not valid and are left out: {of}",
-                measures.join(", ")
-            )
-        }));
+        warnings.extend(self.left_out());
         if self.environment.profile == "debug" {
             warnings.push("built without optimisation: times and CPU figures say nothing about a release build".to_owned());
         }

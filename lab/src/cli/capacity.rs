@@ -179,7 +179,16 @@ fn table(capacity: &Capacity, limits: Limits) -> String {
     let mut text = format!("{}: ", capacity.variant);
     let _ = match capacity.rate {
         Some(rate) if capacity.at_max => writeln!(text, "at least {rate:.1} per second"),
+        Some(rate) if capacity.by_generator => writeln!(
+            text,
+            "at least {rate:.1} per second with p99 within {limit} ms: beyond that the load generator was late"
+        ),
         Some(rate) => writeln!(text, "{rate:.1} per second with p99 within {limit} ms"),
+        None if capacity.by_generator => writeln!(
+            text,
+            "unknown: the load generator was late at {:.1} per second already",
+            limits.min
+        ),
         None => writeln!(text, "not even {:.1} per second", limits.min),
     };
     text.push_str("      rate       ok   failed  dropped     late    p99, ms\n");
