@@ -328,6 +328,26 @@ fn files_of_older_versions_are_judged_when_they_are_read() {
 }
 
 #[test]
+fn late_variants_in_files_of_older_versions_have_valid_bytes() {
+    let results = busy(&Measure::ALL);
+    let mut older: serde_json::Value = serde_json::from_str(&results.to_json()).unwrap();
+    older["verdict"].as_object_mut().unwrap().remove("outcome");
+    for variant in older["variants"].as_array_mut().unwrap() {
+        variant["arrivals"]
+            .as_object_mut()
+            .unwrap()
+            .remove("invalid_measures");
+    }
+    let valid = |older: &serde_json::Value| {
+        let read = Results::from_json(&older.to_string()).unwrap();
+        Measure::ALL.map(|measure| read.variants[4].is_valid(measure))
+    };
+    assert_eq!(valid(&older), [true, true, false]);
+    older["run"]["clock_steps"] = serde_json::json!([{ "at_s": 12.0, "by_s": 3600.0 }]);
+    assert_eq!(valid(&older), [false; 3]);
+}
+
+#[test]
 fn lowered_rates_are_warned_of_with_their_reason() {
     let mut results = quick();
     let mut preflight = Preflight {
