@@ -212,7 +212,9 @@ impl Topology {
             backoff::until(deadline, ready, |_| true).await?;
         }
         targets::forget_dead_generators(&self.targets).await;
-        on_step("starting the load generator: enrolment, landmark, registration");
+        on_step(
+            "starting the load generator: enrolment, the lab's next landmark (up to a landmark interval, by default 30 s), registration",
+        );
         self.spawn(Nf::Amf, &[])?;
         self.await_event(Nf::Amf, |event| matches!(event, Event::Ready { .. }))
             .await?;

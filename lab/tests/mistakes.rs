@@ -747,3 +747,33 @@ async fn a_table_that_a_full_disk_cuts_is_a_failure() {
         .unwrap();
     assert_eq!(status.code(), Some(1));
 }
+
+#[tokio::test]
+async fn a_replica_without_a_token_says_so_once_and_is_not_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = folder.path().join("lab");
+    let path = lab.to_str().unwrap();
+    let one = ["--amf", "1", "--smf", "1", "--load", "1"];
+    let made = mtc5g([&["init", "--deploy", path][..], &one].concat()).await;
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    let config = lab.join("amf/amf.toml");
+    let state = folder.path().join("state");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("/var/lib/mtc5g", state.to_str().unwrap());
+    std::fs::write(&config, text).unwrap();
+    for token in lab.join("amf/tokens").read_dir().unwrap() {
+        std::fs::remove_file(token.unwrap().path()).unwrap();
+    }
+    let config = config.to_str().unwrap();
+    let mut surplus = Started::new(["amf", "--config", config, "--log-format", "json"]);
+    surplus.says("no enrolment token is left in").await;
+    surplus.signal(Signal::TERM);
+    let ended = surplus.end().await;
+    assert_eq!(ended.code(), Some(1));
+    // As the error, and as the event that ends a process.
+    assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
+    for line in ended.stderr.lines() {
+        let object: Result<serde_json::Value, _> = serde_json::from_str(line);
+        assert!(object.is_ok_and(|line| line.is_object()), "{line}");
+    }
+}

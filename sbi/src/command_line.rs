@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::sleep;
 
+use crate::pool::PoolError;
 use crate::process::{Control, Event, Events};
 use crate::telemetry::{Collector, CollectorError, LogFormat, Telemetry};
 use mtc_core::causes::Causes;
@@ -89,7 +90,7 @@ impl NfArguments {
         let events = Events::new(self.supervised);
         let control = match Control::new(self.supervised) {
             Ok(control) => control,
-            Err(error) => return fail(&events, &error),
+            Err(error) => return fail(&events, self.log_format, &error),
         };
         if let Some(file) = &self.await_file {
             tokio::select! {
@@ -97,15 +98,33 @@ impl NfArguments {
                 () = control.stop.clone().wait() => return ExitCode::SUCCESS,
             }
         }
+        let stop = control.stop.clone();
         let ended = nf(&self.config, events.clone(), control).await;
         if let Some(exporter) = exporter {
             exporter.flush().await;
         }
-        match ended {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&events, &error),
+        let Err(error) = ended else {
+            return ExitCode::SUCCESS;
+        };
+        let status = fail(&events, self.log_format, &error);
+        if is_surplus(&error) && !self.supervised {
+            // Whoever starts replicas would start this one again, and again. Until it is stopped, nothing answers for it.
+            stop.wait().await;
         }
+        status
     }
+}
+
+/// Whether the process is a replica for which there is no token, so that another start would not help.
+fn is_surplus(error: &dyn Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(PoolError::Empty { .. })) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Completes when the file is there. A volume that others write tells nobody of it, so it is looked at again and again.
@@ -156,9 +175,13 @@ pub fn forbid_core_dumps() {
     }
 }
 
-fn fail(events: &Events, error: &dyn Error) -> ExitCode {
+fn fail(events: &Events, format: LogChoice, error: &dyn Error) -> ExitCode {
     let error = Causes(error).to_string();
-    crate::tell!("error: {error}");
+    match format {
+        LogChoice::Text => crate::tell!("error: {error}"),
+        // Every line is an object then, the last one too.
+        LogChoice::Json => tracing::error!(error, "the process ends"),
+    }
     events.tell(&Event::Failed { error });
     ExitCode::from(COULD_NOT_RUN)
 }

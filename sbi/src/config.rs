@@ -23,7 +23,7 @@ use crate::pool::{PoolError, claim};
 #[non_exhaustive]
 pub enum ConfigError {
     /// A replica has no identity.
-    #[error(transparent)]
+    #[error("this replica has no identity")]
     Pool(#[from] PoolError),
     /// The file cannot be read.
     #[error("cannot read configuration {}; is the path right, and may this user read it?", path.display())]
