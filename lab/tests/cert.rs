@@ -20,7 +20,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let mut log = IssuedLog::new();
+        let mut log = IssuedLog::create();
         log.log(&["amf0", "amf1"]);
         log.log(&["amf2", "amf3", "amf4"]);
         let certificate = log.standalone("amf3", 3, true);
@@ -159,7 +159,7 @@ async fn cosigners_that_did_not_sign_are_named() {
 #[tokio::test]
 async fn a_certificate_of_another_ca_or_with_a_flipped_byte_is_rejected() {
     let fixture = Fixture::new();
-    let other = IssuedLog::new();
+    let other = IssuedLog::create();
     let other_ca = other.path("ca.pem").display().to_string();
     // The other CA has the same ID, so its signature is what tells.
     assert_eq!(

@@ -27,7 +27,7 @@ const ENTRIES: usize = 300;
 
 /// A log of [`ENTRIES`] entries and a landmark.
 fn long_log() -> IssuedLog {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     let labels: Vec<String> = (0..ENTRIES).map(|number| format!("amf{number}")).collect();
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     log.log(&labels[..200]);
@@ -150,7 +150,7 @@ async fn a_sound_log_is_sound_wherever_it_is_read() {
 
 #[tokio::test]
 async fn without_trust_it_is_said_that_signatures_were_not_checked() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log_null();
     let ended = self::log(&["verify", &path(&log, "log")]).await;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
@@ -247,7 +247,7 @@ async fn missing_and_short_objects_are_found() {
 
 #[tokio::test]
 async fn entries_that_are_none_and_landmarks_beyond_the_tree_are_found() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log_raw(&[vec![0, 0, 0, 9], b"nonsense".to_vec()]);
     std::fs::write(log.served("landmarks"), "1\n9 99999999999\n0 0\n").unwrap();
     let found = findings(&log).await;
@@ -270,7 +270,7 @@ async fn entries_that_are_none_and_landmarks_beyond_the_tree_are_found() {
 
 #[tokio::test]
 async fn a_log_that_has_grown_since_its_checkpoint_and_dropped_partial_tiles_is_sound() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     let labels: Vec<String> = (0..ENTRIES).map(|number| format!("amf{number}")).collect();
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     log.log(&labels[..200]);
@@ -292,7 +292,7 @@ async fn a_log_that_has_grown_since_its_checkpoint_and_dropped_partial_tiles_is_
 
 #[tokio::test]
 async fn a_checkpoint_that_claims_entries_which_are_not_there_ends_the_audit() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log_null();
     let root = "A".repeat(43);
     let folder = path(&log, "log");
@@ -317,7 +317,7 @@ async fn a_checkpoint_that_claims_entries_which_are_not_there_ends_the_audit() {
 
 #[tokio::test]
 async fn an_entry_that_outlives_its_landmark_is_found() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0"]);
     let soon = now().0 + 60;
     std::fs::write(log.served("landmarks"), format!("1\n1 {soon}\n0 0\n")).unwrap();
@@ -340,7 +340,7 @@ async fn a_checkpoint_that_the_trusted_did_not_sign_is_refused() {
         assert_eq!(ended.stdout, "");
         ended.error().trim_end().to_owned()
     };
-    let other = IssuedLog::new();
+    let other = IssuedLog::create();
     let other_trust = path(&other, "trust.toml");
     assert_eq!(
         verify(&["--trust", &other_trust]).await,
@@ -381,7 +381,7 @@ fn renamed_ca(log: &IssuedLog) -> String {
 
 #[tokio::test]
 async fn places_that_are_no_log_are_told_apart() {
-    let log = IssuedLog::new();
+    let log = IssuedLog::create();
     let empty = tempfile::tempdir().unwrap();
     let empty = empty.path().display().to_string();
     for (place, code, part) in [
@@ -410,7 +410,7 @@ async fn places_that_are_no_log_are_told_apart() {
 
 #[tokio::test]
 async fn landmark_certificates_verify_with_the_subtrees_that_were_written() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0", "amf1", "amf2"]);
     log.landmark();
     log.log(&["amf3"]);
@@ -526,7 +526,7 @@ async fn proofs_are_made_in_any_tree_or_subtree_that_holds_the_entry() {
 
 #[tokio::test]
 async fn a_certificate_of_another_entry_or_log_is_not_proven() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0", "amf1"]);
     let mut other = IssuedLog::twin_of(&log);
     other.log(&["amf0", "smf1"]);
@@ -586,7 +586,7 @@ fn monitor(server: &Server, arguments: &[&str]) -> Started {
 
 #[tokio::test]
 async fn a_monitor_prints_new_entries_until_it_is_told_to_end() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0", "amf1"]);
     let server = Server::start(&log).await;
     let trust = path(&log, "trust.toml");
@@ -615,7 +615,7 @@ async fn a_monitor_prints_new_entries_until_it_is_told_to_end() {
 
 #[tokio::test]
 async fn a_monitor_ends_when_the_log_shows_another_history() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0", "amf1"]);
     let mut twin = IssuedLog::twin_of(&log);
     twin.log(&["amf0", "evil1", "amf2"]);
@@ -637,7 +637,7 @@ async fn a_monitor_ends_when_the_log_shows_another_history() {
 
 #[tokio::test]
 async fn a_monitor_remembers_what_it_saw_before_it_was_started_again() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0", "amf1"]);
     let (folder, state) = (path(&log, "log"), path(&log, "state"));
     let look = async |folder: &str, code| {
@@ -677,7 +677,7 @@ async fn a_monitor_remembers_what_it_saw_before_it_was_started_again() {
 // A cache that was behind was called a fork of the log.
 #[tokio::test]
 async fn a_stale_log_is_no_fork_and_another_beginning_is() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0"]);
     let old = std::fs::read(log.served("checkpoint")).unwrap();
     log.log(&["amf1"]);
@@ -731,7 +731,7 @@ async fn a_stale_log_is_no_fork_and_another_beginning_is() {
 const MANY: usize = 10_000;
 
 fn log_of_many() -> IssuedLog {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     let null = MtcLogEntry::NULL.encode().expect("short");
     log.log_raw(&vec![null; MANY]);
     log
@@ -756,7 +756,7 @@ async fn a_signal_ends_a_monitor_whose_reader_is_stalled() {
 // A full disk was taken for a reader who has read enough.
 #[tokio::test]
 async fn a_monitor_that_cannot_write_says_so() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0"]);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
     let output = std::process::Command::new(binary())
@@ -775,7 +775,7 @@ async fn a_monitor_that_cannot_write_says_so() {
 // A good file was replaced by one without subtrees when the landmarks could not be read a second time.
 #[tokio::test]
 async fn a_file_of_subtrees_is_not_replaced_by_nothing() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0", "amf1"]);
     let (folder, trust) = (path(&log, "log"), path(&log, "trust.toml"));
     let good = log.write("subtrees.txt", b"good").display().to_string();
@@ -850,7 +850,7 @@ async fn an_object_longer_than_its_kind_can_be_is_not_read() {
 // A line under a known name was shown as verified, whichever key it is of.
 #[tokio::test]
 async fn a_signature_line_of_another_key_is_not_shown_as_verified() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0"]);
     let note = std::fs::read(log.served("checkpoint")).unwrap();
     let mut note = SignedNote::parse(&note).unwrap();
@@ -873,7 +873,7 @@ async fn a_signature_line_of_another_key_is_not_shown_as_verified() {
 
 #[tokio::test]
 async fn a_state_that_is_none_or_of_another_log_is_refused() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0"]);
     let folder = path(&log, "log");
     let state = log.write("state", b"hello").display().to_string();
@@ -899,7 +899,7 @@ async fn a_state_that_is_none_or_of_another_log_is_refused() {
 
 #[tokio::test]
 async fn a_monitor_survives_a_log_that_is_away() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0"]);
     let place = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}/1/", place.local_addr().unwrap());
@@ -916,9 +916,9 @@ async fn a_monitor_survives_a_log_that_is_away() {
 
 #[tokio::test]
 async fn a_monitor_does_not_believe_a_checkpoint_that_the_trusted_did_not_sign() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0"]);
-    let other = IssuedLog::new();
+    let other = IssuedLog::create();
     let (folder, trust, state) = (
         path(&log, "log"),
         path(&other, "trust.toml"),
@@ -940,7 +940,7 @@ async fn a_monitor_does_not_believe_a_checkpoint_that_the_trusted_did_not_sign()
 
 #[tokio::test]
 async fn a_monitor_can_tell_old_entries_too_and_in_json() {
-    let mut log = IssuedLog::new();
+    let mut log = IssuedLog::create();
     log.log(&["amf0", "amf1"]);
     let folder = path(&log, "log");
     let ended = self::log(&["monitor", &folder, "--from", "1", "--once", "--json"]).await;

@@ -40,7 +40,7 @@ pub struct Keys {
 
 impl Keys {
     /// New keys.
-    pub fn new() -> Self {
+    pub fn generate() -> Self {
         let secret = |algorithm| {
             SecretKey::generate(algorithm)
                 .and_then(|key| key.to_pkcs8())
@@ -84,8 +84,8 @@ pub struct IssuedLog {
 
 impl IssuedLog {
     /// An empty log of CA 32473.1 with new keys.
-    pub fn new() -> Self {
-        Self::with(Keys::new())
+    pub fn create() -> Self {
+        Self::with(Keys::generate())
     }
 
     /// An empty log of CA 32473.1 with the keys of another: what a CA that lies to some would run.
