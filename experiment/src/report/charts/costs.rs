@@ -138,9 +138,18 @@ fn cpu_note(results: &Results) -> String {
     let (Some(low), Some(high)) = (known().reduce(f64::min), known().reduce(f64::max)) else {
         return String::new();
     };
+    let change = |percent: f64| {
+        let direction = if percent < 0.0 { "less" } else { "more" };
+        format!("{:.0} % {direction}", percent.abs())
+    };
+    let [low, high] = [low, high].map(|percent| change(percent.round()));
+    let range = if low == high {
+        low
+    } else {
+        format!("from {low} to {high}")
+    };
     format!(
-        " The steps are those of the handshakes that are broken down, one in 16, scaled to the mean of all: broken down, a handshake costs \
-         {low:.0} to {high:.0} % more."
+        " The steps are those of the handshakes that are broken down, one in 16, scaled to the mean of all: broken down, a handshake costs {range}."
     )
 }
 
@@ -278,7 +287,7 @@ mod tests {
         }
         let figure = cpu(&results);
         assert_eq!(figure.data.rows[4].last().map(String::as_str), Some("594"));
-        let note = "scaled to the mean of all: broken down, a handshake costs 10 to 10 % more.";
+        let note = "scaled to the mean of all: broken down, a handshake costs 10 % more.";
         assert!(
             figure.caption.sentence.ends_with(note),
             "{}",
