@@ -19,6 +19,7 @@ mod markdown;
 mod messages;
 mod numbers;
 mod plot;
+mod scenario_text;
 mod summary;
 mod svg;
 mod sweep;

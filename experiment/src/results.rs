@@ -124,6 +124,9 @@ pub struct Run {
     /// Length of the measured part in seconds, as planned.
     #[serde(default)]
     pub measured_s: f64,
+    /// Whether the lab was up before the run: what the scenario says in `[lab]` was not applied then.
+    #[serde(default)]
+    pub joined: bool,
     /// What the second before the run has shown of the load generator's machine; of several generators, of the first one's.
     #[serde(default)]
     pub preflight: Option<Preflight>,

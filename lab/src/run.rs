@@ -281,14 +281,10 @@ async fn run_joined(
     }
     let mut part = measured?.part(scenario, joined.shard, environment);
     part.preflight = Some(preflight);
-    part.notes.push(JOINED.to_owned());
+    part.joined = true;
     let results = part.clone().results(scenario)?;
     Ok(Ran { results, part })
 }
-
-/// What readers of a run against a lab that was up have to know.
-const JOINED: &str = "The lab was up before the run, so it is not the scenario's [lab] that says what its network functions and \
-                      its log were: intervals, lifetimes, preloaded entries, SMFs.";
 
 /// Waits for a time by this machine's clock.
 async fn wait_until(at: OffsetDateTime) -> Result<(), RunError> {
@@ -324,6 +320,7 @@ impl Measured {
             scenario: scenario.text().to_owned(),
             shortened: scenario.is_shortened,
             environment,
+            joined: false,
             preflight: None,
             load: self.load,
             own: self.own,

@@ -14,9 +14,10 @@ use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::escape::percent_encoded;
+use super::scenario_text::lines;
 use super::svg::Caption;
 use super::wording::{LEFT_OUT, capitalised, composition, operation, outcome, sides, title};
-use crate::results::{Metric, Outcome, Ratio, ThresholdOutcome};
+use crate::results::{Metric, Outcome, Ratio, Results, ThresholdOutcome};
 
 const STYLE: &str = concat!(
     include_str!("palette.css"),
@@ -290,12 +291,17 @@ pub(super) fn facts<T: maud::Render>(facts: &[(&str, T)]) -> Markup {
     }
 }
 
-/// The scenario, to be opened.
-pub(super) fn scenario(text: &str) -> Markup {
+/// The scenario, to be opened; what was not applied is struck out.
+pub(super) fn scenario(results: &Results) -> Markup {
     html! {
         details {
-            summary { "The scenario, verbatim" }
-            pre { (text) }
+            summary { "The scenario" @if results.run.joined { "; struck out is what was not applied" } @else { ", verbatim" } }
+            pre {
+                @for line in lines(results) {
+                    @if line.is_applied { (line.text) } @else { s { (line.text) } }
+                    "\n"
+                }
+            }
         }
     }
 }
@@ -318,7 +324,7 @@ fn method(report: &Report<'_>) -> Markup {
             }
             h2 { "Environment" }
             (facts(&report.environment))
-            (scenario(&report.results.scenario))
+            (scenario(report.results))
         }
     }
 }

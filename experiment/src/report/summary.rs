@@ -6,8 +6,9 @@ use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
+use super::scenario_text::lines;
 use super::wording::{LEFT_OUT, operation, outcome, sides, title};
-use crate::results::{Metric, ThresholdOutcome};
+use crate::results::{Metric, Results, ThresholdOutcome};
 
 /// What the table shows of each variant.
 const COLUMNS: [Column; 15] = [
@@ -67,7 +68,7 @@ pub fn summary(report: &Report<'_>) -> String {
         &mut text,
         facts.map(|(name, fact)| format!("{name}: {}", escape(fact))),
     );
-    text.push_str(&scenario(&report.results.scenario));
+    text.push_str(&scenario(report.results));
     printable_lines(&text)
 }
 
@@ -152,7 +153,14 @@ fn intervals(report: &Report<'_>) -> String {
 }
 
 /// A fence longer than any run of backticks in the text cannot be closed by it.
-fn scenario(text: &str) -> String {
+fn scenario(results: &Results) -> String {
+    let text: String = lines(results)
+        .iter()
+        .map(|line| match line.is_applied {
+            true => format!("{}\n", line.text),
+            false => format!("# not applied: {}\n", line.text),
+        })
+        .collect();
     let longest = text
         .split(|c| c != '`')
         .map(str::len)

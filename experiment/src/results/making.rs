@@ -7,7 +7,7 @@ use super::{
     GeneratorResult, Issuance, Latency, LinkResult, Results, Run, RunHistory, SCHEMA, Slice,
     ThresholdOutcome, VariantArrivals, VariantResult, Verdict, slices,
 };
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::measure::{LoadResult, VariantMismatch};
 use crate::scenario::{ArrivalProcess, Scenario};
 
@@ -70,6 +70,9 @@ impl Results {
                 VariantResult::new(variant, load, arrivals, nfs)
             })
             .collect();
+        let met_on_loopback = environment.network == environment::LOOPBACK;
+        let loopback = met_on_loopback.then(|| LOOPBACK.to_owned());
+        let notes = loopback.into_iter().chain(closed).collect();
         let mut results = Self {
             schema: SCHEMA.to_owned(),
             run: Run {
@@ -89,13 +92,14 @@ impl Results {
                 interrupted,
                 shortened: scenario.is_shortened,
                 measured_s: (scenario.load.duration() - scenario.load.warmup).as_secs_f64(),
+                joined: false,
                 preflight: None,
                 clock_steps: Vec::new(),
             },
             verdict: Verdict::default(),
             environment,
             link: None,
-            notes: std::iter::once(LOOPBACK.to_owned()).chain(closed).collect(),
+            notes,
             scenario: scenario.text().to_owned(),
             thresholds: scenario
                 .thresholds

@@ -57,6 +57,9 @@ pub struct Part {
     pub shortened: bool,
     /// Where and with what it was measured.
     pub environment: Environment,
+    /// Whether the lab was up before the run, which then is not what the scenario's `[lab]` says.
+    #[serde(default)]
+    pub joined: bool,
     /// What the second before the run has shown of the machine.
     #[serde(default)]
     pub preflight: Option<Preflight>,
@@ -188,6 +191,7 @@ impl Part {
             &counted.totals,
         )?;
         results.run.preflight = self.preflight;
+        results.run.joined = self.joined;
         results.sliced(&counted.slices);
         results.happened(self.history);
         results.notes.extend(self.notes);

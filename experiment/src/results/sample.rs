@@ -114,6 +114,7 @@ fn part(scenario: &Scenario) -> Part {
         scenario: scenario.text().to_owned(),
         shortened: false,
         environment: environment(),
+        joined: false,
         preflight: None,
         load,
         own: Counted {

@@ -2,6 +2,7 @@
 
 use crate::environment::LOOPBACK;
 use crate::report::numbers::{count, whole};
+use crate::report::scenario_text::unapplied;
 use crate::results::{MIN_RTT_MS, Results};
 
 /// Ten segments of 1,448 bytes: what a server may send before the first acknowledgement (RFC 6928).
@@ -13,7 +14,8 @@ const SAMPLES_FOR_P99: u64 = 100;
 
 /// What these figures cannot show.
 pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
-    let mut caveats = vec![round_trips(results)];
+    let mut caveats: Vec<String> = unapplied(results).into_iter().collect();
+    caveats.push(round_trips(results));
     let operations = results
         .variants
         .iter()

@@ -53,7 +53,7 @@ pub fn sweep_html(runs: &[Results]) -> String {
         section {
             h2 { "Environment" }
             (facts(&environment))
-            (scenario(&first.scenario))
+            (scenario(first))
         }
     };
     page(&first.run.name, &content)
