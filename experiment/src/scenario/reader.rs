@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use strsim::levenshtein;
 use toml::de::{DeTable, DeValue};
 
 use super::duration::{describe, parse_duration};
@@ -466,7 +467,7 @@ pub(super) fn suggest(wrong: &str, known: &[&str]) -> String {
     let wrong = plain(wrong);
     let nearest = known
         .iter()
-        .map(|name| (distance(&wrong, &plain(name)), name))
+        .map(|name| (levenshtein(&wrong, &plain(name)), name))
         .min();
     let mut longer = known
         .iter()
@@ -486,31 +487,9 @@ fn plain(name: &str) -> String {
     plain.flat_map(char::to_lowercase).collect()
 }
 
-/// Levenshtein's distance: insertions, deletions and substitutions that make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.chars().enumerate() {
-            let substituted = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distance_counts_edits() {
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("chain", "chain"), 0);
-        assert_eq!(distance("chian", "chain"), 2);
-        assert_eq!(distance("leafkey", "leaf_key"), 1);
-    }
 
     #[test]
     fn a_far_name_gets_the_list_instead_of_a_guess() {
