@@ -201,13 +201,13 @@ async fn validity_is_judged_at_the_given_time() {
     let reason = fixture.rejected(&at("2100-01-01T00:00:00Z")).await;
     assert!(
         reason.starts_with("certificate: notAfter 20")
-            && reason.ends_with("; it is 2100-01-01T00:00:00Z"),
+            && reason.contains(" s before the time of this check, 2100-01-01T00:00:00Z"),
         "{reason}"
     );
     let reason = fixture.rejected(&at("2000-01-01T00:00:00+01:00")).await;
     assert!(
         reason.starts_with("certificate: notBefore 20")
-            && reason.ends_with("; it is 1999-12-31T23:00:00Z"),
+            && reason.contains(" s after the time of this check, 1999-12-31T23:00:00Z"),
         "{reason}"
     );
     let inside = now().minus(std::time::Duration::from_secs(60)).to_string();

@@ -534,13 +534,21 @@ async fn a_wrong_clock_is_told_with_both_times() {
             Nf::Smf,
             "smf",
             YEAR,
-            ["notAfter", "s before this clock", "or is a clock wrong?"],
+            [
+                "notAfter",
+                "s before the time of this check",
+                "or is a clock wrong?",
+            ],
         ),
         (
             Nf::Amf,
             "amf",
             -YEAR,
-            ["notBefore", "s ahead of this clock", "is a clock wrong?"],
+            [
+                "notBefore",
+                "s after the time of this check",
+                "is a clock wrong?",
+            ],
         ),
     ] {
         lab.topology.kill(nf).await.unwrap();
@@ -549,7 +557,7 @@ async fn a_wrong_clock_is_told_with_both_times() {
         lab.folder.set(name, "startup_seconds", 1);
         let wrong = UnixTime(now().0.saturating_add_signed(offset)).to_string();
         let (year, _) = wrong.split_once('-').expect("times begin with the year");
-        let clock = format!("this clock, {year}-");
+        let clock = format!("the time of this check, {year}-");
         fails_with(
             &lab.folder.lab,
             name,

@@ -366,12 +366,12 @@ mod tests {
                     six = 7\n";
         let faults = scenario(text).unwrap_err();
         for part in [
-            "line 14, column 7: thresholds.one cannot be read from \"p98(handshak\" on, character 1 of the expression \
+            "line 14, column 7: thresholds.one cannot be read at \"p98(handshak\", character 1 of the expression \
              (wanted a number or one of p50, p90,",
-            "line 15, column 7: thresholds.two cannot be read from \"\\\"c\\\") < 1\" on, character 16 of the expression \
+            "line 15, column 7: thresholds.two cannot be read at \"\\\"c\\\") < 1\", character 16 of the expression \
              (wanted the name of a variant: a, b)",
             "line 16, column 9: thresholds.three ends too early, at character 11 of the expression (wanted a comparison",
-            "line 17, column 8: thresholds.four cannot be read from \"1\" on, character 16",
+            "line 17, column 8: thresholds.four cannot be read at \"1\", character 16",
             "(wanted one of handshake, operation, tcp_connect)",
             "line 19, column 7: thresholds.six must be a string, is of type integer",
         ] {

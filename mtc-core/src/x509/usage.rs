@@ -56,7 +56,7 @@ pub enum UsageError {
     Malformed(#[from] X509Error),
     /// Its validity has not begun.
     #[error(
-        "certificate: notBefore {not_before} is {} s ahead of this clock, {now}; is a clock wrong?",
+        "certificate: notBefore {not_before} is {} s after the time of this check, {now}; is a clock wrong?",
         not_before.0.saturating_sub(now.0)
     )]
     NotYetValid {
@@ -67,7 +67,7 @@ pub enum UsageError {
     },
     /// Its validity is over.
     #[error(
-        "certificate: notAfter {not_after} was {} s before this clock, {now}; not renewed, or is a clock wrong?",
+        "certificate: notAfter {not_after} was {} s before the time of this check, {now}; not renewed, or is a clock wrong?",
         now.0.saturating_sub(not_after.0)
     )]
     Expired {

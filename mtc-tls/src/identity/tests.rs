@@ -349,7 +349,7 @@ fn outside_its_validity_a_certificate_is_refused_with_both_times() {
     );
     assert_eq!(
         check(early).unwrap_err().to_string(),
-        "certificate: notBefore 2027-01-15T08:00:00Z is 90 s ahead of this clock, 2027-01-15T07:58:30Z; is a clock wrong?"
+        "certificate: notBefore 2027-01-15T08:00:00Z is 90 s after the time of this check, 2027-01-15T07:58:30Z; is a clock wrong?"
     );
 }
 

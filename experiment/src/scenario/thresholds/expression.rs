@@ -44,7 +44,7 @@ impl fmt::Display for ParseFault {
         }
         write!(
             f,
-            "cannot be read from {found:?} on (character {column} of the expression)"
+            "cannot be read at {found:?}, character {column} of the expression"
         )
     }
 }
