@@ -305,7 +305,7 @@ fn check_bytes(results: &Results) {
 async fn sessions_run_in_every_variant_and_landmarks_save_the_promised_bytes() {
     let text = short("session");
     let (_folder, results) = run(&text).await;
-    assert_eq!(results.variants.len(), 5);
+    assert_eq!(results.variants.len(), 6);
     check_variants(&text, &results);
     check_times(&results, true);
     check_bytes(&results);
