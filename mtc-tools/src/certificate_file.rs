@@ -279,7 +279,11 @@ mod tests {
         let expected = ["a.der", "b.pem", "d.crt"].map(|name| folder.path().join(name));
         assert_eq!(files, expected.map(FileName::Path));
         let file = FileName::Path(folder.path().join("c.key"));
-        assert_eq!(file.files().unwrap(), [file.clone()], "named by somebody");
+        assert_eq!(
+            file.files().unwrap(),
+            std::slice::from_ref(&file),
+            "named by somebody"
+        );
     }
 
     // A byte order mark gave "it has: ", indented PEM "without a section CERTIFICATE; it has: CERTIFICATE", and a cut file the
