@@ -135,7 +135,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     let trust_file = TrustFile::load(&config.nf.trust)?;
     tokio::select! {
         // A witness signs times.
-        () = clock::await_set(clock, || {}) => {}
+        () = clock::await_set(clock) => {}
         () = control.stop.clone().wait() => return Ok(()),
     }
     let witness = config.witness.clone();

@@ -98,7 +98,7 @@ impl Life {
         let addr = life.serve_plain(admin, "admin", handler).await?;
         life.spawn(clock::watch(life.metrics.clone()));
         life.events.tell(&Event::AdminListening { addr });
-        clock::await_set(clock, || {}).await;
+        clock::await_set(clock).await;
         life.key_log = key_log.map(open_key_log).transpose()?;
         Ok(life)
     }
