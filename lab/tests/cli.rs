@@ -401,15 +401,21 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
 
     drop(taken);
     let mut certificates = Vec::new();
-    for (amf, warning) in [("1", None), ("1", None), ("2", Some("its values of --amf"))] {
+    for (amf, warning) in [
+        ("1", None),
+        ("1", None),
+        ("2", Some("its own values of --amf")),
+    ] {
         let mut up = up(amf);
         up.prints("Ctrl-C stops it").await;
         up.signal(Signal::INT);
         let ended = up.end().await;
         assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
-        let went_on = ended.stderr.contains("going on with the lab in ");
+        let went_on = ended.stderr.contains("continuing with the lab in ");
         assert_eq!(went_on, !certificates.is_empty(), "{}", ended.stderr);
-        let warned = ended.stderr.contains("it stays as it was made");
+        let warned = ended
+            .stderr
+            .contains("the existing lab keeps its own values of");
         assert_eq!(warned, warning.is_some(), "{}", ended.stderr);
         assert!(ended.stderr.contains(warning.unwrap_or_default()));
         let issued = lab.join("state/nrf/certificates").read_dir().unwrap();

@@ -23,7 +23,7 @@ const TEMPORARY: &str = "mtc5g-lab-";
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct UpArguments {
-    /// Folder for PKI, issuance log and logs; the lab that is in it already goes on [default: a new one below the system's temporary folder]
+    /// Folder for PKI, issuance log and logs; a lab that is already there continues [default: a new one below the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Append the secrets of the lab's connections to FILE (NSS key log), to decrypt packet captures
@@ -50,6 +50,23 @@ impl UpArguments {
         }
     }
 
+    /// The lab in the folder, on disk: the one that is there, or a new one.
+    fn lab_in(
+        &self,
+        path: &Path,
+        plan: &Plan,
+        now: UnixTime,
+    ) -> Result<LabFolder, Box<dyn std::error::Error>> {
+        let folder = if LabPki::is_in(path) {
+            continue_with(path, plan, now)?
+        } else {
+            LabFolder::create(path, plan, now)?
+        };
+        // It stays, and its log is durable.
+        sync_tree(path)?;
+        Ok(folder)
+    }
+
     async fn up(self, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
         let path = match self.folder.clone() {
             Some(path) => path,
@@ -59,13 +76,13 @@ impl UpArguments {
         let mut stop = std::pin::pin!(interrupted());
         // What was in the folder before is not this command's to remove.
         let is_own = holds_logs_alone(&path);
-        let folder = if LabPki::is_in(&path) {
-            go_on(&path, plan, now)?
-        } else {
-            LabFolder::create(&path, plan, now)?
+        let folder = match self.lab_in(&path, plan, now) {
+            Ok(folder) => folder,
+            Err(error) => {
+                tell_what_stays(&path, is_own);
+                return Err(error);
+            }
         };
-        // It stays, and its log is durable.
-        sync_tree(&path)?;
         let (log, nrf) = (folder.nrf.log.clone(), folder.nrf.clone());
         let starting = Topology::start(folder, std::env::current_exe()?, |step| tell!("{step}"));
         let mut topology = tokio::select! {
@@ -128,13 +145,13 @@ impl UpArguments {
 }
 
 /// The lab that was made in the folder before.
-fn go_on(path: &Path, plan: &Plan, now: UnixTime) -> Result<LabFolder, FolderError> {
+fn continue_with(path: &Path, plan: &Plan, now: UnixTime) -> Result<LabFolder, FolderError> {
     let existing = ExistingLab::open(path, now)?;
-    tell!("going on with the lab in {}", path.display());
+    tell!("continuing with the lab in {}", path.display());
     let differences = existing.differences(plan);
     if !differences.is_empty() {
         tell!(
-            "warning: it stays as it was made; other than this command says are its values of {}",
+            "warning: the existing lab keeps its own values of {}",
             differences.join(", ")
         );
     }

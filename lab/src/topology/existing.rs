@@ -1,11 +1,11 @@
-//! The folder of a lab that was made before, with which `mtc5g lab up` goes on.
+//! The folder of a lab that was made before, with which `mtc5g lab up` continues.
 
 use std::path::Path;
 use std::time::Duration;
 
 use mtc_core::time::UnixTime;
 use nf_nrf::config::NrfConfig;
-use sbi::config::{NfConfig, WantedCredential, load};
+use sbi::config::{NfConfig, WantedCredential, load, x509_profiles};
 use serde::Deserialize;
 
 use super::folder::{FolderError, TOKEN_LIFETIME};
@@ -28,7 +28,7 @@ struct NfFile {
 }
 
 impl ExistingLab {
-    /// Reads the lab in `path`, and renews the enrolment tokens of instances that have not enrolled. Blocks on the disk.
+    /// Reads the lab in `path`, and renews the enrolment tokens of its instances. Blocks on the disk.
     ///
     /// # Errors
     /// A configuration cannot be read, or a token not be written.
@@ -39,10 +39,8 @@ impl ExistingLab {
         let mut instances = Vec::new();
         for (nf_type, config) in [("SCP", &scp), ("AMF", &amf), ("SMF", &smf)] {
             for instance in &config.instance {
-                let stored = config.state.join(format!("{}.json", instance.id));
-                if !path.join(stored).exists() {
-                    renew_token(path, instance.id, TOKEN_LIFETIME, now)?;
-                }
+                // Needed by one that has not enrolled, and by one whose certificates have expired since.
+                renew_token(path, instance.id, TOKEN_LIFETIME, now)?;
                 instances.push(PlannedInstance {
                     nf_type: nf_type.to_owned(),
                     instance_id: instance.id,
@@ -50,11 +48,7 @@ impl ExistingLab {
                 });
             }
         }
-        let profiles = nrf
-            .credential
-            .iter()
-            .filter_map(profile_of)
-            .collect::<Vec<_>>();
+        let profiles = x509_profiles(&nrf.wanted()?);
         let folder = LabFolder {
             files: ProcessFiles::create(path)?,
             pki: LabPki::of(path, &profiles, &instances),
@@ -70,11 +64,12 @@ impl ExistingLab {
         })
     }
 
-    /// In what a plan is another than this lab, by the options that say it.
+    /// In what a plan is another than this lab, by the options that say it. What a log began with (`preload`) is not known of one
+    /// that has grown since.
     pub fn differences(&self, plan: &Plan) -> Vec<&'static str> {
         let wanted = plan.credentials();
         let has = |credential: &WantedCredential| self.nrf.credential.contains(credential);
-        let seconds = Duration::from_secs;
+        let (seconds, millis) = (Duration::from_secs, Duration::from_millis);
         let differs = [
             (
                 "--amf",
@@ -89,11 +84,15 @@ impl ExistingLab {
                 seconds(self.nrf.landmark_interval_seconds) != plan.lab.landmark_interval,
             ),
             (
+                "checkpoint_interval",
+                millis(self.nrf.checkpoint_interval_ms) != plan.lab.checkpoint_interval,
+            ),
+            (
                 "--certificate-lifetime",
                 seconds(self.nrf.certificate_lifetime_seconds) != plan.lab.certificate_lifetime,
             ),
             (
-                "--scenario",
+                "the credentials of --scenario",
                 wanted.len() != self.nrf.credential.len() || !wanted.iter().all(has),
             ),
             (
@@ -107,8 +106,4 @@ impl ExistingLab {
             .filter_map(|(option, differs)| differs.then_some(option))
             .collect()
     }
-}
-
-fn profile_of(credential: &WantedCredential) -> Option<mtc_tls::key::X509Profile> {
-    credential.profile.strip_prefix("x509-")?.parse().ok()
 }
