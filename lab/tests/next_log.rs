@@ -149,7 +149,7 @@ async fn a_lab_whose_log_is_damaged_goes_on_with_the_next_one() {
     lab.topology.restart(Nf::Smf).await.unwrap();
     lab.expect_service().await;
 
-    // The next start needs no wish, and repeating it does no harm.
+    // The next start needs no option, and repeating it does no harm.
     for arguments in [&[][..], &["--next-log", "2"]] {
         lab.topology.kill(Nf::Nrf).await.unwrap();
         lab.topology.restart_with(Nf::Nrf, arguments).await.unwrap();

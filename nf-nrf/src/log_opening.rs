@@ -369,7 +369,7 @@ pub async fn open_current(
     Ok(OpenedLog { logs, ..opened })
 }
 
-/// Which log is current, after the operator's log_start. Blocks on the disk.
+/// Which log is current, as the operator chooses. Blocks on the disk.
 fn decide(
     config: &NrfConfig,
     known: &[LogNumber],

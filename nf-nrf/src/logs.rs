@@ -277,7 +277,7 @@ impl Logs {
     }
 
     /// Makes `wanted` current, and retires what is before it. Durable when this returns. Does nothing if it is current: an
-    /// operator's wish that stays in a service file is carried out once. Blocks on the disk.
+    /// option that stays in a service file is carried out once. Blocks on the disk.
     ///
     /// # Errors
     /// It is not after the current log, or too far after it; or the disk fails.
@@ -433,16 +433,16 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_carried_out_once_and_only_forwards() {
+    fn an_option_is_carried_out_once_and_only_forwards() {
         let folder = tempfile::tempdir().unwrap();
         let mut logs = open(&folder).unwrap();
         for _ in 0..2 {
-            logs.continue_with(number(3), "wish", NOW).unwrap();
+            logs.continue_with(number(3), "--next-log", NOW).unwrap();
             assert_eq!(logs.current(), number(3));
         }
         assert_eq!(logs.retired().collect::<Vec<_>>(), [number(1), number(2)]);
         for wanted in [1, 2, 3 + LOOK_AHEAD + 1, 65535] {
-            let refused = logs.continue_with(number(wanted), "wish", NOW);
+            let refused = logs.continue_with(number(wanted), "--next-log", NOW);
             assert!(
                 matches!(refused, Err(LogsError::NotNext { .. })),
                 "{refused:?}"
@@ -461,14 +461,17 @@ mod tests {
             retired: Vec::new(),
         })
         .unwrap();
-        logs.continue_with(number(65535), "wish", NOW).unwrap();
+        logs.continue_with(number(65535), "--next-log", NOW)
+            .unwrap();
         let error = logs.retire("full", NOW).unwrap_err();
         assert!(matches!(error, LogsError::Exhausted { .. }), "{error:?}");
         assert_eq!(
             error.to_string(),
             "log 65535 is the last that this CA can have: make a new CA with another trust anchor ID"
         );
-        let error = logs.continue_with(number(1), "wish", NOW).unwrap_err();
+        let error = logs
+            .continue_with(number(1), "--next-log", NOW)
+            .unwrap_err();
         assert!(matches!(error, LogsError::Exhausted { .. }), "{error:?}");
         assert_eq!(open(&folder).unwrap().current(), number(65535));
     }
@@ -502,7 +505,7 @@ mod tests {
         }
         // As the message advises.
         let mut logs = open(&folder).unwrap();
-        logs.continue_with(number(2), "wish", NOW).unwrap();
+        logs.continue_with(number(2), "--next-log", NOW).unwrap();
         logs.check().unwrap();
         assert!(!logs.is_to_be_created().unwrap(), "it exists");
     }

@@ -395,7 +395,7 @@ async fn a_damaged_log_is_left_for_the_next_one_only_when_the_operator_says_so()
     }
 
     let mut serials = vec![old.serial];
-    // The log_start may stay in a service file.
+    // The option may stay in a service file.
     for log_start in [next(number(2)), next(number(2)), LogStart::Open] {
         let running = scene.run(log_start).await;
         assert_eq!(running.mtca.log().id().to_string(), "32473.1.0.2");

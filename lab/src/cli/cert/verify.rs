@@ -36,7 +36,7 @@ Examples:
   mtc5g log verify http://127.0.0.1:7778/1/ --trust lab/trust.toml --write-subtrees subtrees.txt
   mtc5g cert verify --trust lab/trust.toml --subtrees subtrees.txt landmark-relative.pem
 
-Names are not compared with anything and extKeyUsage is not judged: those are for whoever has a peer.
+Names are not compared with anything; extKeyUsage, where there is one, must allow TLS: a role is for whoever has a peer.
 
 Exit status: 0 all verify, 1 some do not verify or cannot be read, 2 usage (also trust that cannot be used).
 Formats: docs/tools.md.")]
