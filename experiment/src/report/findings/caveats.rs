@@ -1,5 +1,7 @@
 //! What the figures of a run cannot show.
 
+use mtc_tls::kind::CertificateKind;
+
 use crate::environment::LOOPBACK;
 use crate::report::numbers::{count, whole};
 use crate::report::scenario_text::unapplied;
@@ -16,6 +18,7 @@ const SAMPLES_FOR_P99: u64 = 100;
 pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
     let mut caveats: Vec<String> = unapplied(results).into_iter().collect();
     caveats.push(round_trips(results));
+    caveats.extend(security_categories(results));
     let operations = results
         .variants
         .iter()
@@ -45,6 +48,16 @@ pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
         "{sharing}: compare variants within this run, not times between machines."
     ));
     caveats
+}
+
+/// That signatures which are compared may be of different strength, where both kinds are.
+fn security_categories(results: &Results) -> Option<String> {
+    let is_x509 = |auth| auth == CertificateKind::DirectlySigned;
+    let has = |wanted: bool| results.variants.iter().any(|v| is_x509(v.auth) == wanted);
+    (has(true) && has(false)).then(|| {
+        "The CA and the witness cosign with ML-DSA-44, the only ML-DSA of C2SP tlog-cosignature, whatever signs in the X.509 variants: with          ML-DSA-65 those are one category stronger, and ca_signature = \"ml-dsa-44\" makes them equal."
+            .to_owned()
+    })
 }
 
 fn round_trips(results: &Results) -> String {
