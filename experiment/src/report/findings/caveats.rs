@@ -18,7 +18,6 @@ const SAMPLES_FOR_P99: u64 = 100;
 pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
     let mut caveats: Vec<String> = unapplied(results).into_iter().collect();
     caveats.push(round_trips(results));
-    caveats.extend(security_categories(results));
     let operations = results
         .variants
         .iter()
@@ -47,6 +46,7 @@ pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
     caveats.push(format!(
         "{sharing}: compare variants within this run, not times between machines."
     ));
+    caveats.extend(security_categories(results));
     caveats
 }
 
@@ -55,7 +55,8 @@ fn security_categories(results: &Results) -> Option<String> {
     let is_x509 = |auth| auth == CertificateKind::DirectlySigned;
     let has = |wanted: bool| results.variants.iter().any(|v| is_x509(v.auth) == wanted);
     (has(true) && has(false)).then(|| {
-        "The CA and the witness cosign with ML-DSA-44, the only ML-DSA of C2SP tlog-cosignature, whatever signs in the X.509 variants: with          ML-DSA-65 those are one category stronger, and ca_signature = \"ml-dsa-44\" makes them equal."
+        "The CA and the witness cosign with ML-DSA-44, the only ML-DSA of C2SP tlog-cosignature, whatever signs in the X.509 variants: with \
+         ML-DSA-65 those are one category stronger, and ca_signature = \"ml-dsa-44\" makes them equal."
             .to_owned()
     })
 }

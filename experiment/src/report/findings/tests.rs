@@ -98,6 +98,10 @@ fn what_loopback_hides_is_named() {
         caveats[1].starts_with("With 540 operations per variant, p99.9"),
         "{caveats:#?}"
     );
+    assert!(
+        caveats[3].starts_with("The CA and the witness cosign with ML-DSA-44"),
+        "{caveats:#?}"
+    );
 }
 
 #[test]
