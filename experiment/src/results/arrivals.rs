@@ -12,6 +12,9 @@ use crate::scenario::Measure;
 /// Share of a variant's operations that may be late; with more its latencies are the generator's, not the servers'.
 const MAX_LATE_SHARE: f64 = 0.01;
 
+/// Fewer late operations of a variant than this spoil nothing, whatever their share: one or two are chance.
+const MIN_LATE: u64 = 3;
+
 /// Share of the machine's processors that generators of a closed loop may keep busy; with more they are what the servers wait for, and
 /// rates and latencies are theirs. A client does about half of a handshake's work and its own beside it, so the rest must be left to servers.
 const MAX_GENERATOR_SHARE: f64 = 0.75;
@@ -141,9 +144,9 @@ impl VariantArrivals {
     }
 }
 
-/// Whether so many late operations are too many.
+/// Whether so many late operations are too many: their share is over the limit, and they are not just one or two.
 pub fn is_too_late(late: u64, attempts: u64) -> bool {
-    late as f64 > attempts as f64 * MAX_LATE_SHARE
+    late >= MIN_LATE && late as f64 > attempts as f64 * MAX_LATE_SHARE
 }
 
 /// `61 of 540 operations (11 %) started more than 1 ms late; the limit is 1 %`

@@ -229,7 +229,7 @@ fn a_raised_limit_of_lateness_and_a_debug_build_are_warned_of() {
 #[test]
 fn late_starts_spoil_latencies_and_the_run_only_if_it_claims_them() {
     const REASON: &str = "61 of 540 operations of mtc-landmark (11 %) started more than 1 ms late; the limit is 1 %. Stop other \
-                          programs or lower load.stages.rate";
+                          programs";
     let claims_all = busy(&Measure::ALL);
     let Verdict {
         outcome,
@@ -239,7 +239,8 @@ fn late_starts_spoil_latencies_and_the_run_only_if_it_claims_them() {
         ..
     } = &claims_all.verdict;
     assert_eq!((*outcome, *passed), (Outcome::Invalid, false));
-    assert_eq!(violations, &[REASON]);
+    let way_out = "lower load.stages.rate, or claim bytes and CPU only: claims = [\"bytes\", \"cpu\"] in [scenario]";
+    assert_eq!(violations, &[format!("{REASON}, {way_out}")]);
     assert_eq!(invalid_measures, &[Measure::Latency]);
 
     let claims_costs = busy(&[Measure::Bytes, Measure::Cpu]);
@@ -256,7 +257,7 @@ fn late_starts_spoil_latencies_and_the_run_only_if_it_claims_them() {
     assert_eq!(
         warnings,
         &[format!(
-            "latencies are not valid and are left out: {REASON}"
+            "latencies are not valid and are left out: {REASON} or lower load.stages.rate"
         )]
     );
     let valid = |variant: &VariantResult| Measure::ALL.map(|of| variant.is_valid(of));
@@ -286,9 +287,44 @@ fn a_cause_that_spoils_all_variants_is_said_once() {
     assert_eq!(
         violations,
         [
-            "305 of 2700 operations (11 %) started more than 1 ms late; the limit is 1 %. Stop other programs or lower \
-             load.stages.rate"
+            "305 of 2700 operations (11 %) started more than 1 ms late; the limit is 1 %. Stop other programs, lower \
+             load.stages.rate, or claim bytes and CPU only: claims = [\"bytes\", \"cpu\"] in [scenario]"
         ]
+    );
+}
+
+#[test]
+fn no_claim_is_advised_away_where_more_than_latencies_is_wrong() {
+    let mut results = busy(&Measure::ALL);
+    results.run.interrupted = true;
+    let violations = results.violations();
+    let late = violations.iter().map(ToString::to_string);
+    let [late] = &late.filter(|of| of.contains("late")).collect::<Vec<_>>()[..] else {
+        panic!("{violations:?}");
+    };
+    assert!(
+        late.ends_with("Stop other programs or lower load.stages.rate"),
+        "{late}"
+    );
+}
+
+#[test]
+fn one_or_two_late_operations_of_a_short_run_spoil_nothing() {
+    let judged = |late: u64, attempts: u64| {
+        let load = ClientTotals {
+            late,
+            attempts,
+            ..ClientTotals::default()
+        };
+        let arrivals = VariantArrivals::of(&load, &Judged::ByLateness(1.0));
+        assert_eq!(arrivals.late, late, "is counted all the same");
+        arrivals.is_valid(Measure::Latency)
+    };
+    assert!(judged(1, 66) && judged(2, 66), "chance");
+    assert!(!judged(3, 66), "over the limit, and no chance");
+    assert!(
+        judged(3, 300) && !judged(4, 300),
+        "the limit is the share's"
     );
 }
 

@@ -94,7 +94,7 @@ pub enum Violation {
         count: u64,
     },
     /// The generator did not keep the schedule.
-    #[error("{}. Stop other programs or lower load.stages.rate", started_late(*.late, *.attempts, .what, *.max_lateness_ms))]
+    #[error("{}. {}", started_late(*.late, *.attempts, .what, *.max_lateness_ms), late_advice(*.is_alone))]
     Late {
         /// How many operations.
         late: u64,
@@ -104,6 +104,8 @@ pub enum Violation {
         what: String,
         /// The limit in milliseconds.
         max_lateness_ms: f64,
+        /// Whether nothing else is wrong with the run, so that bytes and CPU are measurements.
+        is_alone: bool,
     },
     /// The generator of a closed loop took the machine.
     #[error("{used}. Use fewer workers, or generators on other machines")]
@@ -185,11 +187,13 @@ pub enum Violation {
 impl Results {
     /// Every reason why the run is not a measurement of what its scenario claims, or does not show what that expects; none for a good run.
     pub fn violations(&self) -> Vec<Violation> {
-        self.found()
-            .into_iter()
-            .filter(|violation| self.counts(violation))
-            .chain(self.unmet_expectations())
-            .collect()
+        let found = self.found().into_iter();
+        let mut violations: Vec<_> = found.filter(|of| self.counts(of)).collect();
+        if let [Violation::Late { is_alone, .. }] = violations.as_mut_slice() {
+            *is_alone = true;
+        }
+        violations.extend(self.unmet_expectations());
+        violations
     }
 
     /// Whether it is about something that the scenario claims and does not allow.
@@ -240,6 +244,7 @@ impl Results {
                 format!("operations of {}", names.join(", "))
             },
             max_lateness_ms: self.generator.max_lateness_ms,
+            is_alone: false,
         })
     }
 
@@ -313,6 +318,15 @@ impl Results {
                 .filter_map(VariantResult::unequal_sides),
         );
         warnings
+    }
+}
+
+/// What to do about late starts; a scenario can do without latencies where they are all that is wrong.
+const fn late_advice(is_alone: bool) -> &'static str {
+    if is_alone {
+        "Stop other programs, lower load.stages.rate, or claim bytes and CPU only: claims = [\"bytes\", \"cpu\"] in [scenario]"
+    } else {
+        "Stop other programs or lower load.stages.rate"
     }
 }
 
