@@ -324,9 +324,11 @@ async fn lab_up_prints_its_endpoints_and_stops_on_ctrl_c() {
 async fn what_a_lab_can_do_without_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let lab = folder.path().join("lab");
-    std::fs::create_dir(&lab).unwrap();
+    let first = seven_ports();
+    let made = init(&lab, first).await;
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
     std::fs::write(lab.join("targets"), "no folder").unwrap();
-    let port = seven_ports().to_string();
+    let port = first.to_string();
     let arguments = ["lab", "up", "--port", &port, "--amf", "1", "--smf", "1"];
     let folder = ["--folder".as_ref(), lab.as_os_str()];
     let mut up = Started::new(arguments.map(OsStr::new).into_iter().chain(folder));
@@ -424,4 +426,37 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
     // The certificates of before are good still.
     assert_eq!(certificates[1], certificates[0], "{certificates:?}");
     assert_eq!(certificates[2], certificates[0], "{certificates:?}");
+}
+
+// A user's notes got a PKI beside them, and keys of a lab a results.json.
+#[tokio::test]
+async fn keys_and_other_files_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = |path: &Path| {
+        let found = path.read_dir().unwrap();
+        let mut names: Vec<_> = found.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort_unstable();
+        names
+    };
+    let notes = folder.path().join("notes");
+    std::fs::create_dir_all(notes.join("logs")).unwrap();
+    std::fs::write(notes.join("a.txt"), "mine").unwrap();
+    let up = ["lab", "up", "--folder"].map(OsStr::new);
+    let refused = mtc5g(up.into_iter().chain([notes.as_os_str()])).await;
+    assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+    let message = "notes has a.txt in it and is not the folder of a lab: give --folder";
+    assert!(refused.error().contains(message), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("keys"), "{}", refused.stderr);
+    assert_eq!(names(&notes), ["a.txt", "logs"]);
+
+    let lab = folder.path().join("lab");
+    let made = init(&lab, seven_ports()).await;
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    let before = names(&lab);
+    let run = ["run", "quick", "--out"].map(OsStr::new);
+    let refused = mtc5g(run.into_iter().chain([lab.as_os_str()])).await;
+    assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
+    let message = "lab is the folder of a lab: give --out another folder";
+    assert!(refused.error().contains(message), "{}", refused.stderr);
+    assert_eq!(names(&lab), before);
 }

@@ -1,5 +1,6 @@
 //! `mtc5g lab up`
 
+use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -72,10 +73,13 @@ impl UpArguments {
             Some(path) => path,
             None => own_temporary_folder()?,
         };
-        let now = mtc_tls::clock::Clock::default().now();
-        let mut stop = std::pin::pin!(interrupted());
         // What was in the folder before is not this command's to remove.
         let is_own = holds_logs_alone(&path);
+        if !is_own && !LabPki::is_in(&path) {
+            return Err(Occupied::by_something_else(path).into());
+        }
+        let now = mtc_tls::clock::Clock::default().now();
+        let mut stop = std::pin::pin!(interrupted());
         let folder = match self.lab_in(&path, plan, now) {
             Ok(folder) => folder,
             Err(error) => {
@@ -158,10 +162,35 @@ fn continue_with(path: &Path, plan: &Plan, now: UnixTime) -> Result<LabFolder, F
     Ok(existing.folder)
 }
 
+/// The folder has something in it, and that is no lab.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} has {found} in it and is not the folder of a lab: give --folder a new or an empty folder, or that of a lab",
+    folder.display()
+)]
+struct Occupied {
+    folder: PathBuf,
+    found: String,
+}
+
+impl Occupied {
+    fn by_something_else(folder: PathBuf) -> Self {
+        let found = beside_logs(&folder).min().unwrap_or_default();
+        let found = found.to_string_lossy().into_owned();
+        Self { folder, found }
+    }
+}
+
 /// Whether a folder is not there, or has nothing in it but what a failed start leaves.
 fn holds_logs_alone(path: &Path) -> bool {
-    let found = path.read_dir().into_iter().flatten();
-    found.flatten().all(|entry| entry.file_name() == LOGS)
+    beside_logs(path).next().is_none()
+}
+
+/// The names in a folder, but for what a failed start leaves.
+fn beside_logs(path: &Path) -> impl Iterator<Item = OsString> {
+    let found = path.read_dir().into_iter().flatten().flatten();
+    let names = found.map(|entry| entry.file_name());
+    names.filter(|name| name != LOGS)
 }
 
 /// After a start that failed: a lab that was made by it leaves its logs, so that the command can be given again; one that was there

@@ -19,6 +19,7 @@ use super::exit::{DONE, USAGE, fail, interrupted, status};
 use super::output::{clear_killed, print, print_results, tell_earlier};
 use super::results_file::CELLS;
 use crate::load::{Phase, Progress};
+use crate::pki::LabPki;
 use crate::run::{Joined, ProgressListener, Ran, RunError, Setting, run};
 use crate::topology::{LabPlace, Throwaway};
 use experiment::measure::Shard;
@@ -130,6 +131,13 @@ impl RunArguments {
             .out
             .clone()
             .unwrap_or_else(|| default_out(&cells[0].name));
+        if holds_a_lab(&out) {
+            tell!(
+                "error: {} is the folder of a lab: give --out another folder, such as {RESULTS}/NAME; to load that lab, --lab names it",
+                out.display()
+            );
+            return ExitCode::from(USAGE);
+        }
         let mut labs = labs_below(Path::new(RESULTS));
         labs.extend(labs_of_run(&out));
         clear_killed(&labs);
@@ -273,6 +281,11 @@ fn clear_up(throwaway: Option<Throwaway>, folder: &Path, error: Option<&RunError
         Ok(_) => {}
         Err(error) => tell!("warning: {}", Causes(&error)),
     }
+}
+
+/// Whether a folder is that of a lab, also of one for containers: results do not belong among keys.
+fn holds_a_lab(folder: &Path) -> bool {
+    LabPki::is_in(folder) || LabPki::is_in(&folder.join("public"))
 }
 
 /// Where the runs below a folder of results have their labs, or a sweep its runs theirs.
