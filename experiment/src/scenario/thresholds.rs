@@ -280,7 +280,7 @@ pub(super) fn read(
             reader.required(&table, &name, |value| {
                 let text = text(MAX_EXPRESSION)(value)?;
                 let threshold = expression::parse(&name, &text, variants)
-                    .map_err(|fault| Refusal::new(fault.to_string()).hint(fault.wanted))?;
+                    .map_err(|fault| Refusal::new(fault.to_string()).hint(fault.hint()))?;
                 match threshold
                     .measures()
                     .into_iter()
@@ -368,8 +368,7 @@ mod tests {
         for part in [
             "line 14, column 7: thresholds.one cannot be read at \"p98(handshak\", character 1 of the expression \
              (wanted a number or one of p50, p90,",
-            "line 15, column 7: thresholds.two cannot be read at \"\\\"c\\\") < 1\", character 16 of the expression \
-             (wanted the name of a variant: a, b)",
+            "line 15, column 7: thresholds.two is about \"c\", but there is no variant of that name (known: a, b)",
             "line 16, column 9: thresholds.three ends too early, at character 11 of the expression (wanted a comparison",
             "line 17, column 8: thresholds.four cannot be read at \"1\", character 16",
             "(wanted one of handshake, operation, tcp_connect)",
@@ -377,6 +376,17 @@ mod tests {
         ] {
             assert!(faults.contains(part), "{part}\nis not in\n{faults}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_variant_gets_a_suggestion() {
+        let text = "[scenario]\nname = \"t\"\n[lab]\n[[variant]]\nname = \"landmark\"\nauth = \"mtc-landmark\"\n\
+                    [load]\noperation = \"handshake\"\nstages = [{ rate = 1, duration = \"1s\" }]\n\
+                    [thresholds]\nsmall = 'bytes(\"landmrk\") < 9000'\n";
+        let faults = Scenario::parse(text).unwrap_err().to_string();
+        let told = "line 11, column 9: thresholds.small is about \"landmrk\", but there is no variant of that name \
+                    (did you mean \"landmark\"?)";
+        assert!(faults.contains(told), "{faults}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Amount, Figure, Operator, Relation, Statistic, Term, Threshold, Timed};
 use crate::scenario::Variant;
+use crate::scenario::reader::suggest;
 
 /// Reads the threshold `name`, whose figures are of `variants`.
 pub(super) fn parse(name: &str, text: &str, variants: &[Variant]) -> Result<Threshold, ParseFault> {
@@ -29,23 +30,42 @@ pub(super) fn parse(name: &str, text: &str, variants: &[Variant]) -> Result<Thre
     })
 }
 
-/// Where an expression stops being one, and what should stand there.
-pub(super) struct ParseFault {
-    column: usize,
-    found: String,
-    pub(super) wanted: String,
+/// Why a text is no threshold of the scenario.
+pub(super) enum ParseFault {
+    /// Where it stops being an expression, and what should stand there.
+    Syntax {
+        column: usize,
+        found: String,
+        wanted: String,
+    },
+    /// A figure of a variant that is not one of the scenario's, and which may be meant.
+    NoVariant { name: String, meant: String },
+}
+
+impl ParseFault {
+    /// What would mend it.
+    pub(super) fn hint(&self) -> &str {
+        match self {
+            Self::Syntax { wanted, .. } => wanted,
+            Self::NoVariant { meant, .. } => meant,
+        }
+    }
 }
 
 impl fmt::Display for ParseFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { column, found, .. } = self;
-        if found.is_empty() {
-            return write!(f, "ends too early, at character {column} of the expression");
+        match self {
+            Self::Syntax { column, found, .. } if found.is_empty() => {
+                write!(f, "ends too early, at character {column} of the expression")
+            }
+            Self::Syntax { column, found, .. } => write!(
+                f,
+                "cannot be read at {found:?}, character {column} of the expression"
+            ),
+            Self::NoVariant { name, .. } => {
+                write!(f, "is about {name:?}, but there is no variant of that name")
+            }
         }
-        write!(
-            f,
-            "cannot be read at {found:?}, character {column} of the expression"
-        )
     }
 }
 
@@ -133,7 +153,6 @@ impl<'t> Parser<'t> {
     }
 
     fn variant(&mut self) -> Result<usize, ParseFault> {
-        let start = self.at;
         self.expect("\"")?;
         let name = self.peek_while(|c| c != '"');
         self.at += name.len();
@@ -143,9 +162,11 @@ impl<'t> Parser<'t> {
             .iter()
             .position(|variant| variant.name == name);
         found.ok_or_else(|| {
-            self.at = start;
             let known: Vec<&str> = self.variants.iter().map(|v| v.name.as_str()).collect();
-            self.fault(format!("the name of a variant: {}", known.join(", ")))
+            ParseFault::NoVariant {
+                name: name.to_owned(),
+                meant: suggest(name, &known),
+            }
         })
     }
 
@@ -197,7 +218,7 @@ impl<'t> Parser<'t> {
 
     fn fault(&mut self, wanted: impl Into<String>) -> ParseFault {
         let found = self.rest().chars().take(12).collect();
-        ParseFault {
+        ParseFault::Syntax {
             column: 1 + self.text[..self.at].chars().count(),
             found,
             wanted: format!("wanted {}", wanted.into()),
