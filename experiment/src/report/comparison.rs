@@ -8,6 +8,9 @@ use crate::results::{Comparison, Metric, Ratio};
 /// Columns of a name and of a change.
 const NAME: usize = 22;
 const CHANGE: usize = 26;
+/// Smaller changes, in percent as they are shown, bear no mark: the interval is of the spread within the runs, and bytes of two runs
+/// differ by such as the lengths of ECDSA signatures.
+const LEAST_MARKED: f64 = 0.5;
 
 /// What has changed from one run to the other.
 pub fn comparison(comparison: &Comparison) -> String {
@@ -43,9 +46,10 @@ pub fn comparison(comparison: &Comparison) -> String {
         text.push('\n');
     }
     text.push_str(&changes(comparison));
-    text.push_str(
-        "\n  later to earlier, with the 95 % interval; * differs: the interval leaves out no change; – not valid, or too few slices\n",
-    );
+    text.push_str(&format!(
+        "\n  later to earlier, with the 95 % interval; – not valid, or too few slices\n  \
+         * differs: by {LEAST_MARKED} % or more, and the interval leaves out no change\n"
+    ));
     if let Some(limit) = comparison.fail_above {
         if comparison.regressions.is_empty() {
             let of_what = match comparison.left_out.as_slice() {
@@ -100,7 +104,12 @@ fn change(ratio: Option<&Ratio>) -> String {
         return "–".to_owned();
     };
     let percent = |ratio: f64| (ratio - 1.0) * 100.0;
-    let mark = if ratio.differs() { "*" } else { " " };
+    let shown = (percent(ratio.ratio) * 10.0).round() / 10.0;
+    let mark = if ratio.differs() && shown.abs() >= LEAST_MARKED {
+        "*"
+    } else {
+        " "
+    };
     format!(
         "{:+.1} % ({:+.1} to {:+.1}){mark}",
         percent(ratio.ratio),
@@ -128,6 +137,30 @@ mod tests {
             text.contains("PASSED: nothing that was compared is surely more than 5.0 % higher"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_change_of_less_than_half_a_percent_is_not_marked() {
+        let shown = |ratio: f64| {
+            let (low, high) = (ratio - 0.0001, ratio + 0.0001);
+            change(Some(&Ratio {
+                metric: Metric::Bytes,
+                ratio,
+                low,
+                high,
+            }))
+        };
+        for (ratio, marked) in [
+            (1.0002, false),
+            (1.0044, false),
+            (1.0046, true),
+            (0.9956, false),
+            (0.9954, true),
+        ] {
+            assert_eq!(shown(ratio).ends_with(")*"), marked, "{}", shown(ratio));
+        }
+        let legend = comparison(&Comparison::of(&quick(), &quick(), None));
+        assert!(legend.contains("* differs: by 0.5 % or more"), "{legend}");
     }
 
     #[test]
