@@ -165,7 +165,8 @@ fn fewest(results: &Results) -> String {
     let counts = slices.map(|slice| slice.operation.count());
     match counts.filter(|count| *count > 0).min() {
         Some(count) if count < 10 * ENOUGH_BEYOND => format!(
-            " A point rests on as few as {count} operations, so its ups and downs are mostly chance."
+            " A point rests on as few as {count} operation{}, so its ups and downs are mostly chance.",
+            if count == 1 { "" } else { "s" }
         ),
         _ => String::new(),
     }

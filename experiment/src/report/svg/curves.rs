@@ -95,10 +95,12 @@ pub(in super::super) fn percentiles(curves: &[Curve<'_>]) -> Chart {
             .map(|(nines, ms)| (PLOT.x_of(nines / 3.0), PLOT.y_of(&scale, *ms)));
         body.push_str(&polyline(index, at));
     }
+    let drawn = curves.iter().zip(&lines).enumerate();
+    let drawn = drawn.filter(|(_, (_, line))| !line.is_empty());
     Chart {
         height: PLOT_HEIGHT,
         body,
-        legend: legend(curves.iter().map(|curve| curve.label).enumerate()),
+        legend: legend(drawn.map(|(index, (curve, _))| (index, curve.label))),
     }
 }
 
@@ -383,5 +385,24 @@ mod tests {
             let chart = courses(&Horizontal::Seconds(1.0), vertical, &[none]);
             assert!(chart.body.contains("Nothing was measured."));
         }
+    }
+
+    #[test]
+    fn the_legend_names_what_has_a_line_in_its_own_colour() {
+        let nothing = Curve {
+            label: "left out",
+            samples: 100,
+            at: &|_| None,
+        };
+        let measured = Curve {
+            label: "drawn",
+            samples: 100,
+            at: &|quantile| Some(1.0 + quantile),
+        };
+        let legend = percentiles(&[nothing, measured]).legend;
+        assert!(
+            matches!(&legend[..], [(Mark::Line(1), label)] if label == "drawn"),
+            "the second line's mark alone"
+        );
     }
 }
