@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn a_rate_is_sustained_when_nothing_speaks_against_it() {
         assert_eq!(probe(|_| {}), None);
-        assert_eq!(probe(|totals| totals.late = 1), None);
+        assert_eq!(probe(|totals| totals.late = 2), None);
         let refused = |change: fn(&mut ClientTotals)| probe(change).unwrap();
         assert_eq!(
             refused(|totals| totals.record_failure("tls", "an alert")),
@@ -365,8 +365,8 @@ mod tests {
             "arrivals were dropped"
         );
         assert_eq!(
-            refused(|totals| totals.late = 2),
-            "2 of 100 operations (2.0 %) started more than 1 ms late; the limit is 1 %, so this says nothing about the servers"
+            refused(|totals| totals.late = 3),
+            "3 of 100 operations (3.0 %) started more than 1 ms late; the limit is 1 %, so this says nothing about the servers"
         );
         let slow = |totals: &mut ClientTotals| {
             (0..2).for_each(|_| totals.record_success(0, Duration::from_millis(6)));
