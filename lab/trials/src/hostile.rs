@@ -303,7 +303,7 @@ async fn under_attack(
     let mut usual = Duration::ZERO;
     for _ in 0..ASKED_BEFORE {
         let begun = Instant::now();
-        if !ask(port, addr, &insider, &stage.folder.lab).await {
+        if !ask(port, addr, &insider, &stage.folder.lab, GIVES_UP).await {
             return Err(violated!("{port:?} does not serve before the attack"));
         }
         usual = usual.max(begun.elapsed());
@@ -341,7 +341,7 @@ async fn under_attack(
             let patience = bound.max(GIVES_UP);
             honest.spawn(async move {
                 let begun = Instant::now();
-                let asked = timeout(patience, ask(port, addr, &insider, &lab)).await;
+                let asked = timeout(patience, ask(port, addr, &insider, &lab, patience)).await;
                 (begun.elapsed(), asked == Ok(true))
             });
         }
@@ -474,22 +474,28 @@ async fn greedy(
 }
 
 /// What an honest peer of the port does; whether it was served.
-async fn ask(port: Port, addr: SocketAddr, insider: &TestNf, lab: &LabFolder) -> bool {
+async fn ask(
+    port: Port,
+    addr: SocketAddr,
+    insider: &TestNf,
+    lab: &LabFolder,
+    patience: Duration,
+) -> bool {
     match port {
         Port::NrfSbi => enrol(lab, 102).await.is_ok(),
         Port::SmfSbi => shake_hands(insider, port, addr, lab).await.is_some(),
-        Port::NrfLog => get(addr, "/1/checkpoint").await,
-        Port::NrfAdmin => get(addr, "/healthz").await,
-        Port::Witness => get(addr, "/").await,
+        Port::NrfLog => get(addr, "/1/checkpoint", patience).await,
+        Port::NrfAdmin => get(addr, "/healthz", patience).await,
+        Port::Witness => get(addr, "/", patience).await,
     }
 }
 
-async fn get(addr: SocketAddr, path: &str) -> bool {
-    let Ok(connection) = Connection::connect_cleartext(addr, GIVES_UP).await else {
+async fn get(addr: SocketAddr, path: &str, patience: Duration) -> bool {
+    let Ok(connection) = Connection::connect_cleartext(addr, patience).await else {
         return false;
     };
     let request = Request::new(Method::GET, addr.to_string(), path);
-    let answer = connection.send(request, GIVES_UP).await;
+    let answer = connection.send(request, patience).await;
     answer.is_ok_and(|answer| !answer.status.is_server_error())
 }
 
