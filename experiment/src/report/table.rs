@@ -43,98 +43,81 @@ const OPERATION: &str = "operation";
 const FIRST: &str = "to the first";
 const CPU: &str = "CPU, µs";
 
+const OK: Heading = heading("", "ok", "ok", Column::Ok);
+const ERRORS: Heading = heading("", "err", "errors", Column::Errors);
+const HANDSHAKE_P50: Heading = heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50);
+const HANDSHAKE_P90: Heading = heading(HANDSHAKE, "p90", "handshake p90", Column::HandshakeP90);
+const HANDSHAKE_P99: Heading = heading(HANDSHAKE, "p99", "handshake p99", Column::HandshakeP99);
+const HANDSHAKE_P999: Heading =
+    heading(HANDSHAKE, "p99.9", "handshake p99.9", Column::HandshakeP999);
+const OPERATION_P50: Heading = heading(OPERATION, "p50", "operation p50", Column::OperationP50);
+const OPERATION_P99: Heading = heading(OPERATION, "p99", "operation p99", Column::OperationP99);
+const BYTES: Heading = heading("", "bytes", "bytes", Column::Bytes);
+const BYTES_CLIENT: Heading = heading("bytes sent", "client", "bytes by side", Column::BytesClient);
+const BYTES_SERVER: Heading = heading("bytes sent", "server", "bytes by side", Column::BytesServer);
+const CPU_BOTH: Heading = heading(CPU, "both", "CPU", Column::Cpu);
+const CPU_CLIENT: Heading = heading(CPU, "clnt", "CPU by side", Column::CpuClient);
+const CPU_SERVER: Heading = heading(CPU, "serv", "CPU by side", Column::CpuServer);
+const VERIFY: Heading = heading("verify", "µs", "verification", Column::Verify);
+const BYTES_TO_FIRST: Heading = heading(
+    FIRST,
+    "bytes",
+    "bytes to the first",
+    Column::ToFirst(Metric::Bytes),
+);
+const CPU_TO_FIRST: Heading = heading(
+    FIRST,
+    "CPU",
+    "CPU to the first",
+    Column::ToFirst(Metric::Cpu),
+);
+
 /// Everything that the comparison can show.
 const FULL: [Heading; 15] = [
-    heading("", "ok", "ok", Column::Ok),
-    heading("", "err", "errors", Column::Errors),
-    heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50),
-    heading(HANDSHAKE, "p90", "handshake p90", Column::HandshakeP90),
-    heading(HANDSHAKE, "p99", "handshake p99", Column::HandshakeP99),
-    heading(HANDSHAKE, "p99.9", "handshake p99.9", Column::HandshakeP999),
-    heading(OPERATION, "p50", "operation p50", Column::OperationP50),
-    heading(OPERATION, "p99", "operation p99", Column::OperationP99),
-    heading("bytes sent", "client", "bytes by side", Column::BytesClient),
-    heading("bytes sent", "server", "bytes by side", Column::BytesServer),
-    heading(CPU, "clnt", "CPU by side", Column::CpuClient),
-    heading(CPU, "serv", "CPU by side", Column::CpuServer),
-    heading("verify", "µs", "verification", Column::Verify),
-    heading(
-        FIRST,
-        "bytes",
-        "bytes to the first",
-        Column::ToFirst(Metric::Bytes),
-    ),
-    heading(
-        FIRST,
-        "CPU",
-        "CPU to the first",
-        Column::ToFirst(Metric::Cpu),
-    ),
+    OK,
+    ERRORS,
+    HANDSHAKE_P50,
+    HANDSHAKE_P90,
+    HANDSHAKE_P99,
+    HANDSHAKE_P999,
+    OPERATION_P50,
+    OPERATION_P99,
+    BYTES_CLIENT,
+    BYTES_SERVER,
+    CPU_CLIENT,
+    CPU_SERVER,
+    VERIFY,
+    BYTES_TO_FIRST,
+    CPU_TO_FIRST,
 ];
 
 /// With sums over both sides, for a narrower terminal.
 const SUMS: [Heading; 10] = [
-    heading("", "err", "errors", Column::Errors),
-    heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50),
-    heading(HANDSHAKE, "p99", "handshake p99", Column::HandshakeP99),
-    heading(OPERATION, "p50", "operation p50", Column::OperationP50),
-    heading(OPERATION, "p99", "operation p99", Column::OperationP99),
-    heading("", "bytes", "bytes", Column::Bytes),
-    heading(CPU, "both", "CPU", Column::Cpu),
-    heading("verify", "µs", "verification", Column::Verify),
-    heading(
-        FIRST,
-        "bytes",
-        "bytes to the first",
-        Column::ToFirst(Metric::Bytes),
-    ),
-    heading(
-        FIRST,
-        "CPU",
-        "CPU to the first",
-        Column::ToFirst(Metric::Cpu),
-    ),
+    ERRORS,
+    HANDSHAKE_P50,
+    HANDSHAKE_P99,
+    OPERATION_P50,
+    OPERATION_P99,
+    BYTES,
+    CPU_BOTH,
+    VERIFY,
+    BYTES_TO_FIRST,
+    CPU_TO_FIRST,
 ];
 
 /// For a terminal of 80 columns.
 const NARROW: [Heading; 7] = [
-    heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50),
-    heading(HANDSHAKE, "p99", "handshake p99", Column::HandshakeP99),
-    heading("", "bytes", "bytes", Column::Bytes),
-    heading(CPU, "both", "CPU", Column::Cpu),
-    heading("verify", "µs", "verification", Column::Verify),
-    heading(
-        FIRST,
-        "bytes",
-        "bytes to the first",
-        Column::ToFirst(Metric::Bytes),
-    ),
-    heading(
-        FIRST,
-        "CPU",
-        "CPU to the first",
-        Column::ToFirst(Metric::Cpu),
-    ),
+    HANDSHAKE_P50,
+    HANDSHAKE_P99,
+    BYTES,
+    CPU_BOTH,
+    VERIFY,
+    BYTES_TO_FIRST,
+    CPU_TO_FIRST,
 ];
 
 /// What the run is about.
-const LEAST: [Heading; 5] = [
-    heading(HANDSHAKE, "p50", "handshake p50", Column::HandshakeP50),
-    heading("", "bytes", "bytes", Column::Bytes),
-    heading(CPU, "both", "CPU", Column::Cpu),
-    heading(
-        FIRST,
-        "bytes",
-        "bytes to the first",
-        Column::ToFirst(Metric::Bytes),
-    ),
-    heading(
-        FIRST,
-        "CPU",
-        "CPU to the first",
-        Column::ToFirst(Metric::Cpu),
-    ),
-];
+const LEAST: [Heading; 5] = [HANDSHAKE_P50, BYTES, CPU_BOTH, BYTES_TO_FIRST, CPU_TO_FIRST];
 
 /// The ratios that are shown with their intervals, what goes first for want of room last.
 const INTERVALS: [(&str, Metric); 4] = [
