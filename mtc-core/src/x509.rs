@@ -31,6 +31,8 @@ pub use self::usage::{Role, UsageError, is_ca, key_usages, nf_types, purposes};
 
 use self::extension::ExtensionList;
 
+/// DER of the Version v3, inside its tag: that of certificates that have extensions.
+const VERSION_3: [u8; 3] = [der::INTEGER, 1, 2];
 /// Extensions in one certificate. Those of an NF have 5 to 7, public web certificates about ten; the bound keeps a hostile one
 /// cheap.
 const MAX_EXTENSIONS: usize = 32;
@@ -68,7 +70,7 @@ fn in_field(field: &'static str) -> impl Fn(DerError) -> X509Error + Copy {
 
 /// A certificate of any kind, its fields told apart and, but for the algorithms, not looked into.
 struct Fields<'a> {
-    version: Option<Element<'a>>,
+    is_version_3: bool,
     serial: &'a [u8],
     subject: Subject<'a>,
     spki: &'a [u8],
@@ -116,12 +118,17 @@ impl<'a> Fields<'a> {
             .expect(der::SEQUENCE)
             .map_err(in_field("subjectPublicKeyInfo"))?
             .whole;
+        let is_version_3 = version.is_some_and(|version| version.contents == VERSION_3);
+        let extensions = extensions_at_the_end(fields)?;
+        if extensions.is_some() && !is_version_3 {
+            return Err(X509Error::Version); // RFC 5280 section 4.1.2.1
+        }
         Ok(Self {
-            version,
+            is_version_3,
             serial,
             subject,
             spki,
-            extensions: extensions_at_the_end(fields)?,
+            extensions,
             signature_algorithm,
             signature,
             tbs: tbs.whole,
@@ -281,10 +288,10 @@ impl<'a> Certificate<'a> {
     /// Reads a certificate.
     ///
     /// # Errors
-    /// Not the DER of an X.509 certificate, or an extension twice.
+    /// Not the DER of an X.509 certificate, extensions in one that is not of version 3, or an extension twice.
     pub fn parse(whole: &'a [u8]) -> Result<Self, X509Error> {
         let Fields {
-            version: _,
+            is_version_3: _,
             serial,
             subject,
             spki,

@@ -1,15 +1,11 @@
 //! An end entity's certificate, X.509 or MTC alike, read in place and without allocation as far as its user needs it.
 
 use crate::certificate;
-use crate::der;
 use crate::oid;
 use crate::time::UnixTime;
 
 use super::extension::{Extension, ExtensionList};
 use super::{Fields, X509Error, validity};
-
-/// DER of the Version v3, inside its tag.
-const VERSION_3: [u8; 3] = [der::INTEGER, 1, 2];
 
 /// What a verifier reads of an end entity's certificate, once: every check borrows it. Extensions are the contents octets of
 /// their `extnValue`.
@@ -42,10 +38,7 @@ impl<'a> EndEntity<'a> {
     /// Not the DER of an X.509 certificate of version 3, or an extension twice (RFC 5280 section 4.2).
     pub fn parse(whole: &'a [u8]) -> Result<Self, X509Error> {
         let fields = Fields::read(whole)?;
-        if fields
-            .version
-            .is_none_or(|version| version.contents != VERSION_3)
-        {
+        if !fields.is_version_3 {
             return Err(X509Error::Version);
         }
         Self::new(fields.subject.validity, fields.spki, fields.extensions)

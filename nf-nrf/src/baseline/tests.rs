@@ -260,3 +260,22 @@ fn a_leaf_is_no_ca_certificate() {
         Err("basicConstraints lacks cA")
     );
 }
+
+#[test]
+fn a_certificate_of_version_1_with_extensions_is_no_ca_certificate() {
+    let profile = X509Profile {
+        ca_signature: KeyAlgorithm::Ed25519,
+        intermediates: Intermediates::One,
+    };
+    let (_folder, ca) = new_ca(profile);
+    let chain = ca.issue(ca.key.spki_der(), &subject(), NOW, END).unwrap();
+    let mut issuer = chain[1].to_vec();
+    assert!(CaCertificate::parse(&issuer).is_ok());
+    let version_3 = [0xa0, 3, 2, 1, 2];
+    let at = issuer.windows(5).position(|octets| octets == version_3);
+    issuer[at.unwrap() + 4] = 0;
+    assert_eq!(
+        CaCertificate::parse(&issuer),
+        Err("not the DER of a certificate")
+    );
+}
