@@ -300,7 +300,7 @@ impl Process {
             files: self.config.public.clone(),
         });
         let addr = self.config.log_listen;
-        let addr = self.life.serve_plain(addr, "issuance log", port).await?;
+        let addr = self.life.serve_plain(addr, "issuance log", port)?;
         Ok(reachable(addr))
     }
 
@@ -309,7 +309,7 @@ impl Process {
         enrolment: Arc<Enrolment>,
         instance: &Instance,
     ) -> Result<(), NrfError> {
-        let (listener, addr) = bind(self.config.listen, "SBI").await?;
+        let (listener, addr) = bind(self.config.listen, "SBI")?;
         let services = Arc::new(self.services(addr, enrolment)?);
         let auth = ClientAuth::OptionalOrExpired {
             expired_within: self.config.renew_expired(),

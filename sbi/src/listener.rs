@@ -9,7 +9,7 @@ use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake;
 use mtc_tls::profile::ClientAuth;
 use rustix::process::{Resource, getrlimit};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::Instrument as _;
@@ -33,6 +33,9 @@ use newcomers::Newcomers;
 const MAX_CONNECTIONS: u64 = 4096;
 /// Share of the process's file descriptors that one port may take: a process has a handful of ports, and files.
 const DESCRIPTOR_SHARE: u64 = 8;
+/// Connections that the kernel keeps until they are accepted, less if `net.core.somaxconn` says so. Where there is no room for an honest
+/// peer's, it tries again only after a second (RFC 6298).
+const BACKLOG: u32 = 4096;
 /// Connections at one port that have not finished their handshake or not sent a first request: as many handshakes as two
 /// processors do in half a second.
 const MAX_NEWCOMERS: u64 = 512;
@@ -68,14 +71,24 @@ fn within_descriptors(share: u64, most: u64) -> usize {
 ///
 /// # Errors
 /// The port cannot be had.
-pub async fn bind(
+pub fn bind(
     addr: SocketAddr,
     what: &'static str,
 ) -> Result<(TcpListener, SocketAddr), ListenError> {
     let failed = |source| ListenError { addr, what, source };
-    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let listener = listen(addr).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?; // as std and tokio do: a restart need not wait for old connections
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves an SBI port until stopped, then finishes what is in progress.

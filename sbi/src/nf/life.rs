@@ -95,7 +95,7 @@ impl Life {
             missing: life.missing.subscribe(),
             ledger: life.ledger.clone(),
         });
-        let addr = life.serve_plain(admin, "admin", handler).await?;
+        let addr = life.serve_plain(admin, "admin", handler)?;
         life.spawn(clock::watch(life.metrics.clone()));
         life.events.tell(&Event::AdminListening { addr });
         clock::await_set(clock).await;
@@ -144,13 +144,13 @@ impl Life {
     ///
     /// # Errors
     /// The port cannot be had.
-    pub async fn serve_plain<H: Handler>(
+    pub fn serve_plain<H: Handler>(
         &mut self,
         addr: SocketAddr,
         what: &'static str,
         handler: Arc<H>,
     ) -> Result<SocketAddr, ListenError> {
-        let (listener, bound) = bind(addr, what).await?;
+        let (listener, bound) = bind(addr, what)?;
         let (limits, stop) = (self.limits.clone(), self.stop.clone());
         self.tasks
             .spawn(serve_plain(listener, handler, limits, stop));
