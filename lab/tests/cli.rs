@@ -1,8 +1,9 @@
 //! The command line as a person meets it: help, a lab set up by hand, a lab that stays up.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -353,9 +354,11 @@ async fn secrets_of_connections_are_written_where_the_flag_says_and_nowhere_else
         let all: Vec<&OsStr> = all.chain(flags.iter().copied()).collect();
         Started::with(all, [("SSLKEYLOGFILE", unheeded.as_os_str())])
     };
-    for (flags, is_written) in [
-        (&[][..], false),
-        (&["--key-log".as_ref(), keys.as_os_str()][..], true),
+    for (flags, is_written, is_warned_of) in [
+        (&[][..], false, false),
+        (&["--key-log".as_ref(), keys.as_os_str()][..], true, false),
+        // The same lab again: it was made so, whatever is given now.
+        (&[], true, true),
     ] {
         let mut up = up(flags);
         up.prints("Ctrl-C stops it").await;
@@ -368,8 +371,27 @@ async fn secrets_of_connections_are_written_where_the_flag_says_and_nowhere_else
         let log = std::fs::read_to_string(lab.join("logs/smf.log")).unwrap();
         assert_eq!(log.contains("key_log is set"), is_written, "{log}");
         assert!(!unheeded.exists());
-        std::fs::remove_dir_all(&lab).unwrap();
+        let warning = format!(
+            "made with --key-log: secrets of its connections are appended to {}\n",
+            keys.display()
+        );
+        let is_warned = ended.stderr.contains(&warning);
+        assert_eq!(is_warned, is_warned_of, "{}", ended.stderr);
+        if !is_written {
+            std::fs::remove_dir_all(&lab).unwrap();
+        }
     }
+}
+
+/// The enrolment tokens of a lab, by file.
+fn tokens_in(lab: &Path) -> BTreeMap<PathBuf, String> {
+    let files = lab.join("tokens").read_dir().expect("a lab has tokens");
+    let files = files.map(|found| found.expect("the folder can be listed").path());
+    let token = |path: PathBuf| {
+        let token = std::fs::read_to_string(&path).expect("a token can be read");
+        (path, token)
+    };
+    files.map(token).collect()
 }
 
 #[tokio::test]
@@ -377,13 +399,18 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let (lab, port) = (folder.path().join("lab"), seven_ports());
     let first = port.to_string();
-    let up = |amf: &'static str| {
-        let arguments = ["lab", "up", "--port", &first, "--amf", amf, "--smf", "1"];
-        let folder = ["--folder".as_ref(), lab.as_os_str()];
-        Started::new(arguments.map(OsStr::new).into_iter().chain(folder))
+    let up = |options: &[&str]| {
+        let arguments = [
+            "lab".as_ref(),
+            "up".as_ref(),
+            "--folder".as_ref(),
+            lab.as_os_str(),
+        ];
+        Started::new(arguments.into_iter().chain(options.iter().map(OsStr::new)))
     };
+    let made_with = ["--port", &first, "--amf", "1", "--smf", "1"];
     let taken = std::net::TcpListener::bind(localhost(port)).unwrap();
-    let ended = up("1").end().await;
+    let ended = up(&made_with).end().await;
     assert_eq!(ended.code(), Some(1));
     let message =
         format!("nrf: cannot listen on 127.0.0.1:{port} (SBI); is another process using the port?");
@@ -403,15 +430,28 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
 
     drop(taken);
     let mut certificates = Vec::new();
-    for (amf, warning) in [
-        ("1", None),
-        ("1", None),
-        ("2", Some("its own values of --amf")),
+    for (options, warning) in [
+        (&made_with[..], None),
+        // What is not given is not compared: the lab has its own port, and one AMF where the default is two.
+        (&[], None),
+        (
+            &["--amf", "2", "--smf", "1"],
+            Some("its own values of --amf\n"),
+        ),
     ] {
-        let mut up = up(amf);
-        up.prints("Ctrl-C stops it").await;
-        up.signal(Signal::INT);
-        let ended = up.end().await;
+        let mut running = up(options);
+        running.prints("Ctrl-C stops it").await;
+        let tokens = tokens_in(&lab);
+        let second = up(&[]).end().await;
+        assert_eq!(second.code(), Some(1));
+        let already = format!(
+            "the lab in {0} is already running; load it with mtc5g run SCENARIO --lab {0}\n",
+            lab.display()
+        );
+        assert!(second.stderr.ends_with(&already), "{}", second.stderr);
+        assert_eq!(tokens_in(&lab), tokens);
+        running.signal(Signal::INT);
+        let ended = running.end().await;
         assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
         let went_on = ended.stderr.contains("continuing with the lab in ");
         assert_eq!(went_on, !certificates.is_empty(), "{}", ended.stderr);

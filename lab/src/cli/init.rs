@@ -12,28 +12,36 @@ use thiserror::Error;
 use super::exit::{DONE, fail};
 use super::output::{say, usage};
 use super::run::scenario_text;
-use crate::topology::{Deployed, Hosts, LabFolder, Plan, Ports, deploy};
+use crate::topology::{Deployed, Hosts, LabFolder, Plan, PlannedSetting, Ports, deploy};
 use experiment::files::sync_tree;
 use experiment::scenario::{INSTANCES, LabPlan, MORE_INSTANCES, SHIPPED, Scenario};
 
+/// Of AMFs, and of SMFs.
+const DEFAULT_INSTANCES: u16 = 2;
+const DEFAULT_PORT: u16 = 7777;
+/// Seconds.
+const DEFAULT_LANDMARK_INTERVAL: u64 = 30;
+/// Hours.
+const DEFAULT_CERTIFICATE_LIFETIME: u64 = 24;
+
 /// What `mtc5g init` and `mtc5g lab up` make a lab of.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct LabArguments {
-    /// Number of AMF instances
-    #[arg(long, default_value_t = 2, value_parser = instances)]
-    amf: u16,
-    /// Number of SMF instances
-    #[arg(long, default_value_t = 2, value_parser = instances)]
-    smf: u16,
-    /// First of seven ports on 127.0.0.1: NRF SBI, issuance log, witness, admin ports of NRF, SCP, AMF, SMF
-    #[arg(long, default_value_t = 7777, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
-    port: u16,
-    /// Seconds between landmarks
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    landmark_interval: u64,
-    /// Lifetime of certificates in hours
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
-    certificate_lifetime: u64,
+    /// Number of AMF instances [default: 2]
+    #[arg(long, value_parser = instances)]
+    amf: Option<u16>,
+    /// Number of SMF instances [default: 2]
+    #[arg(long, value_parser = instances)]
+    smf: Option<u16>,
+    /// First of seven ports on 127.0.0.1: NRF SBI, issuance log, witness, admin ports of NRF, SCP, AMF, SMF [default: 7777]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
+    port: Option<u16>,
+    /// Seconds between landmarks [default: 30]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    landmark_interval: Option<u64>,
+    /// Lifetime of certificates in hours [default: 24]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=8760))]
+    certificate_lifetime: Option<u64>,
     /// Make the lab that this scenario asks for: a file, or the name of one that comes with this command
     #[arg(
         long,
@@ -88,14 +96,15 @@ pub(super) struct TooManyLandmarks {
 impl LabArguments {
     /// Refuses what the NRF would refuse, in the words of its configuration, which nobody has written here.
     fn check(&self) -> Result<(), TooManyLandmarks> {
-        let seconds = self.certificate_lifetime * 3600;
-        let active = seconds / self.landmark_interval;
+        let (interval, hours) = (self.landmark_interval(), self.certificate_lifetime());
+        let seconds = hours * 3600;
+        let active = seconds / interval;
         if active < MAX_LANDMARKS as u64 {
             return Ok(());
         }
         Err(TooManyLandmarks {
-            interval: self.landmark_interval,
-            hours: self.certificate_lifetime,
+            interval,
+            hours,
             active,
             shortest: seconds / MAX_LANDMARKS as u64 + 1,
         })
@@ -117,9 +126,38 @@ impl LabArguments {
         let text = scenario_text(path).map_err(failed)?;
         let scenario = Scenario::parse(&text).map_err(|faults| failed(faults.to_string()))?;
         Ok(Plan {
-            ports: Ports::From(self.port),
+            ports: self.ports(),
             ..Plan::of(&scenario)
         })
+    }
+
+    /// Whether they ask for a value of it, and do not leave it at its default.
+    pub(super) fn asks_for(&self, setting: PlannedSetting) -> bool {
+        let by_scenario = self.scenario.is_some();
+        match setting {
+            PlannedSetting::Amf => by_scenario || self.amf.is_some(),
+            PlannedSetting::Smf => by_scenario || self.smf.is_some(),
+            PlannedSetting::LandmarkInterval => by_scenario || self.landmark_interval.is_some(),
+            PlannedSetting::CertificateLifetime => {
+                by_scenario || self.certificate_lifetime.is_some()
+            }
+            PlannedSetting::CheckpointInterval | PlannedSetting::Credentials => by_scenario,
+            PlannedSetting::Port => self.port.is_some(),
+            PlannedSetting::KeyLog => false,
+        }
+    }
+
+    fn ports(&self) -> Ports {
+        Ports::From(self.port.unwrap_or(DEFAULT_PORT))
+    }
+
+    fn landmark_interval(&self) -> u64 {
+        self.landmark_interval.unwrap_or(DEFAULT_LANDMARK_INTERVAL)
+    }
+
+    fn certificate_lifetime(&self) -> u64 {
+        self.certificate_lifetime
+            .unwrap_or(DEFAULT_CERTIFICATE_LIFETIME)
     }
 
     fn default_plan(&self) -> Plan {
@@ -134,11 +172,11 @@ impl LabArguments {
         };
         Plan {
             lab: LabPlan {
-                amf: self.amf,
-                smf: self.smf,
-                certificate_lifetime: Duration::from_secs(self.certificate_lifetime * 3600),
+                amf: self.amf.unwrap_or(DEFAULT_INSTANCES),
+                smf: self.smf.unwrap_or(DEFAULT_INSTANCES),
+                certificate_lifetime: Duration::from_secs(self.certificate_lifetime() * 3600),
                 checkpoint_interval: Duration::from_millis(100),
-                landmark_interval: Duration::from_secs(self.landmark_interval),
+                landmark_interval: Duration::from_secs(self.landmark_interval()),
                 preload: 0,
                 remember_subtrees: true,
             },
@@ -149,7 +187,7 @@ impl LabArguments {
                 x509(KeyAlgorithm::MlDsa65, Intermediates::One),
                 x509(KeyAlgorithm::MlDsa65, Intermediates::None),
             ],
-            ports: Ports::From(self.port),
+            ports: self.ports(),
             await_landmarks: false,
             key_log: None,
         }
@@ -251,12 +289,9 @@ mod tests {
     fn an_interval_that_gives_too_many_landmarks_is_told_by_its_option() {
         let check = |interval, hours| {
             let arguments = LabArguments {
-                amf: 1,
-                smf: 1,
-                port: 7777,
-                landmark_interval: interval,
-                certificate_lifetime: hours,
-                scenario: None,
+                landmark_interval: Some(interval),
+                certificate_lifetime: Some(hours),
+                ..LabArguments::default()
             };
             arguments.check()
         };
@@ -273,15 +308,7 @@ mod tests {
 
     #[test]
     fn a_lab_without_a_scenario_has_what_quick_needs() {
-        let arguments = LabArguments {
-            amf: 2,
-            smf: 2,
-            port: 7777,
-            landmark_interval: 30,
-            certificate_lifetime: 24,
-            scenario: None,
-        };
-        let plan = arguments.plan().unwrap();
+        let plan = LabArguments::default().plan().unwrap();
         let quick = Shipped::named("quick").unwrap();
         let wanted = Plan::of(&Scenario::parse(quick.text).unwrap());
         assert!(wanted.mtc.iter().all(|key| plan.mtc.contains(key)));

@@ -16,7 +16,9 @@ use super::exit::{DONE, fail, interrupted};
 use super::init::LabArguments;
 use super::output::{say, usage};
 use crate::pki::LabPki;
-use crate::topology::{ExistingLab, FolderError, LOGS, LabFolder, Plan, Topology, leave_logs};
+use crate::topology::{
+    ExistingLab, FolderError, LOGS, LabFolder, Plan, PlannedSetting, Topology, leave_logs,
+};
 use experiment::files::sync_tree;
 
 /// What the names of labs below the system's temporary folder begin with.
@@ -59,13 +61,50 @@ impl UpArguments {
         now: UnixTime,
     ) -> Result<LabFolder, Box<dyn std::error::Error>> {
         let folder = if LabPki::is_in(path) {
-            continue_with(path, plan, now)?
+            self.continue_with(path, plan, now)?
         } else {
             LabFolder::create(path, plan, now)?
         };
         // It stays, and its log is durable.
         sync_tree(path)?;
         Ok(folder)
+    }
+
+    /// The lab that was made in the folder before.
+    fn continue_with(
+        &self,
+        path: &Path,
+        plan: &Plan,
+        now: UnixTime,
+    ) -> Result<LabFolder, FolderError> {
+        let existing = ExistingLab::open(path, now)?;
+        tell!("continuing with the lab in {}", path.display());
+        let differences: Vec<String> = existing
+            .differences(plan)
+            .filter(|setting| self.asks_for(*setting))
+            .map(|setting| setting.to_string())
+            .collect();
+        if !differences.is_empty() {
+            tell!(
+                "warning: the existing lab keeps its own values of {}",
+                differences.join(", ")
+            );
+        }
+        if let Some(key_log) = existing.key_log() {
+            tell!(
+                "warning: the existing lab was made with --key-log: secrets of its connections are appended to {}",
+                key_log.display()
+            );
+        }
+        Ok(existing.folder)
+    }
+
+    /// Whether the command line asks for a value of it.
+    fn asks_for(&self, setting: PlannedSetting) -> bool {
+        match setting {
+            PlannedSetting::KeyLog => self.key_log.is_some(),
+            _ => self.lab.asks_for(setting),
+        }
     }
 
     async fn up(self, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
@@ -83,7 +122,9 @@ impl UpArguments {
         let folder = match self.lab_in(&path, plan, now) {
             Ok(folder) => folder,
             Err(error) => {
-                tell_what_stays(&path, is_own);
+                if is_own {
+                    tell_what_stays(&path, is_own);
+                }
                 return Err(error);
             }
         };
@@ -146,20 +187,6 @@ impl UpArguments {
         topology.stop().await;
         Ok(())
     }
-}
-
-/// The lab that was made in the folder before.
-fn continue_with(path: &Path, plan: &Plan, now: UnixTime) -> Result<LabFolder, FolderError> {
-    let existing = ExistingLab::open(path, now)?;
-    tell!("continuing with the lab in {}", path.display());
-    let differences = existing.differences(plan);
-    if !differences.is_empty() {
-        tell!(
-            "warning: the existing lab keeps its own values of {}",
-            differences.join(", ")
-        );
-    }
-    Ok(existing.folder)
 }
 
 /// The folder has something in it, and that is no lab.

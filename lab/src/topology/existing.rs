@@ -1,10 +1,13 @@
 //! The folder of a lab that was made before, with which `mtc5g lab up` continues.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
 use mtc_core::time::UnixTime;
+use mtc_log::{DirectoryStorage, StorageError};
 use nf_nrf::config::NrfConfig;
+use nf_scp::config::ScpConfig;
 use sbi::config::{NfConfig, WantedCredential, load, x509_profiles};
 use serde::Deserialize;
 
@@ -21,7 +24,43 @@ pub struct ExistingLab {
     smf: NfConfig,
 }
 
-/// What the configurations of SCP, AMF and SMF share.
+/// What a plan says of a lab, and a lab that is there may have otherwise. Displayed as the option that says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlannedSetting {
+    /// Number of AMF instances.
+    Amf,
+    /// Number of SMF instances.
+    Smf,
+    /// Time between landmarks.
+    LandmarkInterval,
+    /// Time between checkpoints.
+    CheckpointInterval,
+    /// Lifetime of certificates.
+    CertificateLifetime,
+    /// Which credentials network functions have.
+    Credentials,
+    /// First port.
+    Port,
+    /// File of the secrets of connections.
+    KeyLog,
+}
+
+impl fmt::Display for PlannedSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Amf => "--amf",
+            Self::Smf => "--smf",
+            Self::LandmarkInterval => "--landmark-interval",
+            Self::CheckpointInterval => "checkpoint_interval",
+            Self::CertificateLifetime => "--certificate-lifetime",
+            Self::Credentials => "the credentials of --scenario",
+            Self::Port => "--port",
+            Self::KeyLog => "--key-log",
+        })
+    }
+}
+
+/// What the configurations of AMF and SMF share.
 #[derive(Deserialize)]
 struct NfFile {
     nf: NfConfig,
@@ -31,11 +70,16 @@ impl ExistingLab {
     /// Reads the lab in `path`, and renews the enrolment tokens of its instances. Blocks on the disk.
     ///
     /// # Errors
-    /// A configuration cannot be read, or a token not be written.
+    /// The lab is running, a configuration cannot be read, or a token not be written.
     pub fn open(path: &Path, now: UnixTime) -> Result<Self, FolderError> {
         let nrf: NrfConfig = load(&config_file(path, "nrf"))?;
+        let ScpConfig { nf: scp, witness } = load(&config_file(path, "scp"))?;
+        if is_locked(&path.join(witness.state)) {
+            let path = path.to_owned();
+            return Err(FolderError::Running { path });
+        }
         let nf = |name| load::<NfFile>(&config_file(path, name)).map(|file| file.nf);
-        let (scp, amf, smf) = (nf("scp")?, nf("amf")?, nf("smf")?);
+        let (amf, smf) = (nf("amf")?, nf("smf")?);
         let mut instances = Vec::new();
         for (nf_type, config) in [("SCP", &scp), ("AMF", &amf), ("SMF", &smf)] {
             for instance in &config.instance {
@@ -64,46 +108,56 @@ impl ExistingLab {
         })
     }
 
-    /// In what a plan is another than this lab, by the options that say it. What a log began with (`preload`) is not known of one
-    /// that has grown since.
-    pub fn differences(&self, plan: &Plan) -> Vec<&'static str> {
+    /// The file that gets the secrets of its connections, if it was made so.
+    pub fn key_log(&self) -> Option<&Path> {
+        self.nrf.key_log.as_deref()
+    }
+
+    /// In what a plan is another than this lab. What a log began with (`preload`) is not known of one that has grown since.
+    pub fn differences(&self, plan: &Plan) -> impl Iterator<Item = PlannedSetting> {
         let wanted = plan.credentials();
         let has = |credential: &WantedCredential| self.nrf.credential.contains(credential);
         let (seconds, millis) = (Duration::from_secs, Duration::from_millis);
         let differs = [
             (
-                "--amf",
+                PlannedSetting::Amf,
                 self.amf.instance.len() != usize::from(plan.lab.amf),
             ),
             (
-                "--smf",
+                PlannedSetting::Smf,
                 self.smf.instance.len() != usize::from(plan.lab.smf),
             ),
             (
-                "--landmark-interval",
+                PlannedSetting::LandmarkInterval,
                 seconds(self.nrf.landmark_interval_seconds) != plan.lab.landmark_interval,
             ),
             (
-                "checkpoint_interval",
+                PlannedSetting::CheckpointInterval,
                 millis(self.nrf.checkpoint_interval_ms) != plan.lab.checkpoint_interval,
             ),
             (
-                "--certificate-lifetime",
+                PlannedSetting::CertificateLifetime,
                 seconds(self.nrf.certificate_lifetime_seconds) != plan.lab.certificate_lifetime,
             ),
             (
-                "the credentials of --scenario",
+                PlannedSetting::Credentials,
                 wanted.len() != self.nrf.credential.len() || !wanted.iter().all(has),
             ),
             (
-                "--port",
+                PlannedSetting::Port,
                 matches!(plan.ports, Ports::From(port) if port != self.nrf.listen.port()),
             ),
-            ("--key-log", self.nrf.key_log != plan.key_log),
+            (PlannedSetting::KeyLog, self.nrf.key_log != plan.key_log),
         ];
         differs
             .into_iter()
-            .filter_map(|(option, differs)| differs.then_some(option))
-            .collect()
+            .filter_map(|(setting, differs)| differs.then_some(setting))
     }
+}
+
+/// Whether a process has the state of a lab's witness open, as its SCP does from before it listens until it ends. What else is
+/// wrong with the folder the SCP says.
+fn is_locked(state: &Path) -> bool {
+    let opened = DirectoryStorage::open(state);
+    matches!(opened, Err(StorageError::Locked { .. }))
 }

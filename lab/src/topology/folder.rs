@@ -167,6 +167,15 @@ pub enum FolderError {
     /// The plan breaks a rule of a configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Its processes run.
+    #[error(
+        "the lab in {0} is already running; load it with mtc5g run SCENARIO --lab {0}",
+        path.display()
+    )]
+    Running {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// No port.
     #[error("no free port on 127.0.0.1")]
     Port(#[source] io::Error),
