@@ -12,6 +12,7 @@ use sbi::model::{AmfInfo, NfProfile, NfType, ServiceName};
 use sbi::nf::NetworkFunction;
 use sbi::problem::Problem;
 use sbi::response::Response;
+use sbi::selection::Candidates;
 use sbi::server::{Handler, Request};
 use sbi::uri::ApiRoot;
 use serde_json::Map;
@@ -21,7 +22,6 @@ use tokio::sync::OnceCell;
 
 use crate::communication::Communication;
 use crate::config::AmfConfig;
-use crate::selection::Candidates;
 use crate::ue_context::SharedUeContexts;
 
 /// An AMF instance.

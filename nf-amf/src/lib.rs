@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   session ── 1 discover ──> NRF          each over a fresh mTLS connection
-//!     │ selection: which SMF?
+//!     │ sbi::selection: which SMF?
 //!     ├─ 2 create, 4 modify, 5 release ──> SMF
 //!     └─ waits ── ue_context <── 3 N1N2 transfer ── communication <── SMF
 //! ```
@@ -14,7 +14,6 @@
 //! * [`amf`]: the network function
 //! * [`session`]: the operations that a load generator drives
 //! * [`pool`]: connections that are used more than once
-//! * [`selection`]: the choice of an SMF
 //! * [`pdu_session`]: the requests to it
 //! * [`ue_context`]: UE contexts and what their PDU sessions wait for
 //! * [`communication`]: the service namf-comm, and notifications
@@ -29,7 +28,6 @@ pub mod config;
 pub mod error;
 pub mod pdu_session;
 pub mod pool;
-pub mod selection;
 pub mod session;
 pub mod ue_context;
 mod watched;

@@ -26,6 +26,7 @@ use sbi::client::Connection;
 use sbi::instance::CallError;
 use sbi::model::{NfProfile, NfType, ServiceName};
 use sbi::nnrf::{Discover, Nrf};
+use sbi::selection::{Candidate, Candidates, scramble};
 use sbi::uri::Scheme;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -36,7 +37,6 @@ use crate::amf::Amf;
 use crate::error::{OperationStep, SessionError};
 use crate::pdu_session::{Requester, SmfConnection, Wanted};
 use crate::pool::{Kept, Pool};
-use crate::selection::{Candidate, Candidates, scramble};
 use crate::ue_context::Registered;
 use crate::watched::{Failure, Watched};
 
@@ -236,7 +236,8 @@ impl Amf {
                 found.map_err(|error| failed(step, error))
             })
             .await?;
-        Candidates::of(&result).ok_or(SessionError::NoSmf)
+        let candidates = Candidates::of(&result, &NfType::Smf, &ServiceName::NsmfPdusession);
+        candidates.ok_or(SessionError::NoSmf)
     }
 
     fn wanted(&self) -> Discover<'static> {

@@ -43,6 +43,7 @@ pub mod pool;
 pub mod problem;
 pub mod process;
 pub mod response;
+pub mod selection;
 pub mod server;
 pub mod telemetry;
 pub mod terminal;

@@ -1,4 +1,4 @@
-//! The choice of an SMF among those discovered (TS 29.510 clause 6.1.6.2: priority, capacity, load).
+//! The choice of a producer among those discovered (TS 29.510 clause 6.1.6.2: priority, capacity, load).
 //!
 //! ```text
 //!  SearchResult ── usable, with address ──> Candidates ── lowest priority ── weighted by capacity * (100 - load) ──> one
@@ -9,7 +9,10 @@
 use std::net::SocketAddr;
 
 use mtc_tls::peer::ExpectedPeer;
-use sbi::model::{Endpoint, NfInstanceId, NfProfile, NfService, NfType, SearchResult, ServiceName};
+
+use crate::model::{
+    Endpoint, NfInstanceId, NfProfile, NfService, NfType, SearchResult, ServiceName,
+};
 
 /// What a profile that says nothing is taken to mean: least preferred, usual capacity, no load.
 const DEFAULT_PRIORITY: u16 = u16::MAX;
@@ -17,12 +20,14 @@ const DEFAULT_CAPACITY: u16 = 100;
 /// A load of everything, in percent.
 const FULL_LOAD: u8 = 100;
 
-/// An SMF that can be called.
+/// A producer that can be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Its instance.
     pub id: NfInstanceId,
-    /// Where its service nsmf-pdusession is.
+    /// What it is.
+    pub nf_type: NfType,
+    /// Where its service is.
     pub endpoint: Endpoint,
     /// Where to connect.
     pub addr: SocketAddr,
@@ -31,15 +36,16 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The SMF of `profile`; none if it is no SMF, has no such service in operation, or does not say where.
-    fn of(profile: &NfProfile) -> Option<Self> {
-        if profile.nf_type != NfType::Smf {
+    /// The producer of `profile`; none if it is not of `nf_type`, has no such service in operation, or does not say where.
+    fn of(profile: &NfProfile, nf_type: &NfType, service: &ServiceName) -> Option<Self> {
+        if profile.nf_type != *nf_type {
             return None;
         }
-        let service = profile.service(&ServiceName::NsmfPdusession)?;
+        let service = profile.service(service)?;
         let endpoint = Endpoint::of(profile, service).ok()?;
         Some(Self {
             id: profile.nf_instance_id,
+            nf_type: nf_type.clone(),
             addr: endpoint.addr?,
             endpoint,
             priority: service
@@ -55,7 +61,7 @@ impl Candidate {
         ExpectedPeer {
             fqdn: self.endpoint.server_name.clone(),
             instance_id: Some(self.id.uuid()),
-            nf_type: Some(NfType::Smf.as_str().to_owned()),
+            nf_type: Some(self.nf_type.as_str().to_owned()),
         }
     }
 }
@@ -70,17 +76,16 @@ fn weight(profile: &NfProfile, service: &NfService) -> u64 {
     u64::from(capacity) * u64::from(FULL_LOAD.saturating_sub(load))
 }
 
-/// The SMFs to choose from: those of lowest priority. At least one.
+/// The producers to choose from: those of lowest priority. At least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidates(Vec<Candidate>);
 
 impl Candidates {
-    /// The SMFs in the answer of an NRF; none if it has none that can be called.
-    pub fn of(result: &SearchResult) -> Option<Self> {
-        let mut usable: Vec<_> = result
-            .nf_instances
-            .iter()
-            .filter_map(Candidate::of)
+    /// The producers of `service` in the answer of an NRF; none if it has none that can be called.
+    pub fn of(result: &SearchResult, nf_type: &NfType, service: &ServiceName) -> Option<Self> {
+        let instances = result.nf_instances.iter();
+        let mut usable: Vec<_> = instances
+            .filter_map(|profile| Candidate::of(profile, nf_type, service))
             .collect();
         let preferred = usable.iter().map(|candidate| candidate.priority).min()?;
         usable.retain(|candidate| candidate.priority == preferred);
@@ -134,11 +139,12 @@ mod tests {
     }
 
     fn candidates(nf_instances: Vec<NfProfile>) -> Option<Candidates> {
-        Candidates::of(&SearchResult {
+        let result = SearchResult {
             validity_period: 60,
             nf_instances,
             other: Map::new(),
-        })
+        };
+        Candidates::of(&result, &NfType::Smf, &ServiceName::NsmfPdusession)
     }
 
     /// How often each SMF, by the last number of its address, is chosen in `rounds`.
