@@ -395,7 +395,7 @@ fn tokens_in(lab: &Path) -> BTreeMap<PathBuf, String> {
 }
 
 #[tokio::test]
-async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
+async fn lab_up_goes_on_with_its_folder_also_after_a_start_that_failed() {
     let folder = tempfile::tempdir().unwrap();
     let (lab, port) = (folder.path().join("lab"), seven_ports());
     let first = port.to_string();
@@ -412,9 +412,19 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
     let taken = std::net::TcpListener::bind(localhost(port)).unwrap();
     let ended = up(&made_with).end().await;
     assert_eq!(ended.code(), Some(1));
-    let message =
-        format!("nrf: cannot listen on 127.0.0.1:{port} (SBI); is another process using the port?");
-    assert!(ended.error().contains(&message), "{}", ended.stderr);
+    let in_use = format!("127.0.0.1:{port} is in use, perhaps by another lab: ");
+    let advice = format!("{in_use}give --port the first of seven free ports\n");
+    assert!(ended.error().ends_with(&advice), "{}", ended.stderr);
+    assert!(!lab.exists());
+    drop(taken);
+
+    let no_file = lab.join("none/keys");
+    let no_file = no_file.to_str().expect("temporary folders are text");
+    let ended = up(&[&made_with[..], &["--key-log", no_file]].concat())
+        .end()
+        .await;
+    assert_eq!(ended.code(), Some(1));
+    assert!(ended.error().contains("none/keys"), "{}", ended.stderr);
     assert_eq!(processes_of(folder.path()), []);
     // No key stays behind, and it is said what does.
     let stays = format!(
@@ -428,7 +438,6 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
         .map(|found| found.unwrap().file_name());
     assert_eq!(names.collect::<Vec<_>>(), ["logs"]);
 
-    drop(taken);
     let mut certificates = Vec::new();
     for (options, warning) in [
         (&made_with[..], None),
@@ -463,6 +472,17 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_port_was_in_use() {
         let issued = lab.join("state/nrf/certificates").read_dir().unwrap();
         certificates.push(issued.count());
     }
+    let taken = std::net::TcpListener::bind(localhost(port + 1)).unwrap();
+    let ended = up(&[]).end().await;
+    assert_eq!(ended.code(), Some(1));
+    let in_use = format!(
+        "127.0.0.1:{} is in use, perhaps by another lab: stop",
+        port + 1
+    );
+    assert!(ended.error().contains(&in_use), "{}", ended.stderr);
+    assert!(ended.error().contains("--folder"), "{}", ended.stderr);
+    drop(taken);
+
     // The certificates of before are good still.
     assert_eq!(certificates[1], certificates[0], "{certificates:?}");
     assert_eq!(certificates[2], certificates[0], "{certificates:?}");

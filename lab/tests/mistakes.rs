@@ -77,7 +77,7 @@ async fn a_port_in_use_is_named() {
     let address = taken.local_addr().unwrap();
     folder.set("smf", "admin", format!("\"{address}\""));
     let parts = [
-        &format!("cannot listen on {address} (admin)"),
+        &format!("cannot listen on {address} (admin; key admin)"),
         "is another process using the port?",
     ];
     fails_with(&folder.lab, "smf", &[], &parts).await;

@@ -300,7 +300,9 @@ impl Process {
             files: self.config.public.clone(),
         });
         let addr = self.config.log_listen;
-        let addr = self.life.serve_plain(addr, "issuance log", port)?;
+        let addr = self
+            .life
+            .serve_plain(addr, "issuance log", "log_listen", port)?;
         Ok(reachable(addr))
     }
 
@@ -309,7 +311,7 @@ impl Process {
         enrolment: Arc<Enrolment>,
         instance: &Instance,
     ) -> Result<(), NrfError> {
-        let (listener, addr) = bind(self.config.listen, "SBI")?;
+        let (listener, addr) = bind(self.config.listen, "SBI", "listen")?;
         let services = Arc::new(self.services(addr, enrolment)?);
         let auth = ClientAuth::OptionalOrExpired {
             expired_within: self.config.renew_expired(),

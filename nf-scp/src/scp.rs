@@ -145,7 +145,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
             .await
             .expect("opening does not panic and is not aborted")?,
     );
-    let (listener, addr) = bind(config.witness.listen, "witness")?;
+    let (listener, addr) = bind(config.witness.listen, "witness", "witness.listen")?;
     let metrics = Metrics::new();
     let limits = Limits::new(&config.nf.limits, &metrics);
     let witness_metrics = WitnessMetrics::new(&metrics.registry);

@@ -50,12 +50,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A port that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr} ({what}); is another process using the port?")]
+#[error("cannot listen on {addr} ({what}; key {key}); is another process using the port?")]
 pub struct ListenError {
     /// The port.
     pub addr: SocketAddr,
     /// What it is for.
     pub what: &'static str,
+    /// The key of the configuration that says which port it is.
+    pub key: &'static str,
     /// What the system says.
     pub source: io::Error,
 }
@@ -67,15 +69,21 @@ fn within_descriptors(share: u64, most: u64) -> usize {
     usize::try_from((limit / share).clamp(16, most)).unwrap_or(16)
 }
 
-/// Binds a port; `what` names it in the error. Port 0 takes a free one.
+/// Binds a port; `what` names it in the error, and `key` of the configuration says which it is. Port 0 takes a free one.
 ///
 /// # Errors
 /// The port cannot be had.
 pub fn bind(
     addr: SocketAddr,
     what: &'static str,
+    key: &'static str,
 ) -> Result<(TcpListener, SocketAddr), ListenError> {
-    let failed = |source| ListenError { addr, what, source };
+    let failed = |source| ListenError {
+        addr,
+        what,
+        key,
+        source,
+    };
     let listener = listen(addr).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))

@@ -288,7 +288,7 @@ impl Start {
         let mut instances = Vec::new();
         for (keeper, config) in keepers.iter().zip(&self.config.instance) {
             let instance = keeper.instance().clone();
-            let (listener, bound) = bind(config.listen, "SBI")?;
+            let (listener, bound) = bind(config.listen, "SBI", "listen")?;
             let addr = self.reachable(bound).await?;
             let handler = Arc::new(build(&instance));
             let auth = ClientAuth::Required;

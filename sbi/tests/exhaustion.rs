@@ -59,7 +59,7 @@ struct Port {
 }
 
 async fn port(config: LimitsConfig) -> Port {
-    let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "test").expect("a free port");
+    let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "test", "none").expect("a free port");
     let metrics = Metrics::new();
     let limits = Limits::new(&config, &metrics);
     let (stopper, stop) = Stop::new();

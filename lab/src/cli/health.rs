@@ -64,7 +64,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_may_be_named() {
-        let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "admin").unwrap();
+        let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "admin", "admin").unwrap();
         let (_missing, missing) = watch::channel(String::new());
         let ledger = Arc::default();
         let admin = Admin { missing, ledger };

@@ -1,7 +1,9 @@
 //! `mtc5g lab up`
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::DirBuilder;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,9 +18,7 @@ use super::exit::{DONE, fail, interrupted};
 use super::init::LabArguments;
 use super::output::{say, usage};
 use crate::pki::LabPki;
-use crate::topology::{
-    ExistingLab, FolderError, LOGS, LabFolder, Plan, PlannedSetting, Topology, leave_logs,
-};
+use crate::topology::{ExistingLab, LOGS, LabFolder, Plan, PlannedSetting, Topology, leave_logs};
 use experiment::files::sync_tree;
 
 /// What the names of labs below the system's temporary folder begin with.
@@ -76,8 +76,12 @@ impl UpArguments {
         path: &Path,
         plan: &Plan,
         now: UnixTime,
-    ) -> Result<LabFolder, FolderError> {
+    ) -> Result<LabFolder, Box<dyn std::error::Error>> {
         let existing = ExistingLab::open(path, now)?;
+        if let Some(addr) = existing.port_in_use() {
+            let lab = Some(path.to_owned());
+            return Err(PortInUse { addr, lab }.into());
+        }
         tell!("continuing with the lab in {}", path.display());
         let differences: Vec<String> = existing
             .differences(plan)
@@ -108,15 +112,20 @@ impl UpArguments {
     }
 
     async fn up(self, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
+        // What was in the folder before is not this command's to remove.
+        let is_own = self.folder.as_deref().is_none_or(holds_logs_alone);
+        if let Some(path) = self.folder.as_ref().filter(|_| !is_own)
+            && !LabPki::is_in(path)
+        {
+            return Err(Occupied::by_something_else(path.clone()).into());
+        }
+        if let Some(addr) = plan.ports.in_use().filter(|_| is_own) {
+            return Err(PortInUse { addr, lab: None }.into());
+        }
         let path = match self.folder.clone() {
             Some(path) => path,
             None => own_temporary_folder()?,
         };
-        // What was in the folder before is not this command's to remove.
-        let is_own = holds_logs_alone(&path);
-        if !is_own && !LabPki::is_in(&path) {
-            return Err(Occupied::by_something_else(path).into());
-        }
         let now = mtc_tls::clock::Clock::default().now();
         let mut stop = std::pin::pin!(interrupted());
         let folder = match self.lab_in(&path, plan, now) {
@@ -205,6 +214,29 @@ impl Occupied {
         let found = beside_logs(&folder).min().unwrap_or_default();
         let found = found.to_string_lossy().into_owned();
         Self { folder, found }
+    }
+}
+
+/// A port of the lab is another process's.
+#[derive(Debug, thiserror::Error)]
+struct PortInUse {
+    addr: SocketAddr,
+    /// The folder of the lab that has had the port since it was made.
+    lab: Option<PathBuf>,
+}
+
+impl fmt::Display for PortInUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is in use, perhaps by another lab: ", self.addr)?;
+        match &self.lab {
+            None => f.write_str("give --port the first of seven free ports"),
+            Some(lab) => write!(
+                f,
+                "stop what uses it, as the lab in {} keeps its ports; for a second lab give --folder a new folder, and --port the first of \
+                 seven free ports",
+                lab.display()
+            ),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The folder of a lab that was made before, with which `mtc5g lab up` continues.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use nf_scp::config::ScpConfig;
 use sbi::config::{NfConfig, WantedCredential, load, x509_profiles};
 use serde::Deserialize;
 
-use super::folder::{FolderError, TOKEN_LIFETIME};
-use super::folder::{LabFolder, Plan, Ports, ProcessFiles, config_file};
+use super::folder::{
+    FolderError, LabFolder, Plan, Ports, ProcessFiles, TOKEN_LIFETIME, config_file, first_in_use,
+};
 use crate::pki::{LabPki, PlannedInstance, renew_token};
 
 /// A lab that was made before, as its configurations say.
@@ -20,6 +22,9 @@ pub struct ExistingLab {
     /// Its folder.
     pub folder: LabFolder,
     nrf: NrfConfig,
+    /// Where its witness listens.
+    witness: SocketAddr,
+    scp: NfConfig,
     amf: NfConfig,
     smf: NfConfig,
 }
@@ -74,7 +79,7 @@ impl ExistingLab {
     pub fn open(path: &Path, now: UnixTime) -> Result<Self, FolderError> {
         let nrf: NrfConfig = load(&config_file(path, "nrf"))?;
         let ScpConfig { nf: scp, witness } = load(&config_file(path, "scp"))?;
-        if is_locked(&path.join(witness.state)) {
+        if is_locked(&path.join(&witness.state)) {
             let path = path.to_owned();
             return Err(FolderError::Running { path });
         }
@@ -97,15 +102,25 @@ impl ExistingLab {
             files: ProcessFiles::create(path)?,
             pki: LabPki::of(path, &profiles, &instances),
             path: path.to_owned(),
-            nrf: scp.nrf,
+            nrf: scp.nrf.clone(),
             instances,
         };
         Ok(Self {
             folder,
             nrf,
+            witness: witness.listen,
+            scp,
             amf,
             smf,
         })
+    }
+
+    /// The first of its ports that another process uses, those that it is given at its start excepted.
+    pub fn port_in_use(&self) -> Option<SocketAddr> {
+        let nrf = [self.nrf.listen, self.nrf.log_listen, self.nrf.admin];
+        let others = [&self.scp, &self.amf, &self.smf].map(|nf| nf.admin);
+        let ports = nrf.into_iter().chain([self.witness]).chain(others);
+        first_in_use(ports)
     }
 
     /// The file that gets the secrets of its connections, if it was made so.

@@ -78,6 +78,25 @@ pub enum Ports {
     From(u16),
 }
 
+impl Ports {
+    /// The first of them that another process uses; free ones are looked for when the lab is made.
+    pub fn in_use(self) -> Option<SocketAddr> {
+        match self {
+            Self::Free => None,
+            Self::From(first) => first_in_use(seven_from(first)),
+        }
+    }
+}
+
+/// The first of these addresses that another process listens at. What else is wrong with one its own process says.
+pub(super) fn first_in_use(addresses: impl IntoIterator<Item = SocketAddr>) -> Option<SocketAddr> {
+    let is_in_use = |addr: &SocketAddr| {
+        let bound = TcpListener::bind(addr);
+        bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    };
+    addresses.into_iter().find(is_in_use)
+}
+
 impl Plan {
     /// The lab that a scenario asks for.
     pub fn of(scenario: &Scenario) -> Self {
@@ -495,20 +514,19 @@ fn instances(plan: &Plan) -> Vec<PlannedInstance> {
         .collect()
 }
 
+fn seven_from(first: u16) -> [SocketAddr; 7] {
+    std::array::from_fn(|n| SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(n as u16))))
+}
+
 /// Seven addresses. Another process may take one before ours does, which its process then says.
 fn ports(ports: Ports) -> Result<[SocketAddr; 7], FolderError> {
-    let from = |first: u16| {
-        std::array::from_fn(|n| {
-            SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(n as u16)))
-        })
-    };
     let mut taken = match ports {
-        Ports::From(first) => return Ok(from(first)),
+        Ports::From(first) => return Ok(seven_from(first)),
         Ports::Free => io::ErrorKind::AddrInUse.into(),
     };
     for _ in 0..PORT_ATTEMPTS {
         let random = Uuid::new_v4().as_u128() % FREE_PORTS.len() as u128;
-        let candidates = from(FREE_PORTS.start + random as u16);
+        let candidates = seven_from(FREE_PORTS.start + random as u16);
         let is_free = |addr: &SocketAddr| TcpListener::bind(addr).map(drop);
         match candidates.iter().try_for_each(is_free) {
             Ok(()) => return Ok(candidates),

@@ -95,7 +95,7 @@ impl Life {
             missing: life.missing.subscribe(),
             ledger: life.ledger.clone(),
         });
-        let addr = life.serve_plain(admin, "admin", handler)?;
+        let addr = life.serve_plain(admin, "admin", "admin", handler)?;
         life.spawn(clock::watch(life.metrics.clone()));
         life.events.tell(&Event::AdminListening { addr });
         clock::await_set(clock).await;
@@ -140,7 +140,8 @@ impl Life {
         })
     }
 
-    /// Serves a cleartext port until the process stops, and returns where; `what` names it in the error. Port 0 takes a free one.
+    /// Serves a cleartext port until the process stops, and returns where; `what` names it in the error, and `key` of the configuration says
+    /// which it is. Port 0 takes a free one.
     ///
     /// # Errors
     /// The port cannot be had.
@@ -148,9 +149,10 @@ impl Life {
         &mut self,
         addr: SocketAddr,
         what: &'static str,
+        key: &'static str,
         handler: Arc<H>,
     ) -> Result<SocketAddr, ListenError> {
-        let (listener, bound) = bind(addr, what)?;
+        let (listener, bound) = bind(addr, what, key)?;
         let (limits, stop) = (self.limits.clone(), self.stop.clone());
         self.tasks
             .spawn(serve_plain(listener, handler, limits, stop));
