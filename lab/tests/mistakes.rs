@@ -699,11 +699,20 @@ async fn the_folder_of_a_run_stands_for_its_results() {
     }
     let of_sweep = mtc5g(["plot", path, "--figure", "bytes"]).await;
     expect_parts(of_sweep.error(), &["name one of them", "cells/01"]);
-    let page = folder.path().join("report.html");
-    let page = page.to_str().unwrap();
-    let drawn = mtc5g(["report", "html", path, "-o", page]).await;
-    assert_eq!(drawn.code(), Some(0), "{}", drawn.stderr);
-    assert!(Path::new(page).exists());
+    let cell = format!("{path}/cells/01");
+    for (run, beside) in [
+        (path, path),
+        (&cell, &cell),
+        (&format!("{cell}/results.json"), &cell),
+    ] {
+        let page = format!("{beside}/report.html");
+        let drawn = mtc5g(["report", "html", run]).await;
+        assert_eq!(drawn.code(), Some(0), "{}", drawn.stderr);
+        assert_eq!(drawn.stdout, format!("wrote {page}\n"));
+        let printed = mtc5g(["report", "html", run, "-o", "-"]).await;
+        assert_eq!(printed.stdout, std::fs::read_to_string(&page).unwrap());
+        std::fs::remove_file(page).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -718,6 +727,7 @@ async fn a_figure_is_not_written_under_the_name_of_another_format() {
     let svg = folder.path().join("figure.SVG");
     let written = mtc5g([&arguments[..], &[svg.to_str().unwrap()]].concat()).await;
     assert_eq!(written.code(), Some(0), "{}", written.stderr);
+    assert_eq!(written.stdout, format!("wrote {}\n", svg.display()));
 }
 
 #[tokio::test]

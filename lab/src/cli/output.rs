@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::exit::USAGE;
 use crate::topology::remove_abandoned;
+use experiment::files::{WriteError, write_whole};
 use experiment::report::{self, Report, Written};
 use experiment::results::Results;
 
@@ -31,6 +32,23 @@ pub(super) fn print(text: &str) {
 /// Prints a line as [`print`] prints text.
 pub(super) fn say(line: fmt::Arguments<'_>) {
     print(&format!("{line}\n"));
+}
+
+/// Writes text to a file, and says so; prints it where the file is called `-`.
+///
+/// # Errors
+/// The disk refuses.
+pub(super) fn put(file: &Path, text: &str) -> Result<(), WriteError> {
+    if file == Path::new("-") {
+        print(text);
+        return Ok(());
+    }
+    write_whole(file, text.as_bytes())?;
+    // Not into a pipe or /dev/stdout, behind what it has just taken.
+    if file.is_file() {
+        say(format_args!("wrote {}", file.display()));
+    }
+    Ok(())
 }
 
 /// Whether standard output did not take something that was printed, as a full disk does not.

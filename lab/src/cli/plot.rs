@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use sbi::tell;
 
 use super::exit::{DONE, INVALID, USAGE, fail};
-use super::output::{print, usage};
+use super::output::{put, usage};
 use super::results_file::read;
-use experiment::files::write_whole;
 use experiment::report;
 use experiment::results::Outcome;
 
@@ -22,7 +21,7 @@ pub(super) struct PlotArguments {
     /// Which figure: bytes, cpu, handshake, operation, time, landmarks, issuance
     #[arg(long, value_name = "NAME")]
     figure: String,
-    /// File to write, NAME.svg [default: standard output]
+    /// File to write, NAME.svg [default: -, standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -55,15 +54,11 @@ impl PlotArguments {
             );
             return ExitCode::from(USAGE);
         };
-        match &self.output {
-            None => print(&svg),
-            Some(file) => {
-                if let Err(error) = write_whole(file, svg.as_bytes()) {
-                    return fail(&error);
-                }
-            }
+        let standard_output = Path::new("-");
+        match put(self.output.as_deref().unwrap_or(standard_output), &svg) {
+            Ok(()) => ExitCode::from(DONE),
+            Err(error) => fail(&error),
         }
-        ExitCode::from(DONE)
     }
 }
 

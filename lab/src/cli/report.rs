@@ -8,14 +8,16 @@ use clap::Subcommand;
 use sbi::tell;
 
 use super::exit::{DONE, USAGE, fail, status};
-use super::output::{print, print_results, say, tell_earlier};
-use super::results_file::{read as read_results, runs_of};
+use super::output::{print, print_results, put, say, tell_earlier};
+use super::results_file::{folder_of, read as read_results, runs_of};
 use experiment::files::write_whole;
 use experiment::report::{self, Report, TableFormat};
 use experiment::results::{Outcome, Part, Results, merge};
 
 /// What `mtc5g run --lab` writes besides its results.
 const PART_FILE: &str = "part.json";
+/// What `mtc5g run` calls its page.
+const PAGE: &str = "report.html";
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum ReportCommand {
@@ -45,9 +47,9 @@ pub(super) struct HtmlArguments {
     /// A run: its folder, or results.json in it; several, in their order, or the folder of a sweep, make the report of a sweep
     #[arg(required = true)]
     results: Vec<PathBuf>,
-    /// File to write
-    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
-    output: PathBuf,
+    /// File to write, - for standard output [default: report.html beside the results; of several runs, in this folder]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 impl HtmlArguments {
@@ -65,9 +67,18 @@ impl HtmlArguments {
             [results] => report::html(&Report::of(results)),
             runs => report::sweep_html(runs),
         };
-        match write_whole(&self.output, page.as_bytes()) {
+        match put(&self.place(), &page) {
             Ok(()) => ExitCode::from(DONE),
             Err(error) => fail(&error),
+        }
+    }
+
+    /// Where the page goes.
+    fn place(&self) -> PathBuf {
+        match (&self.output, self.results.as_slice()) {
+            (Some(file), _) => file.clone(),
+            (None, [run]) => folder_of(run).join(PAGE),
+            (None, _) => PAGE.into(),
         }
     }
 }
@@ -148,13 +159,10 @@ impl CsvArguments {
             [results] => report::csv_files(results),
             runs => report::sweep_csv_files(runs),
         };
-        let folder = self.folder.clone().unwrap_or_else(|| {
-            let beside = match self.results.parent() {
-                Some(parent) if !self.results.is_dir() => parent,
-                _ => &self.results,
-            };
-            beside.join("csv")
-        });
+        let folder = self
+            .folder
+            .clone()
+            .unwrap_or_else(|| folder_of(&self.results).join("csv"));
         std::fs::create_dir_all(&folder)
             .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         for (name, text) in &files {

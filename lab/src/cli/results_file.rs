@@ -52,6 +52,14 @@ pub(super) fn runs_of(path: &Path) -> Vec<PathBuf> {
     cells
 }
 
+/// The folder that a run's results are in, or are.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !path.is_dir() => parent,
+        _ => path,
+    }
+}
+
 fn file_of(path: &Path) -> Result<PathBuf, ReadError> {
     if !path.is_dir() {
         return Ok(path.to_owned());
