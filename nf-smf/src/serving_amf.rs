@@ -17,7 +17,7 @@ use sbi::instance::{CallError, Instance};
 use sbi::model::{
     Endpoint, EndpointError, NfInstanceId, NfProfile, NfType, SearchResult, ServiceName,
 };
-use sbi::nnrf::{Discover, Nrf};
+use sbi::nnrf::{Discover, KeptNrf, Nrf};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -76,9 +76,7 @@ pub enum FindError {
 
 /// Finds AMFs on behalf of an SMF instance.
 pub struct ServingAmfs {
-    instance: Arc<Instance>,
-    nrf: Nrf,
-    connection: Mutex<Arc<OnceCell<Arc<Connection>>>>,
+    nrf: KeptNrf,
     cache: Mutex<Cache>,
 }
 
@@ -86,9 +84,7 @@ impl ServingAmfs {
     /// Nothing is known yet; `nrf` will be asked as `instance`.
     pub fn new(instance: Arc<Instance>, nrf: Nrf) -> Self {
         Self {
-            instance,
-            nrf,
-            connection: Mutex::default(),
+            nrf: KeptNrf::new(instance, nrf),
             cache: Mutex::default(),
         }
     }
@@ -116,7 +112,7 @@ impl ServingAmfs {
     /// See [`FindError`].
     pub async fn registered(&self, id: NfInstanceId) -> Result<Option<NfProfile>, FindError> {
         let connection = self.connection().await?;
-        let retrieved = self.nrf.retrieve(&connection, id).await;
+        let retrieved = self.nrf.nrf.retrieve(&connection, id).await;
         retrieved.map_err(FindError::Discover)
     }
 
@@ -127,25 +123,14 @@ impl ServingAmfs {
             filters: vec![("target-nf-instance-id", id.to_string())],
         };
         let connection = self.connection().await?;
-        let result = self.nrf.discover(&connection, &self.instance, &wanted);
+        let KeptNrf { instance, nrf, .. } = &self.nrf;
+        let result = nrf.discover(&connection, instance, &wanted);
         let result = result.await.map_err(FindError::Discover)?;
         Found::read(id, &result, Instant::now())
     }
 
-    /// The kept connection, or a new one to keep.
     async fn connection(&self) -> Result<Arc<Connection>, FindError> {
-        let kept = with(&self.connection, |kept| {
-            if kept.get().is_some_and(|open| open.is_closed()) {
-                *kept = Arc::default();
-            }
-            kept.clone()
-        });
-        let open = || async {
-            let opened = self.nrf.open(&self.instance, self.instance.own_profile());
-            Ok(Arc::new(opened.await?.connection))
-        };
-        let connection = kept.get_or_try_init(open).await;
-        connection.cloned().map_err(FindError::Connect)
+        self.nrf.connection().await.map_err(FindError::Connect)
     }
 }
 

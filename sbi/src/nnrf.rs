@@ -1,11 +1,13 @@
 //! The NRF's consumer: registration, heartbeat, deregistration and discovery (TS 29.510).
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ConnectionProfile;
+use tokio::sync::OnceCell;
 
 use crate::address::Address;
 use crate::client::{ClientError, Connection, Request};
@@ -14,7 +16,7 @@ use crate::header::UserAgent;
 use crate::instance::{CallError, Instance, Opened};
 use crate::model::{NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName};
 use crate::response::{JSON_PATCH, Response};
-use crate::uri;
+use crate::uri::Query;
 
 /// How long the NRF may take for a request.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -170,18 +172,77 @@ impl Nrf {
         instance: &Instance,
         wanted: &Discover<'_>,
     ) -> Result<SearchResult, ClientError> {
-        let mut path = format!(
-            "/nnrf-disc/v1/nf-instances?target-nf-type={}&requester-nf-type={}&requester-nf-instance-id={}&service-names={}",
-            wanted.nf_type, instance.nf_type, instance.id, wanted.service
-        );
+        let mut query = Query::default();
+        query.push("target-nf-type", wanted.nf_type.as_str());
+        query.push("requester-nf-type", instance.nf_type.as_str());
+        query.push("requester-nf-instance-id", instance.id.to_string());
+        query.push("service-names", wanted.service.as_str());
         for (name, value) in &wanted.filters {
-            path.push_str(&format!("&{name}={}", uri::encode(value)));
+            query.push(*name, value);
         }
+        let agent = UserAgent::new(&instance.nf_type, &instance.fqdn).ok();
+        self.search(connection, &query, agent.as_ref()).await
+    }
+
+    /// `NFDiscover` with any query, named by `agent`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn search(
+        &self,
+        connection: &Connection,
+        query: &Query,
+        agent: Option<&UserAgent>,
+    ) -> Result<SearchResult, ClientError> {
+        let path = format!("/nnrf-disc/v1/nf-instances?{query}");
         let mut request = Request::new(Method::GET, self.authority(), path);
-        if let Ok(agent) = UserAgent::new(&instance.nf_type, &instance.fqdn) {
-            request = request.header(&agent);
+        if let Some(agent) = agent {
+            request = request.header(agent);
         }
         Ok(connection.call(request, TIMEOUT).await?.read_json()?)
+    }
+}
+
+/// The NRF over one connection of an instance that is kept, in the instance's own profile.
+pub struct KeptNrf {
+    /// Who asks.
+    pub instance: Arc<Instance>,
+    /// The NRF.
+    pub nrf: Nrf,
+    connection: Mutex<Arc<OnceCell<Arc<Connection>>>>,
+}
+
+impl KeptNrf {
+    /// `nrf` will be asked as `instance`; there is no connection yet.
+    pub fn new(instance: Arc<Instance>, nrf: Nrf) -> Self {
+        Self {
+            instance,
+            nrf,
+            connection: Mutex::default(),
+        }
+    }
+
+    /// The kept connection, or a new one to keep, which one opens and the others wait for.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn connection(&self) -> Result<Arc<Connection>, CallError> {
+        let kept = {
+            // A cell has no state in between that a panic could leave broken.
+            let mut kept = self
+                .connection
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if kept.get().is_some_and(|open| open.is_closed()) {
+                *kept = Arc::default();
+            }
+            kept.clone()
+        };
+        let open = || async {
+            let opened = self.nrf.open(&self.instance, self.instance.own_profile());
+            Ok(Arc::new(opened.await?.connection))
+        };
+        kept.get_or_try_init(open).await.cloned()
     }
 }
 
