@@ -1,7 +1,7 @@
 //! The choice of a producer among those discovered (TS 29.510 clause 6.1.6.2: priority, capacity, load).
 //!
 //! ```text
-//!  SearchResult ── usable, with address ──> Candidates ── lowest priority ── weighted by capacity * (100 - load) ──> one
+//!  SearchResult ── usable, with address ──> Candidates ── preferred place, lowest priority ── weighted by capacity * (100 - load) ──> one
 //! ```
 //!
 //! Pure: the random number is an argument.
@@ -31,27 +31,23 @@ pub struct Candidate {
     pub endpoint: Endpoint,
     /// Where to connect.
     pub addr: SocketAddr,
-    priority: u16,
+    /// Smaller is preferred: in the wanted place or not, then priority.
+    rank: (bool, u16),
     weight: u64,
 }
 
 impl Candidate {
-    /// The producer of `profile`; none if it is not of `nf_type`, has no such service in operation, or does not say where.
-    fn of(profile: &NfProfile, nf_type: &NfType, service: &ServiceName) -> Option<Self> {
-        if profile.nf_type != *nf_type {
-            return None;
-        }
-        let service = profile.service(service)?;
+    /// The producer of a service of `profile`, preferred if it is in `locality`; none if the profile does not say where it is.
+    pub fn new(profile: &NfProfile, service: &NfService, locality: Option<&str>) -> Option<Self> {
         let endpoint = Endpoint::of(profile, service).ok()?;
+        let is_elsewhere = locality.is_some() && profile.locality.as_deref() != locality;
+        let priority = service.priority.or(profile.priority);
         Some(Self {
             id: profile.nf_instance_id,
-            nf_type: nf_type.clone(),
+            nf_type: profile.nf_type.clone(),
             addr: endpoint.addr?,
             endpoint,
-            priority: service
-                .priority
-                .or(profile.priority)
-                .unwrap_or(DEFAULT_PRIORITY),
+            rank: (is_elsewhere, priority.unwrap_or(DEFAULT_PRIORITY)),
             weight: weight(profile, service),
         })
     }
@@ -76,37 +72,56 @@ fn weight(profile: &NfProfile, service: &NfService) -> u64 {
     u64::from(capacity) * u64::from(FULL_LOAD.saturating_sub(load))
 }
 
-/// The producers to choose from: those of lowest priority. At least one.
+/// The producers to choose from. At least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidates(Vec<Candidate>);
 
 impl Candidates {
-    /// The producers of `service` in the answer of an NRF; none if it has none that can be called.
-    pub fn of(result: &SearchResult, nf_type: &NfType, service: &ServiceName) -> Option<Self> {
-        let instances = result.nf_instances.iter();
-        let mut usable: Vec<_> = instances
-            .filter_map(|profile| Candidate::of(profile, nf_type, service))
-            .collect();
-        let preferred = usable.iter().map(|candidate| candidate.priority).min()?;
-        usable.retain(|candidate| candidate.priority == preferred);
-        Some(Self(usable))
+    /// These; none if there are none.
+    pub fn new(candidates: Vec<Candidate>) -> Option<Self> {
+        (!candidates.is_empty()).then_some(Self(candidates))
     }
 
-    /// One of them by `random`: each as often as its weight says, and all equally often if none has any.
+    /// The producers of `service` in the answer of an NRF: instances of `nf_type` that have the service in operation and say
+    /// where. None if there are none.
+    pub fn of(result: &SearchResult, nf_type: &NfType, service: &ServiceName) -> Option<Self> {
+        let instances = result.nf_instances.iter();
+        let of_type = instances.filter(|profile| profile.nf_type == *nf_type);
+        let usable =
+            of_type.filter_map(|profile| Candidate::new(profile, profile.service(service)?, None));
+        Self::new(usable.collect())
+    }
+
+    /// One of the most preferred by `random`: each as often as its weight says, and all equally often if none has any.
     pub fn choose(&self, random: u64) -> &Candidate {
         let Self(candidates) = self;
-        let total: u64 = candidates.iter().map(|candidate| candidate.weight).sum();
+        let chosen = self.choose_among(random, |_| true);
+        chosen.unwrap_or(&candidates[0])
+    }
+
+    /// As [`Candidates::choose`], among those that are usable; none if none is.
+    pub fn choose_among(
+        &self,
+        random: u64,
+        is_usable: impl Fn(&Candidate) -> bool,
+    ) -> Option<&Candidate> {
+        let Self(candidates) = self;
+        let usable: Vec<&Candidate> = candidates.iter().filter(|one| is_usable(one)).collect();
+        let best = usable.iter().map(|candidate| candidate.rank).min()?;
+        let equals = || usable.iter().filter(|candidate| candidate.rank == best);
+        let total: u64 = equals().map(|candidate| candidate.weight).sum();
         let mut at = random.checked_rem(total).unwrap_or_default();
-        let weighted = candidates.iter().find(|candidate| {
+        let weighted = equals().find(|candidate| {
             let is_here = at < candidate.weight;
             at = at.saturating_sub(candidate.weight);
             is_here
         });
-        weighted.unwrap_or_else(|| {
-            let position = random % candidates.len() as u64;
-            // The remainder is below a length, so it is one of the positions.
-            &candidates[usize::try_from(position).unwrap_or_default()]
-        })
+        let any = || {
+            let position = random % equals().count() as u64;
+            // The remainder is below a count, so it is one of the positions.
+            equals().nth(usize::try_from(position).unwrap_or_default())
+        };
+        weighted.or_else(any).copied()
     }
 }
 
@@ -208,6 +223,36 @@ mod tests {
             candidates.choose(0).endpoint.server_name,
             "smf2.example.org"
         );
+    }
+
+    #[test]
+    fn the_next_best_is_chosen_when_the_best_is_not_usable() {
+        let candidates = candidates(vec![smf(1, 1, 100, 0), smf(2, 2, 100, 0)]).unwrap();
+        let chosen = |usable: fn(&Candidate) -> bool| {
+            let chosen = candidates.choose_among(0, usable);
+            chosen.map(|candidate| candidate.addr.ip().to_string())
+        };
+        assert_eq!(chosen(|_| true).as_deref(), Some("127.0.0.1"));
+        let not_first = chosen(|candidate| candidate.addr.ip().to_string() != "127.0.0.1");
+        assert_eq!(not_first.as_deref(), Some("127.0.0.2"));
+        assert_eq!(chosen(|_| false), None);
+    }
+
+    #[test]
+    fn who_is_in_the_wanted_place_comes_first_whatever_the_priority() {
+        let mut near = smf(1, 9, 100, 0);
+        near.locality = Some("zone-a".to_owned());
+        let far = smf(2, 1, 100, 0);
+        let candidate =
+            |profile: &NfProfile, place| Candidate::new(profile, &profile.nf_services[0], place);
+        let first = |place| {
+            let all = [&far, &near].map(|profile| candidate(profile, place).expect("it has one"));
+            let candidates = Candidates::new(all.into()).expect("two");
+            candidates.choose(0).addr.ip().to_string()
+        };
+        assert_eq!(first(None), "127.0.0.2");
+        assert_eq!(first(Some("zone-a")), "127.0.0.1");
+        assert_eq!(first(Some("zone-b")), "127.0.0.2");
     }
 
     #[test]
