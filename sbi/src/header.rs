@@ -14,6 +14,13 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use crate::model::NfType;
 use crate::uri::ApiRoot;
 
+mod routing;
+
+pub use routing::{
+    DISCOVERY, MAX_FORWARD_HOPS, MaxForwardHops, PRODUCER_ID, ProducerId, RETRY_INFO,
+    ROUTING_BINDING, RoutingBinding, discovery_query, forbids_retries, has_passed, set_discovery,
+};
+
 /// How long the client waits, in milliseconds.
 pub const MAX_RSP_TIME: HeaderName = HeaderName::from_static("3gpp-sbi-max-rsp-time");
 /// When the request was sent.

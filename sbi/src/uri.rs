@@ -111,7 +111,7 @@ pub fn encode(text: &str) -> String {
     encoded
 }
 
-fn decode(text: &str, part: &'static str) -> Result<String, UriError> {
+pub(crate) fn decode(text: &str, part: &'static str) -> Result<String, UriError> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

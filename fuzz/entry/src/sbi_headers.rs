@@ -4,8 +4,12 @@
 use std::fmt::Debug;
 
 use hyper::HeaderMap;
+use hyper::header::{HeaderName, VIA};
 use hyper::http::HeaderValue;
-use sbi::header::{Callback, CorrelationInfo, MaxRspTime, SenderTimestamp, TypedHeader, UserAgent};
+use sbi::header::{
+    Callback, CorrelationInfo, MaxForwardHops, MaxRspTime, ProducerId, RoutingBinding,
+    SenderTimestamp, TypedHeader, UserAgent, discovery_query, has_passed, set_discovery,
+};
 use sbi::uri::ApiRoot;
 
 use crate::Verdict;
@@ -23,11 +27,31 @@ pub fn sbi_headers(data: &[u8]) -> Verdict {
         check::<SenderTimestamp>(&value),
         check::<Callback>(&value),
         check::<ApiRoot>(&value),
+        check::<ProducerId>(&value),
+        check::<MaxForwardHops>(&value),
+        check::<RoutingBinding>(&value),
+        discovery(&value),
         check::<UserAgent>(&value),
         // Takes whatever can be seen, so that it says nothing of an input.
         check::<CorrelationInfo>(&value),
     ];
-    Verdict::of(read[..4].contains(&true))
+    Verdict::of(read[..8].contains(&true))
+}
+
+/// A discovery parameter that is set is read as the same. None is found in other headers.
+fn discovery(value: &HeaderValue) -> bool {
+    let name = HeaderName::from_static("3gpp-sbi-discovery-dnn");
+    let headers = HeaderMap::from_iter([(name, value.clone()), (VIA, value.clone())]);
+    let _ = has_passed(&headers, "SCP-scp1.5gc.test");
+    let Ok(query) = discovery_query(&headers) else {
+        return false;
+    };
+    let values: Vec<_> = query.values("dnn").collect();
+    assert_eq!(values.len(), 1);
+    let mut written = HeaderMap::new();
+    set_discovery(&mut written, "dnn", values[0]).expect("every text can be percent-encoded");
+    assert_eq!(discovery_query(&written), Ok(query));
+    true
 }
 
 fn check<T: TypedHeader + PartialEq + Debug>(value: &HeaderValue) -> bool {
@@ -50,6 +74,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "Nsmf_PDUSession_StatusNotify; apiversion=1",
         "https://smf1.5gc.test:7777/edge",
         "http://[::1]:80/a/b",
+        "nfinst=5b1d9a77-7d24-4b8f-9c61-2f4f0d9e1a01",
+        "5; nodetype=scp",
+        "bl=nf-set; nfset=set1.smfset.5gc.mnc001.mcc001",
+        "%5B%7B%22sst%22%3A1%7D%5D",
     ]
     .map(|value| value.as_bytes().to_vec())
     .into()
