@@ -4,6 +4,7 @@
 //! are kept apart by what they say about the request: it never left, its fate is unknown (timeout, broken connection), or the
 //! producer answered with an error.
 
+use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -95,6 +96,31 @@ pub enum ClientError {
     /// A successful answer whose body is not what it should be.
     #[error("answer cannot be read")]
     Body(#[from] serde_json::Error),
+}
+
+impl ClientError {
+    /// Whether the producer has certainly not begun with the request, which then may be sent elsewhere: nothing of it was
+    /// sent, or the producer says so (RFC 9113 sections 6.8 and 8.7).
+    pub fn is_unprocessed(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Resolve(_) | Self::Handshake(_) | Self::Target { .. } => {
+                true
+            }
+            // hyper cancels what it has not begun to send when the connection ends.
+            Self::Http2(error) => error.is_canceled() || is_refused(error),
+            _ => false,
+        }
+    }
+}
+
+fn is_refused(error: &hyper::Error) -> bool {
+    let http2 = error.source().and_then(|s| s.downcast_ref::<h2::Error>());
+    http2.is_some_and(|http2| {
+        let reset = http2.is_reset() && http2.reason() == Some(h2::Reason::REFUSED_STREAM);
+        // Streams up to the last that the producer began with do not end with this error.
+        let gone = http2.is_go_away() && http2.reason() == Some(h2::Reason::NO_ERROR);
+        http2.is_remote() && (reset || gone)
+    })
 }
 
 /// A request to send.
