@@ -181,7 +181,8 @@ fn public_pem(key: &NfKey) -> String {
     pem::encode(pem::PUBLIC_KEY, key.spki_der())
 }
 
-const TRUST_FILE: &str = "trust.toml";
+/// Its trust file.
+pub(crate) const TRUST_FILE: &str = "trust.toml";
 
 fn ca_certificate(plan: &PkiPlan, cosigner_key: &NfKey) -> Result<CaCertificate, PkiError> {
     Ok(CaCertificate {

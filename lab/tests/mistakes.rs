@@ -716,6 +716,42 @@ async fn the_folder_of_a_run_stands_for_its_results() {
 }
 
 #[tokio::test]
+async fn a_folder_where_a_file_is_wanted_is_told_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, lab) = (folder.path().join("empty"), folder.path().join("lab"));
+    std::fs::create_dir(&empty).unwrap();
+    let (empty, lab) = (empty.to_str().unwrap(), lab.to_str().unwrap());
+    let made = mtc5g(["init", lab]).await;
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    let scenarios = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
+    for (named, wanted) in [
+        (scenarios, "name a file in it, such as "),
+        (scenarios, "scenarios/article.toml"),
+        (PUBLISHED, "it is the folder of a run"),
+        (PUBLISHED, "results.json >again.toml"),
+        (lab, "it is the folder of a lab"),
+        (lab, "the lab with --lab "),
+        (empty, "no scenario (*.toml) in it"),
+    ] {
+        let ended = mtc5g(["run", named]).await;
+        assert_eq!(ended.code(), Some(2), "{}", ended.stderr);
+        expect_parts(ended.error(), &[named, wanted]);
+    }
+    // The trust file is taken from where it is: the certificate is what is missing then.
+    let deployed = format!("{lab}-for-containers");
+    let made = mtc5g(["init", "--deploy", &deployed]).await;
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    for trust in [lab, &deployed] {
+        let ended = mtc5g(["cert", "verify", "--trust", trust, "none.pem"]).await;
+        assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+        assert!(ended.stdout.contains("none.pem"), "{}", ended.stdout);
+    }
+    let ended = mtc5g(["cert", "verify", "--trust", empty, "none.pem"]).await;
+    assert_eq!(ended.code(), Some(2), "{}", ended.stderr);
+    expect_parts(ended.error(), &["empty/trust.toml", "No such file"]);
+}
+
+#[tokio::test]
 async fn a_figure_is_not_written_under_the_name_of_another_format() {
     let folder = tempfile::tempdir().unwrap();
     let pdf = folder.path().join("figure.pdf");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use experiment::results::{Results, ResultsError};
 
 /// What `mtc5g run` calls its results.
-const RESULTS: &str = "results.json";
+pub(super) const RESULTS: &str = "results.json";
 /// The runs of a sweep, in the folder of its results.
 pub(super) const CELLS: &str = "cells";
 

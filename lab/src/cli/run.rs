@@ -17,7 +17,7 @@ use time::macros::format_description;
 
 use super::exit::{DONE, USAGE, fail, interrupted, status};
 use super::output::{clear_killed, print, print_results, tell_earlier};
-use super::results_file::CELLS;
+use super::results_file::{CELLS, RESULTS as RESULTS_FILE};
 use crate::load::{Phase, Progress};
 use crate::pki::LabPki;
 use crate::run::{Joined, ProgressListener, Ran, RunError, Setting, run};
@@ -34,7 +34,7 @@ const DEPLOYED_LAB: &str = "/lab/public/lab.toml";
 /// Where results go by default.
 const RESULTS: &str = "mtc5g-results";
 /// The lab of a run, in the folder of its results.
-const LAB: &str = "lab";
+pub(super) const LAB: &str = "lab";
 /// The load generator of a run that joins a lab, in the folder of its results.
 const GENERATOR: &str = "generator";
 /// Seconds between two lines of progress where there is no terminal.
@@ -338,12 +338,14 @@ pub(super) fn scenario_text(scenario: &Path) -> Result<String, String> {
         Err(error) => error,
     };
     let missing = error.kind() == io::ErrorKind::NotFound;
+    let is_folder = scenario.is_dir();
     let shipped = scenario
         .to_str()
-        .filter(|_| missing)
+        .filter(|_| missing || is_folder)
         .and_then(Shipped::named);
     match shipped {
         Some(shipped) => Ok(shipped.text.to_owned()),
+        None if is_folder => Err(wanted_in(scenario)),
         None if missing => {
             let name = scenario.file_stem().unwrap_or_default();
             let hint = Shipped::hint(&name.to_string_lossy());
@@ -352,6 +354,33 @@ pub(super) fn scenario_text(scenario: &Path) -> Result<String, String> {
             ))
         }
         None => Err(error.to_string()),
+    }
+}
+
+/// Which file is wanted where a folder was named.
+fn wanted_in(folder: &Path) -> String {
+    let shown = folder.display();
+    if holds_a_lab(folder) {
+        return format!(
+            "it is the folder of a lab: name a scenario, and the lab with --lab {shown}"
+        );
+    }
+    let results = folder.join(RESULTS_FILE);
+    if results.exists() {
+        let results = results.display();
+        return format!(
+            "it is the folder of a run: its scenario is in its results, jq -r .scenario {results} >again.toml"
+        );
+    }
+    let found = std::fs::read_dir(folder).into_iter().flatten();
+    let files = found.filter_map(|found| Some(found.ok()?.path()));
+    let scenarios = files.filter(|file| file.extension().is_some_and(|of| of == "toml"));
+    match scenarios.min() {
+        Some(file) => format!(
+            "it is a folder: name a file in it, such as {}",
+            file.display()
+        ),
+        None => "it is a folder, and has no scenario (*.toml) in it".to_owned(),
     }
 }
 

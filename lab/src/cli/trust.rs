@@ -10,13 +10,18 @@ use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use thiserror::Error;
 
+use super::run::LAB;
+use crate::pki::TRUST_FILE;
 use mtc_tools::certificate_file::{self, FileError};
+
+/// Where a lab for containers, or that of a run, has its trust file: below the folder.
+const LABS: [&str; 2] = ["public", LAB];
 
 /// Whom to believe: a trust file, or a CA certificate with cosigners.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Trust")]
 pub(super) struct TrustArguments {
-    /// Trust file, made by mtc5g init: CA certificate, cosigners and quorums
+    /// Trust file, made by mtc5g init: CA certificate, cosigners and quorums; or the folder of the lab that it is of
     #[arg(long, value_name = "TRUST_TOML", conflicts_with_all = ["ca", "cosigner", "require"])]
     trust: Option<PathBuf>,
     /// CA certificate of the MTCA (PEM or DER, unsigned as in RFC 9925); the CA's cosignature is always required
@@ -84,7 +89,7 @@ impl TrustArguments {
     /// Reads the files and puts the trust together; nothing without arguments. Blocks.
     pub(super) fn resolve(&self) -> Result<Option<CaTrust>, TrustArgumentsError> {
         if let Some(path) = &self.trust {
-            let file = TrustFile::load(path)?;
+            let file = TrustFile::load(&trust_file(path))?;
             return Ok(Some(file.trust));
         }
         let Some(path) = &self.ca else {
@@ -118,6 +123,17 @@ impl TrustArguments {
             })
             .collect()
     }
+}
+
+/// The trust file that a path stands for: itself, or that of the lab in the folder, also of one for containers or of a run.
+fn trust_file(path: &Path) -> PathBuf {
+    let here = path.join(TRUST_FILE);
+    if !path.is_dir() {
+        return path.to_owned();
+    }
+    let below = LABS.map(|lab| path.join(lab).join(TRUST_FILE));
+    let found = below.into_iter().find(|file| file.is_file());
+    found.filter(|_| !here.is_file()).unwrap_or(here)
 }
 
 fn read_ca(path: &Path) -> Result<CaCertificate, TrustArgumentsError> {
