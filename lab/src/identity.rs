@@ -59,9 +59,29 @@ pub enum IdentityError {
     /// What is stored is damaged.
     #[error("the stored credentials of {0} are damaged")]
     Damaged(String, #[source] RestoreError),
+    /// There is a file already.
+    #[error(
+        "{} exists, perhaps of an earlier export, and nothing is written over: name another folder, or remove this one",
+        path.display()
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Files cannot be written.
     #[error(transparent)]
-    Write(#[from] PkiError),
+    Write(PkiError),
+}
+
+impl From<PkiError> for IdentityError {
+    fn from(error: PkiError) -> Self {
+        match error {
+            PkiError::Write { path, source } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Self::Exists { path }
+            }
+            error => Self::Write(error),
+        }
+    }
 }
 
 /// How certificates and keys are written.
