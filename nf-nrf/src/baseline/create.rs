@@ -66,7 +66,8 @@ pub fn create(
 
 /// What the common names end in, the same however deep a chain is, so that chains differ by whole certificates.
 const ROOT: &str = "root";
-const INTERMEDIATES: [&str; 2] = ["intermediate", "intermediate 2"];
+/// Those of the intermediates; the profile's own name says that they are intermediates.
+const INTERMEDIATES: [&str; 2] = ["issuing CA 1", "issuing CA 2"];
 
 struct Ca {
     profile: X509Profile,

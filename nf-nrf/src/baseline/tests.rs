@@ -111,6 +111,28 @@ fn rustls_verifies_every_profile_in_both_roles() {
     }
 }
 
+// An intermediate was called "ml-dsa-65-intermediate intermediate".
+#[test]
+fn a_ca_is_called_by_its_profile_and_its_place() {
+    let leaf_key = NfKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    let (_folder, ca) = new_ca(X509Profile {
+        ca_signature: KeyAlgorithm::Ed25519,
+        intermediates: Intermediates::Two,
+    });
+    let chain = ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
+    let is_in = |der: &[u8], part: &str| {
+        let name = format!("ed25519-two-intermediates {part}");
+        der.windows(name.len()).any(|text| text == name.as_bytes())
+    };
+    for (der, names) in [
+        (&chain[0], &["issuing CA 2"][..]),
+        (&chain[1], &["issuing CA 2", "issuing CA 1"]),
+        (&chain[2], &["issuing CA 1", "root"]),
+    ] {
+        assert!(names.iter().all(|part| is_in(der, part)), "{names:?}");
+    }
+}
+
 #[test]
 fn rustls_refuses_another_name_another_root_and_a_missing_intermediate() {
     let leaf_key = NfKey::generate(KeyAlgorithm::Ed25519).unwrap();
