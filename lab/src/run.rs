@@ -154,14 +154,10 @@ pub async fn run(
     listener: &impl ProgressListener,
 ) -> Result<Ran, RunError> {
     let mut interrupt = std::pin::pin!(interrupt);
-    listener.step("looking how punctual this machine is");
-    let preflight = tokio::select! {
-        found = preflight(&scenario.load) => found,
-        () = &mut interrupt => return Err(RunError::Interrupted),
-    };
     if let Some(joined) = &setting.join {
-        return run_joined(scenario, preflight, setting, joined, interrupt, listener).await;
+        return run_joined(scenario, setting, joined, interrupt, listener).await;
     }
+    let preflight = look(scenario, interrupt.as_mut(), listener).await?;
     tell(&preflight, listener);
     let mut scenario = scenario.clone();
     scenario.load = scenario.load.at_rate(preflight.rate_factor);
@@ -203,6 +199,19 @@ pub async fn run(
     Ok(Ran { results, part })
 }
 
+/// Looks for a second how punctual this machine is.
+async fn look(
+    scenario: &Scenario,
+    interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
+    listener: &impl ProgressListener,
+) -> Result<Preflight, RunError> {
+    listener.step("looking how punctual this machine is");
+    tokio::select! {
+        found = preflight(&scenario.load) => Ok(found),
+        () = interrupt => Err(RunError::Interrupted),
+    }
+}
+
 /// Says before a minute is spent that latencies may be lost.
 fn tell(preflight: &Preflight, listener: &impl ProgressListener) {
     if preflight.is_unpunctual() {
@@ -227,18 +236,11 @@ fn plan(scenario: &Scenario, setting: &Setting) -> Result<Plan, RunError> {
 /// Runs this generator's part of a scenario against a lab that is up.
 async fn run_joined(
     scenario: &Scenario,
-    preflight: Preflight,
     setting: &Setting,
     joined: &Joined,
     mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
     listener: &impl ProgressListener,
 ) -> Result<Ran, RunError> {
-    // All generators of a run keep the same rate.
-    let preflight = Preflight {
-        rate_factor: 1.0,
-        ..preflight
-    };
-    tell(&preflight, listener);
     if scenario.link.is_some() {
         return Err(RunError::NotJoined("[link]"));
     }
@@ -253,7 +255,15 @@ async fn run_joined(
         Some(pool) => lab.with_tokens(pool)?,
         None => lab,
     };
-    let generator = lab.generator(&plan(scenario, setting)?, &setting.folder, now())?;
+    let plan = plan(scenario, setting)?;
+    lab.check(&plan)?;
+    // All generators of a run keep the same rate.
+    let preflight = Preflight {
+        rate_factor: 1.0,
+        ..look(scenario, interrupt.as_mut(), listener).await?
+    };
+    tell(&preflight, listener);
+    let generator = lab.generator(&plan, &setting.folder, now())?;
     let starting = Topology::join(&lab, generator, setting.binary.clone(), |step| {
         listener.step(step);
     });

@@ -192,6 +192,9 @@ async fn refusals(scenario: &Path, lab: &Path, folder: &Path) {
             "{message}: {}",
             ended.stderr
         );
+        // What can be known at once is not told after the second of the pre-flight.
+        let is_late = ended.stderr.contains("how punctual this machine is");
+        assert_eq!(is_late, message.ends_with("--start-at"), "{}", ended.stderr);
         let _ = std::fs::remove_dir_all(folder.join("refused"));
     }
     let url = "http://127.0.0.1:1/lab/lab.toml";

@@ -264,6 +264,20 @@ impl RunningLab {
         own_address_towards(nrf).ok()
     }
 
+    /// Refuses a plan that needs what the lab's network functions do not have.
+    ///
+    /// # Errors
+    /// They lack a credential.
+    pub fn check(&self, plan: &Plan) -> Result<(), JoinError> {
+        let lacks = |wanted: &WantedCredential| !self.nf.credential.contains(wanted);
+        match plan.credentials().into_iter().find(lacks) {
+            None => Ok(()),
+            Some(WantedCredential { profile, leaf_key }) => {
+                Err(JoinError::Credential { profile, leaf_key })
+            }
+        }
+    }
+
     /// Makes the files of a load generator for `plan` in `path`: the plan's number of AMF instances, new ones each time.
     /// Blocks on the disk.
     ///
@@ -275,17 +289,8 @@ impl RunningLab {
         path: &Path,
         now: UnixTime,
     ) -> Result<GeneratorFolder, JoinError> {
+        self.check(plan)?;
         let credential = plan.credentials();
-        for WantedCredential { profile, leaf_key } in &credential {
-            let has =
-                |known: &WantedCredential| known.profile == *profile && known.leaf_key == *leaf_key;
-            if !self.nf.credential.iter().any(has) {
-                return Err(JoinError::Credential {
-                    profile: profile.clone(),
-                    leaf_key: leaf_key.clone(),
-                });
-            }
-        }
         let files = ProcessFiles::create(path)?;
         let instance = self.instances(plan.lab.amf, path, now)?;
         let instances = instance.iter().map(|instance| PlannedInstance {
