@@ -679,6 +679,8 @@ async fn the_folder_of_a_run_stands_for_its_results() {
     let by_folder = mtc5g(["report", "table", PUBLISHED]).await;
     assert_eq!(by_folder.code(), Some(0), "{}", by_folder.stderr);
     assert_eq!(by_folder.stdout, by_file.stdout);
+    let tex = mtc5g(["report", "table", PUBLISHED, "--format", "tex"]).await;
+    assert!(tex.stdout.contains("\\begin{tabular}"), "{}", tex.stderr);
     let plotted = mtc5g(["plot", PUBLISHED, "--figure", "bytes"]).await;
     assert!(plotted.stdout.starts_with("<svg"), "{plotted:?}");
 

@@ -102,8 +102,10 @@ enum Format {
     #[default]
     Text,
     /// A Markdown table of the main figures
+    #[value(alias = "md")]
     Markdown,
     /// A LaTeX tabular of the main figures, with the rules of booktabs
+    #[value(alias = "tex")]
     Latex,
     /// Every column as comma-separated values
     Csv,
