@@ -5,7 +5,7 @@ use mtc_core::printable::printable_lines;
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::numbers::with_interval;
-use super::wording::{LEFT_OUT, outcome, sides, title};
+use super::wording::{LEFT_OUT, operation, outcome, sides, title};
 use crate::results::{Metric, Outcome, ThresholdOutcome};
 
 /// The widest lines, which are also those where nobody knows of a screen.
@@ -39,7 +39,7 @@ const fn heading(
 
 const HANDSHAKE: &str = "handshake, ms";
 /// Stands for what the run's operations are called.
-const OPERATION: &str = "operation";
+const OPERATION: &str = "operation, ms";
 const FIRST: &str = "to the first";
 const CPU: &str = "CPU, µs";
 
@@ -153,7 +153,7 @@ pub fn table_within(report: &Report<'_>, width: usize) -> String {
     }
     if !report.rows.is_empty() {
         let rows = &report.rows;
-        let operation = &report.results.run.operation;
+        let operation = operation(report.results);
         let layouts: [&[Heading]; 4] = [&FULL, &SUMS, &NARROW, &LEAST];
         fitted(
             &mut text,
@@ -289,11 +289,11 @@ fn thresholds(text: &mut String, width: usize, thresholds: &[ThresholdOutcome]) 
 
 fn columns(rows: &[Row<'_>], headings: &[Heading], operation: &str) -> Vec<Cells> {
     let group = |heading: &Heading| match heading.group {
-        OPERATION if operation == "session" => "session, ms",
-        group => group,
+        OPERATION => format!("{operation}, ms"),
+        group => group.to_owned(),
     };
     let cells = |heading: &Heading| Cells {
-        group: group(heading).to_owned(),
+        group: group(heading),
         heading: heading.name,
         label: heading.label,
         cells: rows.iter().map(|row| row.cell(heading.column)).collect(),
@@ -404,6 +404,21 @@ mod tests {
 
     fn table(results: &Results) -> String {
         super::table(&Report::of(results))
+    }
+
+    #[test]
+    fn the_unit_of_every_operation_is_named() {
+        for (operation, heading) in [
+            ("register", "register, ms"),
+            ("discover", "discover, ms"),
+            ("handshake", "operation, ms"),
+            ("mix", "mix, ms"),
+        ] {
+            let mut results = quick();
+            results.run.operation = operation.to_owned();
+            let text = table(&results);
+            assert!(text.lines().any(|line| line.contains(heading)), "{text}");
+        }
     }
 
     #[test]
