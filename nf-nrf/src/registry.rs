@@ -57,10 +57,15 @@ impl Default for Settings {
 pub enum Change {
     /// A new instance.
     Registered(Arc<NfProfile>),
-    /// An instance has another profile; the whole of it.
-    ProfileChanged(Arc<NfProfile>),
-    /// An instance is gone.
-    Deregistered(NfInstanceId),
+    /// An instance has another profile.
+    ProfileChanged {
+        /// The profile until now.
+        before: Arc<NfProfile>,
+        /// The profile from now on.
+        after: Arc<NfProfile>,
+    },
+    /// An instance is gone; its last profile.
+    Deregistered(Arc<NfProfile>),
 }
 
 /// Most octets of a profile as JSON, with what the NRF puts into it: what a body may have.
@@ -232,10 +237,13 @@ impl Registry {
             return Err(RegistryFull { max_instances }.into());
         }
         let profile = Arc::clone(&stored.profile);
-        if is_new {
-            self.changes.push(Change::Registered(profile));
-        } else if !is_heartbeat {
-            self.changes.push(Change::ProfileChanged(profile));
+        match &before {
+            None => self.changes.push(Change::Registered(profile)),
+            Some(before) if !is_heartbeat => self.changes.push(Change::ProfileChanged {
+                before: Arc::clone(&before.profile),
+                after: profile,
+            }),
+            Some(_) => {}
         }
         let record = Record {
             stored: stored.clone(),
@@ -253,11 +261,12 @@ impl Registry {
 
     /// Removes the instance `id`. Returns whether it was there.
     pub fn deregister(&mut self, id: NfInstanceId) -> bool {
-        let found = self.records.remove(&id).is_some();
-        if found {
-            self.changes.push(Change::Deregistered(id));
-        }
-        found
+        let Some(record) = self.records.remove(&id) else {
+            return false;
+        };
+        self.changes
+            .push(Change::Deregistered(record.stored.profile));
+        true
     }
 
     /// Suspends instances whose heartbeats are missing and purges those that have been suspended for long.
@@ -286,7 +295,7 @@ impl Registry {
         if is_suspended || self.settings.suspend_grace.is_zero() {
             self.deregister(id);
         } else {
-            self.suspend(id, &profile, now);
+            self.suspend(id, profile, now);
         }
     }
 
@@ -310,13 +319,15 @@ impl Registry {
         std::mem::take(&mut self.changes)
     }
 
-    fn suspend(&mut self, id: NfInstanceId, profile: &NfProfile, now: Instant) {
-        tracing::info!(%id, nf_type = %profile.nf_type, "heartbeat missing: instance suspended");
-        let mut profile = profile.clone();
+    fn suspend(&mut self, id: NfInstanceId, before: Arc<NfProfile>, now: Instant) {
+        tracing::info!(%id, nf_type = %before.nf_type, "heartbeat missing: instance suspended");
+        let mut profile = NfProfile::clone(&before);
         profile.nf_status = NfStatus::Suspended;
         let profile = Arc::new(profile);
-        self.changes
-            .push(Change::ProfileChanged(Arc::clone(&profile)));
+        self.changes.push(Change::ProfileChanged {
+            before,
+            after: Arc::clone(&profile),
+        });
         let record = Record {
             stored: Stored {
                 etag: validator(&profile),

@@ -48,12 +48,14 @@ pub(crate) fn restore(
 pub(crate) fn sink(folder: PrivateFolder) -> ChangeSink {
     Box::new(move |change| {
         let stored = match change {
-            Change::Registered(profile) | Change::ProfileChanged(profile) => {
+            Change::Registered(profile) | Change::ProfileChanged { after: profile, .. } => {
                 let json = serde_json::to_vec(&**profile)
                     .expect("a profile has string keys and does not fail");
                 folder.write(&format!("{}{SUFFIX}", profile.nf_instance_id), &json)
             }
-            Change::Deregistered(id) => folder.remove(&format!("{id}{SUFFIX}")),
+            Change::Deregistered(profile) => {
+                folder.remove(&format!("{}{SUFFIX}", profile.nf_instance_id))
+            }
         };
         if let Err(error) = stored {
             tracing::error!(error = %Causes(&error), "cannot store a change of the registry");

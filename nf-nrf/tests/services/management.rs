@@ -380,7 +380,7 @@ async fn deregistration_removes_the_profile() {
     );
     let changes = nrf.changes.lock().unwrap();
     assert!(
-        matches!(&changes[..], [Change::Registered(_), Change::Deregistered(id)] if id.to_string() == AMF_ID)
+        matches!(&changes[..], [Change::Registered(_), Change::Deregistered(last)] if last.nf_instance_id.to_string() == AMF_ID)
     );
 }
 
