@@ -35,7 +35,7 @@ mod cost;
 mod counted;
 
 pub use cost::{HandshakeCost, Negotiated, Sampled, SampledTcp};
-pub use counted::Counted;
+pub use counted::{Counted, Traffic};
 
 /// Why a connection could not be had.
 #[derive(Debug, Error)]

@@ -7,7 +7,8 @@
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use hyper::http::HeaderValue;
 use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use mtc_tls::handshake::Traffic;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -183,7 +185,55 @@ pub struct Connection {
     driver: JoinHandle<()>,
     /// When the head of the first answer was here.
     first_answer: OnceLock<Instant>,
+    usage: Arc<Usage>,
     metrics: Option<RequestMetrics>,
+}
+
+/// What has gone over a connection; readable while and after it is closed.
+#[derive(Debug, Default)]
+pub struct Usage {
+    requests: AtomicU64,
+    body_bytes: AtomicU64,
+    traffic: OnceLock<Arc<Traffic>>,
+}
+
+/// What had gone over a connection at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Octets of the bodies of requests and answers.
+    pub body_bytes: u64,
+    /// Bytes on the TCP connection in both directions; zero where nobody counts them.
+    pub wire_bytes: u64,
+}
+
+impl Used {
+    /// What has gone over it since an earlier moment.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            body_bytes: self.body_bytes.saturating_sub(earlier.body_bytes),
+            wire_bytes: self.wire_bytes.saturating_sub(earlier.wire_bytes),
+        }
+    }
+}
+
+impl Usage {
+    /// As of now.
+    pub fn now(&self) -> Used {
+        Used {
+            requests: self.requests.load(Ordering::Relaxed),
+            body_bytes: self.body_bytes.load(Ordering::Relaxed),
+            wire_bytes: self.traffic.get().map_or(0, |traffic| traffic.total()),
+        }
+    }
+
+    fn exchanged(&self, body: &Bytes) {
+        self.body_bytes
+            .fetch_add(body.len() as u64, Ordering::Relaxed);
+    }
 }
 
 impl Connection {
@@ -214,6 +264,7 @@ impl Connection {
             sender,
             driver,
             first_answer: OnceLock::new(),
+            usage: Arc::default(),
             metrics: None,
         })
     }
@@ -223,6 +274,18 @@ impl Connection {
     pub fn counted_in(mut self, metrics: RequestMetrics) -> Self {
         self.metrics = Some(metrics);
         self
+    }
+
+    /// Reads the bytes on the wire from `traffic`, which counts those of the stream beneath.
+    #[must_use]
+    pub fn over(self, traffic: Arc<Traffic>) -> Self {
+        self.usage.traffic.get_or_init(|| traffic);
+        self
+    }
+
+    /// What goes over this connection.
+    pub fn usage(&self) -> Arc<Usage> {
+        self.usage.clone()
     }
 
     /// Connects to `addr` and starts cleartext HTTP/2 with prior knowledge: log, witness and admin ports.
@@ -247,6 +310,8 @@ impl Connection {
         request: Request,
         deadline: Duration,
     ) -> Result<Response, ClientError> {
+        self.usage.requests.fetch_add(1, Ordering::Relaxed);
+        self.usage.exchanged(&request.body);
         let request = self.http_request(request, deadline)?;
         let operation = ServiceOperation::of(request.method(), request.uri().path());
         let started = Instant::now();
@@ -260,6 +325,7 @@ impl Connection {
         let answered = exchange.await;
         let response = answered.unwrap_or(Err(ClientError::Timeout(deadline)))?;
         outcome.answered(response.status);
+        self.usage.exchanged(&response.body);
         Ok(response)
     }
 

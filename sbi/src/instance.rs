@@ -166,7 +166,9 @@ impl Instance {
     ) -> Result<Opened, CallError> {
         let handshake::Connected { stream, peer, cost } =
             self.shake_hands(addr, profile, expected).await?;
+        let traffic = stream.get_ref().0.traffic();
         let connection = Connection::handshake(stream, Scheme::Https).await?;
+        let connection = connection.over(traffic);
         let connection = connection.counted_in(self.ledger.metrics().requests.clone());
         Ok(Opened {
             connection,

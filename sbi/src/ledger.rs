@@ -17,10 +17,12 @@ use mtc_tls::profile::ConnectionProfile;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Metrics, Side};
+use crate::model::NfType;
 
 mod detail;
 mod issuance;
 mod named;
+mod procedure;
 mod times;
 
 pub use detail::{
@@ -28,6 +30,7 @@ pub use detail::{
 };
 pub use issuance::IssuanceTotals;
 pub use named::NamedCounts;
+pub use procedure::{HopTotals, Hops, Procedure, ProcedureTotals};
 pub use times::Times;
 
 /// Sums over the handshakes of one side (as client or as server).
@@ -127,6 +130,9 @@ pub struct NfTotals {
     pub client: HandshakeTotals,
     /// Connections they accepted.
     pub server: HandshakeTotals,
+    /// What they did as consumers in procedures of UEs; counted in `client` too.
+    #[serde(default, skip_serializing_if = "ProcedureTotals::is_empty")]
+    pub procedures: ProcedureTotals,
 }
 
 impl NfTotals {
@@ -134,14 +140,19 @@ impl NfTotals {
     pub fn merge(&mut self, other: &Self) {
         self.client.merge(&other.client);
         self.server.merge(&other.server);
+        self.procedures
+            .combine(&other.procedures, u64::saturating_add);
     }
 
     /// What was counted after `earlier`, see [`HandshakeTotals::since`].
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
+        let mut procedures = self.procedures.clone();
+        procedures.combine(&earlier.procedures, u64::saturating_sub);
         Self {
             client: self.client.since(&earlier.client),
             server: self.server.since(&earlier.server),
+            procedures,
         }
     }
 }
@@ -291,6 +302,21 @@ impl Ledger {
                 .or_default()
                 .server
                 .record(cost)
+        });
+    }
+
+    /// Counts the use of a connection in a procedure of a UE, by the consumer.
+    pub fn record_procedure(
+        &self,
+        profile: ConnectionProfile,
+        procedure: Procedure,
+        consumer: &NfType,
+        producer: &NfType,
+        used: &HopTotals,
+    ) {
+        self.with(|counts| {
+            let totals = counts.profiles.entry(profile).or_default();
+            totals.procedures.add(procedure, consumer, producer, used);
         });
     }
 

@@ -148,7 +148,7 @@ impl Results {
 impl VariantResult {
     /// Of the certificates that both sides showed, the share of standalone ones.
     pub fn fallback_share(&self) -> f64 {
-        let NfTotals { client, server } = &self.totals;
+        let NfTotals { client, server, .. } = &self.totals;
         let shown = [&client.received, &server.received];
         let standalone = shown.map(|kinds| kinds.of(CertificateKind::Standalone));
         let all = shown.map(of_any_kind);

@@ -136,7 +136,7 @@ impl HandshakeResult {
         connected_ms: Option<f64>,
         handshake_ms: Option<f64>,
     ) -> Self {
-        let NfTotals { client, server } = totals;
+        let NfTotals { client, server, .. } = totals;
         let client_result = SideResult::of(client);
         let server_result = SideResult::of(server);
         let min_rtt_ms = client_result.tcp.as_ref().map(|tcp| tcp.min_rtt_ms);

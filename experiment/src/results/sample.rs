@@ -90,6 +90,7 @@ fn part(scenario: &Scenario) -> Part {
         let mut network_functions = NfTotals {
             client: client.handshakes.clone(),
             server: server.clone(),
+            ..NfTotals::default()
         };
         network_functions.server.merge(&server);
         (client, network_functions)
@@ -260,6 +261,7 @@ fn in_slices(totals: &NfTotals) -> Vec<NfTotals> {
     let slice = NfTotals {
         client: part(&totals.client),
         server: part(&totals.server),
+        ..NfTotals::default()
     };
     vec![slice; SLICES]
 }

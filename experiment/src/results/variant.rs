@@ -118,7 +118,7 @@ impl VariantResult {
         };
         let mut totals = network_functions.clone();
         totals.client.merge(&load.handshakes);
-        let NfTotals { client, server } = &totals;
+        let NfTotals { client, server, .. } = &totals;
         let mut both = client.clone();
         both.merge(server);
         Self {

@@ -353,7 +353,7 @@ impl Violation {
 impl VariantResult {
     /// Says so when the figures of the two sides are not of the same handshakes.
     fn unequal_sides(&self) -> Option<String> {
-        let NfTotals { client, server } = &self.totals;
+        let NfTotals { client, server, .. } = &self.totals;
         let [clients, servers] = [client, server].map(|side| side.handshakes);
         (clients != servers).then(|| {
             format!(
@@ -421,7 +421,7 @@ impl VariantResult {
 
     /// Each side is believed about what it received; what it presented is checked too, in case nobody counted it there.
     fn other_kinds(&self) -> impl Iterator<Item = Violation> {
-        let NfTotals { client, server } = &self.totals;
+        let NfTotals { client, server, .. } = &self.totals;
         let expected = self.options.expected_kind(self.auth);
         let seen = |received: &KindCounts, presented: &KindCounts| {
             let received = received.other_than(expected);

@@ -117,13 +117,7 @@ impl Counters {
                     .and_then(|begun| begun.profiles.get(&profile))
                     .cloned();
                 let before = before.unwrap_or_default();
-                add(
-                    &profile,
-                    &NfTotals {
-                        client: later_less(&now.client, &before.client),
-                        server: later_less(&now.server, &before.server),
-                    },
-                );
+                add(&profile, &later_less(&now, &before));
             }
         }
         counted.iter().all(|(client, server)| client == server)
@@ -145,10 +139,7 @@ impl Counters {
             self.ended
                 .entry((nf.as_str(), profile))
                 .or_default()
-                .merge(&NfTotals {
-                    client: later_less(&counted.client, &before.client),
-                    server: later_less(&counted.server, &before.server),
-                });
+                .merge(&later_less(&counted, &before));
         }
         Ok(())
     }
@@ -170,8 +161,10 @@ impl Counters {
 }
 
 /// The difference; a process that was started again has counted from nothing.
-pub(super) fn later_less(later: &HandshakeTotals, earlier: &HandshakeTotals) -> HandshakeTotals {
-    if later.handshakes < earlier.handshakes {
+pub(super) fn later_less(later: &NfTotals, earlier: &NfTotals) -> NfTotals {
+    let has_restarted = later.client.handshakes < earlier.client.handshakes
+        || later.server.handshakes < earlier.server.handshakes;
+    if has_restarted {
         later.clone()
     } else {
         later.since(earlier)

@@ -93,10 +93,7 @@ impl Slices {
                 let at = |measured: &Measurements| measured.profiles.get(profile).cloned();
                 let later = at(measured).unwrap_or_default();
                 let earlier = pair[0].get(nf).and_then(at).unwrap_or_default();
-                totals.merge(&origin.seen(NfTotals {
-                    client: later_less(&later.client, &earlier.client),
-                    server: later_less(&later.server, &earlier.server),
-                }));
+                totals.merge(&origin.seen(later_less(&later, &earlier)));
             }
             totals
         };
@@ -118,6 +115,7 @@ mod tests {
         let totals = NfTotals {
             client: handshakes(client),
             server: handshakes(server),
+            ..NfTotals::default()
         };
         let profiles = BTreeMap::from([("p".to_owned(), totals)]);
         let measured = Measurements {

@@ -2,18 +2,33 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::record::{Side, Watch};
 
+/// Bytes that passed a stream so far; readable while something else owns the stream.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Traffic {
+    /// Bytes in both directions.
+    pub fn total(&self) -> u64 {
+        self.read.load(Ordering::Relaxed) + self.written.load(Ordering::Relaxed)
+    }
+}
+
 /// A byte stream that counts what passes.
 #[derive(Debug)]
 pub struct Counted<S> {
     stream: S,
-    read: u64,
-    written: u64,
+    traffic: Arc<Traffic>,
     /// Until the handshake is complete.
     watch: Option<Box<Watch>>,
 }
@@ -22,8 +37,7 @@ impl<S> Counted<S> {
     pub(super) fn new(stream: S, side: Side) -> Self {
         Self {
             stream,
-            read: 0,
-            written: 0,
+            traffic: Arc::default(),
             watch: Some(Box::new(Watch::new(side))),
         }
     }
@@ -34,13 +48,18 @@ impl<S> Counted<S> {
     }
 
     /// Bytes read so far.
-    pub const fn read(&self) -> u64 {
-        self.read
+    pub fn read(&self) -> u64 {
+        self.traffic.read.load(Ordering::Relaxed)
     }
 
     /// Bytes written so far.
-    pub const fn written(&self) -> u64 {
-        self.written
+    pub fn written(&self) -> u64 {
+        self.traffic.written.load(Ordering::Relaxed)
+    }
+
+    /// Where the bytes are counted, also those that are still to pass.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
     }
 
     /// What was watched; what comes now is only counted.
@@ -49,7 +68,8 @@ impl<S> Counted<S> {
     }
 
     fn count_written(&mut self, buffers: &[IoSlice<'_>], written: usize) {
-        self.written += written as u64;
+        let all = &self.traffic.written;
+        all.fetch_add(written as u64, Ordering::Relaxed);
         let Some(watch) = &mut self.watch else {
             return;
         };
@@ -71,7 +91,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let read = &buffer.filled()[before..];
-        self.read += read.len() as u64;
+        let all = &self.traffic.read;
+        all.fetch_add(read.len() as u64, Ordering::Relaxed);
         if let Some(watch) = &mut self.watch {
             watch.received(read);
         }
