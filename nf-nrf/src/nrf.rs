@@ -413,6 +413,7 @@ impl Process {
         let wanted = config.wanted()?;
         let x509 = x509_trust(config.x509.as_deref(), &wanted)?;
         let instance = self.life.instance(
+            None,
             NfInstanceId::from(config.id),
             config.fqdn.clone(),
             CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509),

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::address::Address;
 use crate::limits::LimitsConfig;
+use crate::model::NfType;
 use crate::pool::{PoolError, claim};
 
 /// Why a configuration cannot be used.
@@ -99,6 +100,10 @@ pub struct WantedCredential {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceConfig {
+    /// Its NF type, as `UDM`, where a process hosts several; otherwise that of the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub nf_type: Option<NfType>,
     /// NF instance id, a UUID; unique in the file.
     pub id: Uuid,
     /// Its FQDN; unique in the file.
@@ -235,6 +240,7 @@ impl NfConfig {
             }
             let claimed = claim(&folder.join(tokens), &self.state)?;
             self.instance.push(InstanceConfig {
+                nf_type: None,
                 id: claimed.instance_id,
                 fqdn: claimed.fqdn,
                 listen,
@@ -291,6 +297,22 @@ impl NfConfig {
             .collect::<Result<Vec<_>, _>>()?;
         wanted.sort_by_key(|wanted| matches!(wanted, Wanted::X509(..)));
         Ok(wanted)
+    }
+
+    /// Refuses an instance of another type than the process. One that is called by no type of TS 29.510 hosts instances of any.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn check_types(&self, process: &NfType) -> Result<(), ConfigError> {
+        let hosts_others = matches!(process, NfType::Other(_));
+        let mut named = self.instance.iter().filter_map(|own| own.nf_type.as_ref());
+        if hosts_others || named.all(|named| named == process) {
+            return Ok(());
+        }
+        Err(ConfigError::Rule {
+            key: "nf.instance.nf_type",
+            rule: format!("must be {process}, or left out"),
+        })
     }
 
     /// What the configuration says of the process itself.

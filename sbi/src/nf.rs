@@ -193,6 +193,7 @@ async fn prepare(
     stop: Stop,
     orders: Orders,
 ) -> Result<(Start, TrustUpdater), NfError> {
+    config.check_types(&nf_type)?;
     let wanted = config.wanted()?;
     let trust_file = TrustFile::load(&config.trust)?;
     let updater = TrustUpdater::new(
@@ -224,6 +225,7 @@ impl Start {
         let mut enrolling = JoinSet::new();
         for (position, config) in self.config.instance.iter().enumerate() {
             let instance = self.life.instance(
+                config.nf_type.clone(),
                 NfInstanceId::from(config.id),
                 config.fqdn.clone(),
                 self.initial.clone(),

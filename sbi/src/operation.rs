@@ -27,7 +27,7 @@ impl ServiceOperation {
                 operation: UNKNOWN,
             };
         };
-        // The version, and then no resource is deeper than this.
+        // The version, and then resources that are told apart by their first four segments.
         let _ = segments.next();
         let resource = [
             segments.next(),
@@ -62,20 +62,54 @@ impl ServiceOperation {
             ("namf-callback", "POST", [Some(_), Some("sm-context-status"), Some(_), None]) => {
                 "SMContextStatusNotify"
             }
-            _ => UNKNOWN,
+            (service, method, resource) => subscriber(service, method, resource),
         };
         Self { service, operation }
     }
 }
 
+/// The operations of AUSF, UDM and PCF.
+fn subscriber(service: &str, method: &str, resource: [Option<&str>; 4]) -> &'static str {
+    let [first, second, third, fourth] = resource;
+    match (service, method) {
+        ("nausf-auth", "POST") if second.is_none() => "Authenticate",
+        ("nausf-auth", "PUT") if third == Some("5g-aka-confirmation") => "Confirm",
+        ("nudm-ueau", "POST") if third == Some("generate-auth-data") => "Get",
+        ("nudm-ueau", "POST") if second == Some("auth-events") => "ResultConfirmation",
+        ("nudm-uecm", "PUT") if second == Some("registrations") => "Registration",
+        ("nudm-uecm", "PATCH") if third == Some("amf-3gpp-access") => "Update",
+        ("nudm-uecm", "DELETE") if third == Some("smf-registrations") && fourth.is_some() => {
+            "Deregistration"
+        }
+        ("nudm-sdm", "GET") => "Get",
+        ("nudm-sdm", "POST") if second == Some("sdm-subscriptions") => "Subscribe",
+        ("nudm-sdm", "DELETE") if second == Some("sdm-subscriptions") => "Unsubscribe",
+        ("npcf-am-policy-control", "POST") if first == Some("policies") => "Create",
+        ("npcf-am-policy-control", "DELETE") if first == Some("policies") => "Delete",
+        ("npcf-smpolicycontrol", "POST") if first == Some("sm-policies") => match third {
+            None => "Create",
+            Some("update") => "Update",
+            Some("delete") => "Delete",
+            Some(_) => UNKNOWN,
+        },
+        _ => UNKNOWN,
+    }
+}
+
 fn service(segment: &str) -> Option<&'static str> {
-    const SERVICES: [&str; 6] = [
+    const SERVICES: [&str; 12] = [
         "nnrf-nfm",
         "nnrf-disc",
         "nnrf-cm",
         "nsmf-pdusession",
         "namf-comm",
         "namf-callback",
+        "nausf-auth",
+        "nudm-ueau",
+        "nudm-uecm",
+        "nudm-sdm",
+        "npcf-am-policy-control",
+        "npcf-smpolicycontrol",
     ];
     SERVICES.into_iter().find(|service| *service == segment)
 }
@@ -122,6 +156,56 @@ mod tests {
             ),
             ("namf-comm", "N1N2MessageTransfer")
         );
+    }
+
+    #[test]
+    fn operations_of_ausf_udm_and_pcf_are_told_apart() {
+        let supi = "imsi-001010000000001";
+        for (method, path, operation) in [
+            ("POST", "/nausf-auth/v1/ue-authentications", "Authenticate"),
+            (
+                "PUT",
+                "/nausf-auth/v1/ue-authentications/7/5g-aka-confirmation",
+                "Confirm",
+            ),
+            (
+                "POST",
+                "/nudm-ueau/v1/SUPI/security-information/generate-auth-data",
+                "Get",
+            ),
+            (
+                "POST",
+                "/nudm-ueau/v1/SUPI/auth-events",
+                "ResultConfirmation",
+            ),
+            (
+                "PUT",
+                "/nudm-uecm/v1/SUPI/registrations/amf-3gpp-access",
+                "Registration",
+            ),
+            (
+                "DELETE",
+                "/nudm-uecm/v1/SUPI/registrations/smf-registrations/5",
+                "Deregistration",
+            ),
+            ("GET", "/nudm-sdm/v2/SUPI/am-data", "Get"),
+            ("POST", "/nudm-sdm/v2/SUPI/sdm-subscriptions", "Subscribe"),
+            ("POST", "/npcf-am-policy-control/v1/policies", "Create"),
+            ("POST", "/npcf-smpolicycontrol/v1/sm-policies", "Create"),
+            (
+                "POST",
+                "/npcf-smpolicycontrol/v1/sm-policies/7/delete",
+                "Delete",
+            ),
+            (
+                "POST",
+                "/npcf-smpolicycontrol/v1/sm-policies/7/other",
+                UNKNOWN,
+            ),
+        ] {
+            let path = path.replace("SUPI", supi);
+            assert_eq!(of(method, &path).1, operation, "{method} {path}");
+        }
     }
 
     #[test]

@@ -140,6 +140,10 @@ causes! {
     ResourceUriStructureNotFound = "RESOURCE_URI_STRUCTURE_NOT_FOUND",
     /// 404: the UE or SM context is unknown.
     ContextNotFound = "CONTEXT_NOT_FOUND",
+    /// 404: the subscriber is unknown.
+    UserNotFound = "USER_NOT_FOUND",
+    /// 504: the UDM on which an AUSF depends does not do its part (TS 29.509).
+    UpstreamServerError = "UPSTREAM_SERVER_ERROR",
     /// 403: the DNN is not served.
     DnnNotSupported = "DNN_NOT_SUPPORTED",
     /// 403: the slice is not served.

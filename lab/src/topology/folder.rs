@@ -483,6 +483,7 @@ pub(super) struct NrfListens {
 /// An instance at a free port of `address`, with its token where the PKI puts tokens.
 pub(super) fn instance_config(instance: &PlannedInstance, address: Ipv4Addr) -> InstanceConfig {
     InstanceConfig {
+        nf_type: None,
         id: instance.instance_id,
         fqdn: instance.fqdn.clone(),
         listen: SocketAddr::from((address, 0)),

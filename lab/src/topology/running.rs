@@ -341,6 +341,7 @@ impl RunningLab {
                     })?;
                     let claimed = pool::claim(pool, &own)?;
                     Ok(InstanceConfig {
+                        nf_type: None,
                         id: claimed.instance_id,
                         fqdn: claimed.fqdn,
                         listen: SocketAddr::from((self.listen, 0)),

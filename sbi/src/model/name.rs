@@ -60,6 +60,18 @@ open_enum! {
         NamfComm = "namf-comm",
         /// PDU sessions of the SMF.
         NsmfPdusession = "nsmf-pdusession",
+        /// UE authentication of the AUSF.
+        NausfAuth = "nausf-auth",
+        /// UE authentication of the UDM.
+        NudmUeau = "nudm-ueau",
+        /// UE context management of the UDM.
+        NudmUecm = "nudm-uecm",
+        /// Subscriber data management of the UDM.
+        NudmSdm = "nudm-sdm",
+        /// Access and mobility policies of the PCF.
+        NpcfAmPolicyControl = "npcf-am-policy-control",
+        /// Session policies of the PCF.
+        NpcfSmpolicycontrol = "npcf-smpolicycontrol",
     }
 }
 

@@ -192,6 +192,9 @@ pub struct SmContextCreateError {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SmContextUpdateData {
+    /// The NAS message of the UE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n1_sm_msg: Option<RefToBinaryData>,
     /// What the radio network says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n2_sm_info: Option<RefToBinaryData>,

@@ -320,14 +320,18 @@ pub struct NfService {
 }
 
 impl NfService {
-    /// Service `name` in version 1 over TLS, in operation, with the instance id `<name>-1`.
+    /// Service `name` in its only version of Release 18 over TLS, in operation, with the instance id `<name>-1`.
     pub fn new(name: ServiceName) -> Self {
+        let (in_uri, full) = match name {
+            ServiceName::NudmSdm => ("v2", "2.3.0"),
+            _ => ("v1", "1.3.0"),
+        };
         Self {
             service_instance_id: format!("{name}-1"),
             service_name: name,
             versions: vec![NfServiceVersion {
-                api_version_in_uri: "v1".to_owned(),
-                api_full_version: "1.3.0".to_owned(),
+                api_version_in_uri: in_uri.to_owned(),
+                api_full_version: full.to_owned(),
                 other: Other::new(),
             }],
             scheme: Scheme::Https,

@@ -125,14 +125,16 @@ impl Life {
         });
     }
 
-    /// An instance of the process.
+    /// An instance of the process, of its type if no other is given.
     pub fn instance(
         &self,
+        nf_type: Option<NfType>,
         id: NfInstanceId,
         fqdn: String,
         credentials: CredentialSet,
     ) -> Arc<Instance> {
-        let (nf_type, ledger) = (self.nf_type.clone(), self.ledger.clone());
+        let nf_type = nf_type.unwrap_or_else(|| self.nf_type.clone());
+        let ledger = self.ledger.clone();
         let instance = Instance::new(id, nf_type, fqdn, credentials, self.clock, ledger);
         Arc::new(match &self.key_log {
             Some(key_log) => instance.with_key_log(key_log.clone()),
