@@ -13,7 +13,6 @@
 //!
 //! * [`amf`]: the network function
 //! * [`session`]: the operations that a load generator drives
-//! * [`pool`]: connections that are used more than once
 //! * [`pdu_session`]: the requests to it
 //! * [`ue_context`]: UE contexts and what their PDU sessions wait for
 //! * [`communication`]: the service namf-comm, and notifications
@@ -27,7 +26,6 @@ pub mod communication;
 pub mod config;
 pub mod error;
 pub mod pdu_session;
-pub mod pool;
 pub mod session;
 pub mod ue_context;
 mod watched;

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use mtc_tls::handshake::HandshakeCost;
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ConnectionProfile;
+use procedures::pool::{Kept, Pool};
 use sbi::client::Connection;
 use sbi::instance::CallError;
 use sbi::model::{NfProfile, NfType, ServiceName};
@@ -36,7 +37,6 @@ use tokio::time::timeout;
 use crate::amf::Amf;
 use crate::error::{OperationStep, SessionError};
 use crate::pdu_session::{Requester, SmfConnection, Wanted};
-use crate::pool::{Kept, Pool};
 use crate::ue_context::Registered;
 use crate::watched::{Failure, Watched};
 

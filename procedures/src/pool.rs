@@ -20,7 +20,7 @@ const MAX_IDLE: usize = 256;
 /// Idle connections by profile and peer.
 type Idle<C> = BTreeMap<(ConnectionProfile, SocketAddr), Vec<Kept<C>>>;
 
-/// The idle connections of one AMF instance.
+/// The idle connections of one consumer.
 #[derive(Debug)]
 pub struct Pool<C> {
     uses: u32,
@@ -29,14 +29,15 @@ pub struct Pool<C> {
 
 /// A connection in use.
 #[derive(Debug)]
-pub(crate) struct Kept<C> {
-    pub(crate) connection: C,
+pub struct Kept<C> {
+    /// The connection.
+    pub connection: C,
     used: u32,
 }
 
 impl<C> Kept<C> {
     /// A connection that nothing has used yet.
-    pub(crate) const fn new(connection: C) -> Self {
+    pub const fn new(connection: C) -> Self {
         Self {
             connection,
             used: 0,
@@ -54,7 +55,7 @@ impl<C> Pool<C> {
     }
 
     /// An idle connection that `is_usable`; those that are not are dropped.
-    pub(crate) fn take(
+    pub fn take(
         &self,
         profile: ConnectionProfile,
         addr: SocketAddr,
@@ -72,7 +73,7 @@ impl<C> Pool<C> {
     }
 
     /// Takes a connection back that has served an operation; returns it when it is to be closed.
-    pub(crate) fn give(
+    pub fn give(
         &self,
         profile: ConnectionProfile,
         addr: SocketAddr,
