@@ -22,6 +22,8 @@ use tokio::sync::OnceCell;
 
 use crate::communication::Communication;
 use crate::config::AmfConfig;
+use crate::home::Home;
+use crate::mobility::Mobility;
 use crate::ue_context::SharedUeContexts;
 
 /// An AMF instance.
@@ -36,6 +38,10 @@ pub struct Amf {
     pub(crate) known_smfs: Mutex<Arc<OnceCell<Candidates>>>,
     /// Operations `handshake` so far.
     pub(crate) handshakes: AtomicU64,
+    /// The registration state of its UEs.
+    pub(crate) mobility: Mobility,
+    /// The producers for its UEs' procedures.
+    pub(crate) home: Home,
     communication: Communication,
     /// When it started, with no contexts: RFC 3339, for `recoveryTime`. None in a year that has no such form.
     started: Option<String>,
@@ -51,6 +57,8 @@ impl Amf {
             api_root: OnceLock::new(),
             known_smfs: Mutex::default(),
             handshakes: AtomicU64::new(0),
+            mobility: Mobility::new(config.max_ue_contexts),
+            home: Home::default(),
             started: OffsetDateTime::now_utc().format(&Rfc3339).ok(),
             config,
             instance,

@@ -7,6 +7,7 @@ use mtc_tls::handshake::HandshakeError;
 use mtc_tls::peer::VerifyError;
 use sbi::client::ClientError;
 use sbi::instance::CallError;
+use sbi::model::ServiceName;
 use sbi::uri::UriError;
 
 use crate::ue_context::RegisterError;
@@ -26,6 +27,24 @@ pub enum OperationStep {
     Modify,
     /// Releasing the SM context.
     Release,
+    /// Connecting to the AUSF and having a UE challenged.
+    Authenticate,
+    /// Having the UE's answer confirmed.
+    Confirm,
+    /// Connecting to the UDM and telling it that this AMF serves the UE.
+    RegisterAtUdm,
+    /// Connecting to the UDM and asking for the UE's data.
+    GetData,
+    /// Subscribing to changes of the data.
+    Subscribe,
+    /// Connecting to the PCF and asking for a policy.
+    CreatePolicy,
+    /// Ending the policy.
+    DeletePolicy,
+    /// Ending the subscription.
+    Unsubscribe,
+    /// Telling the UDM that the UE is gone.
+    Purge,
 }
 
 impl fmt::Display for OperationStep {
@@ -37,6 +56,15 @@ impl fmt::Display for OperationStep {
             Self::Create => "create",
             Self::Modify => "modify",
             Self::Release => "release",
+            Self::Authenticate => "authenticate",
+            Self::Confirm => "confirm",
+            Self::RegisterAtUdm => "register at the UDM",
+            Self::GetData => "get data",
+            Self::Subscribe => "subscribe",
+            Self::CreatePolicy => "create policy",
+            Self::DeletePolicy => "delete policy",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Purge => "purge",
         })
     }
 }
@@ -70,8 +98,23 @@ pub enum SessionError {
     /// The NRF knows no SMF that can be called.
     #[error("no SMF was discovered")]
     NoSmf,
-    /// The UE cannot have the session.
-    #[error("the AMF has no room for the session")]
+    /// The NRF knows no producer of a service that can be called.
+    #[error("no producer of {0} was discovered")]
+    NoProducer(ServiceName),
+    /// An answer lacks what the next step needs.
+    #[error("{0}: the answer lacks what the next step needs")]
+    Incomplete(OperationStep),
+    /// The UE refuses the challenge: the network that made it does not know its key.
+    #[error("the UE did not take the challenge for a genuine network's")]
+    NotGenuine,
+    /// The UE is not who it says.
+    #[error("the UE was not authenticated")]
+    NotAuthenticated,
+    /// A timer of the AMF expired.
+    #[error("{0} expired")]
+    Timer(&'static str),
+    /// The UE cannot have the session, or be registered.
+    #[error("the AMF has no room for the UE or its session")]
     Register(#[from] RegisterError),
     /// This AMF has no address to be called back at.
     #[error("the AMF is not registered yet")]
@@ -158,8 +201,13 @@ impl SessionError {
             ),
             Self::Location(error) => (ErrorClass::Application, format!("{self}: {error}")),
             Self::Register(error) => (ErrorClass::Application, format!("{self}: {error}")),
+            Self::Timer(_) => (ErrorClass::Timeout, self.to_string()),
             Self::NotCreated(_) => (ErrorClass::Http, self.to_string()),
             Self::NoSmf
+            | Self::NoProducer(_)
+            | Self::Incomplete(_)
+            | Self::NotGenuine
+            | Self::NotAuthenticated
             | Self::NotServing
             | Self::NoLocation
             | Self::NoTransfer

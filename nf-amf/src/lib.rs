@@ -8,11 +8,13 @@
 //! ```
 //!
 //! In scope: discovery and choice of SMFs, Nsmf_PDUSession as a consumer, Namf_Communication N1N2 message transfer and SM context
-//! status notifications as a producer (TS 29.502, TS 29.518). Out of scope: the UE's registration (AUSF, UDM, PCF), N2, and what
-//! NAS and NGAP messages say.
+//! status notifications as a producer (TS 29.502, TS 29.518), and registration with AUSF, UDM and PCF as a consumer. Out of scope: N2,
+//! and what NAS and NGAP messages say.
 //!
 //! * [`amf`]: the network function
 //! * [`session`]: the operations that a load generator drives
+//! * `registration`, `session_procedures`: those of them that are procedures of a UE
+//! * [`mobility`]: the registration state of UEs
 //! * [`pdu_session`]: the requests to it
 //! * [`ue_context`]: UE contexts and what their PDU sessions wait for
 //! * [`communication`]: the service namf-comm, and notifications
@@ -25,8 +27,12 @@ pub mod amf;
 pub mod communication;
 pub mod config;
 pub mod error;
+mod home;
+pub mod mobility;
 pub mod pdu_session;
+mod registration;
 pub mod session;
+mod session_procedures;
 pub mod ue_context;
 mod watched;
 
@@ -43,7 +49,7 @@ use sbi::process::{Events, Stop};
 pub use amf::Amf;
 pub use config::Config;
 pub use error::{ErrorClass, SessionError};
-pub use session::{Attempt, ConnectionPool, Reach};
+pub use session::{Attempt, ConnectionPool, Ended, Reach};
 
 /// Starts the AMF instances of a configuration file; returns when all are ready.
 ///

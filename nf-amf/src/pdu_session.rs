@@ -116,6 +116,25 @@ impl SmfConnection<'_> {
         self.call(OperationStep::Modify, request).await.map(drop)
     }
 
+    /// Hands on the UE's request to modify the session.
+    ///
+    /// # Errors
+    /// The SMF does not answer or refuses.
+    pub async fn modify_for_ue(
+        &self,
+        context: &SmContext,
+        pdu_session_id: u8,
+    ) -> Result<(), SessionError> {
+        let update = SmContextUpdateData {
+            n1_sm_msg: Some(RefToBinaryData::new(N1_PART)),
+            ..SmContextUpdateData::default()
+        };
+        let message =
+            Multipart::json(&update).attach(NAS, N1_PART, nas_modification(pdu_session_id));
+        let request = self.post(format!("{}/modify", context.path), &message);
+        self.call(OperationStep::Modify, request).await.map(drop)
+    }
+
     /// Releases the SM context.
     ///
     /// # Errors
@@ -215,6 +234,11 @@ fn location(config: &AmfConfig, now: OffsetDateTime) -> UserLocation {
 /// protection rate 0xffff, IPv4, SSC mode 1.
 fn nas_request(pdu_session_id: u8) -> Vec<u8> {
     vec![0x2e, pdu_session_id, 0x01, 0xc1, 0xff, 0xff, 0x91, 0xa1]
+}
+
+/// The shortest PDU session modification request (TS 24.501 clause 8.3.7): 5GSM, session, PTI 2, message type.
+fn nas_modification(pdu_session_id: u8) -> Vec<u8> {
+    vec![0x2e, pdu_session_id, 0x02, 0xc9]
 }
 
 #[cfg(test)]

@@ -23,8 +23,9 @@ use mtc_tls::handshake::HandshakeCost;
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ConnectionProfile;
 use procedures::pool::{Kept, Pool};
-use sbi::client::Connection;
+use sbi::client::{Connection, Used};
 use sbi::instance::CallError;
+use sbi::ledger::{HopTotals, Procedure};
 use sbi::model::{NfProfile, NfType, ServiceName};
 use sbi::nnrf::{Discover, Nrf};
 use sbi::selection::{Candidate, Candidates, scramble};
@@ -41,7 +42,7 @@ use crate::ue_context::Registered;
 use crate::watched::{Failure, Watched};
 
 /// How long the SMF may take from creating an SM context to its N1N2 transfer.
-const TRANSFER_TIME: Duration = Duration::from_secs(5);
+pub(crate) const TRANSFER_TIME: Duration = Duration::from_secs(5);
 /// How long a goodbye may take.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// How long a peer may take to close a connection that this side has closed.
@@ -49,7 +50,7 @@ const PEER_CLOSE_TIME: Duration = Duration::from_secs(5);
 /// SMFs to ask the NRF for.
 const MAX_SMFS: usize = 16;
 /// The one PDU session of each UE.
-const PDU_SESSION_ID: u8 = 5;
+pub(crate) const PDU_SESSION_ID: u8 = 5;
 /// UEs of an AMF, and blocks of UEs of which it takes one: together the ten digits of a subscriber in a network with a
 /// two-digit MNC.
 const UES: u64 = 100_000;
@@ -60,8 +61,55 @@ const UE_BLOCKS: u128 = 100_000;
 pub struct Attempt {
     /// The handshakes that it completed, in order, also when it failed later.
     pub handshakes: Vec<HandshakeCost>,
+    /// The procedures that it consisted of, where it consists of some, in order.
+    pub procedures: Vec<Ended>,
     /// Whether it did what it was for.
     pub result: Result<(), SessionError>,
+}
+
+/// A procedure that has ended, well or badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub procedure: Procedure,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it did what it was for.
+    pub succeeded: bool,
+}
+
+impl Default for Attempt {
+    /// One that has done nothing, which is well so far.
+    fn default() -> Self {
+        Self::of(Vec::new(), Ok(()))
+    }
+}
+
+impl Attempt {
+    /// One that is no procedure of a UE.
+    const fn of(handshakes: Vec<HandshakeCost>, result: Result<(), SessionError>) -> Self {
+        Self {
+            handshakes,
+            procedures: Vec::new(),
+            result,
+        }
+    }
+
+    /// Carries a procedure out, and notes how it ended.
+    pub(crate) async fn procedure<T>(
+        &mut self,
+        procedure: Procedure,
+        act: impl AsyncFnOnce(&mut Vec<HandshakeCost>) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let started = Instant::now();
+        let result = act(&mut self.handshakes).await;
+        self.procedures.push(Ended {
+            procedure,
+            took: started.elapsed(),
+            succeeded: result.is_ok(),
+        });
+        result
+    }
 }
 
 /// How an operation reaches others.
@@ -73,6 +121,16 @@ pub struct Reach<'a> {
     pub profile: ConnectionProfile,
     /// Connections that may be used again.
     pub pool: &'a ConnectionPool,
+    /// The procedure of a UE that connections are used for.
+    pub procedure: Option<Procedure>,
+}
+
+impl Reach<'_> {
+    /// The same, for a procedure.
+    pub(crate) const fn within(mut self, procedure: Procedure) -> Self {
+        self.procedure = Some(procedure);
+        self
+    }
 }
 
 /// Open connections of one AMF instance.
@@ -88,7 +146,7 @@ impl Amf {
     pub async fn establish_session(&self, reach: Reach<'_>, ue: u64) -> Attempt {
         let mut handshakes = Vec::with_capacity(2);
         let result = self.set_up(reach, ue, &mut handshakes).await;
-        Attempt { handshakes, result }
+        Attempt::of(handshakes, result)
     }
 
     /// Operation `discover`: asks the NRF for SMFs.
@@ -97,7 +155,7 @@ impl Amf {
     pub async fn discover_smfs(&self, reach: Reach<'_>) -> Attempt {
         let mut handshakes = Vec::with_capacity(1);
         let result = self.discover(reach, &mut handshakes).await.map(drop);
-        Attempt { handshakes, result }
+        Attempt::of(handshakes, result)
     }
 
     /// Operation `register`: puts `own`, the profile that this AMF is registered with, to the NRF again (NFRegister, TS 29.510
@@ -114,7 +172,7 @@ impl Amf {
                 registered.map(drop).map_err(|error| failed(step, error))
             })
             .await;
-        Attempt { handshakes, result }
+        Attempt::of(handshakes, result)
     }
 
     /// Operation `handshake`: a connection to an SMF, with nothing on it.
@@ -126,7 +184,7 @@ impl Amf {
     pub async fn shake_hands(&self, nrf: &Nrf, profile: ConnectionProfile) -> Attempt {
         let mut handshakes = Vec::with_capacity(1);
         let result = self.connect_and_close(nrf, profile, &mut handshakes).await;
-        Attempt { handshakes, result }
+        Attempt::of(handshakes, result)
     }
 
     async fn set_up(
@@ -151,8 +209,9 @@ impl Amf {
         .await
     }
 
-    /// Does something over a connection to a peer: one that is kept, or a new one, which is closed or kept afterwards.
-    async fn over<T>(
+    /// Does something over a connection to a peer: one that is kept, or a new one, which is closed or kept afterwards. What it
+    /// took is counted under the procedure that it is part of.
+    pub(crate) async fn over<T>(
         &self,
         step: OperationStep,
         reach: Reach<'_>,
@@ -165,11 +224,15 @@ impl Amf {
         let (kept, complete) = match pool.take(profile, addr, Open::is_usable) {
             Some(kept) => (kept, None),
             None => {
-                let opened = self.open(step, addr, profile, expected, handshakes);
+                let opened = self.open(step, addr, profile, expected.clone(), handshakes);
                 let (open, complete) = opened.await?;
                 (Kept::new(open), Some(complete))
             }
         };
+        let usage = kept.connection.connection.usage();
+        // A new connection's handshake is part of its first use.
+        let before = complete.map_or_else(|| usage.now(), |_| Used::default());
+        let producer = NfType::from(expected.nf_type.as_deref().unwrap_or_default());
         let result = act(&kept.connection.connection).await;
         // `act` opens no connections, so the last handshake is this one's.
         if let (Some(complete), Some(cost)) = (complete, handshakes.last_mut()) {
@@ -184,10 +247,17 @@ impl Amf {
         if let Some(open) = finished {
             close(open.connection).await;
         }
+        if let Some(procedure) = reach.procedure {
+            let cost = complete.and_then(|_| handshakes.last());
+            let used = HopTotals::of(usage.now().since(before), cost);
+            let consumer = &self.instance.nf_type;
+            let ledger = self.instance.ledger();
+            ledger.record_procedure(profile, procedure, consumer, &producer, &used);
+        }
         result.map_err(|error| failure.explain(step, error))
     }
 
-    async fn ask_nrf<T>(
+    pub(crate) async fn ask_nrf<T>(
         &self,
         step: OperationStep,
         reach: Reach<'_>,
@@ -208,7 +278,16 @@ impl Amf {
         smf: &Candidate,
         session: &mut Registered,
     ) -> Result<(), SessionError> {
-        let smf = SmfConnection {
+        establish(&self.smf_connection(connection, smf)?, session).await
+    }
+
+    /// A connection to an SMF as this AMF uses it.
+    pub(crate) fn smf_connection<'a>(
+        &'a self,
+        connection: &'a Connection,
+        smf: &'a Candidate,
+    ) -> Result<SmfConnection<'a>, SessionError> {
+        Ok(SmfConnection {
             connection,
             endpoint: &smf.endpoint,
             requester: Requester {
@@ -217,8 +296,7 @@ impl Amf {
                 config: &self.config,
                 agent: self.agent.as_ref(),
             },
-        };
-        establish(&smf, session).await
+        })
     }
 
     async fn discover(
@@ -240,7 +318,7 @@ impl Amf {
         candidates.ok_or(SessionError::NoSmf)
     }
 
-    fn wanted(&self) -> Discover<'static> {
+    pub(crate) fn wanted(&self) -> Discover<'static> {
         let slices = serde_json::to_string(&[&self.config.slice])
             .expect("a slice has string keys and does not fail");
         Discover {
@@ -268,7 +346,10 @@ impl Amf {
         let complete = Instant::now();
         let connected = connected.map_err(|error| failed(step, error))?;
         handshakes.push(connected.cost);
-        Ok((Open::start(step, connected.stream).await?, complete))
+        let traffic = connected.stream.get_ref().0.traffic();
+        let mut open = Open::start(step, connected.stream).await?;
+        open.connection = open.connection.over(traffic);
+        Ok((open, complete))
     }
 
     async fn connect_and_close(
@@ -284,6 +365,7 @@ impl Amf {
                 nrf,
                 profile: self.instance.own_profile(),
                 pool: &Pool::new(1),
+                procedure: None,
             };
             self.discover(reach, &mut Vec::new()).await
         };
@@ -319,7 +401,7 @@ impl Amf {
     }
 
     /// The SUPI of a UE: its network, this AMF's block of UEs, and the UE's number in it.
-    fn supi(&self, ue: u64) -> String {
+    pub(crate) fn supi(&self, ue: u64) -> String {
         let block = self.instance.id.uuid().as_u128() % UE_BLOCKS;
         format!("imsi-{}{block:05}{:05}", self.config.imsi_prefix, ue % UES)
     }
@@ -402,7 +484,18 @@ async fn close_and_wait(
     }
 }
 
-fn failed(step: OperationStep, error: impl Into<CallError>) -> SessionError {
+/// Whether it was the connection that failed, so that the producer may be elsewhere now.
+pub(crate) const fn is_unreachable(error: &SessionError) -> bool {
+    matches!(
+        error,
+        SessionError::Call {
+            source: CallError::Handshake(_),
+            ..
+        }
+    )
+}
+
+pub(crate) fn failed(step: OperationStep, error: impl Into<CallError>) -> SessionError {
     SessionError::Call {
         step,
         source: error.into(),

@@ -24,6 +24,9 @@ pub enum RegisterError {
     /// The UE has this PDU session already.
     #[error("the UE already has this PDU session")]
     Busy,
+    /// The UE is registered already, or is being registered.
+    #[error("the UE is registered already")]
+    Registered,
 }
 
 /// There is no such UE or PDU session.

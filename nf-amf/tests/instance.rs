@@ -57,10 +57,13 @@ async fn without_an_nrf_operations_fail_to_connect_and_no_handshake_is_counted()
         nrf: &nrf,
         profile,
         pool: &ConnectionPool::new(10),
+        procedure: None,
     };
     for attempt in [
         amf.establish_session(reach, 1).await,
         amf.discover_smfs(reach).await,
+        amf.register_ue(reach, 1).await,
+        amf.live_session(reach, 1).await,
         amf.shake_hands(&nrf, profile).await,
     ] {
         assert!(attempt.handshakes.is_empty());

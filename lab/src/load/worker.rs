@@ -225,6 +225,7 @@ impl Operation for AmfOperation {
             nrf: &self.nrf,
             profile: self.profiles[arrival.variant],
             pool,
+            procedure: None,
         };
         let profile = reach.profile;
         let acting = async {
@@ -236,7 +237,9 @@ impl Operation for AmfOperation {
             }
         };
         let name = arrival.operation.as_str();
-        let Attempt { handshakes, result } = trace::operation(name, profile, acting).await;
+        let Attempt {
+            handshakes, result, ..
+        } = trace::operation(name, profile, acting).await;
         let result = result.map_err(|error| Failure {
             class: error.class(),
             cause: error.cause(),
