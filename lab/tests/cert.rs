@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_core::der;
+use mtc_core::id::TreeSize;
 use mtc_core::tree::Subtree;
 use mtc_tls::pem;
 use serde_json::Value;
@@ -29,7 +30,7 @@ impl Fixture {
         log.write("amf3.pem", text.as_bytes());
         let by_ca_alone = log.standalone("amf2", 2, false);
         log.write("ca-alone.der", &by_ca_alone);
-        let landmark = log.unsigned("amf1", 1, Subtree::whole(4));
+        let landmark = log.unsigned("amf1", 1, Subtree::whole(TreeSize(4)));
         log.write("landmark.der", &landmark);
         Self { log }
     }
@@ -250,7 +251,7 @@ async fn revoked_serial_numbers_are_rejected_in_every_form() {
 #[tokio::test]
 async fn a_trusted_subtree_accepts_without_signatures_and_a_wrong_hash_rejects() {
     let fixture = Fixture::new();
-    let hash = mtc_core::hex::encode(&fixture.log.subtree_hash(Subtree::whole(4)));
+    let hash = mtc_core::hex::encode(&fixture.log.subtree_hash(Subtree::whole(TreeSize(4))));
     let untrusted = fixture
         .rejected(&["--ca", "%ca.pem", "%landmark.der"])
         .await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use mtc_core::ca::CaCertificate;
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::LogNumber;
+use mtc_core::id::{LogNumber, TreeSize};
 use mtc_core::note::SignedNote;
 use mtc_core::tree::Subtree;
 use mtc_log::Storage;
@@ -491,7 +491,7 @@ async fn proofs_are_made_in_any_tree_or_subtree_that_holds_the_entry() {
     let small = prove(&["7", "--size", "200"]).await;
     assert_eq!(
         small["subtree_hash"].as_str().unwrap(),
-        mtc_core::hex::encode(&log.subtree_hash(Subtree::whole(200)))
+        mtc_core::hex::encode(&log.subtree_hash(Subtree::whole(TreeSize(200))))
     );
     assert_eq!(lengths(&small)[0], 8);
     let subtree = prove(&["7", "--subtree", "4:8"]).await;

@@ -155,7 +155,7 @@ impl Subject {
 
     fn append(&mut self, round: u64, options: &Options) -> Result<(), Failure> {
         let start = self.log.signed().size();
-        let entries = entries(start..start + options.batch, options);
+        let entries = entries(start.0..start.0 + options.batch, options);
         let (cpu, wall) = (process_cpu(), Instant::now());
         let batch = self.log.append(&entries, NOW)?;
         let (wall, cpu) = (wall.elapsed(), process_cpu() - cpu);
@@ -172,7 +172,7 @@ impl Subject {
         let published = self.log.published().ok_or("nothing is published")?;
         let (size, root) = (published.size(), published.root());
         let trees = self.log.trees();
-        let index = random.below(size);
+        let index = random.below(size.0);
         let started = Instant::now();
         let proof = trees
             .open(size, root)?
@@ -198,7 +198,7 @@ impl Subject {
             return Err("the log has shrunk".into());
         }
         Ok(Figures {
-            size,
+            size: size.0,
             built_in: self.built_in,
             append_cpu: median(self.append_cpu),
             append_wall: median(self.append_wall),

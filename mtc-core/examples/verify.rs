@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tree: MemoryTree = [others[0], others[1], entry, others[2]]
         .into_iter()
         .collect();
-    let subtree = Subtree::whole(tree.len());
+    let subtree = Subtree::whole(tree.size());
     let mut proof = MtcProof {
         extensions: Vec::new(),
         subtree,

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::cosign::{CosignedMessage, Cosigner, KeyError, SecretKey, SignatureAlgorithm};
 pub use crate::decimal::parse_decimal;
-use crate::id::{LogId, TrustAnchorId};
+use crate::id::{LogId, TreeSize, TrustAnchorId};
 use crate::note::{NoteError, NoteSignature, SignedNote};
 use crate::time::UnixTime;
 use crate::tree::{Hash, Subtree};
@@ -62,7 +62,7 @@ pub struct Checkpoint {
     /// The log's origin.
     pub origin: String,
     /// Number of entries.
-    pub size: u64,
+    pub size: TreeSize,
     /// Root hash of the tree of that size.
     pub root: Hash,
 }
@@ -90,6 +90,7 @@ impl Checkpoint {
         Ok(Self {
             origin: origin.to_owned(),
             size: parse_decimal(size)
+                .map(TreeSize)
                 .ok_or(CheckpointError::Text("size is not a decimal number"))?,
             root: parse_hash(root)
                 .ok_or(CheckpointError::Text("root is not the base64 of 32 bytes"))?,
@@ -284,7 +285,7 @@ mod tests {
             cosigner,
             Checkpoint {
                 origin: log.origin(),
-                size: 5,
+                size: TreeSize(5),
                 root: [7; 32],
             },
         )

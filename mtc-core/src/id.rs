@@ -344,6 +344,26 @@ plain_number! {
 }
 
 plain_number! {
+    /// How many entries are in a tree of a log (the tree size of c2sp.org/tlog-checkpoint).
+    TreeSize
+}
+
+impl TreeSize {
+    /// That of the empty tree, which every log begins with.
+    pub const EMPTY: Self = Self(0);
+
+    /// Whether a tree of this size holds the entry.
+    pub const fn holds(self, index: EntryIndex) -> bool {
+        index.0 < self.0
+    }
+
+    /// The index of the entry that is appended to a tree of this size.
+    pub const fn next_index(self) -> EntryIndex {
+        EntryIndex(self.0)
+    }
+}
+
+plain_number! {
     /// The number of a landmark in its log, from 1; landmark 0 is the empty tree, which everybody knows (Section 6.4.1).
     LandmarkNumber
 }

@@ -16,7 +16,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::decimal::parse_decimal;
-use crate::id::{EntryIndex, LandmarkNumber};
+use crate::id::{EntryIndex, LandmarkNumber, TreeSize};
 use crate::time::UnixTime;
 use crate::tree::{Subtree, covering_subtrees};
 
@@ -33,7 +33,7 @@ const EXPIRED_FOR: Duration = Duration::from_secs(300);
 pub enum LandmarkError {
     /// The log has not grown since the last landmark.
     #[error("the tree has not grown beyond the last landmark's {0} entries")]
-    NotGrown(u64),
+    NotGrown(TreeSize),
     /// The last landmark is too recent.
     #[error("the next landmark may be allocated at {0}")]
     TooEarly(UnixTime),
@@ -63,7 +63,7 @@ pub struct Landmark {
     /// Its number; 0 is never active.
     pub number: LandmarkNumber,
     /// Entries below it.
-    pub tree_size: u64,
+    pub tree_size: TreeSize,
     /// From when on nobody needs it: at or after every `notAfter` below `tree_size`.
     pub expiry: UnixTime,
 }
@@ -92,16 +92,16 @@ impl LandmarkSubtrees {
 /// ```
 /// use std::time::Duration;
 ///
-/// use mtc_core::id::{EntryIndex, LandmarkNumber};
+/// use mtc_core::id::{EntryIndex, LandmarkNumber, TreeSize};
 /// use mtc_core::landmark::LandmarkSequence;
 /// use mtc_core::time::UnixTime;
 ///
 /// let (hour, week) = (Duration::from_secs(3600), Duration::from_secs(7 * 86_400));
 /// let now = UnixTime(1_800_000_000);
 /// let mut landmarks = LandmarkSequence::new();
-/// let first = landmarks.allocate(1027, now, hour, week)?;
+/// let first = landmarks.allocate(TreeSize(1027), now, hour, week)?;
 /// assert_eq!(first.number, LandmarkNumber(1));
-/// assert!(landmarks.allocate(1100, now, hour, week).is_err(), "an hour has not passed");
+/// assert!(landmarks.allocate(TreeSize(1100), now, hour, week).is_err(), "an hour has not passed");
 /// let holding = landmarks.for_entry(EntryIndex(1026), now);
 /// assert_eq!(holding.map(|found| found.landmark), Some(first));
 /// assert_eq!(landmarks.to_document(), "1\n1027 1800604800\n0 0\n");
@@ -124,7 +124,7 @@ impl LandmarkSequence {
         Self {
             landmarks: vec![Landmark {
                 number: LandmarkNumber(0),
-                tree_size: 0,
+                tree_size: TreeSize::EMPTY,
                 expiry: UnixTime(0),
             }],
         }
@@ -147,7 +147,7 @@ impl LandmarkSequence {
     /// The tree has not grown, or the last landmark is too recent.
     pub fn allocate(
         &mut self,
-        tree_size: u64,
+        tree_size: TreeSize,
         now: UnixTime,
         spacing: Duration,
         max_lifetime: Duration,
@@ -184,18 +184,18 @@ impl LandmarkSequence {
     /// The lowest-numbered landmark above entry `index`, if it is active.
     pub fn for_entry(&self, index: EntryIndex, now: UnixTime) -> Option<LandmarkSubtrees> {
         // Entries below the oldest landmark that is kept belong to it, or to one that was dropped.
-        if index.0 < self.landmarks.first()?.tree_size {
+        if self.landmarks.first()?.tree_size.holds(index) {
             return None;
         }
         self.pairs()
-            .find(|pair| pair.landmark.tree_size > index.0)
+            .find(|pair| pair.landmark.tree_size.holds(index))
             .filter(|pair| pair.landmark.expiry > now)
     }
 
     fn pairs(&self) -> impl Iterator<Item = LandmarkSubtrees> + '_ {
         self.landmarks.windows(2).map(|pair| LandmarkSubtrees {
             landmark: pair[1],
-            subtrees: covering_subtrees(pair[0].tree_size, pair[1].tree_size),
+            subtrees: covering_subtrees(pair[0].tree_size.0, pair[1].tree_size.0),
         })
     }
 
@@ -235,11 +235,11 @@ impl LandmarkSequence {
                 .and_then(|(size, expiry)| Some((parse_decimal(size)?, parse_decimal(expiry)?)))
                 .map(|(tree_size, expiry)| Landmark {
                     number: LandmarkNumber(number),
-                    tree_size,
+                    tree_size: TreeSize(tree_size),
                     expiry: UnixTime(expiry),
                 })
                 .ok_or(LandmarkError::Malformed(line_number))?;
-            if (landmark.tree_size == 0) != (number == 0) {
+            if (landmark.tree_size == TreeSize::EMPTY) != (number == 0) {
                 return Err(LandmarkError::Zero(line_number));
             }
             if let Some(newer) = newest_first.last() {
@@ -277,7 +277,7 @@ mod tests {
         for number in 1..=landmarks {
             now = now.plus(HOUR);
             sequence
-                .allocate(10 * number, now, HOUR, WEEK)
+                .allocate(TreeSize(10 * number), now, HOUR, WEEK)
                 .expect("grown and late enough");
         }
         (sequence, now)
@@ -287,26 +287,26 @@ mod tests {
     fn landmarks_are_spaced_and_need_growth() {
         let mut sequence = LandmarkSequence::new();
         assert_eq!(
-            sequence.allocate(0, START, HOUR, WEEK),
-            Err(LandmarkError::NotGrown(0))
+            sequence.allocate(TreeSize::EMPTY, START, HOUR, WEEK),
+            Err(LandmarkError::NotGrown(TreeSize::EMPTY))
         );
         assert_eq!(
             sequence
-                .allocate(5, START, HOUR, WEEK)
+                .allocate(TreeSize(5), START, HOUR, WEEK)
                 .map(|landmark| landmark.number),
             Ok(LandmarkNumber(1))
         );
         assert_eq!(
-            sequence.allocate(5, START.plus(HOUR), HOUR, WEEK),
-            Err(LandmarkError::NotGrown(5))
+            sequence.allocate(TreeSize(5), START.plus(HOUR), HOUR, WEEK),
+            Err(LandmarkError::NotGrown(TreeSize(5)))
         );
         assert_eq!(
-            sequence.allocate(6, START, HOUR, WEEK),
+            sequence.allocate(TreeSize(6), START, HOUR, WEEK),
             Err(LandmarkError::TooEarly(START.plus(HOUR)))
         );
         assert_eq!(
             sequence
-                .allocate(6, START.plus(HOUR), HOUR, WEEK)
+                .allocate(TreeSize(6), START.plus(HOUR), HOUR, WEEK)
                 .map(|landmark| landmark.number),
             Ok(LandmarkNumber(2))
         );

@@ -15,7 +15,7 @@
 //! use mtc_core::tree::{MemoryTree, Subtree, evaluate_inclusion, inclusion_proof, leaf_hash};
 //!
 //! let tree: MemoryTree = [b"a", b"b", b"c"].map(|entry| leaf_hash(entry)).into_iter().collect();
-//! let whole = Subtree::whole(tree.len());
+//! let whole = Subtree::whole(tree.size());
 //! let Ok(proof) = inclusion_proof(&tree, EntryIndex(2), whole);
 //! assert_eq!(evaluate_inclusion(EntryIndex(2), whole, leaf_hash(b"c"), &proof), Ok(tree.root()));
 //! ```

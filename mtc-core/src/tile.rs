@@ -13,6 +13,7 @@ use core::str::FromStr;
 use thiserror::Error;
 
 use crate::decimal::parse_decimal;
+use crate::id::TreeSize;
 
 /// Hashes or entries in a full tile.
 pub const TILE_WIDTH: u64 = 256;
@@ -38,6 +39,20 @@ pub enum TileKind {
     Entries,
 }
 
+impl TileKind {
+    /// How many hashes or entries of this kind there are in a tree of `size`: of hashes, one for each complete subtree of `256^level`
+    /// entries.
+    pub fn count_in(self, size: TreeSize) -> u64 {
+        match self {
+            Self::Hashes(level) => size
+                .0
+                .checked_shr(u32::from(TILE_HEIGHT) * u32::from(level))
+                .unwrap_or(0),
+            Self::Entries => size.0,
+        }
+    }
+}
+
 /// Names one tile.
 ///
 /// ```
@@ -59,14 +74,15 @@ pub struct TilePath {
 }
 
 impl TilePath {
-    /// The tile that holds hash or entry `position` in a log whose level has `size` of them: full, or the partial one at
-    /// the right edge. None if the position is not there.
-    pub fn holding(kind: TileKind, position: u64, size: u64) -> Option<Self> {
-        if position >= size {
+    /// The tile that holds the hash or entry at `position` in a tree of `size`: full, or the partial one at the right edge. None if
+    /// the position is not there.
+    pub fn holding(kind: TileKind, position: u64, size: TreeSize) -> Option<Self> {
+        let count = kind.count_in(size);
+        if position >= count {
             return None;
         }
         let index = position / TILE_WIDTH;
-        let width = (size - index * TILE_WIDTH).min(TILE_WIDTH) as u16;
+        let width = (count - index * TILE_WIDTH).min(TILE_WIDTH) as u16;
         Some(Self { kind, index, width })
     }
 
@@ -192,7 +208,7 @@ mod tests {
     #[test]
     fn the_holding_tile_is_as_wide_as_the_log_allows() {
         let tile = |position, size| {
-            TilePath::holding(TileKind::Entries, position, size)
+            TilePath::holding(TileKind::Entries, position, TreeSize(size))
                 .map(|path| (path.index, path.width))
         };
         assert_eq!(tile(0, 1), Some((0, 1)));
@@ -200,5 +216,19 @@ mod tests {
         assert_eq!(tile(256, 300), Some((1, 44)));
         assert_eq!(tile(3, 300), Some((0, 256)));
         assert_eq!(tile(300, 300), None);
+    }
+
+    #[test]
+    fn a_level_of_hashes_has_one_for_each_complete_subtree() {
+        let size = TreeSize(70_000);
+        let count = |level| TileKind::Hashes(level).count_in(size);
+        assert_eq!(
+            [0, 1, 2, 7, 8, MAX_LEVEL].map(count),
+            [70_000, 273, 1, 0, 0, 0]
+        );
+        assert_eq!(TileKind::Entries.count_in(size), 70_000);
+        let tile = TilePath::holding(TileKind::Hashes(1), 272, size);
+        assert_eq!(tile.map(|path| (path.index, path.width)), Some((1, 17)));
+        assert_eq!(TilePath::holding(TileKind::Hashes(1), 273, size), None);
     }
 }

@@ -26,7 +26,7 @@ pub use self::consistency::{consistency_proof, verify_consistency};
 pub use self::cover::covering_subtrees;
 pub use self::inclusion::{evaluate_inclusion, inclusion_proof, inclusion_proof_length};
 pub use self::subtree::Subtree;
-use crate::id::EntryIndex;
+use crate::id::{EntryIndex, TreeSize};
 use crate::sha256::{self, Gather, NodeHasher};
 
 /// A SHA-256 hash.
@@ -63,7 +63,7 @@ pub enum ProofError {
         /// One past the subtree's last index.
         end: u64,
         /// Size of the tree.
-        tree_size: u64,
+        tree_size: TreeSize,
     },
     /// The proof has not the number of hashes that the indices dictate.
     #[error("the proof has the wrong number of hashes")]
@@ -149,13 +149,8 @@ impl MemoryTree {
     }
 
     /// Number of leaves.
-    pub fn len(&self) -> u64 {
-        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
-    }
-
-    /// Whether there are no leaves.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn size(&self) -> TreeSize {
+        TreeSize(self.levels.first().map_or(0, |leaves| leaves.len() as u64))
     }
 
     /// Appends a leaf hash and the nodes that it completes.
@@ -178,7 +173,7 @@ impl MemoryTree {
 
     /// The root hash of the whole tree.
     pub fn root(&self) -> Hash {
-        let Ok(hash) = interval_hash(self, 0, self.len());
+        let Ok(hash) = subtree_hash(self, Subtree::whole(self.size()));
         hash
     }
 }
@@ -209,8 +204,8 @@ mod tests {
     #[test]
     fn a_tree_is_empty_until_it_has_a_leaf() {
         let mut tree = MemoryTree::new();
-        assert!(tree.is_empty());
+        assert_eq!((tree.size(), tree.root()), (TreeSize::EMPTY, empty_hash()));
         tree.push(leaf_hash(b""));
-        assert!(!tree.is_empty());
+        assert_eq!((tree.size(), tree.root()), (TreeSize(1), leaf_hash(b"")));
     }
 }

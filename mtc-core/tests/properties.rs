@@ -19,7 +19,8 @@ use mtc_core::cosign::{
 use mtc_core::der;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
 use mtc_core::id::{
-    Anchor, EntryIndex, LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial, split_serial,
+    Anchor, EntryIndex, LandmarkNumber, LogId, LogNumber, TreeSize, TrustAnchorId, serial,
+    split_serial,
 };
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteSignature, SignedNote};
@@ -204,7 +205,7 @@ fn hashes_are_sha_256_for_every_length_of_what_is_hashed() {
         };
         let proof = MtcProof {
             extensions: vec![(1, entry_extension.to_vec())],
-            subtree: Subtree::whole(1),
+            subtree: Subtree::whole(TreeSize(1)),
             inclusion_proof: Vec::new(),
             signatures: Vec::new(),
         };
@@ -289,25 +290,25 @@ fn a_generated_consistency_proof_verifies_and_nothing_near_it_does() {
         place in any::<Index>(),
         bit in any::<u8>(),
     )| {
-        let (node, root) = (hash_of(subtree), hash_of(Subtree::whole(size)));
-        let proof = read(consistency_proof(&tree, subtree, size));
-        prop_assert_eq!(verify_consistency(subtree, size, &node, &root, &proof), Ok(()));
+        let (node, root) = (hash_of(subtree), hash_of(Subtree::whole(TreeSize(size))));
+        let proof = read(consistency_proof(&tree, subtree, TreeSize(size)));
+        prop_assert_eq!(verify_consistency(subtree, TreeSize(size), &node, &root, &proof), Ok(()));
 
         if other_subtree != subtree {
-            prop_assert!(verify_consistency(other_subtree, size, &node, &root, &proof).is_err());
+            prop_assert!(verify_consistency(other_subtree, TreeSize(size), &node, &root, &proof).is_err());
             let other_node = hash_of(other_subtree);
-            prop_assert!(verify_consistency(subtree, size, &other_node, &root, &proof).is_err());
+            prop_assert!(verify_consistency(subtree, TreeSize(size), &other_node, &root, &proof).is_err());
         }
         if other_size != size {
-            let other_root = hash_of(Subtree::whole(other_size));
-            prop_assert!(verify_consistency(subtree, other_size, &node, &other_root, &proof).is_err());
-            prop_assert!(verify_consistency(subtree, size, &node, &other_root, &proof).is_err());
+            let other_root = hash_of(Subtree::whole(TreeSize(other_size)));
+            prop_assert!(verify_consistency(subtree, TreeSize(other_size), &node, &other_root, &proof).is_err());
+            prop_assert!(verify_consistency(subtree, TreeSize(size), &node, &other_root, &proof).is_err());
         }
         let (other_node, other_root) = (flipped(node, bit), flipped(root, bit));
-        prop_assert!(verify_consistency(subtree, size, &other_node, &root, &proof).is_err());
-        prop_assert!(verify_consistency(subtree, size, &node, &other_root, &proof).is_err());
+        prop_assert!(verify_consistency(subtree, TreeSize(size), &other_node, &root, &proof).is_err());
+        prop_assert!(verify_consistency(subtree, TreeSize(size), &node, &other_root, &proof).is_err());
         for proof in changed(&proof, place, bit) {
-            prop_assert!(verify_consistency(subtree, size, &node, &root, &proof).is_err());
+            prop_assert!(verify_consistency(subtree, TreeSize(size), &node, &root, &proof).is_err());
         }
     });
 }
@@ -340,7 +341,7 @@ fn ca_certificates_round_trip() {
 fn an_empty_subtree_is_consistent_with_every_tree_and_by_an_empty_proof_alone() {
     proptest!(|(size in any_magnitude(), place in any_magnitude(), root in uniform32(any::<u8>()))| {
         let subtree = Subtree::new(place, place).expect("empty");
-        let verdict = |node: &Hash, proof: &[Hash]| verify_consistency(subtree, size, node, &root, proof);
+        let verdict = |node: &Hash, proof: &[Hash]| verify_consistency(subtree, TreeSize(size), node, &root, proof);
         prop_assert_eq!(verdict(&empty_hash(), &[]).is_ok(), place <= size);
         prop_assert!(verdict(&root, &[]).is_err());
         prop_assert!(verdict(&empty_hash(), &[root]).is_err());
@@ -385,13 +386,13 @@ proptest! {
         for length in 0..=130 {
             let proof = random_hashes(seed, length);
             let Some((node, root)) = naive_consistency(interval, size, true, node, &proof) else {
-                let verdict = verify_consistency(subtree, size, &node, &node, &proof);
+                let verdict = verify_consistency(subtree, TreeSize(size), &node, &node, &proof);
                 prop_assert!(verdict.is_err());
                 continue;
             };
             fitting += 1;
-            prop_assert_eq!(verify_consistency(subtree, size, &node, &root, &proof), Ok(()));
-            prop_assert!(verify_consistency(subtree, size, &root, &node, &proof).is_err() || node == root);
+            prop_assert_eq!(verify_consistency(subtree, TreeSize(size), &node, &root, &proof), Ok(()));
+            prop_assert!(verify_consistency(subtree, TreeSize(size), &root, &node, &proof).is_err() || node == root);
         }
         prop_assert_eq!(fitting, 1);
     }
@@ -404,13 +405,13 @@ proptest! {
         for marked in [index, marked] {
             let tree = SparseTree::new(size, [(marked, leaf_hash(b"marked"))]);
             let hash = read(subtree_hash(&tree, subtree));
-            let root = read(subtree_hash(&tree, Subtree::whole(size)));
+            let root = read(subtree_hash(&tree, Subtree::whole(TreeSize(size))));
             let leaf = read(tree.node(0, index));
             let proof = read(inclusion_proof(&tree, EntryIndex(index), subtree));
             prop_assert_eq!(proof.len(), inclusion_proof_length(EntryIndex(index), subtree));
             prop_assert_eq!(evaluate_inclusion(EntryIndex(index), subtree, leaf, &proof), Ok(hash));
-            let proof = read(consistency_proof(&tree, subtree, size));
-            prop_assert_eq!(verify_consistency(subtree, size, &hash, &root, &proof), Ok(()));
+            let proof = read(consistency_proof(&tree, subtree, TreeSize(size)));
+            prop_assert_eq!(verify_consistency(subtree, TreeSize(size), &hash, &root, &proof), Ok(()));
         }
     }
 
@@ -607,7 +608,7 @@ fn landmark_sequence() -> impl Strategy<Value = (LandmarkSequence, UnixTime)> {
         let mut now = UnixTime(1_000_000);
         for (growth, pause) in steps {
             now = now.plus(Duration::from_secs(pause));
-            let size = sequence.latest().tree_size + growth;
+            let size = TreeSize(sequence.latest().tree_size.0 + growth);
             sequence
                 .allocate(size, now, Duration::ZERO, Duration::from_secs(lifetime))
                 .expect("grown, and no spacing asked for");
@@ -702,7 +703,7 @@ proptest! {
 
     #[test]
     fn the_tile_that_holds_a_position_does(position in any_magnitude(), size in any_magnitude()) {
-        let tile = TilePath::holding(TileKind::Entries, position, size);
+        let tile = TilePath::holding(TileKind::Entries, position, TreeSize(size));
         prop_assert_eq!(tile.is_some(), position < size);
         if let Some(tile) = tile {
             let first = tile.index * 256;
@@ -719,7 +720,7 @@ proptest! {
 
     #[test]
     fn checkpoints_round_trip(origin in note_characters(40), size in any_magnitude(), root in uniform32(any::<u8>())) {
-        let checkpoint = Checkpoint { origin, size, root };
+        let checkpoint = Checkpoint { origin, size: TreeSize(size), root };
         prop_assert_eq!(Checkpoint::parse(&checkpoint.to_text()), Ok(checkpoint));
     }
 
@@ -738,11 +739,11 @@ proptest! {
         let mut all = Vec::new();
         for (growth, pause) in steps {
             now = now.plus(Duration::from_secs(pause));
-            let size = sequence.latest().tree_size + growth;
+            let size = TreeSize(sequence.latest().tree_size.0 + growth);
             all.push(sequence.allocate(size, now, Duration::ZERO, lifetime).unwrap());
         }
-        let index = place.index(sequence.latest().tree_size as usize) as u64;
-        let lowest = all.into_iter().find(|landmark| landmark.tree_size > index);
+        let index = place.index(sequence.latest().tree_size.0 as usize) as u64;
+        let lowest = all.into_iter().find(|landmark| landmark.tree_size.holds(EntryIndex(index)));
         let found = sequence.for_entry(EntryIndex(index), now);
         prop_assert_eq!(
             found.map(|pair| pair.landmark),
@@ -763,7 +764,7 @@ proptest! {
         for (growth, now, lifetime) in steps {
             let (now, lifetime) = (UnixTime(now), Duration::from_secs(lifetime));
             let before = sequence.clone();
-            let size = before.latest().tree_size + growth;
+            let size = TreeSize(before.latest().tree_size.0 + growth);
             match sequence.allocate(size, now, Duration::from_secs(spacing), lifetime) {
                 Ok(landmark) => {
                     prop_assert!(growth > 0);
@@ -856,7 +857,13 @@ fn well_formed() -> impl Strategy<Value = Vec<u8>> {
         tile_path().prop_map(|path| path.to_string().into_bytes()),
         landmark_sequence().prop_map(|(sequence, _)| sequence.to_document().into_bytes()),
         (note_characters(9), any_magnitude(), uniform32(any::<u8>())).prop_map(
-            |(origin, size, root)| Checkpoint { origin, size, root }.to_text().into_bytes()
+            |(origin, size, root)| Checkpoint {
+                origin,
+                size: TreeSize(size),
+                root
+            }
+            .to_text()
+            .into_bytes()
         ),
     ]
 }

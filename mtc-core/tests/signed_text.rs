@@ -7,7 +7,7 @@ use mtc_core::checkpoint::{
     Checkpoint, CheckpointError, SignedCheckpoint, sign_subtree_line, verify_subtree_line,
 };
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
+use mtc_core::id::{LogId, LogNumber, TreeSize, TrustAnchorId};
 use mtc_core::note::{MAX_NOTE, MAX_SIGNATURES, NoteError, NoteSignature, SignedNote};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::Subtree;
@@ -39,7 +39,7 @@ impl Scene {
             witness,
             checkpoint: Checkpoint {
                 origin: ORIGIN.to_owned(),
-                size: 1027,
+                size: TreeSize(1027),
                 root: [0xab; 32],
             },
         }
@@ -184,9 +184,9 @@ fn a_cosignature_of_one_checkpoint_is_none_of_another() {
     let mut scene = Scene::new();
     let line = scene.line();
     let bad = Err(CheckpointError::BadSignature(scene.witness.id));
-    scene.checkpoint.size += 1;
+    scene.checkpoint.size.0 += 1;
     assert_eq!(scene.verify(vec![line.clone()]), bad);
-    scene.checkpoint.size -= 1;
+    scene.checkpoint.size.0 -= 1;
     scene.checkpoint.root[31] ^= 1;
     assert_eq!(scene.verify(vec![line.clone()]), bad);
     scene.checkpoint.root[31] ^= 1;

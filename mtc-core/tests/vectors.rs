@@ -10,7 +10,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof, is_mtc};
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::der;
-use mtc_core::id::{EntryIndex, LogNumber};
+use mtc_core::id::{EntryIndex, LogNumber, TreeSize};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
     Hash, HashReader, MemoryTree, Subtree, consistency_proof, covering_subtrees,
@@ -101,10 +101,10 @@ fn consistency_proofs() {
     for size in 0..=LARGEST {
         let tree = tree(size);
         for subtree in valid_subtrees(size) {
-            let proof = read(consistency_proof(&tree, subtree, size));
+            let proof = read(consistency_proof(&tree, subtree, TreeSize(size)));
             let node = read(subtree_hash(&tree, subtree));
             assert_eq!(
-                verify_consistency(subtree, size, &node, &tree.root(), &proof),
+                verify_consistency(subtree, TreeSize(size), &node, &tree.root(), &proof),
                 Ok(())
             );
             digest.update(format!("{subtree} {size}{}\n", spaced(&proof)));

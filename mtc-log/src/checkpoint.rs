@@ -2,7 +2,7 @@
 
 use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint, sign_subtree_line};
 use mtc_core::cosign::{Cosignature, CosignedMessage, Cosigner, KeyError, SecretKey};
-use mtc_core::id::{LogId, TrustAnchorId};
+use mtc_core::id::{LogId, TreeSize, TrustAnchorId};
 use mtc_core::note::{NoteSignature, SignedNote};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
@@ -78,7 +78,7 @@ impl CaCheckpoint {
     pub(crate) fn sign(
         key: &CosigningKey,
         log: &LogId,
-        size: u64,
+        size: TreeSize,
         root: Hash,
         now: UnixTime,
     ) -> Result<Self, CheckpointError> {
@@ -120,7 +120,7 @@ impl CaCheckpoint {
     }
 
     /// Number of entries.
-    pub const fn size(&self) -> u64 {
+    pub const fn size(&self) -> TreeSize {
         self.signed.checkpoint.size
     }
 

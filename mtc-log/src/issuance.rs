@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use mtc_core::checkpoint::{CheckpointError, verify_subtree_line};
 use mtc_core::cosign::{Cosignature, Cosigner};
-use mtc_core::id::{LogId, TrustAnchorId};
+use mtc_core::id::{LogId, TreeSize, TrustAnchorId};
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, covering_subtrees};
@@ -70,7 +70,7 @@ pub enum WitnessError {
     #[error("the witness is at size {size}")]
     Conflict {
         /// Size of its latest checkpoint.
-        size: u64,
+        size: TreeSize,
     },
     /// It answered with another status than 200 or 409. Tried again if the fault is the witness's (5xx, 429).
     #[error("the witness answered {status}: {detail}")]
@@ -86,18 +86,18 @@ pub enum WitnessError {
     )]
     Unproven {
         /// Entries that it claims.
-        claimed: u64,
+        claimed: TreeSize,
         /// Entries of the log.
-        log: u64,
+        log: TreeSize,
     },
     /// It shows a checkpoint with the CA's signature of more entries than this log has: the log has lost some, and must not
     /// go on.
     #[error("the witness has seen {witness} entries, the log has {log}: the log was rolled back")]
     Ahead {
         /// Entries that the witness has seen.
-        witness: u64,
+        witness: TreeSize,
         /// Entries of the log.
-        log: u64,
+        log: TreeSize,
     },
     /// Its answer is not signature lines.
     #[error("the witness's answer is malformed")]
@@ -179,8 +179,8 @@ struct PendingSubtree {
 }
 
 impl Job {
-    /// The job for the entries from `start` to the end of the signed checkpoint. Blocks on the storage.
-    pub(crate) fn prepare(log: &IssuanceLog, start: u64) -> Result<Self, CosignError> {
+    /// The job for the entries of the signed checkpoint that a tree of `completed` has not. Blocks on the storage.
+    pub(crate) fn prepare(log: &IssuanceLog, completed: TreeSize) -> Result<Self, CosignError> {
         let checkpoint = log.signed().clone();
         let reader = log.reader()?;
         let prepare = |subtree| {
@@ -192,7 +192,7 @@ impl Job {
                 ca_cosignature,
             })
         };
-        let subtrees = covering_subtrees(start, checkpoint.size())
+        let subtrees = covering_subtrees(completed.0, checkpoint.size().0)
             .into_iter()
             .filter(|subtree| !subtree.is_empty());
         let subtrees = subtrees.map(prepare).collect::<Result<_, CosignError>>()?;
@@ -232,7 +232,7 @@ impl Job {
         self.subtrees.iter().enumerate().map(cosigned).collect()
     }
 
-    async fn consistency_proof(&self, old_size: u64) -> Result<Vec<Hash>, WitnessError> {
+    async fn consistency_proof(&self, old_size: TreeSize) -> Result<Vec<Hash>, WitnessError> {
         let (trees, size, root) = (
             Arc::clone(&self.trees),
             self.checkpoint.size(),
@@ -259,11 +259,11 @@ pub(crate) struct WitnessCosignatures {
 pub(crate) struct Peer<W> {
     witness: Arc<W>,
     /// Size of the checkpoint that it is believed to have cosigned last. A wrong belief costs a round trip.
-    size: u64,
+    size: TreeSize,
 }
 
 impl<W: Witness> Peer<W> {
-    pub(crate) fn new(witness: W, size: u64) -> Self {
+    pub(crate) fn new(witness: W, size: TreeSize) -> Self {
         Self {
             witness: Arc::new(witness),
             size,
@@ -275,7 +275,7 @@ impl<W: Witness> Peer<W> {
     }
 
     /// Size of the checkpoint that it is believed to have cosigned last.
-    pub(crate) const fn size(&self) -> u64 {
+    pub(crate) const fn size(&self) -> TreeSize {
         self.size
     }
 }
@@ -341,7 +341,7 @@ pub(crate) async fn collect<W: Witness>(
 async fn persist<W: Witness>(
     witness: &W,
     job: &Job,
-    believed: u64,
+    believed: TreeSize,
     deadline: Instant,
 ) -> Result<WitnessCosignatures, WitnessError> {
     let mut size = believed;
@@ -359,7 +359,7 @@ async fn persist<W: Witness>(
         match last_error {
             // Where the witness stands is no fault, so the first answer to it is immediate.
             WitnessError::Conflict { size: actual } if actual != size => {
-                debug!(witness = %id, believed = size, actual, "witness is at another size");
+                debug!(witness = %id, believed = size.0, actual = actual.0, "witness is at another size");
                 size = actual;
                 continue;
             }
@@ -385,7 +385,7 @@ async fn persist<W: Witness>(
 async fn ask<W: Witness>(
     witness: &W,
     job: &Job,
-    old_size: u64,
+    old_size: TreeSize,
 ) -> Result<WitnessCosignatures, WitnessError> {
     let (size, root) = (job.checkpoint.size(), job.checkpoint.root());
     if old_size > size {
@@ -432,7 +432,7 @@ async fn ask<W: Witness>(
 
 /// Whether a witness that claims `claimed` entries, more than the job's, can show that the log once had more. A bare number
 /// proves nothing: whoever answers at the witness's address can say one, and what follows from the truth of it is final.
-async fn prove_ahead<W: Witness>(witness: &W, job: &Job, claimed: u64) -> WitnessError {
+async fn prove_ahead<W: Witness>(witness: &W, job: &Job, claimed: TreeSize) -> WitnessError {
     let log = job.checkpoint.size();
     let note = match witness.latest_checkpoint(&job.log).await {
         Ok(note) => note.unwrap_or_default(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::hex;
-use mtc_core::id::EntryIndex;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::landmark::{Landmark, LandmarkError, LandmarkSequence};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
@@ -58,17 +58,17 @@ pub struct LandmarkProof {
     pub inclusion_proof: Vec<Hash>,
 }
 
-/// How many entries the newest landmark of a log covers; 0 if it has none. Blocks on the storage.
+/// Size of the tree at the newest landmark of a log; empty if it has none. Blocks on the storage.
 ///
 /// # Errors
 /// The stored landmarks are damaged; the storage failed.
-pub fn newest_landmark_size(storage: &dyn Storage) -> Result<u64, LandmarkStoreError> {
+pub fn newest_landmark_size(storage: &dyn Storage) -> Result<TreeSize, LandmarkStoreError> {
     match storage.get(&Object::LandmarkState)? {
         Some(state) => {
             let sequence = LandmarkSequence::parse(unseal(&state)?, END_OF_TIME)?;
             Ok(sequence.latest().tree_size)
         }
-        None => Ok(0),
+        None => Ok(TreeSize::EMPTY),
     }
 }
 
@@ -91,7 +91,7 @@ impl LandmarkStore {
             (None, Some(_)) => return Err(LandmarkStoreError::StateMissing),
             (None, None) => LandmarkSequence::new(),
         };
-        let size = published.map_or(0, CaCheckpoint::size);
+        let size = published.map_or(TreeSize::EMPTY, CaCheckpoint::size);
         if sequence.latest().tree_size > size {
             return Err(LandmarkStoreError::BeyondPublished {
                 landmark: sequence.latest(),
@@ -239,7 +239,7 @@ pub enum LandmarkStoreError {
         /// The newest landmark.
         landmark: Landmark,
         /// Size of the published checkpoint.
-        size: u64,
+        size: TreeSize,
     },
     /// No landmark is due, or the stored ones are no sequence.
     #[error(transparent)]

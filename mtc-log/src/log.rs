@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use mtc_core::checkpoint::CheckpointError;
 use mtc_core::cosign::{Cosignature, Cosigner, KeyError};
-use mtc_core::id::{INDEX_BITS, LogId};
+use mtc_core::id::{INDEX_BITS, LogId, TreeSize};
 use mtc_core::tile::TILE_WIDTH;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{self, Hash, ProofError, Subtree};
@@ -29,7 +29,7 @@ use crate::tiles::{NewTiles, TreeError, TreeReader, Trees};
 pub const MAX_ENTRY_SIZE: usize = 0xffff;
 
 /// Most entries in a log: the largest index is one less than what 48 bits of a serial number can say.
-pub const MAX_LOG_SIZE: u64 = (1 << INDEX_BITS) - 1;
+pub const MAX_LOG_SIZE: TreeSize = TreeSize((1 << INDEX_BITS) - 1);
 
 /// A CA's issuance log, and the CA cosigner key that vouches for it.
 ///
@@ -65,7 +65,7 @@ impl IssuanceLog {
             });
         }
         check_key(&id, &key)?;
-        let signed = CaCheckpoint::sign(&key, &id, 0, tree::empty_hash(), now)?;
+        let signed = CaCheckpoint::sign(&key, &id, TreeSize::EMPTY, tree::empty_hash(), now)?;
         storage.put(&Object::SignedCheckpoint, &signed.to_note())?;
         Ok(Self {
             trees: Arc::new(Trees::new(Arc::clone(&storage))),
@@ -100,7 +100,7 @@ impl IssuanceLog {
         let published = load(&*storage, Object::Checkpoint, &id, &key)?;
         let trees = Arc::new(Trees::new(Arc::clone(&storage)));
         let reader = trees.open(signed.size(), signed.root())?;
-        if let Some(last) = signed.size().checked_sub(1) {
+        if let Some(last) = signed.size().0.checked_sub(1) {
             reader.checked_bundle(last / TILE_WIDTH)?;
         }
         if let Some(published) = &published {
@@ -132,8 +132,8 @@ impl IssuanceLog {
         self.signed = self.write_and_sign(entries, now)?;
         self.poisoned = false;
         Ok(Batch {
-            start,
-            end: self.signed.size(),
+            start: start.0,
+            end: self.signed.size().0,
             checkpoint: self.signed.clone(),
         })
     }
@@ -229,7 +229,7 @@ impl IssuanceLog {
                 length: entry.len(),
             });
         }
-        if entries.len() as u64 > MAX_LOG_SIZE.saturating_sub(self.signed.size()) {
+        if entries.len() as u64 > MAX_LOG_SIZE.0.saturating_sub(self.signed.size().0) {
             return Err(AppendError::Full {
                 size: self.signed.size(),
             });
@@ -326,10 +326,10 @@ fn check_growth(
     let proof = stored.consistency_proof(prefix)?;
     tree::verify_consistency(prefix, stored.size(), &old.root(), &stored.root(), &proof)?;
     let mut expected = entries.iter().map(Vec::as_slice);
-    let first = old.size() / TILE_WIDTH;
-    for number in first..=(stored.size() - 1) / TILE_WIDTH {
+    let first = old.size().0 / TILE_WIDTH;
+    for number in first..=(stored.size().0 - 1) / TILE_WIDTH {
         let known = if number == first {
-            (old.size() % TILE_WIDTH) as usize
+            (old.size().0 % TILE_WIDTH) as usize
         } else {
             0
         };
@@ -387,9 +387,9 @@ pub enum OpenError {
     )]
     PublishedContradictsSigned {
         /// Size of the published checkpoint.
-        published: u64,
+        published: TreeSize,
         /// Size of the signed checkpoint.
-        signed: u64,
+        signed: TreeSize,
     },
     /// The first checkpoint could not be signed.
     #[error("cannot sign the first checkpoint")]
@@ -421,7 +421,7 @@ pub enum AppendError {
     #[error("the log is full: it has {size} entries")]
     Full {
         /// Entries in the log.
-        size: u64,
+        size: TreeSize,
     },
     /// The newest checkpoint is from the future.
     #[error("the clock went backwards: the last checkpoint was signed at {}, now it is {}", last.0, now.0)]
@@ -478,9 +478,9 @@ pub enum PublishError {
     #[error("cannot publish a checkpoint of size {size}: the signed one has size {signed}")]
     NotSigned {
         /// Size in the note.
-        size: u64,
+        size: TreeSize,
         /// Size of the signed checkpoint.
-        signed: u64,
+        signed: TreeSize,
     },
     /// An earlier error has left the log's storage in an unknown state.
     #[error(transparent)]

@@ -21,7 +21,7 @@ use std::time::Duration;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::{CertificateError, CertificateFields, ProofParts};
 use mtc_core::cosign::Cosignature;
-use mtc_core::id::{EntryIndex, LogId, TrustAnchorId};
+use mtc_core::id::{EntryIndex, LogId, TreeSize, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -62,7 +62,7 @@ pub enum BatchStep<'a> {
     /// The batch is durable and a checkpoint on it signed.
     Signed {
         /// Entries of the log.
-        size: u64,
+        size: TreeSize,
         /// How long that took.
         took: Duration,
     },
@@ -80,12 +80,12 @@ pub enum BatchStep<'a> {
         /// Its cosigner ID.
         id: TrustAnchorId,
         /// Entries in the checkpoint that it has cosigned last.
-        size: u64,
+        size: TreeSize,
     },
     /// The checkpoint is published.
     Published {
         /// Entries in it.
-        size: u64,
+        size: TreeSize,
         /// How long that took.
         took: Duration,
     },
@@ -120,7 +120,7 @@ pub struct Issued {
     /// Cosignatures of the subtree, ordered as certificates want them.
     pub cosignatures: Vec<Cosignature>,
     /// Size of the published checkpoint that holds the entry.
-    pub tree_size: u64,
+    pub tree_size: TreeSize,
 }
 
 /// A certificate that was issued.
@@ -129,7 +129,7 @@ pub struct Certified {
     /// Its entry's index.
     pub index: EntryIndex,
     /// Size of the published checkpoint that holds the entry.
-    pub tree_size: u64,
+    pub tree_size: TreeSize,
     /// The standalone certificate, DER.
     pub certificate: Vec<u8>,
     /// What its entry took, from the queue until it was durable, cosigned and proven.
@@ -150,7 +150,7 @@ struct Proven {
     subtree: Subtree,
     inclusion_proof: Vec<Hash>,
     cosignatures: Arc<[Cosignature]>,
-    tree_size: u64,
+    tree_size: TreeSize,
 }
 
 impl Issuer {
@@ -391,7 +391,7 @@ pub struct Sequencer<W> {
     published: watch::Sender<Option<CaCheckpoint>>,
     failure: Arc<OnceLock<Arc<SequencerError>>>,
     /// Entries below are in the published checkpoint: certificates for them could be issued.
-    completed: u64,
+    completed: TreeSize,
     /// Whether as many witnesses as are required agree with the log as it was opened. Until then nothing is signed: if an
     /// old copy of the log was put back, a signature on its next entry would show two histories.
     compared: bool,
@@ -408,8 +408,8 @@ impl<W: Witness> Sequencer<W> {
         config: SequencerConfig,
         clock: Clock,
     ) -> Result<(Issuer, Self), SequencerConfigError> {
-        let completed = log.published().map_or(0, CaCheckpoint::size);
-        let compared = log.signed().size() == 0 || config.required_witnesses == 0;
+        let completed = log.published().map_or(TreeSize::EMPTY, CaCheckpoint::size);
+        let compared = log.signed().size() == TreeSize::EMPTY || config.required_witnesses == 0;
         let peers: Vec<_> = witnesses
             .into_iter()
             .map(|witness| Peer::new(witness, completed))
@@ -575,7 +575,7 @@ impl<W: Witness> Sequencer<W> {
             }
         };
         (self.observer)(BatchStep::Signed {
-            size: batch.end,
+            size: batch.checkpoint.size(),
             took: started.elapsed(),
         });
         match self.complete().await? {
@@ -637,7 +637,7 @@ impl<W: Witness> Sequencer<W> {
             took: started.elapsed().saturating_sub(witnessed),
         });
         debug!(
-            start = completed, end = self.completed,
+            start = completed.0, end = self.completed.0,
             cosigned_after = ?prepared, witnessed_after = ?witnessed, published_after = ?started.elapsed(),
             "published checkpoint"
         );
@@ -724,7 +724,7 @@ fn prove(
             subtree: *subtree,
             inclusion_proof,
             cosignatures: Arc::clone(cosignatures),
-            tree_size: batch.end,
+            tree_size: batch.checkpoint.size(),
         };
         proven.extend(entries.zip(proofs).map(prove));
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use mtc_core::hex;
+use mtc_core::id::TreeSize;
 use mtc_core::tile::TilePath;
 use mtc_core::tree::Hash;
 use thiserror::Error;
@@ -69,7 +70,11 @@ pub trait Storage: Send + Sync + 'static {
     ///
     /// # Errors
     /// The storage failed; some may have been removed.
-    fn remove_superseded(&self, _trees: &[u64], _before: SystemTime) -> Result<u64, StorageError> {
+    fn remove_superseded(
+        &self,
+        _trees: &[TreeSize],
+        _before: SystemTime,
+    ) -> Result<u64, StorageError> {
         Ok(0)
     }
 }
@@ -91,7 +96,11 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).is_empty()
     }
 
-    fn remove_superseded(&self, trees: &[u64], before: SystemTime) -> Result<u64, StorageError> {
+    fn remove_superseded(
+        &self,
+        trees: &[TreeSize],
+        before: SystemTime,
+    ) -> Result<u64, StorageError> {
         (**self).remove_superseded(trees, before)
     }
 }

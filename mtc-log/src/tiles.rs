@@ -26,7 +26,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mtc_core::id::EntryIndex;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{self, HASH_SIZE, Hash, HashReader, Subtree};
 use thiserror::Error;
@@ -52,7 +52,7 @@ pub enum TreeError {
         /// The missing object.
         object: Object,
         /// Size of the tree.
-        size: u64,
+        size: TreeSize,
     },
     /// A tile or entry bundle has not the form of one.
     #[error("{object} is malformed")]
@@ -75,7 +75,7 @@ pub enum TreeError {
     )]
     RootMismatch {
         /// Size of the tree.
-        size: u64,
+        size: TreeSize,
         /// The tiles at the right edge.
         edge: Vec<Object>,
     },
@@ -87,7 +87,7 @@ pub enum TreeError {
         /// Its number.
         number: u64,
         /// Size of the tree.
-        size: u64,
+        size: TreeSize,
     },
     /// An entry or subtree beyond the tree was asked for.
     #[error("entry {index} is beyond the log of {size} entries")]
@@ -95,7 +95,7 @@ pub enum TreeError {
         /// The last entry asked for.
         index: EntryIndex,
         /// Size of the tree.
-        size: u64,
+        size: TreeSize,
     },
     /// An entry was asked to be proven in a subtree that does not hold it.
     #[error("entry {index} is not in {subtree}")]
@@ -151,7 +151,7 @@ impl Trees {
     ///
     /// # Errors
     /// As [`TreeReader::open`].
-    pub fn open(&self, size: u64, root: Hash) -> Result<TreeReader, TreeError> {
+    pub fn open(&self, size: TreeSize, root: Hash) -> Result<TreeReader, TreeError> {
         if let Some(kept) = &*self.newest()
             && (kept.size, kept.root) == (size, root)
         {
@@ -163,7 +163,7 @@ impl Trees {
     }
 
     /// Opens the tree with whatever root its tiles hash to.
-    pub(crate) fn open_stored(&self, size: u64) -> Result<TreeReader, TreeError> {
+    pub(crate) fn open_stored(&self, size: TreeSize) -> Result<TreeReader, TreeError> {
         TreeReader::open_stored(Arc::clone(&self.storage), Arc::clone(&self.tiles), size)
     }
 
@@ -184,7 +184,7 @@ impl Trees {
 /// [`Trees`] share. Each operation reads O(log n) tiles. Reads block on the storage.
 pub struct TreeReader {
     storage: Arc<dyn Storage>,
-    size: u64,
+    size: TreeSize,
     root: Hash,
     /// The partial tile of each level, `None` where the level ends with a full one. Pinned, because nothing above
     /// authenticates them a second time.
@@ -202,14 +202,14 @@ impl TreeReader {
     ///
     /// # Errors
     /// A tile at the right edge is missing or malformed, or the tiles hash to another root.
-    pub fn open(storage: Arc<dyn Storage>, size: u64, root: Hash) -> Result<Self, TreeError> {
+    pub fn open(storage: Arc<dyn Storage>, size: TreeSize, root: Hash) -> Result<Self, TreeError> {
         Self::open_stored(storage, Arc::default(), size)?.rooted(root)
     }
 
     fn open_stored(
         storage: Arc<dyn Storage>,
         tiles: Arc<TileCache>,
-        size: u64,
+        size: TreeSize,
     ) -> Result<Self, TreeError> {
         let mut reader = Self {
             storage,
@@ -264,7 +264,7 @@ impl TreeReader {
     }
 
     /// Number of entries.
-    pub const fn size(&self) -> u64 {
+    pub const fn size(&self) -> TreeSize {
         self.size
     }
 
@@ -278,7 +278,7 @@ impl TreeReader {
     /// # Errors
     /// The index is beyond the tree, or the entry cannot be read or contradicts its leaf hash.
     pub fn entry(&self, index: EntryIndex) -> Result<Vec<u8>, TreeError> {
-        if index.0 >= self.size {
+        if !self.size.holds(index) {
             return Err(TreeError::BeyondTree {
                 index,
                 size: self.size,
@@ -302,7 +302,7 @@ impl TreeReader {
 
     pub(crate) fn checked_bundle(&self, number: u64) -> Result<Bundle, TreeError> {
         let tile = self.tile(0, number)?;
-        let object = self.object(TileKind::Entries, number, self.size)?;
+        let object = self.object(TileKind::Entries, number)?;
         let Some(bundle) = Bundle::parse(self.read(&object)?) else {
             return Err(TreeError::Malformed { object });
         };
@@ -378,7 +378,7 @@ impl TreeReader {
     }
 
     fn require(&self, subtree: Subtree) -> Result<(), TreeError> {
-        if subtree.end() <= self.size {
+        if subtree.end() <= self.size.0 {
             return Ok(());
         }
         Err(TreeError::BeyondTree {
@@ -389,20 +389,18 @@ impl TreeReader {
 
     /// Hashes at a tile level: complete subtrees of `256^level` entries.
     fn nodes(&self, level: u8) -> u64 {
-        self.size
-            .checked_shr(u32::from(TILE_HEIGHT) * u32::from(level))
-            .unwrap_or(0)
+        TileKind::Hashes(level).count_in(self.size)
     }
 
     fn tile_object(&self, level: u8, number: u64) -> Result<Object, TreeError> {
-        self.object(TileKind::Hashes(level), number, self.nodes(level))
+        self.object(TileKind::Hashes(level), number)
     }
 
-    /// The tile or bundle `number` of a row of `count` hashes or entries.
-    fn object(&self, kind: TileKind, number: u64, count: u64) -> Result<Object, TreeError> {
+    /// The tile or bundle with this number.
+    fn object(&self, kind: TileKind, number: u64) -> Result<Object, TreeError> {
         let path = number
             .checked_mul(TILE_WIDTH)
-            .and_then(|first| TilePath::holding(kind, first, count));
+            .and_then(|first| TilePath::holding(kind, first, self.size));
         path.map(Object::Tile).ok_or(TreeError::NoSuchTile {
             kind,
             number,

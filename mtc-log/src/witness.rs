@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mtc_core::checkpoint::{CheckpointError, SignedCheckpoint, verify_subtree_line};
 use mtc_core::cosign::Cosigner;
 use mtc_core::hex;
-use mtc_core::id::LogId;
+use mtc_core::id::{LogId, TreeSize};
 use mtc_core::note::{NoteError, SignedNote};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{self, Hash, ProofError, Subtree};
@@ -126,7 +126,7 @@ impl WitnessStore {
         self.storage.put(&object(&log.id), &stored.to_note())?;
         info!(
             origin = log.id.origin(),
-            tree_size = stored.size(),
+            tree_size = stored.size().0,
             "cosigned checkpoint"
         );
         *latest = Some(stored);
@@ -177,9 +177,9 @@ impl WitnessStore {
         latest.as_ref().map(CaCheckpoint::to_note)
     }
 
-    /// Entries under the largest checkpoint that it has cosigned; 0 for none. Does not block.
-    pub fn largest(&self) -> u64 {
-        self.largest.load(Ordering::Relaxed)
+    /// Size of the largest checkpoint that it has cosigned; empty for none. Does not block.
+    pub fn largest(&self) -> TreeSize {
+        TreeSize(self.largest.load(Ordering::Relaxed))
     }
 
     /// Who this witness is.
@@ -189,8 +189,8 @@ impl WitnessStore {
 
     /// Notes the size of a log's latest checkpoint. Logs do not shrink, so the largest of all is the largest ever noted.
     fn note(&self, latest: Option<&CaCheckpoint>) {
-        let size = latest.map_or(0, CaCheckpoint::size);
-        self.largest.fetch_max(size, Ordering::Relaxed);
+        let size = latest.map_or(TreeSize::EMPTY, CaCheckpoint::size);
+        self.largest.fetch_max(size.0, Ordering::Relaxed);
     }
 
     fn load(&self, log: &WitnessedLog) -> Result<Option<CaCheckpoint>, WitnessOpenError> {
@@ -249,7 +249,7 @@ fn check_growth(
     request: &AddCheckpoint,
 ) -> Result<(), Refusal> {
     let (size, root) = latest.map_or_else(
-        || (0, tree::empty_hash()),
+        || (TreeSize::EMPTY, tree::empty_hash()),
         |latest| (latest.size(), latest.root()),
     );
     if request.old_size != size {
@@ -259,7 +259,7 @@ fn check_growth(
         // Two trees of one size with the CA's signature on both: the log has forked. Keep the evidence.
         let latest = latest.map(|latest| String::from_utf8_lossy(&latest.to_note()).into_owned());
         let submitted = String::from_utf8_lossy(&request.checkpoint);
-        error!(tree_size = size, latest, %submitted, "the log has signed two trees of one size");
+        error!(tree_size = size.0, latest, %submitted, "the log has signed two trees of one size");
         return Err(Refusal::Fork { size });
     }
     tree::verify_consistency(
@@ -320,9 +320,9 @@ pub enum Refusal {
     #[error("old size {old_size} is beyond the checkpoint's size {size}")]
     OldSizeBeyondCheckpoint {
         /// From the request.
-        old_size: u64,
+        old_size: TreeSize,
         /// From the checkpoint.
-        size: u64,
+        size: TreeSize,
     },
     /// The checkpoint is of a log that this witness has not been told of.
     #[error("unknown log {origin}")]
@@ -337,7 +337,7 @@ pub enum Refusal {
     #[error("the latest checkpoint has size {latest}")]
     Conflict {
         /// Size of the latest checkpoint cosigned; the answer's body, with a newline.
-        latest: u64,
+        latest: TreeSize,
     },
     /// The proof does not lead from the latest checkpoint to the new one, or from the subtree to the checkpoint.
     #[error("the consistency proof does not hold")]
@@ -346,7 +346,7 @@ pub enum Refusal {
     #[error("another tree of size {size} has been cosigned")]
     Fork {
         /// The size of both.
-        size: u64,
+        size: TreeSize,
     },
     /// The clock reads 0, which no cosignature of a checkpoint may say.
     #[error("the witness's clock is not set")]

@@ -12,7 +12,7 @@
 
 use mtc_core::causes::Causes;
 use mtc_core::entry::{EntryBody, MtcLogEntry};
-use mtc_core::id::{EntryIndex, LandmarkNumber, TrustAnchorId};
+use mtc_core::id::{EntryIndex, LandmarkNumber, TreeSize, TrustAnchorId};
 use mtc_core::landmark::LandmarkSubtrees;
 use mtc_core::tile::{TILE_WIDTH, TileKind, TilePath};
 use mtc_core::time::UnixTime;
@@ -120,7 +120,7 @@ struct Auditor<'a> {
 }
 
 impl Auditor<'_> {
-    const fn size(&self) -> u64 {
+    const fn size(&self) -> TreeSize {
         self.observed.checkpoint.size
     }
 
@@ -164,7 +164,7 @@ impl Auditor<'_> {
             ));
             return Ok(false);
         }
-        let bundles = self.size().div_ceil(TILE_WIDTH);
+        let bundles = self.size().0.div_ceil(TILE_WIDTH);
         for first in (0..bundles).step_by(WINDOW as usize) {
             let numbers = first..bundles.min(first + WINDOW);
             let paths: Vec<TilePath> = [TileKind::Entries, TileKind::Hashes(0)]
@@ -177,7 +177,7 @@ impl Auditor<'_> {
             for ((number, bundle), tile) in numbers.clone().zip(read).zip(tiles) {
                 self.check_bundle(number, bundle, tile)?;
             }
-            let done = self.size().min(numbers.end * TILE_WIDTH);
+            let done = self.size().0.min(numbers.end * TILE_WIDTH);
             progress(done);
             if self.audit.findings_omitted > TOO_MANY_FINDINGS {
                 self.audit.findings.push(format!(
@@ -192,11 +192,7 @@ impl Auditor<'_> {
 
     /// The path of a tile or bundle of the checkpoint's tree.
     fn path(&self, kind: TileKind, number: u64) -> Option<TilePath> {
-        let count = match kind {
-            TileKind::Hashes(level) => self.size() >> (8 * u32::from(level)).min(63),
-            TileKind::Entries => self.size(),
-        };
-        TilePath::holding(kind, number * TILE_WIDTH, count)
+        TilePath::holding(kind, number * TILE_WIDTH, self.size())
     }
 
     fn check_bundle(
@@ -205,7 +201,7 @@ impl Auditor<'_> {
         bundle: Result<Option<Vec<u8>>, ReadError>,
         tile: Result<Option<Vec<u8>>, ReadError>,
     ) -> Result<(), ReadError> {
-        let width = (self.size() - number * TILE_WIDTH).min(TILE_WIDTH) as usize;
+        let width = (self.size().0 - number * TILE_WIDTH).min(TILE_WIDTH) as usize;
         let name = |kind| {
             self.path(kind, number)
                 .map(|path| path.to_string())
@@ -423,7 +419,7 @@ impl Auditor<'_> {
     fn landmark_of(&self, index: EntryIndex) -> Option<&LandmarkSubtrees> {
         let position = self
             .landmarks
-            .partition_point(|pair| pair.landmark.tree_size <= index.0);
+            .partition_point(|pair| !pair.landmark.tree_size.holds(index));
         let found = self.landmarks.get(position)?;
         // Below the first published landmark there may have been others, which have expired.
         (position > 0 || found.holding(index).is_some()).then_some(found)

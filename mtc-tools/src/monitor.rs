@@ -9,7 +9,7 @@
 //!                                                                                    └─ holds ─> a stale copy
 //! ```
 
-use mtc_core::id::EntryIndex;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::tree::{Subtree, verify_consistency};
 use mtc_core::verify::CaTrust;
 use mtc_log::{TreeError, TreeReader};
@@ -81,9 +81,9 @@ pub enum MonitorError {
     )]
     Stale {
         /// Size of the tree that was seen before.
-        before: u64,
+        before: TreeSize,
         /// Size of the tree that is shown now.
-        now: u64,
+        now: TreeSize,
     },
     /// The log is smaller than before, and whether it is the same log cannot be told yet.
     #[error(
@@ -91,9 +91,9 @@ pub enum MonitorError {
     )]
     Behind {
         /// Size of the tree that was seen before.
-        before: u64,
+        before: TreeSize,
         /// Size of the tree that is shown now.
-        now: u64,
+        now: TreeSize,
         /// What of the larger tree cannot be read.
         source: TreeError,
     },
@@ -124,13 +124,13 @@ pub struct Monitor {
     /// The newest checkpoint that continues all before it.
     last: Option<Observed>,
     /// The first entry that has not been told; none until the size of the log is known.
-    next: Option<u64>,
+    next: Option<EntryIndex>,
 }
 
 impl Monitor {
     /// A monitor that has seen `last`, and tells entries from `next` on, or those that are new to it.
-    pub fn new(last: Option<Observed>, next: Option<u64>) -> Self {
-        let next = next.or_else(|| last.as_ref().map(|last| last.checkpoint.size));
+    pub fn new(last: Option<Observed>, next: Option<EntryIndex>) -> Self {
+        let next = next.or_else(|| last.as_ref().map(|last| last.checkpoint.size.next_index()));
         Self { last, next }
     }
 
@@ -157,8 +157,10 @@ impl Monitor {
             return Err(look_back(before, &now, log));
         }
         // An unchanged log is read only when an earlier look could not tell all its entries.
-        let next = *self.next.get_or_insert(now.checkpoint.size);
-        if step == TreeChange::Unchanged && next >= now.checkpoint.size {
+        let next = *self
+            .next
+            .get_or_insert_with(|| now.checkpoint.size.next_index());
+        if step == TreeChange::Unchanged && !now.checkpoint.size.holds(next) {
             return Ok(());
         }
         let tree = log.tree(&now)?;
@@ -198,13 +200,13 @@ impl Monitor {
         tree: &TreeReader,
         mut entry: impl FnMut(&EntrySummary) -> std::io::Result<()>,
     ) -> Result<(), MonitorError> {
-        let mut next = self.next.unwrap_or_else(|| tree.size());
-        while next < tree.size() {
-            let bundle = tree.bundle(next / TILE_WIDTH)?;
-            let known = (next % TILE_WIDTH) as usize;
+        let mut next = self.next.unwrap_or_else(|| tree.size().next_index());
+        while tree.size().holds(next) {
+            let bundle = tree.bundle(next.0 / TILE_WIDTH)?;
+            let known = (next.0 % TILE_WIDTH) as usize;
             for bytes in bundle.iter().skip(known) {
-                entry(&EntrySummary::of(EntryIndex(next), bytes))?;
-                next += 1;
+                entry(&EntrySummary::of(next, bytes))?;
+                next = EntryIndex(next.0 + 1);
                 self.next = Some(next);
             }
         }

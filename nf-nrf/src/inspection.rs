@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mtc_core::causes::Causes;
+use mtc_core::id::TreeSize;
 use mtc_log::{Inspection, Issuer, LandmarkStoreError, Storage, TreeError, newest_landmark_size};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
@@ -108,7 +109,7 @@ async fn pass(
 }
 
 /// Whoever read an older checkpoint has had time to read its partial tiles. Blocks on the disk.
-fn remove_superseded(storage: &dyn Storage, size: u64) -> Result<u64, LandmarkStoreError> {
+fn remove_superseded(storage: &dyn Storage, size: TreeSize) -> Result<u64, LandmarkStoreError> {
     let Some(before) = SystemTime::now().checked_sub(SUPERSEDED_FOR) else {
         return Ok(0);
     };
@@ -291,7 +292,7 @@ mod tests {
         for size in 1..=5 {
             scene.issue(1).await;
             let published = scene.issuer.published().borrow().clone().expect("a batch");
-            assert_eq!(published.size(), size);
+            assert_eq!(published.size(), TreeSize(size));
             if size == 2 {
                 landmarks
                     .allocate(&published, CLOCK.now())

@@ -21,9 +21,9 @@ use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use mtc_core::checkpoint::Checkpoint;
-use mtc_core::id::LogNumber;
+use mtc_core::id::{LogNumber, TreeSize};
 use mtc_core::note::SignedNote;
-use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
+use mtc_core::tile::{TILE_WIDTH, TilePath};
 use mtc_log::{Object, Storage, StorageError};
 use sbi::problem::Problem;
 use sbi::response::Response;
@@ -116,27 +116,21 @@ fn read(storage: &dyn Storage, object: &Object) -> Result<Option<Vec<u8>>, Stora
 }
 
 /// Size of the published checkpoint; of a log that has none to show, nothing is published.
-fn published_size(storage: &dyn Storage) -> Result<u64, StorageError> {
+fn published_size(storage: &dyn Storage) -> Result<TreeSize, StorageError> {
     let note = storage.get(&Object::Checkpoint)?;
     let checkpoint = note
         .and_then(|note| SignedNote::parse(&note).ok())
         .and_then(|note| Checkpoint::parse(&note.text).ok());
-    Ok(checkpoint.map_or(0, |checkpoint| checkpoint.size))
+    Ok(checkpoint.map_or(TreeSize::EMPTY, |checkpoint| checkpoint.size))
 }
 
 /// Whether all that is in a tile or bundle is in the tree of `size` entries.
-fn covers(size: u64, path: &TilePath) -> bool {
-    let nodes = match path.kind {
-        TileKind::Entries => size,
-        TileKind::Hashes(level) => size
-            .checked_shr(u32::from(level) * u32::from(TILE_HEIGHT))
-            .unwrap_or(0),
-    };
+fn covers(size: TreeSize, path: &TilePath) -> bool {
     let end = path
         .index
         .checked_mul(TILE_WIDTH)
         .and_then(|start| start.checked_add(path.width.into()));
-    end.is_some_and(|end| end <= nodes)
+    end.is_some_and(|end| end <= path.kind.count_in(size))
 }
 
 fn gone(number: LogNumber) -> Problem {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use mtc_core::causes::Causes;
 use mtc_core::cosign::Cosigner;
 use mtc_core::entry::{EntryError, MtcLogEntry};
-use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
+use mtc_core::id::{IdError, LogId, LogNumber, TreeSize, TrustAnchorId};
 use mtc_core::tree::Subtree;
 use mtc_log::{
     AppendError, CaCheckpoint, CosigningKey, DirectoryStorage, Inspection, IssuanceLog,
@@ -42,7 +42,7 @@ const PRELOAD_BATCH: u64 = 65_536;
 
 /// A log of at most so many entries is read as a whole before anything is issued from it. With entries of 1 kB these are 64 MiB,
 /// read and hashed in well under a second; larger logs are read in the background ([`crate::inspection`]).
-const READ_AT_START: u64 = 65_536;
+const READ_AT_START: TreeSize = TreeSize(65_536);
 
 /// A log and where it is.
 #[derive(Clone, Debug)]
@@ -152,11 +152,11 @@ pub enum OpenLogError {
         /// The log.
         place: Place,
         /// Its size.
-        size: u64,
+        size: TreeSize,
         /// The witness.
         witness: TrustAnchorId,
         /// Size of the tree that it has cosigned, which is signed by the CA.
-        seen: u64,
+        seen: TreeSize,
     },
     /// A witness has cosigned a later log.
     #[error(
@@ -363,7 +363,7 @@ pub async fn open_current(
         opened = open_checked(config, trust_file, logs, LogStart::Open, witnesses).await;
     }
     let opened = opened?;
-    tracing::info!(log = %opened.id.number(), size = opened.log.signed().size(), %ca, "issuance log opened");
+    tracing::info!(log = %opened.id.number(), size = opened.log.signed().size().0, %ca, "issuance log opened");
     let mut logs = opened.logs;
     let logs = spawn_blocking(move || logs.begin().map(|()| logs)).await??;
     Ok(OpenedLog { logs, ..opened })

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::StatusCode;
+use mtc_core::id::TreeSize;
 use mtc_core::landmark::Landmark;
 use mtc_log::{BatchStep, CaCheckpoint, Issuer, Observer, WitnessError};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
@@ -241,9 +242,9 @@ impl NrfMetrics {
             .published()
             .borrow()
             .as_ref()
-            .map_or(0, CaCheckpoint::size);
-        metrics.entries.set(gauge(published));
-        metrics.signed_entries.set(gauge(signed.size()));
+            .map_or(TreeSize::EMPTY, CaCheckpoint::size);
+        metrics.entries.set(gauge(published.0));
+        metrics.signed_entries.set(gauge(signed.size().0));
         metrics.checkpoint_since.set(unix_now());
         // A process opens one log.
         metrics.issuer.get_or_init(|| issuer.clone());
@@ -258,7 +259,7 @@ impl NrfMetrics {
     /// A landmark is the newest one.
     pub fn newest_landmark(&self, landmark: &Landmark) {
         self.0.landmark.set(gauge(landmark.number.0));
-        self.0.landmark_entries.set(gauge(landmark.tree_size));
+        self.0.landmark_entries.set(gauge(landmark.tree_size.0));
         self.0.landmark_since.set(unix_now());
     }
 
@@ -380,7 +381,7 @@ impl Inner {
                     .for_each(|waited| self.phase("queue", *waited));
             }
             BatchStep::Signed { size, took } => {
-                self.signed_entries.set(gauge(size));
+                self.signed_entries.set(gauge(size.0));
                 self.phase("append", took);
             }
             BatchStep::Refused => self.batches.with_label_values(&["refused"]).inc(),
@@ -393,11 +394,11 @@ impl Inner {
             BatchStep::Witness { id, size } => {
                 self.witness_entries
                     .with_label_values(&[&id.to_string()])
-                    .set(gauge(size));
+                    .set(gauge(size.0));
             }
             BatchStep::Published { size, took } => {
                 self.batches.with_label_values(&["ok"]).inc();
-                self.entries.set(gauge(size));
+                self.entries.set(gauge(size.0));
                 self.checkpoint_since.set(unix_now());
                 self.phase("publish", took);
             }
@@ -469,13 +470,19 @@ mod tests {
         observer(BatchStep::Taken {
             waited: &[took, took],
         });
-        observer(BatchStep::Signed { size: 7, took });
+        observer(BatchStep::Signed {
+            size: TreeSize(7),
+            took,
+        });
         observer(BatchStep::Cosigned {
             enough: false,
             took,
         });
         observer(BatchStep::Cosigned { enough: true, took });
-        observer(BatchStep::Published { size: 7, took });
+        observer(BatchStep::Published {
+            size: TreeSize(7),
+            took,
+        });
         let text = sbi::metrics::Exposition::Prometheus.encode(&registry.gather());
         for line in [
             "mtc_log_signed_entries 7",

@@ -291,7 +291,7 @@ impl Mtca {
         if let Ok((log, index)) = split_serial(serial)
             && log == self.log.number()
             && let Some(tree) = self.issuer.published_tree()?
-            && index.0 < tree.size()
+            && tree.size().holds(index)
         {
             self.as_logged(&tree, index, serial, &certificate)?;
         }
@@ -366,7 +366,7 @@ impl Mtca {
                     self.metrics.newest_landmark(&landmark);
                     tracing::info!(
                         landmark = landmark.number.0,
-                        tree_size = landmark.tree_size,
+                        tree_size = landmark.tree_size.0,
                         "allocated a landmark"
                     );
                     sleep(self.landmark_interval).await;
@@ -422,7 +422,7 @@ impl Mtca {
         let active = landmarks.sequence().active(now);
         let last = landmarks.sequence().latest().tree_size;
         let subtrees = active.flat_map(|pair| pair.subtrees);
-        let subtrees = subtrees.chain(covering_subtrees(last, due.tree_size));
+        let subtrees = subtrees.chain(covering_subtrees(last.0, due.tree_size.0));
         self.read_as_relying_parties_do(&published, subtrees)?;
         Ok(Some(landmarks.allocate(&published, now)?))
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use hyper::http::HeaderValue;
 use mtc_core::cosign::Cosigner;
-use mtc_core::id::{LogId, TrustAnchorId};
+use mtc_core::id::{LogId, TreeSize, TrustAnchorId};
 use mtc_log::{CaCheckpoint, Witness, WitnessError};
 use sbi::address::Address;
 use sbi::checksum::sha256;
@@ -124,7 +124,9 @@ impl HttpWitness {
         match status {
             200 => Ok(response.body.to_vec()),
             409 => match text.trim_end_matches('\n').parse() {
-                Ok(size) => Err(WitnessError::Conflict { size }),
+                Ok(size) => Err(WitnessError::Conflict {
+                    size: TreeSize(size),
+                }),
                 Err(_) => Err(WitnessError::Refused {
                     status,
                     detail: "conflict without a size".to_owned(),

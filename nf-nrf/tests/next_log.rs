@@ -17,7 +17,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::causes::Causes;
 use mtc_core::certificate::Certificate;
 use mtc_core::cosign::{Cosigner, PublicKey, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{EntryIndex, LandmarkNumber, LogId, LogNumber, serial};
+use mtc_core::id::{EntryIndex, LandmarkNumber, LogId, LogNumber, TreeSize, serial};
 use mtc_core::landmark::LandmarkSequence;
 use mtc_core::verify::{Basis, CaTrust, CosignerGroup, TrustedSubtree};
 use mtc_log::{
@@ -639,7 +639,7 @@ async fn a_log_that_was_rolled_back_is_noticed_before_anything_is_signed() {
     scene.restore("log", &older);
     let error = scene.refused(LogStart::Open).await;
     assert!(
-        matches!(&error, OpenLogError::RolledBack { size: 1, seen: 2, witness, .. }
+        matches!(&error, OpenLogError::RolledBack { size: TreeSize(1), seen: TreeSize(2), witness, .. }
             if witness.to_string() == "32473.2"),
         "{error:?}"
     );
@@ -677,8 +677,8 @@ async fn another_log_of_the_same_size_is_noticed() {
         matches!(
             error,
             OpenLogError::RolledBack {
-                size: 1,
-                seen: 1,
+                size: TreeSize(1),
+                seen: TreeSize(1),
                 ..
             }
         ),
@@ -970,7 +970,7 @@ async fn without_a_witness_to_compare_with_the_log_is_opened() {
     let (scene, _) = Scene::new().await;
     scene.witness.abort();
     let opened = scene.open(LogStart::Open).await.expect("a sound log");
-    assert_eq!(opened.log.signed().size(), 1);
+    assert_eq!(opened.log.signed().size(), TreeSize(1));
 }
 
 #[tokio::test]

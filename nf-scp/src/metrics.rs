@@ -41,7 +41,7 @@ impl WitnessMetrics {
 
     /// Shows what the witness has cosigned.
     pub fn show(&self, store: &WitnessStore) {
-        let entries = i64::try_from(store.largest()).unwrap_or(i64::MAX);
+        let entries = i64::try_from(store.largest().0).unwrap_or(i64::MAX);
         self.checkpoint_entries.set(entries);
     }
 

@@ -13,7 +13,7 @@ use hyper::http::HeaderValue;
 use hyper_util::rt::TokioIo;
 use mtc_core::checkpoint::verify_subtree_line;
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
+use mtc_core::id::{LogId, LogNumber, TreeSize, TrustAnchorId};
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
@@ -113,9 +113,11 @@ impl<const BATCHES: usize> Log<BATCHES> {
 
     /// The request to go from `old_size` to a checkpoint, with the proof that belongs to it.
     fn add_checkpoint(&self, old_size: u64, to: &CaCheckpoint) -> AddCheckpoint {
-        let proof = self.tree(to).consistency_proof(Subtree::whole(old_size));
+        let proof = self
+            .tree(to)
+            .consistency_proof(Subtree::whole(TreeSize(old_size)));
         AddCheckpoint {
-            old_size,
+            old_size: TreeSize(old_size),
             proof: proof.expect("not beyond the tree"),
             checkpoint: to.to_note(),
         }
@@ -315,12 +317,20 @@ async fn a_checkpoint_is_cosigned_at_the_time_of_the_witness() {
             .await;
         assert_eq!(response.status, 200, "{protocol:?}");
         assert_eq!(content_type(&response), "text/plain; charset=utf-8");
-        let time = scene.cosigned_at(&response, Subtree::whole(10), &scene.small().root());
+        let time = scene.cosigned_at(
+            &response,
+            Subtree::whole(TreeSize(10)),
+            &scene.small().root(),
+        );
         assert!(time >= before, "{protocol:?}: {time}");
         let larger = scene.log.add_checkpoint(10, scene.large());
         let response = scene.post(protocol, ADD_CHECKPOINT, &larger.encode()).await;
         assert_eq!(response.status, 200, "{protocol:?}");
-        scene.cosigned_at(&response, Subtree::whole(300), &scene.large().root());
+        scene.cosigned_at(
+            &response,
+            Subtree::whole(TreeSize(300)),
+            &scene.large().root(),
+        );
     }
 }
 
@@ -349,7 +359,7 @@ async fn what_is_no_add_checkpoint_request_is_400() {
         let scene = Scene::new();
         let good = scene.log.add_checkpoint(0, scene.small());
         let beyond = AddCheckpoint {
-            old_size: 11,
+            old_size: TreeSize(11),
             ..good.clone()
         };
         let no_note = AddCheckpoint {
@@ -446,7 +456,7 @@ async fn a_checkpoint_that_does_not_extend_the_latest_is_422() {
             [("fork", 10), ("more of it", 10)],
         );
         let same_size = AddCheckpoint {
-            old_size: 10,
+            old_size: TreeSize(10),
             proof: Vec::new(),
             checkpoint: fork.checkpoints[0].to_note(),
         };

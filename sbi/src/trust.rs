@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use mtc_core::checkpoint::CheckpointError;
-use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber};
+use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TreeSize};
 use mtc_core::landmark::LandmarkError;
 use mtc_core::tile::TilePath;
 use mtc_core::time::UnixTime;
@@ -104,7 +104,7 @@ pub enum TrustError {
         /// The landmark.
         landmark: LandmarkNumber,
         /// The checkpoint's size.
-        size: u64,
+        size: TreeSize,
         /// What is wrong with its proof.
         source: ProofError,
     },
@@ -296,7 +296,7 @@ impl TrustUpdater {
             let checkpoint = follower.reference_checkpoint(&mut self.source, &self.policy);
             match checkpoint.await {
                 Ok(checkpoint) => {
-                    tracing::info!(log = %number, size = checkpoint.size, "the CA has continued with another log");
+                    tracing::info!(log = %number, size = checkpoint.size.0, "the CA has continued with another log");
                 }
                 Err(error) => match error.status() {
                     Some(StatusCode::GONE) => continue,

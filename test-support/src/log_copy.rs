@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use mtc_core::certificate::Certificate;
 use mtc_core::checkpoint::{Checkpoint, SignedCheckpoint};
-use mtc_core::id::LogId;
+use mtc_core::id::{LogId, TreeSize};
 use mtc_core::tile::{TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{Hash, MemoryTree, leaf_hash};
 use mtc_core::verify::Basis;
@@ -46,7 +46,7 @@ impl LogCopy {
         }
         let checkpoint = signed.checkpoint;
         let mut leaves = Vec::new();
-        for first in (0..checkpoint.size).step_by(usize::try_from(TILE_WIDTH).expect("256")) {
+        for first in (0..checkpoint.size.0).step_by(usize::try_from(TILE_WIDTH).expect("256")) {
             let bundle =
                 TilePath::holding(TileKind::Entries, first, checkpoint.size).expect("inside");
             let bytes = get(format!("/{number}/{bundle}")).await;
@@ -65,8 +65,8 @@ impl LogCopy {
     }
 
     /// The root of the first `size` entries.
-    pub fn root_at(&self, size: u64) -> Hash {
-        let size = usize::try_from(size).expect("small log");
+    pub fn root_at(&self, size: TreeSize) -> Hash {
+        let size = usize::try_from(size.0).expect("small log");
         self.leaves[..size]
             .iter()
             .copied()

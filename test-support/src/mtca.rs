@@ -167,7 +167,7 @@ impl Mtca {
 
     /// Logs the next entry and returns its index. Every subject has another name, so every entry another hash.
     pub fn append(&mut self, key: &PublicKey, entry_extensions: EntryExtensions) -> u64 {
-        let index = self.tree.len();
+        let index = self.tree.size().0;
         let subject = Subject {
             name: common_name(&format!("nf-{index}.test")),
             key: key.clone(),
@@ -196,7 +196,7 @@ impl Mtca {
 
     /// The certificate for entry `index` from the batch of everything logged since `previous_size`.
     pub fn standalone(&self, index: u64, previous_size: u64, signers: &[&Signer]) -> Vec<u8> {
-        let holding = covering_subtrees(previous_size, self.tree.len())
+        let holding = covering_subtrees(previous_size, self.tree.size().0)
             .into_iter()
             .find(|subtree| subtree.contains(EntryIndex(index)))
             .expect("an entry of the batch");

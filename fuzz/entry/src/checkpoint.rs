@@ -41,7 +41,7 @@ pub fn checkpoint(data: &[u8]) -> Verdict {
     if let Ok(time) = verdict {
         assert_eq!(time, NOW);
         assert!(
-            HISTORIES.was_signed(signed.checkpoint.size, signed.checkpoint.root),
+            HISTORIES.was_signed(signed.checkpoint.size.0, signed.checkpoint.root),
             "forged: {:?}",
             signed.checkpoint
         );

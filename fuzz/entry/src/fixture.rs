@@ -13,7 +13,7 @@ use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::{EntryIndex, LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, LogId, LogNumber, TreeSize, TrustAnchorId, serial};
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
@@ -352,7 +352,7 @@ impl Fork {
     /// The consistency proof of a subtree in the tree of some size; empty when there is none.
     pub(crate) fn proof(&self, subtree: Subtree, size: u64) -> Vec<Hash> {
         let tree: MemoryTree = self.leaves.iter().take(size as usize).copied().collect();
-        let Ok(proof) = consistency_proof(&tree, subtree, size);
+        let Ok(proof) = consistency_proof(&tree, subtree, TreeSize(size));
         proof
     }
 }
@@ -361,7 +361,7 @@ fn signed_note(size: u64, root: Hash) -> Vec<u8> {
     let log = log(1);
     let checkpoint = Checkpoint {
         origin: log.origin(),
-        size,
+        size: TreeSize(size),
         root,
     };
     let key = secret(SignatureAlgorithm::MlDsa44, CA);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mtc_core::id::{EntryIndex, LandmarkNumber};
+use mtc_core::id::{EntryIndex, LandmarkNumber, TreeSize};
 use mtc_core::landmark::{LandmarkSequence, LandmarkSubtrees, MAX_LANDMARKS};
 use mtc_core::time::UnixTime;
 
@@ -34,7 +34,7 @@ pub fn landmarks(data: &[u8]) -> Verdict {
     };
     assert_eq!(sequence.to_document(), document);
     assert_eq!(
-        (sequence.latest().number.0, sequence.latest().tree_size),
+        (sequence.latest().number.0, sequence.latest().tree_size.0),
         (lines[0].number, lines[0].tree_size)
     );
     check_active(&sequence, &lines);
@@ -120,13 +120,16 @@ fn check_active(sequence: &LandmarkSequence, lines: &[Line]) {
         }
         assert!(first.start() <= size_before);
         assert_eq!(first.end(), second.start());
-        assert_eq!(second.end(), pair.landmark.tree_size);
+        assert_eq!(second.end(), pair.landmark.tree_size.0);
         assert!(pair.holding(EntryIndex(size_before)).is_some());
         assert!(
-            pair.holding(EntryIndex(pair.landmark.tree_size - 1))
+            pair.holding(EntryIndex(pair.landmark.tree_size.0 - 1))
                 .is_some()
         );
-        assert!(pair.holding(EntryIndex(pair.landmark.tree_size)).is_none());
+        assert!(
+            pair.holding(EntryIndex(pair.landmark.tree_size.0))
+                .is_none()
+        );
     }
 }
 
@@ -153,7 +156,7 @@ fn check_entry(sequence: &LandmarkSequence, lines: &[Line], index: u64) {
 /// The log that published the document goes on: its next document is accepted, too.
 fn check_allocation(mut sequence: LandmarkSequence) {
     let latest = sequence.latest();
-    let size = latest.tree_size.saturating_add(1);
+    let size = TreeSize(latest.tree_size.0.saturating_add(1));
     // No log gets to where numbers end, nor, with its own spacing and lifetime, to the bound on lines.
     if latest.number == LandmarkNumber(u64::MAX)
         || sequence.active(NOW).count() >= MAX_LANDMARKS - 1
@@ -177,7 +180,12 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     for (step, size) in [7, 8, 1031, 1_u64 << 47].into_iter().enumerate() {
         let hours_ago = 4 - step as u64;
         sequence
-            .allocate(size, UnixTime(NOW.0 - hours_ago * 3600), HOUR, 2 * HOUR)
+            .allocate(
+                TreeSize(size),
+                UnixTime(NOW.0 - hours_ago * 3600),
+                HOUR,
+                2 * HOUR,
+            )
             .expect("grown, an hour later");
         documents.push(sequence.to_document());
     }

@@ -1,7 +1,7 @@
 //! The identity in a leaf certificate of any issuer: within its bounds, and issued again it is read as the same.
 
 use mtc_core::certificate::{CertificateFields, MtcProof};
-use mtc_core::id::{EntryIndex, LogNumber};
+use mtc_core::id::{EntryIndex, LogNumber, TreeSize};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::Subtree;
 use mtc_core::x509::{EndEntity, Role};
@@ -71,7 +71,7 @@ fn issue(subject: &NfSubject, not_after: UnixTime) -> Vec<u8> {
     let cosigner = &PKI.ca_certificate.cosigner;
     let proof = MtcProof {
         extensions: Vec::new(),
-        subtree: Subtree::whole(1),
+        subtree: Subtree::whole(TreeSize(1)),
         inclusion_proof: Vec::new(),
         signatures: Vec::new(),
     };

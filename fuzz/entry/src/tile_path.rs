@@ -1,6 +1,7 @@
 //! Paths of tiles: what is accepted prints as it was read, keeps the bounds of tlog-tiles, and reaches nothing but tiles.
 
-use mtc_core::tile::{MAX_LEVEL, TILE_WIDTH, TileKind, TilePath};
+use mtc_core::id::TreeSize;
+use mtc_core::tile::{MAX_LEVEL, TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_log::Object;
 
 use crate::Verdict;
@@ -38,17 +39,28 @@ pub fn tile_path(data: &[u8]) -> Verdict {
     Verdict::Accepted
 }
 
-/// The last position of the tile is in it, and the first beyond it is not, in a log that ends with it.
+/// The last position of the tile is in it, and the first beyond it is not, in a log that ends with it; where no log is so large, none is.
 fn check_holding(path: TilePath) {
     let Some(start) = path.index.checked_mul(TILE_WIDTH) else {
         return;
     };
-    let Some(size) = start.checked_add(path.width.into()) else {
+    let Some(end) = start.checked_add(path.width.into()) else {
         return;
     };
-    assert_eq!(TilePath::holding(path.kind, start, size), Some(path));
-    assert_eq!(TilePath::holding(path.kind, size - 1, size), Some(path));
-    assert_eq!(TilePath::holding(path.kind, size, size), None);
+    let height = match path.kind {
+        TileKind::Entries => 0,
+        TileKind::Hashes(level) => u32::from(level) * u32::from(TILE_HEIGHT),
+    };
+    let entries_below = 1_u64.checked_shl(height);
+    let Some(size) = entries_below.and_then(|below| below.checked_mul(end)) else {
+        let largest = TreeSize(u64::MAX);
+        assert_eq!(TilePath::holding(path.kind, end - 1, largest), None);
+        return;
+    };
+    let holding = |position| TilePath::holding(path.kind, position, TreeSize(size));
+    assert_eq!(holding(start), Some(path));
+    assert_eq!(holding(end - 1), Some(path));
+    assert_eq!(holding(end), None);
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {

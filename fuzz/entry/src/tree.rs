@@ -6,7 +6,7 @@
 //! 25       which hash of it is changed in the trees that are small enough to build
 //! ```
 
-use mtc_core::id::EntryIndex;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::tree::{
     Hash, MemoryTree, ProofError, Subtree, consistency_proof, covering_subtrees,
     evaluate_inclusion, inclusion_proof, inclusion_proof_length, leaf_hash, subtree_hash,
@@ -97,7 +97,8 @@ fn check_inclusion(subtree: Subtree, index: u64, proof: &[Hash]) {
 
 fn check_consistency(subtree: Subtree, size: u64, proof: &[Hash]) {
     let node = leaf_hash(b"subtree");
-    let verify = |node: &Hash, root: &Hash| verify_consistency(subtree, size, node, root, proof);
+    let verify =
+        |node: &Hash, root: &Hash| verify_consistency(subtree, TreeSize(size), node, root, proof);
     let interval = (subtree.start(), subtree.end());
     if subtree.end() > size {
         assert!(matches!(
@@ -140,14 +141,16 @@ fn check_small(size: u64, end: u64, index: u64, damage: u8) {
     let (index, end) = (index % size, end % size + 1);
     // Some valid subtree that ends there, and one that holds the index: what covers the entries from the index on.
     let [left, right] = covering_subtrees(index.min(end - 1), end);
-    for subtree in [left, right, Subtree::whole(end)] {
+    for subtree in [left, right, Subtree::whole(TreeSize(end))] {
         let range = subtree.start() as usize..subtree.end() as usize;
         let hash = oracle::tree_hash(&leaves[range]);
         let Ok(computed) = subtree_hash(&tree, subtree);
         assert_eq!(computed, hash);
 
-        let Ok(proof) = consistency_proof(&tree, subtree, size);
-        let verify = |proof: &[Hash]| verify_consistency(subtree, size, &hash, &tree.root(), proof);
+        let Ok(proof) = consistency_proof(&tree, subtree, TreeSize(size));
+        let verify = |proof: &[Hash]| {
+            verify_consistency(subtree, TreeSize(size), &hash, &tree.root(), proof)
+        };
         assert_eq!(verify(&proof), Ok(()));
         check_damage(&proof, damage, |proof| verify(proof).is_ok());
 

@@ -179,7 +179,7 @@ fn serial(byte: u8) -> u64 {
 
 /// A subtree of the log, among others those of its batches and of the landmark.
 fn subtree(byte: u8) -> Subtree {
-    let size = PKI.tree.len();
+    let size = PKI.tree.size().0;
     let start = u64::from(byte & 15) % size;
     let end = start + u64::from(byte >> 4) % (size - start) + 1;
     covering_subtrees(start, end)[usize::from(byte & 1)]

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use mtc_core::checkpoint::verify_subtree_line;
 use mtc_core::hex;
+use mtc_core::id::TreeSize;
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
@@ -114,10 +115,11 @@ impl Scene {
 
     fn add_checkpoint(&mut self, choice: Choice, old_size: u64, claim: &Claim) {
         let (fork, size) = (&HISTORIES.forks[choice.history], claim.size);
-        let honest = HISTORIES.forks[choice.proof_history].proof(Subtree::whole(old_size), size);
+        let honest =
+            HISTORIES.forks[choice.proof_history].proof(Subtree::whole(TreeSize(old_size)), size);
         let proof = choice.damaged(honest);
         let request = AddCheckpoint {
-            old_size,
+            old_size: TreeSize(old_size),
             proof,
             checkpoint: claim.note.to_vec(),
         };
@@ -125,7 +127,7 @@ impl Scene {
         let proof = request.proof;
 
         let latest_size = self.latest.map_or(0, |(size, _)| size);
-        let proven = proof == fork.proof(Subtree::whole(old_size), size);
+        let proven = proof == fork.proof(Subtree::whole(TreeSize(old_size)), size);
         let extends = fork.root(size) == Some(claim.root)
             && self
                 .latest
@@ -150,10 +152,10 @@ impl Scene {
         );
         match answer {
             Ok(lines) => {
-                check_line(&lines, NOW, Subtree::whole(size), &claim.root);
+                check_line(&lines, NOW, Subtree::whole(TreeSize(size)), &claim.root);
                 self.latest = Some((size, claim.root));
                 self.in_doubt = None;
-                self.signed(Subtree::whole(size), &claim.root);
+                self.signed(Subtree::whole(TreeSize(size)), &claim.root);
             }
             Err(Refusal::Storage(_)) => {
                 self.in_doubt = match self.fault.take() {
@@ -161,7 +163,7 @@ impl Scene {
                     _ => self.in_doubt,
                 };
             }
-            Err(Refusal::Conflict { latest }) => assert_eq!(latest, latest_size),
+            Err(Refusal::Conflict { latest }) => assert_eq!(latest, TreeSize(latest_size)),
             Err(_) => {}
         }
     }
@@ -229,7 +231,7 @@ impl Scene {
                 .expect("signed by the CA");
             let signed = checkpoint.signed();
             assert_eq!(signed.verify(&log, &HISTORIES.witness), Ok(NOW));
-            (checkpoint.size(), checkpoint.root())
+            (checkpoint.size().0, checkpoint.root())
         };
         assert_eq!(self.note().map(|note| checkpoint_of(&note)), self.latest);
         let stored = self.storage.stored();

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use mtc_core::checkpoint::SignedCheckpoint;
+use mtc_core::id::TreeSize;
 use mtc_log::{
     AddCheckpoint, MAX_PROOF_HASHES, MAX_REQUEST_SIZE, Refusal, SignSubtree, WitnessStore,
     WitnessedLog,
@@ -62,11 +63,15 @@ fn witness() -> WitnessStore {
 fn add_checkpoint(body: &[u8], request: &AddCheckpoint) -> bool {
     match witness().add_checkpoint(body, NOW) {
         Ok(_) => {
-            assert_eq!(request.old_size, 0, "it has not cosigned anything before");
+            assert_eq!(
+                request.old_size,
+                TreeSize::EMPTY,
+                "it has not cosigned anything before"
+            );
             let signed = SignedCheckpoint::parse(&request.checkpoint, &fixture::log(1));
             let checkpoint = signed.expect("cosigned").checkpoint;
             assert!(
-                HISTORIES.was_signed(checkpoint.size, checkpoint.root),
+                HISTORIES.was_signed(checkpoint.size.0, checkpoint.root),
                 "forged: {checkpoint:?}"
             );
             true
@@ -103,7 +108,7 @@ fn check_refusal(refusal: &Refusal) {
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let fork = &HISTORIES.forks[0];
     let add = |size: usize| AddCheckpoint {
-        old_size: 0,
+        old_size: TreeSize::EMPTY,
         proof: Vec::new(),
         checkpoint: fork.notes[size].clone(),
     };

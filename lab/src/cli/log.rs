@@ -7,6 +7,7 @@ mod verify;
 
 use std::process::ExitCode;
 
+use mtc_core::id::TreeSize;
 use mtc_core::verify::CaTrust;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -63,7 +64,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 /// A checkpoint in a line.
 fn checkpoint_text(observed: &Observed) -> String {
-    let plural = if observed.checkpoint.size == 1 {
+    let plural = if observed.checkpoint.size == TreeSize(1) {
         "entry"
     } else {
         "entries"

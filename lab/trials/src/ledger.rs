@@ -65,7 +65,7 @@ impl Ledger {
             self.acknowledge(&copy, &trust, certificate)?;
         }
         self.seen = Some(copy.checkpoint.clone());
-        Ok(copy.checkpoint.size)
+        Ok(copy.checkpoint.size.0)
     }
 
     fn acknowledge(

@@ -324,6 +324,7 @@ mod tests {
     use super::*;
     use crate::der::DerError;
     use crate::entry::EntryError;
+    use crate::id::TreeSize;
     use crate::tree::leaf_hash;
 
     const SPKI: [u8; 14] = [0x30, 12, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 3, 0, 1, 2];
@@ -342,7 +343,7 @@ mod tests {
     fn proof(signatures: &[Cosignature]) -> ProofParts<'_> {
         ProofParts {
             extensions: &[],
-            subtree: Subtree::whole(9),
+            subtree: Subtree::whole(TreeSize(9)),
             inclusion_proof: &[[1; 32], [2; 32]],
             signatures,
         }
@@ -485,7 +486,7 @@ mod tests {
             ))))
         );
         let beyond = ProofParts {
-            subtree: Subtree::whole(1 << 48),
+            subtree: Subtree::whole(TreeSize(1 << 48)),
             ..proof(&[])
         };
         assert_eq!(

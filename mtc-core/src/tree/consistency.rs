@@ -6,6 +6,7 @@ use super::{
     Hash, HashReader, ProofError, Subtree, empty_hash, interval_hash, largest_power_of_two_below,
     node_hash,
 };
+use crate::id::TreeSize;
 
 /// The proof that `subtree` is part of the tree of `tree_size` entries: `SUBTREE_PROOF`.
 ///
@@ -17,15 +18,15 @@ use super::{
 pub fn consistency_proof<R: HashReader>(
     reader: &R,
     subtree: Subtree,
-    tree_size: u64,
+    tree_size: TreeSize,
 ) -> Result<Vec<Hash>, R::Error> {
     let mut proof = Vec::new();
-    if subtree.is_empty() || subtree.end() > tree_size {
+    if subtree.is_empty() || subtree.end() > tree_size.0 {
         return Ok(proof);
     }
     // Descend from the whole tree [low, high) to the subtree, noting what is left aside; the verifier knows the
     // subtree's own hash while the way down is `exact`, and needs it told otherwise.
-    let (mut low, mut high) = (0, tree_size);
+    let (mut low, mut high) = (0, tree_size.0);
     let (mut start, end) = (subtree.start(), subtree.end());
     let mut exact = true;
     while (start, end) != (low, high) {
@@ -57,12 +58,12 @@ pub fn consistency_proof<R: HashReader>(
 /// The subtree reaches beyond the tree, the proof has a wrong length, or it leads to other hashes.
 pub fn verify_consistency(
     subtree: Subtree,
-    tree_size: u64,
+    tree_size: TreeSize,
     node: &Hash,
     root: &Hash,
     proof: &[Hash],
 ) -> Result<(), ProofError> {
-    if subtree.end() > tree_size {
+    if subtree.end() > tree_size.0 {
         return Err(ProofError::BeyondTree {
             end: subtree.end(),
             tree_size,
@@ -78,7 +79,7 @@ pub fn verify_consistency(
     let mut walk = Walk {
         first: subtree.start(),
         second: subtree.end() - 1,
-        third: tree_size - 1,
+        third: tree_size.0 - 1,
     };
     if walk.second == walk.third {
         walk.shift_while(|walk| walk.first != walk.second);

@@ -1,7 +1,7 @@
 //! Valid subtrees (Section 4.1).
 
 use super::ProofError;
-use crate::id::EntryIndex;
+use crate::id::{EntryIndex, TreeSize};
 
 /// A valid subtree `[start, end)` of a log: an interval whose hash is a node of some tree over the log.
 ///
@@ -45,10 +45,10 @@ impl Subtree {
     }
 
     /// The whole tree of this size.
-    pub const fn whole(tree_size: u64) -> Self {
+    pub const fn whole(tree_size: TreeSize) -> Self {
         Self {
             start: 0,
-            end: tree_size,
+            end: tree_size.0,
         }
     }
 

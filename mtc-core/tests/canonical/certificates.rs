@@ -4,7 +4,7 @@ use mtc_core::certificate::{Certificate, CertificateError, CertificateFields};
 use mtc_core::cosign::{PublicKey, SignatureAlgorithm};
 use mtc_core::der::{self, DerError};
 use mtc_core::entry::{EntryError, MtcLogEntry};
-use mtc_core::id::TrustAnchorId;
+use mtc_core::id::{TreeSize, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::Subtree;
 use mtc_core::verify::CaTrust;
@@ -19,7 +19,7 @@ use crate::{CA, ca_certificate, one_entry};
 #[test]
 fn a_certificate_has_one_der_encoding() {
     let mtca = one_entry();
-    let only = Subtree::whole(1);
+    let only = Subtree::whole(TreeSize(1));
     let trust = CaTrust::ca_alone(&ca_certificate()).with_trusted_subtrees([mtca.trusted(only)]);
     let certificate = mtca.certificate(0, only, &[]);
     assert!(trust.verify_issuance(&certificate).is_ok());
@@ -92,7 +92,7 @@ fn fields_that_are_not_one_sequence_are_not_issued() {
 #[test]
 fn certificates_do_not_read_proofs_of_another_shape() {
     let mtca = one_entry();
-    let certificate = mtca.certificate(0, Subtree::whole(1), &[&mtca.ca]);
+    let certificate = mtca.certificate(0, Subtree::whole(TreeSize(1)), &[&mtca.ca]);
     for end in 0..certificate.len() {
         assert!(
             Certificate::parse(&certificate[..end]).is_err(),

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+use mtc_core::id::TreeSize;
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
 
 use test_support::respelt;
@@ -13,7 +14,7 @@ use crate::one_entry;
 fn checkpoints_have_one_text() {
     let checkpoint = Checkpoint {
         origin: "origin".to_owned(),
-        size: 130,
+        size: TreeSize(130),
         root: [0xfb; 32],
     };
     let good = checkpoint.to_text();
@@ -64,7 +65,7 @@ fn a_checkpoint_note_is_of_one_origin() {
     let note = |origin: &str| {
         let checkpoint = Checkpoint {
             origin: origin.to_owned(),
-            size: 1,
+            size: TreeSize(1),
             root: [7; 32],
         };
         SignedNote {

@@ -2,6 +2,7 @@
 //! they differ.
 
 use mtc_core::der;
+use mtc_core::id::TreeSize;
 use mtc_core::tree::Subtree;
 use mtc_core::verify::Rejection;
 
@@ -71,7 +72,7 @@ pub(crate) const ALL: &[Damage] = &[
     // The serial number.
     damage("another index", |parts, random, around| {
         let log = u64::from(around.mtca.log.number().get()) << 48;
-        parts.set_serial(log | random.below(around.mtca.tree.len() + 2));
+        parts.set_serial(log | random.below(around.mtca.tree.size().0 + 2));
     }),
     damage("another log", |parts, random, around| {
         parts.set_serial(*random.pick(&[1, 2, 3, 65535]) << 48 | around.index);
@@ -107,10 +108,10 @@ pub(crate) const ALL: &[Damage] = &[
     ),
     // The interval.
     damage("another start", |parts, random, around| {
-        parts.start = random.below(around.mtca.tree.len() + 2);
+        parts.start = random.below(around.mtca.tree.size().0 + 2);
     }),
     damage("another end", |parts, random, around| {
-        parts.end = random.below(around.mtca.tree.len() + 2);
+        parts.end = random.below(around.mtca.tree.size().0 + 2);
     }),
     damage("start and end exchanged", |parts, _, _| {
         (parts.start, parts.end) = (parts.end, parts.start);
@@ -256,7 +257,7 @@ pub(crate) const ALL: &[Damage] = &[
     damage(
         "the CA's cosignature of another subtree",
         |parts, random, around| {
-            let subtree = Subtree::whole(random.below(around.mtca.tree.len()) + 1);
+            let subtree = Subtree::whole(TreeSize(random.below(around.mtca.tree.size().0) + 1));
             let hash = around.mtca.hash(subtree);
             let of_another = around.mtca.ca.cosignature(&around.mtca.log, subtree, &hash);
             replace(

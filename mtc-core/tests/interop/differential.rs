@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der;
-use mtc_core::id::{EntryIndex, serial};
+use mtc_core::id::{EntryIndex, TreeSize, serial};
 use mtc_core::tree::Subtree;
 use mtc_core::verify::{Basis, PolicyError, Rejection, TrustedSubtree};
 
@@ -72,7 +72,7 @@ impl<'a> Case<'a> {
     fn new(world: &'a World, random: &mut Random) -> Self {
         let logs = random.pick(&world.cas);
         let mtca = random.pick(logs);
-        let size = mtca.tree.len();
+        let size = mtca.tree.size().0;
         let index = random.below(size);
         let holding: Vec<_> = subtrees(size)
             .filter(|subtree| subtree.contains(EntryIndex(index)))
@@ -153,7 +153,7 @@ fn trust(
     };
     let mut trusted = BTreeMap::new();
     for log in logs {
-        for other in subtrees(log.tree.len()).filter(|_| random.once_in(8)) {
+        for other in subtrees(log.tree.size().0).filter(|_| random.once_in(8)) {
             trusted.insert((log.log.number(), other), log.trusted(other));
         }
     }
@@ -394,7 +394,7 @@ fn what_a_ca_logs_against_x509_is_judged_as_listed() {
         1,
         &subject_keys(),
     );
-    let only = Subtree::whole(1);
+    let only = Subtree::whole(TreeSize(1));
     for Oddity {
         what,
         change,

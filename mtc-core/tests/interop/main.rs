@@ -18,7 +18,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::with_proof;
 use mtc_core::cosign::{PublicKey, SecretKey, SignatureAlgorithm};
 use mtc_core::der;
-use mtc_core::id::{EntryIndex, LogNumber, serial};
+use mtc_core::id::{EntryIndex, LogNumber, TreeSize, serial};
 use mtc_core::landmark::LandmarkSequence;
 use mtc_core::tree::{Subtree, consistency_proof, covering_subtrees, verify_consistency};
 use mtc_core::verify::{Basis, PolicyError, Rejection, TrustedSubtree};
@@ -76,7 +76,7 @@ fn landmarks(log_size: u64) -> LandmarkSequence {
     for size in sizes.into_iter().filter(|size| *size > 0) {
         now = now.plus(hour);
         sequence
-            .allocate(size, now, hour, hour * 1000)
+            .allocate(TreeSize(size), now, hour, hour * 1000)
             .expect("grown, an hour later");
     }
     sequence
@@ -90,9 +90,9 @@ fn landmark_subtrees(mtca: &Mtca, sequence: &LandmarkSequence) -> Vec<TrustedSub
         .filter(|subtree| !subtree.is_empty())
         .map(|subtree| {
             let trusted = mtca.trusted(subtree);
-            let Ok(proof) = consistency_proof(&mtca.tree, subtree, mtca.tree.len());
+            let Ok(proof) = consistency_proof(&mtca.tree, subtree, mtca.tree.size());
             let root = mtca.tree.root();
-            verify_consistency(subtree, mtca.tree.len(), &trusted.hash, &root, &proof)
+            verify_consistency(subtree, mtca.tree.size(), &trusted.hash, &root, &proof)
                 .expect("a subtree of the log");
             trusted
         })
@@ -224,7 +224,7 @@ fn certificates_of_another_ca_are_rejected() {
 fn revoked_serial_numbers_are_rejected_and_their_neighbours_are_not() {
     let mtca = repeatable(5);
     let revoked = serial(LogNumber::FIRST, EntryIndex(3)).unwrap();
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     for verifiers in [
         Verifiers::of(&mtca),
         Verifiers::of(&mtca).trusting(&[mtca.trusted(whole)]),
@@ -294,9 +294,9 @@ fn witnesses_that_are_missing_or_sign_something_else_do_not_count() {
     }
 
     // Cosignatures of another subtree of the same log, in place of the first witness's alone or of two witnesses'.
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let elsewhere = mtca
-        .proof(3, Subtree::whole(4), &[first, second])
+        .proof(3, Subtree::whole(TreeSize(4)), &[first, second])
         .signatures;
     let mut proof = mtca.proof(3, whole, &[&mtca.ca, first, second, third]);
     proof.signatures[1] = elsewhere[0].clone();
@@ -322,7 +322,7 @@ fn witnesses_cannot_stand_in_for_the_ca() {
 #[test]
 fn a_trusted_subtree_with_another_hash_rejects_whatever_the_cosignatures_say() {
     let mtca = repeatable(5);
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let certificate = mtca.certificate(3, whole, &[&mtca.ca]);
     Verifiers::of(&mtca).accept(&certificate);
     let mut trusted = mtca.trusted(whole);
@@ -337,12 +337,12 @@ fn a_trusted_subtree_with_another_hash_rejects_whatever_the_cosignatures_say() {
 #[test]
 fn a_subtree_trusted_in_another_log_or_interval_does_not_help() {
     let mtca = repeatable(5);
-    let certificate = mtca.certificate(3, Subtree::whole(5), &[]);
+    let certificate = mtca.certificate(3, Subtree::whole(TreeSize(5)), &[]);
     let other_log = TrustedSubtree {
         log_number: LogNumber::new(2).unwrap(),
-        ..mtca.trusted(Subtree::whole(5))
+        ..mtca.trusted(Subtree::whole(TreeSize(5)))
     };
-    let other_interval = mtca.trusted(Subtree::whole(4));
+    let other_interval = mtca.trusted(Subtree::whole(TreeSize(4)));
     for trusted in [other_log, other_interval] {
         let (ours, theirs) = Verifiers::of(&mtca)
             .trusting(&[trusted])
@@ -356,7 +356,7 @@ fn a_subtree_trusted_in_another_log_or_interval_does_not_help() {
 #[test]
 fn every_flipped_bit_of_a_landmark_relative_certificate_is_noticed() {
     let mtca = repeatable(5);
-    let subtree = Subtree::whole(5);
+    let subtree = Subtree::whole(TreeSize(5));
     let verifiers = Verifiers::of(&mtca).trusting(&[mtca.trusted(subtree)]);
     for index in 0..5 {
         let certificate = mtca.certificate(index, subtree, &[]);
@@ -372,7 +372,7 @@ fn every_flipped_bit_of_a_landmark_relative_certificate_is_noticed() {
 #[test]
 fn cosignatures_in_a_landmark_relative_certificate_are_all_that_is_ignored() {
     let mtca = repeatable(5);
-    let subtree = Subtree::whole(5);
+    let subtree = Subtree::whole(TreeSize(5));
     let verifiers = Verifiers::of(&mtca).trusting(&[mtca.trusted(subtree)]);
     let certificate = mtca.certificate(4, subtree, &[&mtca.ca]);
     assert_eq!(verifiers.accept(&certificate).basis, Basis::TrustedSubtree);
@@ -461,7 +461,7 @@ fn edit() -> impl Strategy<Value = (Index, usize, Vec<u8>)> {
 #[test]
 fn no_edited_certificate_is_accepted_by_us_and_rejected_by_mtcs() {
     let mtca = repeatable(5);
-    let subtree = Subtree::whole(5);
+    let subtree = Subtree::whole(TreeSize(5));
     let verifiers = Verifiers::of(&mtca).trusting(&[mtca.trusted(subtree)]);
     let certificate = mtca.certificate(4, subtree, &[&mtca.ca, &mtca.witnesses[0]]);
     proptest!(|(edits in vec(edit(), 1..4))| {
@@ -500,7 +500,7 @@ fn reassembled(certificate: &[u8], tbs: impl Fn(&[u8]) -> Vec<u8>, cosignatures:
 #[test]
 fn second_encodings_that_mtcs_lets_pass_are_rejected() {
     let mtca = repeatable(5);
-    let subtree = Subtree::whole(5);
+    let subtree = Subtree::whole(TreeSize(5));
     let verifiers = Verifiers::of(&mtca).trusting(&[mtca.trusted(subtree)]);
     let certificate = mtca.certificate(4, subtree, &[]);
     let same = |tbs: &[u8]| tbs.to_vec();

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use mtc_core::id::{EntryIndex, TrustAnchorId};
+use mtc_core::id::{EntryIndex, TreeSize, TrustAnchorId};
 use mtc_core::landmark::LandmarkSequence;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
@@ -132,8 +132,8 @@ fn consistency_proofs_are_verified_alike() {
                 .map(|index| (index, leaf_hash(&index.to_be_bytes()))),
         );
         let node = read(subtree_hash(&tree, subtree));
-        let root = read(subtree_hash(&tree, Subtree::whole(size)));
-        let proof = read(consistency_proof(&tree, subtree, size));
+        let root = read(subtree_hash(&tree, Subtree::whole(TreeSize(size))));
+        let proof = read(consistency_proof(&tree, subtree, TreeSize(size)));
         let proof = changed(&mut random, &proof);
         let size = other(&mut random, size);
         let (start, end) = match random.below(4) {
@@ -146,7 +146,7 @@ fn consistency_proofs_are_verified_alike() {
         let Ok(subtree) = Subtree::new(start, end) else {
             continue;
         };
-        let ours = verify_consistency(subtree, size, &node, &root, &proof).is_ok();
+        let ours = verify_consistency(subtree, TreeSize(size), &node, &root, &proof).is_ok();
         let by_mtcs = mtcs::verify_consistency_proof(
             size,
             theirs(subtree),

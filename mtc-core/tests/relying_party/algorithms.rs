@@ -1,7 +1,7 @@
 //! Cosigners of every algorithm, as the CA and as a witness: what they signed counts and nothing near it.
 
 use mtc_core::cosign::{Cosignature, CosignedMessage, Cosigner, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
+use mtc_core::id::{LogId, LogNumber, TreeSize, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
 use mtc_core::verify::{Basis, CaTrust, CosignerGroup, PolicyError, Rejection};
@@ -22,7 +22,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let mtca = crate::log_of(1, 5);
-        let whole = Subtree::whole(5);
+        let whole = Subtree::whole(TreeSize(5));
         let hash = mtca.hash(whole);
         Self { mtca, whole, hash }
     }

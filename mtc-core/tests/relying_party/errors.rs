@@ -15,7 +15,7 @@ use mtc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use mtc_core::cosign::{Cosigner, KeyError, PublicKey, SecretKey, SignatureAlgorithm};
 use mtc_core::der::{self, DerError};
 use mtc_core::entry::{EntryBody, EntryError, MAX_ENTRY, MtcLogEntry};
-use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber, TreeSize, TrustAnchorId, serial};
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
 use mtc_core::time::UnixTime;
@@ -326,7 +326,7 @@ fn structures(seen: &mut Seen) {
 }
 
 fn trees(seen: &mut Seen) {
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let hash = [0; 32];
     seen.fails(
         Subtree::new(2, 5),
@@ -345,14 +345,14 @@ fn trees(seen: &mut Seen) {
         ProofError::WrongLength,
     );
     seen.fails(
-        verify_consistency(whole, 4, &hash, &hash, &[]),
+        verify_consistency(whole, TreeSize(4), &hash, &hash, &[]),
         ProofError::BeyondTree {
             end: 5,
-            tree_size: 4,
+            tree_size: TreeSize(4),
         },
     );
     seen.fails(
-        verify_consistency(whole, 5, &hash, &[1; 32], &[]),
+        verify_consistency(whole, TreeSize(5), &hash, &[1; 32], &[]),
         ProofError::HashMismatch,
     );
 }
@@ -432,7 +432,7 @@ fn certificates(seen: &mut Seen) {
     // Issuing has the same bounds.
     let proof = MtcProof {
         extensions: Vec::new(),
-        subtree: Subtree::whole(1),
+        subtree: Subtree::whole(TreeSize(1)),
         inclusion_proof: vec![[0; 32]; 2048],
         signatures: Vec::new(),
     };
@@ -501,7 +501,7 @@ fn policies(seen: &mut Seen) {
 
 fn rejections(seen: &mut Seen) {
     let mtca = log_of(1, 3);
-    let whole = Subtree::whole(3);
+    let whole = Subtree::whole(TreeSize(3));
     let certificate = mtca.certificate(1, whole, &[]);
     let changed = |change: &dyn Fn(&mut Parts)| {
         let mut parts = Parts::of(&certificate);
@@ -596,12 +596,14 @@ fn landmarks(seen: &mut Seen) {
     let (hour, now) = (Duration::from_secs(3600), UnixTime(1_000_000));
     let mut sequence = LandmarkSequence::new();
     seen.fails(
-        sequence.allocate(0, now, hour, hour),
-        LandmarkError::NotGrown(0),
+        sequence.allocate(TreeSize::EMPTY, now, hour, hour),
+        LandmarkError::NotGrown(TreeSize::EMPTY),
     );
-    sequence.allocate(5, now, hour, hour).expect("grown");
+    sequence
+        .allocate(TreeSize(5), now, hour, hour)
+        .expect("grown");
     seen.fails(
-        sequence.allocate(6, now, hour, hour),
+        sequence.allocate(TreeSize(6), now, hour, hour),
         LandmarkError::TooEarly(now.plus(hour)),
     );
     for (document, error) in [
@@ -655,7 +657,7 @@ fn notes_and_checkpoints(seen: &mut Seen) {
     let other_log = Mtca::new(CA, 2, SignatureAlgorithm::Ed25519, &[]).log;
     let checkpoint = Checkpoint {
         origin: log.origin(),
-        size: 5,
+        size: TreeSize(5),
         root: [7; 32],
     };
     let bytes = note(&checkpoint.to_text(), 1).encode().into_bytes();

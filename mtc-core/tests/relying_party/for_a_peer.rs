@@ -4,7 +4,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der;
-use mtc_core::id::{EntryIndex, LogId, LogNumber};
+use mtc_core::id::{EntryIndex, LogId, LogNumber, TreeSize};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{MemoryTree, Subtree, leaf_hash};
 use mtc_core::verify::{
@@ -59,7 +59,7 @@ impl Scene {
                 .expect("an entry"),
         );
         let tree: MemoryTree = [entry].into_iter().collect();
-        let subtree = Subtree::whole(1);
+        let subtree = Subtree::whole(TreeSize(1));
         let signers = if witnessed {
             &[&ca, &witness][..]
         } else {

@@ -3,7 +3,7 @@
 use mtc_core::certificate::{Certificate, CertificateError, CertificateFields, MtcProof};
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::der;
-use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber};
+use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber, TreeSize};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
     Hash, ProofError, Subtree, consistency_proof, covering_subtrees, evaluate_inclusion,
@@ -55,7 +55,7 @@ fn read<T>(result: Result<T, std::convert::Infallible>) -> T {
 
 /// The whole, batches at the end, in the middle and of nearly everything, single entries at both ends.
 fn some_subtrees(size: u64) -> Vec<Subtree> {
-    let mut subtrees = vec![Subtree::whole(size)];
+    let mut subtrees = vec![Subtree::whole(TreeSize(size))];
     for (start, end) in [
         (0, size - 1),
         (1, size),
@@ -111,18 +111,18 @@ fn inclusion_is_proven_beside_2_48_and_2_63_and_for_no_other_index() {
 fn consistency_is_proven_beside_2_48_and_2_63_and_with_no_other_size() {
     for size in SIZES {
         let tree = SparseTree::new(size, marked(size));
-        let root = read(subtree_hash(&tree, Subtree::whole(size)));
+        let root = read(subtree_hash(&tree, Subtree::whole(TreeSize(size))));
         for subtree in some_subtrees(size) {
             let hash = read(subtree_hash(&tree, subtree));
-            let proof = read(consistency_proof(&tree, subtree, size));
+            let proof = read(consistency_proof(&tree, subtree, TreeSize(size)));
             assert!(proof.len() <= 65, "{} hashes", proof.len());
             let verify = |size, root| verify_consistency(subtree, size, &hash, root, &proof);
-            assert_eq!(verify(size, &root), Ok(()), "{subtree} in {size}");
-            assert!(verify(size, &hash).is_err() || hash == root);
+            assert_eq!(verify(TreeSize(size), &root), Ok(()), "{subtree} in {size}");
+            assert!(verify(TreeSize(size), &hash).is_err() || hash == root);
             if let Some(smaller) = size.checked_sub(1).filter(|size| *size >= subtree.end()) {
-                let smaller_root = read(subtree_hash(&tree, Subtree::whole(smaller)));
-                assert!(verify(smaller, &smaller_root).is_err());
-                assert!(verify(size, &smaller_root).is_err());
+                let smaller_root = read(subtree_hash(&tree, Subtree::whole(TreeSize(smaller))));
+                assert!(verify(TreeSize(smaller), &smaller_root).is_err());
+                assert!(verify(TreeSize(size), &smaller_root).is_err());
             }
         }
     }
@@ -198,7 +198,7 @@ fn the_last_entries_of_the_last_log_have_certificates() {
     let trust = trust_in(&log.ca);
     for index in [LARGEST_LOG - 1, LARGEST_LOG - 7] {
         let [left, right] = covering_subtrees(LARGEST_LOG - 1000, LARGEST_LOG);
-        for subtree in [left, right, Subtree::whole(LARGEST_LOG)] {
+        for subtree in [left, right, Subtree::whole(TreeSize(LARGEST_LOG))] {
             if !subtree.contains(EntryIndex(index)) {
                 continue;
             }
@@ -231,7 +231,7 @@ fn the_last_entries_of_the_last_log_have_certificates() {
 #[test]
 fn nothing_is_issued_beyond_the_limits_of_a_log() {
     let log = FullLog::new(65535);
-    let (index, subtree) = (LARGEST_LOG - 1, Subtree::whole(LARGEST_LOG));
+    let (index, subtree) = (LARGEST_LOG - 1, Subtree::whole(TreeSize(LARGEST_LOG)));
     let proof = log.proof(index, subtree, &[]);
     assert!(log.certificate(index, &proof).is_ok());
     assert_eq!(
@@ -239,7 +239,7 @@ fn nothing_is_issued_beyond_the_limits_of_a_log() {
         Err(IdError::EntryIndex(EntryIndex(1 << 48)).into())
     );
     let beyond = MtcProof {
-        subtree: Subtree::whole(1 << 48),
+        subtree: Subtree::whole(TreeSize(1 << 48)),
         ..proof
     };
     assert_eq!(
@@ -252,7 +252,7 @@ fn nothing_is_issued_beyond_the_limits_of_a_log() {
 #[test]
 fn serial_numbers_beside_the_largest_are_rejected_each_for_its_reason() {
     let log = FullLog::new(65535);
-    let (index, subtree) = (LARGEST_LOG - 1, Subtree::whole(LARGEST_LOG));
+    let (index, subtree) = (LARGEST_LOG - 1, Subtree::whole(TreeSize(LARGEST_LOG)));
     let hash = read(subtree_hash(&log.tree, subtree));
     let log_number = log.log.number();
     let mut trust = trust_in(&log.ca).with_trusted_subtrees([TrustedSubtree {

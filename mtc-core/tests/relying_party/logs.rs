@@ -2,7 +2,7 @@
 
 use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::{EntryIndex, LogNumber};
+use mtc_core::id::{EntryIndex, LogNumber, TreeSize};
 use mtc_core::tree::{MemoryTree, Subtree, inclusion_proof, leaf_hash};
 use mtc_core::verify::{Basis, PolicyError, Rejection, RevokedRange, TrustedSubtree};
 
@@ -12,7 +12,7 @@ use test_support::parts::{Parts, vector};
 
 #[test]
 fn the_same_index_in_two_logs_is_two_entries() {
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let logs = [log_of(1, 5), log_of(2, 5)];
     let trust = trust_in(&logs[0].ca);
     for (own, other) in [(&logs[0], &logs[1]), (&logs[1], &logs[0])] {
@@ -41,7 +41,7 @@ fn the_same_index_in_two_logs_is_two_entries() {
 #[test]
 fn a_certificate_moved_to_another_log_is_rejected() {
     let (first, second) = (log_of(1, 5), log_of(2, 5));
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let trust = trust_in(&first.ca);
     let moved = |signers: &[&Signer]| {
         let mut parts = Parts::of(&first.certificate(3, whole, signers));
@@ -87,7 +87,7 @@ fn certificates_of_a_failed_log_and_of_its_successor_are_both_good_until_one_is_
 fn an_entry_that_states_nothing_has_no_certificate() {
     const NULL: u64 = 2;
     let mtca = log_of(1, 5);
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let parts: Vec<Parts> = (0..5)
         .map(|index| Parts::of(&mtca.certificate(index, whole, &[])))
         .collect();
@@ -142,7 +142,7 @@ fn entry_extensions_are_those_of_the_log() {
         .cosigner
         .key;
     mtca.append(&key, owned);
-    let only = Subtree::whole(1);
+    let only = Subtree::whole(TreeSize(1));
     let trust = trust_in(&mtca.ca).with_trusted_subtrees([mtca.trusted(only)]);
     let parts = Parts::of(&mtca.certificate(0, only, &[]));
     assert_eq!(parts.extensions, encoded(logged));

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use mtc_core::certificate::Certificate;
 use mtc_core::cosign::SignatureAlgorithm;
-use mtc_core::id::EntryIndex;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::tree::{Subtree, evaluate_inclusion};
 use mtc_core::verify::{Basis, CaTrust, CosignerGroup, Rejection, RevokedRange, TrustedSubtree};
 use proptest::collection::vec;
@@ -29,7 +29,7 @@ fn basis(trust: &CaTrust, certificate: &[u8]) -> Result<Basis, Rejection> {
 #[test]
 fn further_certificates_of_a_verified_subtree_need_no_signatures() {
     let mtca = log_of(1, 5);
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let trust = remembering(&mtca, 16);
     let bare = |index| mtca.certificate(index, whole, &[]);
     assert_eq!(basis(&trust, &bare(2)), Err(unsigned(&mtca)));
@@ -50,7 +50,7 @@ fn further_certificates_of_a_verified_subtree_need_no_signatures() {
 fn what_is_remembered_is_the_log_the_interval_and_the_hash() {
     let (mtca, other) = (log_of(1, 8), log_of(2, 8));
     let trust = remembering(&mtca, 16);
-    let half = Subtree::whole(4);
+    let half = Subtree::whole(TreeSize(4));
     assert!(
         trust
             .verify_issuance(&mtca.certificate(3, half, &[&mtca.ca]))
@@ -63,8 +63,8 @@ fn what_is_remembered_is_the_log_the_interval_and_the_hash() {
     );
     for certificate in [
         other.certificate(2, half, &[]),
-        mtca.certificate(2, Subtree::whole(8), &[]),
-        mtca.certificate(2, Subtree::whole(3), &[]),
+        mtca.certificate(2, Subtree::whole(TreeSize(8)), &[]),
+        mtca.certificate(2, Subtree::whole(TreeSize(3)), &[]),
         mtca.certificate(2, Subtree::new(2, 4).expect("valid"), &[]),
     ] {
         assert_eq!(basis(&trust, &certificate), Err(unsigned(&mtca)));
@@ -77,7 +77,7 @@ fn what_is_remembered_is_the_log_the_interval_and_the_hash() {
 #[test]
 fn what_was_rejected_is_not_remembered() {
     let mtca = log_of(1, 5);
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let witness = Signer::new("32473.9", SignatureAlgorithm::Ed25519);
     let group = CosignerGroup::new(vec![witness.cosigner], 1).expect("one of one");
     let trust = remembering(&mtca, 16).require(group).expect("not the CA");
@@ -102,7 +102,7 @@ fn what_was_rejected_is_not_remembered() {
 #[test]
 fn a_change_of_policy_or_revocation_forgets() {
     let mtca = log_of(1, 5);
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let (signed, bare) = (
         mtca.certificate(3, whole, &[&mtca.ca]),
         mtca.certificate(2, whole, &[]),
@@ -132,7 +132,7 @@ fn a_change_of_policy_or_revocation_forgets() {
 #[test]
 fn a_trusted_subtree_with_another_hash_rejects_what_was_verified_before() {
     let mtca = log_of(1, 5);
-    let whole = Subtree::whole(5);
+    let whole = Subtree::whole(TreeSize(5));
     let trust = remembering(&mtca, 16);
     let signed = mtca.certificate(3, whole, &[&mtca.ca]);
     assert!(trust.verify_issuance(&signed).is_ok());

@@ -1,7 +1,7 @@
 //! Revoked ranges of serial numbers (Section 7.5), in whatever order and however they overlap.
 
 use mtc_core::ca::CaCertificate;
-use mtc_core::id::EntryIndex;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::tree::Subtree;
 use mtc_core::verify::{CaTrust, Rejection, RevokedRange};
 use proptest::collection::vec;
@@ -22,7 +22,7 @@ fn bound() -> impl Strategy<Value = u64> {
 #[test]
 fn a_serial_number_is_revoked_when_some_range_holds_it() {
     let mtca = log_of(1, 8);
-    let whole = Subtree::whole(8);
+    let whole = Subtree::whole(TreeSize(8));
     let trusting = trust_in(&mtca.ca).with_trusted_subtrees([mtca.trusted(whole)]);
     let certificates: Vec<_> = (0..8)
         .map(|index| (serial_of(&mtca, index), mtca.certificate(index, whole, &[])))
@@ -49,7 +49,7 @@ fn a_serial_number_is_revoked_when_some_range_holds_it() {
 #[test]
 fn serial_numbers_outside_the_range_of_the_ca_are_never_accepted() {
     let mtca = log_of(2, 3);
-    let whole = Subtree::whole(3);
+    let whole = Subtree::whole(TreeSize(3));
     for (min_serial, max_serial, accepted) in [
         (0, u64::MAX, [true, true, true]),
         (serial_of(&mtca, 1), u64::MAX, [false, true, true]),

@@ -15,7 +15,7 @@ use test_support::parts::Parts;
 
 /// Trust in every subtree of the log.
 fn all_trusting(mtca: &Mtca) -> CaTrust {
-    let trusted = subtrees(mtca.tree.len()).map(|subtree| mtca.trusted(subtree));
+    let trusted = subtrees(mtca.tree.size().0).map(|subtree| mtca.trusted(subtree));
     trust_in(&mtca.ca).with_trusted_subtrees(trusted)
 }
 

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
+use mtc_core::id::TreeSize;
+use mtc_core::tile::{TILE_WIDTH, TilePath};
 use rustix::fs::FlockOperation;
 
 use super::{Object, Storage, StorageError};
@@ -179,9 +180,13 @@ impl Storage for DirectoryStorage {
         Ok(true)
     }
 
-    fn remove_superseded(&self, trees: &[u64], before: SystemTime) -> Result<u64, StorageError> {
+    fn remove_superseded(
+        &self,
+        trees: &[TreeSize],
+        before: SystemTime,
+    ) -> Result<u64, StorageError> {
         let mut removed = 0;
-        let size = trees.iter().copied().max().unwrap_or(0);
+        let size = trees.iter().copied().max().unwrap_or_default();
         let served = self.served_directory();
         let mut folders = vec![served.join("tile")];
         while let Some(folder) = folders.pop() {
@@ -278,7 +283,7 @@ impl ObjectFile {
 fn remove_narrower(
     folder: &Path,
     tile: TilePath,
-    trees: &[u64],
+    trees: &[TreeSize],
     before: SystemTime,
 ) -> Result<u64, StorageError> {
     let needed: Vec<_> = trees.iter().map(|size| width_in(tile, *size)).collect();
@@ -318,15 +323,10 @@ fn tile_at(served: &Path, full: &Path) -> Option<TilePath> {
 }
 
 /// How many hashes or entries a tile or bundle has in the tree of `size` entries.
-fn width_in(tile: TilePath, size: u64) -> u64 {
-    let nodes = match tile.kind {
-        TileKind::Entries => size,
-        TileKind::Hashes(level) => size
-            .checked_shr(u32::from(TILE_HEIGHT) * u32::from(level))
-            .unwrap_or(0),
-    };
+fn width_in(tile: TilePath, size: TreeSize) -> u64 {
     let first = tile.index.saturating_mul(TILE_WIDTH);
-    nodes.saturating_sub(first).min(TILE_WIDTH)
+    let count = tile.kind.count_in(size);
+    count.saturating_sub(first).min(TILE_WIDTH)
 }
 
 /// Whether there is such a file, last written before `before`.

@@ -1,5 +1,6 @@
 //! Tiles and bundles of a tree with new entries.
 
+use mtc_core::id::TreeSize;
 use mtc_core::tile::{TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{self, Hash};
 
@@ -14,7 +15,7 @@ pub(crate) struct NewTiles {
     /// Each with its bytes.
     pub(crate) objects: Vec<(Object, Vec<u8>)>,
     /// Size of the tree with the new entries.
-    pub(crate) size: u64,
+    pub(crate) size: TreeSize,
 }
 
 impl NewTiles {
@@ -26,7 +27,7 @@ impl NewTiles {
     pub(crate) fn append(reader: &TreeReader, entries: &[Vec<u8>]) -> Result<Self, TreeError> {
         let mut new = Self {
             objects: Vec::new(),
-            size: reader.size + entries.len() as u64,
+            size: TreeSize(reader.size.0 + entries.len() as u64),
         };
         new.bundles(reader, entries)?;
         let mut hashes: Vec<Hash> = entries.iter().map(|entry| tree::leaf_hash(entry)).collect();
@@ -40,8 +41,8 @@ impl NewTiles {
     }
 
     fn bundles(&mut self, reader: &TreeReader, entries: &[Vec<u8>]) -> Result<(), TreeError> {
-        let first = reader.size / TILE_WIDTH;
-        let mut bundle = if reader.size.is_multiple_of(TILE_WIDTH) {
+        let first = reader.size.0 / TILE_WIDTH;
+        let mut bundle = if reader.size.0.is_multiple_of(TILE_WIDTH) {
             Bundle::default()
         } else {
             reader.checked_bundle(first)?

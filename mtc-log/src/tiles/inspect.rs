@@ -31,7 +31,7 @@ impl Inspection {
     /// The right edge is damaged or cannot be read.
     pub fn begin(storage: Arc<dyn Storage>, checkpoint: &CaCheckpoint) -> Result<Self, TreeError> {
         let tree = TreeReader::open(storage, checkpoint.size(), checkpoint.root())?;
-        let left = 0..tree.size().div_ceil(TILE_WIDTH);
+        let left = 0..tree.size().0.div_ceil(TILE_WIDTH);
         Ok(Self { tree, left })
     }
 
@@ -46,7 +46,7 @@ impl Inspection {
         }
         self.tree.checked_bundle(self.left.start)?;
         self.left.start += 1;
-        Ok(Some((self.left.start * TILE_WIDTH).min(self.tree.size())))
+        Ok(Some((self.left.start * TILE_WIDTH).min(self.tree.size().0)))
     }
 
     /// Takes all steps that are left.

@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use mtc_core::id::TreeSize;
 use mtc_core::tile::{TILE_WIDTH, TileKind};
 use mtc_core::tree::{self, Hash, Subtree};
 
@@ -34,7 +35,11 @@ pub struct Repaired {
 ///
 /// # Errors
 /// The storage failed, or the right edge is damaged beyond what can be had from the rest: then nothing was written.
-pub fn repair(storage: Arc<dyn Storage>, size: u64, root: Hash) -> Result<Repaired, TreeError> {
+pub fn repair(
+    storage: Arc<dyn Storage>,
+    size: TreeSize,
+    root: Hash,
+) -> Result<Repaired, TreeError> {
     let mut repair = Repair {
         tree: TreeReader {
             storage,
@@ -66,7 +71,7 @@ struct Repair {
 
 impl Repair {
     fn read_entries(&mut self) -> Result<(), TreeError> {
-        let size = self.tree.size;
+        let size = self.tree.size.0;
         let mut row = Vec::new();
         for number in 0..size.div_ceil(TILE_WIDTH) {
             let leaves = self.leaves(number)?;
@@ -91,9 +96,7 @@ impl Repair {
 
     /// The hashes of the entries of a bundle, if it has as many as it must.
     fn leaves(&self, number: u64) -> Result<Option<Vec<Hash>>, TreeError> {
-        let object = self
-            .tree
-            .object(TileKind::Entries, number, self.tree.size)?;
+        let object = self.tree.object(TileKind::Entries, number)?;
         let bundle = self.tree.storage.get(&object)?.and_then(Bundle::parse);
         let leaves: Option<Vec<_>> =
             bundle.map(|bundle| bundle.entries().map(tree::leaf_hash).collect());
@@ -244,7 +247,7 @@ impl Repair {
     }
 
     fn judge_bundles(&mut self) -> Result<(), StorageError> {
-        for number in 0..self.tree.size.div_ceil(TILE_WIDTH) {
+        for number in 0..self.tree.size.0.div_ceil(TILE_WIDTH) {
             match self.tree.checked_bundle(number) {
                 Err(TreeError::Storage(error)) => return Err(error),
                 Err(

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use mtc_core::checkpoint;
+use mtc_core::id::TreeSize;
 use mtc_core::tree::{Hash, Subtree};
 use thiserror::Error;
 
@@ -30,7 +31,7 @@ const EM_DASH: char = '\u{2014}';
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddCheckpoint {
     /// Size of the checkpoint that the witness is believed to have cosigned last; 0 if none.
-    pub old_size: u64,
+    pub old_size: TreeSize,
     /// The consistency proof from `old_size`; empty if that is 0.
     pub proof: Vec<Hash>,
     /// The new checkpoint, a signed note.
@@ -56,7 +57,7 @@ impl AddCheckpoint {
             .next()
             .and_then(|line| line.strip_prefix("old "))
             .ok_or(RequestError::FirstLine)?;
-        let old_size = parse_decimal(old_size)?;
+        let old_size = TreeSize(parse_decimal(old_size)?);
         Ok(Self {
             old_size,
             proof: parse_proof(lines)?,
@@ -210,7 +211,7 @@ mod tests {
 
     fn add_checkpoint() -> AddCheckpoint {
         AddCheckpoint {
-            old_size: 5,
+            old_size: TreeSize(5),
             proof: vec![[1; 32], [2; 32]],
             checkpoint: b"origin\n9\nroot\n\nsignatures\n".to_vec(),
         }
@@ -257,7 +258,7 @@ mod tests {
             Ok(sign_subtree())
         );
         let first = AddCheckpoint {
-            old_size: 0,
+            old_size: TreeSize::EMPTY,
             proof: vec![],
             ..add_checkpoint()
         };

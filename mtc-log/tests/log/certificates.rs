@@ -8,7 +8,7 @@ use mtc_core::certificate::{Certificate, CertificateError, CertificateFields, Pr
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_core::der;
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::{EntryIndex, LogId, TrustAnchorId};
+use mtc_core::id::{EntryIndex, LogId, TreeSize, TrustAnchorId};
 use mtc_core::tree::{Subtree, leaf_hash};
 use mtc_core::verify::{CaTrust, Rejection};
 use mtc_log::{
@@ -109,7 +109,7 @@ async fn certificates_are_issued_from_their_fields_and_accepted() {
         let certified = issuer.certify(&fields).await.unwrap();
         assert_eq!(
             (certified.index, certified.tree_size),
-            (EntryIndex(index), index + 1)
+            (EntryIndex(index), TreeSize(index + 1))
         );
         assert_eq!(
             trust.verify_issuance(&certified.certificate).unwrap().index,
@@ -147,21 +147,24 @@ async fn what_makes_no_certificate_is_not_logged() {
         certified,
         Err(CertifyError::Certificate(CertificateError::Der(_)))
     ));
-    assert_eq!(world.open(&storage).unwrap().signed().size(), 0);
+    assert_eq!(
+        world.open(&storage).unwrap().signed().size(),
+        TreeSize::EMPTY
+    );
 }
 
 #[tokio::test]
 async fn the_last_serial_number_of_a_log_is_issued_and_none_after_it() {
     let world = World::new();
-    let issuer = start(&world, &NullLog::new(&world, MAX_LOG_SIZE - 1));
+    let issuer = start(&world, &NullLog::new(&world, MAX_LOG_SIZE.0 - 1));
     let subject = Subject::new();
     let fields = subject.fields(world.log.ca());
     let Certified {
         index, certificate, ..
     } = issuer.certify(&fields).await.unwrap();
-    assert_eq!(index, EntryIndex(MAX_LOG_SIZE - 1));
+    assert_eq!(index, EntryIndex(MAX_LOG_SIZE.0 - 1));
     let accepted = relying_party(&world).verify_issuance(&certificate).unwrap();
-    assert_eq!(accepted.index, EntryIndex(MAX_LOG_SIZE - 1));
+    assert_eq!(accepted.index, EntryIndex(MAX_LOG_SIZE.0 - 1));
     let Err(CertifyError::Issue(IssueError::Refused(refused))) = issuer.certify(&fields).await
     else {
         panic!("a certificate beyond the last serial number");
@@ -189,7 +192,7 @@ fn entries_with_extensions_and_null_entries_go_through_the_log() {
             Ok(entry)
         );
     }
-    let subtree = Subtree::whole(3);
+    let subtree = Subtree::whole(TreeSize(3));
     let (_, cosignature) = log.cosign_subtree(subtree).unwrap();
     let inclusion_proof = reader.inclusion_proof(EntryIndex(1), subtree).unwrap();
     let certificate = |extensions: &[(u16, Vec<u8>)]| {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mtc_core::id::TreeSize;
 use mtc_core::time::UnixTime;
 use mtc_log::{AppendError, IssuanceLog, OpenError, PublishError};
 
@@ -65,15 +66,16 @@ fn after_any_interrupted_write_the_log_continues_with_everything_acknowledged() 
     interrupt_everywhere(|world, storage, acknowledged, interrupted| {
         let mut log = world.open(storage).unwrap();
         let whole = [acknowledged, interrupted].concat();
-        let survived = if log.signed().size() == whole.len() as u64 {
+        let survived = if log.signed().size() == TreeSize(whole.len() as u64) {
             &whole
         } else {
             acknowledged
         };
         assert_holds(&log, survived);
         assert_eq!(
-            log.published().map_or(0, mtc_log::CaCheckpoint::size),
-            acknowledged.len() as u64
+            log.published()
+                .map_or(TreeSize::EMPTY, mtc_log::CaCheckpoint::size),
+            TreeSize(acknowledged.len() as u64)
         );
         // Other entries take the indices of those that no checkpoint covers.
         let next = entries("next", 300);
@@ -137,7 +139,7 @@ fn a_second_fault_while_the_log_is_reopened_loses_nothing() {
         let whole = [acknowledged, interrupted].concat();
         assert_holds(
             &log,
-            if log.signed().size() == whole.len() as u64 {
+            if log.signed().size() == TreeSize(whole.len() as u64) {
                 &whole
             } else {
                 acknowledged
@@ -260,7 +262,10 @@ fn only_the_signed_checkpoint_can_be_published() {
     let second = log.append(&entries("b", 1), NOW).unwrap().checkpoint;
     assert!(matches!(
         log.publish(&first.to_note()),
-        Err(PublishError::NotSigned { size: 1, signed: 2 })
+        Err(PublishError::NotSigned {
+            size: TreeSize(1),
+            signed: TreeSize(2)
+        })
     ));
     assert!(matches!(
         log.publish(b"nonsense"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
-use mtc_core::id::{EntryIndex, LogId, LogNumber};
+use mtc_core::id::{EntryIndex, LogId, LogNumber, TreeSize};
 use mtc_log::{
     CosigningKey, Inspection, IssuanceLog, OpenError, Repaired, TreeError, TreeReader, repair,
 };
@@ -46,7 +46,7 @@ fn a_sound_log_opens() {
     let log = world.open(&storage).unwrap();
     assert_eq!(
         (log.signed().size(), log.published().unwrap().size()),
-        (600, 300)
+        (TreeSize(600), TreeSize(300))
     );
 }
 
@@ -189,8 +189,8 @@ fn a_checkpoint_put_back_from_a_backup_is_noticed() {
     assert!(matches!(
         world.open(&storage),
         Err(OpenError::PublishedContradictsSigned {
-            published: 600,
-            signed: 300
+            published: TreeSize(600),
+            signed: TreeSize(300)
         }),
     ));
 }
@@ -235,7 +235,7 @@ fn a_tree_opens_with_its_own_root_only() {
         .err()
         .expect("another root");
     assert!(
-        matches!(&error, TreeError::RootMismatch { size: 600, edge } if edge.len() == 2),
+        matches!(&error, TreeError::RootMismatch { size: TreeSize(600), edge } if edge.len() == 2),
         "{error:?}"
     );
 }
@@ -291,7 +291,7 @@ fn an_inspection_finds_what_opening_does_not() {
         .expect("damage that opening does not see");
     assert!(inspect(&storage, &log).is_err());
     assert_eq!(
-        repair(storage.clone(), 600, log.signed().root())
+        repair(storage.clone(), TreeSize(600), log.signed().root())
             .unwrap()
             .restored
             .len(),

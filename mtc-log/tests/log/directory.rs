@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mtc_core::checkpoint::CheckpointError;
+use mtc_core::id::TreeSize;
 use mtc_core::tile::{TileKind, TilePath};
 use mtc_log::{DirectoryStorage, Inspection, Object, OpenError, Storage, StorageError};
 
@@ -110,7 +111,10 @@ fn a_log_comes_into_being_only_when_told_to() {
     drop(world.create(&storage));
     let again = mtc_log::IssuanceLog::create(storage.clone(), world.log, world.ca_key(), NOW);
     assert!(matches!(again, Err(OpenError::Exists { .. })));
-    assert_eq!(world.open(&storage).unwrap().signed().size(), 0);
+    assert_eq!(
+        world.open(&storage).unwrap().signed().size(),
+        TreeSize::EMPTY
+    );
 }
 
 #[test]
@@ -317,10 +321,25 @@ fn partial_tiles_that_full_ones_supersede_are_removed_after_a_while() {
     let long_ago = SystemTime::UNIX_EPOCH;
     let from_now = SystemTime::now() + Duration::from_secs(60);
     // Too young, or wanted by the published checkpoint.
-    assert_eq!(storage.remove_superseded(&[300], long_ago).unwrap(), 0);
-    assert_eq!(storage.remove_superseded(&[150], from_now).unwrap(), 0);
+    assert_eq!(
+        storage
+            .remove_superseded(&[TreeSize(300)], long_ago)
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        storage
+            .remove_superseded(&[TreeSize(150)], from_now)
+            .unwrap(),
+        0
+    );
     assert_eq!(partial(directory.path()), all);
-    assert_eq!(storage.remove_superseded(&[300], from_now).unwrap(), 4);
+    assert_eq!(
+        storage
+            .remove_superseded(&[TreeSize(300)], from_now)
+            .unwrap(),
+        4
+    );
     assert_eq!(
         partial(directory.path()),
         [
@@ -343,7 +362,7 @@ fn partial_tiles_that_full_ones_supersede_are_removed_after_a_while() {
 fn partial_tiles_that_wider_ones_supersede_are_removed_after_a_while_wherever_a_crash_interrupts() {
     const BATCHES: u64 = 10;
     let landmark = 3;
-    let trees = [BATCHES, landmark];
+    let trees = [BATCHES, landmark].map(TreeSize);
     let from_now = SystemTime::now() + Duration::from_secs(60);
     for removed_before_the_crash in 0.. {
         let (world, directory) = (World::new(), tempfile::tempdir().unwrap());
@@ -361,7 +380,10 @@ fn partial_tiles_that_wider_ones_supersede_are_removed_after_a_while_wherever_a_
                 .unwrap(),
             0
         );
-        assert_eq!(storage.remove_superseded(&[1], from_now).unwrap(), 0);
+        assert_eq!(
+            storage.remove_superseded(&[TreeSize(1)], from_now).unwrap(),
+            0
+        );
         assert_eq!(
             partial(directory.path()),
             all,
@@ -408,7 +430,12 @@ fn an_unpublished_batch_supersedes_no_partial_tile() {
         log.append(&entries("a", count), NOW).unwrap();
     }
     let from_now = SystemTime::now() + Duration::from_secs(60);
-    assert_eq!(storage.remove_superseded(&[10, 0], from_now).unwrap(), 2);
+    assert_eq!(
+        storage
+            .remove_superseded(&[TreeSize(10), TreeSize::EMPTY], from_now)
+            .unwrap(),
+        2
+    );
     let widths = ["10", "15"];
     let kept = ["log/tile/0/000.p", "log/tile/entries/000.p"]
         .map(|folder| widths.map(|width| format!("{folder}/{width}")));

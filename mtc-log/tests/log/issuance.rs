@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mtc_core::cosign::{CosignedMessage, Cosigner};
-use mtc_core::id::{EntryIndex, LogId};
+use mtc_core::id::{EntryIndex, LogId, TreeSize};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, evaluate_inclusion, leaf_hash, verify_consistency};
 use mtc_log::{
@@ -86,7 +86,9 @@ impl TestWitness {
                 status,
                 detail: "no".to_owned(),
             }),
-            Mood::Claiming(size) => Err(WitnessError::Conflict { size }),
+            Mood::Claiming(size) => Err(WitnessError::Conflict {
+                size: TreeSize(size),
+            }),
             mood => Ok(mood),
         }
     }
@@ -219,7 +221,7 @@ impl Scene {
             .signed()
             .verify(&self.world.log, self.witness.cosigner())
             .expect("cosigned");
-        Some(checkpoint.size())
+        Some(checkpoint.size().0)
     }
 }
 
@@ -228,7 +230,10 @@ async fn an_entry_is_acknowledged_durable_and_cosigned() {
     let scene = Scene::new();
     let (issuer, _sequencer) = scene.start(CONFIG);
     let issued = issuer.issue(b"entry".to_vec()).await.unwrap();
-    assert_eq!((issued.index, issued.tree_size), (EntryIndex(0), 1));
+    assert_eq!(
+        (issued.index, issued.tree_size),
+        (EntryIndex(0), TreeSize(1))
+    );
     scene.assert_valid(b"entry", &issued);
     assert_eq!(scene.published_size(), Some(1));
     assert_eq!(
@@ -237,7 +242,7 @@ async fn an_entry_is_acknowledged_durable_and_cosigned() {
             .borrow()
             .as_ref()
             .map(mtc_log::CaCheckpoint::size),
-        Some(1)
+        Some(TreeSize(1))
     );
     let log = scene.world.open(&scene.storage).unwrap();
     assert_eq!(
@@ -300,8 +305,8 @@ async fn what_arrives_within_the_interval_makes_one_batch() {
         callers.spawn(async move { issuer.issue(entry).await.unwrap() });
     }
     let later = callers.join_all().await;
-    assert_eq!(first.tree_size, 1);
-    assert!(later.iter().all(|issued| issued.tree_size == 21));
+    assert_eq!(first.tree_size, TreeSize(1));
+    assert!(later.iter().all(|issued| issued.tree_size == TreeSize(21)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,7 +334,11 @@ async fn a_witness_that_is_down_fails_the_batch_and_the_next_covers_it() {
         assert_eq!(scene.published_size(), Some(1), "{mood:?}");
         scene.witness.set(Mood::Well);
         let new = issuer.issue(b"new".to_vec()).await.unwrap();
-        assert_eq!((new.index, new.tree_size), (EntryIndex(3), 4), "{mood:?}");
+        assert_eq!(
+            (new.index, new.tree_size),
+            (EntryIndex(3), TreeSize(4)),
+            "{mood:?}"
+        );
         scene.assert_valid(b"new", &new);
         assert_eq!(scene.published_size(), Some(4));
 
@@ -377,7 +386,7 @@ async fn a_witness_at_another_size_is_asked_from_there() {
     scene.storage.replace("log/checkpoint", None);
     let (issuer, _sequencer) = scene.start(CONFIG);
     let issued = issuer.issue(b"b".to_vec()).await.unwrap();
-    assert_eq!(issued.tree_size, 2);
+    assert_eq!(issued.tree_size, TreeSize(2));
     scene.assert_valid(b"b", &issued);
 }
 
@@ -411,7 +420,13 @@ async fn a_log_that_was_rolled_back_fails_before_anything_is_signed() {
         panic!("{failure}")
     };
     assert!(
-        matches!(witness.source, WitnessError::Ahead { witness: 2, log: 1 }),
+        matches!(
+            witness.source,
+            WitnessError::Ahead {
+                witness: TreeSize(2),
+                log: TreeSize(1)
+            }
+        ),
         "{witness}"
     );
     assert!(sequencer.await.unwrap().is_err(), "it must not go on");
@@ -433,8 +448,8 @@ async fn a_larger_size_without_a_checkpoint_stops_nothing_for_good() {
         matches!(
             failures[0].source,
             WitnessError::Unproven {
-                claimed: 99_999_999_999,
-                log: 2
+                claimed: TreeSize(99_999_999_999),
+                log: TreeSize(2)
             }
         ),
         "{}",
@@ -476,7 +491,7 @@ async fn a_checkpoint_signed_before_a_crash_is_published_on_starting() {
         .wait_for(|published| {
             published
                 .as_ref()
-                .is_some_and(|published| published.size() == 3)
+                .is_some_and(|published| published.size() == TreeSize(3))
         })
         .await
         .unwrap();
@@ -613,7 +628,7 @@ async fn a_full_queue_is_told_at_once() {
     tokio::spawn(sequencer.run());
     gate.add_permits(2);
     for issued in waiting.join_all().await {
-        assert_eq!(issued.unwrap().tree_size, 2);
+        assert_eq!(issued.unwrap().tree_size, TreeSize(2));
     }
 }
 
@@ -704,7 +719,7 @@ async fn certificates_survive_a_restart_of_everything() {
     }
     let log = scene.world.open(&scene.storage).unwrap();
     let storage: Arc<dyn Storage> = scene.storage.clone();
-    let reader = TreeReader::open(storage, 15, log.signed().root()).unwrap();
+    let reader = TreeReader::open(storage, TreeSize(15), log.signed().root()).unwrap();
     for (position, (issued, entry)) in certificates.iter().enumerate() {
         let index = position as u64;
         assert_eq!(issued.index, EntryIndex(index));
@@ -716,10 +731,10 @@ async fn certificates_survive_a_restart_of_everything() {
         scene.assert_valid(entry, issued);
         let hash = scene.proven_hash(entry, issued);
         let proof = reader.consistency_proof(issued.subtree).unwrap();
-        verify_consistency(issued.subtree, 15, &hash, &reader.root(), &proof).unwrap();
+        verify_consistency(issued.subtree, TreeSize(15), &hash, &reader.root(), &proof).unwrap();
     }
     assert_eq!(
-        reader.subtree_hash(Subtree::whole(15)).unwrap(),
+        reader.subtree_hash(Subtree::whole(TreeSize(15))).unwrap(),
         log.published().unwrap().root()
     );
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_core::id::{EntryIndex, LandmarkNumber};
+use mtc_core::id::{EntryIndex, LandmarkNumber, TreeSize};
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{evaluate_inclusion, leaf_hash};
@@ -56,7 +56,7 @@ impl Log {
         &self,
         landmarks: &mut LandmarkStore,
         now: UnixTime,
-    ) -> Result<(LandmarkNumber, u64), LandmarkStoreError> {
+    ) -> Result<(LandmarkNumber, TreeSize), LandmarkStoreError> {
         let published = self.log.published().expect("grown before");
         landmarks
             .allocate(published, now)
@@ -82,12 +82,14 @@ fn landmarks_need_time_and_growth() {
     let mut landmarks = log.open().unwrap();
     assert_eq!(
         log.allocate(&mut landmarks, NOW).unwrap(),
-        (LandmarkNumber(1), 5)
+        (LandmarkNumber(1), TreeSize(5))
     );
     let not_grown = log.allocate(&mut landmarks, later(60));
     assert!(matches!(
         not_grown,
-        Err(LandmarkStoreError::Landmark(LandmarkError::NotGrown(5)))
+        Err(LandmarkStoreError::Landmark(LandmarkError::NotGrown(
+            TreeSize(5)
+        )))
     ));
     log.grow(5);
     let early = log.allocate(&mut landmarks, later(59));
@@ -97,7 +99,7 @@ fn landmarks_need_time_and_growth() {
     ));
     assert_eq!(
         log.allocate(&mut landmarks, later(60)).unwrap(),
-        (LandmarkNumber(2), 10)
+        (LandmarkNumber(2), TreeSize(10))
     );
     let expiry = |seconds| later(seconds).0 + 3600;
     assert_eq!(
@@ -201,7 +203,10 @@ fn lost_or_impossible_landmarks_are_refused() {
     smaller.storage.replace("state/landmarks", state);
     assert!(matches!(
         smaller.open(),
-        Err(LandmarkStoreError::BeyondPublished { size: 4, .. })
+        Err(LandmarkStoreError::BeyondPublished {
+            size: TreeSize(4),
+            ..
+        })
     ));
 }
 

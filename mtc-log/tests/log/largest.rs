@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use mtc_core::entry::MtcLogEntry;
-use mtc_core::id::EntryIndex;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{
     self, Hash, HashReader, Subtree, covering_subtrees, evaluate_inclusion, leaf_hash, node_hash,
@@ -34,7 +34,7 @@ impl NullLog {
             levels: levels.take(64).collect(),
             written: MemoryStorage::default(),
         };
-        let Ok(root) = tree::subtree_hash(&log, Subtree::whole(size));
+        let Ok(root) = tree::subtree_hash(&log, Subtree::whole(TreeSize(size)));
         log.written
             .put(&Object::SignedCheckpoint, &world.signed_note(size, root))
             .expect("memory works");
@@ -83,7 +83,7 @@ impl Storage for NullLog {
 fn the_last_entries_that_fit_are_appended_and_proven() {
     let world = World::new();
     let mut log = world
-        .open(&NullLog::new(&world, MAX_LOG_SIZE - 700))
+        .open(&NullLog::new(&world, MAX_LOG_SIZE.0 - 700))
         .unwrap();
     let mut appended = Vec::new();
     for (label, count) in [("before", 100), ("last", 600)] {
@@ -98,7 +98,7 @@ fn the_last_entries_that_fit_are_appended_and_proven() {
                 .inclusion_proofs(start..subtree.end(), subtree)
                 .unwrap();
             for (index, proof) in (start..).zip(&proofs) {
-                let entry = &appended[(index - (MAX_LOG_SIZE - 700)) as usize];
+                let entry = &appended[(index - (MAX_LOG_SIZE.0 - 700)) as usize];
                 assert_eq!(
                     evaluate_inclusion(EntryIndex(index), subtree, leaf_hash(entry), proof),
                     Ok(hash)
@@ -117,7 +117,7 @@ fn the_last_entries_that_fit_are_appended_and_proven() {
 #[test]
 fn entries_anywhere_in_the_largest_log_are_proven_in_the_whole_of_it() {
     let world = World::new();
-    let log = world.open(&NullLog::new(&world, MAX_LOG_SIZE)).unwrap();
+    let log = world.open(&NullLog::new(&world, MAX_LOG_SIZE.0)).unwrap();
     let reader = log.reader().unwrap();
     let whole = Subtree::whole(MAX_LOG_SIZE);
     let null = leaf_hash(&MtcLogEntry::NULL.encode().unwrap());
@@ -128,7 +128,7 @@ fn entries_anywhere_in_the_largest_log_are_proven_in_the_whole_of_it() {
         1 << 40,
         (1 << 47) - 1,
         1 << 47,
-        MAX_LOG_SIZE - 1,
+        MAX_LOG_SIZE.0 - 1,
     ] {
         assert_eq!(
             MtcLogEntry::decode(&reader.entry(EntryIndex(index)).unwrap()),
@@ -155,11 +155,11 @@ fn entries_anywhere_in_the_largest_log_are_proven_in_the_whole_of_it() {
 #[test]
 fn a_full_log_says_so_and_stays_readable() {
     let world = World::new();
-    let storage = NullLog::new(&world, MAX_LOG_SIZE - 1);
+    let storage = NullLog::new(&world, MAX_LOG_SIZE.0 - 1);
     let mut log = world.open(&storage).unwrap();
     let error = log.append(&entries("too many", 2), NOW).unwrap_err();
     assert!(
-        matches!(error, AppendError::Full { size } if size == MAX_LOG_SIZE - 1)
+        matches!(error, AppendError::Full { size } if size.0 == MAX_LOG_SIZE.0 - 1)
             && !error.is_fatal()
     );
     log.append(&entries("the last", 1), NOW).unwrap();
@@ -170,7 +170,7 @@ fn a_full_log_says_so_and_stays_readable() {
     assert_eq!(
         log.reader()
             .unwrap()
-            .entry(EntryIndex(MAX_LOG_SIZE - 1))
+            .entry(EntryIndex(MAX_LOG_SIZE.0 - 1))
             .unwrap(),
         b"the last 0"
     );
@@ -179,7 +179,9 @@ fn a_full_log_says_so_and_stays_readable() {
 #[test]
 fn a_log_that_is_larger_than_logs_can_be_takes_no_entries() {
     let world = World::new();
-    let mut log = world.open(&NullLog::new(&world, MAX_LOG_SIZE + 5)).unwrap();
+    let mut log = world
+        .open(&NullLog::new(&world, MAX_LOG_SIZE.0 + 5))
+        .unwrap();
     assert!(matches!(
         log.append(&entries("one more", 1), NOW),
         Err(AppendError::Full { .. })

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use mtc_core::id::EntryIndex;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::tree::{self, MemoryTree, Subtree, covering_subtrees, leaf_hash};
 use mtc_log::{TreeError, TreeReader, Trees};
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, proptest};
@@ -39,8 +39,9 @@ static BIG_LOG: LazyLock<BigLog> = LazyLock::new(|| {
 
 /// The big log as it was at this size.
 fn reader(size: u64) -> TreeReader {
-    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(size));
-    TreeReader::open(BIG_LOG.storage.clone(), size, root).expect("the tree of a checkpoint")
+    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(TreeSize(size)));
+    TreeReader::open(BIG_LOG.storage.clone(), TreeSize(size), root)
+        .expect("the tree of a checkpoint")
 }
 
 /// A size, a valid subtree below it and an entry in that.
@@ -71,7 +72,7 @@ proptest! {
         prop_assert_eq!(reader.subtree_hash(subtree).unwrap(), hash);
         let Ok(inclusion) = tree::inclusion_proof(memory, EntryIndex(index), subtree);
         prop_assert_eq!(&reader.inclusion_proof(EntryIndex(index), subtree).unwrap(), &inclusion);
-        let Ok(consistency) = tree::consistency_proof(memory, subtree, size);
+        let Ok(consistency) = tree::consistency_proof(memory, subtree, TreeSize(size));
         prop_assert_eq!(reader.consistency_proof(subtree).unwrap(), consistency);
         let leaf = leaf_hash(&reader.entry(EntryIndex(index)).unwrap());
         prop_assert_eq!(tree::evaluate_inclusion(EntryIndex(index), subtree, leaf, &inclusion), Ok(hash));
@@ -81,11 +82,11 @@ proptest! {
     fn trees_of_one_log_opened_in_any_order_do_not_mix(places in proptest::collection::vec(places(), 1..8)) {
         let trees = Trees::new(BIG_LOG.storage.clone());
         for (size, subtree, index) in places {
-            let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(size));
-            let reader = trees.open(size, root).unwrap();
+            let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(TreeSize(size)));
+            let reader = trees.open(TreeSize(size), root).unwrap();
             let Ok(inclusion) = tree::inclusion_proof(&BIG_LOG.tree, EntryIndex(index), subtree);
             prop_assert_eq!(reader.inclusion_proof(EntryIndex(index), subtree).unwrap(), inclusion);
-            let Ok(consistency) = tree::consistency_proof(&BIG_LOG.tree, subtree, size);
+            let Ok(consistency) = tree::consistency_proof(&BIG_LOG.tree, subtree, TreeSize(size));
             prop_assert_eq!(reader.consistency_proof(subtree).unwrap(), consistency);
         }
     }
@@ -122,16 +123,21 @@ proptest! {
 fn the_empty_tree_has_a_root_and_nothing_else() {
     let (world, storage) = (World::new(), Arc::new(MemoryStorage::default()));
     let reader = world.create(&storage).reader().unwrap();
-    assert_eq!((reader.size(), reader.root()), (0, tree::empty_hash()));
+    assert_eq!(
+        (reader.size(), reader.root()),
+        (TreeSize::EMPTY, tree::empty_hash())
+    );
     assert!(matches!(
         reader.entry(EntryIndex(0)),
         Err(TreeError::BeyondTree {
             index: EntryIndex(0),
-            size: 0
+            size: TreeSize::EMPTY
         })
     ));
     assert_eq!(
-        reader.consistency_proof(Subtree::whole(0)).unwrap(),
+        reader
+            .consistency_proof(Subtree::whole(TreeSize::EMPTY))
+            .unwrap(),
         [[0; 32]; 0]
     );
 }
@@ -144,7 +150,7 @@ fn nothing_beyond_the_tree_can_be_read_or_proven() {
         reader.entry(EntryIndex(257)),
         Err(TreeError::BeyondTree {
             index: EntryIndex(257),
-            size: 257
+            size: TreeSize(257)
         })
     ));
     assert!(matches!(
@@ -191,10 +197,14 @@ fn nothing_beyond_the_tree_can_be_read_or_proven() {
 #[test]
 fn a_tree_with_another_root_is_not_opened_whatever_was_opened_before() {
     let trees = Trees::new(BIG_LOG.storage.clone());
-    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(1000));
+    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(TreeSize(1000)));
     for _ in 0..2 {
-        trees.open(1000, root).unwrap();
-        let Err(TreeError::RootMismatch { size: 1000, .. }) = trees.open(1000, [7; 32]) else {
+        trees.open(TreeSize(1000), root).unwrap();
+        let Err(TreeError::RootMismatch {
+            size: TreeSize(1000),
+            ..
+        }) = trees.open(TreeSize(1000), [7; 32])
+        else {
             panic!("another root");
         };
     }
@@ -202,7 +212,7 @@ fn a_tree_with_another_root_is_not_opened_whatever_was_opened_before() {
 
 #[test]
 fn upper_tiles_are_read_once_and_the_newest_tree_is_at_hand() {
-    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(66_000));
+    let Ok(root) = tree::subtree_hash(&BIG_LOG.tree, Subtree::whole(TreeSize(66_000)));
     // Other tests read the big log at the same time: reads are counted on a copy.
     let storage = Arc::new(MemoryStorage::default());
     for path in BIG_LOG.storage.paths() {
@@ -211,9 +221,9 @@ fn upper_tiles_are_read_once_and_the_newest_tree_is_at_hand() {
     let trees = Trees::new(storage.clone());
     let reads = |index| {
         let (_, before) = storage.operations();
-        let reader = trees.open(66_000, root).unwrap();
+        let reader = trees.open(TreeSize(66_000), root).unwrap();
         reader
-            .inclusion_proof(index, Subtree::whole(66_000))
+            .inclusion_proof(index, Subtree::whole(TreeSize(66_000)))
             .unwrap();
         storage.operations().1 - before
     };

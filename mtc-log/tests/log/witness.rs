@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use mtc_core::checkpoint::{SignedCheckpoint, verify_subtree_line};
+use mtc_core::id::TreeSize;
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::Subtree;
@@ -59,10 +60,10 @@ impl Scene {
         let tree = mtc_log::TreeReader::open(self.log.storage(), to.size(), to.root())
             .expect("a checkpoint of the log");
         let proof = tree
-            .consistency_proof(Subtree::whole(old_size))
+            .consistency_proof(Subtree::whole(TreeSize(old_size)))
             .expect("old_size is not beyond");
         AddCheckpoint {
-            old_size,
+            old_size: TreeSize(old_size),
             proof,
             checkpoint: to.to_note(),
         }
@@ -82,7 +83,7 @@ impl Scene {
             .signed()
             .verify(&self.world.log, self.witness.cosigner())
             .expect("signed by the witness");
-        Some(checkpoint.size())
+        Some(checkpoint.size().0)
     }
 }
 
@@ -150,11 +151,18 @@ fn a_wrong_old_size_is_answered_with_the_latest() {
     let scene = Scene::new();
     assert!(matches!(
         scene.add(10, &scene.large),
-        Err(Refusal::Conflict { latest: 0 })
+        Err(Refusal::Conflict {
+            latest: TreeSize::EMPTY
+        })
     ));
     scene.add(0, &scene.large).unwrap();
     let rollback = scene.add(0, &scene.small);
-    assert!(matches!(rollback, Err(Refusal::Conflict { latest: 300 })));
+    assert!(matches!(
+        rollback,
+        Err(Refusal::Conflict {
+            latest: TreeSize(300)
+        })
+    ));
     assert_eq!(status(&rollback), 409);
     assert_eq!(scene.latest(), Some(300));
 }
@@ -167,7 +175,7 @@ fn each_fault_of_a_request_has_its_status() {
     let send = |request: &AddCheckpoint| scene.witness.add_checkpoint(&request.encode(), NOW);
 
     let beyond = AddCheckpoint {
-        old_size: 301,
+        old_size: TreeSize(301),
         ..good.clone()
     };
     assert_eq!(
@@ -230,12 +238,12 @@ fn two_trees_of_one_size_are_never_both_cosigned() {
         .append(&entries("fork", 10), NOW)
         .unwrap();
     let request = AddCheckpoint {
-        old_size: 10,
+        old_size: TreeSize(10),
         proof: vec![],
         checkpoint: fork.checkpoint.to_note(),
     };
     let refused = scene.witness.add_checkpoint(&request.encode(), NOW);
-    assert!(matches!(refused, Err(Refusal::Fork { size: 10 })));
+    assert!(matches!(refused, Err(Refusal::Fork { size: TreeSize(10) })));
     assert_eq!(status(&refused), 422);
 }
 
@@ -248,10 +256,10 @@ fn a_larger_fork_is_refused() {
     let proof = fork
         .reader()
         .unwrap()
-        .consistency_proof(Subtree::whole(10))
+        .consistency_proof(Subtree::whole(TreeSize(10)))
         .unwrap();
     let request = AddCheckpoint {
-        old_size: 10,
+        old_size: TreeSize(10),
         proof,
         checkpoint: forked.to_note(),
     };
@@ -266,10 +274,15 @@ fn state_survives_a_restart() {
     let mut scene = Scene::new();
     scene.add(0, &scene.large).unwrap();
     scene.witness = open(&scene.world, &scene.storage).unwrap();
-    assert_eq!((scene.latest(), scene.witness.largest()), (Some(300), 300));
+    assert_eq!(
+        (scene.latest(), scene.witness.largest()),
+        (Some(300), TreeSize(300))
+    );
     assert!(matches!(
         scene.add(0, &scene.small),
-        Err(Refusal::Conflict { latest: 300 })
+        Err(Refusal::Conflict {
+            latest: TreeSize(300)
+        })
     ));
 }
 
@@ -306,9 +319,15 @@ fn nothing_is_cosigned_that_could_not_be_stored() {
         let failed = scene.add(10, &scene.large);
         assert!(matches!(failed, Err(Refusal::Storage(_))));
         assert_eq!(status(&failed), 500);
-        assert_eq!((scene.latest(), scene.witness.largest()), (Some(10), 10));
+        assert_eq!(
+            (scene.latest(), scene.witness.largest()),
+            (Some(10), TreeSize(10))
+        );
         scene.add(10, &scene.large).unwrap();
-        assert_eq!((scene.latest(), scene.witness.largest()), (Some(300), 300));
+        assert_eq!(
+            (scene.latest(), scene.witness.largest()),
+            (Some(300), TreeSize(300))
+        );
     }
 }
 
@@ -360,22 +379,22 @@ fn logs_of_one_ca_are_witnessed_each_by_itself() {
         ca: world.ca(),
     });
     let witness = WitnessStore::open(storage, first.witness_key(), logs).unwrap();
-    assert_eq!(witness.largest(), 0);
+    assert_eq!(witness.largest(), TreeSize::EMPTY);
     // A first checkpoint needs no proof; each log has one, of another size.
     for (world, size) in worlds.into_iter().zip([20, 10]) {
         let mut log = world.create(&Arc::new(MemoryStorage::default()));
         let checkpoint = log.append(&entries("a", size), NOW).unwrap().checkpoint;
         let request = AddCheckpoint {
-            old_size: 0,
+            old_size: TreeSize::EMPTY,
             proof: vec![],
             checkpoint: checkpoint.to_note(),
         };
         witness.add_checkpoint(&request.encode(), NOW).unwrap();
         assert!(matches!(
             witness.add_checkpoint(&request.encode(), NOW),
-            Err(Refusal::Conflict { latest }) if latest == size
+            Err(Refusal::Conflict { latest }) if latest == TreeSize(size)
         ));
-        assert_eq!(witness.largest(), 20);
+        assert_eq!(witness.largest(), TreeSize(20));
     }
 }
 
@@ -447,9 +466,9 @@ fn the_largest_size_is_told_while_a_checkpoint_is_being_stored() {
         scope.spawn(|| tell.send(witness.largest()));
         let told = told.recv_timeout(Duration::from_secs(10));
         storage.proceed.wait();
-        assert_eq!(told, Ok(0));
+        assert_eq!(told, Ok(TreeSize::EMPTY));
     });
-    assert_eq!(witness.largest(), 10);
+    assert_eq!(witness.largest(), TreeSize(10));
 }
 
 #[test]
@@ -468,17 +487,18 @@ fn racing_requests_never_roll_back() {
     let witness = open(&world, &storage).unwrap();
     let proof = |old: u64, to: &CaCheckpoint| {
         let tree = mtc_log::TreeReader::open(log.storage(), to.size(), to.root()).unwrap();
-        tree.consistency_proof(Subtree::whole(old)).unwrap()
+        tree.consistency_proof(Subtree::whole(TreeSize(old)))
+            .unwrap()
     };
     // Every racer wants its own checkpoint cosigned and gives up only when a larger one has been. Requests are made here,
     // since trees are read in one thread.
     let requests: Vec<Vec<_>> = checkpoints
         .iter()
         .map(|to| {
-            let sizes = (0..=to.size()).step_by(3);
+            let sizes = (0..=to.size().0).step_by(3);
             sizes
                 .map(|old| AddCheckpoint {
-                    old_size: old,
+                    old_size: TreeSize(old),
                     proof: proof(old, to),
                     checkpoint: to.to_note(),
                 })
@@ -495,8 +515,8 @@ fn racing_requests_never_roll_back() {
                 while let Some(request) = requests.get(old) {
                     match witness.add_checkpoint(&request.encode(), NOW) {
                         Err(Refusal::Conflict { latest }) => {
-                            assert!(latest / 3 > old as u64, "the latest checkpoint went back");
-                            old = (latest / 3) as usize;
+                            assert!(latest.0 / 3 > old as u64, "the latest checkpoint went back");
+                            old = (latest.0 / 3) as usize;
                         }
                         answer => {
                             return drop(answer.expect("consistent with any smaller checkpoint"));
@@ -517,7 +537,7 @@ fn racing_requests_never_roll_back() {
     );
     assert_eq!(
         latest.size(),
-        3 * RACERS,
+        TreeSize(3 * RACERS),
         "the largest is consistent with all and must have won"
     );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mtc_core::checkpoint::Checkpoint;
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{LogId, LogNumber, TrustAnchorId};
+use mtc_core::id::{LogId, LogNumber, TreeSize, TrustAnchorId};
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, MemoryTree, leaf_hash};
@@ -55,7 +55,7 @@ impl World {
     pub(crate) fn signed_note(&self, size: u64, root: Hash) -> Vec<u8> {
         let checkpoint = Checkpoint {
             origin: self.log.origin(),
-            size,
+            size: TreeSize(size),
             root,
         };
         let secret = secret_key(&self.ca);
@@ -106,7 +106,7 @@ pub(crate) fn entries(label: &str, count: u64) -> Vec<Vec<u8>> {
 
 /// Every entry of a tree, from its bundles.
 pub(crate) fn all_entries(reader: &TreeReader) -> Vec<Vec<u8>> {
-    let bundles = 0..reader.size().div_ceil(256);
+    let bundles = 0..reader.size().0.div_ceil(256);
     bundles
         .flat_map(|number| reader.bundle(number).expect("a bundle of the tree"))
         .collect()

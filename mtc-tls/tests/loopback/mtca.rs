@@ -78,7 +78,7 @@ impl Mtca {
             .expect("a key")
             .encode()
             .expect("short");
-        let index = self.tree.len();
+        let index = self.tree.size().0;
         self.tree.push(leaf_hash(&entry));
         self.leaves.push(leaf.clone());
         index
@@ -94,12 +94,12 @@ impl Mtca {
 
     /// Ends a batch with the entries that were logged so far.
     pub(crate) fn sequence(&mut self) {
-        self.batches.push(self.tree.len());
+        self.batches.push(self.tree.size().0);
     }
 
     /// Makes a landmark of the batches so far.
     pub(crate) fn landmark(&mut self) {
-        self.landmarks.push(self.tree.len());
+        self.landmarks.push(self.tree.size().0);
     }
 
     /// The serial number of entry `index`.

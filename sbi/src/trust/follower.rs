@@ -210,7 +210,7 @@ impl Follower {
         tiles: &mut TileCache,
     ) -> Result<Result<Hash, ProofError>, TrustError> {
         let size = checkpoint.size;
-        if subtree.end() > size {
+        if subtree.end() > size.0 {
             return Ok(Err(ProofError::BeyondTree {
                 end: subtree.end(),
                 tree_size: size,

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use mtc_core::id::TreeSize;
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{HASH_SIZE, Hash, HashReader, node_hash};
 
@@ -18,12 +19,12 @@ pub(super) struct Missing(pub(super) TilePath);
 
 /// Hash tiles of a tree of one size.
 pub(super) struct TileCache {
-    size: u64,
+    size: TreeSize,
     tiles: HashMap<(u8, u64), Vec<Hash>>,
 }
 
 impl TileCache {
-    pub(super) fn new(size: u64) -> Self {
+    pub(super) fn new(size: TreeSize) -> Self {
         Self {
             size,
             tiles: HashMap::new(),
@@ -57,8 +58,7 @@ impl HashReader for TileCache {
     fn node(&self, level: u8, index: u64) -> Result<Hash, Missing> {
         let (tile_level, within) = (level / TILE_HEIGHT, level % TILE_HEIGHT);
         let first = index << within;
-        let hashes_on_level = self.size >> (TILE_HEIGHT * tile_level);
-        let path = TilePath::holding(TileKind::Hashes(tile_level), first, hashes_on_level)
+        let path = TilePath::holding(TileKind::Hashes(tile_level), first, self.size)
             .expect("proofs ask for complete nodes of the tree only");
         let tile = self
             .tiles

@@ -12,7 +12,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof};
 use mtc_core::checkpoint::Checkpoint;
 use mtc_core::cosign::{CosignedMessage, Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::id::{EntryIndex, LandmarkNumber, LogId, LogNumber, TrustAnchorId, serial};
+use mtc_core::id::{EntryIndex, LandmarkNumber, LogId, LogNumber, TreeSize, TrustAnchorId, serial};
 use mtc_core::note::SignedNote;
 use mtc_core::tile::{TILE_HEIGHT, TILE_WIDTH, TileKind, TilePath};
 use mtc_core::time::UnixTime;
@@ -137,10 +137,10 @@ impl Log {
 
     /// The checkpoint of the first `size` entries with the cosignatures of `signers`.
     pub(crate) fn checkpoint(&self, size: u64, signers: &[&Signer]) -> Vec<u8> {
-        let Ok(root) = subtree_hash(&self.tree, Subtree::whole(size));
+        let Ok(root) = subtree_hash(&self.tree, Subtree::whole(TreeSize(size)));
         let checkpoint = Checkpoint {
             origin: self.id.origin(),
-            size,
+            size: TreeSize(size),
             root,
         };
         let sign = |signer: &&Signer| {
@@ -159,12 +159,13 @@ impl Log {
     pub(crate) fn tiles(&self, size: u64) -> Vec<(TilePath, Vec<u8>)> {
         let mut tiles = Vec::new();
         for level in 0.. {
-            let hashes = size >> (TILE_HEIGHT * level);
+            let (kind, size) = (TileKind::Hashes(level), TreeSize(size));
+            let hashes = kind.count_in(size);
             if hashes == 0 {
                 return tiles;
             }
             for first in (0..hashes).step_by(TILE_WIDTH as usize) {
-                let path = TilePath::holding(TileKind::Hashes(level), first, hashes);
+                let path = TilePath::holding(kind, first, size);
                 let path = path.expect("on this level");
                 let node = |index| {
                     let Ok(hash) = self.tree.node(TILE_HEIGHT * level, index);
@@ -186,7 +187,11 @@ impl Log {
             .into_iter()
             .find(|subtree| subtree.contains(EntryIndex(index)))
             .expect("covering subtrees cover");
-        let standalone = self.certificate(index, Subtree::whole(SIZE), &[&self.ca, &self.witness]);
+        let standalone = self.certificate(
+            index,
+            Subtree::whole(TreeSize(SIZE)),
+            &[&self.ca, &self.witness],
+        );
         let landmark = LandmarkCredential {
             log_number: self.id.number(),
             landmark: LandmarkNumber(landmark as u64),

@@ -8,7 +8,7 @@ mod warnings;
 use std::time::Duration;
 
 use mtc_core::checkpoint::CheckpointError;
-use mtc_core::id::LandmarkNumber;
+use mtc_core::id::{LandmarkNumber, TreeSize};
 use mtc_core::landmark::LandmarkError;
 use mtc_core::tree::ProofError;
 use mtc_core::verify::PolicyError;
@@ -343,10 +343,10 @@ async fn a_checkpoint_below_every_landmark_is_refused() {
             error,
             TrustError::Inconsistent {
                 landmark: LandmarkNumber(1),
-                size: 255,
+                size: TreeSize(255),
                 source: ProofError::BeyondTree {
                     end: 256,
-                    tree_size: 255
+                    tree_size: TreeSize(255)
                 },
             }
         ),
@@ -424,7 +424,7 @@ async fn a_flipped_bit_in_a_tile_of_the_first_landmark_is_refused() {
                     error,
                     TrustError::Inconsistent {
                         landmark: LandmarkNumber(1),
-                        size: SIZE,
+                        size: TreeSize(SIZE),
                         source: ProofError::HashMismatch,
                     }
                 ),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use mtc_core::causes::Causes;
+use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::verify::CaTrust;
 use sbi::tell;
 use serde::Serialize;
@@ -98,7 +99,7 @@ enum StateError {
 enum Line<'a> {
     Checkpoint {
         log: String,
-        size: u64,
+        size: TreeSize,
         root: String,
         signatures_checked: bool,
         signatures: Vec<CheckpointSignature>,
@@ -142,7 +143,7 @@ impl MonitorArguments {
             json: self.json,
             trust,
         };
-        let monitor = Monitor::new(last, self.from);
+        let monitor = Monitor::new(last, self.from.map(EntryIndex));
         let stop = log.stop();
         tokio::select! {
             // The handlers are there before the first line is: whoever reads it may send a signal.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use mtc_core::hex;
-use mtc_core::id::{EntryIndex, LandmarkNumber};
+use mtc_core::id::{EntryIndex, LandmarkNumber, TreeSize};
 use mtc_core::tree::{Hash, ProofError, Subtree};
 use mtc_core::verify::CaTrust;
 use mtc_log::TreeError;
@@ -116,7 +116,7 @@ enum Failure {
 #[derive(Serialize)]
 struct Report {
     log: String,
-    size: u64,
+    size: TreeSize,
     root: String,
     signatures_checked: bool,
     signatures: Vec<CheckpointSignature>,
@@ -163,7 +163,7 @@ impl ProveArguments {
             (None, index) => EntryIndex(index.unwrap_or_default()),
         };
         let subtree = match (self.size, self.subtree) {
-            (Some(size), _) => Some(Subtree::whole(size)),
+            (Some(size), _) => Some(Subtree::whole(TreeSize(size))),
             (None, subtree) => subtree.map(|SubtreeArgument(subtree)| subtree),
         };
         let tree = log.tree(&observed)?;
@@ -229,7 +229,7 @@ impl Report {
         } = inclusion;
         Self {
             log: String::new(),
-            size: 0,
+            size: TreeSize::EMPTY,
             root: String::new(),
             signatures_checked: false,
             signatures: Vec::new(),
@@ -258,7 +258,7 @@ impl Report {
         lines.line("subtree", &format!("[{}, {})", self.start, self.end));
         lines.line("subtree hash", &self.subtree_hash);
         lines.hashes("inclusion proof", &self.inclusion_proof);
-        if (self.start, self.end) != (0, self.size) {
+        if (self.start, self.end) != (0, self.size.0) {
             lines.hashes("consistency", &self.consistency_proof);
         }
         if let Some(certificate) = &self.certificate {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mtc_core::id::TreeSize;
 use mtc_core::landmark::{LandmarkSequence, LandmarkSubtrees};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{CaTrust, TrustedSubtree};
@@ -73,7 +74,7 @@ enum VerifyError {
 #[derive(Serialize)]
 struct Report {
     log: String,
-    size: u64,
+    size: TreeSize,
     root: String,
     signatures_checked: bool,
     signatures: Vec<CheckpointSignature>,
@@ -224,15 +225,15 @@ impl Report {
 
 /// Standard error: a bar on a terminal, a line every tenth otherwise.
 struct Progress {
-    size: u64,
+    size: TreeSize,
     tenths: u64,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    fn new(size: u64) -> Self {
+    fn new(size: TreeSize) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(size);
+            let bar = ProgressBar::new(size.0);
             let template = "{spinner} [{bar:30}] {human_pos}/{human_len} entries, {per_sec}, {eta}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
@@ -251,7 +252,7 @@ impl Progress {
             return bar.set_position(done);
         }
         // Sizes are below 2^48, so the product is far from its end.
-        let tenths = (10 * done).checked_div(self.size).unwrap_or(10);
+        let tenths = (10 * done).checked_div(self.size.0).unwrap_or(10);
         if tenths > self.tenths {
             self.tenths = tenths;
             tell!("{done} of {} entries", self.size);
