@@ -17,6 +17,7 @@ mod comparison;
 mod events;
 mod expectation;
 mod handshake;
+mod joined_lab;
 mod latency;
 mod link;
 mod making;
@@ -35,6 +36,8 @@ pub use events::{ClockStep, EventRecord, Issuance, RunHistory, TimelinePoint};
 pub use handshake::{
     CpuSplit, HandshakeResult, MIN_RTT_MS, RoundTrips, SideResult, TcpResult, VerificationResult,
 };
+pub use joined_lab::JoinedLab;
+pub(crate) use joined_lab::LabValue;
 pub use latency::Latency;
 pub use link::{ConfiguredLink, LinkResult};
 pub use part::{Counted, MergeError, PART_SCHEMA, Part, merge};
@@ -127,6 +130,9 @@ pub struct Run {
     /// Whether the lab was up before the run: what the scenario says in `[lab]` was not applied then.
     #[serde(default)]
     pub joined: bool,
+    /// What that lab was, as far as it said; none of a lab that was made for the run.
+    #[serde(default)]
+    pub lab: Option<JoinedLab>,
     /// What the second before the run has shown of the load generator's machine; of several generators, of the first one's.
     #[serde(default)]
     pub preflight: Option<Preflight>,

@@ -32,6 +32,7 @@ mod thresholds;
 mod variant;
 
 pub use claims::Measure;
+pub(crate) use duration::describe as describe_duration;
 pub use duration::{DurationError, parse_duration};
 pub use event::{Action, Event};
 pub use expect::{ErrorsAllowed, Expectation, Fallback};

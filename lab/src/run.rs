@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use crate::load::worker::{Answer, Command};
 use crate::load::{Phase, Progress};
 use crate::preflight::preflight;
+use crate::top::{Places, scrape};
 use crate::topology::{
     Addresses, ChildError, FolderError, JoinError, LabFolder, LabPlace, Plan, RunningLab, Topology,
     TopologyError,
@@ -30,7 +31,7 @@ use experiment::environment::Environment;
 use experiment::measure::SLICES;
 use experiment::measure::{LoadResult, Shard, VariantMismatch};
 use experiment::results::{
-    Counted, PART_SCHEMA, Part, Preflight, Results, RunHistory, TimelinePoint,
+    Counted, JoinedLab, PART_SCHEMA, Part, Preflight, Results, RunHistory, TimelinePoint,
 };
 use experiment::scenario::Nf;
 use experiment::scenario::Scenario;
@@ -52,6 +53,8 @@ use slices::Slices;
 const MAX_POINTS: usize = 3600;
 /// How much longer than planned a load may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The metric of the NRF that says how large its log is.
+const LOG_ENTRIES: &str = "mtc_log_entries";
 
 /// Why a run has no results.
 #[derive(Debug, thiserror::Error)]
@@ -280,7 +283,10 @@ async fn run_joined(
                 () = &mut interrupt => return Err(RunError::Interrupted),
             }
         }
-        measure(scenario, joined.shard, &mut topology, interrupt, listener).await
+        let found = found(&lab).await;
+        let shard = joined.shard;
+        let measured = measure(scenario, shard, &mut topology, interrupt, listener).await;
+        Ok((measured?, found))
     }
     .await;
     listener.step("stopping the load generator");
@@ -289,11 +295,30 @@ async fn run_joined(
     if lab.is_deployed() {
         environment = environment.as_deployed();
     }
-    let mut part = measured?.part(scenario, joined.shard, environment);
+    let (measured, found) = measured?;
+    let mut part = measured.part(scenario, joined.shard, environment);
     part.preflight = Some(preflight);
     part.joined = true;
+    part.joined_lab = Some(found);
     let results = part.clone().results(scenario)?;
     Ok(Ran { results, part })
+}
+
+/// What a lab is, as its configurations say and its NRF does now.
+async fn found(lab: &RunningLab) -> JoinedLab {
+    let nrf = Places {
+        targets: None,
+        addresses: lab.nrf_admin(),
+    };
+    let scraped = scrape(&nrf).await;
+    let samples = scraped.processes.iter();
+    let entries = samples
+        .filter_map(|process| process.samples.as_ref().ok()?.sum(LOG_ENTRIES))
+        .next();
+    JoinedLab {
+        log_entries: entries.map(|entries| entries as u64),
+        ..lab.says().clone()
+    }
 }
 
 /// Waits for a time by this machine's clock.
@@ -331,6 +356,7 @@ impl Measured {
             shortened: scenario.is_shortened,
             environment,
             joined: false,
+            joined_lab: None,
             preflight: None,
             load: self.load,
             own: self.own,

@@ -116,6 +116,11 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
     let noted = |results: &Results| results.notes.iter().any(|note| note.starts_with(on_one));
     assert!(noted(&parts[0]) && !noted(&whole));
 
+    let said = whole.run.lab.as_ref().expect("the lab was up before");
+    let planned = Some(plan.lab.landmark_interval.as_secs());
+    assert_eq!(said.landmark_interval_s, planned);
+    assert!(said.log_entries > Some(0), "{said:?}");
+
     announcements(&scenario, &lab, &path("waiting")).await;
     refusals(&scenario, &lab, folder.path()).await;
 

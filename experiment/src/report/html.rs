@@ -299,6 +299,7 @@ pub(super) fn scenario(results: &Results) -> Markup {
             pre {
                 @for line in lines(results) {
                     @if line.is_applied { (line.text) } @else { s { (line.text) } }
+                    @if let Some(instead) = line.instead { " # " (instead) }
                     "\n"
                 }
             }

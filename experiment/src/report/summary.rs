@@ -158,7 +158,11 @@ fn scenario(results: &Results) -> String {
         .iter()
         .map(|line| match line.is_applied {
             true => format!("{}\n", line.text),
-            false => format!("# not applied: {}\n", line.text),
+            false => {
+                let instead = line.instead.as_deref();
+                let instead = instead.map_or_else(String::new, |instead| format!("; {instead}"));
+                format!("# not applied: {}{instead}\n", line.text)
+            }
         })
         .collect();
     let longest = text

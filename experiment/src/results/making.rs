@@ -93,6 +93,7 @@ impl Results {
                 shortened: scenario.is_shortened,
                 measured_s: (scenario.load.duration() - scenario.load.warmup).as_secs_f64(),
                 joined: false,
+                lab: None,
                 preflight: None,
                 clock_steps: Vec::new(),
             },

@@ -13,7 +13,7 @@ use sbi::ledger::NfTotals;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::environment_differences;
-use super::{Preflight, Results, RunHistory, TimelinePoint};
+use super::{JoinedLab, Preflight, Results, RunHistory, TimelinePoint};
 use crate::environment::Environment;
 use crate::measure::{LoadResult, Shard, VariantMismatch};
 use crate::scenario::{Scenario, ScenarioFaults};
@@ -60,6 +60,9 @@ pub struct Part {
     /// Whether the lab was up before the run, which then is not what the scenario's `[lab]` says.
     #[serde(default)]
     pub joined: bool,
+    /// What that lab was, as far as it said.
+    #[serde(default)]
+    pub joined_lab: Option<JoinedLab>,
     /// What the second before the run has shown of the machine.
     #[serde(default)]
     pub preflight: Option<Preflight>,
@@ -192,6 +195,7 @@ impl Part {
         )?;
         results.run.preflight = self.preflight;
         results.run.joined = self.joined;
+        results.run.lab = self.joined_lab;
         results.sliced(&counted.slices);
         results.happened(self.history);
         results.notes.extend(self.notes);

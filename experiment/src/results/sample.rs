@@ -12,8 +12,8 @@ use sbi::ledger::{HandshakeDetail, HandshakeTotals, IssuanceTotals, NfTotals, Ve
 use time::macros::datetime;
 
 use super::{
-    Counted, EventRecord, Issuance, LinkResult, OperationResult, PART_SCHEMA, Part, Preflight,
-    Results, RunHistory, ThresholdOutcome, TimelinePoint,
+    Counted, EventRecord, Issuance, JoinedLab, LinkResult, OperationResult, PART_SCHEMA, Part,
+    Preflight, Results, RunHistory, ThresholdOutcome, TimelinePoint,
 };
 use crate::environment::{Environment, LOOPBACK};
 use crate::measure::{ClientTotals, Histogram, SLICES};
@@ -116,6 +116,7 @@ fn part(scenario: &Scenario) -> Part {
         shortened: false,
         environment: environment(),
         joined: false,
+        joined_lab: None,
         preflight: None,
         load,
         own: Counted {
@@ -213,6 +214,14 @@ pub(crate) fn full() -> Results {
     let limit = Duration::from_millis(1);
     results.run.preflight = Some(Preflight::of(&punctual, 9, limit, Some(0.5), true));
     results.thresholds = thresholds();
+    results.run.lab = Some(JoinedLab {
+        smf: Some(2),
+        certificate_lifetime_s: Some(3600),
+        checkpoint_interval_ms: Some(200),
+        landmark_interval_s: Some(2),
+        remember_subtrees: Some(true),
+        log_entries: Some(4120),
+    });
     results.run.cell = [("link.rtt".to_owned(), "20ms".to_owned())].into();
     results.expect.fallback = vec![crate::scenario::Fallback {
         variant: "mtc-landmark".to_owned(),

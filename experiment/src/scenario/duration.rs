@@ -39,7 +39,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 }
 
 /// Writes a duration in the largest unit that keeps it short.
-pub(super) fn describe(duration: Duration) -> String {
+pub(crate) fn describe(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     let (suffix, unit) = UNITS
         .iter()

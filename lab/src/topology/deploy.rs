@@ -21,7 +21,7 @@ use sbi::config::{NfConfig, NrfAddress, ReplicaConfig};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::description::{AdminAddresses, LabDescription};
+use super::description::{AdminAddresses, DescribedIssuance, LabDescription};
 use super::folder::{
     CA_ID, LabFolder, NfFile, NrfListens, WITNESS_ID, id, instance_config, nf_template, profiles,
 };
@@ -277,6 +277,7 @@ fn lay_out(
             smf: hosts.all("smf", ADMIN_PORT),
         },
         targets: Some(Path::new("..").join(targets::FOLDER)),
+        issuance: Some(DescribedIssuance::of(&nrf_config)),
         nf: NfConfig {
             trust: "trust.toml".into(),
             x509: Some("x509".into()),
@@ -436,6 +437,10 @@ mod tests {
         );
 
         let running = RunningLab::open(&lab.join("public/lab.toml")).expect("a deployed lab");
+        let planned = plan.lab.landmark_interval.as_secs();
+        assert_eq!(running.says().landmark_interval_s, Some(planned));
+        // Replicas come and go.
+        assert_eq!(running.says().smf, None);
         let own = folder.path().join("own");
         let generator = running
             .generator(&plan, &own, NOW)

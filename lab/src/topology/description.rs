@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use nf_nrf::config::NrfConfig;
 use sbi::address::Address;
 use sbi::config::NfConfig;
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,30 @@ pub(super) struct LabDescription {
     /// Where load generators announce their admin ports ([`super::targets`]); nowhere without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) targets: Option<PathBuf>,
+    /// What its NRF was configured to issue; unknown without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) issuance: Option<DescribedIssuance>,
     /// What an AMF process of the lab has.
     pub(super) nf: NfConfig,
+}
+
+/// What the NRF of a deployed lab was configured to issue, in the words of its configuration.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DescribedIssuance {
+    pub(super) certificate_lifetime_seconds: u64,
+    pub(super) checkpoint_interval_ms: u64,
+    pub(super) landmark_interval_seconds: u64,
+}
+
+impl DescribedIssuance {
+    pub(super) const fn of(nrf: &NrfConfig) -> Self {
+        Self {
+            certificate_lifetime_seconds: nrf.certificate_lifetime_seconds,
+            checkpoint_interval_ms: nrf.checkpoint_interval_ms,
+            landmark_interval_seconds: nrf.landmark_interval_seconds,
+        }
+    }
 }
 
 /// Admin ports of a deployed lab.

@@ -21,14 +21,16 @@ use nf_scp::config::ScpConfig;
 use sbi::address::{Address, own_address_towards};
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, WantedCredential, load};
 use sbi::pool::{self, PoolError};
+use sbi::trust_file::TrustDocument;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::description::{AdminAddresses, LabDescription};
+use super::description::{AdminAddresses, DescribedIssuance, LabDescription};
 use super::folder::{NfFile, ProcessFiles, config_file, instance_config};
 use super::place::{CopyError, LabPlace, copy, describe};
 use super::{FolderError, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, PkiError, PlannedInstance};
+use experiment::results::JoinedLab;
 use experiment::scenario::Nf;
 
 /// Long enough for the generator's start.
@@ -105,6 +107,8 @@ pub struct RunningLab {
     listen: Ipv4Addr,
     /// Where the lab announces its admin ports.
     targets: Option<PathBuf>,
+    /// What its configurations say of it.
+    says: JoinedLab,
 }
 
 #[derive(Clone, Debug)]
@@ -173,7 +177,10 @@ impl RunningLab {
         let scp: ScpConfig = read(config_file(&lab, Nf::Scp.as_str()))?;
         let amf: NfSection = read(config_file(&lab, Nf::Amf.as_str()))?;
         let smf: NfSection = read(config_file(&lab, Nf::Smf.as_str()))?;
+        let instances = u16::try_from(smf.nf.instance.len()).ok();
+        let issuance = Some(DescribedIssuance::of(&nrf));
         Ok(Self {
+            says: said(issuance, instances, &lab.join(&amf.nf.trust)),
             nf: amf.nf,
             admin: vec![
                 (Nf::Nrf, nrf.admin.into()),
@@ -193,9 +200,12 @@ impl RunningLab {
             tokens,
             admin,
             targets,
+            issuance,
             nf,
         } = read(file.to_owned())?;
         Ok(Self {
+            // How many replicas there are is nowhere written.
+            says: said(issuance, None, &folder.join(&nf.trust)),
             nf,
             admin: vec![
                 (Nf::Nrf, admin.nrf),
@@ -243,6 +253,17 @@ impl RunningLab {
     /// The admin ports of its network functions, the AMFs' left out: they do nothing in a run of another generator.
     pub(super) fn admin(&self) -> &[(Nf, Address)] {
         &self.admin
+    }
+
+    /// What its configurations, or its description, say of it.
+    pub const fn says(&self) -> &JoinedLab {
+        &self.says
+    }
+
+    /// The admin port of its NRF, with its name.
+    pub fn nrf_admin(&self) -> Vec<(String, Address)> {
+        let nrf = self.admin.iter().filter(|(nf, _)| *nf == Nf::Nrf);
+        named(nrf.cloned().collect())
     }
 
     /// Where load generators announce their admin ports.
@@ -353,6 +374,19 @@ impl RunningLab {
     }
 }
 
+/// What is said of a lab whose network functions have the trust file `trust`.
+fn said(issuance: Option<DescribedIssuance>, smf: Option<u16>, trust: &Path) -> JoinedLab {
+    let trust: Option<TrustDocument> = load(trust).ok();
+    JoinedLab {
+        smf,
+        certificate_lifetime_s: issuance.map(|of| of.certificate_lifetime_seconds),
+        checkpoint_interval_ms: issuance.map(|of| of.checkpoint_interval_ms),
+        landmark_interval_s: issuance.map(|of| of.landmark_interval_seconds),
+        remember_subtrees: trust.map(|trust| trust.remember_subtrees > 0),
+        log_entries: None,
+    }
+}
+
 fn named(admin: Vec<(Nf, Address)>) -> Vec<(String, Address)> {
     let named = |(nf, address): (Nf, Address)| (nf.as_str().to_owned(), address);
     admin.into_iter().map(named).collect()
@@ -416,6 +450,16 @@ mod tests {
             assert!(instance.token.as_ref().is_some_and(|token| token.is_file()));
         }
         assert!(!own.join("enrolment").exists(), "no private key of the lab");
+        let planned = &mtc.lab;
+        let said = JoinedLab {
+            smf: Some(planned.smf),
+            certificate_lifetime_s: Some(planned.certificate_lifetime.as_secs()),
+            checkpoint_interval_ms: Some(planned.checkpoint_interval.as_millis() as u64),
+            landmark_interval_s: Some(planned.landmark_interval.as_secs()),
+            remember_subtrees: Some(planned.remember_subtrees),
+            log_entries: None,
+        };
+        assert_eq!(running.says(), &said);
     }
 
     #[test]
