@@ -5,7 +5,8 @@ use mtc_tls::kind::CertificateKind;
 use crate::environment::LOOPBACK;
 use crate::report::numbers::{count, whole};
 use crate::report::scenario_text::unapplied;
-use crate::results::{MIN_RTT_MS, Results};
+use crate::results::{MIN_RTT_MS, Results, VariantResult};
+use crate::scenario::Scenario;
 
 /// Ten segments of 1,448 bytes: what a server may send before the first acknowledgement (RFC 6928).
 const INITIAL_WINDOW: f64 = 14_480.0;
@@ -13,6 +14,9 @@ const INITIAL_WINDOW: f64 = 14_480.0;
 const SAMPLES_FOR_P999: u64 = 1000;
 /// With fewer samples a 99th percentile is the maximum.
 const SAMPLES_FOR_P99: u64 = 100;
+
+/// With fewer entries a log is small beside those of an operator's network.
+const LARGE_LOG: u64 = 100_000;
 
 /// What these figures cannot show.
 pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
@@ -47,7 +51,43 @@ pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
         "{sharing}: compare variants within this run, not times between machines."
     ));
     caveats.extend(security_categories(results));
+    caveats.extend(small_log(results));
     caveats
+}
+
+/// That paths are longer in a larger log, where there are any.
+fn small_log(results: &Results) -> Option<String> {
+    let has_paths = |variant: &VariantResult| variant.auth != CertificateKind::DirectlySigned;
+    if !results.variants.iter().any(has_paths) {
+        return None;
+    }
+    let (entries, log) = match (results.run.joined, &results.run.lab) {
+        (false, _) => (preload(results)?, "log began with"),
+        (true, lab) => (lab.as_ref()?.log_entries?, "lab's log had"),
+    };
+    (entries < LARGE_LOG).then(|| {
+        format!(
+            "The {log} {} entries, as a laboratory's does: a certificate's path has up to {} hashes of 32 bytes there, and 20 where a \
+             million entries lie between two landmarks.",
+            count(entries),
+            hashes(entries)
+        )
+    })
+}
+
+/// Hashes on the longest path in a tree of so many entries.
+fn hashes(entries: u64) -> u32 {
+    entries.max(1).next_power_of_two().ilog2()
+}
+
+/// With how many entries the log of a run began that had a lab of its own.
+fn preload(results: &Results) -> Option<u64> {
+    let cells = Scenario::parse_cells(&results.scenario).ok()?;
+    let is_this = |cell: &&Scenario| {
+        let mut settings = cell.cell.iter();
+        settings.all(|setting| results.run.cell.get(&setting.key) == Some(&setting.value))
+    };
+    cells.iter().find(is_this).map(|cell| cell.lab.preload)
 }
 
 /// That signatures which are compared may be of different strength, where both kinds are.

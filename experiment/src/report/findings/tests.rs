@@ -1,8 +1,9 @@
 use mtc_tls::provider::KeyExchange;
 
 use super::*;
-use crate::results::TcpResult;
+use crate::report::{Report, html, summary, table};
 use crate::results::sample::quick;
+use crate::results::{JoinedLab, TcpResult};
 
 fn texts(results: &Results, tone: Tone) -> Vec<String> {
     findings(results)
@@ -102,6 +103,47 @@ fn what_loopback_hides_is_named() {
         caveats[3].starts_with("The CA and the witness cosign with ML-DSA-44"),
         "{caveats:#?}"
     );
+}
+
+#[test]
+fn a_small_log_is_named_as_long_as_a_variant_has_paths_into_it() {
+    let said = |results: &Results| {
+        let caveats = caveats(results).into_iter();
+        let mut of_log = caveats.filter(|caveat| caveat.contains("hashes of 32 bytes"));
+        of_log.next()
+    };
+    let mut results = quick();
+    assert_eq!(
+        said(&results).unwrap_or_default(),
+        "The log began with 1,000 entries, as a laboratory's does: a certificate's path has up to 10 hashes of 32 bytes there, and 20 where a \
+         million entries lie between two landmarks."
+    );
+    for text in [table, summary, html].map(|write| write(&Report::of(&results))) {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.contains("The log began with 1,000 entries, as a"),
+            "{text}"
+        );
+    }
+    let scenario = results.scenario.clone();
+    results.scenario = scenario.replace("preload = 1000", "preload = 100_000");
+    assert_eq!(said(&results), None);
+    // What a lab that was up before has in its log, it says or nobody knows.
+    results.run.joined = true;
+    assert_eq!(said(&results), None);
+    results.run.lab = Some(JoinedLab {
+        log_entries: Some(5),
+        ..JoinedLab::default()
+    });
+    let of_lab = said(&results).unwrap_or_default();
+    assert!(
+        of_lab.starts_with("The lab's log had 5 entries, as a laboratory's does: a certificate's path has up to 3 hashes"),
+        "{of_lab}"
+    );
+    results.run.joined = false;
+    results.scenario = scenario;
+    results.variants.truncate(3);
+    assert_eq!(said(&results), None);
 }
 
 #[test]
