@@ -778,6 +778,9 @@ async fn what_was_probably_meant_is_said() {
         many.error(),
         &["from 1 to 256", "load.stages.rate", "--load N"],
     );
+    let named = mtc5g(["token", "lab", "amf1"]).await;
+    assert_eq!(named.code(), Some(2));
+    expect_parts(named.error(), &["amf1", "tokens/ID.jwt"]);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("latin1.toml");
     std::fs::write(&file, b"# one\n# caf\xe9\n").unwrap();

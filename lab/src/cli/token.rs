@@ -14,11 +14,18 @@ use crate::pki::renew_token;
 pub(super) struct TokenArguments {
     /// Folder of the lab, made by mtc5g init
     folder: PathBuf,
-    /// NF instance id of the network function that will enrol again
+    /// NF instance id of the network function that will enrol again, as in [[instance]] of its configuration
+    #[arg(value_parser = instance_id)]
     instance: Uuid,
     /// Hours for which the token is valid
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
     hours: u64,
+}
+
+fn instance_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| {
+        "not an NF instance id: the lab's tokens/ID.jwt and id in [[instance]] of amf.toml, smf.toml and scp.toml have them".to_owned()
+    })
 }
 
 impl TokenArguments {
