@@ -84,9 +84,9 @@ pub enum ClientError {
     /// As [`ClientError::Http2`], over HTTP/1.1.
     #[error("http/1.1 failed; is this a port that speaks TLS?")]
     Http1(#[source] hyper::Error),
-    /// The answer is longer than [`MAX_BODY`].
-    #[error("answer is longer than {MAX_BODY} octets")]
-    TooLong,
+    /// The answer is longer than so many octets.
+    #[error("answer is longer than {0} octets")]
+    TooLong(usize),
     /// The producer refused.
     #[error("status {status}: {details}")]
     Status {
@@ -187,6 +187,8 @@ pub struct Connection {
     first_answer: OnceLock<Instant>,
     usage: Arc<Usage>,
     metrics: Option<RequestMetrics>,
+    /// Octets that an answer's body may have.
+    max_body: usize,
 }
 
 /// What has gone over a connection; readable while and after it is closed.
@@ -266,6 +268,7 @@ impl Connection {
             first_answer: OnceLock::new(),
             usage: Arc::default(),
             metrics: None,
+            max_body: MAX_BODY,
         })
     }
 
@@ -286,6 +289,13 @@ impl Connection {
     /// What goes over this connection.
     pub fn usage(&self) -> Arc<Usage> {
         self.usage.clone()
+    }
+
+    /// Takes answers of so many octets at most.
+    #[must_use]
+    pub const fn bounded(mut self, max_body: usize) -> Self {
+        self.max_body = max_body;
+        self
     }
 
     /// Connects to `addr` and starts cleartext HTTP/2 with prior knowledge: log, witness and admin ports.
@@ -386,7 +396,7 @@ impl Connection {
         let response = self.sender.clone().send_request(request).await;
         let response = response.map_err(ClientError::Http2)?;
         self.first_answer.get_or_init(Instant::now);
-        whole(response, ClientError::Http2).await
+        whole(response, self.max_body, ClientError::Http2).await
     }
 
     fn http_request(
@@ -442,21 +452,22 @@ pub(crate) async fn connect_tcp(
         .map_err(|source| ClientError::Connect { addr, source })
 }
 
-/// An answer with its body, which is bounded. `failed` makes an error of one of the protocol's.
+/// An answer with its body, of `max_body` octets at most. `failed` makes an error of one of the protocol's.
 ///
 /// # Errors
 /// [`ClientError::TooLong`], and what `failed` makes.
 pub(crate) async fn whole(
     answer: hyper::Response<Incoming>,
+    max_body: usize,
     failed: fn(hyper::Error) -> ClientError,
 ) -> Result<Response, ClientError> {
     let (head, body) = answer.into_parts();
-    let body = Limited::new(body, MAX_BODY).collect().await;
+    let body = Limited::new(body, max_body).collect().await;
     let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
         Ok(error) => failed(*error),
         Err(error) => {
             debug_assert!(error.is::<LengthLimitError>());
-            ClientError::TooLong
+            ClientError::TooLong(max_body)
         }
     })?;
     Ok(Response {

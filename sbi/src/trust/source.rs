@@ -96,7 +96,12 @@ impl LogSource {
         let exchange = async {
             connection.ready().await.map_err(ClientError::Http1)?;
             let answer = connection.send_request(request).await;
-            whole(answer.map_err(ClientError::Http1)?, ClientError::Http1).await
+            whole(
+                answer.map_err(ClientError::Http1)?,
+                MAX_BODY,
+                ClientError::Http1,
+            )
+            .await
         };
         let answered = timeout(TIMEOUT, exchange).await;
         let response = answered.unwrap_or(Err(ClientError::Timeout(TIMEOUT)))?;
