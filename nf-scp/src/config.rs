@@ -15,6 +15,30 @@ pub struct ScpConfig {
     pub nf: NfConfig,
     /// The witness.
     pub witness: WitnessConfig,
+    /// Routing of requests; may be left out.
+    #[serde(default, skip_serializing_if = "RoutingConfig::is_default")]
+    pub routing: RoutingConfig,
+}
+
+/// Routing of consumers' requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoutingConfig {
+    /// Most requests that are routed at a time; more are answered with 503 and `Retry-After`. Each may have an answer of
+    /// 256 KiB on its way.
+    pub max_requests: usize,
+}
+
+impl Default for RoutingConfig {
+    fn default() -> Self {
+        Self { max_requests: 512 }
+    }
+}
+
+impl RoutingConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The witness of the SCP.
@@ -39,6 +63,12 @@ impl ScpConfig {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let folder = sbi::config::folder_of(path);
         let mut config: Self = sbi::config::load(path)?;
+        if config.routing.max_requests == 0 {
+            return Err(ConfigError::Rule {
+                key: "routing.max_requests",
+                rule: "must be at least 1".to_owned(),
+            });
+        }
         config.nf = config.nf.resolve(folder)?;
         config.witness.key = folder.join(&config.witness.key);
         config.witness.state = folder.join(&config.witness.state);

@@ -1,14 +1,18 @@
-//! The SCP: the witness of the NRF's issuance log, and an NF. Routing of requests comes later.
+//! The SCP: the witness of the NRF's issuance log, and an NF through which others communicate.
 //!
 //! ```text
 //!   witness_api   add-checkpoint, sign-subtree ──> mtc_log::WitnessStore: consistent or refused, stored before signed
+//!   routing       requests of consumers ──> their producers, named (model C) or discovered for them (model D)
 //!   scp           enrols and registers like any NF
 //! ```
+//!
+//! Each of its two ports has limits of its own, so that neither role can starve the other.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
 
 pub mod config;
 pub mod metrics;
+pub mod routing;
 mod scp;
 pub mod witness_api;
 

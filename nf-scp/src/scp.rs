@@ -1,15 +1,15 @@
 //! The SCP's process: the witness first, then an NF like the others.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hyper::Method;
 use mtc_core::id::{IdError, LogId, LogNumber};
 use mtc_log::{
     CosigningKey, DirectoryStorage, StorageError, WitnessOpenError, WitnessStore, WitnessedLog,
 };
 use mtc_tls::key::{NfKey, NfKeyError};
+use sbi::budget::Budget;
 use sbi::clock;
 use sbi::config::ConfigError;
 use sbi::instance::Instance;
@@ -18,16 +18,18 @@ use sbi::listener::{ListenError, bind, serve_plain};
 use sbi::metrics::Metrics;
 use sbi::model::{NfProfile, NfType, ScpDomainInfo, ScpInfo};
 use sbi::nf::{self, NetworkFunction, NfError};
+use sbi::nnrf::Nrf;
 use sbi::problem::Problem;
 use sbi::process::{Control, Event, Events};
 use sbi::response::Response;
-use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
+use sbi::server::{Handler, Request};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use crate::config::{ScpConfig, WitnessConfig};
 use crate::metrics::WitnessMetrics;
+use crate::routing::{Router, RoutingMetrics};
 use crate::witness_api::WitnessApi;
 
 /// The domain that the lab's SCP serves.
@@ -35,6 +37,9 @@ const DOMAIN: &str = "lab";
 /// Logs after those of the trust file that the witness knows: it keeps a few kilobytes for each, and logs that fail more
 /// often have an operator who lists the newest one in the trust file.
 const LOGS_AHEAD: u64 = 255;
+/// Bytes that the witness's port may hold for its peers: requests have 64 KiB at most and are answered at once. It is not taken
+/// from what routed requests may have, so that a full SCP still cosigns.
+const WITNESS_BUDGET: usize = 16 << 20;
 
 /// Why the SCP cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -92,16 +97,14 @@ pub enum ScpError {
     Nf(#[from] NfError),
 }
 
-/// The SCP as an NF. It registers and routes nothing yet.
-struct Scp;
+/// The SCP as an NF.
+struct Scp {
+    router: Router,
+}
 
 impl Handler for Scp {
-    async fn handle(&self, _request: Request) -> Result<Response, Problem> {
-        Err(Problem::invalid_api(&[]))
-    }
-
-    fn max_body(&self, _method: &Method, _path: &str) -> usize {
-        MAX_IGNORED_BODY
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        Ok(self.router.route(&request).await)
     }
 }
 
@@ -109,6 +112,10 @@ impl NetworkFunction for Scp {
     fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile {
         let mut profile = NfProfile::new(instance.id, NfType::Scp, instance.fqdn.clone());
         profile.load = Some(0);
+        match at.ip() {
+            IpAddr::V4(ip) => profile.ipv4_addresses.push(ip),
+            IpAddr::V6(ip) => profile.ipv6_addresses.push(ip),
+        }
         profile.scp_domains = vec![DOMAIN.to_owned()];
         let ports = [("https".to_owned(), at.port())];
         let domain = ScpDomainInfo {
@@ -147,7 +154,8 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     );
     let (listener, addr) = bind(config.witness.listen, "witness", "witness.listen")?;
     let metrics = Metrics::new();
-    let limits = Limits::new(&config.nf.limits, &metrics);
+    let mut limits = Limits::new(&config.nf.limits, &metrics);
+    limits.budget = Budget::new(WITNESS_BUDGET);
     let witness_metrics = WitnessMetrics::new(&metrics.registry);
     witness_metrics.show(&store);
     let api = Arc::new(WitnessApi {
@@ -157,10 +165,20 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     });
     let serving = tokio::spawn(serve_plain(listener, api, limits, control.stop.clone()));
     events.tell(&Event::WitnessListening { addr });
+    let (nrf, max_requests) = (Nrf::new(&config.nf.nrf), config.routing.max_requests);
+    let routing_metrics = RoutingMetrics::new(&metrics.registry);
+    let build = move |instance: &Arc<Instance>| Scp {
+        router: Router::new(
+            instance.clone(),
+            nrf.clone(),
+            max_requests,
+            routing_metrics.clone(),
+        ),
+    };
     let starting = nf::start(
         config.nf,
         NfType::Scp,
-        |_| Scp,
+        build,
         metrics,
         events,
         control.stop.clone(),

@@ -156,6 +156,20 @@ causes! {
     InsufficientResources = "INSUFFICIENT_RESOURCES",
     /// 504: a peer on which the answer depends is silent.
     PeerNotResponding = "PEER_NOT_RESPONDING",
+    /// 400, from an SCP: no producer is what the discovery headers ask for.
+    NfDiscoveryFailure = "NF_DISCOVERY_FAILURE",
+    /// 400, from an SCP: the discovery headers are not what they should be, or the NRF refuses them.
+    InvalidDiscoveryParam = "INVALID_DISCOVERY_PARAM",
+    /// 504, from an SCP: the NRF does not answer.
+    NrfNotReachable = "NRF_NOT_REACHABLE",
+    /// 504, from an SCP: the producer does not answer.
+    TargetNfNotReachable = "TARGET_NF_NOT_REACHABLE",
+    /// 504, from an SCP: the consumer's time is up.
+    TimedOutRequest = "TIMED_OUT_REQUEST",
+    /// 502, from an SCP: no SCP may forward the request any further.
+    MaxScpHopsReached = "MAX_SCP_HOPS_REACHED",
+    /// 502, from an SCP: the producer's answer cannot be forwarded.
+    InboundServerError = "INBOUND_SERVER_ERROR",
 }
 
 impl fmt::Display for Cause {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use nf_amf::config::AmfConfig;
 use nf_nrf::config::NrfConfig;
-use nf_scp::config::WitnessConfig;
+use nf_scp::config::{RoutingConfig, WitnessConfig};
 use nf_smf::config::SmfConfig;
 use sbi::config::NfConfig;
 use sbi::trust_file::TrustDocument;
@@ -94,7 +94,7 @@ struct Part {
     schema: Schema,
 }
 
-fn parts() -> [Part; 6] {
+fn parts() -> [Part; 7] {
     [
         Part {
             title: "`[nf]` of SCP, AMF and SMF",
@@ -105,6 +105,11 @@ fn parts() -> [Part; 6] {
             title: "`[witness]` of the SCP",
             introduction: "",
             schema: schema::<WitnessConfig>(),
+        },
+        Part {
+            title: "`[routing]` of the SCP",
+            introduction: "May be left out.\n",
+            schema: schema::<RoutingConfig>(),
         },
         Part {
             title: "`[amf]`",

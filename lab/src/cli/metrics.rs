@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use nf_nrf::metrics::NrfMetrics;
 use nf_scp::metrics::WitnessMetrics;
+use nf_scp::routing::RoutingMetrics;
 use sbi::metrics::{Definition, Metrics, Registry};
 use serde_json::{Value, json};
 
@@ -60,7 +61,9 @@ fn groups() -> [(&'static str, Vec<Definition>); 4] {
         ("NRF", made_by(|registry| drop(NrfMetrics::new(registry)))),
         (
             "SCP",
-            made_by(|registry| drop(WitnessMetrics::new(registry))),
+            made_by(|registry| {
+                drop((WitnessMetrics::new(registry), RoutingMetrics::new(registry)))
+            }),
         ),
         (
             "AMF of a load generator",

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use mtc_core::time::UnixTime;
 use nf_nrf::baseline::ROOT_CERTIFICATE_FILE;
-use nf_scp::config::{ScpConfig, WitnessConfig};
+use nf_scp::config::{RoutingConfig, ScpConfig, WitnessConfig};
 use sbi::address::Address;
 use sbi::config::{NfConfig, NrfAddress, ReplicaConfig};
 use serde::Serialize;
@@ -249,6 +249,7 @@ fn lay_out(
         "scp.toml",
         &ScpConfig {
             nf,
+            routing: RoutingConfig::default(),
             witness: WitnessConfig {
                 listen: any(WITNESS_PORT),
                 id: WITNESS_ID.to_owned(),

@@ -11,7 +11,7 @@ use mtc_core::time::UnixTime;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
 use mtc_tls::profile::TrustDomain;
 use nf_nrf::config::{NrfConfig, WitnessAddress};
-use nf_scp::config::{ScpConfig, WitnessConfig};
+use nf_scp::config::{RoutingConfig, ScpConfig, WitnessConfig};
 use sbi::address::Address;
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, NrfAddress, WantedCredential};
 use sbi::enrolment::MTC_PROFILE;
@@ -412,6 +412,7 @@ impl LabFolder {
     ) -> ScpConfig {
         ScpConfig {
             nf: self.nf_config(plan, "SCP", addresses.of(Nf::Scp), admin),
+            routing: RoutingConfig::default(),
             witness: WitnessConfig {
                 listen: witness,
                 id: WITNESS_ID.to_owned(),

@@ -1,0 +1,440 @@
+//! Requests that go through the SCP of a whole lab, to producers that are the test's own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use experiment::scenario::Nf;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::{HeaderMap, Method, StatusCode};
+use lab::pki;
+use mtc_tls::peer::ExpectedPeer;
+use mtc_tls::profile::ClientAuth;
+use sbi::client::{Connection, Request};
+use sbi::limits::Limits;
+use sbi::listener::{bind, serve_sbi};
+use sbi::model::{NfProfile, NfType, ServiceName};
+use sbi::problem::{Problem, ProblemDetails};
+use sbi::process::{Event, Stop};
+use sbi::response::Response;
+use sbi::server::{self, Handler};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
+
+use test_support::command::{PATIENCE, within};
+use test_support::test_lab::{TestFolder, TestLab, small};
+use test_support::test_nf::{PROFILE, TestNf, der};
+
+const SERVICE: &str = "nsmf-event-exposure";
+const PATH: &str = "/nsmf-event-exposure/v1/subscriptions";
+/// Requests that the SCP routes at a time.
+const PLACES: usize = 2;
+
+/// Tells what it was asked.
+struct Echo {
+    number: u16,
+    /// Told of each request that will not be answered.
+    held: Arc<Notify>,
+}
+
+impl Handler for Echo {
+    async fn handle(&self, request: server::Request) -> Result<Response, Problem> {
+        if request.path.ends_with("/held") {
+            self.held.notify_one();
+            std::future::pending::<()>().await;
+        }
+        if request.path.ends_with("/refused") {
+            let refused = Problem::new(StatusCode::FORBIDDEN, "not you");
+            return Err(refused);
+        }
+        let headers: Vec<(String, String)> = request
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into(),
+                )
+            })
+            .collect();
+        let identity = request.peer.identity.as_ref().expect("mutual TLS");
+        let told = json!({
+            "number": self.number, "method": request.method.as_str(), "path": request.path, "query": request.query,
+            "headers": headers, "body": String::from_utf8_lossy(&request.body), "peer": identity.nf_types,
+            "profile": request.peer.profile.map(|profile| profile.to_string()),
+        });
+        let response = Response::json(StatusCode::OK, &told);
+        if request.path.ends_with("/located") {
+            let location = HeaderValue::from_static("https://elsewhere.example.org/x/1");
+            return Ok(response.with(LOCATION, location));
+        }
+        Ok(response)
+    }
+}
+
+/// A producer of the test's own, registered.
+struct Producer {
+    root: String,
+    id: String,
+    held: Arc<Notify>,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Producer {
+    async fn new(lab: &TestLab, number: u16) -> Self {
+        let nf = TestNf::of_type(&lab.folder.lab, NfType::Smf, number);
+        let issued = nf.enrol(&nf.token()).await.expect("the SMF enrols");
+        nf.present(der(&issued));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (listener, at) = bind(any, "test", "listen").expect("a free port");
+        let held = Arc::new(Notify::new());
+        let echo = Echo {
+            number,
+            held: held.clone(),
+        };
+        let (stop, stopped) = Stop::new();
+        let served = tokio::spawn(serve_sbi(
+            listener,
+            nf.instance.endpoint().clone(),
+            ClientAuth::Required,
+            Arc::new(echo),
+            nf.instance.ledger().clone(),
+            Limits::default(),
+            stopped,
+        ));
+        let mut profile: NfProfile = nf.instance.producing(ServiceName::from(SERVICE), at);
+        profile.heart_beat_timer = Some(60);
+        profile.priority = Some(number);
+        profile.allowed_nf_types = vec![NfType::Amf];
+        let connection = nf.connect().await.expect("the NRF answers").connection;
+        let registered = nf.nrf.register(&connection, &profile).await;
+        registered.expect("the SMF registers");
+        Self {
+            root: format!("https://{}:{}", nf.instance.fqdn, at.port()),
+            id: nf.id().to_string(),
+            held,
+            stop,
+            served,
+        }
+    }
+
+    async fn end(self) {
+        self.stop.send_replace(true);
+        self.served.await.expect("no panic");
+    }
+}
+
+/// A consumer with a connection to the SCP.
+struct Consumer {
+    nf: TestNf,
+    scp: Connection,
+}
+
+impl Consumer {
+    async fn new(lab: &mut TestLab, nf_type: NfType, number: u16) -> Self {
+        let nf = TestNf::of_type(&lab.folder.lab, nf_type, number);
+        let issued = nf.enrol(&nf.token()).await.expect("the consumer enrols");
+        nf.present(der(&issued));
+        let scp = lab.topology.child(Nf::Scp).expect("the SCP was started");
+        let addr = scp.seen(|event| match event {
+            Event::SbiListening { addr, .. } => Some(*addr),
+            _ => None,
+        });
+        let expected = ExpectedPeer {
+            fqdn: pki::fqdn("SCP", 1),
+            instance_id: None,
+            nf_type: Some(NfType::Scp.as_str().to_owned()),
+        };
+        let addr = addr.expect("the SCP listens");
+        let opened = nf.instance.open(addr, PROFILE, expected).await;
+        let scp = opened.expect("the SCP answers").connection;
+        Self { nf, scp }
+    }
+
+    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
+        let answer = self.scp.send(self.request(method, path, headers), PATIENCE);
+        answer.await.expect("the SCP answers")
+    }
+
+    fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Request {
+        let mut request = Request::new(method, pki::fqdn("SCP", 1), path);
+        let agent = format!("{}-{}", self.nf.instance.nf_type, self.nf.instance.fqdn);
+        let all = headers.iter().copied().chain([("user-agent", &*agent)]);
+        request.headers = HeaderMap::from_iter(all.map(|(name, value)| {
+            let name = HeaderName::try_from(name).expect("a name");
+            (name, HeaderValue::from_str(value).expect("a value"))
+        }));
+        request
+    }
+}
+
+/// Status, cause and `Server` of an answer that the SCP made itself.
+fn refusal(answer: &Response) -> (u16, String) {
+    let server = answer.header(&hyper::header::SERVER);
+    assert_eq!(server, Some(&*format!("SCP-{}", pki::fqdn("SCP", 1))));
+    let details = ProblemDetails::from_body(&answer.body).expect("problem details");
+    (answer.status.as_u16(), details.cause.unwrap_or_default())
+}
+
+fn told(answer: &Response) -> Value {
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    answer.read_json().expect("what Echo tells")
+}
+
+fn header<'a>(told: &'a Value, name: &str) -> Option<&'a str> {
+    let headers = told["headers"].as_array().expect("pairs");
+    let found = headers.iter().find(|pair| pair[0] == name)?;
+    found[1].as_str()
+}
+
+/// A lab with two producers, of which the first is preferred, and an AMF.
+async fn lab() -> (TestLab, [Producer; 2], Consumer) {
+    let folder = TestFolder::new(&small());
+    let file = folder.lab.config_file("scp");
+    let mut text = std::fs::read_to_string(&file).expect("configuration is readable");
+    text.push_str(&format!("\n[routing]\nmax_requests = {PLACES}\n"));
+    std::fs::write(file, text).expect("configuration is written");
+    let mut lab = TestLab::start(folder).await;
+    let producers = [
+        Producer::new(&lab, 101).await,
+        Producer::new(&lab, 102).await,
+    ];
+    let amf = Consumer::new(&mut lab, NfType::Amf, 103).await;
+    (lab, producers, amf)
+}
+
+const DISCOVERY: [(&str, &str); 2] = [
+    ("3gpp-sbi-discovery-target-nf-type", "SMF"),
+    ("3gpp-sbi-discovery-service-names", SERVICE),
+];
+
+#[tokio::test]
+async fn requests_are_routed_to_whom_the_headers_say_and_changed_no_more_than_they_must() {
+    let (mut lab, [first, second], amf) = lab().await;
+    let root = first.root.clone();
+    let target = ("3gpp-sbi-target-apiroot", &*root);
+
+    // Model C: what is the consumer's arrives as it was, what was for the SCP does not.
+    let path = format!("{PATH}?a=%2c&b=%7E&c&d=+");
+    let mut request = amf.request(
+        Method::POST,
+        &path,
+        &[
+            target,
+            ("3gpp-sbi-max-rsp-time", "5000"),
+            ("3gpp-sbi-max-forward-hops", "3; nodetype=scp"),
+            ("3gpp-sbi-correlation-info", "imsi-001010000000001"),
+            ("authorization", "Bearer x.y.z"),
+            ("te", "trailers"),
+        ],
+    );
+    let body = "--b\r\n\r\nnot JSON\r\n";
+    request = request.body(
+        HeaderValue::from_static("multipart/related; boundary=b"),
+        body,
+    );
+    let answer = amf.scp.send(request, PATIENCE).await.expect("an answer");
+    let told_c = told(&answer);
+    assert_eq!(told_c["number"], 101);
+    assert_eq!(
+        (&told_c["method"], &told_c["path"]),
+        (&json!("POST"), &json!(PATH))
+    );
+    assert_eq!(told_c["query"], "a=%2c&b=%7E&c&d=+");
+    assert_eq!(told_c["body"], body);
+    assert_eq!(told_c["peer"], json!(["SCP"]), "the producer sees the SCP");
+    assert_eq!(
+        told_c["profile"],
+        PROFILE.to_string(),
+        "both legs are alike"
+    );
+    let agent = format!("AMF-{}", pki::fqdn("AMF", 103));
+    for (name, value) in [
+        ("user-agent", Some(&*agent)),
+        (AUTHORIZATION.as_str(), Some("Bearer x.y.z")),
+        (CONTENT_TYPE.as_str(), Some("multipart/related; boundary=b")),
+        ("3gpp-sbi-correlation-info", Some("imsi-001010000000001")),
+        ("3gpp-sbi-max-forward-hops", Some("2; nodetype=scp")),
+        ("via", Some(&*format!("2.0 SCP-{}", pki::fqdn("SCP", 1)))),
+        ("3gpp-sbi-target-apiroot", None),
+        ("te", None),
+    ] {
+        assert_eq!(header(&told_c, name), value, "{name}");
+    }
+    let left: u32 = header(&told_c, "3gpp-sbi-max-rsp-time")
+        .and_then(|left| left.parse().ok())
+        .expect("the consumer's time goes on");
+    assert!(left <= 5000, "{left}");
+    assert_eq!(
+        answer.header(&HeaderName::from_static("3gpp-sbi-producer-id")),
+        None
+    );
+
+    // What the producer refuses comes back as it is, with the way it has come.
+    let refused = amf
+        .send(Method::GET, &format!("{PATH}/refused"), &[target])
+        .await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.headers.contains_key("via") && !refused.headers.contains_key("server"));
+
+    // Model D: the preferred one, and the consumer is told who it was.
+    let answer = amf.send(Method::POST, PATH, &DISCOVERY).await;
+    assert_eq!(told(&answer)["number"], 101);
+    assert!(header(&told(&answer), DISCOVERY[0].0).is_none());
+    assert_eq!(
+        answer.headers["3gpp-sbi-producer-id"],
+        format!("nfinst={}", first.id)
+    );
+    assert_eq!(answer.headers["3gpp-sbi-target-apiroot"], first.root);
+    let located = amf
+        .send(Method::POST, &format!("{PATH}/located"), &DISCOVERY)
+        .await;
+    assert!(!located.headers.contains_key("3gpp-sbi-target-apiroot"));
+    assert_eq!(
+        located.headers[LOCATION],
+        "https://elsewhere.example.org/x/1"
+    );
+    let binding = format!("bl=nf-instance; nfinst={}", second.id);
+    let bound = [("3gpp-sbi-routing-binding", &*binding)];
+    assert_eq!(
+        told(&amf.send(Method::GET, PATH, &bound).await)["number"],
+        102
+    );
+
+    // Discovery of the consumer's own may take the same way; other services of the NRF may not.
+    let discovery = "/nnrf-disc/v1/nf-instances?target-nf-type=SMF&requester-nf-type=AMF";
+    let found = amf.send(Method::GET, discovery, &[]).await;
+    assert_eq!(found.status, StatusCode::OK);
+    let as_smf = discovery.replace("=AMF", "=SMF");
+    let answer = amf.send(Method::GET, &as_smf, &[]).await;
+    assert_eq!(
+        refusal(&answer),
+        (403, "MTC5G_CERTIFICATE_MISMATCH".to_owned())
+    );
+    let deregister = format!("/nnrf-nfm/v1/nf-instances/{}", first.id);
+    let answer = amf.send(Method::DELETE, &deregister, &[]).await;
+    assert_eq!(refusal(&answer), (400, "MANDATORY_IE_MISSING".to_owned()));
+
+    // Who may not discover a producer does not reach it, and nobody reaches what is not registered.
+    let not_reachable = (504, "TARGET_NF_NOT_REACHABLE".to_owned());
+    let ausf = Consumer::new(&mut lab, NfType::Ausf, 104).await;
+    assert_eq!(
+        refusal(&ausf.send(Method::GET, PATH, &[target]).await),
+        not_reachable
+    );
+    let nrf = lab.folder.lab.nrf.clone();
+    let at_nrf = format!("https://{}:{}", nrf.fqdn, nrf.sbi.port());
+    for elsewhere in [&*at_nrf, "https://localhost:22", "http://127.0.0.1:80"] {
+        let target = [("3gpp-sbi-target-apiroot", elsewhere)];
+        let answer = amf.send(Method::DELETE, &deregister, &target).await;
+        assert_eq!(refusal(&answer), not_reachable, "{elsewhere}");
+    }
+    let nobody = [
+        DISCOVERY[0],
+        ("3gpp-sbi-discovery-service-names", "nsmf-nidd"),
+    ];
+    assert_eq!(
+        refusal(&amf.send(Method::GET, PATH, &nobody).await),
+        (400, "NF_DISCOVERY_FAILURE".to_owned())
+    );
+    let unknown = [
+        DISCOVERY[0],
+        DISCOVERY[1],
+        ("3gpp-sbi-discovery-snssais", "x"),
+    ];
+    assert_eq!(
+        refusal(&amf.send(Method::GET, PATH, &unknown).await),
+        (400, "INVALID_DISCOVERY_PARAM".to_owned())
+    );
+
+    // The consumer's time is up.
+    let held = format!("{PATH}/held");
+    let answer = amf
+        .send(
+            Method::GET,
+            &held,
+            &[target, ("3gpp-sbi-max-rsp-time", "50")],
+        )
+        .await;
+    assert_eq!(refusal(&answer), (504, "TIMED_OUT_REQUEST".to_owned()));
+    first.held.notified().await;
+
+    // The preferred producer is gone: nothing was sent to it, so the next one gets a POST too, unless that is forbidden.
+    first.end().await;
+    let no_retries = [
+        DISCOVERY[0],
+        DISCOVERY[1],
+        ("3gpp-sbi-retry-info", "no-retries"),
+    ];
+    assert_eq!(
+        refusal(&amf.send(Method::POST, PATH, &no_retries).await),
+        not_reachable
+    );
+    let answer = amf.send(Method::POST, PATH, &DISCOVERY).await;
+    assert_eq!(told(&answer)["number"], 102);
+    let reselected = [target, DISCOVERY[0], DISCOVERY[1]];
+    assert_eq!(
+        told(&amf.send(Method::POST, PATH, &reselected).await)["number"],
+        102
+    );
+}
+
+#[tokio::test]
+async fn neither_role_starves_the_other() {
+    let (lab, [first, second], amf) = lab().await;
+    let held = format!("{PATH}/held");
+    let target = ("3gpp-sbi-target-apiroot", &*first.root);
+    let time = ("3gpp-sbi-max-rsp-time", "10000");
+    let hold = || {
+        amf.scp
+            .send(amf.request(Method::GET, &held, &[target, time]), PATIENCE)
+    };
+    let full = async {
+        // Requests beyond the last place are told to come again.
+        for _ in 0..PLACES {
+            first.held.notified().await;
+        }
+        let answer = amf.send(Method::GET, PATH, &[target]).await;
+        assert_eq!(refusal(&answer), (503, "NF_CONGESTION".to_owned()));
+        assert_eq!(answer.headers[RETRY_AFTER], "1");
+        // The witness cosigns all the same: without it nobody gets a certificate.
+        let enrolling = TestNf::of_type(&lab.folder.lab, NfType::Smf, 105);
+        let enrolled = within(enrolling.enrol(&enrolling.token())).await;
+        assert!(enrolled.is_ok(), "{enrolled:?}");
+    };
+    tokio::select! {
+        _ = async { tokio::join!(hold(), hold()) } => panic!("held requests are not answered"),
+        () = full => {}
+    }
+
+    // Requests to the witness that never end take no place of routing.
+    let text = std::fs::read_to_string(lab.folder.lab.config_file("scp")).expect("readable");
+    let config: toml::Table = text.parse().expect("TOML");
+    let witness = config["witness"]["listen"].as_str().expect("an address");
+    let witness: SocketAddr = witness.parse().expect("an address");
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let mut stream = tokio::net::TcpStream::connect(witness)
+            .await
+            .expect("accepted");
+        let head =
+            b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: 60000\r\n\r\nold 0\n";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, head)
+            .await
+            .expect("sent");
+        slow.push(stream);
+    }
+    let at_second = [("3gpp-sbi-target-apiroot", &*second.root)];
+    let routed = async {
+        loop {
+            let answer = amf.send(Method::GET, PATH, &at_second).await;
+            // The places of the requests above are free when the producer's side has heard of their end.
+            if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+                break told(&answer);
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(within(routed).await["number"], 102);
+    drop(slow);
+}

@@ -1,0 +1,120 @@
+//! What an SCP changes in a request and its answer, which is as little as it may (TS 29.500 clause 6.10; RFC 9110 section 7.6).
+//! Pure.
+
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use hyper::header::{
+    CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use sbi::client;
+use sbi::header::{
+    DISCOVERY, MaxRspTime, ProducerId, ROUTING_BINDING, TARGET_API_ROOT, TypedHeader,
+};
+use sbi::response::Response;
+use sbi::selection::Candidate;
+use sbi::server::Request;
+use sbi::uri::ApiRoot;
+
+use super::ask::Ask;
+
+/// Which NRF the SCP should ask.
+const NRF_URI: HeaderName = HeaderName::from_static("3gpp-sbi-nrf-uri");
+/// Fields of one connection that HTTP/2 does not have, and an older peer may send all the same.
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// The protocol in `Via`.
+const PROTOCOL: &str = "2.0";
+
+/// `request` as it goes to `authority` below `prefix`, if so much of the consumer's time is `left`. Method, path, query and body
+/// are the consumer's, byte for byte.
+pub(super) fn forwarded(
+    request: &Request,
+    ask: &Ask,
+    authority: &str,
+    prefix: &str,
+    name: &str,
+    left: Duration,
+) -> client::Request {
+    let mut path = format!("{prefix}{}", request.path);
+    if !request.query.is_empty() {
+        path.push('?');
+        path.push_str(&request.query);
+    }
+    let mut headers = request.headers.clone();
+    remove_hop_by_hop(&mut headers);
+    for consumed in [TARGET_API_ROOT, ROUTING_BINDING, NRF_URI, HOST] {
+        headers.remove(consumed);
+    }
+    let discovery: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(DISCOVERY))
+        .cloned()
+        .collect();
+    for name in discovery {
+        headers.remove(name);
+    }
+    if let Some(hops) = ask.hops {
+        hops.write(&mut headers);
+    }
+    if ask.is_time_limited {
+        MaxRspTime::new(left).write(&mut headers);
+    }
+    add_via(&mut headers, name);
+    client::Request {
+        method: request.method.clone(),
+        authority: authority.to_owned(),
+        path,
+        headers,
+        body: request.body.clone(),
+    }
+}
+
+/// A producer's answer as it goes to the consumer. `chosen` is the producer, if it is another than the consumer named: it is told
+/// who that is, and where its next request goes if no `Location` says so.
+pub(super) fn returned(
+    mut response: Response,
+    chosen: Option<(&Candidate, &ApiRoot)>,
+    name: &str,
+) -> Response {
+    remove_hop_by_hop(&mut response.headers);
+    if let Some((producer, root)) = chosen {
+        ProducerId(producer.id).write(&mut response.headers);
+        let location = response.header(&LOCATION);
+        let is_located = location.is_some_and(|location| ApiRoot::split(location).is_ok());
+        if response.status.is_success() && !is_located {
+            root.write(&mut response.headers);
+        }
+    }
+    // TS 29.500 clause 6.10.8: so that the consumer knows how far an error has come.
+    if response.status.is_client_error() || response.status.is_server_error() {
+        add_via(&mut response.headers, name);
+    }
+    response
+}
+
+fn add_via(headers: &mut HeaderMap, name: &str) {
+    let via = HeaderValue::try_from(format!("{PROTOCOL} {name}"));
+    headers.append(VIA, via.expect("an SCP's name is made of its FQDN"));
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    let always = [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    for name in named.into_iter().chain(always) {
+        headers.remove(name);
+    }
+}
