@@ -31,12 +31,21 @@ impl NotUtf8 {
     }
 }
 
+/// Where a file is wanted there is a folder, such as that of the lab which the file is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("it is a folder; name a file in it")]
+pub struct IsFolder;
+
 /// The text of a file. Blocks on the disk.
 ///
 /// # Errors
-/// The file cannot be read, or holds [`NotUtf8`], which is then the error's source.
+/// The file cannot be read, or is [`IsFolder`] or holds [`NotUtf8`], which is then the error's source.
 pub fn read(path: &Path) -> io::Result<String> {
-    String::from_utf8(std::fs::read(path)?).map_err(|error| {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => io::Error::new(error.kind(), IsFolder),
+        _ => error,
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
         let error = NotUtf8::at(error.as_bytes(), place);
         io::Error::new(io::ErrorKind::InvalidData, error)
@@ -63,6 +72,8 @@ mod tests {
             read(&path).unwrap_err().to_string(),
             "line 1, column 1: the byte 0xc3 is not UTF-8; save the file as UTF-8"
         );
-        assert!(read(folder.path()).is_err());
+        let folder = read(folder.path()).unwrap_err();
+        assert_eq!(folder.kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(folder.to_string(), "it is a folder; name a file in it");
     }
 }
