@@ -213,7 +213,7 @@ impl Topology {
         }
         targets::forget_dead_generators(&self.targets).await;
         on_step(
-            "starting the load generator: enrolment, the lab's next landmark (up to a landmark interval, by default 30 s), registration",
+            "starting the load generator: enrolment, the lab's next landmark (seconds in a new lab, at most a landmark interval), registration",
         );
         self.spawn(Nf::Amf, &[])?;
         self.await_event(Nf::Amf, |event| matches!(event, Event::Ready { .. }))

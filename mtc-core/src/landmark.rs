@@ -138,10 +138,20 @@ impl LandmarkSequence {
             .expect("a sequence is made with a landmark and loses none of the newest")
     }
 
-    /// Adds a landmark at `tree_size`, and drops those that expired long enough ago not to be needed.
+    /// The earliest that the next landmark may be allocated, `spacing` after the newest; with landmark 0 alone at any time.
     ///
-    /// `spacing` is the least time between landmarks, `max_lifetime` the longest that a certificate lives: the new
-    /// landmark was allocated that long before its expiry, which is how the spacing is kept without more state.
+    /// A landmark was allocated `max_lifetime`, the longest that a certificate lives, before its expiry: that is how the
+    /// spacing is kept without more state.
+    pub fn earliest_next(&self, spacing: Duration, max_lifetime: Duration) -> UnixTime {
+        let latest = self.latest();
+        match latest.number {
+            LandmarkNumber(0) => UnixTime(0),
+            _ => latest.expiry.minus(max_lifetime).plus(spacing),
+        }
+    }
+
+    /// Adds a landmark at `tree_size`, and drops those that expired long enough ago not to be needed. `spacing` and
+    /// `max_lifetime` are those of [`LandmarkSequence::earliest_next`].
     ///
     /// # Errors
     /// The tree has not grown, or the last landmark is too recent.
@@ -156,8 +166,8 @@ impl LandmarkSequence {
         if tree_size <= latest.tree_size {
             return Err(LandmarkError::NotGrown(latest.tree_size));
         }
-        let earliest = latest.expiry.minus(max_lifetime).plus(spacing);
-        if latest.number.0 > 0 && now < earliest {
+        let earliest = self.earliest_next(spacing, max_lifetime);
+        if now < earliest {
             return Err(LandmarkError::TooEarly(earliest));
         }
         let expiry = now.plus(max_lifetime).max(latest.expiry);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::hex;
-use mtc_core::id::{EntryIndex, TreeSize};
+use mtc_core::id::{EntryIndex, LandmarkNumber, TreeSize};
 use mtc_core::landmark::{Landmark, LandmarkError, LandmarkSequence};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
@@ -29,10 +29,27 @@ const END_OF_TIME: UnixTime = UnixTime(u64::MAX);
 /// When landmarks are allocated and how long they last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LandmarkPolicy {
-    /// Least time between two landmarks.
+    /// Least time between two landmarks (Section 6.4.2: `time_between_landmarks`).
     pub time_between: Duration,
+    /// Least time between the first landmark and the second. It doubles from each landmark to the next until it is
+    /// [`LandmarkPolicy::time_between`]; from there on, or if it is no less at once, that is kept.
+    ///
+    /// Deviation: with less than `time_between` some landmarks more are active than Section 6.4.2 counts, until the first have
+    /// expired: as many as it takes doublings.
+    pub first_time_between: Duration,
     /// Longest life of a certificate: a landmark expires this long after its allocation.
     pub max_certificate_lifetime: Duration,
+}
+
+impl LandmarkPolicy {
+    /// Least time from landmark `latest` to the next.
+    fn spacing(&self, latest: LandmarkNumber) -> Duration {
+        let doublings = u32::try_from(latest.0.saturating_sub(1)).unwrap_or(u32::MAX);
+        let early = 2u32
+            .checked_pow(doublings)
+            .and_then(|factor| self.first_time_between.checked_mul(factor));
+        early.map_or(self.time_between, |early| early.min(self.time_between))
+    }
 }
 
 /// The landmarks of a log. Its methods block on the storage, and it is the one writer of its objects.
@@ -143,18 +160,21 @@ impl LandmarkStore {
         published: &CaCheckpoint,
         now: UnixTime,
     ) -> Result<(LandmarkSequence, Landmark), LandmarkError> {
-        let LandmarkPolicy {
-            time_between,
-            max_certificate_lifetime,
-        } = self.policy;
         let mut sequence = self.sequence.clone();
         let landmark = sequence.allocate(
             published.size(),
             now,
-            time_between,
-            max_certificate_lifetime,
+            self.policy.spacing(sequence.latest().number),
+            self.policy.max_certificate_lifetime,
         )?;
         Ok((sequence, landmark))
+    }
+
+    /// The earliest that the next landmark may be allocated; while there is none, at any time.
+    pub fn earliest_next(&self) -> UnixTime {
+        let spacing = self.policy.spacing(self.sequence.latest().number);
+        self.sequence
+            .earliest_next(spacing, self.policy.max_certificate_lifetime)
     }
 
     /// The landmarks.

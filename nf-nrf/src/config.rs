@@ -67,8 +67,8 @@ pub struct NrfConfig {
     /// Least milliseconds from one checkpoint to the next, so that batches form.
     #[serde(default = "default_checkpoint_interval")]
     pub checkpoint_interval_ms: u64,
-    /// Least seconds from one landmark to the next. Fewer than 4096 landmarks may be active during a certificate's
-    /// lifetime.
+    /// Least seconds from one landmark to the next; a new log's first are 1, 2, 4, ... seconds apart. Fewer than 4096
+    /// landmarks may be active during a certificate's lifetime.
     #[serde(default = "default_landmark_interval")]
     pub landmark_interval_seconds: u64,
     /// Null entries to begin a new log with, at most 10,000,000, so that proofs have a realistic depth.
@@ -145,6 +145,10 @@ const fn default_validity() -> u32 {
     60
 }
 
+/// From a log's first landmark to its second; it doubles until it is `landmark_interval_seconds`. Whoever starts a lab, and a
+/// load on it, soon has certificates that are relative to a landmark.
+const FIRST_TIME_BETWEEN_LANDMARKS: Duration = Duration::from_secs(1);
+
 /// Null entries that a log may begin with: they are made in memory.
 const MAX_PRELOAD: u64 = 10_000_000;
 
@@ -170,6 +174,26 @@ impl NrfConfig {
         Ok(self)
     }
 
+    /// How many landmarks may be active at once if all are an interval apart.
+    const fn active_landmarks(&self) -> u64 {
+        self.certificate_lifetime_seconds / self.landmark_interval_seconds
+    }
+
+    /// Least time between a log's first landmark and the second, see [`LandmarkPolicy::first_time_between`].
+    ///
+    /// It is the interval itself where the landmarks of the first seconds would be too many: there is one more for each
+    /// doubling.
+    ///
+    /// [`LandmarkPolicy::first_time_between`]: mtc_log::LandmarkPolicy::first_time_between
+    pub(crate) fn first_time_between_landmarks(&self) -> Duration {
+        let doublings = u64::BITS - self.landmark_interval_seconds.leading_zeros();
+        if self.active_landmarks() + u64::from(doublings) < MAX_LANDMARKS as u64 {
+            FIRST_TIME_BETWEEN_LANDMARKS
+        } else {
+            Duration::from_secs(self.landmark_interval_seconds)
+        }
+    }
+
     /// Checks what the types cannot.
     ///
     /// # Errors
@@ -188,8 +212,7 @@ impl NrfConfig {
                 "must be at least 1",
             ));
         }
-        let active = self.certificate_lifetime_seconds / self.landmark_interval_seconds;
-        if active >= MAX_LANDMARKS as u64 {
+        if self.active_landmarks() >= MAX_LANDMARKS as u64 {
             return Err(rule(
                 "landmark_interval_seconds",
                 "too short for the certificate lifetime: more than 4096 landmarks could be active at once",

@@ -382,10 +382,8 @@ impl Enrolment {
                 },
             )),
             None => {
-                let wait = mtca
-                    .landmark_interval()
-                    .as_secs()
-                    .clamp(1, LONGEST_LANDMARK_WAIT);
+                let wait = mtca.until_next_landmark().await.map_err(issuance_problem)?;
+                let wait = wait.as_secs().clamp(1, LONGEST_LANDMARK_WAIT);
                 Ok(
                     Response::empty(StatusCode::ACCEPTED)
                         .with(RETRY_AFTER, HeaderValue::from(wait)),

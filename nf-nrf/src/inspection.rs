@@ -154,6 +154,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
     const POLICY: LandmarkPolicy = LandmarkPolicy {
         time_between: Duration::from_secs(60),
+        first_time_between: Duration::from_secs(60),
         max_certificate_lifetime: HOUR,
     };
 

@@ -533,6 +533,7 @@ fn open_files(
     }
     let policy = LandmarkPolicy {
         time_between: Duration::from_secs(config.landmark_interval_seconds),
+        first_time_between: config.first_time_between_landmarks(),
         max_certificate_lifetime: config.certificate_lifetime(),
     };
     let landmarks = LandmarkStore::open(storage.clone(), policy, log.published());

@@ -3,11 +3,11 @@
 //! ```text
 //! issue:              entry ─> Issuer (durable, cosigned) ─> standalone certificate ─> archive ─> acknowledged
 //! landmark_relative:  archive ─> landmark above the entry? ─> proof to its subtree ─> certificate
-//! keep_landmarks:     every interval, a landmark at the published checkpoint, if the tree has grown
+//! keep_landmarks:     every interval, and more often at first, a landmark at the published checkpoint, if the tree has grown
 //! ```
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mtc_core::certificate::{
@@ -34,6 +34,10 @@ use mtc_core::causes::Causes;
 use sbi::ledger::Ledger;
 
 const ARCHIVE_SUFFIX: &str = ".der";
+
+/// How long after its start an NRF allocates a log's first landmark, if the interval is not shorter: it then holds the
+/// certificates of the NFs that start with the NRF, and nobody waits for long.
+const FIRST_LANDMARK_AFTER: Duration = Duration::from_secs(2);
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -173,9 +177,18 @@ impl Mtca {
         &self.log
     }
 
-    /// The time between landmarks.
-    pub const fn landmark_interval(&self) -> Duration {
-        self.landmark_interval
+    /// How long it takes until the next landmark may be allocated, which is then done if the tree has grown.
+    ///
+    /// # Errors
+    /// The process is ending.
+    pub async fn until_next_landmark(self: &Arc<Self>) -> Result<Duration, MtcaError> {
+        let mtca = self.clone();
+        blocking(move || {
+            let next = mtca.lock_landmarks().earliest_next();
+            let seconds = next.0.saturating_sub(mtca.clock.now().0);
+            Ok::<_, MtcaError>(Duration::from_secs(seconds))
+        })
+        .await
     }
 
     /// Issues a certificate: when this returns, its entry is durable and cosigned, and the certificate archived.
@@ -243,10 +256,7 @@ impl Mtca {
         }
         let (proof, archived) = {
             // Locked before the tree is read: no landmark can be allocated beyond that tree in between.
-            let landmarks = self
-                .landmarks
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let landmarks = self.lock_landmarks();
             let Some(tree) = self.issuer.published_tree()? else {
                 return Ok(None);
             };
@@ -343,14 +353,14 @@ impl Mtca {
         Ok(())
     }
 
-    /// Allocates landmarks for ever: one an interval, when the tree has grown; the first an interval after the start, so
-    /// that it holds the certificates of the NFs that start with the NRF.
+    /// Allocates landmarks for ever: when the tree has grown and the store's policy lets it, the first a moment after the
+    /// start.
     ///
     /// Dropping the future stops allocating.
     pub async fn keep_landmarks(self: Arc<Self>) {
         let mut published = self.issuer.published();
         if self.latest_landmark() == LandmarkNumber(0) {
-            sleep(self.landmark_interval).await;
+            sleep(self.landmark_interval.min(FIRST_LANDMARK_AFTER)).await;
         }
         loop {
             let mtca = self.clone();
@@ -361,7 +371,11 @@ impl Mtca {
             if let Err(error) = swept.await {
                 tracing::warn!(error = %Causes(&error), "cannot remove expired certificates from the archive");
             }
-            match blocking(move || mtca.allocate_landmark()).await {
+            let allocated = blocking(move || mtca.allocate_landmark()).await;
+            let Ok(until_next) = self.until_next_landmark().await else {
+                return; // the process is ending
+            };
+            match allocated {
                 Ok(Some(landmark)) => {
                     self.metrics.newest_landmark(&landmark);
                     tracing::info!(
@@ -369,9 +383,11 @@ impl Mtca {
                         tree_size = landmark.tree_size.0,
                         "allocated a landmark"
                     );
-                    sleep(self.landmark_interval).await;
+                    sleep(until_next).await;
                 }
-                // Not due: the tree has to grow first, or the interval to pass.
+                // It is too early.
+                Ok(None) if !until_next.is_zero() => sleep(until_next).await,
+                // The tree has to grow first. After an interval the archive is swept all the same.
                 Ok(None) => {
                     let grown = published.changed();
                     tokio::select! {
@@ -392,12 +408,13 @@ impl Mtca {
     }
 
     fn latest_landmark(&self) -> LandmarkNumber {
+        self.lock_landmarks().sequence().latest().number
+    }
+
+    fn lock_landmarks(&self) -> MutexGuard<'_, LandmarkStore> {
         self.landmarks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .sequence()
-            .latest()
-            .number
     }
 
     /// Blocks on the disk.
@@ -406,10 +423,7 @@ impl Mtca {
         let Some(published) = published else {
             return Ok(None);
         };
-        let mut landmarks = self
-            .landmarks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut landmarks = self.lock_landmarks();
         let now = self.clock.now();
         let due = match landmarks.due(&published, now) {
             Ok(due) => due,

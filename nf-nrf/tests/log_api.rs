@@ -114,6 +114,7 @@ fn write_log(storage: &Arc<dyn Storage>) {
     }
     let policy = LandmarkPolicy {
         time_between: Duration::from_secs(60),
+        first_time_between: Duration::from_secs(60),
         max_certificate_lifetime: Duration::from_secs(3600),
     };
     let mut landmarks =

@@ -251,6 +251,7 @@ impl IssuedLog {
     pub fn landmark(&self) {
         let policy = LandmarkPolicy {
             time_between: NO_TIME,
+            first_time_between: NO_TIME,
             max_certificate_lifetime: 2 * DAY,
         };
         let published = self.issuance.published().expect("published");

@@ -14,6 +14,7 @@ use crate::world::{NOW, World, entries};
 
 const POLICY: LandmarkPolicy = LandmarkPolicy {
     time_between: Duration::from_secs(60),
+    first_time_between: Duration::from_secs(60),
     max_certificate_lifetime: Duration::from_secs(3600),
 };
 
@@ -49,7 +50,11 @@ impl Log {
     }
 
     fn open(&self) -> Result<LandmarkStore, LandmarkStoreError> {
-        LandmarkStore::open(self.storage.clone(), POLICY, self.log.published())
+        self.open_with(POLICY)
+    }
+
+    fn open_with(&self, policy: LandmarkPolicy) -> Result<LandmarkStore, LandmarkStoreError> {
+        LandmarkStore::open(self.storage.clone(), policy, self.log.published())
     }
 
     fn allocate(
@@ -106,6 +111,32 @@ fn landmarks_need_time_and_growth() {
         log.served(),
         format!("2\n10 {}\n5 {}\n0 0\n", expiry(60), expiry(0))
     );
+}
+
+#[test]
+fn a_log_that_begins_gets_landmarks_at_doubling_times() {
+    let mut log = Log::new();
+    let policy = LandmarkPolicy {
+        first_time_between: Duration::from_secs(2),
+        ..POLICY
+    };
+    let mut landmarks = log.open_with(policy).unwrap();
+    assert_eq!(landmarks.earliest_next(), UnixTime(0), "the first");
+    let mut seconds = 0;
+    for spacing in [2, 4, 8, 16, 32, 60, 60] {
+        log.grow(1);
+        log.allocate(&mut landmarks, later(seconds)).unwrap();
+        // Spacing is kept over restarts too.
+        landmarks = log.open_with(policy).unwrap();
+        assert_eq!(landmarks.earliest_next(), later(seconds + spacing));
+        log.grow(1);
+        let early = log.allocate(&mut landmarks, later(seconds + spacing - 1));
+        assert!(matches!(
+            early,
+            Err(LandmarkStoreError::Landmark(LandmarkError::TooEarly(_)))
+        ));
+        seconds += spacing;
+    }
 }
 
 #[test]

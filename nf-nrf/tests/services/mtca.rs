@@ -294,6 +294,7 @@ fn private_folder(path: std::path::PathBuf) -> PrivateFolder {
 fn landmarks(storage: &Arc<dyn Storage>) -> LandmarkStore {
     let policy = LandmarkPolicy {
         time_between: LANDMARK_INTERVAL,
+        first_time_between: LANDMARK_INTERVAL,
         max_certificate_lifetime: LIFETIME,
     };
     LandmarkStore::open(storage.clone(), policy, None).expect("no landmarks yet")
