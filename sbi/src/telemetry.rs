@@ -10,6 +10,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::terminal::is_json;
 use crate::trace::TARGET;
 
 mod otlp;
@@ -86,14 +87,19 @@ impl Telemetry<'_> {
 ///
 /// Does nothing if a process has set up its telemetry before.
 pub fn warn_on_stderr() {
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        // It would tell of a reader that is gone with a macro that panics then.
-        .log_internal_errors(false)
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .with_filter(LevelFilter::WARN);
+    let layer = if is_json() {
+        fmt_layer(LogFormat::Json, false)
+    } else {
+        tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            // It would tell of a reader that is gone with a macro that panics then.
+            .log_internal_errors(false)
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
+            .boxed()
+    };
+    let layer = layer.with_filter(LevelFilter::WARN);
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 

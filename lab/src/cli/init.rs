@@ -7,6 +7,7 @@ use std::time::Duration;
 use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_core::time::UnixTime;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use sbi::tell;
 use thiserror::Error;
 
 use super::exit::{DONE, fail};
@@ -260,17 +261,14 @@ impl InitArguments {
         let hosts = self.host_domain.clone().unwrap_or_default();
         match deploy(&self.folder, &plan, self.load, &hosts, now) {
             Ok(Deployed::New) => {
-                say(format_args!(
-                    "made a lab for containers in {}",
-                    self.folder.display()
-                ));
+                tell!("made a lab for containers in {}", self.folder.display());
                 ExitCode::from(DONE)
             }
             Ok(Deployed::Before) => {
-                say(format_args!(
+                tell!(
                     "there is already a lab in {}: nothing was changed",
                     self.folder.display()
-                ));
+                );
                 ExitCode::from(DONE)
             }
             Err(error) => fail(&error),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sbi::tell;
+use sbi::terminal::{is_json, line};
 use serde::Serialize;
 
 use super::exit::USAGE;
@@ -89,6 +90,8 @@ pub(super) fn print_results(results: &Results, json: bool) {
     let report = Report::of(results);
     print(&if json {
         report::json(&report)
+    } else if is_json() {
+        line(&report::table(&report))
     } else if let Some(columns) = terminal_columns() {
         report::table_within(&report, columns)
     } else {

@@ -11,6 +11,7 @@ use mtc_core::causes::Causes;
 use sbi::command_line::COLLECTOR_VARIABLE;
 use sbi::telemetry::asks_for_traces;
 use sbi::tell;
+use sbi::terminal::is_json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -397,7 +398,7 @@ struct Terminal {
 
 impl Terminal {
     fn new() -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
+        let bar = (io::stderr().is_terminal() && !is_json()).then(|| {
             let bar = ProgressBar::new_spinner();
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
