@@ -22,9 +22,11 @@ else
     exit 0
 fi
 
-export COMPOSE_PROJECT_NAME=mtc5gtest$$ MTC5G_TAG=test$$ PROMETHEUS_PORT=0 GRAFANA_PORT=0 DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0}
-services=(init scp nrf amf smf prometheus)
 out=$(mktemp -d)
+# No folder of results is there yet, as in a fresh clone.
+export COMPOSE_PROJECT_NAME=mtc5gtest$$ MTC5G_TAG=test$$ PROMETHEUS_PORT=0 GRAFANA_PORT=0 DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0} \
+    MTC5G_RESULTS=$out/results MTC5G_LOG_FORMAT=json
+services=(init scp nrf amf smf prometheus)
 
 main() {
     step "images"
@@ -58,14 +60,13 @@ main() {
 
     step "a scenario against it"
     load run scenarios/quick.toml --short --attach --out mtc5g-results/first >"$out/first.log" 2>&1 || { cat "$out/first.log"; exit 1; }
-    grep ^PASSED "$out/first.log"
-    docker cp "$(containers init):/mtc5g-results/first/results.json" "$out/first.json"
-    errors "$out/first.json" 0 0
+    passed "$out/first.log"
+    errors "$out/results/first/results.json" 0 0
 
     step "NRF and SCP are killed under load"
     local under
     under=$(load -d -v "$PWD/deploy/test-compose.toml:/killed.toml:ro" run /killed.toml --attach --out mtc5g-results/killed 2>/dev/null | tail -1)
-    said "$under" '^ *5 of .*: '
+    said "$under" '"5 of .*: '
     docker restart --time 0 "$(containers nrf)" >/dev/null
     healthy nrf
     docker restart --time 0 "$(containers scp)" >/dev/null
@@ -74,9 +75,9 @@ main() {
     local status
     status=$(timeout 120 docker wait "$under")
     [ "$status" = 0 ] || { docker logs --tail 30 "$under"; exit 1; }
+    json_lines "$under" "$(containers init)"
     docker rm -v "$under" >/dev/null
-    docker cp "$(containers init):/mtc5g-results/killed/results.json" "$out/killed.json"
-    errors "$out/killed.json" 0 300
+    errors "$out/results/killed/results.json" 0 300
     healthy amf smf
 
     step "four AMFs and four SMFs, one of which crashes"
@@ -85,16 +86,16 @@ main() {
     healthy nrf scp amf smf
     [ "$(containers amf | wc -l)" = 4 ] && [ "$(containers smf | wc -l)" = 4 ]
     load run quick --short --attach --out mtc5g-results/scaled >"$out/scaled.log" 2>&1 || { cat "$out/scaled.log"; exit 1; }
-    grep ^PASSED "$out/scaled.log"
+    passed "$out/scaled.log"
     load top --attach --once >"$out/top"
     grep -E '^  (amf|smf) .* ready ' "$out/top"
     [ "$(grep -cE '^  (amf|smf) .* ready ' "$out/top")" = 8 ]
 
     step "a generator that is told a URL and given tokens"
     timeout 300 docker run --rm --workdir / --network "${COMPOSE_PROJECT_NAME}_core" -v "${COMPOSE_PROJECT_NAME}_load:/load" \
-        "mtc5g:$MTC5G_TAG" run quick --short --lab http://nrf1.5gc.mnc001.mcc001.3gppnetwork.org:7778/lab/lab.toml \
+        -e MTC5G_LOG_FORMAT "mtc5g:$MTC5G_TAG" run quick --short --lab http://nrf1.5gc.mnc001.mcc001.3gppnetwork.org:7778/lab/lab.toml \
         --tokens /load/tokens >"$out/url.log" 2>&1 || { cat "$out/url.log"; exit 1; }
-    grep ^PASSED "$out/url.log"
+    passed "$out/url.log"
 
     step "what Prometheus has"
     # Prometheus tells nobody that it has scraped; it is asked again for as long as six scrapes may take.
@@ -115,9 +116,8 @@ main() {
         up
         healthy nrf scp amf smf
         load run quick --short --attach --out mtc5g-results/linked >"$out/linked.log" 2>&1 || { cat "$out/linked.log"; exit 1; }
-        grep ^PASSED "$out/linked.log"
-        docker cp "$(containers init):/mtc5g-results/linked/results.json" "$out/linked.json"
-        round_trips "$out/linked.json" 20
+        passed "$out/linked.log"
+        round_trips "$out/results/linked/results.json" 20
     else
         echo "SKIPPED: there is no /dev/net/tun"
     fi
@@ -200,6 +200,19 @@ ok = sum(variant["ok"] for variant in results["variants"])
 print(f"{ok} of {attempts} operations succeeded; errors: {[variant['errors'] for variant in results['variants']]}")
 sys.exit(0 if ok > 0 and least <= attempts - ok <= most else 1)
 PYTHON
+}
+
+# passed FILE: what a run says of itself.
+passed() { grep -o 'PASSED: [^\\"]*' "$1"; }
+
+# json_lines CONTAINER...: whatever they have said is a message in JSON, each in a line.
+json_lines() {
+    local container
+    for container in "$@"; do docker logs "$container" 2>&1; done | python3 -c '
+import json, sys
+messages = [json.loads(line)["fields"]["message"] for line in sys.stdin]
+print(f"init and load have said {len(messages)} lines of JSON")
+sys.exit(0 if len(messages) > 5 else 1)'
 }
 
 # round_trips FILE MILLISECONDS: no connection of a run had a shorter one.

@@ -22,6 +22,7 @@ mod report;
 mod results_file;
 mod run;
 mod scenarios;
+mod share;
 mod token;
 mod top;
 mod trust;
@@ -85,6 +86,8 @@ enum Command {
     Top(top::TopArguments),
     /// Check whether a process is ready, as the health check of a container
     Health(health::HealthArguments),
+    /// Let every user write into a folder, as containers have to into that of their results
+    Share(share::ShareArguments),
     /// Run a command behind an emulated network link (delay, loss, rate), for containers
     Link(link::LinkArguments),
     /// Keys and certificates of a lab's network functions, for other tools
@@ -147,6 +150,7 @@ impl Command {
             Self::Log(command) => command.run().await,
             Self::Top(arguments) => arguments.run().await,
             Self::Health(arguments) => arguments.run().await,
+            Self::Share(arguments) => arguments.run(),
             Self::Link(arguments) => arguments.run().await,
             Self::Identity(command) => command.run(),
             Self::Token(arguments) => arguments.run(),
