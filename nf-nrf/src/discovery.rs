@@ -18,8 +18,8 @@ use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_tls::identity::NfIdentity;
 use sbi::model::{
-    ExtSnssai, Guami, NfInstanceId, NfProfile, NfService, NfStatus, NfType, PlmnId, SearchResult,
-    ServiceForm, ServiceName, Snssai, SupportedFeatures, Tai,
+    Guami, NfInstanceId, NfProfile, NfService, NfStatus, NfType, PlmnId, SearchResult, ServiceForm,
+    ServiceName, Snssai, SupportedFeatures, Tai,
 };
 use sbi::problem::{Cause, InvalidParam, Problem};
 use sbi::response::{JSON, Response};
@@ -28,6 +28,7 @@ use sbi::uri::Query;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::allowed::{self, Requester, listed};
 use crate::etag::ETag;
 use crate::management::{
     identity, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
@@ -186,6 +187,15 @@ impl DiscoveryQuery {
             requester_features: parse_param(&query, "requester-features")?.unwrap_or_default(),
             ignored,
         })
+    }
+
+    /// Who asks, for the lists of those who may.
+    fn requester(&self) -> Requester<'_> {
+        Requester {
+            nf_type: &self.requester_nf_type,
+            plmns: &self.requester_plmn_list,
+            snssais: &self.requester_snssais,
+        }
     }
 
     /// Check 5: the requester is the one of the certificate, or the certificate is an SCP's, which asks on behalf of another.
@@ -421,7 +431,7 @@ fn fits_slice(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
 fn trimmed(query: &DiscoveryQuery, profile: &NfProfile) -> Option<NfProfile> {
     if profile.services().next().is_none() {
         let is_wanted =
-            query.service_names.is_empty() && Allowed::of_profile(profile).admits(query);
+            query.service_names.is_empty() && allowed::may_know(query.requester(), profile);
         return is_wanted.then(|| profile.clone());
     }
     let mut trimmed = profile.clone();
@@ -429,7 +439,7 @@ fn trimmed(query: &DiscoveryQuery, profile: &NfProfile) -> Option<NfProfile> {
         service.nf_service_status == NfStatus::Registered
             && listed(&query.service_names, |name| *name == service.service_name)
             && has_features(query, service)
-            && Allowed::of_service(service, profile).admits(query)
+            && allowed::may_use(query.requester(), service, profile)
     });
     let is_left = trimmed.services().next().is_some();
     is_left.then_some(trimmed)
@@ -443,53 +453,6 @@ fn has_features(query: &DiscoveryQuery, service: &NfService) -> bool {
         .parse::<SupportedFeatures>()
         .unwrap_or_default()
         .includes(query.supported_features)
-}
-
-/// Who may discover something. What a service says overrides what its profile says, list by list.
-struct Allowed<'a> {
-    nf_types: &'a [NfType],
-    plmns: &'a [PlmnId],
-    nssais: &'a [ExtSnssai],
-}
-
-impl<'a> Allowed<'a> {
-    fn of_profile(profile: &'a NfProfile) -> Self {
-        Self {
-            nf_types: &profile.allowed_nf_types,
-            plmns: &profile.allowed_plmns,
-            nssais: &profile.allowed_nssais,
-        }
-    }
-
-    fn of_service(service: &'a NfService, profile: &'a NfProfile) -> Self {
-        let of_profile = Self::of_profile(profile);
-        Self {
-            nf_types: or(&service.allowed_nf_types, of_profile.nf_types),
-            plmns: or(&service.allowed_plmns, of_profile.plmns),
-            nssais: or(&service.allowed_nssais, of_profile.nssais),
-        }
-    }
-
-    /// A requester that names no network or slice is taken to be in an allowed one.
-    fn admits(&self, query: &DiscoveryQuery) -> bool {
-        let plmns = &query.requester_plmn_list;
-        let snssais = &query.requester_snssais;
-        listed(self.nf_types, |allowed| *allowed == query.requester_nf_type)
-            && (plmns.is_empty() || listed(self.plmns, |allowed| plmns.contains(allowed)))
-            && (snssais.is_empty()
-                || listed(self.nssais, |allowed| {
-                    snssais.iter().any(|s| allowed.serves(s))
-                }))
-    }
-}
-
-fn or<'a, T>(list: &'a [T], otherwise: &'a [T]) -> &'a [T] {
-    if list.is_empty() { otherwise } else { list }
-}
-
-/// An absent list means any.
-fn listed<T>(list: &[T], is_it: impl FnMut(&T) -> bool) -> bool {
-    list.is_empty() || list.iter().any(is_it)
 }
 
 /// As [`listed`], of what `xxxInfo` and `xxxInfoList` hold together: an instance that has neither serves everything.
@@ -520,26 +483,12 @@ fn preference(query: &DiscoveryQuery, profile: &NfProfile) -> (bool, u16, Revers
 /// Takes out what is between the instance and the NRF, and gives services the form that the consumer reads.
 fn strip(query: &DiscoveryQuery, profile: &mut NfProfile) {
     profile.heart_beat_timer = None;
-    profile.allowed_nf_types.clear();
-    profile.allowed_plmns.clear();
-    profile.allowed_nf_domains.clear();
-    profile.allowed_nssais.clear();
-    profile
-        .other
-        .retain(|member, _| !member.starts_with("allowed"));
-    profile.convert_services(ServiceForm::Array);
-    for service in &mut profile.nf_services {
-        service.allowed_nf_types.clear();
-        service.allowed_plmns.clear();
-        service.allowed_nf_domains.clear();
-        service.allowed_nssais.clear();
-        service
-            .other
-            .retain(|member, _| !member.starts_with("allowed"));
-    }
-    if query.requester_features.has(SERVICE_MAP) {
-        profile.convert_services(ServiceForm::Map);
-    }
+    allowed::hide_lists(profile);
+    profile.convert_services(if query.requester_features.has(SERVICE_MAP) {
+        ServiceForm::Map
+    } else {
+        ServiceForm::Array
+    });
 }
 
 /// Drops instances from the tail until the list has at most `kilobytes`.
