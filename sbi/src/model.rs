@@ -22,6 +22,7 @@ mod profile;
 mod profile_check;
 mod profile_shape;
 mod shape;
+mod subscription;
 mod tolerance;
 
 pub use communication::{
@@ -47,4 +48,8 @@ pub use profile::{
     ScpInfo, ServiceForm, SmfInfo, SnssaiSmfInfo,
 };
 pub use shape::{Nested, Shape};
+pub use subscription::{
+    ConditionEventType, NotifCondition, NotificationData, NotificationEventType,
+    SubscriptionContext, SubscriptionData,
+};
 pub use tolerance::{Tolerance, Tolerated};

@@ -43,6 +43,13 @@ impl ServiceOperation {
                 "NFProfileRetrieval"
             }
             ("nnrf-nfm", "GET", [Some("nf-instances"), None, None, None]) => "NFListRetrieval",
+            ("nnrf-nfm", "POST", [Some("subscriptions"), None, None, None]) => "NFStatusSubscribe",
+            ("nnrf-nfm", "PATCH", [Some("subscriptions"), Some(_), None, None]) => {
+                "NFStatusSubscribeUpdate"
+            }
+            ("nnrf-nfm", "DELETE", [Some("subscriptions"), Some(_), None, None]) => {
+                "NFStatusUnSubscribe"
+            }
             ("nnrf-disc", "GET", [Some("nf-instances"), None, None, None]) => "NFDiscover",
             // Ours: TS 33.310 has no HTTP enrolment.
             ("nnrf-cm", "POST", [Some("certificates"), None, None, None]) => "Enrol",

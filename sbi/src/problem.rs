@@ -136,6 +136,12 @@ causes! {
     ModificationNotAllowed = "MODIFICATION_NOT_ALLOWED",
     /// 403: the request disagrees with the client certificate (TS 29.510 names no cause; this one is the project's own).
     CertificateMismatch = "MTC5G_CERTIFICATE_MISMATCH",
+    /// 403: the requester may not subscribe to that.
+    SubscriptionNotAllowed = "SUBSCRIPTION_NOT_ALLOWED",
+    /// 404: there is no such subscription.
+    SubscriptionNotFound = "SUBSCRIPTION_NOT_FOUND",
+    /// 404: the instance to be told of is not registered.
+    NfNotFound = "NF_NOT_FOUND",
     /// 404: a fixed path segment after a variable one is wrong.
     ResourceUriStructureNotFound = "RESOURCE_URI_STRUCTURE_NOT_FOUND",
     /// 404: the UE or SM context is unknown.
