@@ -18,6 +18,8 @@
 pub mod allowed;
 pub mod answers;
 pub mod baseline;
+pub mod callback;
+pub mod condition;
 pub mod config;
 pub mod discovery;
 pub mod enrolment;
@@ -31,13 +33,17 @@ pub mod logs;
 pub mod management;
 pub mod metrics;
 pub mod mtca;
+pub mod notification;
 mod nrf;
 mod own;
+pub mod profile_changes;
 pub mod public_files;
 pub mod registry;
 mod registry_files;
 pub mod retired_log;
 pub mod services;
+pub mod subscription;
+pub mod subscriptions;
 pub mod witness_client;
 pub mod witness_times;
 
