@@ -162,6 +162,36 @@ fn errors_drops_groups_and_interruption_are_violations() {
     );
 }
 
+// A busy machine was told six times, in six sentences of one line of the terminal.
+#[test]
+fn a_cause_that_several_variants_share_is_said_once() {
+    let told = |failed: &[usize]| {
+        let mut results = quick();
+        for (variant, cause) in failed
+            .iter()
+            .zip(["timeout", "timeout", "tls", "timeout", "timeout"])
+        {
+            results.variants[*variant].errors = [(cause.to_owned(), 2)].into();
+            results.variants[*variant].dropped = 1;
+        }
+        let violations = results.violations().into_iter();
+        violations.map(|of| of.to_string()).collect::<Vec<_>>()
+    };
+    let dropped = "arrivals were dropped because max_in_flight operations were unfinished";
+    assert_eq!(
+        told(&[0, 1, 2]),
+        [
+            "x509-ed25519, x509-mldsa65: 4 of 1080 operations failed, most often: timeout"
+                .to_owned(),
+            format!("x509-ed25519, x509-mldsa65, x509-mldsa65-direct: 3 {dropped}"),
+            "x509-mldsa65-direct: 2 of 540 operations failed, most often: tls".to_owned(),
+        ]
+    );
+    let of_all = told(&[0, 1, 4, 2, 3]);
+    assert_eq!(of_all[1], format!("every variant: 5 {dropped}"));
+    assert_eq!(of_all.len(), 3, "{of_all:?}");
+}
+
 #[test]
 fn a_variant_without_handshakes_has_no_figures() {
     let scenario = Scenario::parse(QUICK).unwrap();

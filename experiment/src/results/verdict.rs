@@ -74,7 +74,7 @@ pub enum Violation {
     /// Operations failed.
     #[error("{variant}: {count} of {attempts} operations failed, most often: {cause}")]
     Errors {
-        /// The variant.
+        /// The variant, or all with this cause.
         variant: String,
         /// How many failed.
         count: u64,
@@ -88,7 +88,7 @@ pub enum Violation {
         "{variant}: {count} arrivals were dropped because max_in_flight operations were unfinished"
     )]
     Dropped {
-        /// The variant.
+        /// The variant, or all that this happened to.
         variant: String,
         /// How many.
         count: u64,
@@ -188,12 +188,34 @@ impl Results {
     /// Every reason why the run is not a measurement of what its scenario claims, or does not show what that expects; none for a good run.
     pub fn violations(&self) -> Vec<Violation> {
         let found = self.found().into_iter();
-        let mut violations: Vec<_> = found.filter(|of| self.counts(of)).collect();
+        let mut violations = self.together(found.filter(|of| self.counts(of)));
         if let [Violation::Late { is_alone, .. }] = violations.as_mut_slice() {
             *is_alone = true;
         }
         violations.extend(self.unmet_expectations());
         violations
+    }
+
+    /// Each cause once, whichever variants it was in.
+    fn together(&self, violations: impl Iterator<Item = Violation>) -> Vec<Violation> {
+        let mut together: Vec<Violation> = Vec::new();
+        for violation in violations {
+            if !together.iter_mut().any(|of| of.takes_in(&violation)) {
+                together.push(violation);
+            }
+        }
+        let names: Vec<&str> = self.variants.iter().map(|of| of.name.as_str()).collect();
+        let all = names.join(", ");
+        for violation in &mut together {
+            if let Violation::Errors { variant, .. } | Violation::Dropped { variant, .. } =
+                violation
+                && names.len() > 1
+                && *variant == all
+            {
+                *variant = "every variant".to_owned();
+            }
+        }
+        together
     }
 
     /// Whether it is about something that the scenario claims and does not allow.
@@ -336,6 +358,43 @@ impl Violation {
         match self {
             Self::Late { .. } | Self::GeneratorLimits { .. } => &[Measure::Latency],
             _ => &Measure::ALL,
+        }
+    }
+
+    /// Adds another violation of the same cause to this one; does nothing where the cause is another.
+    fn takes_in(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Errors {
+                    variant,
+                    count,
+                    attempts,
+                    cause,
+                },
+                Self::Errors {
+                    variant: other,
+                    count: others,
+                    attempts: of,
+                    cause: same,
+                },
+            ) if cause == same => {
+                variant.push_str(&format!(", {other}"));
+                *count += others;
+                *attempts += of;
+                true
+            }
+            (
+                Self::Dropped { variant, count },
+                Self::Dropped {
+                    variant: other,
+                    count: others,
+                },
+            ) => {
+                variant.push_str(&format!(", {other}"));
+                *count += others;
+                true
+            }
+            _ => false,
         }
     }
 
