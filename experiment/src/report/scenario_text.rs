@@ -98,7 +98,7 @@ pub(super) fn unapplied(results: &Results) -> Option<String> {
         sentences.push("Not applied: its defaults.".to_owned());
     }
     if !others.is_empty() {
-        sentences.push(format!("Not by default: {}.", others.join(", ")));
+        sentences.push(format!("Other than by default: {}.", others.join(", ")));
     }
     if let Some(entries) = log_entries(results).filter(|_| !is_named("preload")) {
         sentences.push(format!("When the load began {entries}."));
@@ -184,7 +184,7 @@ mod tests {
             unapplied(&results).unwrap_or_default(),
             "The lab was up before the run, so it is not the scenario's [lab] that says what its network functions and its log were. \
              Not applied: smf = 2 (the lab has 4), checkpoint_interval = \"200ms\", landmark_interval = \"2s\" (the lab has \"30s\"), \
-             preload = 1000 (the log had 4,120 entries). Not by default: remember_subtrees = false."
+             preload = 1000 (the log had 4,120 entries). Other than by default: remember_subtrees = false."
         );
         results.scenario = "[load]\nrate = 1\n".to_owned();
         let said = unapplied(&results).unwrap_or_default();

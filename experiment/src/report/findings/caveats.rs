@@ -67,7 +67,7 @@ fn small_log(results: &Results) -> Option<String> {
     };
     (entries < LARGE_LOG).then(|| {
         format!(
-            "The {log} {} entries, as a laboratory's does: a certificate's path has up to {} hashes of 32 bytes there, and 20 where a \
+            "The {log} {} entries, which is small: a certificate's path has up to {} hashes of 32 bytes there, and 20 where a \
              million entries lie between two landmarks.",
             count(entries),
             hashes(entries)

@@ -115,13 +115,13 @@ fn a_small_log_is_named_as_long_as_a_variant_has_paths_into_it() {
     let mut results = quick();
     assert_eq!(
         said(&results).unwrap_or_default(),
-        "The log began with 1,000 entries, as a laboratory's does: a certificate's path has up to 10 hashes of 32 bytes there, and 20 where a \
+        "The log began with 1,000 entries, which is small: a certificate's path has up to 10 hashes of 32 bytes there, and 20 where a \
          million entries lie between two landmarks."
     );
     for text in [table, summary, html].map(|write| write(&Report::of(&results))) {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
-            words.contains("The log began with 1,000 entries, as a"),
+            words.contains("The log began with 1,000 entries, which"),
             "{text}"
         );
     }
@@ -137,7 +137,9 @@ fn a_small_log_is_named_as_long_as_a_variant_has_paths_into_it() {
     });
     let of_lab = said(&results).unwrap_or_default();
     assert!(
-        of_lab.starts_with("The lab's log had 5 entries, as a laboratory's does: a certificate's path has up to 3 hashes"),
+        of_lab.starts_with(
+            "The lab's log had 5 entries, which is small: a certificate's path has up to 3 hashes"
+        ),
         "{of_lab}"
     );
     results.run.joined = false;
