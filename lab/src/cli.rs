@@ -45,7 +45,7 @@ use exit::{COULD_NOT_RUN, DONE};
     version,
     after_help = exit::help()
 )]
-pub struct Arguments {
+struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -111,9 +111,17 @@ enum LabCommand {
     Up(lab_up::UpArguments),
 }
 
+/// The command: reads the arguments of this process, and does what they say on a runtime of its own.
+///
+/// The runtime is here and not in the binary so that futures are compiled where they are written: whoever awaits those of another
+/// crate compiles them once more.
+#[tokio::main]
+pub async fn main() -> ExitCode {
+    Arguments::parse().run().await
+}
+
 impl Arguments {
-    /// Does what the arguments say.
-    pub async fn run(self) -> ExitCode {
+    async fn run(self) -> ExitCode {
         if !matches!(self.command, Command::Link(_)) {
             // Most commands hold keys, or start what does. What `link` runs is not ours.
             forbid_core_dumps();

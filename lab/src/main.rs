@@ -4,8 +4,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use lab::cli::Arguments;
 use tikv_jemallocator::Jemalloc;
 
 /// Gives memory back to the system after a burst, by a thread of its own, also where nothing is allocated any more: glibc
@@ -13,7 +11,6 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    Arguments::parse().run().await
+fn main() -> ExitCode {
+    lab::cli::main()
 }
