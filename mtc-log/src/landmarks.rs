@@ -53,6 +53,44 @@ impl LandmarkPolicy {
 }
 
 /// The landmarks of a log. Its methods block on the storage, and it is the one writer of its objects.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mtc_core::id::{EntryIndex, LandmarkNumber};
+/// use mtc_core::time::UnixTime;
+/// use mtc_core::tree::{evaluate_inclusion, leaf_hash};
+/// use mtc_log::{LandmarkPolicy, LandmarkStore};
+/// # use std::sync::Arc;
+/// # use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+/// # use mtc_core::id::{LogId, LogNumber};
+/// # use mtc_log::{CosigningKey, DirectoryStorage, IssuanceLog};
+/// # let folder = tempfile::tempdir()?;
+/// # let storage = Arc::new(DirectoryStorage::create(folder.path().join("log"))?);
+/// # let secret = SecretKey::generate(SignatureAlgorithm::MlDsa44)?;
+/// # let key = CosigningKey::new("32473.1".parse()?, secret)?;
+/// # let id = LogId::new("32473.1".parse()?, LogNumber::FIRST)?;
+/// # let now = UnixTime(1_800_000_000);
+/// # let mut log = IssuanceLog::create(storage, id, key, now)?;
+/// # let batch = log.append(&[b"one".to_vec(), b"two".to_vec()], now)?;
+/// # log.publish(&batch.checkpoint.to_note())?;
+/// # let published = batch.checkpoint;
+///
+/// let policy = LandmarkPolicy {
+///     time_between: Duration::from_secs(3600),
+///     first_time_between: Duration::from_secs(2),
+///     max_certificate_lifetime: Duration::from_secs(7 * 86_400),
+/// };
+/// let mut landmarks = LandmarkStore::open(log.storage(), policy, log.published())?;
+/// let landmark = landmarks.allocate(&published, now)?;
+/// assert_eq!((landmark.number, landmark.tree_size), (LandmarkNumber(1), published.size()));
+///
+/// let index = EntryIndex(1);
+/// let proof = landmarks.prove(&log.reader()?, index, now)?.expect("an entry below the landmark");
+/// let hash = evaluate_inclusion(index, proof.subtree, leaf_hash(b"two"), &proof.inclusion_proof)?;
+/// assert_eq!(hash, proof.hash);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct LandmarkStore {
     storage: Arc<dyn Storage>,
     policy: LandmarkPolicy,

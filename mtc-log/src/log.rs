@@ -35,6 +35,35 @@ pub const MAX_LOG_SIZE: TreeSize = TreeSize((1 << INDEX_BITS) - 1);
 ///
 /// Its methods block on the storage. There is one `IssuanceLog` per log in the world: it owns every object of the log but the
 /// landmarks.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+/// use mtc_core::id::{EntryIndex, LogId, LogNumber, TreeSize};
+/// use mtc_core::time::UnixTime;
+/// use mtc_core::tree::{Subtree, evaluate_inclusion, leaf_hash};
+/// use mtc_log::{CosigningKey, DirectoryStorage, IssuanceLog};
+///
+/// let folder = tempfile::tempdir()?;
+/// let storage = Arc::new(DirectoryStorage::create(folder.path().join("log"))?);
+/// let secret = SecretKey::generate(SignatureAlgorithm::MlDsa44)?;
+/// let key = CosigningKey::new("32473.1".parse()?, secret)?;
+/// let id = LogId::new("32473.1".parse()?, LogNumber::FIRST)?;
+/// let now = UnixTime(1_800_000_000);
+///
+/// let mut log = IssuanceLog::create(storage, id, key, now)?;
+/// let batch = log.append(&[b"one".to_vec(), b"two".to_vec()], now)?;
+/// assert_eq!(batch.checkpoint.size(), TreeSize(2));
+/// // Witnesses would cosign it before it is published.
+/// log.publish(&batch.checkpoint.to_note())?;
+///
+/// let tree = log.reader()?;
+/// let (index, whole) = (EntryIndex(1), Subtree::whole(tree.size()));
+/// let proof = tree.inclusion_proof(index, whole)?;
+/// assert_eq!(evaluate_inclusion(index, whole, leaf_hash(b"two"), &proof), Ok(tree.root()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct IssuanceLog {
     storage: Arc<dyn Storage>,
     trees: Arc<Trees>,

@@ -48,6 +48,41 @@ pub struct WitnessedLog {
 ///
 /// Its methods block on the storage and on each other, per log, where they do not say otherwise; they may be called from any
 /// number of threads.
+///
+/// ```
+/// use mtc_core::id::TreeSize;
+/// use mtc_core::note::SignedNote;
+/// use mtc_core::time::UnixTime;
+/// use mtc_log::{AddCheckpoint, Refusal, WitnessStore, WitnessedLog};
+/// # use std::sync::Arc;
+/// # use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+/// # use mtc_core::id::{LogId, LogNumber};
+/// # use mtc_log::{CosigningKey, DirectoryStorage, IssuanceLog};
+/// # let folder = tempfile::tempdir()?;
+/// # let storage = |name| DirectoryStorage::create(folder.path().join(name)).map(Arc::new);
+/// # let key = |id: &str| -> Result<_, Box<dyn std::error::Error>> {
+/// #     Ok(CosigningKey::new(id.parse()?, SecretKey::generate(SignatureAlgorithm::MlDsa44)?)?)
+/// # };
+/// # let id = LogId::new("32473.1".parse()?, LogNumber::FIRST)?;
+/// # let now = UnixTime(1_800_000_000);
+/// # let mut log = IssuanceLog::create(storage("log")?, id, key("32473.1")?, now)?;
+/// # log.append(&[b"one".to_vec()], now)?;
+///
+/// let known = WitnessedLog { id: *log.id(), ca: log.ca().clone() };
+/// let witness = WitnessStore::open(storage("witness")?, key("32473.2")?, [known])?;
+/// let first = AddCheckpoint {
+///     old_size: TreeSize::EMPTY,
+///     proof: vec![],
+///     checkpoint: log.signed().to_note(),
+/// };
+/// let answer = String::from_utf8(witness.add_checkpoint(&first.encode(), now)?)?;
+/// let lines = SignedNote::parse_signatures(&answer)?;
+/// assert_eq!(lines[0].name, "oid/1.3.6.1.4.1.32473.2");
+/// // From now on its history of this log begins with that checkpoint.
+/// let again = witness.add_checkpoint(&first.encode(), now);
+/// assert!(matches!(again, Err(Refusal::Conflict { latest: TreeSize(1) })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct WitnessStore {
     storage: Arc<dyn Storage>,
     key: CosigningKey,

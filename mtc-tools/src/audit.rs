@@ -68,6 +68,38 @@ impl Audit {
 ///
 /// The landmarks have to be read before the checkpoint: a log in operation may publish new ones meanwhile.
 ///
+/// ```
+/// use mtc_tools::audit::audit;
+/// use mtc_tools::public_log::PublicLog;
+/// # use std::sync::Arc;
+/// # use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+/// # use mtc_core::entry::MtcLogEntry;
+/// # use mtc_core::id::{LogId, LogNumber};
+/// # use mtc_core::time::UnixTime;
+/// # use mtc_log::{CosigningKey, DirectoryStorage, IssuanceLog};
+/// # let folder = tempfile::tempdir()?;
+/// # let storage = Arc::new(DirectoryStorage::create(folder.path().join("log"))?);
+/// # let served = storage.served_directory().display().to_string();
+/// # let secret = SecretKey::generate(SignatureAlgorithm::MlDsa44)?;
+/// # let key = CosigningKey::new("32473.1".parse()?, secret)?;
+/// # let id = LogId::new("32473.1".parse()?, LogNumber::FIRST)?;
+/// # let now = UnixTime(1_800_000_000);
+/// # let mut writer = IssuanceLog::create(storage, id, key, now)?;
+/// # let batch = writer.append(&[MtcLogEntry::NULL.encode()?], now)?;
+/// # writer.publish(&batch.checkpoint.to_note())?;
+/// # let runtime = tokio::runtime::Runtime::new()?;
+///
+/// let log = PublicLog::at(&served, runtime.handle().clone())?;
+/// let observed = log.checkpoint()?;
+/// let found = audit(&log, &observed, Ok(None), now, |_| {})?;
+/// assert!(found.is_sound());
+///
+/// std::fs::write(format!("{served}/tile/entries/000.p/1"), "not a bundle")?;
+/// let found = audit(&log, &observed, Ok(None), now, |_| {})?;
+/// assert!(found.findings[0].starts_with("tile/entries/000.p/1 is malformed"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The log cannot be read, which says nothing about it. What is missing or wrong is a finding.
 pub fn audit(

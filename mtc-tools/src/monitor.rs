@@ -119,6 +119,39 @@ pub enum TreeChange {
 }
 
 /// What a monitor remembers of a log.
+///
+/// ```
+/// use mtc_core::id::EntryIndex;
+/// use mtc_tools::monitor::Monitor;
+/// use mtc_tools::public_log::PublicLog;
+/// # use std::sync::Arc;
+/// # use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+/// # use mtc_core::entry::MtcLogEntry;
+/// # use mtc_core::id::{LogId, LogNumber};
+/// # use mtc_core::time::UnixTime;
+/// # use mtc_log::{CosigningKey, DirectoryStorage, IssuanceLog};
+/// # let folder = tempfile::tempdir()?;
+/// # let storage = Arc::new(DirectoryStorage::create(folder.path().join("log"))?);
+/// # let served = storage.served_directory().display().to_string();
+/// # let secret = SecretKey::generate(SignatureAlgorithm::MlDsa44)?;
+/// # let key = CosigningKey::new("32473.1".parse()?, secret)?;
+/// # let id = LogId::new("32473.1".parse()?, LogNumber::FIRST)?;
+/// # let now = UnixTime(1_800_000_000);
+/// # let mut writer = IssuanceLog::create(storage, id, key, now)?;
+/// # let batch = writer.append(&[MtcLogEntry::NULL.encode()?], now)?;
+/// # writer.publish(&batch.checkpoint.to_note())?;
+/// # let runtime = tokio::runtime::Runtime::new()?;
+///
+/// let log = PublicLog::at(&served, runtime.handle().clone())?;
+/// let mut monitor = Monitor::new(None, Some(EntryIndex(0)));
+/// let mut told = Vec::new();
+/// monitor.look(&log, None, |_, _| Ok(()), |entry| Ok(told.push(entry.index)))?;
+/// assert_eq!(told, [EntryIndex(0)]);
+/// // Nothing has happened since.
+/// monitor.look(&log, None, |_, _| Ok(()), |entry| Ok(told.push(entry.index)))?;
+/// assert_eq!(told.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Monitor {
     /// The newest checkpoint that continues all before it.

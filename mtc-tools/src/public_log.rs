@@ -113,6 +113,36 @@ pub enum LandmarksError {
 }
 
 /// A log that can be read.
+///
+/// ```
+/// use mtc_core::id::{EntryIndex, TreeSize};
+/// use mtc_tools::inclusion::prove;
+/// use mtc_tools::public_log::PublicLog;
+/// # use std::sync::Arc;
+/// # use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+/// # use mtc_core::entry::MtcLogEntry;
+/// # use mtc_core::id::{LogId, LogNumber};
+/// # use mtc_core::time::UnixTime;
+/// # use mtc_log::{CosigningKey, DirectoryStorage, IssuanceLog};
+/// # let folder = tempfile::tempdir()?;
+/// # let storage = Arc::new(DirectoryStorage::create(folder.path().join("log"))?);
+/// # let served = storage.served_directory().display().to_string();
+/// # let secret = SecretKey::generate(SignatureAlgorithm::MlDsa44)?;
+/// # let key = CosigningKey::new("32473.1".parse()?, secret)?;
+/// # let id = LogId::new("32473.1".parse()?, LogNumber::FIRST)?;
+/// # let now = UnixTime(1_800_000_000);
+/// # let mut writer = IssuanceLog::create(storage, id, key, now)?;
+/// # let batch = writer.append(&[MtcLogEntry::NULL.encode()?], now)?;
+/// # writer.publish(&batch.checkpoint.to_note())?;
+/// # let runtime = tokio::runtime::Runtime::new()?;
+///
+/// let log = PublicLog::at(&served, runtime.handle().clone())?;
+/// let observed = log.checkpoint()?;
+/// assert_eq!(observed.checkpoint.size, TreeSize(1));
+/// let inclusion = prove(&log.tree(&observed)?, EntryIndex(0), None)?;
+/// assert_eq!(inclusion.subtree_hash, observed.checkpoint.root);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PublicLog {
     source: Source,
