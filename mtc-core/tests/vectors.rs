@@ -4,12 +4,9 @@
 //! Source: draft-ietf-plants-merkle-tree-certs-07, "Accumulated Test Vectors"; leaf `i` is the single byte `i`. To remake:
 //! print one ASCII line a case as each function below does and hash the lines.
 
-use std::fmt::Write;
-
 use mtc_core::ca::CaCertificate;
 use mtc_core::certificate::{CertificateFields, MtcProof, is_mtc};
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
-use mtc_core::der;
 use mtc_core::id::{EntryIndex, LogNumber, TreeSize};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
@@ -17,6 +14,7 @@ use mtc_core::tree::{
     evaluate_inclusion, inclusion_proof, inclusion_proof_length, leaf_hash, subtree_hash,
     verify_consistency,
 };
+use mtc_core::{der, hex};
 use sha2::{Digest, Sha256};
 
 const LARGEST: u64 = 130;
@@ -25,17 +23,10 @@ fn tree(size: u64) -> MemoryTree {
     (0..size).map(|leaf| leaf_hash(&[leaf as u8])).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("strings take any text");
-        text
-    })
-}
-
 fn spaced(hashes: &[Hash]) -> String {
     hashes
         .iter()
-        .map(|hash| format!(" {}", hex(hash)))
+        .map(|hash| format!(" {}", hex::encode(hash)))
         .collect()
 }
 
@@ -56,11 +47,11 @@ fn subtree_hashes() {
     for subtree in valid_subtrees(LARGEST) {
         digest.update(format!(
             "{subtree} {}\n",
-            hex(&read(subtree_hash(&tree, subtree)))
+            hex::encode(&read(subtree_hash(&tree, subtree)))
         ));
     }
     assert_eq!(
-        hex(&digest.finalize()),
+        hex::encode(&digest.finalize()),
         "b82806ad4265bb151c1119c0f4db437bb4d1a1f887b3a7fba1cd4ebf552e3e81"
     );
 }
@@ -90,7 +81,7 @@ fn inclusion_proofs() {
         }
     }
     assert_eq!(
-        hex(&digest.finalize()),
+        hex::encode(&digest.finalize()),
         "ac2a8f989e44d99e399db448050ff5f19757df53cfb716aa81015d3955d8163f"
     );
 }
@@ -111,7 +102,7 @@ fn consistency_proofs() {
         }
     }
     assert_eq!(
-        hex(&digest.finalize()),
+        hex::encode(&digest.finalize()),
         "10fa99b37bf9bf9ffa26b412fbd98bd75363256d0b75d61bc4538b9c9c5a0a74"
     );
 }
@@ -126,7 +117,7 @@ fn covering_subtrees_of_every_interval() {
         }
     }
     assert_eq!(
-        hex(&digest.finalize()),
+        hex::encode(&digest.finalize()),
         "7fd9c8b926e9d2b5cf831560e8ce295a5ef97ad5c5ede4ea0dea28a8c8fc8bb0"
     );
 }
@@ -224,8 +215,8 @@ fn certificates_have_the_fields_and_identifiers_of_the_draft() {
     .concat();
     let signature = der::element(der::BIT_STRING, &[&signature]);
     assert_eq!(
-        hex(&certificate),
-        hex(&der::element(
+        hex::encode(&certificate),
+        hex::encode(&der::element(
             der::SEQUENCE,
             &[&tbs, &mtc_proof, &signature]
         ))
@@ -291,8 +282,8 @@ fn ca_certificates_have_the_fields_and_identifiers_of_the_draft() {
         );
         let whole = der::element(der::SEQUENCE, &[&tbs, &unsigned, &[3, 1, 0]]);
         assert_eq!(
-            hex(&certificate.to_der(UnixTime(0), UnixTime(1))),
-            hex(&whole),
+            hex::encode(&certificate.to_der(UnixTime(0), UnixTime(1))),
+            hex::encode(&whole),
             "{key_algorithm}"
         );
     }
@@ -321,6 +312,10 @@ fn public_keys_have_the_identifiers_of_their_algorithms() {
                 &der::element(der::BIT_STRING, &[&bits]),
             ],
         );
-        assert_eq!(hex(&key.to_spki()), hex(&spki), "{key_algorithm}");
+        assert_eq!(
+            hex::encode(&key.to_spki()),
+            hex::encode(&spki),
+            "{key_algorithm}"
+        );
     }
 }

@@ -13,6 +13,7 @@ use hyper::http::HeaderValue;
 use hyper_util::rt::TokioIo;
 use mtc_core::checkpoint::verify_subtree_line;
 use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
+use mtc_core::hex;
 use mtc_core::id::{LogId, LogNumber, TreeSize, TrustAnchorId};
 use mtc_core::note::SignedNote;
 use mtc_core::time::UnixTime;
@@ -284,10 +285,7 @@ async fn over_http1(io: DuplexStream, request: Request) -> Response {
 }
 
 fn latest_path(log: &LogId) -> String {
-    let hash: String = Sha256::digest(log.origin())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = hex::encode(&Sha256::digest(log.origin()));
     format!("/{hash}/checkpoint")
 }
 

@@ -272,13 +272,8 @@ fn in_order(segments: BTreeMap<usize, Vec<u8>>) -> Vec<u8> {
     stream
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits: Vec<u8> = hex.bytes().filter(|digit| *digit != b':').collect();
-    let byte = |pair: &[u8]| {
-        let pair = std::str::from_utf8(pair).expect("digits");
-        u8::from_str_radix(pair, 16).expect("digits")
-    };
-    digits.chunks(2).map(byte).collect()
+fn bytes(digits: &str) -> Vec<u8> {
+    hex::decode(&digits.replace(':', "")).expect("pairs of digits")
 }
 
 #[test]
