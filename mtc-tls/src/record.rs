@@ -208,11 +208,23 @@ pub(crate) fn certificate_request_length<'a>(
     MESSAGE_HEADER + 1 + 2 + schemes + authorities
 }
 
-/// Which side of the connection this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+/// Which side of a connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// It opened the connection.
     Client,
+    /// It accepted the connection.
     Server,
+}
+
+impl Side {
+    /// `client` or `server`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
 }
 
 /// Both directions of a connection, from its first byte to the end of the handshake on this side.

@@ -21,6 +21,7 @@ use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mtc_tls::handshake::Traffic;
+use mtc_tls::record::Side;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -29,7 +30,7 @@ use tokio::time::timeout;
 
 use crate::address::ResolveError;
 use crate::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
-use crate::metrics::{RequestMetrics, Side};
+use crate::metrics::RequestMetrics;
 use crate::operation::ServiceOperation;
 use crate::outcome::Outcome;
 use crate::problem::ProblemDetails;

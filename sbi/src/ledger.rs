@@ -14,9 +14,10 @@ use std::time::Duration;
 use mtc_tls::handshake::{HandshakeCost, HandshakeError};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::ConnectionProfile;
+use mtc_tls::record::Side;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Metrics, Side};
+use crate::metrics::Metrics;
 use crate::model::NfType;
 
 mod detail;

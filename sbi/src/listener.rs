@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake;
 use mtc_tls::profile::ClientAuth;
+use mtc_tls::record::Side;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -16,7 +17,6 @@ use tracing::Instrument as _;
 
 use crate::ledger::Ledger;
 use crate::limits::{Limits, Refused};
-use crate::metrics::Side;
 use crate::process::Stop;
 use crate::server::{Handler, Peer, Terms, serve_cleartext_within, serve_sbi_within};
 use crate::trace;

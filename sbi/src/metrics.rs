@@ -23,7 +23,7 @@ mod registry;
 mod requests;
 
 pub use exposition::Exposition;
-pub use handshakes::{HandshakeMetrics, Side};
+pub use handshakes::HandshakeMetrics;
 pub use registry::{Definition, Kind, Label, Registry};
 pub use requests::{OpenConnection, RequestMetrics};
 

@@ -8,6 +8,7 @@ use link::forwarder::Carried;
 use link::probe::{Quantiles, TcpFacts};
 use link::{LinkSettings, Measured, Rate};
 use mtc_tls::kind::CertificateKind;
+use mtc_tls::record::Side;
 use sbi::ledger::{HandshakeDetail, HandshakeTotals, IssuanceTotals, NfTotals, VerificationTotals};
 use time::macros::datetime;
 
@@ -22,7 +23,7 @@ use crate::scenario::{Measure, Scenario};
 
 mod handshake;
 
-use handshake::{Side, handshake};
+use handshake::handshake;
 
 /// Tests know its variants by place and by name, so it is not the shipped one, which may change.
 pub(crate) const QUICK: &str = include_str!("sample/scenario.toml");

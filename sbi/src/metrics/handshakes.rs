@@ -10,6 +10,7 @@ use mtc_core::verify::Basis;
 use mtc_tls::handshake::{HandshakeCost, HandshakeError};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::ConnectionProfile;
+use mtc_tls::record::Side;
 use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::registry::Label;
@@ -29,25 +30,6 @@ const RESULT: Label = (
 const VARIANT: [Label; 4] = [SIDE, CREDENTIAL, LEAF_KEY, KEY_EXCHANGE];
 const OK: &str = "ok";
 const UNKNOWN: &str = "unknown";
-
-/// Which side of a connection this process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// It opened the connection.
-    Client,
-    /// It accepted the connection.
-    Server,
-}
-
-impl Side {
-    /// The label's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
-}
 
 /// What the handshakes of this process took. Clones share them.
 #[derive(Clone)]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
+use mtc_tls::record::Side;
 use prometheus::{HistogramVec, IntGauge};
 
-use super::{Registry, SIDE, Side};
+use super::{Registry, SIDE};
 use crate::operation::ServiceOperation;
 
 /// The status of a request whose answer never came, or that was given up before.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mtc_core::verify::Basis;
 use mtc_tls::handshake::{HandshakeCost, Negotiated, Sampled, SampledTcp};
 use mtc_tls::kind::CertificateKind;
-use mtc_tls::record::{DirectionBytes, MessageBytes, WireBytes};
+use mtc_tls::record::{DirectionBytes, MessageBytes, Side, WireBytes};
 use mtc_tls::tcp_info::TcpInfo;
 use mtc_tls::verification::{Verification, VerifySteps};
 
@@ -13,12 +13,6 @@ use super::OPERATIONS;
 
 /// Bytes of either side's hello.
 const HELLO: u64 = 1_446;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Client,
-    Server,
-}
 
 /// One of many; times have the long tail of a shared machine.
 pub(super) fn handshake(
