@@ -3,7 +3,9 @@
 //! ```text
 //!   management   PUT, PATCH, DELETE, GET nf-instances  --.
 //!   discovery    GET nf-instances?target-nf-type=..      |--> registry: pure state, changes in order
-//!                missing heartbeats suspend and purge  --'
+//!                missing heartbeats suspend and purge  --'      `--> registry_files: the disk
+//!   subscribing  POST, PATCH, DELETE subscriptions --> notifier: subscriptions, on disk <--' announce
+//!                                                      `--> outbox --> courier --> subscribers
 //!   enrolment    POST certificates --> mtca (issuance log, landmarks) or baseline (X.509)
 //!   services     the three of them on the SBI port, counted
 //!   logs         which of the CA's issuance logs is current --> log_opening
@@ -21,6 +23,7 @@ pub mod baseline;
 pub mod callback;
 pub mod condition;
 pub mod config;
+pub mod courier;
 pub mod discovery;
 pub mod enrolment;
 pub mod enrolment_token;
@@ -34,7 +37,9 @@ pub mod management;
 pub mod metrics;
 pub mod mtca;
 pub mod notification;
+pub mod notifier;
 mod nrf;
+pub mod outbox;
 mod own;
 pub mod profile_changes;
 pub mod public_files;
@@ -42,6 +47,7 @@ pub mod registry;
 mod registry_files;
 pub mod retired_log;
 pub mod services;
+pub mod subscribing;
 pub mod subscription;
 pub mod subscriptions;
 pub mod witness_client;

@@ -22,9 +22,8 @@ use serde_json::json;
 
 use crate::metrics::NrfMetrics;
 use crate::registry::{CommitError, ProfileTooLarge, ReviseError, SharedRegistry, Stored};
+use crate::subscription::SERVICE_MAP;
 
-/// Feature of nnrf-nfm: services as a map.
-const SERVICE_MAP: u32 = 1;
 /// Seconds after which an instance that found the registry full may try again.
 const RETRY_WHEN_FULL: u32 = 30;
 
@@ -285,7 +284,7 @@ fn admit(profile: &NfProfile, identity: &NfIdentity) -> Result<(), Problem> {
         .as_deref()
         .into_iter()
         .chain(service_fqdns)
-        .find(|fqdn| !certifies(identity, fqdn));
+        .find(|fqdn| !certifies(&identity.fqdns, fqdn));
     match foreign {
         None => Ok(()),
         Some(fqdn) => Err(Problem::certificate_mismatch(format!(
@@ -295,14 +294,11 @@ fn admit(profile: &NfProfile, identity: &NfIdentity) -> Result<(), Problem> {
     }
 }
 
-/// Whether `fqdn` is one of the names in the certificate. This project issues no wildcards, and a wildcard matches nothing.
-fn certifies(identity: &NfIdentity, fqdn: &str) -> bool {
+/// Whether `fqdn` is one of the names of a certificate. This project issues no wildcards, and a wildcard matches nothing.
+pub(crate) fn certifies(fqdns: &[String], fqdn: &str) -> bool {
     let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let fqdn = bare(fqdn);
-    identity
-        .fqdns
-        .iter()
-        .any(|certified| bare(certified) == fqdn)
+    fqdns.iter().any(|certified| bare(certified) == fqdn)
 }
 
 fn path_id(text: &str) -> Result<NfInstanceId, Problem> {
@@ -312,7 +308,11 @@ fn path_id(text: &str) -> Result<NfInstanceId, Problem> {
     })
 }
 
-fn read_patch(body: &[u8]) -> Result<Vec<PatchItem>, Problem> {
+/// The operations of a patch, at least one.
+///
+/// # Errors
+/// `400` when it is none.
+pub(crate) fn read_patch(body: &[u8]) -> Result<Vec<PatchItem>, Problem> {
     let patch: Vec<PatchItem> = serde_json::from_slice(body)
         .map_err(|error| Problem::invalid_msg_format(format!("not a JSON patch: {error}")))?;
     if patch.is_empty() {

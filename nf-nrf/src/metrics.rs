@@ -12,6 +12,10 @@ use sbi::metrics::{Registry, unix_now};
 use sbi::model::Tolerance;
 use sbi::operation::ServiceOperation;
 
+pub mod notifications;
+
+use notifications::NotificationMetrics;
+
 /// The metrics of the NRF. Clones share them.
 #[derive(Clone)]
 pub struct NrfMetrics(Arc<Inner>);
@@ -45,6 +49,7 @@ struct Inner {
     unopened: IntGauge,
     witness_requests: HistogramVec,
     witness_entries: IntGaugeVec,
+    notifications: NotificationMetrics,
 }
 
 /// Requests of one kind by outcome, as clause 5.10 of TS 28.552 counts them.
@@ -226,7 +231,13 @@ impl NrfMetrics {
                 "Entries under the checkpoint that the witness cosigned last, as far as the MTCA knows.",
                 &[("witness", "its cosigner ID")],
             ),
+            notifications: NotificationMetrics::new(registry),
         }))
+    }
+
+    /// Those of subscriptions.
+    pub fn notifications(&self) -> NotificationMetrics {
+        self.0.notifications.clone()
     }
 
     /// Counts a deviation that was put right.

@@ -40,7 +40,9 @@ use sbi::vault::{Vault, VaultError};
 
 use crate::answers::Answers;
 use crate::baseline::{BaselineCa, BaselineError};
+use crate::callback::Reach;
 use crate::config::NrfConfig;
+use crate::courier::{Couriers, TlsDial};
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedTokensError};
@@ -52,12 +54,15 @@ use crate::logs::{self, LogStart};
 use crate::management::Management;
 use crate::metrics::NrfMetrics;
 use crate::mtca::Mtca;
+use crate::notifier::Notifier;
 use crate::own::OwnSource;
 use crate::public_files::PublicPort;
-use crate::registry::{Settings, SharedRegistry};
+use crate::registry::{ChangeSink, Settings, SharedRegistry};
 use crate::registry_files;
 use crate::retired_log::RetiredLog;
 use crate::services::Services;
+use crate::subscribing::Subscribing;
+use crate::subscriptions::Bounds;
 use crate::witness_client::HttpWitness;
 use crate::witness_times::WitnessTimes;
 
@@ -309,10 +314,10 @@ impl Process {
     async fn serve_sbi(
         &mut self,
         enrolment: Arc<Enrolment>,
-        instance: &Instance,
+        instance: &Arc<Instance>,
     ) -> Result<(), NrfError> {
         let (listener, addr) = bind(self.config.listen, "SBI", "listen")?;
-        let services = Arc::new(self.services(addr, enrolment)?);
+        let services = Arc::new(self.services(addr, instance, enrolment)?);
         let auth = ClientAuth::OptionalOrExpired {
             expired_within: self.config.renew_expired(),
         };
@@ -441,17 +446,42 @@ impl Process {
     fn services(
         &mut self,
         addr: SocketAddr,
+        instance: &Arc<Instance>,
         enrolment: Arc<Enrolment>,
     ) -> Result<Services, NrfError> {
         let config = self.config.clone();
         let folder = PrivateFolder::open(config.state.join("profiles"))?;
         let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
-        let registry = Arc::new(SharedRegistry::new(registry, registry_files::sink(folder)));
-        self.life
-            .spawn(expire(registry.clone(), self.nrf_metrics.clone()));
+        let notifier = Arc::new(Notifier::open(
+            PrivateFolder::open(config.state.join("subscriptions"))?,
+            Bounds::default(),
+            config.clock(),
+            self.nrf_metrics.notifications(),
+        )?);
+        let hearing = notifier.clone();
+        let on_change: ChangeSink = Box::new(move |change| {
+            registry_files::store(&folder, change);
+            hearing.announce(change);
+        });
+        let registry = Arc::new(SharedRegistry::new(registry, on_change));
+        self.life.spawn(expire(
+            registry.clone(),
+            notifier.clone(),
+            self.nrf_metrics.clone(),
+        ));
         let api_root = ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?;
+        let reach = Reach::of(addr.ip());
+        let dial = TlsDial {
+            instance: instance.clone(),
+            registry: registry.clone(),
+            reach,
+        };
+        let couriers = Couriers::new(notifier.clone(), api_root.clone(), dial);
+        self.life.spawn(couriers.run());
         Ok(Services::new(
-            Management::new(registry.clone(), api_root).counted_in(self.nrf_metrics.clone()),
+            Management::new(registry.clone(), api_root.clone())
+                .counted_in(self.nrf_metrics.clone()),
+            Subscribing::new(notifier, registry.clone(), api_root, reach),
             Discovery::new(registry, config.discovery_validity_seconds),
             enrolment,
         ))
@@ -537,14 +567,19 @@ fn begin_used_tokens(log: &Path, state: &PrivateFolder) -> Result<(), NrfError> 
     Ok(())
 }
 
-/// Suspends and purges instances whose heartbeats are missing, and counts those that are there, for ever.
-async fn expire(registry: Arc<SharedRegistry>, metrics: NrfMetrics) {
+/// Suspends and purges instances whose heartbeats are missing, ends subscriptions that are not renewed, and counts those that
+/// are there, for ever.
+async fn expire(registry: Arc<SharedRegistry>, notifier: Arc<Notifier>, metrics: NrfMetrics) {
     let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
     loop {
         ticks.tick().await;
-        let late = registry.clone();
+        let (late, ended) = (registry.clone(), notifier.clone());
+        let work = move || {
+            late.expire(Instant::now());
+            ended.sweep();
+        };
         // Off the runtime: what changes is written to disk. It fails only when the runtime ends.
-        let _ = tokio::task::spawn_blocking(move || late.expire(Instant::now())).await;
+        let _ = tokio::task::spawn_blocking(work).await;
         registry.read(|registry| {
             let registered = registry.profiles();
             let types = registered.map(|profile| profile.nf_type.as_str());

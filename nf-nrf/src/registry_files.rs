@@ -6,7 +6,7 @@ use mtc_core::causes::Causes;
 use sbi::model::NfProfile;
 
 use crate::files::{FileError, PrivateFolder};
-use crate::registry::{Change, ChangeSink, MAX_PROFILE, Registry, Settings};
+use crate::registry::{Change, MAX_PROFILE, Registry, Settings};
 
 const SUFFIX: &str = ".json";
 /// Most octets of a file: those of a profile, and as many again for the few by which the NRF's own changes (its status, when
@@ -43,24 +43,22 @@ pub(crate) fn restore(
     Ok(Registry::restore(settings, profiles, now))
 }
 
-/// Stores each change. A profile that cannot be stored is registered all the same: its NF would have to register again
+/// Stores a change. Blocks on the disk. A profile that cannot be stored is registered all the same: its NF would have to register again
 /// after a restart, which is what it does when it is unknown.
-pub(crate) fn sink(folder: PrivateFolder) -> ChangeSink {
-    Box::new(move |change| {
-        let stored = match change {
-            Change::Registered(profile) | Change::ProfileChanged { after: profile, .. } => {
-                let json = serde_json::to_vec(&**profile)
-                    .expect("a profile has string keys and does not fail");
-                folder.write(&format!("{}{SUFFIX}", profile.nf_instance_id), &json)
-            }
-            Change::Deregistered(profile) => {
-                folder.remove(&format!("{}{SUFFIX}", profile.nf_instance_id))
-            }
-        };
-        if let Err(error) = stored {
-            tracing::error!(error = %Causes(&error), "cannot store a change of the registry");
+pub(crate) fn store(folder: &PrivateFolder, change: &Change) {
+    let stored = match change {
+        Change::Registered(profile) | Change::ProfileChanged { after: profile, .. } => {
+            let json = serde_json::to_vec(&**profile)
+                .expect("a profile has string keys and does not fail");
+            folder.write(&format!("{}{SUFFIX}", profile.nf_instance_id), &json)
         }
-    })
+        Change::Deregistered(profile) => {
+            folder.remove(&format!("{}{SUFFIX}", profile.nf_instance_id))
+        }
+    };
+    if let Err(error) = stored {
+        tracing::error!(error = %Causes(&error), "cannot store a change of the registry");
+    }
 }
 
 #[cfg(test)]

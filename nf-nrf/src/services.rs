@@ -15,6 +15,7 @@ use tracing::Span;
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::management::Management;
+use crate::subscribing::Subscribing;
 
 /// Where anybody may send something, with a token instead of a certificate.
 const ENROLMENT: &str = "/nnrf-cm/";
@@ -32,6 +33,8 @@ const MAX_AT_WORK: usize = 16;
 pub struct Services {
     /// `nnrf-nfm`.
     management: Arc<Management>,
+    /// The subscriptions of `nnrf-nfm`.
+    subscribing: Arc<Subscribing>,
     /// `nnrf-disc`.
     discovery: Arc<Discovery>,
     /// Places of requests to the registry.
@@ -42,9 +45,15 @@ pub struct Services {
 
 impl Services {
     /// No requests yet.
-    pub fn new(management: Management, discovery: Discovery, enrolment: Arc<Enrolment>) -> Self {
+    pub fn new(
+        management: Management,
+        subscribing: Subscribing,
+        discovery: Discovery,
+        enrolment: Arc<Enrolment>,
+    ) -> Self {
         Self {
             management: Arc::new(management),
+            subscribing: Arc::new(subscribing),
             discovery: Arc::new(discovery),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
             enrolment,
@@ -76,6 +85,11 @@ impl Handler for Services {
         let segments: Vec<&str> = path.iter().map(String::as_str).collect();
         match segments.as_slice() {
             ["nnrf-cm", "v1", rest @ ..] => self.enrolment.handle(&request, rest).await,
+            ["nnrf-nfm", "v1", "subscriptions", ..] => {
+                let subscribing = self.subscribing.clone();
+                self.off_the_runtime(move || subscribing.handle(&request, &below(&path)[1..]))
+                    .await
+            }
             ["nnrf-nfm", "v1", ..] => {
                 let management = self.management.clone();
                 self.off_the_runtime(move || {

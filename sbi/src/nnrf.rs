@@ -16,7 +16,7 @@ use crate::header::UserAgent;
 use crate::instance::{CallError, Instance, Opened};
 use crate::model::{NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName};
 use crate::response::{JSON_PATCH, Response};
-use crate::uri::Query;
+use crate::uri::{self, Query};
 
 /// How long the NRF may take for a request.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -16,23 +16,30 @@ use sbi::response::{JSON, JSON_PATCH};
 use sbi::server::{MAX_BODY, Peer, serve_connection};
 use sbi::uri::Scheme;
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::mtca::Service;
-use crate::nrf::{AMF_FQDN, AMF_ID, NRF_ROOT, instance, profile, request};
+use crate::nrf::{AMF_FQDN, AMF_ID, api_root, instance, notifier, profile, request, subscribing};
 
 /// An NRF with all its services, and the AMF's connection to it.
 struct Scene {
     mtca: Service,
     amf: Connection,
+    _folder: TempDir,
 }
 
 impl Scene {
     async fn new() -> Self {
         let mtca = Service::start();
+        let folder = tempfile::tempdir().expect("a folder");
         let registry = Registry::new(Settings::default());
         let registry = Arc::new(SharedRegistry::new(registry, Box::new(|_| {})));
         let services = Services::new(
-            Management::new(registry.clone(), NRF_ROOT.parse().expect("an apiRoot")),
+            Management::new(registry.clone(), api_root()),
+            subscribing(
+                &Arc::new(notifier(&folder, &sbi::metrics::Registry::default())),
+                &registry,
+            ),
             Discovery::new(registry, 60),
             mtca.enrolment.clone(),
         );
@@ -59,6 +66,7 @@ impl Scene {
         let amf = Connection::handshake(client, Scheme::Https).await;
         Self {
             amf: amf.expect("http/2"),
+            _folder: folder,
             mtca,
         }
     }

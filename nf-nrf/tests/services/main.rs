@@ -6,3 +6,4 @@ mod enrolment;
 mod management;
 mod mtca;
 mod nrf;
+mod subscriptions;

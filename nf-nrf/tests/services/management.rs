@@ -11,7 +11,9 @@ use sbi::client::Request;
 use sbi::response::JSON_PATCH;
 use serde_json::{Value, json};
 
-use crate::nrf::{AMF_FQDN, AMF_ID, Client, NRF_ROOT, Nrf, instance, profile, refusal, request};
+use crate::nrf::{
+    AMF_FQDN, AMF_ID, Client, NRF_ROOT, Nrf, arbitrary_json, instance, profile, refusal, request,
+};
 
 const OTHER_ID: &str = "5b1d9a77-3a51-4c0b-8d55-7e0f6a3b2c02";
 const MISMATCH: &str = "MTC5G_CERTIFICATE_MISMATCH";
@@ -474,25 +476,6 @@ async fn wrong_resources_and_methods_are_told_apart() {
         "query limit"
     );
     assert_eq!(amf.get("/nnrf-nfm/v1/%ff").await.status, 400);
-}
-
-fn arbitrary_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        ".{0,8}".prop_map(Value::from),
-        Just(json!(AMF_ID)),
-        Just(json!(AMF_FQDN)),
-        Just(json!("REGISTERED")),
-    ];
-    leaf.prop_recursive(3, 24, 4, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map("[a-z/~]{0,6}", inner, 0..4)
-                .prop_map(|m| m.into_iter().collect()),
-        ]
-    })
 }
 
 proptest! {

@@ -4,16 +4,25 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hyper::Method;
+use mtc_tls::clock::Clock;
 use mtc_tls::identity::NfIdentity;
+use nf_nrf::callback::Reach;
 use nf_nrf::discovery::Discovery;
+use nf_nrf::files::PrivateFolder;
 use nf_nrf::management::Management;
+use nf_nrf::metrics::notifications::NotificationMetrics;
+use nf_nrf::notifier::Notifier;
 use nf_nrf::registry::{Change, Registry, Settings, SharedRegistry};
+use nf_nrf::subscribing::Subscribing;
+use nf_nrf::subscriptions::Bounds;
+use proptest::prelude::*;
 use sbi::client::{Connection, Request};
 use sbi::problem::{Problem, ProblemDetails};
 use sbi::response::{JSON, Response};
 use sbi::server::{self, Handler, Peer};
 use sbi::uri::Scheme;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 pub(crate) const AMF_ID: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01";
 pub(crate) const AMF_FQDN: &str = "amf1.5gc.mnc001.mcc001.3gppnetwork.org";
@@ -26,10 +35,16 @@ pub(crate) struct Nrf {
     pub(crate) changes: Arc<Mutex<Vec<Change>>>,
     /// The registry, for what only time can do.
     pub(crate) registry: Arc<SharedRegistry>,
+    /// Who hears of changes.
+    pub(crate) notifier: Arc<Notifier>,
+    /// What it tells Prometheus.
+    pub(crate) metrics: sbi::metrics::Registry,
+    _folder: TempDir,
 }
 
 struct Services {
     management: Management,
+    subscribing: Subscribing,
     discovery: Discovery,
 }
 
@@ -38,6 +53,9 @@ impl Handler for Services {
         let segments = request.segments()?;
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
+            ["nnrf-nfm", "v1", "subscriptions", rest @ ..] => {
+                self.subscribing.handle(&request, rest)
+            }
             ["nnrf-nfm", "v1", rest @ ..] => self.management.handle(&request, rest, Instant::now()),
             ["nnrf-disc", "v1", rest @ ..] => self.discovery.handle(&request, rest),
             _ => Err(Problem::invalid_api(&["nnrf-nfm/v1", "nnrf-disc/v1"])),
@@ -49,22 +67,31 @@ impl Nrf {
     pub(crate) fn start() -> Self {
         let changes = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&changes);
-        let on_change =
-            Box::new(move |change: &Change| sink.lock().expect("test sink").push(change.clone()));
+        let metrics = sbi::metrics::Registry::default();
+        let folder = tempfile::tempdir().expect("a folder");
+        let notifier = Arc::new(notifier(&folder, &metrics));
+        let hearing = Arc::clone(&notifier);
+        let on_change = Box::new(move |change: &Change| {
+            hearing.announce(change);
+            sink.lock().expect("test sink").push(change.clone());
+        });
         let settings = Settings {
             heartbeat_range: 5..=30,
             ..Settings::default()
         };
         let registry = Arc::new(SharedRegistry::new(Registry::new(settings), on_change));
-        let api_root = NRF_ROOT.parse().expect("test apiRoot");
         let services = Services {
-            management: Management::new(Arc::clone(&registry), api_root),
+            management: Management::new(Arc::clone(&registry), api_root()),
+            subscribing: subscribing(&notifier, &registry),
             discovery: Discovery::new(Arc::clone(&registry), 60),
         };
         Self {
             services: Arc::new(services),
             changes,
             registry,
+            notifier,
+            metrics,
+            _folder: folder,
         }
     }
 
@@ -102,6 +129,24 @@ impl Nrf {
                 .expect("http/2"),
         )
     }
+}
+
+/// The NRF's own root.
+pub(crate) fn api_root() -> sbi::uri::ApiRoot {
+    NRF_ROOT.parse().expect("test apiRoot")
+}
+
+/// Nobody has subscribed yet.
+pub(crate) fn notifier(folder: &TempDir, metrics: &sbi::metrics::Registry) -> Notifier {
+    let folder = PrivateFolder::open(folder.path().to_owned()).expect("a folder");
+    let metrics = NotificationMetrics::new(metrics);
+    Notifier::open(folder, Bounds::default(), Clock::default(), metrics).expect("an empty folder")
+}
+
+/// The service of subscriptions of an NRF that is not on this machine.
+pub(crate) fn subscribing(notifier: &Arc<Notifier>, registry: &Arc<SharedRegistry>) -> Subscribing {
+    let reach = Reach::of([192, 0, 2, 1].into());
+    Subscribing::new(notifier.clone(), registry.clone(), api_root(), reach)
 }
 
 /// A client of the NRF.
@@ -159,4 +204,24 @@ pub(crate) fn profile(nf_type: &str, id: &str, fqdn: &str, service: &str, member
         profile[name] = value.clone();
     }
     profile
+}
+
+/// JSON of any form, with texts that mean something here among it.
+pub(crate) fn arbitrary_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+        Just(json!(AMF_ID)),
+        Just(json!(AMF_FQDN)),
+        Just(json!("REGISTERED")),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map("[a-z/~]{0,6}", inner, 0..4)
+                .prop_map(|m| m.into_iter().collect()),
+        ]
+    })
 }
