@@ -1,7 +1,9 @@
 //! AMFs that are gone: their SM contexts end with them.
 //!
 //! ```text
-//!  each AMF with contexts, every few seconds: what does the NRF say?
+//!  each AMF with contexts, when there is news of it and every minute (every few seconds without a subscription):
+//!  what does the NRF say?
+//!    not registered, as the NRF has told         ──> its contexts end
 //!    not registered, for longer than a heartbeat ──> its contexts end
 //!    registered with another time of recovery    ──> those from before its restart end (TS 29.510, recoveryTime)
 //!    no answer                                   ──> nothing is known, nothing ends
@@ -15,13 +17,16 @@ use mtc_core::causes::Causes;
 use sbi::model::NfInstanceId;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 
+use crate::amf_status::{AmfStatus, News};
 use crate::pdu_session::PduSessions;
 use crate::serving_amf::ServingAmfs;
 
-/// How often the NRF is asked.
+/// How often the NRF is asked while it tells nothing by itself.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is asked while there is a subscription: a notification may be lost.
+const INTERVAL_WITH_NEWS: Duration = Duration::from_secs(60);
 /// How long an AMF may be unknown to the NRF before it is gone: an NRF that has lost its registrations gets them again with the
 /// next heartbeat, which is due within 10 seconds.
 const GRACE: Duration = Duration::from_secs(15);
@@ -87,8 +92,14 @@ impl Departures {
         self.known.retain(|amf, _| amfs.contains(amf));
     }
 
-    /// What is lost of `amf`, of which the NRF says `registration` at `now`.
-    pub fn judge(&mut self, amf: NfInstanceId, registration: Registration, now: Instant) -> Lost {
+    /// What is lost of `amf`, of which the NRF says `registration` at `now` and has told `news`.
+    pub fn judge(
+        &mut self,
+        amf: NfInstanceId,
+        registration: Registration,
+        news: Option<News>,
+        now: Instant,
+    ) -> Lost {
         let known = self.known.entry(amf).or_insert(Known {
             seen: now,
             recovered: None,
@@ -97,7 +108,8 @@ impl Departures {
         match registration {
             Registration::Absent => {
                 let since = *known.absent_since.get_or_insert(now);
-                if now.saturating_duration_since(since) < GRACE {
+                let is_told = news == Some(News::Gone);
+                if !is_told && now.saturating_duration_since(since) < GRACE {
                     return Lost::Nothing;
                 }
                 self.known.remove(&amf);
@@ -125,19 +137,39 @@ impl Departures {
 }
 
 /// Ends the contexts of `sessions` with their AMFs, as long as somebody else holds `sessions`.
-pub async fn keep(sessions: Weak<PduSessions>, amfs: Arc<ServingAmfs>) {
+pub async fn keep(sessions: Weak<PduSessions>, amfs: Arc<ServingAmfs>, status: Arc<AmfStatus>) {
     let Some(new_amf) = sessions.upgrade().map(|sessions| sessions.new_amf()) else {
         return;
     };
     let mut departures = Departures::default();
+    let mut subscribed = status.subscribed();
     loop {
-        // An AMF is first asked for when it gets its first context: its time of recovery is known before it can change.
-        let _ = timeout(INTERVAL, new_amf.notified()).await;
+        let is_subscribed = *subscribed.borrow_and_update() > 0;
+        let interval = if is_subscribed {
+            INTERVAL_WITH_NEWS
+        } else {
+            INTERVAL
+        };
+        let is_news = tokio::select! {
+            () = status.arrived() => true,
+            // An AMF is first asked for when it gets its first context: its time of recovery is known before it can change.
+            () = new_amf.notified() => false,
+            () = sleep(interval) => false,
+            // What is remembered may be out of date since nobody told of it.
+            _ = subscribed.changed() => {
+                amfs.forget_all();
+                false
+            }
+        };
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
-        let with_contexts = sessions.amfs();
+        let news = status.take();
+        let mut with_contexts = sessions.amfs();
         departures.retain(&with_contexts);
+        if is_news {
+            with_contexts.retain(|amf| news.contains_key(amf));
+        }
         for amf in with_contexts {
             let profile = match amfs.registered(amf).await {
                 Ok(profile) => profile,
@@ -147,7 +179,12 @@ pub async fn keep(sessions: Weak<PduSessions>, amfs: Arc<ServingAmfs>) {
                 }
             };
             let registration = Registration::of(profile.as_ref());
-            let ended = match departures.judge(amf, registration, Instant::now()) {
+            let ended = match departures.judge(
+                amf,
+                registration,
+                news.get(&amf).copied(),
+                Instant::now(),
+            ) {
                 Lost::Nothing => continue,
                 Lost::All => sessions.end(amf, |_| true),
                 Lost::Before { seen, recovered } => sessions.end(amf, |context| {
@@ -181,7 +218,8 @@ mod tests {
         let mut departures = Departures::default();
         let start = Instant::now();
         let mut judge = |registration, seconds| {
-            departures.judge(amf(), registration, start + Duration::from_secs(seconds))
+            let at = start + Duration::from_secs(seconds);
+            departures.judge(amf(), registration, None, at)
         };
         assert_eq!(judge(recovered(1), 0), Lost::Nothing);
         assert_eq!(judge(Registration::Absent, 5), Lost::Nothing);
@@ -192,25 +230,45 @@ mod tests {
     }
 
     #[test]
+    fn an_amf_is_gone_at_once_when_the_nrf_has_told_and_says_so() {
+        let mut departures = Departures::default();
+        let now = Instant::now();
+        let told = Some(News::Gone);
+        assert_eq!(
+            departures.judge(amf(), recovered(1), told, now),
+            Lost::Nothing
+        );
+        let changed = Some(News::Changed);
+        assert_eq!(
+            departures.judge(amf(), Registration::Absent, changed, now),
+            Lost::Nothing
+        );
+        assert_eq!(
+            departures.judge(amf(), Registration::Absent, told, now),
+            Lost::All
+        );
+    }
+
+    #[test]
     fn an_amf_that_has_restarted_has_lost_what_it_had_before() {
         let mut departures = Departures::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(
-            departures.judge(amf(), recovered(100), at(0)),
+            departures.judge(amf(), recovered(100), None, at(0)),
             Lost::Nothing
         );
         assert_eq!(
-            departures.judge(amf(), recovered(100), at(5)),
+            departures.judge(amf(), recovered(100), None, at(5)),
             Lost::Nothing
         );
         let lost = Lost::Before {
             seen: at(5),
             recovered: SystemTime::UNIX_EPOCH + Duration::from_secs(200),
         };
-        assert_eq!(departures.judge(amf(), recovered(200), at(10)), lost);
+        assert_eq!(departures.judge(amf(), recovered(200), None, at(10)), lost);
         assert_eq!(
-            departures.judge(amf(), recovered(200), at(15)),
+            departures.judge(amf(), recovered(200), None, at(15)),
             Lost::Nothing
         );
         departures.retain(&[]);

@@ -15,11 +15,13 @@
 //! * [`sm_context`]: SM contexts and their states
 //! * [`n1n2`]: transfers of N1 and N2 messages to AMFs
 //! * [`serving_amf`]: where an AMF is
+//! * [`amf_status`]: what the NRF tells of AMFs
 //! * [`departure`]: AMFs that are gone, with which their SM contexts end
 //! * [`config`]: the configuration file
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
 
+pub mod amf_status;
 pub mod config;
 pub mod departure;
 pub mod n1n2;

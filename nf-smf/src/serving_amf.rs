@@ -1,5 +1,5 @@
 //! Where an AMF is: asked at the NRF by `servingNfId`, and remembered for as long as the answer may be used (TS 29.510
-//! clause 5.3.2).
+//! clause 5.3.2), and the NRF tells nothing new of it (amf_status).
 //!
 //! ```text
 //!  find ── in the cache and valid? ──> ServingAmf
@@ -106,6 +106,11 @@ impl ServingAmfs {
         with(&self.cache, |cache| cache.slots.remove(&id));
     }
 
+    /// Forgets all: something may have been missed.
+    pub fn forget_all(&self) {
+        with(&self.cache, |cache| cache.slots.clear());
+    }
+
     /// The profile of the AMF `id`, whether or not it may be discovered; none if it is not registered. Never from the cache.
     ///
     /// # Errors
@@ -129,7 +134,11 @@ impl ServingAmfs {
         Found::read(id, &result, Instant::now())
     }
 
-    async fn connection(&self) -> Result<Arc<Connection>, FindError> {
+    /// The kept connection, or a new one to keep.
+    ///
+    /// # Errors
+    /// [`FindError::Connect`].
+    pub async fn connection(&self) -> Result<Arc<Connection>, FindError> {
         self.nrf.connection().await.map_err(FindError::Connect)
     }
 }

@@ -8,6 +8,7 @@ use sbi::instance::Instance;
 use sbi::message::MAX_MESSAGE;
 use sbi::model::{DnnSmfInfo, NfProfile, NfType, ServiceName, SmfInfo, SnssaiSmfInfo};
 use sbi::nf::NetworkFunction;
+use sbi::nf_status;
 use sbi::nnrf::Nrf;
 use sbi::problem::{Cause, Problem};
 use sbi::response::Response;
@@ -15,7 +16,9 @@ use sbi::server::{Handler, Request};
 use sbi::trace;
 use sbi::uri::ApiRoot;
 use serde_json::{Map, json};
+use tokio::sync::watch;
 
+use crate::amf_status::{AmfStatus, CALLBACK};
 use crate::config::SmfConfig;
 use crate::departure;
 use crate::n1n2::{TransferCounts, Transfers};
@@ -30,21 +33,35 @@ pub struct Smf {
     config: Arc<SmfConfig>,
     sessions: Arc<PduSessions>,
     transfers: Arc<Transfers>,
+    amfs: Arc<ServingAmfs>,
+    status: Arc<AmfStatus>,
+    /// Where the NRF tells of AMFs, from when it is known.
+    callback: watch::Sender<Option<String>>,
     /// Known when the port is, which is before the instance can be discovered.
     api_root: OnceLock<ApiRoot>,
 }
 
 impl Smf {
-    /// The SMF that `instance` is; AMFs are looked up at `nrf`, also by a task of the current runtime that ends with the SMF.
+    /// The SMF that `instance` is; AMFs are looked up at `nrf`, also by tasks of the current runtime that end with the SMF.
     pub fn new(config: Arc<SmfConfig>, instance: Arc<Instance>, nrf: Nrf) -> Self {
-        let amfs = Arc::new(ServingAmfs::new(instance.clone(), nrf));
+        let amfs = Arc::new(ServingAmfs::new(instance.clone(), nrf.clone()));
+        let status = Arc::new(AmfStatus::default());
+        let callback = watch::Sender::new(None);
+        tokio::spawn(status.clone().keep(nrf, amfs.clone(), callback.subscribe()));
         let serves = smf_info(&config);
         let sessions = PduSessions::new(serves, config.bounds(), config.max_transfers);
         let sessions = Arc::new(sessions);
-        tokio::spawn(departure::keep(Arc::downgrade(&sessions), amfs.clone()));
+        tokio::spawn(departure::keep(
+            Arc::downgrade(&sessions),
+            amfs.clone(),
+            status.clone(),
+        ));
         Self {
             sessions,
-            transfers: Arc::new(Transfers::new(instance, amfs)),
+            transfers: Arc::new(Transfers::new(instance, amfs.clone())),
+            amfs,
+            status,
+            callback,
             api_root: OnceLock::new(),
             config,
         }
@@ -60,8 +77,17 @@ impl Handler for Smf {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
         let segments = request.segments()?;
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
-        let ["nsmf-pdusession", "v1", rest @ ..] = segments.as_slice() else {
-            return Err(Problem::invalid_api(&["nsmf-pdusession/v1"]));
+        let rest = match segments.as_slice() {
+            ["nsmf-pdusession", "v1", rest @ ..] => rest,
+            ["nsmf-callback", "v1", "nf-status"] if request.method == Method::POST => {
+                let told = nf_status::notification(&request)?;
+                self.status.hear(&told, &self.amfs);
+                return Ok(Response::no_content());
+            }
+            ["nsmf-callback", "v1", "nf-status"] => {
+                return Err(Problem::method_not_allowed("POST"));
+            }
+            _ => return Err(Problem::invalid_api(&["nsmf-pdusession/v1"])),
         };
         let api_root = self.api_root.get().ok_or_else(|| {
             let detail = "this SMF is not registered yet";
@@ -84,7 +110,12 @@ impl Handler for Smf {
 
 impl NetworkFunction for Smf {
     fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile {
-        self.api_root.get_or_init(|| instance.api_root(at.port()));
+        let root = self.api_root.get_or_init(|| instance.api_root(at.port()));
+        self.callback.send_if_modified(|callback| {
+            let is_new = callback.is_none();
+            callback.get_or_insert_with(|| format!("{root}{CALLBACK}"));
+            is_new
+        });
         let mut profile = instance.producing(ServiceName::NsmfPdusession, at);
         profile.plmn_list = vec![self.config.plmn.clone()];
         profile.s_nssais = vec![self.config.slice.clone().into()];

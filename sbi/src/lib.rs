@@ -35,6 +35,7 @@ pub mod metrics;
 pub mod model;
 pub mod multipart;
 pub mod nf;
+pub mod nf_status;
 pub mod nnrf;
 pub mod operation;
 pub mod orders;

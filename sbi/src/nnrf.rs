@@ -14,7 +14,9 @@ use crate::client::{ClientError, Connection, Request};
 use crate::config::NrfAddress;
 use crate::header::UserAgent;
 use crate::instance::{CallError, Instance, Opened};
-use crate::model::{NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName};
+use crate::model::{
+    NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName, SubscriptionData,
+};
 use crate::response::{JSON_PATCH, Response};
 use crate::uri::{self, Query};
 
@@ -154,6 +156,49 @@ impl Nrf {
         let request = Request::new(Method::GET, self.authority(), path);
         match connection.call(request, TIMEOUT).await {
             Ok(response) => Ok(Some(response.read_json()?)),
+            Err(ClientError::Status {
+                status: StatusCode::NOT_FOUND,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `NFStatusSubscribe`: the subscription as the NRF has it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn subscribe(
+        &self,
+        connection: &Connection,
+        wanted: &SubscriptionData,
+    ) -> Result<SubscriptionData, ClientError> {
+        let path = "/nnrf-nfm/v1/subscriptions";
+        let request = Request::new(Method::POST, self.authority(), path).json(wanted);
+        Ok(connection.call(request, TIMEOUT).await?.read_json()?)
+    }
+
+    /// Proposes that the subscription `id` lasts until `validity_time`, RFC 3339; what the NRF decides, or none if it knows no such
+    /// subscription.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn renew(
+        &self,
+        connection: &Connection,
+        id: &str,
+        validity_time: String,
+    ) -> Result<Option<String>, ClientError> {
+        let path = format!("/nnrf-nfm/v1/subscriptions/{}", uri::encode(id));
+        let patch = [PatchItem::add("/validityTime", validity_time.as_str())];
+        let request =
+            Request::new(Method::PATCH, self.authority(), path).json_as(JSON_PATCH, &patch);
+        match connection.call(request, TIMEOUT).await {
+            Ok(response) if response.body.is_empty() => Ok(Some(validity_time)),
+            Ok(response) => {
+                let data: SubscriptionData = response.read_json()?;
+                Ok(Some(data.validity_time.unwrap_or(validity_time)))
+            }
             Err(ClientError::Status {
                 status: StatusCode::NOT_FOUND,
                 ..

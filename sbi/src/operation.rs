@@ -66,6 +66,8 @@ impl ServiceOperation {
             ("namf-comm", "POST", [Some("ue-contexts"), Some(_), Some("n1-n2-messages"), None]) => {
                 "N1N2MessageTransfer"
             }
+            // Where this project's NFs are notified; a callback is what its receiver says it is.
+            (_, "POST", [Some("nf-status"), None, None, None]) => "NFStatusNotify",
             ("namf-callback", "POST", [Some(_), Some("sm-context-status"), Some(_), None]) => {
                 "SMContextStatusNotify"
             }
@@ -104,11 +106,12 @@ fn subscriber(service: &str, method: &str, resource: [Option<&str>; 4]) -> &'sta
 }
 
 fn service(segment: &str) -> Option<&'static str> {
-    const SERVICES: [&str; 12] = [
+    const SERVICES: [&str; 13] = [
         "nnrf-nfm",
         "nnrf-disc",
         "nnrf-cm",
         "nsmf-pdusession",
+        "nsmf-callback",
         "namf-comm",
         "namf-callback",
         "nausf-auth",
