@@ -11,7 +11,6 @@
 pub mod environment;
 pub mod files;
 pub mod measure;
-pub mod random;
 pub mod report;
 pub mod results;
 pub mod scenario;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use fastrand::Rng;
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_core::id::{EntryIndex, LogId, LogNumber};
 use mtc_core::time::UnixTime;
@@ -42,7 +43,8 @@ fn main() -> Result<(), Failure> {
             subject.append(round, &options)?;
         }
     }
-    let mut random = Random(0x5eed);
+    // The same places in every run.
+    let mut random = Rng::with_seed(0x5eed);
     for _ in 0..options.proofs.div_ceil(PROOFS_IN_TURN) {
         for subject in [&mut small, &mut large] {
             for _ in 0..PROOFS_IN_TURN {
@@ -168,11 +170,11 @@ impl Subject {
         Ok(())
     }
 
-    fn prove(&mut self, random: &mut Random, options: &Options) -> Result<(), Failure> {
+    fn prove(&mut self, random: &mut Rng, options: &Options) -> Result<(), Failure> {
         let published = self.log.published().ok_or("nothing is published")?;
         let (size, root) = (published.size(), published.root());
         let trees = self.log.trees();
-        let index = random.below(size.0);
+        let index = random.u64(..size.0);
         let started = Instant::now();
         let proof = trees
             .open(size, root)?
@@ -307,17 +309,4 @@ fn status(field: &str) -> Result<u64, Failure> {
     Ok(number
         .ok_or("no such field in /proc/self/status")?
         .parse()?)
-}
-
-/// Where the proofs are made: the same places in every run (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ (word >> 31)) % bound
-    }
 }

@@ -6,6 +6,7 @@
 //!
 //! Pure: the random number is an argument.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
 
 use mtc_tls::peer::ExpectedPeer;
@@ -125,12 +126,9 @@ impl Candidates {
     }
 }
 
-/// A number that looks random, the same for the same `seed`, and different for different ones (the finalizer of SplitMix64).
-pub fn scramble(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// A number that looks random, and is the same each time for the same `number`.
+pub fn scramble(number: u64) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(number)
 }
 
 #[cfg(test)]

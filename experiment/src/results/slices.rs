@@ -8,11 +8,11 @@
 //! A disturbance of the machine hits all variants in a slice alike, so it cancels in their ratio and widens no interval
 //! that it need not widen. Slices in a row are not independent of each other; a trend within the run is in the interval.
 
+use link::random::SplitMix64;
 use sbi::ledger::NfTotals;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{ClientSlice, SLICES, SliceSums, SparseHistogram};
-use crate::random::SplitMix64;
 use crate::scenario::Measure;
 
 /// Enough for the second digit of an interval's ends.

@@ -15,8 +15,8 @@
 use std::time::Duration;
 
 use experiment::measure::Shard;
-use experiment::random::SplitMix64;
 use experiment::scenario::{ArrivalProcess, LoadPlan, OperationKind, Share, Stage, Workload};
+use link::random::SplitMix64;
 
 /// One operation to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl Schedule {
     /// Goes on to the next arrival, `even` further where arrivals are even.
     fn pass_gap(&mut self, even: f64) {
         self.due += match self.process {
-            ArrivalProcess::Poisson => self.random.exponential(),
+            ArrivalProcess::Poisson => exponential(&mut self.random),
             ArrivalProcess::Constant | ArrivalProcess::Closed { .. } => even,
         };
     }
@@ -235,7 +235,7 @@ struct Round {
 impl Round {
     fn draw(&mut self, random: &mut SplitMix64) -> (usize, usize) {
         if self.next == 0 {
-            random.shuffle(&mut self.order);
+            shuffle(&mut self.order, random);
             self.operation = match &self.workload {
                 Workload::Only(operation) => *operation,
                 Workload::Mix(shares) => draw_operation(shares, random.next_u64()),
@@ -253,6 +253,21 @@ impl Round {
     fn restart(&mut self) {
         self.next = 0;
         self.number = self.number.wrapping_add(1);
+    }
+}
+
+/// Exponentially distributed with mean 1.
+fn exponential(random: &mut SplitMix64) -> f64 {
+    const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
+    let uniform = ((random.next_u64() >> 11) + 1) as f64 * UNIT; // in (0, 1]
+    -uniform.ln()
+}
+
+/// Fisher and Yates; the bias of the remainder is below 2^-50 for lists this short.
+fn shuffle(list: &mut [usize], random: &mut SplitMix64) {
+    for last in (1..list.len()).rev() {
+        let other = (random.next_u64() % (last as u64 + 1)) as usize;
+        list.swap(last, other);
     }
 }
 
@@ -290,15 +305,6 @@ mod tests {
 
     fn constant(warmup: u64, stages: &[(f64, u64)]) -> Schedule {
         Schedule::new(&plan(ArrivalProcess::Constant, warmup, stages), 5, 2, 7)
-    }
-
-    #[test]
-    fn the_generator_is_the_published_one() {
-        let mut random = SplitMix64(1_234_567);
-        assert_eq!(
-            [random.next_u64(), random.next_u64()],
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
-        );
     }
 
     #[test]

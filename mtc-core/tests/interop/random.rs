@@ -1,24 +1,20 @@
-//! Choices that are the same in every run: SplitMix64, seeded with the number of the case.
+//! Choices that are the same in every run, seeded with the number of the case.
 
 /// A sequence of choices.
-pub(crate) struct Random(u64);
+pub(crate) struct Random(fastrand::Rng);
 
 impl Random {
     /// The choices of one case.
-    pub(crate) const fn of_case(case: u64) -> Self {
-        Self(case.wrapping_mul(0xd134_2543_de82_ef95))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+    pub(crate) fn of_case(case: u64) -> Self {
+        // The first numbers of neighbouring seeds are neighbours too.
+        Self(fastrand::Rng::with_seed(
+            case.wrapping_mul(0xd134_2543_de82_ef95),
+        ))
     }
 
     /// A number below `bound`, which is not 0.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.0.u64(..bound)
     }
 
     /// True once in so many times.

@@ -29,7 +29,7 @@ pub(crate) fn mutations(seeds: &[Vec<u8>], count: usize) -> Vec<Vec<u8>> {
         of_every_seed([at_every_position, of_length_fields]),
         count - count / 3 - mutations.len(),
     ));
-    let mut chance = Chance(0x5eed);
+    let mut chance = Chance(fastrand::Rng::with_seed(0x5eed));
     for _ in 0..count / 6 {
         mutations.push(chance.splice(seeds));
         mutations.push(chance.several(seeds));
@@ -152,21 +152,13 @@ fn of_lines(input: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// SplitMix64: small, and the same everywhere.
-struct Chance(u64);
+/// Choices that are the same in every run.
+struct Chance(fastrand::Rng);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     /// A number below `bound`, or 0.
     fn below(&mut self, bound: usize) -> usize {
-        self.next() as usize % bound.max(1)
+        self.0.usize(..bound.max(1))
     }
 
     fn seed<'a>(&mut self, seeds: &'a [Vec<u8>]) -> &'a [u8] {
@@ -192,7 +184,7 @@ impl Chance {
             }
             let position = self.below(input.len());
             match self.below(5) {
-                0 => input[position] = self.next() as u8,
+                0 => input[position] = self.0.u8(..),
                 1 => input[position] ^= 1 << self.below(8),
                 2 => {
                     let end = (position + 1 + self.below(8)).min(input.len());
