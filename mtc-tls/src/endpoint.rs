@@ -24,9 +24,10 @@ use crate::profile::{ClientAuth, ConnectionProfile, Tickets, TrustDomain};
 use crate::provider::{KeyExchange, provider, signature_scheme};
 use crate::record::certificate_request_length;
 use crate::resolver::{ClientResolver, ServerChoice, choose_for_client};
-use crate::resumption::{ServerKey, ServerSessions, Sessions, ticket_name, wanted_tickets};
+use crate::resumption::{ServerKey, ServerSessions, Sessions};
 use crate::seat::{Occupant, Seat};
 use crate::verifier::{PeerVerifier, Trust};
+use crate::wishes;
 
 const ALPN_H2: &[u8] = b"h2";
 
@@ -169,14 +170,16 @@ impl Endpoint {
         let seat = Arc::new(Seat::default());
         let mut verifier = verifier(set, profile.domain, schemes, &provider, &seat)?;
         let resolver = ClientResolver::new(set, profile, &seat);
-        let ticket_name = ticket_name(profile.tickets, set.mtc_trust.ca()).map_err(long_id)?;
-        let resumption = match ticket_name {
-            None => Resumption::disabled(),
-            Some(name) => {
-                let hint = verifier.hint.iter().cloned();
-                verifier.hint = hint
-                    .chain([DistinguishedName::from(name.to_name())])
-                    .collect();
+        let wishes = wishes::names(profile, set.mtc_trust.ca()).map_err(long_id)?;
+        if !wishes.is_empty() {
+            let wishes = wishes
+                .iter()
+                .map(|name| DistinguishedName::from(name.to_name()));
+            verifier.hint = verifier.hint.iter().cloned().chain(wishes).collect();
+        }
+        let resumption = match profile.tickets {
+            Tickets::None => Resumption::disabled(),
+            Tickets::Stateful | Tickets::Stateless => {
                 Resumption::in_memory_sessions(SESSIONS_OF_SLOT)
             }
         };
@@ -228,12 +231,14 @@ impl Endpoint {
             ))
         })?;
         let names = hello.certificate_authorities().unwrap_or_default();
+        let (names, ca) = (|| names.iter().map(AsRef::as_ref), set.mtc_trust.ca());
         let kind = ServerKey {
             domain,
             leaf_key: credential.leaf_key,
             kind: certificate,
             client_auth,
-            tickets: wanted_tickets(names.iter().map(AsRef::as_ref), set.mtc_trust.ca()),
+            tickets: wishes::tickets(names(), ca),
+            tokens: wishes::tokens(names(), ca),
         };
         let slot = match self.pools.server.take(&set, &kind, self.clock.now()) {
             Some(slot) => slot,
@@ -366,6 +371,7 @@ mod tests {
     use crate::credentials::{MtcTrust, Store};
     use crate::identity::NfIdentity;
     use crate::kind::CertificateKind;
+    use crate::profile::Tokens;
     use crate::verification::Verification;
 
     fn store() -> Store {
@@ -388,6 +394,7 @@ mod tests {
             leaf_key: KeyAlgorithm::EcdsaP256,
             key_exchange: KeyExchange::X25519,
             tickets,
+            tokens: Tokens::Es256,
         };
         let expected = ExpectedPeer {
             fqdn: fqdn.to_owned(),

@@ -346,6 +346,7 @@ async fn accept_unbounded(
         leaf_key: kind.leaf_key,
         key_exchange,
         tickets: kind.tickets,
+        tokens: kind.tokens,
     });
     Ok(Accepted {
         stream,

@@ -37,3 +37,4 @@ mod seat;
 pub mod tcp_info;
 pub mod verification;
 mod verifier;
+mod wishes;

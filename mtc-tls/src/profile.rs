@@ -133,6 +133,51 @@ impl FromStr for Tickets {
     }
 }
 
+/// Which access tokens the requests on a connection carry, where the network functions use tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tokens {
+    /// Tokens that are signed with ES256.
+    #[default]
+    Es256,
+    /// Tokens that are signed with ML-DSA-44.
+    MlDsa44,
+    /// Tokens that are signed with ML-DSA-65.
+    MlDsa65,
+    /// None, which a producer may refuse.
+    None,
+}
+
+impl Tokens {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Es256, Self::MlDsa44, Self::MlDsa65, Self::None];
+
+    /// The name in scenarios and results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "es256",
+            Self::MlDsa44 => "ml-dsa-44",
+            Self::MlDsa65 => "ml-dsa-65",
+            Self::None => "none",
+        }
+    }
+
+    /// The algorithm of their signature; none without a token.
+    pub const fn algorithm(self) -> Option<KeyAlgorithm> {
+        match self {
+            Self::Es256 => Some(KeyAlgorithm::EcdsaP256),
+            Self::MlDsa44 => Some(KeyAlgorithm::MlDsa44),
+            Self::MlDsa65 => Some(KeyAlgorithm::MlDsa65),
+            Self::None => None,
+        }
+    }
+}
+
+impl fmt::Display for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Everything about a connection that a variant of a scenario chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionProfile {
@@ -144,15 +189,25 @@ pub struct ConnectionProfile {
     pub key_exchange: KeyExchange,
     /// How sessions are resumed.
     pub tickets: Tickets,
+    /// Which access tokens its requests carry.
+    pub tokens: Tokens,
 }
 
+/// What stands before the kind of tokens in the text of a profile.
+const TOKENS_PREFIX: &str = "tokens-";
+
 impl fmt::Display for ConnectionProfile {
-    /// For example `mtc-landmark/ml-dsa-65/X25519MLKEM768`; with tickets, `/stateful` or `/stateless` after it.
+    /// For example `mtc-landmark/ml-dsa-65/X25519MLKEM768`; with tickets, `/stateful` or `/stateless` after it, and
+    /// with other tokens than those of ES256 for example `/tokens-ml-dsa-44` at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.domain, self.leaf_key, self.key_exchange)?;
         match self.tickets {
-            Tickets::None => Ok(()),
-            tickets => write!(f, "/{tickets}"),
+            Tickets::None => {}
+            tickets => write!(f, "/{tickets}")?,
+        }
+        match self.tokens {
+            Tokens::Es256 => Ok(()),
+            tokens => write!(f, "/{TOKENS_PREFIX}{tokens}"),
         }
     }
 }
@@ -160,7 +215,7 @@ impl fmt::Display for ConnectionProfile {
 /// The text is not a connection profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a connection profile: {0:?}; write <trust domain>/<leaf key>/<key exchange>[/<tickets>]"
+    "not a connection profile: {0:?}; write <trust domain>/<leaf key>/<key exchange>[/<tickets>][/tokens-<kind>]"
 )]
 pub struct UnknownConnectionProfile(pub String);
 
@@ -169,19 +224,29 @@ impl FromStr for ConnectionProfile {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
-            let mut parts = text.split('/');
-            let profile = Self {
+            let mut parts = text.split('/').peekable();
+            Some(Self {
                 domain: parts.next()?.parse().ok()?,
                 leaf_key: parts.next()?.parse().ok()?,
                 key_exchange: parts.next()?.parse().ok()?,
-                tickets: parts.next().map_or(Some(Tickets::None), |tickets| {
-                    tickets
-                        .parse()
-                        .ok()
-                        .filter(|tickets| *tickets != Tickets::None)
-                })?,
-            };
-            parts.next().is_none().then_some(profile)
+                tickets: match parts.peek().and_then(|part| part.parse().ok()) {
+                    Some(tickets) if tickets != Tickets::None => {
+                        parts.next();
+                        tickets
+                    }
+                    _ => Tickets::None,
+                },
+                tokens: match parts.next() {
+                    None => Tokens::Es256,
+                    Some(part) => {
+                        let name = part.strip_prefix(TOKENS_PREFIX)?;
+                        let other =
+                            |tokens: &Tokens| *tokens != Tokens::Es256 && tokens.as_str() == name;
+                        Tokens::ALL.into_iter().find(other)?
+                    }
+                },
+            })
+            .filter(|_| parts.next().is_none())
         };
         parse().ok_or_else(|| UnknownConnectionProfile(text.to_owned()))
     }
@@ -225,6 +290,8 @@ mod tests {
             "mtc-standalone-ca/ecdsa-p256/secp256r1",
             "mtc-landmark/ml-dsa-65/X25519/stateful",
             "mtc-landmark/ml-dsa-65/X25519/stateless",
+            "mtc-landmark/ml-dsa-65/X25519/tokens-none",
+            "mtc-landmark/ml-dsa-65/X25519/stateful/tokens-ml-dsa-44",
             "x509-ml-dsa-65-direct/ml-dsa-65/X25519MLKEM768",
             "x509-ed25519-intermediate/ed25519/X25519",
             "x509-ml-dsa-87-two-intermediates/ml-dsa-87/SecP256r1MLKEM768",
@@ -239,6 +306,8 @@ mod tests {
             "x509/ed25519/X25519",
             "mtc-landmark/ml-dsa-65/X25519/none",
             "mtc-landmark/ml-dsa-65/X25519/stateful/",
+            "mtc-landmark/ml-dsa-65/X25519/tokens-es256",
+            "mtc-landmark/ml-dsa-65/X25519/tokens-none/stateful",
         ] {
             assert!(text.parse::<ConnectionProfile>().is_err(), "{text}");
         }

@@ -12,7 +12,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use mtc_core::certificate::Certificate;
-use mtc_core::id::{IdError, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::Rejection;
 use mtc_core::x509::{EndEntity, Role, UsageError};
@@ -25,45 +24,10 @@ use crate::key::KeyAlgorithm;
 use crate::kind::CertificateKind;
 use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
 use crate::pool::{Kept, lock};
-use crate::profile::{ClientAuth, Tickets, TrustDomain};
+use crate::profile::{ClientAuth, Tickets, Tokens, TrustDomain};
 
 /// Sessions that a server keeps for each kind of connection.
 const SESSIONS: usize = 4096;
-/// Below a CA's ID, beside what relying parties say of their cosigners.
-const TICKETS_BRANCH: u64 = 4;
-
-/// The names by which clients ask for tickets, which are no anchors: `C.4.1` stateful, `C.4.2` stateless.
-pub(crate) fn ticket_name(
-    tickets: Tickets,
-    ca: &TrustAnchorId,
-) -> Result<Option<TrustAnchorId>, IdError> {
-    let number = match tickets {
-        Tickets::None => return Ok(None),
-        Tickets::Stateful => 1,
-        Tickets::Stateless => 2,
-    };
-    ca.child(&[TICKETS_BRANCH, number]).map(Some)
-}
-
-/// Which tickets a client asks for.
-pub(crate) fn wanted_tickets<'a>(
-    names: impl IntoIterator<Item = &'a [u8]>,
-    ca: &TrustAnchorId,
-) -> Tickets {
-    let is = |tickets, name: &TrustAnchorId| {
-        ticket_name(tickets, ca).is_ok_and(|wanted| wanted.as_ref() == Some(name))
-    };
-    names
-        .into_iter()
-        .filter_map(|name| TrustAnchorId::from_name(name).ok())
-        .find_map(|name| {
-            [Tickets::Stateful, Tickets::Stateless]
-                .into_iter()
-                .find(|tickets| is(*tickets, &name))
-        })
-        .unwrap_or_default()
-}
-
 /// What is the same for all connections that a configuration of a server is made for, and for a session and its resumption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ServerKey {
@@ -72,6 +36,7 @@ pub(crate) struct ServerKey {
     pub(crate) kind: CertificateKind,
     pub(crate) client_auth: ClientAuth,
     pub(crate) tickets: Tickets,
+    pub(crate) tokens: Tokens,
 }
 
 /// How a server finds a session again.
@@ -151,28 +116,4 @@ pub(crate) fn resumed_peer(
         verify: std::time::Duration::ZERO,
         verification: crate::verification::Verification::default(),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_ask_for_tickets_by_name() {
-        let ca: TrustAnchorId = "32473.1".parse().expect("an ID");
-        for (name, tickets) in [
-            ("32473.1.4.1", Tickets::Stateful),
-            ("32473.1.4.2", Tickets::Stateless),
-            ("32473.1.4.3", Tickets::None),
-            ("32473.1", Tickets::None),
-            ("32473.2.4.1", Tickets::None),
-        ] {
-            let id: TrustAnchorId = name.parse().expect("an ID");
-            assert_eq!(wanted_tickets([&*id.to_name()], &ca), tickets, "{name}");
-            assert_eq!(
-                crate::hints::mtc_anchor([&*id.to_name()], &ca).is_some(),
-                name == "32473.1"
-            );
-        }
-    }
 }

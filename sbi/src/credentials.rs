@@ -22,7 +22,7 @@ use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
 use mtc_tls::csr;
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
-use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -220,6 +220,7 @@ const fn connection_profile(leaf_key: KeyAlgorithm) -> ConnectionProfile {
         leaf_key,
         key_exchange: KeyExchange::X25519MlKem768,
         tickets: Tickets::None,
+        tokens: Tokens::Es256,
     }
 }
 

@@ -9,7 +9,7 @@ use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{self, HandshakeCost, HandshakeError};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::peer::{ExpectedPeer, VerifiedPeer};
-use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use rustls::KeyLog;
 use tracing::Instrument as _;
@@ -218,6 +218,7 @@ impl Instance {
                 .map_or(KeyAlgorithm::MlDsa65, |mtc| mtc.standalone.leaf_key),
             key_exchange: KeyExchange::X25519MlKem768,
             tickets: Tickets::None,
+            tokens: Tokens::Es256,
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 use mtc_tls::kind::CertificateKind;
-use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 
 use super::MAX_NAME;
@@ -64,6 +64,7 @@ impl Variant {
             leaf_key: *leaf_key,
             key_exchange: *key_exchange,
             tickets: *tickets,
+            tokens: Tokens::Es256,
         }
     }
 

@@ -13,7 +13,7 @@ use mtc_tls::endpoint::Endpoint;
 use mtc_tls::identity::{NfSubject, SubjectError};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
 use mtc_tls::peer::ExpectedPeer;
-use mtc_tls::profile::{ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use nf_nrf::baseline::{BaselineCa, BaselineError};
 use serde::Serialize;
@@ -116,6 +116,7 @@ impl Fixture {
                 leaf_key: variant.leaf_key,
                 key_exchange: KeyExchange::X25519MlKem768,
                 tickets: Tickets::None,
+                tokens: Tokens::Es256,
             },
             expected: ExpectedPeer {
                 fqdn: fqdn(smf.nf_type, 1),

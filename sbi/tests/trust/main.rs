@@ -19,7 +19,7 @@ use mtc_tls::handshake::{self};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::peer::ExpectedPeer;
-use mtc_tls::profile::{ClientAuth, ConnectionProfile, Tickets, TrustDomain};
+use mtc_tls::profile::{ClientAuth, ConnectionProfile, Tickets, Tokens, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use sbi::client::ClientError;
 use sbi::trust::{TrustError, TrustUpdater};
@@ -143,6 +143,7 @@ impl Scene {
             leaf_key: KeyAlgorithm::EcdsaP256,
             key_exchange: KeyExchange::X25519,
             tickets: Tickets::None,
+            tokens: Tokens::Es256,
         };
         let expected = ExpectedPeer {
             fqdn: FQDN.to_owned(),
