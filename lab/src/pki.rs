@@ -212,6 +212,7 @@ fn trust_document(witness: &Cosigner, remember_subtrees: bool) -> TrustDocument 
         } else {
             0
         },
+        token_keys: None,
         cosigners: vec![CosignerEntry::from(witness)],
         groups: vec![GroupEntry {
             required: 1,

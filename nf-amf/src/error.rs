@@ -257,6 +257,7 @@ fn client(error: &ClientError) -> (ErrorClass, String) {
                 format!("status {}, {cause}", status.as_u16()),
             )
         }
+        ClientError::Token(source) => (ErrorClass::Http, format!("no access token: {source}")),
         ClientError::Target { .. } => (ErrorClass::Application, "not a request target".to_owned()),
         ClientError::Body(_) => (ErrorClass::Application, error.to_string()),
         _ => (ErrorClass::Http, error.to_string()),

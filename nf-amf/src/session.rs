@@ -348,7 +348,10 @@ impl Amf {
         handshakes.push(connected.cost);
         let traffic = connected.stream.get_ref().0.traffic();
         let mut open = Open::start(step, connected.stream).await?;
-        open.connection = open.connection.over(traffic);
+        open.connection = open
+            .connection
+            .over(traffic)
+            .authorized_by(self.instance.authorizer(profile));
         Ok((open, complete))
     }
 

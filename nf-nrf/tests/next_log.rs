@@ -336,6 +336,7 @@ fn trust_file(ca: &Cosigner, witness: &Cosigner, log: LogNumber) -> TrustFile {
         certificate,
         logs: vec![log],
         cosigners: vec![witness.clone()],
+        token_keys: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! are kept apart by what they say about the request: it never left, its fate is unknown (timeout, broken connection), or the
 //! producer answered with an error.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::HeaderValue;
 use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
@@ -28,6 +28,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::access_token::{Authorizer, Bearer, TokenNeed};
 use crate::address::ResolveError;
 use crate::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
 use crate::metrics::RequestMetrics;
@@ -96,6 +97,9 @@ pub enum ClientError {
         /// What its body says, empty if nothing.
         details: Box<ProblemDetails>,
     },
+    /// There is no access token for the request.
+    #[error("no access token")]
+    Token(#[source] Box<dyn Error + Send + Sync>),
     /// A successful answer whose body is not what it should be.
     #[error("answer cannot be read")]
     Body(#[from] serde_json::Error),
@@ -171,6 +175,14 @@ impl Request {
         self
     }
 
+    /// The same request with an access token, if there is one.
+    pub fn bearing(mut self, token: Option<&Bearer>) -> Self {
+        if let Some(token) = token {
+            self.headers.insert(AUTHORIZATION, token.header().clone());
+        }
+        self
+    }
+
     /// The same request with a `3gpp-Sbi-*` header.
     pub fn header(mut self, header: &impl TypedHeader) -> Self {
         header.write(&mut self.headers);
@@ -190,6 +202,7 @@ pub struct Connection {
     metrics: Option<RequestMetrics>,
     /// Octets that an answer's body may have.
     max_body: usize,
+    authorizer: Option<Authorizer>,
 }
 
 /// What has gone over a connection; readable while and after it is closed.
@@ -270,6 +283,7 @@ impl Connection {
             usage: Arc::default(),
             metrics: None,
             max_body: MAX_BODY,
+            authorizer: None,
         })
     }
 
@@ -299,6 +313,13 @@ impl Connection {
         self
     }
 
+    /// Gives the requests of this connection the access tokens that they need; one that has `Authorization` keeps it.
+    #[must_use]
+    pub fn authorized_by(mut self, authorizer: Option<Authorizer>) -> Self {
+        self.authorizer = authorizer;
+        self
+    }
+
     /// Connects to `addr` and starts cleartext HTTP/2 with prior knowledge: log, witness and admin ports.
     ///
     /// # Errors
@@ -314,9 +335,40 @@ impl Connection {
     /// (`3gpp-Sbi-Max-Rsp-Time`), unless the request already says so. Dropping the future gives the request up; it is then
     /// counted as one without an answer, and may have been carried out.
     ///
+    /// A request whose access token is refused is sent once more with another one (TS 29.500 clause 6.7.3): it has not been carried out.
+    ///
     /// # Errors
     /// [`ClientError`], but not [`ClientError::Status`].
     pub async fn send(
+        &self,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, ClientError> {
+        let Some((authorizer, need)) = self.needs_token(&request) else {
+            return self.send_as_it_is(request, deadline).await;
+        };
+        let mut refused = None;
+        loop {
+            let token = authorizer.token(&need).await.map_err(ClientError::Token)?;
+            let sent = request.clone().bearing(token.as_ref());
+            let response = self.send_as_it_is(sent, deadline).await?;
+            let (StatusCode::UNAUTHORIZED, Some(token), None) = (response.status, token, &refused)
+            else {
+                return Ok(response);
+            };
+            authorizer.forget(&need, &token);
+            refused = Some(token);
+        }
+    }
+
+    /// What a request needs a token for, if it needs one and has none.
+    fn needs_token(&self, request: &Request) -> Option<(&Authorizer, TokenNeed)> {
+        let authorizer = self.authorizer.as_ref()?;
+        let need = authorizer.need(&request.method, &request.path)?;
+        (!request.headers.contains_key(AUTHORIZATION)).then_some((authorizer, need))
+    }
+
+    async fn send_as_it_is(
         &self,
         request: Request,
         deadline: Duration,

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::access_token::TokenPolicy;
 use crate::address::Address;
 use crate::limits::LimitsConfig;
 use crate::model::NfType;
@@ -153,6 +154,10 @@ pub struct NfConfig {
     /// [troubleshooting.md](troubleshooting.md#clock-steps)).
     #[serde(default)]
     pub clock_offset_seconds: i64,
+    /// Access tokens (TS 33.501 clause 13.4.1): `off` (none are sent or looked at), `optional` (they are sent, and checked if there is
+    /// one), `required` (requests without one are refused). All but `off` need `token_keys` in the trust file.
+    #[serde(default)]
+    pub access_tokens: TokenPolicy,
     /// Limits on what peers may use of this process.
     #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
     pub limits: LimitsConfig,

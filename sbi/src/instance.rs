@@ -14,6 +14,7 @@ use mtc_tls::provider::KeyExchange;
 use rustls::KeyLog;
 use tracing::Instrument as _;
 
+use crate::access_token::{AccessTokens, Authorizer, TokenPolicy, TokenVerifier};
 use crate::client::{ClientError, Connection};
 use crate::ledger::Ledger;
 use crate::model::{NfInstanceId, NfProfile, NfService, NfType, ServiceName};
@@ -39,6 +40,7 @@ pub struct Instance {
     endpoint: Endpoint,
     ledger: Arc<Ledger>,
     key_log: Option<Arc<dyn KeyLog>>,
+    access_tokens: Option<Arc<AccessTokens>>,
 }
 
 /// Why a call has no answer.
@@ -84,6 +86,7 @@ impl Instance {
             endpoint,
             ledger,
             key_log: None,
+            access_tokens: None,
         }
     }
 
@@ -93,6 +96,23 @@ impl Instance {
         self.endpoint = self.endpoint.with_key_log(key_log.clone());
         self.key_log = Some(key_log);
         self
+    }
+
+    /// Uses access tokens as `policy` says, and trusts those that `verifier` does.
+    #[must_use]
+    pub fn with_access_tokens(self, policy: TokenPolicy, verifier: Arc<TokenVerifier>) -> Self {
+        let access_tokens = AccessTokens::new(
+            policy,
+            verifier,
+            self.id,
+            self.nf_type.clone(),
+            self.endpoint.clock(),
+            self.ledger.clone(),
+        );
+        Self {
+            access_tokens: access_tokens.map(Arc::new),
+            ..self
+        }
     }
 
     /// This instance as it is before its enrolment: with the same trust and no certificate.
@@ -112,6 +132,17 @@ impl Instance {
             Some(key_log) => bare.with_key_log(key_log.clone()),
             None => bare,
         }
+    }
+
+    /// What gives requests on a connection of this profile their access tokens, if it uses some.
+    pub fn authorizer(&self, profile: ConnectionProfile) -> Option<Authorizer> {
+        let tokens = self.access_tokens.clone()?;
+        Some(Authorizer::new(tokens, profile))
+    }
+
+    /// Its access tokens, if it uses some.
+    pub const fn access_tokens(&self) -> Option<&Arc<AccessTokens>> {
+        self.access_tokens.as_ref()
     }
 
     /// Its TLS endpoint.
@@ -168,8 +199,10 @@ impl Instance {
             self.shake_hands(addr, profile, expected).await?;
         let traffic = stream.get_ref().0.traffic();
         let connection = Connection::handshake(stream, Scheme::Https).await?;
-        let connection = connection.over(traffic);
-        let connection = connection.counted_in(self.ledger.metrics().requests.clone());
+        let connection = connection
+            .over(traffic)
+            .counted_in(self.ledger.metrics().requests.clone())
+            .authorized_by(self.authorizer(profile));
         Ok(Opened {
             connection,
             peer,

@@ -25,6 +25,7 @@ mod issuance;
 mod named;
 mod procedure;
 mod times;
+mod tokens;
 
 pub use detail::{
     HandshakeDetail, NegotiatedTotals, SampledTotals, TcpTotals, VerificationTotals, WireTotals,
@@ -33,6 +34,7 @@ pub use issuance::IssuanceTotals;
 pub use named::NamedCounts;
 pub use procedure::{HopTotals, Hops, Procedure, ProcedureTotals};
 pub use times::Times;
+pub use tokens::TokenTotals;
 
 /// Sums over the handshakes of one side (as client or as server).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +136,9 @@ pub struct NfTotals {
     /// What they did as consumers in procedures of UEs; counted in `client` too.
     #[serde(default, skip_serializing_if = "ProcedureTotals::is_empty")]
     pub procedures: ProcedureTotals,
+    /// Access tokens on connections they accepted.
+    #[serde(default, skip_serializing_if = "TokenTotals::is_empty")]
+    pub tokens: TokenTotals,
 }
 
 impl NfTotals {
@@ -143,6 +148,8 @@ impl NfTotals {
         self.server.merge(&other.server);
         self.procedures
             .combine(&other.procedures, u64::saturating_add);
+        self.tokens
+            .combine(&other.tokens, |mine, theirs| mine + theirs);
     }
 
     /// What was counted after `earlier`, see [`HandshakeTotals::since`].
@@ -150,10 +157,13 @@ impl NfTotals {
     pub fn since(&self, earlier: &Self) -> Self {
         let mut procedures = self.procedures.clone();
         procedures.combine(&earlier.procedures, u64::saturating_sub);
+        let mut tokens = self.tokens;
+        tokens.combine(&earlier.tokens, u64::saturating_sub);
         Self {
             client: self.client.since(&earlier.client),
             server: self.server.since(&earlier.server),
             procedures,
+            tokens,
         }
     }
 }
@@ -346,6 +356,38 @@ impl Ledger {
             counts.failed_accepts += 1;
             counts.failed_accepts_by_cause.add(&error.cause(), 1);
         });
+    }
+
+    /// Counts a request with a token of so many octets on a connection of this kind, and the verification of its signature if there
+    /// was one. Connections that no scenario knows are not counted by kind.
+    pub fn record_token(
+        &self,
+        profile: Option<ConnectionProfile>,
+        octets: usize,
+        verified: Option<Duration>,
+    ) {
+        self.with_tokens(profile, |tokens| tokens.record(octets, verified));
+    }
+
+    /// Counts a request that was refused for its token, as [`Self::record_token`].
+    pub fn record_refused_token(&self, profile: Option<ConnectionProfile>) {
+        self.with_tokens(profile, |tokens| tokens.refused += 1);
+    }
+
+    /// Counts a token that this process made, as [`Self::record_token`].
+    pub fn record_issued_token(
+        &self,
+        profile: Option<ConnectionProfile>,
+        octets: usize,
+        cpu: Duration,
+    ) {
+        self.with_tokens(profile, |tokens| tokens.record_issued(octets, cpu));
+    }
+
+    fn with_tokens(&self, profile: Option<ConnectionProfile>, act: impl FnOnce(&mut TokenTotals)) {
+        if let Some(profile) = profile {
+            self.with(|counts| act(&mut counts.profiles.entry(profile).or_default().tokens));
+        }
     }
 
     /// Counts a certificate that this process issued, see [`IssuanceTotals`].

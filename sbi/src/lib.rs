@@ -12,6 +12,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
 
+pub mod access_token;
 pub mod address;
 pub mod admin;
 pub mod backoff;

@@ -21,11 +21,13 @@ mod handshakes;
 mod process;
 mod registry;
 mod requests;
+mod tokens;
 
 pub use exposition::Exposition;
 pub use handshakes::HandshakeMetrics;
 pub use registry::{Definition, Kind, Label, Registry};
 pub use requests::{OpenConnection, RequestMetrics};
+pub use tokens::TokenMetrics;
 
 const SIDE: Label = (
     "side",
@@ -42,6 +44,8 @@ pub struct Metrics {
     pub handshakes: HandshakeMetrics,
     /// SBI requests.
     pub requests: RequestMetrics,
+    /// Access tokens.
+    pub tokens: TokenMetrics,
     /// `mtc_newest_landmark`.
     pub newest_landmark: IntGauge,
     /// `mtc_newest_landmark_timestamp_seconds`.
@@ -116,6 +120,7 @@ impl Metrics {
             ),
             handshakes: HandshakeMetrics::new(&registry),
             requests: RequestMetrics::new(&registry),
+            tokens: TokenMetrics::new(&registry),
             newest_landmark: registry.gauge(
                 "mtc_newest_landmark",
                 "Number of the newest landmark that is trusted; 0 for none.",

@@ -7,6 +7,7 @@
 //!
 //! [`Document::read`] turns a body into one of these types, or says which information element is at fault.
 
+mod access_token;
 mod communication;
 mod discovery;
 mod document;
@@ -25,6 +26,7 @@ mod shape;
 mod subscription;
 mod tolerance;
 
+pub use access_token::{AccessTokenClaims, AccessTokenErr, AccessTokenRsp, Audience};
 pub use communication::{
     N1MessageContainer, N1N2MessageTransferCause, N1N2MessageTransferReqData,
     N1N2MessageTransferRspData, N2InfoContainer, N2InfoContent, N2SmInformation,

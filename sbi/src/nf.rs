@@ -29,7 +29,7 @@ use crate::instance::Instance;
 use crate::listener::bind;
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfProfile, NfType};
-use crate::nnrf::Nrf;
+use crate::nnrf::{Nrf, NrfTokens};
 use crate::orders::Orders;
 use crate::pool;
 use crate::process::{Events, Stop};
@@ -205,7 +205,8 @@ async fn prepare(
         MtcTrust::new(trust_file.trust),
         x509_trust(config.x509.as_deref(), &wanted)?,
     );
-    let life = Life::begin(nf_type, config.process(), metrics, events, stop).await?;
+    let mut life = Life::begin(nf_type, config.process(), metrics, events, stop).await?;
+    life.use_access_tokens(config.access_tokens, trust_file.token_keys)?;
     life.lacks("certificates");
     let start = Start {
         wanted,
@@ -230,6 +231,12 @@ impl Start {
                 config.fqdn.clone(),
                 self.initial.clone(),
             );
+            if let Some(tokens) = instance.access_tokens() {
+                tokens.fetch_from(NrfTokens {
+                    nrf: self.nrf.clone(),
+                    instance: Arc::downgrade(&instance),
+                });
+            }
             let vault = Vault::open(&self.config.state, config.id)?;
             let source = NrfSource {
                 instance: instance.clone(),
@@ -293,6 +300,9 @@ impl Start {
             let (listener, bound) = bind(config.listen, "SBI", "listen")?;
             let addr = self.reachable(bound).await?;
             let handler = Arc::new(build(&instance));
+            if let Some(tokens) = instance.access_tokens() {
+                tokens.serve_slices(handler.profile(&instance, addr).s_nssais);
+            }
             let auth = ClientAuth::Required;
             self.life
                 .serve_sbi(listener, addr, &instance, auth, handler.clone());

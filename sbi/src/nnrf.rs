@@ -1,27 +1,37 @@
-//! The NRF's consumer: registration, heartbeat, deregistration and discovery (TS 29.510).
+//! The NRF's consumer: registration, heartbeat, deregistration, discovery and access tokens (TS 29.510).
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_tls::peer::ExpectedPeer;
-use mtc_tls::profile::ConnectionProfile;
+use mtc_tls::profile::{ConnectionProfile, Tokens};
 use tokio::sync::OnceCell;
 
+use crate::access_token::{Bearer, FetchToken, TokenNeed, TokenSource, life};
 use crate::address::Address;
 use crate::client::{ClientError, Connection, Request};
 use crate::config::NrfAddress;
 use crate::header::UserAgent;
 use crate::instance::{CallError, Instance, Opened};
 use crate::model::{
-    NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName, SubscriptionData,
+    AccessTokenRsp, NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName,
+    SubscriptionData,
 };
-use crate::response::{JSON_PATCH, Response};
+use crate::response::{FORM, JSON_PATCH, Response};
 use crate::uri::{self, Query};
 
 /// How long the NRF may take for a request.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where access tokens are asked for: neither API name nor version (TS 29.510 clause 6.3.1).
+pub const TOKEN_PATH: &str = "/oauth2/token";
+/// The form parameter by which a consumer chooses what signs its token, an `alg` name.
+///
+/// Deviation: TS 29.510 has no such parameter; an NRF that does not know it ignores it (RFC 6749 section 3.2).
+pub const TOKEN_ALG: &str = "mtc5g-alg";
 
 /// The NRF as a producer.
 #[derive(Clone, Debug)]
@@ -245,6 +255,55 @@ impl Nrf {
             request = request.header(agent);
         }
         Ok(connection.call(request, TIMEOUT).await?.read_json()?)
+    }
+
+    /// `AccessTokenRequest` (TS 29.510 clause 5.4.2.2): a token of `instance` for `need`, and how long it is good.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn access_token(
+        &self,
+        connection: &Connection,
+        instance: &Instance,
+        need: &TokenNeed,
+    ) -> Result<AccessTokenRsp, ClientError> {
+        let mut form = Query::default();
+        form.push("grant_type", "client_credentials");
+        form.push("nfInstanceId", instance.id.to_string());
+        form.push("nfType", instance.nf_type.as_str());
+        form.push("targetNfType", need.target.as_str());
+        form.push("scope", need.service.as_str());
+        if let (false, Some(algorithm)) =
+            (need.tokens == Tokens::default(), need.tokens.algorithm())
+        {
+            form.push(TOKEN_ALG, jose::alg(algorithm));
+        }
+        let request = Request::new(Method::POST, self.authority(), TOKEN_PATH)
+            .body(HeaderValue::from_static(FORM), form.to_string());
+        Ok(connection.call(request, TIMEOUT).await?.read_json()?)
+    }
+}
+
+/// The NRF as the source of an instance's access tokens, each asked for over a connection of its own: they are good for an hour.
+pub struct NrfTokens {
+    /// The NRF.
+    pub nrf: Nrf,
+    /// The consumer, which owns its tokens and with them this.
+    pub instance: Weak<Instance>,
+}
+
+impl TokenSource for NrfTokens {
+    fn fetch<'a>(&'a self, need: &'a TokenNeed, profile: ConnectionProfile) -> FetchToken<'a> {
+        Box::pin(async move {
+            let instance = self.instance.upgrade().ok_or("the NF instance has ended")?;
+            let opened = self.nrf.open(&instance, profile).await?;
+            let answer = self.nrf.access_token(&opened.connection, &instance, need);
+            let answer = answer.await?;
+            let bearer = Bearer::of(&answer.access_token);
+            let bearer = bearer.ok_or("access_token is not visible ASCII")?;
+            opened.connection.close().await;
+            Ok((bearer, life(&answer)))
+        })
     }
 }
 

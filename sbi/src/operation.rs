@@ -13,11 +13,24 @@ pub struct ServiceOperation {
     pub operation: &'static str,
 }
 
-const UNKNOWN: &str = "unknown";
+/// The service or operation of a request that is none of those known here.
+pub const UNKNOWN: &str = "unknown";
+/// The end of the one path that names neither service nor version (TS 29.510 clause 6.3.1).
+const TOKEN: &str = "/oauth2/token";
 
 impl ServiceOperation {
     /// The operation of a request. An apiRoot may have a prefix, so the service is looked for in the whole path.
     pub fn of(method: &Method, path: &str) -> Self {
+        if path.ends_with(TOKEN) {
+            return Self {
+                service: "nnrf-oauth2",
+                operation: if method == Method::POST {
+                    "AccessTokenRequest"
+                } else {
+                    UNKNOWN
+                },
+            };
+        }
         let mut segments = path
             .split('/')
             .skip_while(|segment| service(segment).is_none());
@@ -216,6 +229,14 @@ mod tests {
             let path = path.replace("SUPI", supi);
             assert_eq!(of(method, &path).1, operation, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn access_tokens_have_a_path_of_their_own() {
+        let service = "nnrf-oauth2";
+        assert_eq!(of("POST", "/oauth2/token"), (service, "AccessTokenRequest"));
+        assert_eq!(of("GET", "/core/oauth2/token"), (service, UNKNOWN));
+        assert_eq!(of("POST", "/oauth2/token/x").0, UNKNOWN);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub const JSON: &str = "application/json";
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// `application/json-patch+json`, the form of a PATCH.
 pub const JSON_PATCH: &str = "application/json-patch+json";
+/// `application/x-www-form-urlencoded`, the form of a request for an access token.
+pub const FORM: &str = "application/x-www-form-urlencoded";
 /// `application/3gppHal+json`, the form of the NRF's lists.
 pub const HAL_JSON: &str = "application/3gppHal+json";
 

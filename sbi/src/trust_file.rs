@@ -4,6 +4,7 @@
 //! ca_certificate = "mtca/ca.pem"     # unsigned (RFC 9925), relative to this file
 //! logs = [1]                         # numbers of the issuance logs that are known; later ones are found
 //! remember_subtrees = 1024           # so many subtrees whose cosignatures were verified are remembered; default 0
+//! token_keys = "token-keys.json"     # public keys of the NRF's access tokens, if it issues some
 //!
 //! [[cosigner]]                       # witnesses; the CA cosigner is in the certificate
 //! id = "32473.2"
@@ -16,7 +17,7 @@
 //! ```
 //!
 //! ```text
-//!  file ──TOML──> TrustDocument ──resolve──> TrustFile { CaTrust, logs, cosigners }
+//!  file ──TOML──> TrustDocument ──resolve──> TrustFile { CaTrust, logs, cosigners, token_keys }
 //! ```
 
 use std::io;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jose::{KeySet, KeySetError};
 use mtc_core::ca::{CaCertificate, CaError};
 use mtc_core::cosign::{Cosigner, KeyError, PublicKey};
 use mtc_core::id::{IdError, LogNumber, TrustAnchorId};
@@ -104,6 +106,14 @@ pub enum TrustFileFault {
         /// What is wrong.
         source: base64::DecodeError,
     },
+    /// The keys of access tokens are none.
+    #[error("token_keys: {}", path.display())]
+    TokenKeys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: KeySetError,
+    },
     /// A group names a cosigner that has no entry.
     #[error("group.members: there is no cosigner {0:?}")]
     UnknownMember(String),
@@ -124,6 +134,9 @@ pub struct TrustDocument {
     /// certificates in them need no signature checks.
     #[serde(default)]
     pub remember_subtrees: usize,
+    /// File of the public keys of the NRF's access tokens, a JWK set (RFC 7517); needed where access tokens are used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_keys: Option<PathBuf>,
     /// Cosigners other than the CA, such as witnesses.
     #[serde(default, rename = "cosigner")]
     pub cosigners: Vec<CosignerEntry>,
@@ -195,11 +208,14 @@ impl TrustDocument {
         if let Some(capacity) = NonZeroUsize::new(self.remember_subtrees) {
             trust = trust.remembering(capacity);
         }
+        let token_keys = self.token_keys.as_ref();
+        let token_keys = token_keys.map(|path| read_token_keys(&folder.join(path)));
         Ok(TrustFile {
             certificate,
             trust,
             logs,
             cosigners,
+            token_keys: token_keys.transpose()?,
         })
     }
 
@@ -279,6 +295,8 @@ pub struct TrustFile {
     pub logs: Vec<LogNumber>,
     /// Every cosigner other than the CA, in a group or not.
     pub cosigners: Vec<Cosigner>,
+    /// The keys that the NRF signs access tokens with.
+    pub token_keys: Option<KeySet>,
 }
 
 impl TrustFile {
@@ -300,6 +318,13 @@ impl TrustFile {
 
 fn read(path: &Path) -> Result<String, TrustFileFault> {
     crate::text_file::read(path).map_err(|source| TrustFileFault::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_token_keys(path: &Path) -> Result<KeySet, TrustFileFault> {
+    KeySet::parse(read(path)?.as_bytes()).map_err(|source| TrustFileFault::TokenKeys {
         path: path.to_owned(),
         source,
     })
@@ -345,6 +370,7 @@ mod tests {
         let document = TrustDocument {
             ca_certificate: "ca.pem".into(),
             remember_subtrees: 8,
+            token_keys: None,
             logs: vec![1],
             cosigners: vec![CosignerEntry::from(&cosigner("32473.2"))],
             groups: vec![GroupEntry {

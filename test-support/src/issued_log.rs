@@ -147,6 +147,7 @@ impl IssuedLog {
         let document = TrustDocument {
             ca_certificate: "ca.pem".into(),
             remember_subtrees: 0,
+            token_keys: None,
             logs: vec![1],
             cosigners: vec![CosignerEntry::from(&witness)],
             groups: vec![GroupEntry {

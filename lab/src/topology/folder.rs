@@ -12,6 +12,7 @@ use mtc_tls::key::{KeyAlgorithm, X509Profile};
 use mtc_tls::profile::TrustDomain;
 use nf_nrf::config::{NrfConfig, WitnessAddress};
 use nf_scp::config::{RoutingConfig, ScpConfig, WitnessConfig};
+use sbi::access_token::TokenPolicy;
 use sbi::address::Address;
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, NrfAddress, WantedCredential};
 use sbi::enrolment::MTC_PROFILE;
@@ -459,6 +460,7 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         await_landmarks: plan.await_landmarks,
         key_log: plan.key_log.clone(),
         clock_offset_seconds: 0,
+        access_tokens: TokenPolicy::Off,
         limits: LimitsConfig::default(),
         instance: Vec::new(),
         replica: None,

@@ -74,6 +74,11 @@ pub enum NfError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Access tokens are used, and their keys are unknown.
+    #[error(
+        "access_tokens: the trust file names no token_keys, which mtc5g init writes; or set access_tokens = \"off\""
+    )]
+    NoTokenKeys,
     /// The NRF's name has no address.
     #[error("the NRF")]
     Nrf(#[source] ClientError),

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jose::KeySet;
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::CredentialSet;
 use mtc_tls::key_log::KeyLogFile;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 
 use super::error::NfError;
 use super::trust_keeping::keep_trust;
+use crate::access_token::{Guarded, TokenPolicy, TokenVerifier};
 use crate::admin::Admin;
 use crate::clock;
 use crate::config::ProcessSettings;
@@ -51,6 +53,7 @@ pub struct Life {
     startup: Duration,
     trust_interval: Duration,
     key_log: Option<Arc<dyn KeyLog>>,
+    access_tokens: Option<(TokenPolicy, Arc<TokenVerifier>)>,
     stop: Stop,
     missing: watch::Sender<String>,
     tasks: JoinSet<()>,
@@ -87,6 +90,7 @@ impl Life {
             startup,
             trust_interval,
             key_log: None,
+            access_tokens: None,
             stop,
             missing: watch::Sender::new("a clock that is set".to_owned()),
             tasks: JoinSet::new(),
@@ -125,6 +129,22 @@ impl Life {
         });
     }
 
+    /// Has every instance from now on use access tokens as `policy` says, and trust those that are signed with `keys`.
+    ///
+    /// # Errors
+    /// Tokens are used, and no key of them is known.
+    pub fn use_access_tokens(
+        &mut self,
+        policy: TokenPolicy,
+        keys: Option<KeySet>,
+    ) -> Result<(), NfError> {
+        if policy != TokenPolicy::Off {
+            let keys = keys.ok_or(NfError::NoTokenKeys)?;
+            self.access_tokens = Some((policy, Arc::new(TokenVerifier::new(keys))));
+        }
+        Ok(())
+    }
+
     /// An instance of the process, of its type if no other is given.
     pub fn instance(
         &self,
@@ -135,7 +155,10 @@ impl Life {
     ) -> Arc<Instance> {
         let nf_type = nf_type.unwrap_or_else(|| self.nf_type.clone());
         let ledger = self.ledger.clone();
-        let instance = Instance::new(id, nf_type, fqdn, credentials, self.clock, ledger);
+        let mut instance = Instance::new(id, nf_type, fqdn, credentials, self.clock, ledger);
+        if let Some((policy, verifier)) = &self.access_tokens {
+            instance = instance.with_access_tokens(*policy, verifier.clone());
+        }
         Arc::new(match &self.key_log {
             Some(key_log) => instance.with_key_log(key_log.clone()),
             None => instance,
@@ -174,7 +197,7 @@ impl Life {
             listener,
             instance.endpoint().clone(),
             client_auth,
-            handler,
+            Arc::new(Guarded::new(handler, instance.access_tokens().cloned())),
             self.ledger.clone(),
             self.limits.clone(),
             self.stop.clone(),

@@ -1,0 +1,43 @@
+//! A handler whose requests need access tokens.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+
+use super::{AccessTokens, tokened};
+use crate::operation::ServiceOperation;
+use crate::problem::Problem;
+use crate::response::Response;
+use crate::server::{Handler, Request};
+
+/// A handler that is asked nothing without a token that permits it, where the service of the request needs one.
+pub struct Guarded<H> {
+    handler: Arc<H>,
+    tokens: Option<Arc<AccessTokens>>,
+}
+
+impl<H> Guarded<H> {
+    /// Guards `handler` by what `tokens` wants; without, by nothing.
+    pub const fn new(handler: Arc<H>, tokens: Option<Arc<AccessTokens>>) -> Self {
+        Self { handler, tokens }
+    }
+}
+
+impl<H: Handler> Handler for Guarded<H> {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        if let Some(tokens) = &self.tokens
+            && let Some(service) = tokened(&request.method, &request.path)
+        {
+            tokens.check(&request, &service)?;
+        }
+        self.handler.handle(request).await
+    }
+
+    fn answered(&self, operation: ServiceOperation, status: Option<StatusCode>) {
+        self.handler.answered(operation, status);
+    }
+
+    fn max_body(&self, method: &Method, path: &str) -> usize {
+        self.handler.max_body(method, path)
+    }
+}
