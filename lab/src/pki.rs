@@ -12,12 +12,14 @@ mod tokens;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jose::KeySet;
 use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::{Cosigner, PublicKey};
 use mtc_core::id::{EntryIndex, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile};
 use mtc_tls::pem;
+use mtc_tls::profile::Tokens as AccessTokens;
 use nf_nrf::baseline::{self, CaPem};
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
 
@@ -52,6 +54,10 @@ pub struct LabPki {
     pub authority_public_key: PathBuf,
     /// The enrolment authority's private key (PKCS#8 PEM), for minting.
     pub authority_key: PathBuf,
+    /// Folder of the private keys of access tokens, for the NRF.
+    pub token_keys: PathBuf,
+    /// Their public halves, a JWK set, which the trust file names.
+    pub token_key_set: PathBuf,
     /// The enrolment tokens, in the order of the plan's instances.
     pub tokens: Vec<PathBuf>,
 }
@@ -113,6 +119,9 @@ impl LabPki {
         enrolment.public("authority.pub", public_pem(&authority).as_bytes())?;
         enrolment.secret("authority.key", &authority.to_pem()?)?;
 
+        let token_keys = write_token_keys(&folder.private_folder(TOKEN_KEYS)?)?;
+        folder.public(TOKEN_KEY_SET, &token_keys)?;
+
         folder.public(
             TRUST_FILE,
             trust_document(&witness, plan.remember_subtrees)
@@ -144,6 +153,8 @@ impl LabPki {
             x509: x509.collect(),
             authority_public_key: folder.join("enrolment/authority.pub"),
             authority_key: folder.join("enrolment/authority.key"),
+            token_keys: folder.join(TOKEN_KEYS),
+            token_key_set: folder.join(TOKEN_KEY_SET),
             tokens: instances.iter().map(token).collect(),
         }
     }
@@ -171,7 +182,16 @@ fn claim(folder: &Path) -> Result<(), PkiError> {
 
 /// What of a PKI is in a folder.
 fn found_in(folder: &Path) -> Option<PathBuf> {
-    let names = [TRUST_FILE, "mtca", "witness", "x509", "enrolment", "tokens"];
+    let names = [
+        TRUST_FILE,
+        TOKEN_KEY_SET,
+        TOKEN_KEYS,
+        "mtca",
+        "witness",
+        "x509",
+        "enrolment",
+        "tokens",
+    ];
     let mut paths = names.into_iter().map(|name| folder.join(name));
     paths.find(|path| path.symlink_metadata().is_ok())
 }
@@ -183,6 +203,24 @@ fn public_pem(key: &NfKey) -> String {
 
 /// Its trust file.
 pub(crate) const TRUST_FILE: &str = "trust.toml";
+/// The keys that the NRF signs access tokens with, and their public halves.
+const TOKEN_KEYS: &str = "token-keys";
+const TOKEN_KEY_SET: &str = "token-keys.json";
+
+/// Makes a key of each kind of access token, and returns their public halves as a JWK set.
+fn write_token_keys(folder: &Folder) -> Result<Vec<u8>, PkiError> {
+    let mut public = Vec::new();
+    for (tokens, algorithm) in AccessTokens::ALL.map(|tokens| (tokens, tokens.algorithm())) {
+        let Some(algorithm) = algorithm else {
+            continue;
+        };
+        let key = NfKey::generate(algorithm)?;
+        folder.secret(&format!("{tokens}.key"), &key.to_pem()?)?;
+        public.push(PublicKey::from_spki(key.spki_der())?);
+    }
+    let set = KeySet::of(public).to_jwk_set();
+    Ok(serde_json::to_vec_pretty(&set).expect("keys have string members and do not fail"))
+}
 
 fn ca_certificate(plan: &PkiPlan, cosigner_key: &NfKey) -> Result<CaCertificate, PkiError> {
     Ok(CaCertificate {
@@ -212,7 +250,7 @@ fn trust_document(witness: &Cosigner, remember_subtrees: bool) -> TrustDocument 
         } else {
             0
         },
-        token_keys: None,
+        token_keys: Some(PathBuf::from(TOKEN_KEY_SET)),
         cosigners: vec![CosignerEntry::from(witness)],
         groups: vec![GroupEntry {
             required: 1,
@@ -387,6 +425,21 @@ mod tests {
             assert_eq!(claims.fqdn, [instance.fqdn.as_str()]);
             assert_eq!(claims.exp, NOW.0 + 3600);
         }
+    }
+
+    #[test]
+    fn the_trust_file_names_the_keys_of_access_tokens_and_the_nrf_has_them() {
+        let (folder, pki) = create(&plan());
+        let pki = pki.unwrap();
+        let set = TrustFile::load(&pki.trust).unwrap().token_keys.unwrap();
+        for name in ["es256", "ml-dsa-44", "ml-dsa-65"] {
+            let path = pki.token_keys.join(format!("{name}.key"));
+            assert_eq!(mode(&path), 0o600, "{name}");
+            let key = NfKey::from_pem(&fs::read_to_string(path).unwrap()).unwrap();
+            assert!(set.has(key.algorithm()), "{name}");
+        }
+        assert_eq!(mode(&folder.path().join("token-keys")), 0o700);
+        assert_eq!(mode(&pki.token_key_set), 0o644);
     }
 
     #[test]

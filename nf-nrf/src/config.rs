@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_tls::clock::Clock;
+use sbi::access_token::TokenPolicy;
 use sbi::address::Address;
 use sbi::config::{
     ConfigError, ProcessSettings, Wanted, WantedCredential, default_startup, default_trust_interval,
@@ -48,6 +49,17 @@ pub struct NrfConfig {
     pub state: PathBuf,
     /// File of the public key that enrolment tokens are signed with (PEM, P-256).
     pub enrolment_authority: PathBuf,
+    /// Folder of the private keys that access tokens are signed with (PKCS#8 PEM): `es256.key`, `ml-dsa-44.key`, `ml-dsa-65.key`, at
+    /// least one of them. Without it, this NRF issues none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_keys: Option<PathBuf>,
+    /// Access tokens for `nnrf-disc`: `off`, `optional` (checked if there is one) or `required`. All but `off` need `token_keys` in
+    /// the trust file. `nnrf-nfm` asks for none: the certificate says who registers.
+    #[serde(default)]
+    pub access_tokens: TokenPolicy,
+    /// For how many seconds an access token is good, at least 10.
+    #[serde(default = "default_token_lifetime")]
+    pub access_token_lifetime_seconds: u64,
     /// Folder of the CAs of the X.509 baselines, `<folder>/<profile>/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x509: Option<PathBuf>,
@@ -125,6 +137,11 @@ const fn default_renew_expired() -> u64 {
     12 * 3600
 }
 
+/// An hour.
+const fn default_token_lifetime() -> u64 {
+    3600
+}
+
 const fn default_checkpoint_interval() -> u64 {
     100
 }
@@ -169,6 +186,7 @@ impl NrfConfig {
             *path = folder.join(&*path);
         }
         self.x509 = self.x509.map(|x509| folder.join(x509));
+        self.token_keys = self.token_keys.map(|keys| folder.join(keys));
         self.public = self.public.map(|public| folder.join(public));
         self.key_log = self.key_log.map(|file| folder.join(file));
         Ok(self)
@@ -205,6 +223,9 @@ impl NrfConfig {
         };
         if self.certificate_lifetime_seconds < 10 {
             return Err(rule("certificate_lifetime_seconds", "must be at least 10"));
+        }
+        if self.access_token_lifetime_seconds < 10 {
+            return Err(rule("access_token_lifetime_seconds", "must be at least 10"));
         }
         if self.landmark_interval_seconds == 0 || self.trust_interval_ms == 0 {
             return Err(rule(

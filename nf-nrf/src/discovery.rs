@@ -148,6 +148,34 @@ pub struct DiscoveryQuery {
 }
 
 impl DiscoveryQuery {
+    /// A query of NFs of one type for those of another, with no other condition.
+    pub fn between(requester_nf_type: NfType, target_nf_type: NfType) -> Self {
+        Self {
+            target_nf_type,
+            requester_nf_type,
+            requester_nf_instance_id: None,
+            requester_plmn_list: Vec::new(),
+            requester_snssais: Vec::new(),
+            service_names: Vec::new(),
+            target_nf_instance_id: None,
+            snssais: Vec::new(),
+            dnn: None,
+            target_nf_instance_id_list: Vec::new(),
+            target_nf_fqdn: None,
+            target_plmn_list: Vec::new(),
+            tai: None,
+            guami: None,
+            amf_region_id: None,
+            amf_set_id: None,
+            preferred_locality: None,
+            limit: None,
+            max_payload_size: DEFAULT_PAYLOAD,
+            supported_features: SupportedFeatures::default(),
+            requester_features: SupportedFeatures::default(),
+            ignored: Vec::new(),
+        }
+    }
+
     /// Reads the query of a discovery request.
     ///
     /// # Errors

@@ -7,7 +7,8 @@
 //!   subscribing  POST, PATCH, DELETE subscriptions --> notifier: subscriptions, on disk <--' announce
 //!                                                      `--> outbox --> courier --> subscribers
 //!   enrolment    POST certificates --> mtca (issuance log, landmarks) or baseline (X.509)
-//!   services     the three of them on the SBI port, counted
+//!   access_token POST /oauth2/token: who may use which services of those that are registered
+//!   services     all of them on the SBI port, counted
 //!   logs         which of the CA's issuance logs is current --> log_opening
 //!   log_api      GET checkpoint, landmarks, tiles: the issuance logs, public
 //!   public_files GET /lab/...: what everybody may know of a deployed lab, on the same port
@@ -17,6 +18,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
 
+pub mod access_token;
 pub mod allowed;
 pub mod answers;
 pub mod baseline;

@@ -30,6 +30,8 @@ struct Inner {
     discovery: Counts,
     enrolments: IntCounterVec,
     token_checks: IntCounterVec,
+    issued_tokens: IntCounterVec,
+    denied_tokens: IntCounterVec,
     expired_renewals: IntCounterVec,
     issued: IntCounterVec,
     issuance: Histogram,
@@ -158,6 +160,16 @@ impl NrfMetrics {
                 "mtc_enrolment_token_checks_total",
                 "Enrolment tokens that were checked.",
                 &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`, `repeated` (the same request again), `in-use` (while it is answered)")],
+            ),
+            issued_tokens: registry.counters(
+                "nf_access_tokens_issued_total",
+                "Access tokens issued.",
+                &[("algorithm", "`ES256`, `ML-DSA-44`, `ML-DSA-65`")],
+            ),
+            denied_tokens: registry.counters(
+                "nf_access_tokens_denied_total",
+                "Requests for access tokens that were refused.",
+                &[("error", "`invalid_request`, `invalid_client`, `unsupported_grant_type`, `invalid_scope`, `unauthorized_client` (RFC 6749)")],
             ),
             expired_renewals: registry.counters(
                 "mtc_expired_renewals_total",
@@ -326,6 +338,16 @@ impl NrfMetrics {
     /// [`TokenError::check`]: crate::enrolment_token::TokenError::check
     pub fn checked_token(&self, result: &'static str) {
         self.0.token_checks.with_label_values(&[result]).inc();
+    }
+
+    /// An access token was issued, signed with this `alg`.
+    pub fn issued_token(&self, algorithm: &'static str) {
+        self.0.issued_tokens.with_label_values(&[algorithm]).inc();
+    }
+
+    /// A request for an access token was refused with this error code.
+    pub fn denied_token(&self, error: &'static str) {
+        self.0.denied_tokens.with_label_values(&[error]).inc();
     }
 
     /// Somebody asked for a renewal with a certificate that had expired.

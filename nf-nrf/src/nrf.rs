@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! admin port ─> log opened or recovered ─> sequencer, landmarks ─> log port ─> own certificates (logged, cosigned)
-//!            ─> SBI: nnrf-nfm, nnrf-disc, nnrf-cm ─> trust in its own landmarks ─> ready
+//!            ─> SBI: nnrf-nfm, nnrf-disc, nnrf-oauth2, nnrf-cm ─> trust in its own landmarks ─> ready
 //! ```
 //!
 //! A log that cannot be opened keeps no registry from working: with a certificate of its own that is still valid, or one of its
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mtc_core::causes::Causes;
-use mtc_core::cosign::Cosigner;
+use mtc_core::cosign::{Cosigner, KeyError};
 use mtc_core::id::{IdError, LogId, LogNumber};
 use mtc_log::{
     Issuer, LandmarkStore, Object, Sequencer, SequencerConfig, SequencerConfigError, Storage,
@@ -23,7 +23,8 @@ use mtc_log::{
 };
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::identity::{NfSubject, SubjectError};
-use mtc_tls::profile::ClientAuth;
+use mtc_tls::key::{NfKey, NfKeyError};
+use mtc_tls::profile::{ClientAuth, Tokens};
 use sbi::config::{ConfigError, Wanted, x509_profiles};
 use sbi::credentials::{Keeper, ObtainError};
 use sbi::instance::Instance;
@@ -37,7 +38,9 @@ use sbi::trust::TrustUpdater;
 use sbi::trust_file::{TrustFile, TrustFileError};
 use sbi::uri::{ApiRoot, Scheme, UriError};
 use sbi::vault::{Vault, VaultError};
+use zeroize::Zeroizing;
 
+use crate::access_token::{AccessTokenService, TokenKey};
 use crate::answers::Answers;
 use crate::baseline::{BaselineCa, BaselineError};
 use crate::callback::Reach;
@@ -107,6 +110,20 @@ pub enum NrfError {
         /// What is wrong with it.
         source: AuthorityKeyError,
     },
+    /// A key of access tokens.
+    #[error("token_keys {}", path.display())]
+    TokenKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NfKeyError,
+    },
+    /// The library holds a key of access tokens that it does not take back.
+    #[error("token_keys")]
+    TokenPublicKey(#[from] KeyError),
+    /// There is no key of access tokens.
+    #[error("token_keys {}: there is no key; mtc5g init makes es256.key, ml-dsa-44.key and ml-dsa-65.key", .0.display())]
+    NoTokenKey(PathBuf),
     /// Whether there is an issuance log cannot be told.
     #[error("the issuance log")]
     Storage(#[from] StorageError),
@@ -212,6 +229,10 @@ impl Process {
         };
         process.life.lacks("issuance log");
         let trust_file = TrustFile::load(&process.config.trust)?;
+        let policy = process.config.access_tokens;
+        process
+            .life
+            .use_access_tokens(policy, trust_file.token_keys.clone())?;
         let state = PrivateFolder::open(process.config.state.clone())?;
         begin_used_tokens(&process.config.log, &state)?;
         let log = match open_log(
@@ -478,14 +499,46 @@ impl Process {
         };
         let couriers = Couriers::new(notifier.clone(), api_root.clone(), dial);
         self.life.spawn(couriers.run());
-        Ok(Services::new(
+        let services = Services::new(
             Management::new(registry.clone(), api_root.clone())
                 .counted_in(self.nrf_metrics.clone()),
             Subscribing::new(notifier, registry.clone(), api_root, reach),
-            Discovery::new(registry, config.discovery_validity_seconds),
+            Discovery::new(registry.clone(), config.discovery_validity_seconds),
             enrolment,
-        ))
+        );
+        let Some(folder) = &config.token_keys else {
+            return Ok(services);
+        };
+        let service = AccessTokenService {
+            id: instance.id,
+            plmn: config.plmn.clone(),
+            registry,
+            keys: token_keys(folder)?,
+            lifetime_seconds: config.access_token_lifetime_seconds,
+            clock: config.clock(),
+            ledger: self.life.ledger.clone(),
+            metrics: self.nrf_metrics.clone(),
+        };
+        Ok(services.with_access_tokens(service))
     }
+}
+
+/// The keys of access tokens that are in a folder. Blocks on the disk.
+fn token_keys(folder: &Path) -> Result<Vec<TokenKey>, NrfError> {
+    let mut keys = Vec::new();
+    for tokens in Tokens::ALL {
+        let path = folder.join(format!("{tokens}.key"));
+        if tokens == Tokens::None || !path.exists() {
+            continue;
+        }
+        let key = NfKey::from_pem(&Zeroizing::new(read_text(&path)?));
+        let key = key.map_err(|source| NrfError::TokenKey { path, source })?;
+        keys.push(TokenKey::new(key.into_secret())?);
+    }
+    if keys.is_empty() {
+        return Err(NrfError::NoTokenKey(folder.to_owned()));
+    }
+    Ok(keys)
 }
 
 /// The address at which a listener is reached from this machine.

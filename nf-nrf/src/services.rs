@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::{Method, StatusCode};
+use sbi::nnrf::TOKEN_PATH;
 use sbi::operation::ServiceOperation;
 use sbi::problem::Problem;
 use sbi::response::Response;
@@ -12,6 +13,7 @@ use sbi::server::{Handler, MAX_BODY, Request};
 use tokio::sync::Semaphore;
 use tracing::Span;
 
+use crate::access_token::AccessTokenService;
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::management::Management;
@@ -19,6 +21,8 @@ use crate::subscribing::Subscribing;
 
 /// Where anybody may send something, with a token instead of a certificate.
 const ENROLMENT: &str = "/nnrf-cm/";
+/// Octets of a request for an access token: a dozen short fields.
+const MAX_TOKEN_REQUEST: usize = 16 * 1024;
 /// Octets of a certificate request: a CSR with a key and signature of ML-DSA-87 is 10 kB as PEM, and a token as long as it may
 /// be 8 kB.
 const MAX_CERTIFICATE_REQUEST: usize = 32 * 1024;
@@ -37,6 +41,8 @@ pub struct Services {
     subscribing: Arc<Subscribing>,
     /// `nnrf-disc`.
     discovery: Arc<Discovery>,
+    /// `nnrf-oauth2`, if this NRF issues access tokens.
+    access_token: Option<Arc<AccessTokenService>>,
     /// Places of requests to the registry.
     at_work: Arc<Semaphore>,
     /// `nnrf-cm`, in whose metrics requests are counted.
@@ -55,8 +61,18 @@ impl Services {
             management: Arc::new(management),
             subscribing: Arc::new(subscribing),
             discovery: Arc::new(discovery),
+            access_token: None,
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
             enrolment,
+        }
+    }
+
+    /// Issues access tokens too.
+    #[must_use]
+    pub fn with_access_tokens(self, service: AccessTokenService) -> Self {
+        Self {
+            access_token: Some(Arc::new(service)),
+            ..self
         }
     }
 
@@ -97,6 +113,12 @@ impl Handler for Services {
                 })
                 .await
             }
+            ["oauth2", "token"] => {
+                let Some(service) = self.access_token.clone() else {
+                    return Err(Problem::not_found("this NRF issues no access tokens"));
+                };
+                self.off_the_runtime(move || service.handle(&request)).await
+            }
             ["nnrf-disc", "v1", ..] => {
                 let discovery = self.discovery.clone();
                 self.off_the_runtime(move || discovery.handle(&request, &below(&path)))
@@ -113,6 +135,8 @@ impl Handler for Services {
     fn max_body(&self, _method: &Method, path: &str) -> usize {
         if path.starts_with(ENROLMENT) {
             MAX_CERTIFICATE_REQUEST
+        } else if path == TOKEN_PATH {
+            MAX_TOKEN_REQUEST
         } else {
             MAX_BODY
         }

@@ -40,6 +40,7 @@ use nf_nrf::logs::{LogStart, Logs, LogsError};
 use nf_nrf::mtca::{Issuance, Mtca, MtcaError};
 use nf_nrf::retired_log::RetiredLog;
 use nf_nrf::witness_client::HttpWitness;
+use sbi::access_token::TokenPolicy;
 use sbi::client::Connection;
 use sbi::config::WantedCredential;
 use sbi::enrolment::{CERTIFICATES, LandmarkAnswer, landmark_relative};
@@ -355,6 +356,9 @@ fn config(folder: &Path) -> NrfConfig {
         retire_failed_log: false,
         state: folder.join("state"),
         enrolment_authority: folder.join("authority.pub"),
+        token_keys: None,
+        access_tokens: TokenPolicy::Off,
+        access_token_lifetime_seconds: 3600,
         x509: None,
         credential: Vec::<WantedCredential>::new(),
         plmn: PlmnId::new("001", "01").expect("the test network"),

@@ -196,6 +196,7 @@ fn lay_out(
     let owner = |name: &str| Owner(folder.join(name));
     let public = owner("public");
     public.copy("trust.toml", &pki.trust)?;
+    public.copy("token-keys.json", &pki.token_key_set)?;
     public.copy("mtca/ca.pem", &pki.ca_pem)?;
     public.copy("mtca/ca.der", &pki.ca_der)?;
     public.copy("mtca/cosigner.pub", &staging.join("mtca/cosigner.pub"))?;
@@ -203,6 +204,12 @@ fn lay_out(
     let nrf_owner = owner("nrf");
     nrf_owner.copy("cosigner.key", &pki.cosigner_key)?;
     nrf_owner.copy("authority.pub", &pki.authority_public_key)?;
+    let keys = std::fs::read_dir(&pki.token_keys).map_err(failed("read", &pki.token_keys))?;
+    for file in keys {
+        let file = file.map_err(failed("read", &pki.token_keys))?;
+        let name = format!("token-keys/{}", file.file_name().to_string_lossy());
+        nrf_owner.copy(&name, &file.path())?;
+    }
     for ca in &pki.x509 {
         let name = format!("x509/{}", ca.profile);
         public.copy(
@@ -222,6 +229,7 @@ fn lay_out(
     nrf_config.trust = "../public/trust.toml".into();
     nrf_config.cosigner_key = "cosigner.key".into();
     nrf_config.enrolment_authority = "authority.pub".into();
+    nrf_config.token_keys = Some("token-keys".into());
     nrf_config.state = "state".into();
     nrf_config.public = Some("../public".into());
     nrf_owner.config("nrf.toml", &nrf_config)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  http://nrf1...:7778/lab/lab.toml ─┬─> DIR/lab.toml
-//!    trust file, CA certificate      ├─> DIR/trust.toml, DIR/mtca/ca.pem          and then as any lab.toml
+//!    trust file, what it names       ├─> DIR/trust.toml, DIR/mtca/ca.pem, DIR/token-keys.json    and then as any lab.toml
 //!    roots of X.509 credentials      └─> DIR/x509/<profile>/root.crt
 //! ```
 //!
@@ -129,9 +129,10 @@ pub(super) async fn copy(url: &str, folder: &Path) -> Result<PathBuf, CopyError>
     let LabDescription { nf, .. } = copied.document(description, description).await?;
     let trust: TrustDocument = copied.document(&nf.trust, description).await?;
     let beside = sbi::config::folder_of(&nf.trust);
-    copied
-        .file(&beside.join(trust.ca_certificate), &nf.trust)
-        .await?;
+    let named = [Some(trust.ca_certificate), trust.token_keys];
+    for file in named.into_iter().flatten() {
+        copied.file(&beside.join(file), &nf.trust).await?;
+    }
     let wanted = nf.wanted().map_err(|source| CopyError::Credential {
         url: copied.source.url(DESCRIPTION),
         source,

@@ -1,5 +1,6 @@
 //! What the NRF answers on its SBI port, over real HTTP/2 and with the peer's identity given instead of a certificate.
 
+mod access_token;
 mod counting;
 mod discovery;
 mod enrolment;

@@ -4,12 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hyper::Method;
+use jose::KeySet;
+use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_tls::clock::Clock;
 use mtc_tls::identity::NfIdentity;
+use nf_nrf::access_token::{AccessTokenService, TokenKey};
 use nf_nrf::callback::Reach;
 use nf_nrf::discovery::Discovery;
 use nf_nrf::files::PrivateFolder;
 use nf_nrf::management::Management;
+use nf_nrf::metrics::NrfMetrics;
 use nf_nrf::metrics::notifications::NotificationMetrics;
 use nf_nrf::notifier::Notifier;
 use nf_nrf::registry::{Change, Registry, Settings, SharedRegistry};
@@ -17,6 +21,9 @@ use nf_nrf::subscribing::Subscribing;
 use nf_nrf::subscriptions::Bounds;
 use proptest::prelude::*;
 use sbi::client::{Connection, Request};
+use sbi::ledger::Ledger;
+use sbi::metrics::Metrics;
+use sbi::model::PlmnId;
 use sbi::problem::{Problem, ProblemDetails};
 use sbi::response::{JSON, Response};
 use sbi::server::{self, Handler, Peer};
@@ -26,6 +33,7 @@ use tempfile::TempDir;
 
 pub(crate) const AMF_ID: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01";
 pub(crate) const AMF_FQDN: &str = "amf1.5gc.mnc001.mcc001.3gppnetwork.org";
+pub(crate) const NRF_ID: &str = "5b1d9a77-0000-4000-8000-0000000000ff";
 pub(crate) const NRF_ROOT: &str = "https://nrf1.5gc.mnc001.mcc001.3gppnetwork.org:7777";
 
 /// The NRF, to which any number of clients can connect.
@@ -35,6 +43,8 @@ pub(crate) struct Nrf {
     pub(crate) changes: Arc<Mutex<Vec<Change>>>,
     /// The registry, for what only time can do.
     pub(crate) registry: Arc<SharedRegistry>,
+    /// The keys of its access tokens.
+    pub(crate) token_keys: KeySet,
     /// Who hears of changes.
     pub(crate) notifier: Arc<Notifier>,
     /// What it tells Prometheus.
@@ -46,6 +56,7 @@ struct Services {
     management: Management,
     subscribing: Subscribing,
     discovery: Discovery,
+    access_token: AccessTokenService,
 }
 
 impl Handler for Services {
@@ -57,6 +68,7 @@ impl Handler for Services {
                 self.subscribing.handle(&request, rest)
             }
             ["nnrf-nfm", "v1", rest @ ..] => self.management.handle(&request, rest, Instant::now()),
+            ["oauth2", "token"] => self.access_token.handle(&request),
             ["nnrf-disc", "v1", rest @ ..] => self.discovery.handle(&request, rest),
             _ => Err(Problem::invalid_api(&["nnrf-nfm/v1", "nnrf-disc/v1"])),
         }
@@ -80,7 +92,25 @@ impl Nrf {
             ..Settings::default()
         };
         let registry = Arc::new(SharedRegistry::new(Registry::new(settings), on_change));
+        let keys = [
+            SignatureAlgorithm::EcdsaP256,
+            SignatureAlgorithm::MlDsa44,
+            SignatureAlgorithm::MlDsa65,
+        ];
+        let keys = keys.map(|of| SecretKey::generate(of).expect("a key"));
+        let token_keys = KeySet::of(keys.iter().map(|key| key.public_key().expect("a key")));
+        let access_token = AccessTokenService {
+            id: NRF_ID.parse().expect("a UUID"),
+            plmn: PlmnId::new("001", "01").expect("digits"),
+            registry: Arc::clone(&registry),
+            keys: keys.map(|key| TokenKey::new(key).expect("a key")).into(),
+            lifetime_seconds: 3600,
+            clock: Clock::default(),
+            ledger: Arc::new(Ledger::default()),
+            metrics: NrfMetrics::new(&Metrics::new().registry),
+        };
         let services = Services {
+            access_token,
             management: Management::new(Arc::clone(&registry), api_root()),
             subscribing: subscribing(&notifier, &registry),
             discovery: Discovery::new(Arc::clone(&registry), 60),
@@ -92,6 +122,7 @@ impl Nrf {
             notifier,
             metrics,
             _folder: folder,
+            token_keys,
         }
     }
 
@@ -120,7 +151,7 @@ impl Nrf {
             server_io,
             peer,
             handler,
-            sbi::metrics::Metrics::new().requests,
+            Metrics::new().requests,
             std::future::pending(),
         ));
         Client(
