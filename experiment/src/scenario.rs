@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use ::link::LinkSettings;
 use mtc_core::landmark::MAX_LANDMARKS;
+use mtc_tls::profile::Tokens;
+use sbi::access_token::TokenPolicy;
 use toml::de::DeTable;
 
 mod claims;
@@ -102,6 +104,16 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// What network functions make of access tokens: where a variant has none, nobody may require them.
+    pub fn access_tokens(&self) -> TokenPolicy {
+        let has_some = |variant: &Variant| variant.tokens != Tokens::None;
+        match (self.lab.tokens, self.variants.iter().all(has_some)) {
+            (false, _) => TokenPolicy::Off,
+            (true, true) => TokenPolicy::Required,
+            (true, false) => TokenPolicy::Optional,
+        }
+    }
+
     /// Reads a scenario from the text of its file; the first one if the file is a sweep.
     ///
     /// # Errors
@@ -162,6 +174,8 @@ pub struct LabPlan {
     pub landmark_interval: Duration,
     /// `preload`: log entries made before the first NF enrols, so that proofs have a realistic length; default 0.
     pub preload: u64,
+    /// `tokens`: whether network functions use access tokens, default true.
+    pub tokens: bool,
     /// `remember_subtrees`: whether a process verifies the cosignatures of a subtree once and not for every certificate in it,
     /// default true.
     pub remember_subtrees: bool,
@@ -212,11 +226,13 @@ fn read_scenario(
                 "checkpoint_interval",
                 "landmark_interval",
                 "preload",
+                "tokens",
                 "remember_subtrees",
             ],
         )
         .map(|table| read_lab(reader, &table));
-    let variants = variant::read(reader, &root);
+    let has_tokens = !matches!(&lab, Some(Some(LabPlan { tokens: false, .. })));
+    let variants = variant::read(reader, &root, has_tokens);
     let load = reader
         .section(&root, "load", load::KEYS)
         .map(|table| load::read(reader, &table));
@@ -327,6 +343,7 @@ fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {
         span_of_time(LANDMARK_INTERVAL),
     );
     let preload = reader.optional(table, "preload", 0, integer(PRELOAD));
+    let tokens = reader.optional(table, "tokens", true, truth);
     let remember = reader.optional(table, "remember_subtrees", true, truth);
     let plan = LabPlan {
         amf: u16::try_from(amf?).expect("INSTANCES fits in u16"),
@@ -335,6 +352,7 @@ fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {
         checkpoint_interval: checkpoint?,
         landmark_interval: landmark?,
         preload: preload?,
+        tokens: tokens?,
         remember_subtrees: remember?,
     };
     check_intervals(reader, table, &plan);

@@ -471,11 +471,12 @@ mod tests {
             .into_iter()
             .filter(|path| secret(path))
             .collect();
-        assert_eq!(secrets.len(), 3 + 4 + 2);
+        // Of the CA, the witness and the enrolment authority; of access tokens; of baseline CAs; and the enrolment tokens.
+        assert_eq!(secrets.len(), 3 + 3 + 4 + 2);
         for path in secrets {
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
-        for private in ["witness", "enrolment", "tokens"] {
+        for private in ["witness", "enrolment", "tokens", "token-keys"] {
             assert_eq!(mode(&folder.path().join(private)), 0o700, "{private}");
         }
     }

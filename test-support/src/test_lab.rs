@@ -13,6 +13,7 @@ use lab::topology::{LabFolder, Plan, Ports, Topology};
 use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
+use sbi::access_token::TokenPolicy;
 use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
 use sbi::process::Event;
 use tempfile::TempDir;
@@ -33,11 +34,14 @@ pub fn small() -> Plan {
             checkpoint_interval: Duration::from_millis(20),
             landmark_interval: Duration::from_secs(1),
             preload: 0,
+            tokens: true,
             remember_subtrees: true,
         },
         mtc: vec![LEAF_KEY],
         x509: Vec::new(),
         ports: Ports::Free,
+        // Network functions that a test makes itself have none.
+        access_tokens: TokenPolicy::Optional,
         await_landmarks: false,
         key_log: None,
     }

@@ -10,6 +10,7 @@ mod caveats;
 mod headline;
 mod rivals;
 mod steps;
+mod tokens;
 
 pub(super) use caveats::caveats;
 pub(super) use headline::headline;
@@ -52,8 +53,8 @@ impl From<Tone> for &str {
     }
 }
 
-/// What the figures say: what another key exchange costs, how Merkle Tree Certificates compare with their rivals, and what post-quantum
-/// keys cost.
+/// What the figures say: what another key exchange costs, how Merkle Tree Certificates compare with their rivals, what post-quantum
+/// keys cost, and what access tokens do.
 pub(super) fn findings(results: &Results) -> Vec<Finding> {
     let mtc = results
         .variants
@@ -62,6 +63,7 @@ pub(super) fn findings(results: &Results) -> Vec<Finding> {
     let mut findings = steps::key_exchange(results);
     findings.extend(mtc.flat_map(|variant| rivals::against(results, variant)));
     findings.extend(steps::post_quantum_keys(results));
+    findings.extend(tokens::access_tokens(results));
     findings
 }
 

@@ -9,12 +9,14 @@ use link::probe::{Quantiles, TcpFacts};
 use link::{LinkSettings, Measured, Rate};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::record::Side;
-use sbi::ledger::{HandshakeDetail, HandshakeTotals, IssuanceTotals, NfTotals, VerificationTotals};
+use sbi::ledger::{
+    HandshakeDetail, HandshakeTotals, IssuanceTotals, NfTotals, TokenTotals, VerificationTotals,
+};
 use time::macros::datetime;
 
 use super::{
     Counted, EventRecord, Issuance, JoinedLab, LinkResult, OperationResult, PART_SCHEMA, Part,
-    Preflight, Results, RunHistory, ThresholdOutcome, TimelinePoint,
+    Preflight, Results, RunHistory, ThresholdOutcome, TimelinePoint, TokenResult,
 };
 use crate::environment::{Environment, LOOPBACK};
 use crate::measure::{ClientTotals, Histogram, SLICES};
@@ -162,6 +164,11 @@ pub(crate) fn grid() -> Vec<Results> {
 /// A run in which everything is there that a run can have.
 pub(crate) fn full() -> Results {
     let mut results = quick();
+    let mut tokens = TokenTotals::default();
+    tokens.record(3600, Some(Duration::from_micros(80)));
+    results.variants[1].totals.tokens = tokens;
+    results.variants[1].tokens = TokenResult::of(&tokens, 1);
+    results.variants[1].options.token = Some("ml-dsa-44".to_owned());
     let mut settings = LinkSettings::with_rtt(Duration::from_millis(20));
     settings.rate = Some(Rate::bits_per_second(50_000_000));
     results.linked(LinkResult {

@@ -9,6 +9,7 @@ use sbi::ledger::{KindCounts, NfTotals};
 use serde::{Deserialize, Serialize};
 
 use super::rounding::{microseconds, to_tenth};
+use super::tokens::TokenResult;
 use super::{HandshakeResult, Latency, Metric, Ratio, Slice, VariantArrivals, VariantOptions};
 use crate::measure::{ClientTotals, Histogram};
 use crate::scenario::{Measure, Timed, Variant};
@@ -79,6 +80,9 @@ pub struct VariantResult {
     /// What the handshakes consisted of.
     #[serde(default)]
     pub handshake: HandshakeResult,
+    /// The access tokens of its requests, where there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenResult>,
     /// The sums that the means come from.
     pub totals: NfTotals,
     /// The distributions that the quantiles come from.
@@ -118,7 +122,12 @@ impl VariantResult {
         };
         let mut totals = network_functions.clone();
         totals.client.merge(&load.handshakes);
-        let NfTotals { client, server, .. } = &totals;
+        let NfTotals {
+            client,
+            server,
+            tokens,
+            ..
+        } = &totals;
         let mut both = client.clone();
         both.merge(server);
         Self {
@@ -152,6 +161,7 @@ impl VariantResult {
                 load.tcp_connect.quantile_ms(0.5),
                 load.handshake.quantile_ms(0.5),
             ),
+            tokens: TokenResult::of(tokens, load.attempts),
             errors: load.errors,
             groups: load.groups,
             histograms: Histograms {

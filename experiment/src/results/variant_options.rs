@@ -1,7 +1,7 @@
 //! What a variant is made of beyond kind, keys and group, and what must therefore be served.
 
 use mtc_tls::kind::CertificateKind;
-use mtc_tls::profile::{Tickets, TrustDomain};
+use mtc_tls::profile::{Tickets, Tokens, TrustDomain};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Variant;
@@ -26,6 +26,9 @@ pub struct VariantOptions {
     pub landmarks: Option<LandmarkState>,
     /// How sessions are resumed, if at all: `stateful` or `stateless`.
     pub tickets: Option<String>,
+    /// What signs the access tokens, where it is not ES256: `ml-dsa-44`, `ml-dsa-65`, or `none` for a variant without tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 impl VariantOptions {
@@ -41,6 +44,7 @@ impl VariantOptions {
             cosigners: cosigners.iter().map(|&name| name.to_owned()).collect(),
             landmarks,
             tickets: (variant.tickets != Tickets::None).then(|| variant.tickets.to_string()),
+            token: (variant.tokens != Tokens::default()).then(|| variant.tokens.to_string()),
         }
     }
 

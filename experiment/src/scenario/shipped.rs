@@ -35,6 +35,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "soak",
     "stale-landmarks",
     "storm",
+    "tokens",
     "witness-down",
 ];
 

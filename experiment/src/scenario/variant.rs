@@ -27,6 +27,7 @@ const KEYS: &[&str] = &[
     "cosigners",
     "landmarks",
     "tickets",
+    "token",
 ];
 
 /// One `[[variant]]`: a way of authenticating both ends of every connection.
@@ -46,6 +47,8 @@ pub struct Variant {
     pub key_exchange: KeyExchange,
     /// `tickets`: how sessions are resumed; default not at all.
     pub tickets: Tickets,
+    /// `token`: what signs the access tokens of its requests; default `es256`, or `none` in a lab without tokens.
+    pub tokens: Tokens,
 }
 
 impl Variant {
@@ -58,13 +61,14 @@ impl Variant {
             leaf_key,
             key_exchange,
             tickets,
+            tokens,
         } = self;
         ConnectionProfile {
             domain: *authentication,
             leaf_key: *leaf_key,
             key_exchange: *key_exchange,
             tickets: *tickets,
-            tokens: Tokens::Es256,
+            tokens: *tokens,
         }
     }
 
@@ -74,8 +78,17 @@ impl Variant {
     }
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, root: &Table<'_>) -> Option<Vec<Variant>> {
+/// Reads the variants of a lab with or without access tokens.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    root: &Table<'_>,
+    has_tokens: bool,
+) -> Option<Vec<Variant>> {
     let tables = reader.sections(root, "variant", 1..=MAX_VARIANTS, KEYS)?;
+    for table in tables.iter().filter(|_| !has_tokens) {
+        let rule = "is for labs with access tokens: [lab] has tokens = false";
+        reader.refuse(table, "token", rule);
+    }
     let read: Vec<Option<Variant>> = tables
         .iter()
         .map(|table| read_variant(reader, table))
@@ -136,6 +149,12 @@ fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
         Tickets::None,
         choice(&Tickets::ALL.map(|tickets| (tickets.as_str(), tickets))),
     );
+    let tokens = reader.optional(
+        table,
+        "token",
+        Tokens::default(),
+        choice(&Tokens::ALL.map(|tokens| (tokens.as_str(), tokens))),
+    );
     let authentication = auth.and_then(|auth| {
         refuse_foreign_keys(reader, table, auth);
         match auth {
@@ -151,6 +170,7 @@ fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
         leaf_key: leaf_key?,
         key_exchange: key_exchange?,
         tickets: tickets?,
+        tokens: tokens?,
     })
 }
 
@@ -355,6 +375,20 @@ mod tests {
     }
 
     #[test]
+    fn tokens_are_of_es256_unless_the_variant_says_otherwise() {
+        for (keys, tokens) in [
+            ("", Tokens::Es256),
+            ("token = \"es256\"", Tokens::Es256),
+            ("token = \"ml-dsa-44\"", Tokens::MlDsa44),
+            ("token = \"ml-dsa-65\"", Tokens::MlDsa65),
+            ("token = \"none\"", Tokens::None),
+        ] {
+            let variant = parse(&format!("auth = \"x509\"\n{keys}")).unwrap();
+            assert_eq!(variant.profile().tokens, tokens, "{keys}");
+        }
+    }
+
+    #[test]
     fn what_does_not_go_together_is_refused_by_key() {
         for (keys, expected) in [
             (
@@ -393,6 +427,10 @@ mod tests {
             (
                 "auth = \"x509\"\ntickets = \"stateles\"",
                 "did you mean \"stateless\"?",
+            ),
+            (
+                "auth = \"x509\"\ntoken = \"es-256\"",
+                "did you mean \"es256\"?",
             ),
             (
                 "auth = \"x509\"\nkey_exchange = \"x25519\"",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_core::time::UnixTime;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use sbi::access_token::TokenPolicy;
 use sbi::tell;
 use thiserror::Error;
 
@@ -179,6 +180,7 @@ impl LabArguments {
                 checkpoint_interval: Duration::from_millis(100),
                 landmark_interval: Duration::from_secs(self.landmark_interval()),
                 preload: 0,
+                tokens: true,
                 remember_subtrees: true,
             },
             mtc: vec![KeyAlgorithm::MlDsa65],
@@ -189,6 +191,7 @@ impl LabArguments {
                 x509(KeyAlgorithm::MlDsa65, Intermediates::None),
             ],
             ports: self.ports(),
+            access_tokens: TokenPolicy::Required,
             await_landmarks: false,
             key_log: None,
         }

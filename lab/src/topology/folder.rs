@@ -65,6 +65,8 @@ pub struct Plan {
     pub x509: Vec<(X509Profile, KeyAlgorithm)>,
     /// Where processes listen.
     pub ports: Ports,
+    /// What network functions make of access tokens.
+    pub access_tokens: TokenPolicy,
     /// Whether processes are ready only when their landmark-relative certificates are there.
     pub await_landmarks: bool,
     /// File that gets the secrets of all connections, absolute.
@@ -108,6 +110,7 @@ impl Plan {
             mtc: Vec::new(),
             x509: Vec::new(),
             ports: Ports::Free,
+            access_tokens: scenario.access_tokens(),
             await_landmarks: true,
             key_log: None,
         };
@@ -381,7 +384,11 @@ impl LabFolder {
             state: NRF_STATE.into(),
             enrolment_authority: "enrolment/authority.pub".into(),
             token_keys: Some("token-keys".into()),
-            access_tokens: TokenPolicy::Off,
+            // Discovery is authorised by the certificate too, and network functions of other projects discover without a token.
+            access_tokens: match plan.access_tokens {
+                TokenPolicy::Off => TokenPolicy::Off,
+                TokenPolicy::Optional | TokenPolicy::Required => TokenPolicy::Optional,
+            },
             access_token_lifetime_seconds: TOKEN_SECONDS,
             x509: Some("x509".into()),
             credential: plan.credentials(),
@@ -465,7 +472,7 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         await_landmarks: plan.await_landmarks,
         key_log: plan.key_log.clone(),
         clock_offset_seconds: 0,
-        access_tokens: TokenPolicy::Off,
+        access_tokens: plan.access_tokens,
         limits: LimitsConfig::default(),
         instance: Vec::new(),
         replica: None,

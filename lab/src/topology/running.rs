@@ -18,6 +18,7 @@ use std::time::Duration;
 use mtc_core::time::UnixTime;
 use nf_nrf::config::NrfConfig;
 use nf_scp::config::ScpConfig;
+use sbi::access_token::TokenPolicy;
 use sbi::address::{Address, own_address_towards};
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, WantedCredential, load};
 use sbi::pool::{self, PoolError};
@@ -77,6 +78,12 @@ pub enum JoinError {
         /// The key's algorithm.
         leaf_key: String,
     },
+    /// The network functions serve nobody without an access token.
+    #[error(
+        "a variant has token = \"none\", and the lab's network functions require access tokens; start a lab for this scenario: mtc5g lab \
+         up --scenario FILE"
+    )]
+    Tokens,
     /// The generator's own files.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -312,6 +319,11 @@ impl RunningLab {
     ) -> Result<GeneratorFolder, JoinError> {
         self.check(plan)?;
         let credential = plan.credentials();
+        if plan.access_tokens == TokenPolicy::Optional
+            && self.nf.access_tokens == TokenPolicy::Required
+        {
+            return Err(JoinError::Tokens);
+        }
         let files = ProcessFiles::create(path)?;
         let instance = self.instances(plan.lab.amf, path, now)?;
         let instances = instance.iter().map(|instance| PlannedInstance {
