@@ -7,7 +7,7 @@
 //!      ├──> witness_request, witness_history                                       mtc-log
 //!      ├──> csr, nf_identity                                                       mtc-tls
 //!      ├──> nf_profile, json_patch, multipart, sbi_headers                         sbi
-//!      └──> discovery_query                                                        nf-nrf
+//!      └──> discovery_query, access_token                                          nf-nrf, jose
 //! ```
 //!
 //! Every function panics when an invariant of its module's documentation does not hold, and otherwise says whether the
@@ -18,6 +18,7 @@
 //! written for clarity (`oracle`); *no forgery*, since the fixture's keys are known to nobody who mutates bytes; and *one
 //! encoding*, that what is accepted is encoded to the very bytes that were read.
 
+mod access_token;
 mod ca_certificate;
 mod certificate;
 mod checkpoint;
@@ -41,6 +42,7 @@ mod trust;
 mod witness_history;
 mod witness_request;
 
+pub use self::access_token::access_token;
 pub use self::ca_certificate::ca_certificate;
 pub use self::certificate::certificate;
 pub use self::checkpoint::checkpoint;
@@ -94,7 +96,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     Target {
         name: "certificate",
         run: certificate,
@@ -179,6 +181,11 @@ pub const TARGETS: [Target; 20] = [
         name: "discovery_query",
         run: discovery_query,
         seeds: discovery_query::seeds,
+    },
+    Target {
+        name: "access_token",
+        run: access_token,
+        seeds: access_token::seeds,
     },
     Target {
         name: "json_patch",
