@@ -444,11 +444,8 @@ fn nf_type_of(name: &ServiceName) -> Option<NfType> {
 }
 
 fn root_of(producer: &Candidate) -> Result<ApiRoot, Problem> {
-    let endpoint = &producer.endpoint;
-    let (scheme, authority) = (endpoint.scheme, endpoint.authority());
-    let root = format!("{scheme}://{authority}{}", endpoint.api_prefix);
     // A profile may say anything of itself; it has answered all the same.
-    root.parse().map_err(|_| {
+    producer.endpoint.root().map_err(|_| {
         let (status, cause) = (StatusCode::BAD_GATEWAY, Cause::InboundServerError);
         Problem::with_cause(status, cause, "the producer's apiRoot is not one")
     })

@@ -26,6 +26,7 @@ pub mod credentials;
 pub mod enrolment;
 pub mod enrolment_claims;
 pub mod header;
+pub mod indirect;
 pub mod instance;
 pub mod json_patch;
 pub mod ledger;

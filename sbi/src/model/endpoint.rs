@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::profile::{IpEndPoint, NfProfile, NfService};
-use crate::uri::Scheme;
+use crate::uri::{ApiRoot, Scheme, UriError};
 
 /// How to reach a producer. With `https` the name goes into SNI and `:authority` while the connection goes to `addr`: a lab
 /// needs no name service.
@@ -62,6 +62,14 @@ impl Endpoint {
             port,
             api_prefix: service.api_prefix.clone().unwrap_or_default(),
         })
+    }
+
+    /// Its apiRoot.
+    ///
+    /// # Errors
+    /// Name or prefix are not parts of one.
+    pub fn root(&self) -> Result<ApiRoot, UriError> {
+        format!("{}://{}{}", self.scheme, self.authority(), self.api_prefix).parse()
     }
 
     /// `host:port`, as it belongs in `:authority`.
