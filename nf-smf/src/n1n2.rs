@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  201 to the AMF ── Transfer ──> find the AMF ──> fresh mTLS connection, in the profile of the request ──> POST ──> close
+//!                                                  to the AMF, or to the SCP that the request came through
 //! ```
 //!
 //! Each transfer has a place, and the places are as many as there may be transfers under way; an SM context for which none is
@@ -56,6 +57,8 @@ pub struct Transfer {
     pub amf: NfInstanceId,
     /// How the AMF's own request was authenticated.
     pub profile: Option<ConnectionProfile>,
+    /// The SCP that it came through, if it did: the transfer goes through it too (model C).
+    pub scp: Option<NfInstanceId>,
     /// Its place among those under way.
     pub place: OwnedSemaphorePermit,
 }
@@ -138,13 +141,31 @@ impl Transfers {
             );
             self.instance.own_profile()
         });
-        let opened = self.instance.open(amf.addr, profile, amf.expected());
+        let scp = match transfer.scp {
+            Some(id) => Some(self.amfs.scp(id).await?),
+            None => None,
+        };
+        let mut request = transfer.request(&amf.endpoint);
+        let (addr, expected) = match &scp {
+            Some(scp) => {
+                let root = amf.endpoint.root().map_err(|_| ClientError::Target {
+                    authority: request.authority.clone(),
+                    path: request.path.clone(),
+                })?;
+                request = scp.towards(request, &root);
+                (scp.addr, scp.expected())
+            }
+            None => (amf.addr, amf.expected()),
+        };
+        let opened = self.instance.open(addr, profile, expected);
         let connection = opened.await.map_err(|error| {
-            self.amfs.forget(amf.id);
+            match &scp {
+                Some(scp) => self.amfs.forget_scp(scp.id),
+                None => self.amfs.forget(amf.id),
+            }
             TransferError::Connect(error)
         })?;
         let connection = connection.connection;
-        let mut request = transfer.request(&amf.endpoint);
         if let Ok(agent) = UserAgent::new(&self.instance.nf_type, &self.instance.fqdn) {
             request = request.header(&agent);
         }
@@ -234,6 +255,7 @@ mod tests {
             slice: Snssai::new(1, Some("010203")).expect("hex digits"),
             amf: Uuid::from_u128(1).into(),
             profile: None,
+            scp: None,
             place: places.try_acquire_owned().expect("a free place"),
         }
     }

@@ -165,6 +165,7 @@ impl PduSessions {
                 slice,
                 amf,
                 profile: request.peer.profile,
+                scp: caller.scp(),
                 place,
             }),
         })
@@ -258,7 +259,7 @@ impl PduSessions {
 enum Caller {
     Amf(NfInstanceId),
     /// On behalf of any AMF.
-    Scp,
+    Scp(NfInstanceId),
 }
 
 impl Caller {
@@ -267,8 +268,8 @@ impl Caller {
         let has = |nf_type: NfType| {
             identity.filter(|identity| identity.nf_types.iter().any(|has| has == nf_type.as_str()))
         };
-        if has(NfType::Scp).is_some() {
-            return Ok(Self::Scp);
+        if let Some(identity) = has(NfType::Scp) {
+            return Ok(Self::Scp(identity.instance_id.into()));
         }
         has(NfType::Amf)
             .map(|identity| Self::Amf(identity.instance_id.into()))
@@ -280,7 +281,15 @@ impl Caller {
             Self::Amf(certified) if *certified != amf => Err(Problem::certificate_mismatch(
                 format!("certificate is of instance {certified}, the serving AMF is {amf}"),
             )),
-            Self::Amf(_) | Self::Scp => Ok(()),
+            Self::Amf(_) | Self::Scp(_) => Ok(()),
+        }
+    }
+
+    /// The SCP that asks, if one does.
+    const fn scp(&self) -> Option<NfInstanceId> {
+        match self {
+            Self::Scp(id) => Some(*id),
+            Self::Amf(_) => None,
         }
     }
 

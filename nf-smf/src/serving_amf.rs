@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use mtc_tls::peer::ExpectedPeer;
 use sbi::client::{ClientError, Connection};
+use sbi::indirect::Scp;
 use sbi::instance::{CallError, Instance};
 use sbi::model::{
     Endpoint, EndpointError, NfInstanceId, NfProfile, NfType, SearchResult, ServiceName,
@@ -61,6 +62,9 @@ pub enum FindError {
     /// It is not registered, or not discoverable.
     #[error("the NRF knows no AMF {0} with namf-comm")]
     Unknown(NfInstanceId),
+    /// The SCP that a request came through is not registered, or does not say where it is.
+    #[error("the NRF knows no SCP {0} with an address")]
+    NoScp(NfInstanceId),
     /// Its profile does not say where it is.
     #[error("the profile of AMF {id} does not say where it is")]
     Endpoint {
@@ -78,6 +82,8 @@ pub enum FindError {
 pub struct ServingAmfs {
     nrf: KeptNrf,
     cache: Mutex<Cache>,
+    /// The SCP that requests came through last.
+    scp: Mutex<Arc<OnceCell<Scp>>>,
 }
 
 impl ServingAmfs {
@@ -86,6 +92,7 @@ impl ServingAmfs {
         Self {
             nrf: KeptNrf::new(instance, nrf),
             cache: Mutex::default(),
+            scp: Mutex::default(),
         }
     }
 
@@ -109,6 +116,36 @@ impl ServingAmfs {
     /// Forgets all: something may have been missed.
     pub fn forget_all(&self) {
         with(&self.cache, |cache| cache.slots.clear());
+    }
+
+    /// Where the SCP `id` is. One is remembered: a lab has one.
+    ///
+    /// # Errors
+    /// See [`FindError`]; a failure is not remembered.
+    pub async fn scp(&self, id: NfInstanceId) -> Result<Scp, FindError> {
+        let slot = with(&self.scp, |slot| {
+            if slot.get().is_some_and(|known| known.id != id) {
+                *slot = Arc::default();
+            }
+            slot.clone()
+        });
+        let discover = || async {
+            let connection = self.connection().await?;
+            let KeptNrf { instance, nrf, .. } = &self.nrf;
+            let found = Scp::discover(nrf, &connection, instance, Some(id)).await;
+            let found = found.map_err(FindError::Discover)?;
+            found.ok_or(FindError::NoScp(id))
+        };
+        slot.get_or_try_init(discover).await.cloned()
+    }
+
+    /// Forgets where the SCP `id` is: it could not be reached there.
+    pub fn forget_scp(&self, id: NfInstanceId) {
+        with(&self.scp, |slot| {
+            if slot.get().is_some_and(|known| known.id == id) {
+                *slot = Arc::default();
+            }
+        });
     }
 
     /// The profile of the AMF `id`, whether or not it may be discovered; none if it is not registered. Never from the cache.

@@ -61,6 +61,7 @@ async fn a_transfer_that_cannot_be_made_is_counted_and_gives_its_place_back() {
             slice: Snssai::new(1, Some("010203")).unwrap(),
             amf: ID.parse().unwrap(),
             profile: None,
+            scp: None,
             place: places.clone().try_acquire_owned().unwrap(),
         })
         .await;
