@@ -39,7 +39,7 @@ pub use duration::{DurationError, parse_duration};
 pub use event::{Action, Event};
 pub use expect::{ErrorsAllowed, Expectation, Fallback};
 pub use fault::{Fault, ScenarioFaults};
-pub use load::{ArrivalProcess, Connections, LoadPlan, OperationKind, Share, Stage, Workload};
+pub use load::{ArrivalProcess, Connections, LoadPlan, OperationKind, Share, Stage, Via, Workload};
 pub use nf::Nf;
 use reader::{Reader, Table, integer, span_of_time, text, truth};
 pub use shipped::{SHIPPED, Shipped};

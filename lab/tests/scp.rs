@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use experiment::scenario::Nf;
+use experiment::scenario::{LoadPlan, Nf, OperationKind, Via};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{HeaderMap, Method, StatusCode};
 use lab::pki;
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ClientAuth;
 use sbi::client::{Connection, Request};
+use sbi::ledger::NfTotals;
 use sbi::limits::Limits;
 use sbi::listener::{bind, serve_sbi};
 use sbi::model::{NfProfile, NfType, ServiceName};
@@ -21,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
 use test_support::command::{PATIENCE, within};
-use test_support::test_lab::{TestFolder, TestLab, small};
+use test_support::test_lab::{LEAF_KEY, TestFolder, TestLab, small};
 use test_support::test_nf::{PROFILE, TestNf, der};
 
 const SERVICE: &str = "nsmf-event-exposure";
@@ -437,4 +439,43 @@ async fn neither_role_starves_the_other() {
     };
     assert_eq!(within(routed).await["number"], 102);
     drop(slow);
+}
+
+#[tokio::test]
+async fn sessions_go_through_the_scp_in_both_directions() {
+    let mut lab = TestLab::start(TestFolder::new(&small())).await;
+    let profile = format!("mtc-standalone/{LEAF_KEY}/X25519MLKEM768");
+    for via in [Via::ScpC, Via::ScpD] {
+        let before = totals(&mut lab, &profile).await;
+        let plan = LoadPlan {
+            via,
+            ..LoadPlan::steady(OperationKind::Session, 10.0, Duration::from_secs(1))
+        };
+        lab.start_load_of(plan, vec![profile.clone()]).await;
+        let result = lab.load_result().await;
+        let [variant] = &*result.variants else {
+            panic!("one variant")
+        };
+        assert_eq!(variant.errors, [].into());
+        assert_eq!((variant.attempts, variant.ok), (10, 10));
+        let after = totals(&mut lab, &profile).await;
+        let [scp, smf] = [0, 1].map(|nf| after[nf].since(&before[nf]));
+        // Each session brings a connection of the AMF's and, for the callback, one of the SMF's. Those of the SCP to both are
+        // kept. A few to the NRF are in the same profile.
+        assert_eq!(scp.server.handshakes, 20, "{via:?}");
+        assert!((10..13).contains(&smf.client.handshakes), "{via:?}");
+        assert!(smf.server.handshakes <= 1, "{via:?}");
+        assert!(scp.client.handshakes <= 5, "{via:?}");
+    }
+}
+
+/// What SCP and SMF have counted of a profile.
+async fn totals(lab: &mut TestLab, profile: &str) -> [NfTotals; 2] {
+    let mut all = Vec::new();
+    for nf in [Nf::Scp, Nf::Smf] {
+        let counted = within(lab.topology.measurements(nf)).await;
+        let mut counted = counted.expect("it answers");
+        all.push(counted.profiles.remove(profile).unwrap_or_default());
+    }
+    all.try_into().expect("two")
 }

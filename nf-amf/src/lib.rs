@@ -49,7 +49,7 @@ use sbi::process::{Events, Stop};
 pub use amf::Amf;
 pub use config::Config;
 pub use error::{ErrorClass, SessionError};
-pub use session::{Attempt, ConnectionPool, Ended, Reach};
+pub use session::{Attempt, ConnectionPool, Ended, Indirect, Reach};
 
 /// Starts the AMF instances of a configuration file; returns when all are ready.
 ///

@@ -1,5 +1,5 @@
 //! Nsmf_PDUSession as a consumer, SM context operations (TS 29.502 clause 5.2.2): the requests of one session, all on one
-//! connection to its SMF.
+//! connection to its SMF, or to the SCP that they go through.
 //!
 //! ```text
 //!   create ──> SmContext ──> modify ──> release
@@ -10,15 +10,18 @@ use std::time::Duration;
 use hyper::header::LOCATION;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
-use sbi::client::{Connection, Request};
+use sbi::client::{ClientError, Connection, Request};
 use sbi::header::UserAgent;
+use sbi::indirect::Scp;
+use sbi::instance::{CallError, Instance};
 use sbi::model::{
     Endpoint, Ncgi, NfInstanceId, NrLocation, RefToBinaryData, RequestType, SmContextCreateData,
     SmContextUpdateData, UserLocation,
 };
 use sbi::multipart::{Multipart, NAS, NGAP};
+use sbi::nnrf::Discover;
 use sbi::response::Response;
-use sbi::uri::ApiRoot;
+use sbi::uri::{ApiRoot, Scheme};
 use serde_json::Map;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -63,16 +66,29 @@ pub struct Wanted<'a> {
 /// An SM context at an SMF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmContext {
+    /// Where its SMF is.
+    root: ApiRoot,
     /// Path of its URI.
     path: String,
 }
 
-/// A connection to an SMF.
+/// How requests reach an SMF.
+#[derive(Clone, Copy)]
+pub enum SmfRoute<'a> {
+    /// The connection is to the SMF with this service.
+    Direct(&'a Endpoint),
+    /// The connection is to an SCP, which forwards to the SMF with this service.
+    Through(&'a Scp, &'a Endpoint),
+    /// The connection is to an SCP, which finds an SMF.
+    Delegated(&'a Scp, &'a Instance, &'a Discover<'a>),
+}
+
+/// A connection over which an SMF is reached.
 pub struct SmfConnection<'a> {
     /// The connection.
     pub connection: &'a Connection,
-    /// The SMF's service.
-    pub endpoint: &'a Endpoint,
+    /// How it leads to the SMF.
+    pub route: SmfRoute<'a>,
     /// Who uses it.
     pub requester: Requester<'a>,
 }
@@ -88,13 +104,29 @@ impl SmfConnection<'_> {
             N1_PART,
             nas_request(wanted.pdu_session_id),
         );
-        let path = format!(
-            "{}/nsmf-pdusession/v1/sm-contexts",
-            self.endpoint.api_prefix
-        );
-        let response = self
-            .call(OperationStep::Create, self.post(path, &message))
-            .await?;
+        let below = |prefix: &str| format!("{prefix}/nsmf-pdusession/v1/sm-contexts");
+        let request = match self.route {
+            SmfRoute::Direct(endpoint) => {
+                post(endpoint.authority(), below(&endpoint.api_prefix), &message)
+            }
+            SmfRoute::Through(scp, endpoint) => {
+                let (authority, path) = (endpoint.authority(), below(&endpoint.api_prefix));
+                let root = endpoint.root().map_err(|_| SessionError::Call {
+                    step: OperationStep::Create,
+                    source: CallError::Client(ClientError::Target {
+                        authority: authority.clone(),
+                        path: path.clone(),
+                    }),
+                })?;
+                let request = post(authority, path, &message);
+                scp.towards(request, &root)
+            }
+            SmfRoute::Delegated(scp, instance, wanted) => {
+                let request = post(String::new(), below(""), &message);
+                scp.delegating(request, instance, wanted)
+            }
+        };
+        let response = self.call(OperationStep::Create, request).await?;
         if response.status != StatusCode::CREATED {
             return Err(SessionError::NotCreated(response.status.as_u16()));
         }
@@ -112,7 +144,9 @@ impl SmfConnection<'_> {
             ..SmContextUpdateData::default()
         };
         let message = Multipart::json(&update).attach(NGAP, N2_PART, vec![0; N2_RESPONSE_LENGTH]);
-        let request = self.post(format!("{}/modify", context.path), &message);
+        let request = self.about(context, "modify", |authority, path| {
+            post(authority, path, &message)
+        });
         self.call(OperationStep::Modify, request).await.map(drop)
     }
 
@@ -131,7 +165,9 @@ impl SmfConnection<'_> {
         };
         let message =
             Multipart::json(&update).attach(NAS, N1_PART, nas_modification(pdu_session_id));
-        let request = self.post(format!("{}/modify", context.path), &message);
+        let request = self.about(context, "modify", |authority, path| {
+            post(authority, path, &message)
+        });
         self.call(OperationStep::Modify, request).await.map(drop)
     }
 
@@ -140,33 +176,48 @@ impl SmfConnection<'_> {
     /// # Errors
     /// The SMF does not answer or refuses.
     pub async fn release(&self, context: SmContext) -> Result<(), SessionError> {
-        let path = format!("{}/release", context.path);
-        let request = Request::new(Method::POST, self.endpoint.authority(), path);
-        self.call(OperationStep::Release, request.json(&Map::new()))
-            .await
-            .map(drop)
+        let request = self.about(&context, "release", |authority, path| {
+            Request::new(Method::POST, authority, path).json(&Map::new())
+        });
+        self.call(OperationStep::Release, request).await.map(drop)
     }
 
-    /// The context at `location`, which must be at the SMF that was asked: requests about it take the same connection.
+    /// A request about `context`, on the way that leads to it.
+    fn about(
+        &self,
+        context: &SmContext,
+        what: &str,
+        request: impl FnOnce(String, String) -> Request,
+    ) -> Request {
+        let path = format!("{}/{what}", context.path);
+        let request = request(context.root.authority().to_owned(), path);
+        match self.route {
+            SmfRoute::Direct(_) => request,
+            SmfRoute::Through(scp, _) | SmfRoute::Delegated(scp, ..) => {
+                scp.towards(request, &context.root)
+            }
+        }
+    }
+
+    /// The context at `location`, which must be at the SMF that was asked: requests about it take the same connection. An
+    /// SCP may ask any.
     fn located(&self, location: Option<&str>) -> Result<SmContext, SessionError> {
         let (root, path) = ApiRoot::split(location.ok_or(SessionError::NoLocation)?)?;
-        let is_here = root.scheme() == self.endpoint.scheme
-            && root
-                .authority()
-                .eq_ignore_ascii_case(&self.endpoint.authority());
-        if !is_here {
+        let is_there = match self.route {
+            SmfRoute::Direct(endpoint) | SmfRoute::Through(_, endpoint) => {
+                let authority = endpoint.authority();
+                root.scheme() == endpoint.scheme
+                    && root.authority().eq_ignore_ascii_case(&authority)
+            }
+            SmfRoute::Delegated(..) => root.scheme() == Scheme::Https,
+        };
+        if !is_there {
             return Err(SessionError::ForeignLocation(root.to_string()));
         }
         Ok(SmContext {
             path: path.to_owned(),
+            root,
         })
-    }
-
-    fn post(&self, path: String, message: &Multipart) -> Request {
-        let (content_type, body) = message.encode();
-        let content_type =
-            HeaderValue::try_from(content_type).expect("a multipart content type is visible ASCII");
-        Request::new(Method::POST, self.endpoint.authority(), path).body(content_type, body)
     }
 
     async fn call(
@@ -183,6 +234,13 @@ impl SmfConnection<'_> {
             source: error.into(),
         })
     }
+}
+
+fn post(authority: String, path: String, message: &Multipart) -> Request {
+    let (content_type, body) = message.encode();
+    let content_type =
+        HeaderValue::try_from(content_type).expect("a multipart content type is visible ASCII");
+    Request::new(Method::POST, authority, path).body(content_type, body)
 }
 
 impl Requester<'_> {

@@ -24,11 +24,12 @@ use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ConnectionProfile;
 use procedures::pool::{Kept, Pool};
 use sbi::client::{Connection, Used};
+use sbi::indirect::Scp;
 use sbi::instance::CallError;
 use sbi::ledger::{HopTotals, Procedure};
 use sbi::model::{NfProfile, NfType, ServiceName};
 use sbi::nnrf::{Discover, Nrf};
-use sbi::selection::{Candidate, Candidates, scramble};
+use sbi::selection::{Candidates, scramble};
 use sbi::uri::Scheme;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -37,7 +38,7 @@ use tokio::time::timeout;
 
 use crate::amf::Amf;
 use crate::error::{OperationStep, SessionError};
-use crate::pdu_session::{Requester, SmfConnection, Wanted};
+use crate::pdu_session::{Requester, SmfConnection, SmfRoute, Wanted};
 use crate::ue_context::Registered;
 use crate::watched::{Failure, Watched};
 
@@ -123,6 +124,17 @@ pub struct Reach<'a> {
     pub pool: &'a ConnectionPool,
     /// The procedure of a UE that connections are used for.
     pub procedure: Option<Procedure>,
+    /// The SCP that operation `session` goes through, if it does.
+    pub via: Option<Indirect<'a>>,
+}
+
+/// Communication through an SCP.
+#[derive(Clone, Copy, Debug)]
+pub struct Indirect<'a> {
+    /// The SCP.
+    pub scp: &'a Scp,
+    /// Whether it finds the producers too (model D), or the AMF does (model C).
+    pub is_delegated: bool,
 }
 
 impl Reach<'_> {
@@ -193,18 +205,40 @@ impl Amf {
         ue: u64,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<(), SessionError> {
-        let smfs = self.discover(reach, handshakes).await?;
-        let smf = smfs.choose(scramble(ue));
+        let wanted = self.wanted();
+        let smfs;
+        let (addr, expected, route) = match reach.via {
+            Some(Indirect {
+                scp,
+                is_delegated: true,
+            }) => {
+                let route = SmfRoute::Delegated(scp, &self.instance, &wanted);
+                (scp.addr, scp.expected(), route)
+            }
+            via => {
+                smfs = self.discover(reach, handshakes).await?;
+                let smf = smfs.choose(scramble(ue));
+                match via {
+                    None => {
+                        let route = SmfRoute::Direct(&smf.endpoint);
+                        (smf.addr, smf.expected(), route)
+                    }
+                    Some(Indirect { scp, .. }) => {
+                        let route = SmfRoute::Through(scp, &smf.endpoint);
+                        (scp.addr, scp.expected(), route)
+                    }
+                }
+            }
+        };
         let mut session = self.contexts.register(self.supi(ue), PDU_SESSION_ID)?;
         let step = OperationStep::Create;
-        let (addr, expected) = (smf.addr, smf.expected());
         self.over(
             step,
             reach,
             addr,
             expected,
             handshakes,
-            async |connection| self.exchange(connection, smf, &mut session).await,
+            async |connection| self.exchange(connection, route, &mut session).await,
         )
         .await
     }
@@ -275,21 +309,21 @@ impl Amf {
     async fn exchange(
         &self,
         connection: &Connection,
-        smf: &Candidate,
+        route: SmfRoute<'_>,
         session: &mut Registered,
     ) -> Result<(), SessionError> {
-        establish(&self.smf_connection(connection, smf)?, session).await
+        establish(&self.smf_connection(connection, route)?, session).await
     }
 
-    /// A connection to an SMF as this AMF uses it.
+    /// A connection over which an SMF is reached, as this AMF uses it.
     pub(crate) fn smf_connection<'a>(
         &'a self,
         connection: &'a Connection,
-        smf: &'a Candidate,
+        route: SmfRoute<'a>,
     ) -> Result<SmfConnection<'a>, SessionError> {
         Ok(SmfConnection {
             connection,
-            endpoint: &smf.endpoint,
+            route,
             requester: Requester {
                 id: self.instance.id,
                 api_root: self.api_root.get().ok_or(SessionError::NotServing)?,
@@ -369,6 +403,7 @@ impl Amf {
                 profile: self.instance.own_profile(),
                 pool: &Pool::new(1),
                 procedure: None,
+                via: None,
             };
             self.discover(reach, &mut Vec::new()).await
         };

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::amf::Amf;
 use crate::error::{OperationStep, SessionError};
-use crate::pdu_session::{SmContext, SmfConnection, Wanted};
+use crate::pdu_session::{SmContext, SmfConnection, SmfRoute, Wanted};
 use crate::session::{Attempt, PDU_SESSION_ID, Reach, TRANSFER_TIME, failed, is_unreachable};
 use crate::ue_context::Registered;
 
@@ -132,7 +132,10 @@ impl Amf {
             addr,
             expected,
             handshakes,
-            async |connection| act(self.smf_connection(connection, smf)?).await,
+            async |connection| {
+                let route = SmfRoute::Direct(&smf.endpoint);
+                act(self.smf_connection(connection, route)?).await
+            },
         )
         .await
     }

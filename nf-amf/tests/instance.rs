@@ -58,6 +58,7 @@ async fn without_an_nrf_operations_fail_to_connect_and_no_handshake_is_counted()
         profile,
         pool: &ConnectionPool::new(10),
         procedure: None,
+        via: None,
     };
     for attempt in [
         amf.establish_session(reach, 1).await,

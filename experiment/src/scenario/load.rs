@@ -36,6 +36,9 @@ const MAX_ARRIVALS: f64 = 100e6;
 pub struct LoadPlan {
     /// `operation` and `mix`: what each arrival does.
     pub operation: Workload,
+    /// `via`: whether requests go to their producers directly or through the SCP, default `direct`.
+    #[serde(default)]
+    pub via: Via,
     /// `connections`: over which connections, default `fresh`.
     pub connections: Connections,
     /// `arrivals`: how arrivals are spaced, default `constant`.
@@ -62,6 +65,7 @@ impl LoadPlan {
     pub fn steady(operation: OperationKind, rate: f64, duration: Duration) -> Self {
         Self {
             operation: Workload::Only(operation),
+            via: Via::Direct,
             connections: Connections::Fresh,
             arrivals: ArrivalProcess::Constant,
             stages: vec![Stage {
@@ -168,6 +172,33 @@ impl OperationKind {
     }
 }
 
+/// How requests reach the producers of other services than the NRF's (TS 23.501 annex E).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Model B: the consumer discovers and calls them.
+    #[default]
+    Direct,
+    /// Model C: the consumer discovers them, and the SCP forwards.
+    ScpC,
+    /// Model D: the SCP discovers them and forwards.
+    ScpD,
+}
+
+impl Via {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Direct, Self::ScpC, Self::ScpD];
+
+    /// The name in scenarios and results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::ScpC => "scp-c",
+            Self::ScpD => "scp-d",
+        }
+    }
+}
+
 /// Over which connections operations go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -229,6 +260,7 @@ impl Stage {
 pub(super) const KEYS: &[&str] = &[
     "operation",
     "mix",
+    "via",
     "connections",
     "arrivals",
     "workers",
@@ -241,6 +273,8 @@ pub(super) const KEYS: &[&str] = &[
 
 pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPlan> {
     let operation = read_operation(reader, table);
+    let ways = Via::ALL.map(|via| (via.as_str(), via));
+    let via = reader.optional(table, "via", Via::Direct, choice(&ways));
     let connections = reader.optional(table, "connections", Connections::Fresh, connections);
     let arrivals = read_arrivals(reader, table);
     let stages = read_stages(reader, table, arrivals);
@@ -270,8 +304,15 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPla
         let hint = "use operation = \"discover\"";
         reader.fault_at(table, "connections", rule, Some(hint.into()));
     }
+    if via.is_some_and(|via| via != Via::Direct)
+        && operation != Some(Workload::Only(OperationKind::Session))
+    {
+        let rule = "other than \"direct\" is for operation = \"session\" only";
+        reader.fault_at(table, "via", rule, None);
+    }
     Some(LoadPlan {
         operation: operation?,
+        via: via?,
         connections: connections?,
         arrivals: arrivals?,
         stages: stages?,

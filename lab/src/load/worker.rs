@@ -11,8 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mtc_core::causes::Causes;
 use mtc_tls::profile::{ConnectionProfile, UnknownConnectionProfile};
-use nf_amf::{Amf, Attempt, ConnectionPool, Reach};
+use nf_amf::{Amf, Attempt, ConnectionPool, Indirect, Reach};
+use sbi::indirect::Scp;
+use sbi::instance::CallError;
 use sbi::model::NfProfile;
 use sbi::nf::{NfError, Running};
 use sbi::nnrf::Nrf;
@@ -26,7 +29,7 @@ use experiment::measure::{LoadResult, Shard};
 use super::{
     Arrival, Engine, Failure, LoadMetrics, Observer, Operation, Outcome, Pacer, Progress, Schedule,
 };
-use experiment::scenario::{Connections, LoadPlan, OperationKind};
+use experiment::scenario::{Connections, LoadPlan, OperationKind, Via};
 
 /// How long one operation may take.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -95,7 +98,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                     profiles,
                     seed,
                     shard,
-                }) => match AmfOperation::new(&running, &plan, &profiles, &events) {
+                }) => match AmfOperation::new(&running, &plan, &profiles, &events).await {
                     Ok(operation) => {
                         let variants = profiles.len();
                         let schedule = Schedule::new(&plan, variants, operation.amfs.len(), seed);
@@ -114,7 +117,9 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                             generate(operation, engine, schedule, &mut commands, observer).await;
                         tell(&events, &Answer::Result(Box::new(result)));
                     }
-                    Err(error) => tracing::error!(%error, "cannot run this load"),
+                    Err(error) => {
+                        tracing::error!(error = %Causes(&error), "cannot run this load");
+                    }
                 },
                 Ok(Command::Measure | Command::Stop) => {}
                 Err(error) => tracing::error!(%error, "not a command"),
@@ -175,9 +180,26 @@ struct AmfOperation {
     amfs: Vec<Generator>,
     nrf: Nrf,
     profiles: Vec<ConnectionProfile>,
+    /// The SCP that sessions go through, if they do.
+    scp: Option<Scp>,
+    via: Via,
     events: Events,
     /// Whether the measured part may begin.
     measure: watch::Sender<bool>,
+}
+
+/// Why a load cannot be run.
+#[derive(Debug, thiserror::Error)]
+enum PrepareError {
+    /// A variant's connection profile.
+    #[error(transparent)]
+    Profile(#[from] UnknownConnectionProfile),
+    /// The NRF does not say where the SCP is.
+    #[error("the NRF does not say where the SCP is")]
+    Discover(#[from] CallError),
+    /// There is none.
+    #[error("no SCP is registered")]
+    NoScp,
 }
 
 /// An AMF instance as a generator of load.
@@ -188,12 +210,12 @@ struct Generator {
 }
 
 impl AmfOperation {
-    fn new(
+    async fn new(
         running: &Running<Amf>,
         plan: &LoadPlan,
         profiles: &[String],
         events: &Events,
-    ) -> Result<Self, UnknownConnectionProfile> {
+    ) -> Result<Self, PrepareError> {
         let uses = match plan.connections {
             Connections::Fresh => 1,
             Connections::Reused(uses) => uses,
@@ -212,10 +234,28 @@ impl AmfOperation {
                 .iter()
                 .map(|profile| profile.parse())
                 .collect::<Result<_, _>>()?,
+            scp: match plan.via {
+                Via::Direct => None,
+                Via::ScpC | Via::ScpD => Some(find_scp(running).await?),
+            },
+            via: plan.via,
             events: events.clone(),
             measure: watch::Sender::new(false),
         })
     }
+}
+
+/// The SCP of the lab.
+async fn find_scp(running: &Running<Amf>) -> Result<Scp, PrepareError> {
+    let instance = &running
+        .instances
+        .first()
+        .ok_or(PrepareError::NoScp)?
+        .instance;
+    let nrf = &running.nrf;
+    let opened = nrf.open(instance, instance.own_profile()).await?;
+    let found = Scp::discover(nrf, &opened.connection, instance, None).await;
+    found.map_err(CallError::from)?.ok_or(PrepareError::NoScp)
 }
 
 impl Operation for AmfOperation {
@@ -226,6 +266,10 @@ impl Operation for AmfOperation {
             profile: self.profiles[arrival.variant],
             pool,
             procedure: None,
+            via: self.scp.as_ref().map(|scp| Indirect {
+                scp,
+                is_delegated: self.via == Via::ScpD,
+            }),
         };
         let profile = reach.profile;
         let acting = async {

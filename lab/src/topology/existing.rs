@@ -78,7 +78,9 @@ impl ExistingLab {
     /// The lab is running, a configuration cannot be read, or a token not be written.
     pub fn open(path: &Path, now: UnixTime) -> Result<Self, FolderError> {
         let nrf: NrfConfig = load(&config_file(path, "nrf"))?;
-        let ScpConfig { nf: scp, witness, .. } = load(&config_file(path, "scp"))?;
+        let ScpConfig {
+            nf: scp, witness, ..
+        } = load(&config_file(path, "scp"))?;
         if is_locked(&path.join(&witness.state)) {
             let path = path.to_owned();
             return Err(FolderError::Running { path });

@@ -108,7 +108,7 @@ async fn run(fault: Fault) -> (Result<(), SessionError>, Vec<Request>) {
     };
     let connected = SmfConnection {
         connection: &connection,
-        endpoint: &endpoint,
+        route: SmfRoute::Direct(&endpoint),
         requester: Requester {
             id: uuid::Uuid::from_u128(1).into(),
             api_root: &api_root,

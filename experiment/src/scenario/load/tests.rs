@@ -165,3 +165,22 @@ fn a_plan_survives_the_way_to_the_generator() {
         assert_eq!(serde_json::from_str::<LoadPlan>(&sent).unwrap(), plan);
     }
 }
+
+#[test]
+fn sessions_may_go_through_the_scp_and_nothing_else_may() {
+    let via = |operation: &str, via: &str| {
+        parse(&format!(
+            "operation = \"{operation}\"\nvia = \"{via}\"\n{STAGE}"
+        ))
+    };
+    for way in Via::ALL {
+        assert_eq!(via("session", way.as_str()).unwrap().via, way);
+    }
+    assert_eq!(via("discover", "direct").unwrap().via, Via::Direct);
+    let refused = via("discover", "scp-c").unwrap_err();
+    assert!(
+        refused[0].contains("is for operation = \"session\" only"),
+        "{refused:?}"
+    );
+    assert!(via("session", "scp").is_err());
+}
