@@ -45,6 +45,12 @@ pub struct SmfConfig {
     pub sm_context_idle_seconds: u64,
     /// Most N1N2 transfers of an instance in progress, each a TLS connection to an AMF.
     pub max_transfers: usize,
+    /// Whether the network has UDMs, which are told of each session and asked for its subscription.
+    pub udm: bool,
+    /// Whether the network has PCFs, which give each session a policy.
+    pub pcf: bool,
+    /// How often an instance uses a connection to a UDM or a PCF before it opens another one.
+    pub connection_uses: u32,
 }
 
 impl Default for SmfConfig {
@@ -59,6 +65,9 @@ impl Default for SmfConfig {
             max_sm_contexts_per_amf: None,
             sm_context_idle_seconds: 24 * 60 * 60,
             max_transfers: 512,
+            udm: false,
+            pcf: false,
+            connection_uses: 1,
         }
     }
 }
@@ -87,9 +96,9 @@ impl Config {
     /// The first thing that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let Self { nf, smf } = load(path)?;
-        if smf.max_sm_contexts == 0 || smf.max_transfers == 0 {
+        if smf.max_sm_contexts == 0 || smf.max_transfers == 0 || smf.connection_uses == 0 {
             return Err(ConfigError::Rule {
-                key: "smf.max_sm_contexts, smf.max_transfers",
+                key: "smf.max_sm_contexts, smf.max_transfers, smf.connection_uses",
                 rule: "must be at least 1".to_owned(),
             });
         }

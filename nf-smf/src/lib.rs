@@ -8,11 +8,12 @@
 //! ```
 //!
 //! In scope: Nsmf_PDUSession create, update and release (TS 29.502), and the N1N2 message transfer that an SM context brings
-//! about. Out of scope: UDM, PCF, UPF and what NAS and NGAP messages say; their octets are of realistic length and no more.
+//! about; what UDM and PCF have to say of it, where there are some. Out of scope: UPF and what NAS and NGAP messages say; their octets are of realistic length and no more.
 //!
 //! * [`smf`]: the network function
 //! * [`pdu_session`]: the service nsmf-pdusession
 //! * [`sm_context`]: SM contexts and their states
+//! * [`subscription`]: what UDM and PCF are asked
 //! * [`n1n2`]: transfers of N1 and N2 messages to AMFs
 //! * [`serving_amf`]: where an AMF is
 //! * [`amf_status`]: what the NRF tells of AMFs
@@ -29,6 +30,7 @@ pub mod pdu_session;
 pub mod serving_amf;
 pub mod sm_context;
 pub mod smf;
+pub mod subscription;
 
 use std::path::Path;
 use std::sync::Arc;

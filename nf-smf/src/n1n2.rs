@@ -18,10 +18,11 @@ use mtc_core::causes::Causes;
 use mtc_tls::profile::ConnectionProfile;
 use sbi::client::{ClientError, Request};
 use sbi::header::UserAgent;
-use sbi::instance::{CallError, Instance};
+use sbi::instance::{CallError, Instance, Opened};
+use sbi::ledger::{HopTotals, Procedure};
 use sbi::model::{
     Endpoint, N1MessageContainer, N1N2MessageTransferReqData, N2InfoContainer, N2InfoContent,
-    N2SmInformation, NfInstanceId, RefToBinaryData, Snssai,
+    N2SmInformation, NfInstanceId, NfType, RefToBinaryData, Snssai,
 };
 use sbi::multipart::{Multipart, NAS, NGAP};
 use sbi::uri;
@@ -30,7 +31,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::serving_amf::{FindError, ServingAmfs};
-use crate::sm_context::PduSession;
+use crate::sm_context::{PduSession, SmContextRef};
 
 /// How long a transfer may take, from finding the AMF to its answer.
 const TRANSFER_TIME: Duration = Duration::from_secs(10);
@@ -49,6 +50,8 @@ const N2_SETUP_LENGTH: usize = 52;
 /// A transfer to carry out.
 #[derive(Debug)]
 pub struct Transfer {
+    /// The SM context that brings it about.
+    pub context: SmContextRef,
     /// The PDU session.
     pub session: PduSession,
     /// Its slice.
@@ -165,7 +168,10 @@ impl Transfers {
             }
             TransferError::Connect(error)
         })?;
-        let connection = connection.connection;
+        let Opened {
+            connection, cost, ..
+        } = connection;
+        let usage = connection.usage();
         if let Ok(agent) = UserAgent::new(&self.instance.nf_type, &self.instance.fqdn) {
             request = request.header(&agent);
         }
@@ -173,6 +179,10 @@ impl Transfers {
         let answer = connection.call(request, ANSWER_TIME).await;
         // An AMF that does not say goodbye has taken the transfer all the same.
         let _ = timeout(CLOSE_TIME, connection.close()).await;
+        let used = HopTotals::of(usage.now(), Some(&cost));
+        let procedure = Procedure::SessionEstablishment;
+        let (ledger, own_type) = (self.instance.ledger(), &self.instance.nf_type);
+        ledger.record_procedure(profile, procedure, own_type, &NfType::Amf, &used);
         Ok(answer.map(drop)?)
     }
 }
@@ -248,6 +258,7 @@ mod tests {
     fn transfer() -> Transfer {
         let places = Arc::new(Semaphore::new(1));
         Transfer {
+            context: SmContextRef(Uuid::from_u128(7)),
             session: PduSession {
                 supi: "imsi-001010000000001".to_owned(),
                 id: 5,

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper::header::{CONTENT_TYPE, LOCATION};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
+use procedures::policy::SmPolicy;
 use sbi::message::Message;
 use sbi::model::{
     NfInstanceId, NfType, SmContextCreateData, SmContextCreateError, SmContextCreatedData,
@@ -58,6 +59,17 @@ pub struct Answer {
     pub response: Response,
     /// The N1N2 transfer that a new SM context brings about.
     pub transfer: Option<Transfer>,
+    /// The change to a session that UDM and PCF have a say in.
+    pub change: Option<Change>,
+}
+
+/// What becomes of an established session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The UE asks for another treatment of it.
+    Modified(SmContext),
+    /// It is no more.
+    Released(SmContext),
 }
 
 impl From<Response> for Answer {
@@ -65,6 +77,7 @@ impl From<Response> for Answer {
         Self {
             response,
             transfer: None,
+            change: None,
         }
     }
 }
@@ -113,11 +126,8 @@ impl PduSessions {
                 .unwrap_or_else(|problem| nested(problem).into())),
             (&Method::POST, ["sm-contexts", name, "modify"]) => Ok(self
                 .modify(request, &caller, name)
-                .unwrap_or_else(nested)
-                .into()),
-            (&Method::POST, ["sm-contexts", name, "release"]) => {
-                self.release(&caller, name).map(Answer::from)
-            }
+                .unwrap_or_else(|problem| nested(problem).into())),
+            (&Method::POST, ["sm-contexts", name, "release"]) => self.release(&caller, name),
             (_, ["sm-contexts"] | ["sm-contexts", _, "modify" | "release"]) => {
                 Err(Problem::method_not_allowed("POST"))
             }
@@ -160,7 +170,9 @@ impl PduSessions {
         let created = SmContextCreatedData::default();
         Ok(Answer {
             response: Response::json(StatusCode::CREATED, &created).with(LOCATION, location),
+            change: None,
             transfer: Some(Transfer {
+                context: name,
                 session,
                 slice,
                 amf,
@@ -218,8 +230,21 @@ impl PduSessions {
         })
     }
 
-    fn modify(&self, request: &Request, caller: &Caller, name: &str) -> Result<Response, Problem> {
+    /// The context has a policy from now on.
+    pub fn give_policy(&self, name: SmContextRef, policy: SmPolicy) {
+        self.with_contexts(|contexts| contexts.give_policy(name, policy));
+    }
+
+    /// Ends a context that was made, but is not to be had after all; what is answered in its stead.
+    pub fn take_back(&self, name: SmContextRef, problem: Problem) -> Response {
+        self.with_contexts(|contexts| contexts.release(name));
+        nested(problem)
+    }
+
+    fn modify(&self, request: &Request, caller: &Caller, name: &str) -> Result<Answer, Problem> {
         let message = Message::<SmContextUpdateData>::read(request)?;
+        let n1 = message.data.n1_sm_msg.as_ref();
+        message.require_part(n1, "/n1SmMsg")?;
         message.require_part(message.data.n2_sm_info.as_ref(), "/n2SmInfo")?;
         let event = event(&message.data)?;
         self.with_contexts(|contexts| {
@@ -228,22 +253,28 @@ impl PduSessions {
             contexts.touch(name, now);
             let user_plane = event.and_then(|event| contexts.update(name, event, now));
             let Some(user_plane) = user_plane else {
-                return Ok(Response::no_content());
+                let asked = n1.and_then(|_| contexts.context(name));
+                return Ok(Answer {
+                    change: asked.cloned().map(Change::Modified),
+                    ..Response::no_content().into()
+                });
             };
             let updated = SmContextUpdatedData {
                 up_cnx_state: Some(user_plane.as_str().to_owned()),
                 other: Map::new(),
             };
-            Ok(Response::json(StatusCode::OK, &updated))
+            Ok(Response::json(StatusCode::OK, &updated).into())
         })
     }
 
     /// What a body says of the reason for the release makes no difference.
-    fn release(&self, caller: &Caller, name: &str) -> Result<Response, Problem> {
+    fn release(&self, caller: &Caller, name: &str) -> Result<Answer, Problem> {
         self.with_contexts(|contexts| {
             let name = caller.own_context(contexts, name)?;
-            contexts.release(name);
-            Ok(Response::no_content())
+            Ok(Answer {
+                change: contexts.release(name).map(Change::Released),
+                ..Response::no_content().into()
+            })
         })
     }
 
@@ -331,7 +362,7 @@ fn event(data: &SmContextUpdateData) -> Result<Option<Event>, Problem> {
 
 /// The form that refusals of create and modify have: the details in `error`, as `application/json`. Statuses for which TS 29.502
 /// does not define it come from the HTTP stack and stay as they are.
-fn nested(problem: Problem) -> Response {
+pub fn nested(problem: Problem) -> Response {
     if !matches!(problem.status.as_u16(), 400 | 403 | 404 | 500 | 503 | 504) {
         return problem.into_response();
     }

@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use procedures::policy::SmPolicy;
 use sbi::model::NfInstanceId;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -100,6 +101,8 @@ pub struct SmContext {
     pub serving_amf: NfInstanceId,
     /// Its user plane connection.
     pub user_plane: UserPlane,
+    /// The policy that a PCF has given for it.
+    pub policy: Option<SmPolicy>,
     /// When it was made.
     pub created: Created,
     /// When the AMF last asked something of it.
@@ -212,6 +215,7 @@ impl SmContexts {
             session,
             serving_amf,
             user_plane: UserPlane::Activating,
+            policy: None,
             created,
             used: created.at,
         };
@@ -266,6 +270,13 @@ impl SmContexts {
         let context = self.contexts.get_mut(&name)?;
         context.user_plane = context.user_plane.after(event);
         Some(context.user_plane)
+    }
+
+    /// The context `name` has a policy; nothing if there is no such context.
+    pub fn give_policy(&mut self, name: SmContextRef, policy: SmPolicy) {
+        if let Some(context) = self.contexts.get_mut(&name) {
+            context.policy = Some(policy);
+        }
     }
 
     /// Removes the context `name` and returns it; none if there is no such context.

@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
+use mtc_core::causes::Causes;
+use mtc_tls::profile::ConnectionProfile;
+use procedures::caller::ExchangeError;
+use sbi::client::ClientError;
 use sbi::instance::Instance;
 use sbi::message::MAX_MESSAGE;
 use sbi::model::{DnnSmfInfo, NfProfile, NfType, ServiceName, SmfInfo, SnssaiSmfInfo};
@@ -21,9 +25,11 @@ use tokio::sync::watch;
 use crate::amf_status::{AmfStatus, CALLBACK};
 use crate::config::SmfConfig;
 use crate::departure;
-use crate::n1n2::{TransferCounts, Transfers};
-use crate::pdu_session::{Answer, PduSessions};
+use crate::n1n2::{Transfer, TransferCounts, Transfers};
+use crate::pdu_session::{Answer, Change, PduSessions, nested};
 use crate::serving_amf::ServingAmfs;
+use crate::sm_context::PduSession;
+use crate::subscription::{Subject, Subscription};
 
 /// Seconds after which a peer that came too early may try again.
 const RETRY_WHEN_STARTING: u32 = 1;
@@ -37,6 +43,7 @@ pub struct Smf {
     status: Arc<AmfStatus>,
     /// Where the NRF tells of AMFs, from when it is known.
     callback: watch::Sender<Option<String>>,
+    subscription: Subscription,
     /// Known when the port is, which is before the instance can be discovered.
     api_root: OnceLock<ApiRoot>,
 }
@@ -44,6 +51,7 @@ pub struct Smf {
 impl Smf {
     /// The SMF that `instance` is; AMFs are looked up at `nrf`, also by tasks of the current runtime that end with the SMF.
     pub fn new(config: Arc<SmfConfig>, instance: Arc<Instance>, nrf: Nrf) -> Self {
+        let subscription = Subscription::new(&config, instance.clone(), nrf.clone());
         let amfs = Arc::new(ServingAmfs::new(instance.clone(), nrf.clone()));
         let status = Arc::new(AmfStatus::default());
         let callback = watch::Sender::new(None);
@@ -62,8 +70,58 @@ impl Smf {
             amfs,
             status,
             callback,
+            subscription,
             api_root: OnceLock::new(),
             config,
+        }
+    }
+
+    /// Asks UDM and PCF for what a new session needs.
+    async fn establish(&self, transfer: &Transfer, api_root: &ApiRoot) -> Result<(), Problem> {
+        let Transfer {
+            context,
+            session,
+            slice,
+            profile,
+            ..
+        } = transfer;
+        let subject = Subject {
+            session,
+            profile: *profile,
+        };
+        let established = self.subscription.establish(subject, slice, api_root).await;
+        if let Some(policy) = established.map_err(|error| refusal(&error))? {
+            self.sessions.give_policy(*context, policy);
+        }
+        Ok(())
+    }
+
+    /// Has UDM and PCF take part in a change. A session that is released is so whatever they say.
+    async fn change(
+        &self,
+        change: &Change,
+        profile: Option<ConnectionProfile>,
+    ) -> Result<(), Problem> {
+        let (Change::Modified(context) | Change::Released(context)) = change;
+        let subject = Subject {
+            session: &context.session,
+            profile,
+        };
+        let policy = context.policy.as_ref();
+        match (change, policy) {
+            (Change::Modified(_), Some(policy)) => {
+                let modified = self.subscription.modify(subject, policy).await;
+                modified.map_err(|error| refusal(&error))
+            }
+            (Change::Modified(_), None) => Ok(()),
+            (Change::Released(_), policy) => {
+                if let Err(error) = self.subscription.release(subject, policy).await {
+                    let PduSession { supi, id } = &context.session;
+                    let error = Causes(&error);
+                    tracing::warn!(supi, pdu_session_id = id, %error, "UDM or PCF keeps a session that is no more");
+                }
+                Ok(())
+            }
         }
     }
 
@@ -93,8 +151,21 @@ impl Handler for Smf {
             let detail = "this SMF is not registered yet";
             Problem::unavailable(Cause::NfCongestion, detail, RETRY_WHEN_STARTING)
         })?;
-        let Answer { response, transfer } = self.sessions.handle(&request, rest, api_root)?;
+        let Answer {
+            response,
+            transfer,
+            change,
+        } = self.sessions.handle(&request, rest, api_root)?;
+        let profile = request.peer.profile;
+        if let Some(change) = change
+            && let Err(refused) = self.change(&change, profile).await
+        {
+            return Ok(nested(refused));
+        }
         if let Some(transfer) = transfer {
+            if let Err(refused) = self.establish(&transfer, api_root).await {
+                return Ok(self.sessions.take_back(transfer.context, refused));
+            }
             let transfers = self.transfers.clone();
             // Not awaited: the AMF gets its answer first. Bounded by the transfer's place and time.
             let carrying_out = async move { transfers.carry_out(transfer).await };
@@ -123,6 +194,18 @@ impl NetworkFunction for Smf {
         profile.smf_info = Some(smf_info(&self.config));
         profile
     }
+}
+
+/// What the AMF hears when UDM or PCF does not do its part (TS 29.502 clause 6.1.7.3).
+fn refusal(error: &ExchangeError) -> Problem {
+    let (status, cause) = match error {
+        ExchangeError::Call {
+            source: ClientError::Status { status, .. },
+            ..
+        } if status.is_client_error() => (StatusCode::FORBIDDEN, Cause::SubscriptionDenied),
+        _ => (StatusCode::GATEWAY_TIMEOUT, Cause::PeerNotResponding),
+    };
+    Problem::with_cause(status, cause, error.to_string())
 }
 
 fn smf_info(config: &SmfConfig) -> SmfInfo {

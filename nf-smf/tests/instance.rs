@@ -7,7 +7,7 @@ use nf_smf::Smf;
 use nf_smf::config::SmfConfig;
 use nf_smf::n1n2::{Transfer, TransferCounts, Transfers};
 use nf_smf::serving_amf::ServingAmfs;
-use nf_smf::sm_context::PduSession;
+use nf_smf::sm_context::{PduSession, SmContextRef};
 use sbi::instance::Instance;
 use sbi::model::{Document, NfProfile, NfType, Snssai};
 use sbi::nf::NetworkFunction;
@@ -54,6 +54,7 @@ async fn a_transfer_that_cannot_be_made_is_counted_and_gives_its_place_back() {
     let places = Arc::new(Semaphore::new(1));
     transfers
         .carry_out(Transfer {
+            context: SmContextRef(uuid::Uuid::nil()),
             session: PduSession {
                 supi: "imsi-001010000000001".to_owned(),
                 id: 5,

@@ -8,12 +8,13 @@ use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_tls::identity::NfIdentity;
 use nf_smf::n1n2::Transfer;
-use nf_smf::pdu_session::PduSessions;
+use nf_smf::pdu_session::{Change, PduSessions};
 use nf_smf::sm_context::Bounds;
+use procedures::policy::SmPolicy;
 use sbi::client::{Connection, Request};
 use sbi::model::SmfInfo;
 use sbi::multipart::{Multipart, NAS, NGAP};
-use sbi::problem::{Problem, ProblemDetails};
+use sbi::problem::{Cause, Problem, ProblemDetails};
 use sbi::response::{JSON, PROBLEM_JSON, Response};
 use sbi::server::{self, Handler, Peer};
 use sbi::uri::Scheme;
@@ -28,6 +29,7 @@ const COLLECTION: &str = "/nsmf-pdusession/v1/sm-contexts";
 struct Scripted {
     sessions: PduSessions,
     transfers: Mutex<Vec<Transfer>>,
+    changes: Mutex<Vec<Change>>,
 }
 
 impl Handler for Scripted {
@@ -40,6 +42,10 @@ impl Handler for Scripted {
             .lock()
             .expect("no holder panics")
             .extend(answer.transfer);
+        self.changes
+            .lock()
+            .expect("no holder panics")
+            .extend(answer.change);
         Ok(answer.response)
     }
 }
@@ -65,6 +71,7 @@ impl Lab {
         let smf = Arc::new(Scripted {
             sessions: PduSessions::new(serves, bounds, max_transfers),
             transfers: Mutex::default(),
+            changes: Mutex::default(),
         });
         Self { smf }
     }
@@ -214,6 +221,55 @@ async fn a_session_is_created_modified_and_released() {
     assert_eq!(again.status, StatusCode::NOT_FOUND);
     let details = ProblemDetails::from_body(&again.body).unwrap();
     assert_eq!(details.cause.as_deref(), Some("CONTEXT_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn udm_and_pcf_have_a_say_when_the_ue_asks_and_when_a_session_ends() {
+    let lab = Lab::new(1, 1);
+    let amf = lab.connect("AMF", AMF).await;
+    let context = amf.created(&session()).await;
+    let name = lab.transfers().remove(0).context;
+    let policy = SmPolicy {
+        path: "/npcf-smpolicycontrol/v1/sm-policies/7".to_owned(),
+    };
+    lab.smf.sessions.give_policy(name, policy.clone());
+    let (modify, release) = (format!("{context}/modify"), format!("{context}/release"));
+    let asked = Multipart::json(&json!({"n1SmMsg": {"contentId": "n1-sm"}})).attach(
+        NAS,
+        "n1-sm",
+        &[0x2e, 5, 2, 0xc9][..],
+    );
+    let (content_type, body) = asked.encode();
+    let response = amf.post(&modify, &content_type, body).await;
+    assert_eq!(response.status, StatusCode::NO_CONTENT);
+    amf.post_json(&modify, &json!({"upCnxState": "DEACTIVATED"}))
+        .await;
+    amf.send(request(Method::POST, &release)).await;
+    let changes = lab.smf.changes.lock().expect("no holder panics");
+    let [Change::Modified(modified), Change::Released(released)] = changes.as_slice() else {
+        panic!("what the radio network does is the SMF's alone: {changes:?}");
+    };
+    assert_eq!(modified.policy, Some(policy));
+    assert_eq!(
+        (released.session.id, &released.policy),
+        (5, &modified.policy)
+    );
+}
+
+#[tokio::test]
+async fn a_context_that_is_not_to_be_had_is_taken_back_with_a_nested_refusal() {
+    let lab = Lab::new(1, 8);
+    let amf = lab.connect("AMF", AMF).await;
+    amf.created(&session()).await;
+    let name = lab.transfers().remove(0).context;
+    let silent = Problem::with_cause(
+        StatusCode::GATEWAY_TIMEOUT,
+        Cause::PeerNotResponding,
+        "no UDM",
+    );
+    let refused = lab.smf.sessions.take_back(name, silent);
+    assert_eq!(cause(&refused), (504, "PEER_NOT_RESPONDING".to_owned()));
+    assert!(lab.smf.sessions.amfs().is_empty());
 }
 
 #[tokio::test]

@@ -51,6 +51,9 @@ pub enum ExchangeError {
         /// Why.
         source: CallError,
     },
+    /// It does not say where what it made is.
+    #[error("the producer of {0} did not say where what it made is")]
+    NoLocation(ServiceName),
     /// It refused, or did not answer.
     #[error("the producer of {service} did not answer as it should")]
     Call {

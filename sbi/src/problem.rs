@@ -154,6 +154,8 @@ causes! {
     DnnNotSupported = "DNN_NOT_SUPPORTED",
     /// 403: the slice is not served.
     SnssaiDenied = "SNSSAI_DENIED",
+    /// 403: the subscription does not allow the session.
+    SubscriptionDenied = "SUBSCRIPTION_DENIED",
     /// 503: overload of the whole NF.
     NfCongestion = "NF_CONGESTION",
     /// 500: an internal fault.
