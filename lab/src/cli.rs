@@ -103,6 +103,8 @@ enum Command {
     Amf(NfArguments),
     /// Run the SMFs of a lab
     Smf(NfArguments),
+    /// Run the AUSFs, UDMs and PCFs of a lab
+    Peers(NfArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,6 +168,7 @@ impl Command {
             Self::Scp(process) => process.run(nf_scp::run).await,
             Self::Amf(process) => process.run(crate::load::worker::run).await,
             Self::Smf(process) => process.run(nf_smf::run).await,
+            Self::Peers(process) => process.run(nf_peers::run).await,
         }
     }
 }

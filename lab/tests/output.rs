@@ -122,6 +122,7 @@ async fn no_subcommand_panics_where_nobody_takes_what_it_prints() {
                 "http://127.0.0.1:1",
             ],
             &["smf", "--config", "none.toml", "--supervised"],
+            &["peers", "--config", "none.toml", "--supervised"],
         ] {
             let code = unheard(arguments, output).await;
             assert!(

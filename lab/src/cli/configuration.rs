@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use nf_amf::config::AmfConfig;
 use nf_nrf::config::NrfConfig;
+use nf_peers::config::PeersConfig;
 use nf_scp::config::{RoutingConfig, WitnessConfig};
 use nf_smf::config::SmfConfig;
 use sbi::config::NfConfig;
@@ -94,10 +95,10 @@ struct Part {
     schema: Schema,
 }
 
-fn parts() -> [Part; 7] {
+fn parts() -> [Part; 8] {
     [
         Part {
-            title: "`[nf]` of SCP, AMF and SMF",
+            title: "`[nf]` of SCP, AMF, SMF and peers",
             introduction: "",
             schema: schema::<NfConfig>(),
         },
@@ -120,6 +121,11 @@ fn parts() -> [Part; 7] {
             title: "`[smf]`",
             introduction: "May be left out.\n",
             schema: schema::<SmfConfig>(),
+        },
+        Part {
+            title: "`[peers]` of AUSFs, UDMs and PCFs",
+            introduction: "May be left out.\n",
+            schema: schema::<PeersConfig>(),
         },
         Part {
             title: "NRF",
