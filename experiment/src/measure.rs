@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mtc_tls::handshake::HandshakeCost;
-use sbi::ledger::HandshakeTotals;
+use sbi::ledger::{HandshakeTotals, Procedure};
 use serde::{Deserialize, Serialize};
 
 mod histogram;
@@ -66,11 +66,14 @@ pub struct ClientTotals {
     pub late: u64,
     /// By the name of the operation, where arrivals differ in what they do; empty otherwise.
     pub operations: BTreeMap<String, OperationTotals>,
+    /// Procedures of UEs that operations consisted of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub procedures: BTreeMap<Procedure, OperationTotals>,
     /// The run cut into [`SLICES`]; slices at the end in which nothing ended may be missing.
     pub slices: Vec<ClientSlice>,
 }
 
-/// What a load generator saw of one operation of a mix.
+/// What a load generator saw of one operation of a mix, or of one procedure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperationTotals {
@@ -157,6 +160,7 @@ impl ClientTotals {
             queueing,
             late,
             operations,
+            procedures,
             slices,
         } = other;
         self.attempts += attempts;
@@ -183,6 +187,9 @@ impl ClientTotals {
                 .entry(name.clone())
                 .or_default()
                 .merge(totals);
+        }
+        for (procedure, totals) in procedures {
+            self.procedures.entry(*procedure).or_default().merge(totals);
         }
         for (index, slice) in slices.iter().enumerate() {
             self.slice(index).merge(slice);
@@ -274,6 +281,8 @@ mod tests {
                 totals.record_failure("tls", "alert: unknown ca");
                 totals.dropped += n;
                 totals.record_start(Duration::from_millis(n), Duration::from_millis(1));
+                let procedure = totals.procedures.entry(Procedure::Registration);
+                procedure.or_default().record(None);
                 let operation = totals.operations.entry("discover".to_owned());
                 operation
                     .or_default()

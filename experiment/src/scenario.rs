@@ -64,6 +64,8 @@ const LANDMARK_INTERVAL: RangeInclusive<Duration> =
 const MAX_ACTIVE_LANDMARKS: u128 = MAX_LANDMARKS as u128 - 1;
 /// The log is filled before the first NF starts; ten million entries are a proof of 24 hashes.
 const PRELOAD: RangeInclusive<u64> = 0..=10_000_000;
+/// Instances of AUSF, UDM or PCF; they are light, and one of each serves a whole lab.
+const MAX_PEERS: u64 = 64;
 const MAX_NAME: usize = 32;
 const MAX_DESCRIPTION: usize = 1000;
 
@@ -166,6 +168,12 @@ pub struct LabPlan {
     pub amf: u16,
     /// `smf`: SMF instances, default 2.
     pub smf: u16,
+    /// `ausf`: AUSF instances, default 1 where an operation needs one, else 0.
+    pub ausf: u16,
+    /// `udm`: UDM instances, default 1 where an operation needs one, else 0.
+    pub udm: u16,
+    /// `pcf`: PCF instances, default 1 where an operation needs one, else 0.
+    pub pcf: u16,
     /// `certificate_lifetime`, default 1 h.
     pub certificate_lifetime: Duration,
     /// `checkpoint_interval`: how often the sequencer signs a checkpoint when entries wait, default 200 ms.
@@ -187,8 +195,14 @@ impl LabPlan {
         match nf {
             Nf::Amf => self.amf,
             Nf::Smf => self.smf,
+            Nf::Peers => self.ausf + self.udm + self.pcf,
             Nf::Nrf | Nf::Scp => 1,
         }
+    }
+
+    /// Whether there are AUSFs, UDMs or PCFs.
+    pub const fn has_peers(&self) -> bool {
+        self.instances(Nf::Peers) > 0
     }
 }
 
@@ -215,27 +229,34 @@ fn read_scenario(
             &["name", "description", "seed", "shortest", "claims"],
         )
         .map(|table| read_head(reader, &table));
-    let lab = reader
-        .section(
-            &root,
-            "lab",
-            &[
-                "amf",
-                "smf",
-                "certificate_lifetime",
-                "checkpoint_interval",
-                "landmark_interval",
-                "preload",
-                "tokens",
-                "remember_subtrees",
-            ],
-        )
-        .map(|table| read_lab(reader, &table));
-    let has_tokens = !matches!(&lab, Some(Some(LabPlan { tokens: false, .. })));
-    let variants = variant::read(reader, &root, has_tokens);
+    let lab_table = reader.section(
+        &root,
+        "lab",
+        &[
+            "amf",
+            "smf",
+            "ausf",
+            "udm",
+            "pcf",
+            "certificate_lifetime",
+            "checkpoint_interval",
+            "landmark_interval",
+            "preload",
+            "tokens",
+            "remember_subtrees",
+        ],
+    );
     let load = reader
         .section(&root, "load", load::KEYS)
         .map(|table| load::read(reader, &table));
+    // Which peers there are depends on the operation.
+    let lab = lab_table.map(|table| {
+        let operation = load.as_ref().and_then(Option::as_ref);
+        let operation = operation.map(|load| &load.operation);
+        read_lab(reader, &table, operation)
+    });
+    let has_tokens = !matches!(&lab, Some(Some(LabPlan { tokens: false, .. })));
+    let variants = variant::read(reader, &root, has_tokens);
     let link = match reader.optional_section(&root, "link", link::KEYS) {
         Some(Some(table)) => link::read(reader, &table).map(Some),
         Some(None) => Some(None),
@@ -321,7 +342,32 @@ fn instances(value: &toml::de::DeValue<'_>) -> Result<u64, reader::Refusal> {
     })
 }
 
-fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {
+/// Instances of one type of peers: as many as the key says, at least one where an operation needs one.
+fn read_peers(reader: &mut Reader<'_>, table: &Table<'_>, key: &str, needed: bool) -> Option<u16> {
+    let range = u64::from(needed)..=MAX_PEERS;
+    let instances = reader.optional(table, key, u64::from(needed), integer(range))?;
+    Some(u16::try_from(instances).expect("MAX_PEERS fits in u16"))
+}
+
+fn read_lab(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    operation: Option<&Workload>,
+) -> Option<LabPlan> {
+    let needs = |of: fn(OperationKind) -> bool| operation.is_some_and(|load| load.any(of));
+    let ausf = read_peers(reader, table, "ausf", needs(OperationKind::needs_ausf));
+    let udm = read_peers(
+        reader,
+        table,
+        "udm",
+        needs(OperationKind::needs_udm_and_pcf),
+    );
+    let pcf = read_peers(
+        reader,
+        table,
+        "pcf",
+        needs(OperationKind::needs_udm_and_pcf),
+    );
     let amf = reader.optional(table, "amf", 2, instances);
     let smf = reader.optional(table, "smf", 2, instances);
     let lifetime = reader.optional(
@@ -348,6 +394,9 @@ fn read_lab(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LabPlan> {
     let plan = LabPlan {
         amf: u16::try_from(amf?).expect("INSTANCES fits in u16"),
         smf: u16::try_from(smf?).expect("INSTANCES fits in u16"),
+        ausf: ausf?,
+        udm: udm?,
+        pcf: pcf?,
         certificate_lifetime: lifetime?,
         checkpoint_interval: checkpoint?,
         landmark_interval: landmark?,

@@ -18,7 +18,7 @@ mod schedule;
 pub mod worker;
 
 use mtc_tls::handshake::HandshakeCost;
-use nf_amf::ErrorClass;
+use nf_amf::{Ended, ErrorClass};
 
 pub use engine::{Engine, Observer, Phase, Progress};
 pub use metrics::LoadMetrics;
@@ -41,6 +41,8 @@ pub trait Operation: Send + Sync + 'static {
 pub struct Outcome {
     /// The handshakes that this operation completed as a client, in order, also when it failed later.
     pub handshakes: Vec<HandshakeCost>,
+    /// The procedures of a UE that it consisted of, in order.
+    pub procedures: Vec<Ended>,
     /// Whether the operation did what it was for.
     pub result: Result<(), Failure>,
 }

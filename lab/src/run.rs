@@ -168,7 +168,7 @@ pub async fn run(
     let links = match &scenario.link {
         Some(settings) => {
             listener.step("setting up and measuring the links");
-            Some(Links::new(settings, scenario.seed).await?)
+            Some(Links::new(settings, scenario.seed, scenario.lab.has_peers()).await?)
         }
         None => None,
     };

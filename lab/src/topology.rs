@@ -1,7 +1,7 @@
 //! A lab on this machine: its PKI, its configuration files, and the processes of its network functions.
 //!
 //! ```text
-//!  Plan ──> LabFolder: PKI, nrf.toml, scp.toml, amf.toml, smf.toml
+//!  Plan ──> LabFolder: PKI, nrf.toml, scp.toml, amf.toml, smf.toml, peers.toml if there are some
 //!                │
 //!                ├─ scp ── witness listens ──> nrf ── ready ──> amf, smf, scp ready      each a child process
 //!                └─ stop: standard inputs close, children drain and end; what does not is killed
@@ -143,6 +143,7 @@ impl Topology {
         on_step: impl Fn(&str),
     ) -> Result<Self, TopologyError> {
         let has_log = folder.has_log();
+        let has_peers = folder.has_peers();
         let mut topology = Self {
             targets: folder.files.targets(),
             amf_target: (Nf::Amf.as_str().to_owned(), amf),
@@ -154,7 +155,7 @@ impl Topology {
             network,
             children: Vec::new(),
         };
-        match topology.start_all(has_log, on_step).await {
+        match topology.start_all(has_log, has_peers, on_step).await {
             Ok(()) => Ok(topology),
             Err(error) => {
                 topology.stop().await;
@@ -224,6 +225,7 @@ impl Topology {
     async fn start_all(
         &mut self,
         has_log: bool,
+        has_peers: bool,
         on_step: impl Fn(&str),
     ) -> Result<(), TopologyError> {
         on_step("starting the SCP's witness");
@@ -240,7 +242,12 @@ impl Topology {
         on_step("starting AMFs and SMFs: enrolment, landmark, registration");
         self.spawn(Nf::Smf, &[])?;
         self.spawn(Nf::Amf, &[])?;
-        for nf in [Nf::Nrf, Nf::Scp, Nf::Smf, Nf::Amf] {
+        if has_peers {
+            self.spawn(Nf::Peers, &[])?;
+        }
+        let peers = has_peers.then_some(Nf::Peers);
+        let all = [Nf::Nrf, Nf::Scp, Nf::Smf, Nf::Amf];
+        for nf in all.into_iter().chain(peers) {
             self.await_event(nf, |event| matches!(event, Event::Ready { .. }))
                 .await?;
             on_step(&format!("{} ready", nf.as_str()));

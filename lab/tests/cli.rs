@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use test_support::command::{Ended, Started, mtc5g, processes_of, within};
-use test_support::ports::{localhost, seven_ports};
+use test_support::ports::{eight_ports, localhost};
 
 /// Between looks at a process that is not ready: its readiness can only be asked for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -31,6 +31,7 @@ async fn help_lists_the_subcommands_and_what_they_take() {
                 "scp",
                 "amf",
                 "smf",
+                "peers",
                 "Exit status",
             ][..],
         ),
@@ -192,7 +193,7 @@ async fn init(folder: &Path, port: u16) -> Ended {
 #[tokio::test]
 async fn init_does_not_write_over_a_lab() {
     let folder = tempfile::tempdir().unwrap();
-    let port = seven_ports();
+    let port = eight_ports();
     assert_eq!(init(folder.path(), port).await.code(), Some(0));
     let trust = std::fs::read(folder.path().join("trust.toml")).unwrap();
     let again = init(folder.path(), port).await;
@@ -209,7 +210,7 @@ async fn init_does_not_write_over_a_lab() {
 #[tokio::test]
 async fn a_lab_set_up_by_hand_becomes_ready_and_stops_when_told() {
     let folder = tempfile::tempdir().unwrap();
-    let port = seven_ports();
+    let port = eight_ports();
     let made = init(folder.path(), port).await;
     assert_eq!(made.code(), Some(0), "{}", made.stderr);
     // The very lines that it prints, and nobody waits before the next one.
@@ -266,7 +267,7 @@ async fn a_lab_set_up_by_hand_becomes_ready_and_stops_when_told() {
 #[tokio::test]
 async fn lab_up_prints_its_endpoints_and_stops_on_ctrl_c() {
     let folder = tempfile::tempdir().unwrap();
-    let (lab, port) = (folder.path().join("lab"), seven_ports());
+    let (lab, port) = (folder.path().join("lab"), eight_ports());
     let first = port.to_string();
     let options = [
         "--port",
@@ -325,7 +326,7 @@ async fn lab_up_prints_its_endpoints_and_stops_on_ctrl_c() {
 async fn what_a_lab_can_do_without_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let lab = folder.path().join("lab");
-    let first = seven_ports();
+    let first = eight_ports();
     let made = init(&lab, first).await;
     assert_eq!(made.code(), Some(0), "{}", made.stderr);
     std::fs::write(lab.join("targets"), "no folder").unwrap();
@@ -346,7 +347,7 @@ async fn secrets_of_connections_are_written_where_the_flag_says_and_nowhere_else
     let folder = tempfile::tempdir().unwrap();
     let of = |name: &str| folder.path().join(name);
     let (lab, keys, unheeded) = (of("lab"), of("keys"), of("unheeded"));
-    let port = seven_ports().to_string();
+    let port = eight_ports().to_string();
     let up = |flags: &[&OsStr]| {
         let arguments = ["lab", "up", "--port", &port, "--amf", "1", "--smf", "1"];
         let folder = ["--folder".as_ref(), lab.as_os_str()];
@@ -397,7 +398,7 @@ fn tokens_in(lab: &Path) -> BTreeMap<PathBuf, String> {
 #[tokio::test]
 async fn lab_up_goes_on_with_its_folder_also_after_a_start_that_failed() {
     let folder = tempfile::tempdir().unwrap();
-    let (lab, port) = (folder.path().join("lab"), seven_ports());
+    let (lab, port) = (folder.path().join("lab"), eight_ports());
     let first = port.to_string();
     let up = |options: &[&str]| {
         let arguments = [
@@ -413,7 +414,7 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_start_that_failed() {
     let ended = up(&made_with).end().await;
     assert_eq!(ended.code(), Some(1));
     let in_use = format!("127.0.0.1:{port} is in use, perhaps by another lab: ");
-    let advice = format!("{in_use}give --port the first of seven free ports\n");
+    let advice = format!("{in_use}give --port the first of eight free ports\n");
     assert!(ended.error().ends_with(&advice), "{}", ended.stderr);
     assert!(!lab.exists());
     drop(taken);
@@ -510,7 +511,7 @@ async fn keys_and_other_files_do_not_share_a_folder() {
     assert_eq!(names(&notes), ["a.txt", "logs"]);
 
     let lab = folder.path().join("lab");
-    let made = init(&lab, seven_ports()).await;
+    let made = init(&lab, eight_ports()).await;
     assert_eq!(made.code(), Some(0), "{}", made.stderr);
     let before = names(&lab);
     let run = ["run", "quick", "--out"].map(OsStr::new);

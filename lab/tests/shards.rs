@@ -9,7 +9,7 @@ use lab::topology::targets;
 use rustix::process::Signal;
 
 use test_support::command::{Ended, Started, mtc5g, processes_of};
-use test_support::ports::seven_ports;
+use test_support::ports::eight_ports;
 
 const SCENARIO: &str = r#"
 [scenario]
@@ -63,7 +63,7 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
     let path = |name: &str| folder.path().join(name);
     let (scenario, lab) = (path("shared.toml"), path("lab"));
     std::fs::write(&scenario, SCENARIO).expect("the scenario is written");
-    let port = seven_ports().to_string();
+    let port = eight_ports().to_string();
     let mut up = Started::new([
         "lab".as_ref(),
         "up".as_ref(),

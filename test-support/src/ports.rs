@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// As many as `mtc5g init --port` and `mtc5g lab up --port` take.
-const BLOCK: u16 = 7;
+const BLOCK: u16 = 8;
 /// Below those that Linux gives to whoever asks for any port.
 const RANGE: Range<u16> = 10_000..32_000;
 
-/// The first of seven free ports in a row. No other caller in this process gets them; that of another process most likely
+/// The first of eight free ports in a row. No other caller in this process gets them; that of another process most likely
 /// begins its search elsewhere.
-pub fn seven_ports() -> u16 {
+pub fn eight_ports() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let blocks = RANGE.len() as u32 / u32::from(BLOCK);
     let start = std::process::id().wrapping_mul(97);
@@ -22,7 +22,7 @@ pub fn seven_ports() -> u16 {
             return first;
         }
     }
-    panic!("no seven free ports in a row in {RANGE:?}");
+    panic!("no eight free ports in a row in {RANGE:?}");
 }
 
 /// A port of 127.0.0.1.

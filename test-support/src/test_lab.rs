@@ -30,6 +30,9 @@ pub fn small() -> Plan {
         lab: LabPlan {
             amf: 1,
             smf: 1,
+            ausf: 0,
+            udm: 0,
+            pcf: 0,
             certificate_lifetime: Duration::from_secs(3600),
             checkpoint_interval: Duration::from_millis(20),
             landmark_interval: Duration::from_secs(1),
@@ -44,6 +47,7 @@ pub fn small() -> Plan {
         access_tokens: TokenPolicy::Optional,
         await_landmarks: false,
         key_log: None,
+        connection_uses: 1,
     }
 }
 

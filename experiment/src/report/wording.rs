@@ -124,6 +124,14 @@ fn operation_meaning(operation: &str) -> Option<&'static str> {
         OperationKind::Register => {
             "A registration puts the AMF's profile to the NRF again; the connection is part of it where it is fresh."
         }
+        OperationKind::Registration => {
+            "A UE is registered with AUSF, UDM and PCF, and deregistered; the AMF's part in 5G-AKA and the UE's are the load generator's. \
+             What each procedure costs is told under “Cost per procedure”."
+        }
+        OperationKind::PduSession => {
+            "A PDU session is established at an SMF, which asks UDM and PCF and calls the AMF back, then modified and released. \
+             What each procedure costs is told under “Cost per procedure”."
+        }
     })
 }
 

@@ -118,7 +118,7 @@ fn read_event(
     reader: &mut Reader<'_>,
     table: &Table<'_>,
     length: Option<Duration>,
-    instances_of: impl Fn(Nf) -> Option<u16>,
+    instances_of: &impl Fn(Nf) -> Option<u16>,
 ) -> Option<Event> {
     let at = reader.required(table, "at", span_of_time(AT));
     if let (Some(at), Some(length)) = (at, length)
@@ -133,7 +133,7 @@ fn read_event(
     let action = reader.required(table, "do", choice(&ACTIONS));
     let nf = reader.required(table, "nf", choice(&Nf::ALL.map(|nf| (nf.as_str(), nf))));
     if let (Some(Some(action)), Some(nf)) = (action, nf) {
-        check_target(reader, table, action, nf);
+        check_target(reader, table, action, nf, instances_of(nf));
     }
     let action = match action? {
         Some(action) => {
@@ -151,7 +151,13 @@ fn read_event(
     })
 }
 
-fn check_target(reader: &mut Reader<'_>, table: &Table<'_>, action: Action, nf: Nf) {
+fn check_target(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    action: Action,
+    nf: Nf,
+    instances: Option<u16>,
+) {
     let moves_landmarks = matches!(action, Action::PauseLandmarks | Action::ResumeLandmarks);
     match nf {
         Nf::Amf if !moves_landmarks => {
@@ -169,6 +175,11 @@ fn check_target(reader: &mut Reader<'_>, table: &Table<'_>, action: Action, nf: 
         }
         _ => {}
     }
+    if instances == Some(0) {
+        let rule = "is \"peers\", of which this lab has none";
+        let hint = "use operation = \"registration\", or set ausf, udm or pcf in [lab]";
+        reader.fault_at(table, "nf", rule, Some(hint.into()));
+    }
 }
 
 fn read_re_enrolment(
@@ -183,7 +194,7 @@ fn read_re_enrolment(
         reader.fault_at(table, "nf", rule, Some(hint.into()));
         return None;
     }
-    let all = nf.and_then(instances_of);
+    let all = nf.and_then(instances_of).filter(|all| *all > 0);
     let at_most = all.map_or(*INSTANCES.end(), u64::from);
     let instances = reader.optional(table, "instances", at_most, integer(1..=at_most));
     let over = reader.optional(table, "over", Duration::ZERO, span_of_time(AT));

@@ -129,6 +129,14 @@ impl Workload {
         }
     }
 
+    /// Whether an arrival may do something of which `holds`.
+    pub fn any(&self, holds: impl Fn(OperationKind) -> bool) -> bool {
+        match self {
+            Self::Only(kind) => holds(*kind),
+            Self::Mix(shares) => shares.iter().any(|share| holds(share.operation)),
+        }
+    }
+
     /// Whether arrivals differ in what they do.
     pub const fn is_mix(&self) -> bool {
         matches!(self, Self::Mix(_))
@@ -140,7 +148,7 @@ const MIX: &str = "mix";
 
 /// What one arrival does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum OperationKind {
     /// Connect to an SMF, complete the handshake, close.
     Handshake,
@@ -150,16 +158,37 @@ pub enum OperationKind {
     Session,
     /// Put the own profile to the NRF.
     Register,
+    /// Register a UE with AUSF, UDM and PCF, and deregister it.
+    Registration,
+    /// Establish a PDU session at an SMF, which asks UDM and PCF, have it modified, and release it.
+    PduSession,
 }
 
 impl OperationKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Handshake,
         Self::Discover,
         Self::Session,
         Self::Register,
+        Self::Registration,
+        Self::PduSession,
     ];
+
+    /// Whether it is made of procedures of a UE, whose cost is told.
+    pub const fn has_procedures(self) -> bool {
+        matches!(self, Self::Registration | Self::PduSession)
+    }
+
+    /// Whether it goes nowhere without an AUSF.
+    pub const fn needs_ausf(self) -> bool {
+        matches!(self, Self::Registration)
+    }
+
+    /// Whether it goes nowhere without a UDM and a PCF.
+    pub const fn needs_udm_and_pcf(self) -> bool {
+        self.has_procedures()
+    }
 
     /// The name in scenarios and results.
     pub const fn as_str(self) -> &'static str {
@@ -168,6 +197,8 @@ impl OperationKind {
             Self::Handshake => "handshake",
             Self::Discover => "discover",
             Self::Register => "register",
+            Self::Registration => "registration",
+            Self::PduSession => "pdu-session",
         }
     }
 }
@@ -207,6 +238,16 @@ pub enum Connections {
     Fresh,
     /// One that was used before, until it has served this many operations.
     Reused(u32),
+}
+
+impl Connections {
+    /// How many operations each serves.
+    pub const fn uses(self) -> u32 {
+        match self {
+            Self::Fresh => 1,
+            Self::Reused(uses) => uses,
+        }
+    }
 }
 
 /// How arrivals are spaced.
@@ -352,6 +393,13 @@ fn read_mix(reader: &mut Reader<'_>, load: &Table<'_>) -> Option<Vec<Share>> {
     if shares.is_empty() {
         let rule = "has no operation with a weight above 0";
         let hint = "write, for example, { discover = 10, session = 1 }";
+        reader.fault_at(load, "mix", rule, Some(hint.into()));
+        return None;
+    }
+    let has = |kind| shares.iter().any(|share| share.operation == kind);
+    if has(OperationKind::Session) && has(OperationKind::PduSession) {
+        let rule = "has both session and pdu-session: SMFs of one lab ask UDM and PCF for every session, or for none";
+        let hint = "leave session out";
         reader.fault_at(load, "mix", rule, Some(hint.into()));
         return None;
     }

@@ -11,11 +11,13 @@ pub enum Nf {
     Amf,
     /// SMFs.
     Smf,
+    /// AUSFs, UDMs and PCFs; only in a lab whose operations need them.
+    Peers,
 }
 
 impl Nf {
     /// Every NF, in the order in which they are stopped.
-    pub const ALL: [Self; 4] = [Self::Amf, Self::Smf, Self::Scp, Self::Nrf];
+    pub const ALL: [Self; 5] = [Self::Amf, Self::Smf, Self::Peers, Self::Scp, Self::Nrf];
 
     /// Subcommand and file name.
     pub const fn as_str(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Nf {
             Self::Scp => "scp",
             Self::Amf => "amf",
             Self::Smf => "smf",
+            Self::Peers => "peers",
         }
     }
 }

@@ -161,7 +161,7 @@ stages = [{ rate = "60" }]
 fn missing_sections_are_each_named() {
     assert_eq!(
         faults(""),
-        ["scenario", "lab", "variant", "load"]
+        ["scenario", "lab", "load", "variant"]
             .map(|key| format!("line 1, column 1: {key} is missing"))
     );
 }
@@ -284,4 +284,26 @@ fn a_load_plan_survives_the_way_to_the_generator() {
     let plan = Scenario::parse(MINIMAL).unwrap().load;
     let sent = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<LoadPlan>(&sent).unwrap(), plan);
+}
+
+/// The peers of a lab with these keys in `[lab]`, for this operation.
+fn peers(lab: &str, operation: &str) -> Result<(u16, u16, u16), String> {
+    let text = format!(
+        "[scenario]\nname = \"peers\"\n[lab]\n{lab}\n[[variant]]\nname = \"only\"\nauth = \"mtc-landmark\"\n[load]\noperation = \"{operation}\"\n\
+         stages = [{{ rate = 1, duration = \"2s\" }}]\n"
+    );
+    match Scenario::parse(&text) {
+        Ok(Scenario { lab, .. }) => Ok((lab.ausf, lab.udm, lab.pcf)),
+        Err(faults) => Err(faults.to_string()),
+    }
+}
+
+#[test]
+fn a_lab_has_the_peers_that_its_operation_needs_or_that_it_names() {
+    assert_eq!(peers("", "session"), Ok((0, 0, 0)));
+    assert_eq!(peers("", "registration"), Ok((1, 1, 1)));
+    assert_eq!(peers("", "pdu-session"), Ok((0, 1, 1)));
+    assert_eq!(peers("udm = 3", "session"), Ok((0, 3, 0)));
+    let none = peers("udm = 0", "registration").unwrap_err();
+    assert!(none.contains("lab.udm must be from 1 to 64"), "{none}");
 }

@@ -35,7 +35,7 @@ pub(super) struct LabArguments {
     /// Number of SMF instances [default: 2]
     #[arg(long, value_parser = instances)]
     smf: Option<u16>,
-    /// First of seven ports on 127.0.0.1: NRF SBI, issuance log, witness, admin ports of NRF, SCP, AMF, SMF [default: 7777]
+    /// First of eight ports on 127.0.0.1: NRF SBI, issuance log, witness, admin ports of NRF, SCP, AMF, SMF, peers [default: 7777]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
     port: Option<u16>,
     /// Seconds between landmarks [default: 30]
@@ -176,6 +176,9 @@ impl LabArguments {
             lab: LabPlan {
                 amf: self.amf.unwrap_or(DEFAULT_INSTANCES),
                 smf: self.smf.unwrap_or(DEFAULT_INSTANCES),
+                ausf: 0,
+                udm: 0,
+                pcf: 0,
                 certificate_lifetime: Duration::from_secs(self.certificate_lifetime() * 3600),
                 checkpoint_interval: Duration::from_millis(100),
                 landmark_interval: Duration::from_secs(self.landmark_interval()),
@@ -194,6 +197,7 @@ impl LabArguments {
             access_tokens: TokenPolicy::Required,
             await_landmarks: false,
             key_log: None,
+            connection_uses: 1,
         }
     }
 }
@@ -247,6 +251,9 @@ impl InitArguments {
         ));
         say(format_args!("  mtc5g smf --config {}", file("smf")));
         say(format_args!("  mtc5g amf --config {}", file("amf")));
+        if plan.lab.has_peers() {
+            say(format_args!("  mtc5g peers --config {}", file("peers")));
+        }
         say(format_args!(
             "Each enrolment token in it is valid for one day and one certificate."
         ));
@@ -254,6 +261,11 @@ impl InitArguments {
     }
 
     fn lay_out(&self, plan: &Plan, now: UnixTime) -> ExitCode {
+        if plan.lab.has_peers() {
+            let error: Box<dyn std::error::Error> =
+                "a lab that is laid out for containers has no AUSF, UDM or PCF, which this scenario needs".into();
+            return fail(&*error);
+        }
         let mut plan = plan.clone();
         if self.lab.scenario.is_none() {
             plan.serve_also(SHIPPED.iter().filter_map(|shipped| {

@@ -229,11 +229,11 @@ impl fmt::Display for PortInUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is in use, perhaps by another lab: ", self.addr)?;
         match &self.lab {
-            None => f.write_str("give --port the first of seven free ports"),
+            None => f.write_str("give --port the first of eight free ports"),
             Some(lab) => write!(
                 f,
                 "stop what uses it, as the lab in {} keeps its ports; for a second lab give --folder a new folder, and --port the first of \
-                 seven free ports",
+                 eight free ports",
                 lab.display()
             ),
         }

@@ -12,7 +12,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
 use super::pacer::Due;
-use nf_amf::ErrorClass;
+use nf_amf::{Ended, ErrorClass};
 
 use super::{Arrival, Failure, Operation, Outcome, Pacer, Schedule};
 use experiment::measure::{ClientTotals, Histogram, Slicing};
@@ -395,6 +395,15 @@ impl<O: Operation, P: Observer> Run<O, P> {
                 self.errors += 1;
             }
         }
+        for Ended {
+            procedure,
+            took,
+            succeeded,
+        } in outcome.procedures
+        {
+            let ended = totals.procedures.entry(procedure).or_default();
+            ended.record(succeeded.then_some(took));
+        }
         if self.by_kind {
             let name = arrival.operation.as_str().to_owned();
             totals.operations.entry(name).or_default().record(succeeded);
@@ -454,6 +463,7 @@ fn abandoned(cause: &str) -> Outcome {
     };
     Outcome {
         handshakes: Vec::new(),
+        procedures: Vec::new(),
         result: Err(failure),
     }
 }

@@ -29,7 +29,7 @@ use experiment::measure::{LoadResult, Shard};
 use super::{
     Arrival, Engine, Failure, LoadMetrics, Observer, Operation, Outcome, Pacer, Progress, Schedule,
 };
-use experiment::scenario::{Connections, LoadPlan, OperationKind, Via};
+use experiment::scenario::{LoadPlan, OperationKind, Via};
 
 /// How long one operation may take.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -216,10 +216,7 @@ impl AmfOperation {
         profiles: &[String],
         events: &Events,
     ) -> Result<Self, PrepareError> {
-        let uses = match plan.connections {
-            Connections::Fresh => 1,
-            Connections::Reused(uses) => uses,
-        };
+        let uses = plan.connections.uses();
         let instances = running.instances.iter().zip(running.profiles());
         Ok(Self {
             amfs: instances
@@ -278,17 +275,25 @@ impl Operation for AmfOperation {
                 OperationKind::Handshake => amf.shake_hands(&self.nrf, profile).await,
                 OperationKind::Discover => amf.discover_smfs(reach).await,
                 OperationKind::Register => amf.register(reach, own).await,
+                OperationKind::Registration => amf.register_ue(reach, arrival.sequence).await,
+                OperationKind::PduSession => amf.live_session(reach, arrival.sequence).await,
             }
         };
         let name = arrival.operation.as_str();
         let Attempt {
-            handshakes, result, ..
+            handshakes,
+            procedures,
+            result,
         } = trace::operation(name, profile, acting).await;
         let result = result.map_err(|error| Failure {
             class: error.class(),
             cause: error.cause(),
         });
-        Outcome { handshakes, result }
+        Outcome {
+            handshakes,
+            procedures,
+            result,
+        }
     }
 
     async fn settled(&self) {

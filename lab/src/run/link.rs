@@ -47,10 +47,14 @@ pub(super) struct Links {
 
 impl Links {
     /// Makes and measures them.
-    pub(super) async fn new(settings: &LinkSettings, seed: u64) -> Result<Self, RunLinkError> {
+    pub(super) async fn new(
+        settings: &LinkSettings,
+        seed: u64,
+        peers: bool,
+    ) -> Result<Self, RunLinkError> {
         let settings = settings.clone();
         let made = tokio::task::spawn_blocking(move || {
-            let network = network(&settings, seed)?;
+            let network = network(&settings, seed, peers)?;
             let measured = measure(&network)?;
             Ok(Self {
                 network: Arc::new(network),

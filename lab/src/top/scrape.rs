@@ -149,7 +149,7 @@ fn nf_type(samples: &Samples) -> Option<String> {
 
 /// The order in which network functions are listed.
 fn rank(nf: &str) -> usize {
-    let known = ["nrf", "scp", "amf", "smf", "load"];
+    let known = ["nrf", "scp", "amf", "smf", "peers", "load"];
     known
         .iter()
         .position(|known| *known == nf)

@@ -13,6 +13,7 @@ pub struct Addresses {
     scp: Ipv4Addr,
     amf: Ipv4Addr,
     smf: Ipv4Addr,
+    peers: Ipv4Addr,
 }
 
 impl Addresses {
@@ -22,6 +23,7 @@ impl Addresses {
         scp: Ipv4Addr::LOCALHOST,
         amf: Ipv4Addr::LOCALHOST,
         smf: Ipv4Addr::LOCALHOST,
+        peers: Ipv4Addr::LOCALHOST,
     };
 
     /// The hosts of a network that [`network`] made.
@@ -39,6 +41,9 @@ impl Addresses {
             scp: of(Nf::Scp),
             amf: of(Nf::Amf),
             smf: of(Nf::Smf),
+            peers: network
+                .host(Nf::Peers.as_str())
+                .map_or(Ipv4Addr::LOCALHOST, |host| host.address),
         }
     }
 
@@ -49,6 +54,7 @@ impl Addresses {
             Nf::Scp => self.scp,
             Nf::Amf => self.amf,
             Nf::Smf => self.smf,
+            Nf::Peers => self.peers,
         }
     }
 
@@ -58,10 +64,12 @@ impl Addresses {
     }
 }
 
-/// A host for every NF's process, linked with each other. Blocks.
+/// A host for every NF's process, linked with each other; that of the peers only where the lab has some. Blocks.
 ///
 /// # Errors
 /// See [`LinkError`].
-pub fn network(settings: &LinkSettings, seed: u64) -> Result<Network, LinkError> {
-    Network::new(&Nf::ALL.map(Nf::as_str), settings, seed)
+pub fn network(settings: &LinkSettings, seed: u64, peers: bool) -> Result<Network, LinkError> {
+    let hosts = Nf::ALL.into_iter().filter(|nf| peers || *nf != Nf::Peers);
+    let hosts: Vec<&str> = hosts.map(Nf::as_str).collect();
+    Network::new(&hosts, settings, seed)
 }

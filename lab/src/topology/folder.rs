@@ -17,7 +17,7 @@ use sbi::address::Address;
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, NrfAddress, WantedCredential};
 use sbi::enrolment::MTC_PROFILE;
 use sbi::limits::LimitsConfig;
-use sbi::model::PlmnId;
+use sbi::model::{NfType, PlmnId};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -71,6 +71,8 @@ pub struct Plan {
     pub await_landmarks: bool,
     /// File that gets the secrets of all connections, absolute.
     pub key_log: Option<PathBuf>,
+    /// How often SMFs and AUSFs use a connection to a UDM or a PCF before they open another one.
+    pub connection_uses: u32,
 }
 
 /// Where the processes of a lab listen, on 127.0.0.1.
@@ -78,7 +80,7 @@ pub struct Plan {
 pub enum Ports {
     /// Free ports.
     Free,
-    /// From this port on: NRF SBI, NRF log, witness, then the admin ports of NRF, SCP, AMF and SMF; SBIs of the others
+    /// From this port on: NRF SBI, NRF log, witness, then the admin ports of NRF, SCP, AMF, SMF and peers; SBIs of the others
     /// take free ones.
     From(u16),
 }
@@ -88,7 +90,7 @@ impl Ports {
     pub fn in_use(self) -> Option<SocketAddr> {
         match self {
             Self::Free => None,
-            Self::From(first) => first_in_use(seven_from(first)),
+            Self::From(first) => first_in_use(eight_from(first)),
         }
     }
 }
@@ -113,6 +115,7 @@ impl Plan {
             access_tokens: scenario.access_tokens(),
             await_landmarks: true,
             key_log: None,
+            connection_uses: scenario.load.connections.uses(),
         };
         for variant in &scenario.variants {
             match variant.authentication {
@@ -287,6 +290,7 @@ impl LabFolder {
             admin_scp,
             admin_amf,
             admin_smf,
+            admin_peers,
         ] = ports(plan.ports)?;
         let [sbi, log] = [sbi, log].map(|addr| addresses.at(Nf::Nrf, addr));
         let witness = addresses.at(Nf::Scp, witness);
@@ -333,13 +337,43 @@ impl LabFolder {
                 nf: folder.nf_config(plan, "AMF", addresses.of(Nf::Amf), admin_amf),
             },
         )?;
-        folder.files.write_config(
-            "smf",
-            &NfFile {
-                nf: folder.nf_config(plan, "SMF", addresses.of(Nf::Smf), admin_smf),
-            },
-        )?;
+        let smf = folder.nf_config(plan, "SMF", addresses.of(Nf::Smf), admin_smf);
+        if plan.lab.has_peers() {
+            folder.files.write_config("smf", &SmfFile::of(plan, smf))?;
+            let peers = folder.peers_file(plan, addresses.of(Nf::Peers), admin_peers);
+            folder.files.write_config(Nf::Peers.as_str(), &peers)?;
+        } else {
+            folder.files.write_config("smf", &NfFile { nf: smf })?;
+        }
         Ok(folder)
+    }
+
+    /// Whether the lab has a process of AUSFs, UDMs and PCFs. Blocks on the disk.
+    pub(super) fn has_peers(&self) -> bool {
+        self.files.config(Nf::Peers.as_str()).exists()
+    }
+
+    fn peers_file(&self, plan: &Plan, address: Ipv4Addr, admin: SocketAddr) -> PeersFile {
+        let of_peers = |planned: &&PlannedInstance| {
+            let nf_type = NfType::from(planned.nf_type.as_str());
+            nf_peers::config::HOSTED.contains(&nf_type)
+        };
+        let instances = self.instances.iter().filter(of_peers);
+        let instance = instances.map(|planned| InstanceConfig {
+            nf_type: Some(planned.nf_type.as_str().into()),
+            ..instance_config(planned, address)
+        });
+        PeersFile {
+            nf: NfConfig {
+                state: "state/peers".into(),
+                admin,
+                instance: instance.collect(),
+                ..nf_template(plan, self.nrf.clone())
+            },
+            peers: PeersSection {
+                connection_uses: plan.connection_uses,
+            },
+        }
     }
 
     /// Its path.
@@ -512,6 +546,43 @@ pub(super) struct NfFile {
     pub(super) nf: NfConfig,
 }
 
+/// The configuration of SMFs in a lab with peers.
+#[derive(Serialize)]
+struct SmfFile {
+    nf: NfConfig,
+    smf: SmfSection,
+}
+
+#[derive(Serialize)]
+struct SmfSection {
+    udm: bool,
+    pcf: bool,
+    connection_uses: u32,
+}
+
+impl SmfFile {
+    fn of(plan: &Plan, nf: NfConfig) -> Self {
+        let smf = SmfSection {
+            udm: plan.lab.udm > 0,
+            pcf: plan.lab.pcf > 0,
+            connection_uses: plan.connection_uses,
+        };
+        Self { nf, smf }
+    }
+}
+
+/// The configuration of AUSFs, UDMs and PCFs.
+#[derive(Serialize)]
+struct PeersFile {
+    nf: NfConfig,
+    peers: PeersSection,
+}
+
+#[derive(Serialize)]
+struct PeersSection {
+    connection_uses: u32,
+}
+
 pub(super) fn id(text: &str) -> TrustAnchorId {
     text.parse().expect("a constant that is a trust anchor ID")
 }
@@ -527,22 +598,25 @@ fn instances(plan: &Plan) -> Vec<PlannedInstance> {
     of("SCP", 1)
         .chain(of("AMF", plan.lab.amf))
         .chain(of("SMF", plan.lab.smf))
+        .chain(of("AUSF", plan.lab.ausf))
+        .chain(of("UDM", plan.lab.udm))
+        .chain(of("PCF", plan.lab.pcf))
         .collect()
 }
 
-fn seven_from(first: u16) -> [SocketAddr; 7] {
+fn eight_from(first: u16) -> [SocketAddr; 8] {
     std::array::from_fn(|n| SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(n as u16))))
 }
 
-/// Seven addresses. Another process may take one before ours does, which its process then says.
-fn ports(ports: Ports) -> Result<[SocketAddr; 7], FolderError> {
+/// Eight addresses. Another process may take one before ours does, which its process then says.
+fn ports(ports: Ports) -> Result<[SocketAddr; 8], FolderError> {
     let mut taken = match ports {
-        Ports::From(first) => return Ok(seven_from(first)),
+        Ports::From(first) => return Ok(eight_from(first)),
         Ports::Free => io::ErrorKind::AddrInUse.into(),
     };
     for _ in 0..PORT_ATTEMPTS {
         let random = Uuid::new_v4().as_u128() % FREE_PORTS.len() as u128;
-        let candidates = seven_from(FREE_PORTS.start + random as u16);
+        let candidates = eight_from(FREE_PORTS.start + random as u16);
         let is_free = |addr: &SocketAddr| TcpListener::bind(addr).map(drop);
         match candidates.iter().try_for_each(is_free) {
             Ok(()) => return Ok(candidates),

@@ -186,14 +186,20 @@ impl RunningLab {
         let smf: NfSection = read(config_file(&lab, Nf::Smf.as_str()))?;
         let instances = u16::try_from(smf.nf.instance.len()).ok();
         let issuance = Some(DescribedIssuance::of(&nrf));
+        let mut admin = vec![
+            (Nf::Nrf, nrf.admin.into()),
+            (Nf::Scp, scp.nf.admin.into()),
+            (Nf::Smf, smf.nf.admin.into()),
+        ];
+        let peers = config_file(&lab, Nf::Peers.as_str());
+        if peers.exists() {
+            let peers: NfSection = read(peers)?;
+            admin.push((Nf::Peers, peers.nf.admin.into()));
+        }
         Ok(Self {
             says: said(issuance, instances, &lab.join(&amf.nf.trust)),
             nf: amf.nf,
-            admin: vec![
-                (Nf::Nrf, nrf.admin.into()),
-                (Nf::Scp, scp.nf.admin.into()),
-                (Nf::Smf, smf.nf.admin.into()),
-            ],
+            admin,
             tokens: Tokens::Minted(lab.clone()),
             targets: Some(lab.join(targets::FOLDER)),
             listen: Ipv4Addr::LOCALHOST,

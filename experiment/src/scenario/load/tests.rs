@@ -121,6 +121,17 @@ fn a_mix_has_weights_of_known_operations() {
 }
 
 #[test]
+fn sessions_with_and_without_udm_and_pcf_are_not_mixed() {
+    let both = fault(&format!(
+        "operation = \"mix\"\nmix = {{ session = 1, pdu-session = 1 }}\n{STAGE}"
+    ));
+    assert!(
+        both.contains("load.mix has both session and pdu-session"),
+        "{both}"
+    );
+}
+
+#[test]
 fn connections_are_a_word_or_a_number_of_uses() {
     let of = |connections: &str| {
         parse(&format!(

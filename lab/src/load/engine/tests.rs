@@ -40,6 +40,7 @@ impl Operation for Fixed {
         sleep(self.takes).await;
         Outcome {
             handshakes: Vec::new(),
+            procedures: Vec::new(),
             result: self.result.clone(),
         }
     }
@@ -278,6 +279,7 @@ impl Operation for Watched {
         self.running.fetch_sub(1, Ordering::Relaxed);
         Outcome {
             handshakes: Vec::new(),
+            procedures: Vec::new(),
             result: Ok(()),
         }
     }
@@ -411,6 +413,7 @@ async fn queueing_is_told_apart_and_what_is_late_is_counted() {
             }
             Outcome {
                 handshakes: Vec::new(),
+                procedures: Vec::new(),
                 result: Ok(()),
             }
         }
