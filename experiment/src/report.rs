@@ -19,6 +19,7 @@ mod markdown;
 mod messages;
 mod numbers;
 mod plot;
+mod procedure;
 mod scenario_text;
 mod summary;
 mod svg;
@@ -36,5 +37,7 @@ pub use plot::{figure_names, plot, why_not_plotted};
 pub use summary::summary;
 pub use sweep::{sweep, sweep_html, sweep_verdict};
 pub use table::{table, table_within};
-pub use tables::{CsvFile, TableFormat, comparison_table, csv_files, sweep_csv_files};
+pub use tables::{
+    CsvFile, TableFormat, comparison_table, csv_files, procedure_table, sweep_csv_files,
+};
 pub use written::{NotWritten, Written, write, write_files};

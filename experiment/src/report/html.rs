@@ -14,6 +14,7 @@ use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::escape::percent_encoded;
+use super::procedure::{NOTE, TITLE, costs};
 use super::scenario_text::lines;
 use super::svg::Caption;
 use super::wording::{LEFT_OUT, capitalised, composition, operation, outcome, sides, title};
@@ -46,6 +47,7 @@ const COLUMNS: [(&str, Column); 12] = [
 pub fn html(report: &Report<'_>) -> String {
     let content = html! {
         (opening(report))
+        (procedures(report.results))
         (statements(report))
         (charts(report))
         (method(report))
@@ -212,6 +214,19 @@ pub(super) fn row(row: &Row<'_>, columns: &[(&str, Column)]) -> Markup {
     }
 }
 
+/// What each procedure of a UE costs.
+fn procedures(results: &Results) -> Markup {
+    html! {
+        @if let Some(costs) = costs(results) {
+            section id="procedures" {
+                h2 { (TITLE) }
+                (scroll(TITLE, &figures_table(&costs)))
+                p.note { (NOTE) }
+            }
+        }
+    }
+}
+
 fn statements(report: &Report<'_>) -> Markup {
     html! {
         section {
@@ -260,9 +275,8 @@ pub(super) fn figure(
     }
 }
 
-/// The figures behind a chart, to read and to take away.
-fn data_table(Caption { id, title, .. }: &Caption, data: &Data) -> Markup {
-    let table = html! {
+fn figures_table(data: &Data) -> Markup {
+    html! {
         table {
             thead { tr { @for cell in &data.head { th scope="col" { (cell) } } } }
             tbody {
@@ -272,7 +286,12 @@ fn data_table(Caption { id, title, .. }: &Caption, data: &Data) -> Markup {
                 }
             }
         }
-    };
+    }
+}
+
+/// The figures behind a chart, to read and to take away.
+fn data_table(Caption { id, title, .. }: &Caption, data: &Data) -> Markup {
+    let table = figures_table(data);
     html! {
         details {
             summary { "Figures as a table" }

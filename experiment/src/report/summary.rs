@@ -6,7 +6,9 @@ use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
+use super::procedure::{NOTE, TITLE, costs};
 use super::scenario_text::lines;
+use super::tables::markdown_table;
 use super::wording::{LEFT_OUT, operation, outcome, sides, title};
 use crate::results::{Metric, Results, ThresholdOutcome};
 
@@ -51,6 +53,10 @@ pub fn summary(report: &Report<'_>) -> String {
         text.push_str(&format!("\n{}\n", escape(sentence)));
     }
     text.push_str(&intervals(report));
+    if let Some(costs) = costs(report.results) {
+        let table = markdown_table(&costs);
+        text.push_str(&format!("\n## {TITLE}\n\n{table}\n{NOTE}\n"));
+    }
     if !report.findings.is_empty() {
         text.push_str("\n## What the figures say\n\n");
         let findings = report.findings.iter();

@@ -2,9 +2,11 @@
 
 use mtc_core::printable::printable_lines;
 
+use super::charts::Data;
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::numbers::with_interval;
+use super::procedure::{NOTE, TITLE, narrow_costs};
 use super::wording::{LEFT_OUT, operation, outcome, sides, title};
 use crate::results::{Metric, Outcome, ThresholdOutcome};
 
@@ -191,6 +193,13 @@ pub fn table_within(report: &Report<'_>, width: usize) -> String {
             text.push('\n');
         }
     }
+    if let Some(costs) = narrow_costs(report.results) {
+        text.push_str(&format!("{}\n", TITLE.to_uppercase()));
+        plain_grid(&mut text, width, &costs);
+        text.push('\n');
+        paragraph(&mut text, width, "  ", NOTE);
+        text.push('\n');
+    }
     paragraph(&mut text, width, "", &report.headline);
     for finding in &report.findings {
         let line = format!("{}: {}", finding.tone.as_str(), finding.text);
@@ -352,6 +361,33 @@ fn grid(rows: &[Row<'_>], columns: &[Cells]) -> String {
         .filter(|line| !line.is_empty())
         .map(|line| format!("{line}\n"))
         .collect()
+}
+
+/// A table whose first two columns are names; where it is too wide, each row is a paragraph.
+fn plain_grid(out: &mut String, max: usize, Data { head, rows }: &Data) {
+    let lines = || std::iter::once(head).chain(rows);
+    let widest = |column: usize| lines().map(|cells| width(&cells[column])).max();
+    let widths: Vec<usize> = (0..head.len()).filter_map(widest).collect();
+    if widths.iter().map(|width| width + 2).sum::<usize>() > max + 2 {
+        for cells in rows {
+            let figures = head.iter().zip(cells).skip(2);
+            let figures: Vec<String> = figures
+                .map(|(head, cell)| format!("{head} {cell}"))
+                .collect();
+            let line = format!("{}, {}: {}", cells[0], cells[1], figures.join(", "));
+            paragraph(out, max, "", &line);
+        }
+        return;
+    }
+    for cells in lines() {
+        let padded = cells.iter().zip(&widths).enumerate();
+        let padded = padded.map(|(column, (cell, width))| match column {
+            0 | 1 => pad_end(cell, *width),
+            _ => pad_start(cell, *width),
+        });
+        let line = padded.collect::<Vec<_>>().join("  ");
+        out.push_str(&format!("{}\n", line.trim_end()));
+    }
 }
 
 /// Appends `text` in lines of at most so many characters, the first one after `lead`, the others below its text.

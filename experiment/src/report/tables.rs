@@ -5,6 +5,7 @@ use super::columns::{Column, Row};
 use super::content::Report;
 use super::markdown;
 use super::numbers::{count, with_interval};
+use super::procedure::{costs, hop_costs};
 use super::wording::settings;
 use crate::results::{Metric, Results};
 
@@ -86,9 +87,19 @@ impl Shown {
 pub fn comparison_table(report: &Report<'_>, format: TableFormat) -> String {
     match format {
         TableFormat::Csv => everything(report).csv(),
-        TableFormat::Markdown => markdown(&of_columns(report, &OF_A_PAPER)),
+        TableFormat::Markdown => markdown_table(&of_columns(report, &OF_A_PAPER)),
         TableFormat::Latex => latex(report, &of_columns(report, &OF_A_PAPER)),
     }
+}
+
+/// The cost of each procedure of a run's variants, and as comma-separated values that of each hop; nothing if the run's operations have
+/// no procedures.
+pub fn procedure_table(report: &Report<'_>, format: TableFormat) -> Option<String> {
+    Some(match format {
+        TableFormat::Csv => hop_costs(report.results)?.csv(),
+        TableFormat::Markdown => markdown_table(&costs(report.results)?),
+        TableFormat::Latex => latex(report, &costs(report.results)?),
+    })
 }
 
 /// The comparison and all figures of a run.
@@ -96,7 +107,9 @@ pub fn csv_files(results: &Results) -> Vec<CsvFile> {
     let comparison = comparison_table(&Report::of(results), TableFormat::Csv);
     let figures = figures(results).into_iter();
     let figures = figures.map(|figure| (format!("{}.csv", figure.caption.id), figure.data.csv()));
+    let procedures = hop_costs(results).map(|costs| ("procedures.csv".to_owned(), costs.csv()));
     std::iter::once(("comparison.csv".to_owned(), comparison))
+        .chain(procedures)
         .chain(figures)
         .collect()
 }
@@ -158,7 +171,8 @@ fn everything(report: &Report<'_>) -> Data {
     table
 }
 
-fn markdown(Data { head, rows }: &Data) -> String {
+/// A table of GitHub's Markdown.
+pub(super) fn markdown_table(Data { head, rows }: &Data) -> String {
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| markdown::escape(cell)).collect();
         format!(

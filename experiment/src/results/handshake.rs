@@ -10,7 +10,7 @@ use sbi::ledger::{
 use serde::{Deserialize, Serialize};
 
 use super::Latency;
-use super::rounding::{microseconds, to_tenth};
+use super::rounding::{microseconds, to_hundredth, to_tenth};
 use crate::measure::Histogram;
 
 /// Round-trip times below this are the kernel's own; what was observed cannot be counted in them.
@@ -270,10 +270,6 @@ fn named(counts: &NamedCounts) -> BTreeMap<String, u64> {
 
 fn mean(sum: u64, count: u64) -> Option<f64> {
     (count > 0).then(|| sum as f64 / count as f64)
-}
-
-fn to_hundredth(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }
 
 #[cfg(test)]

@@ -10,6 +10,11 @@ pub(super) fn microseconds(nanoseconds: f64) -> f64 {
     nanoseconds.round() / 1000.0
 }
 
+/// To a hundredth.
+pub(super) fn to_hundredth(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
 /// To a thousandth.
 pub(super) fn to_thousandth(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0

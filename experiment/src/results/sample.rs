@@ -10,8 +10,10 @@ use link::{LinkSettings, Measured, Rate};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::record::Side;
 use sbi::ledger::{
-    HandshakeDetail, HandshakeTotals, IssuanceTotals, NfTotals, TokenTotals, VerificationTotals,
+    HandshakeDetail, HandshakeTotals, HopTotals, IssuanceTotals, NfTotals, Procedure, TokenTotals,
+    VerificationTotals,
 };
+use sbi::model::NfType;
 use time::macros::datetime;
 
 use super::{
@@ -73,6 +75,32 @@ pub(crate) fn quick_part() -> Part {
         in_flight: 2,
     }];
     part
+}
+
+/// A run whose operations registered UEs.
+pub(crate) fn with_procedures() -> Results {
+    let mut part = quick_part();
+    let counted = part.lab.totals.iter_mut();
+    for (load, counted) in part.load.variants.iter_mut().zip(counted) {
+        let begun = load.procedures.entry(Procedure::Registration).or_default();
+        (0..10).for_each(|_| begun.record(Some(Duration::from_millis(12))));
+        for (producer, requests) in [(NfType::Ausf, 20), (NfType::Udm, 50)] {
+            let hop = HopTotals {
+                requests,
+                full: 10,
+                handshake_bytes: 145_000,
+                body_bytes: 4_000,
+                other_bytes: 9_000,
+                cpu_ns: 3_000_000,
+                verify_ns: 300_000,
+                ..HopTotals::default()
+            };
+            let procedures = &mut counted.procedures;
+            procedures.add(Procedure::Registration, &NfType::Amf, &producer, &hop);
+        }
+    }
+    let scenario = Scenario::parse(QUICK).expect("the sample's scenario is valid");
+    part.results(&scenario).expect("one part for each variant")
 }
 
 /// A run of a scenario with at most as many variants.
@@ -163,7 +191,7 @@ pub(crate) fn grid() -> Vec<Results> {
 
 /// A run in which everything is there that a run can have.
 pub(crate) fn full() -> Results {
-    let mut results = quick();
+    let mut results = with_procedures();
     let mut tokens = TokenTotals::default();
     tokens.record(3600, Some(Duration::from_micros(80)));
     results.variants[1].totals.tokens = tokens;

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::TrustDomain;
 use mtc_tls::provider::KeyExchange;
-use sbi::ledger::{KindCounts, NfTotals};
+use sbi::ledger::{KindCounts, NfTotals, ProcedureTotals};
 use serde::{Deserialize, Serialize};
 
 use super::rounding::{microseconds, to_tenth};
 use super::tokens::TokenResult;
-use super::{HandshakeResult, Latency, Metric, Ratio, Slice, VariantArrivals, VariantOptions};
+use super::{
+    HandshakeResult, Latency, Metric, ProcedureResult, Ratio, Slice, VariantArrivals,
+    VariantOptions,
+};
 use crate::measure::{ClientTotals, Histogram};
 use crate::scenario::{Measure, Timed, Variant};
 
@@ -83,7 +86,10 @@ pub struct VariantResult {
     /// The access tokens of its requests, where there were some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokenResult>,
-    /// The sums that the means come from.
+    /// What each procedure of a UE cost, where operations consist of some.
+    #[serde(default)]
+    pub procedures: Vec<ProcedureResult>,
+    /// The sums that the means come from; those of procedures left out.
     pub totals: NfTotals,
     /// The distributions that the quantiles come from.
     pub histograms: Histograms,
@@ -122,6 +128,8 @@ impl VariantResult {
         };
         let mut totals = network_functions.clone();
         totals.client.merge(&load.handshakes);
+        let procedures = ProcedureResult::all_of(&load.procedures, &totals);
+        totals.procedures = ProcedureTotals::default();
         let NfTotals {
             client,
             server,
@@ -162,6 +170,7 @@ impl VariantResult {
                 load.handshake.quantile_ms(0.5),
             ),
             tokens: TokenResult::of(tokens, load.attempts),
+            procedures,
             errors: load.errors,
             groups: load.groups,
             histograms: Histograms {

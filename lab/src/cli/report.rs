@@ -90,6 +90,9 @@ pub(super) struct TableArguments {
     /// Print results.json instead of the table
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Write the cost of each procedure of a UE (with --format csv, of each hop) instead of the comparison
+    #[arg(long, conflicts_with = "json")]
+    procedures: bool,
     /// How to write the table: for a terminal, or for a paper
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -118,17 +121,32 @@ impl TableArguments {
             Err(error) => return fail(&error),
         };
         let format = match self.format {
-            Format::Text => {
+            Format::Text if !self.procedures => {
                 print_results(&results, self.json);
                 return ExitCode::from(DONE);
             }
-            Format::Markdown => TableFormat::Markdown,
+            Format::Text | Format::Markdown => TableFormat::Markdown,
             Format::Latex => TableFormat::Latex,
             Format::Csv => TableFormat::Csv,
         };
         warn_of_invalid(&self.results, &results);
-        print(&report::comparison_table(&Report::of(&results), format));
-        ExitCode::from(DONE)
+        let report = Report::of(&results);
+        if !self.procedures {
+            print(&report::comparison_table(&report, format));
+            return ExitCode::from(DONE);
+        }
+        match report::procedure_table(&report, format) {
+            Some(table) => {
+                print(&table);
+                ExitCode::from(DONE)
+            }
+            None => {
+                let none: Box<dyn Error> =
+                    "this run has no procedures: its operation is neither registration nor pdu-session"
+                        .into();
+                fail(&*none)
+            }
+        }
     }
 }
 
