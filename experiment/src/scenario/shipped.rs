@@ -27,6 +27,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "handshake",
     "migration",
     "nrf-crash",
+    "procedures",
     "quick",
     "resumption",
     "rolling-restart",
