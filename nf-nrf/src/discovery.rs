@@ -12,31 +12,30 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hyper::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
-use hyper::http::HeaderValue;
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use mtc_tls::identity::NfIdentity;
 use sbi::model::{
     Guami, NfInstanceId, NfProfile, NfService, NfStatus, NfType, PlmnId, SearchResult, ServiceForm,
     ServiceName, Snssai, SupportedFeatures, Tai,
 };
 use sbi::problem::{Cause, InvalidParam, Problem};
-use sbi::response::{JSON, Response};
+use sbi::response::Response;
 use sbi::server::Request;
 use sbi::uri::Query;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::allowed::{self, Requester, listed};
-use crate::etag::ETag;
+use crate::etag::Tagged;
 use crate::management::{
     identity, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
 };
 use crate::registry::SharedRegistry;
 
 /// Feature of nnrf-disc: services as a map.
-const SERVICE_MAP: u32 = 6;
+pub const SERVICE_MAP: u32 = 6;
 /// Kilobytes of a result when the consumer sets no limit, and at most (`max-payload-size`).
 const DEFAULT_PAYLOAD: usize = 124;
 const MAX_PAYLOAD: usize = 2000;
@@ -77,24 +76,8 @@ impl Discovery {
         });
         let candidates = candidates.iter().map(Arc::as_ref);
         let result = search(&query, candidates, self.validity_period);
-        Ok(self.answer(&result, request))
-    }
-
-    fn answer(&self, result: &SearchResult, request: &Request) -> Response {
-        let body = serde_json::to_vec(result).expect("a profile has string keys and does not fail");
-        let etag = ETag::of(&body);
-        let known = request.headers.get(IF_NONE_MATCH);
-        let is_known = known.is_some_and(|tags| tags.to_str().is_ok_and(|tags| etag.is_in(tags)));
-        let response = if is_known {
-            Response::empty(StatusCode::NOT_MODIFIED)
-        } else {
-            Response::bytes(StatusCode::OK, JSON, body)
-        };
-        let max_age = format!("max-age={}", self.validity_period);
-        let max_age = HeaderValue::from_str(&max_age).expect("digits are visible ASCII");
-        response
-            .with(ETAG, etag.header())
-            .with(CACHE_CONTROL, max_age)
+        let validity = Duration::from_secs(self.validity_period.into());
+        Ok(Tagged::json(&result).answer(&request.headers, Some(validity)))
     }
 }
 

@@ -1,9 +1,14 @@
-//! Entity tags (RFC 9110 section 8.8): which state of a resource an answer shows.
+//! Entity tags (RFC 9110 section 8.8): which state of a resource an answer shows, and answers that say only that it is the known one.
 
 use std::fmt;
+use std::time::Duration;
 
+use hyper::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use hyper::http::HeaderValue;
+use hyper::{HeaderMap, StatusCode};
 use sbi::checksum::sha256;
+use sbi::response::{HAL_JSON, JSON, Response};
+use serde::Serialize;
 
 /// A strong validator, derived from the content: it survives a restart of the NRF.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,60 @@ impl ETag {
     /// The value of the `ETag` header.
     pub fn header(&self) -> HeaderValue {
         HeaderValue::from_str(&self.to_string()).expect("hex digits in quotes are visible ASCII")
+    }
+}
+
+/// A document with its tag.
+#[derive(Clone)]
+pub struct Tagged {
+    media_type: &'static str,
+    body: Vec<u8>,
+    etag: ETag,
+}
+
+impl Tagged {
+    /// `document` as `application/json`.
+    pub fn json(document: &impl Serialize) -> Self {
+        Self::of(JSON, document)
+    }
+
+    /// `document` as `application/3gppHal+json`.
+    pub fn hal(document: &impl Serialize) -> Self {
+        Self::of(HAL_JSON, document)
+    }
+
+    /// The same document under a tag that it has already.
+    #[must_use]
+    pub fn tagged(self, etag: ETag) -> Self {
+        Self { etag, ..self }
+    }
+
+    /// The document, or `304` if the requester has it (`If-None-Match`); with `max_age` it may use it for so long.
+    pub fn answer(self, headers: &HeaderMap, max_age: Option<Duration>) -> Response {
+        let known = headers
+            .get(IF_NONE_MATCH)
+            .and_then(|tags| tags.to_str().ok());
+        let response = if known.is_some_and(|tags| self.etag.is_in(tags)) {
+            Response::empty(StatusCode::NOT_MODIFIED)
+        } else {
+            Response::bytes(StatusCode::OK, self.media_type, self.body)
+        };
+        let response = response.with(ETAG, self.etag.header());
+        let Some(max_age) = max_age else {
+            return response;
+        };
+        let max_age = format!("max-age={}", max_age.as_secs());
+        let max_age = HeaderValue::from_str(&max_age).expect("digits are visible ASCII");
+        response.with(CACHE_CONTROL, max_age)
+    }
+
+    fn of(media_type: &'static str, document: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(document).expect("documents have string keys");
+        Self {
+            media_type,
+            etag: ETag::of(&body),
+            body,
+        }
     }
 }
 

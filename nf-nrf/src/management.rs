@@ -15,11 +15,12 @@ use sbi::model::{
     SupportedFeatures, Tolerated, UriList,
 };
 use sbi::problem::{Cause, InvalidParam, Problem};
-use sbi::response::{HAL_JSON, JSON, JSON_PATCH, Response};
+use sbi::response::{JSON, JSON_PATCH, Response};
 use sbi::server::Request;
 use sbi::uri::{ApiRoot, Query};
 use serde_json::json;
 
+use crate::etag::Tagged;
 use crate::metrics::NrfMetrics;
 use crate::registry::{CommitError, ProfileTooLarge, ReviseError, SharedRegistry, Stored};
 use crate::subscription::SERVICE_MAP;
@@ -82,13 +83,13 @@ impl Management {
     ) -> Result<Response, Problem> {
         let identity = identity(request)?;
         match (&request.method, segments) {
-            (&Method::GET, ["nf-instances"]) => self.list(&request.query),
+            (&Method::GET, ["nf-instances"]) => self.list(request),
             (&Method::OPTIONS, ["nf-instances"]) => Ok(options()),
             (_, ["nf-instances"]) => Err(Problem::method_not_allowed("GET, OPTIONS")),
             (method, ["nf-instances", id]) => {
                 let id = path_id(id)?;
                 match *method {
-                    Method::GET => self.retrieve(id, &request.query),
+                    Method::GET => self.retrieve(id, request),
                     Method::PUT => self.register(id, identity, request, now),
                     Method::PATCH => self.update(id, identity, request, now),
                     Method::DELETE => self.deregister(id, identity),
@@ -170,8 +171,8 @@ impl Management {
         }
     }
 
-    fn retrieve(&self, id: NfInstanceId, query: &str) -> Result<Response, Problem> {
-        let query = read_query(query)?;
+    fn retrieve(&self, id: NfInstanceId, request: &Request) -> Result<Response, Problem> {
+        let query = read_query(&request.query)?;
         refuse_unsupported(&query, |name| name == "requester-features")?;
         let features: Option<SupportedFeatures> = parse_param(&query, "requester-features")?;
         let stored = self.registry.read(|registry| registry.get(id).cloned());
@@ -184,11 +185,12 @@ impl Management {
             };
             Arc::make_mut(&mut stored.profile).convert_services(form);
         }
-        Ok(document(StatusCode::OK, &stored))
+        let profile = Tagged::json(stored.profile.as_ref()).tagged(stored.etag);
+        Ok(profile.answer(&request.headers, None))
     }
 
-    fn list(&self, query: &str) -> Result<Response, Problem> {
-        let query = read_query(query)?;
+    fn list(&self, request: &Request) -> Result<Response, Problem> {
+        let query = read_query(&request.query)?;
         refuse_unsupported(&query, |name| {
             ["nf-type", "limit", "page-size", "page-number"].contains(&name)
         })?;
@@ -225,7 +227,7 @@ impl Management {
                     .collect(),
             },
         };
-        Ok(Response::json_as(StatusCode::OK, HAL_JSON, &list))
+        Ok(Tagged::hal(&list).answer(&request.headers, None))
     }
 
     fn collection(&self) -> String {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hyper::Method;
-use hyper::header::IF_MATCH;
+use hyper::header::{IF_MATCH, IF_NONE_MATCH};
 use hyper::http::HeaderValue;
 use nf_nrf::registry::Change;
 use proptest::prelude::*;
@@ -441,6 +441,28 @@ async fn the_list_is_hal_and_can_be_filtered_and_paged() {
         (Some(2), vec![href(OTHER_ID)])
     );
     assert_eq!(list("?nf-type=UDM").await, (Some(0), vec![]));
+}
+
+#[tokio::test]
+async fn who_has_a_profile_or_list_already_is_not_sent_it_again() {
+    let (_nrf, amf) = nrf_and_amf().await;
+    let registered = amf.put(&amf_profile(json!({}))).await;
+    let known = async |path: &str, etag: &HeaderValue| {
+        let mut request = request(Method::GET, path);
+        request.headers.insert(IF_NONE_MATCH, etag.clone());
+        let answer = amf.send(request).await;
+        (answer.status.as_u16(), answer.body.is_empty())
+    };
+    let list = "/nnrf-nfm/v1/nf-instances";
+    let of_list = amf.get(list).await.headers["etag"].clone();
+    let of_profile = registered.headers["etag"].clone();
+    assert_eq!(known(&instance(AMF_ID), &of_profile).await, (304, true));
+    assert_eq!(known(list, &of_list).await, (304, true));
+    amf.put(&amf_profile(json!({"locality": "zone-a"}))).await;
+    assert_eq!(known(&instance(AMF_ID), &of_profile).await, (200, false));
+    assert_eq!(known(list, &of_list).await, (304, true));
+    amf.send(request(Method::DELETE, &instance(AMF_ID))).await;
+    assert_eq!(known(list, &of_list).await, (200, false));
 }
 
 #[tokio::test]
