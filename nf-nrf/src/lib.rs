@@ -6,6 +6,7 @@
 //!                missing heartbeats suspend and purge  --'      `--> registry_files: the disk
 //!   subscribing  POST, PATCH, DELETE subscriptions --> notifier: subscriptions, on disk <--' announce
 //!                                                      `--> outbox --> courier --> subscribers
+//!   bootstrapping GET bootstrapping: where the services are
 //!   enrolment    POST certificates --> mtca (issuance log, landmarks) or baseline (X.509)
 //!   access_token POST /oauth2/token: who may use which services of those that are registered
 //!   services     all of them on the SBI port, counted
@@ -22,6 +23,7 @@ pub mod access_token;
 pub mod allowed;
 pub mod answers;
 pub mod baseline;
+pub mod bootstrapping;
 pub mod callback;
 pub mod condition;
 pub mod config;

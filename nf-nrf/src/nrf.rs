@@ -43,6 +43,7 @@ use zeroize::Zeroizing;
 use crate::access_token::{AccessTokenService, TokenKey};
 use crate::answers::Answers;
 use crate::baseline::{BaselineCa, BaselineError};
+use crate::bootstrapping::Bootstrapping;
 use crate::callback::Reach;
 use crate::config::NrfConfig;
 use crate::courier::{Couriers, TlsDial};
@@ -502,8 +503,9 @@ impl Process {
         let services = Services::new(
             Management::new(registry.clone(), api_root.clone())
                 .counted_in(self.nrf_metrics.clone()),
-            Subscribing::new(notifier, registry.clone(), api_root, reach),
+            Subscribing::new(notifier, registry.clone(), api_root.clone(), reach),
             Discovery::new(registry.clone(), config.discovery_validity_seconds),
+            Bootstrapping::new(instance.id, &api_root, config.token_keys.is_some()),
             enrolment,
         );
         let Some(folder) = &config.token_keys else {

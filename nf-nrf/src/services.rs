@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tracing::Span;
 
 use crate::access_token::AccessTokenService;
+use crate::bootstrapping::Bootstrapping;
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::management::Management;
@@ -43,6 +44,7 @@ pub struct Services {
     discovery: Arc<Discovery>,
     /// `nnrf-oauth2`, if this NRF issues access tokens.
     access_token: Option<Arc<AccessTokenService>>,
+    bootstrapping: Bootstrapping,
     /// Places of requests to the registry.
     at_work: Arc<Semaphore>,
     /// `nnrf-cm`, in whose metrics requests are counted.
@@ -55,6 +57,7 @@ impl Services {
         management: Management,
         subscribing: Subscribing,
         discovery: Discovery,
+        bootstrapping: Bootstrapping,
         enrolment: Arc<Enrolment>,
     ) -> Self {
         Self {
@@ -62,6 +65,7 @@ impl Services {
             subscribing: Arc::new(subscribing),
             discovery: Arc::new(discovery),
             access_token: None,
+            bootstrapping,
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
             enrolment,
         }
@@ -124,6 +128,7 @@ impl Handler for Services {
                 self.off_the_runtime(move || discovery.handle(&request, &below(&path)))
                     .await
             }
+            ["bootstrapping"] => self.bootstrapping.handle(&request),
             _ => Err(Problem::invalid_api(&SERVICES)),
         }
     }

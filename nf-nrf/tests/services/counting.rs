@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::http::HeaderValue;
 use mtc_tls::identity::NfIdentity;
+use nf_nrf::bootstrapping::Bootstrapping;
 use nf_nrf::discovery::Discovery;
 use nf_nrf::management::Management;
 use nf_nrf::registry::{Registry, Settings, SharedRegistry};
@@ -41,6 +42,7 @@ impl Scene {
                 &registry,
             ),
             Discovery::new(registry, 60),
+            Bootstrapping::new(AMF_ID.parse().expect("an ID"), &api_root(), false),
             mtca.enrolment.clone(),
         );
         let identity = NfIdentity {

@@ -1,6 +1,7 @@
 //! What the NRF answers on its SBI port, over real HTTP/2 and with the peer's identity given instead of a certificate.
 
 mod access_token;
+mod bootstrapping;
 mod counting;
 mod discovery;
 mod enrolment;
