@@ -23,7 +23,7 @@ use crate::amf_status::{AmfStatus, News};
 use crate::pdu_session::PduSessions;
 use crate::serving_amf::ServingAmfs;
 
-/// How often the NRF is asked while it tells nothing by itself.
+/// How often the NRF is asked while it tells nothing by itself, or knows nothing of an AMF.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is asked while there is a subscription: a notification may be lost.
 const INTERVAL_WITH_NEWS: Duration = Duration::from_secs(60);
@@ -92,6 +92,13 @@ impl Departures {
         self.known.retain(|amf, _| amfs.contains(amf));
     }
 
+    /// Whether it is to be looked again soon: an AMF is unknown, and not for long yet.
+    pub fn is_waiting(&self) -> bool {
+        self.known
+            .values()
+            .any(|known| known.absent_since.is_some())
+    }
+
     /// What is lost of `amf`, of which the NRF says `registration` at `now` and has told `news`.
     pub fn judge(
         &mut self,
@@ -145,7 +152,7 @@ pub async fn keep(sessions: Weak<PduSessions>, amfs: Arc<ServingAmfs>, status: A
     let mut subscribed = status.subscribed();
     loop {
         let is_subscribed = *subscribed.borrow_and_update() > 0;
-        let interval = if is_subscribed {
+        let interval = if is_subscribed && !departures.is_waiting() {
             INTERVAL_WITH_NEWS
         } else {
             INTERVAL

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   Watch::keep ── subscribe, renew at half time ──> NRF ── NFStatusNotify ──> notification
-//!     `─ whenever it subscribes anew: something may have been missed
+//!     `─ whenever it subscribes anew, or over another connection: something may have been missed
 //! ```
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use mtc_core::causes::Causes;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::client::{ClientError, Connection};
 use crate::model::{Document, NfType, NotificationData, SubscriptionData};
@@ -24,6 +24,8 @@ use crate::server::Request;
 
 /// How long a subscription is to last: one of an NF that is gone ends soon.
 const PERIOD: Duration = Duration::from_secs(600);
+/// How often it is looked whether the connection is still open.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause before the next attempt after one that failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -50,7 +52,8 @@ pub struct Watch {
     pub nrf: Nrf,
     /// To what.
     pub wanted: SubscriptionData,
-    /// Tells how often it has subscribed. What happened between two subscriptions has been told to nobody.
+    /// Tells how often it has begun to hear. What happened between two subscriptions, or waited in an NRF that has restarted since, has
+    /// been told to nobody.
     pub subscribed: watch::Sender<u64>,
 }
 
@@ -64,22 +67,40 @@ impl Watch {
         E: std::error::Error,
     {
         let mut kept: Option<String> = None;
+        let mut last = None;
         loop {
-            let pause = match connect().await {
-                Ok(connection) => self.renew(&connection, &mut kept).await,
+            match connect().await {
+                Ok(connection) => {
+                    let is_another = last
+                        .as_ref()
+                        .is_none_or(|last| !Arc::ptr_eq(last, &connection));
+                    let pause = self.renew(&connection, &mut kept, is_another).await;
+                    last = Some(connection.clone());
+                    while_open(&connection, pause).await;
+                }
                 Err(error) => {
                     tracing::debug!(error = %Causes(&error), "no connection to the NRF to subscribe over");
-                    RETRY_PAUSE
+                    sleep(RETRY_PAUSE).await;
                 }
-            };
-            sleep(pause).await;
+            }
         }
     }
 
     /// Renews the subscription `kept`, or subscribes if there is none. Returns when to renew it.
-    async fn renew(&mut self, connection: &Connection, kept: &mut Option<String>) -> Duration {
+    async fn renew(
+        &mut self,
+        connection: &Connection,
+        kept: &mut Option<String>,
+        is_another: bool,
+    ) -> Duration {
+        let had = kept.clone();
         match self.attempt(connection, kept).await {
-            Ok(pause) => pause,
+            Ok(pause) => {
+                if is_another || had != *kept {
+                    self.subscribed.send_modify(|times| *times += 1);
+                }
+                pause
+            }
             Err(error) => {
                 tracing::info!(error = %Causes(&error), "the NRF took no subscription");
                 RETRY_PAUSE
@@ -104,10 +125,17 @@ impl Watch {
         self.wanted.validity_time = Some(until.clone());
         let answered = self.nrf.subscribe(connection, &self.wanted).await?;
         *kept = answered.subscription_id;
-        self.subscribed.send_modify(|times| *times += 1);
         Ok(half_way(
             answered.validity_time.as_deref().unwrap_or(&until),
         ))
+    }
+}
+
+/// Waits for `pause`, but not much longer than the connection is open: an NRF that closes it may have restarted.
+async fn while_open(connection: &Connection, pause: Duration) {
+    let until = Instant::now() + pause;
+    while !connection.is_closed() && Instant::now() < until {
+        sleep_until(until.min(Instant::now() + LOOK_INTERVAL)).await;
     }
 }
 
