@@ -108,6 +108,11 @@ impl AccessTokens {
         let _ = self.slices.set(slices);
     }
 
+    /// Whether a service is one of the instance's own. What an SCP forwards, the producer checks.
+    fn produces(&self, service: &ServiceName) -> bool {
+        producer(service).as_ref() == Some(&self.nf_type)
+    }
+
     /// Refuses a request to `service` whose token does not permit it.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ impl<H: Handler> Handler for Guarded<H> {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
         if let Some(tokens) = &self.tokens
             && let Some(service) = tokened(&request.method, &request.path)
+            && tokens.produces(&service)
         {
             tokens.check(&request, &service)?;
         }
