@@ -281,12 +281,14 @@ impl Amf {
         if let Some(open) = finished {
             close(open.connection).await;
         }
+        let cost = complete.and_then(|_| handshakes.last());
+        let used = HopTotals::of(usage.now().since(before), cost);
+        let (ledger, consumer) = (self.instance.ledger(), &self.instance.nf_type);
         if let Some(procedure) = reach.procedure {
-            let cost = complete.and_then(|_| handshakes.last());
-            let used = HopTotals::of(usage.now().since(before), cost);
-            let consumer = &self.instance.nf_type;
-            let ledger = self.instance.ledger();
             ledger.record_procedure(profile, procedure, consumer, &producer, &used);
+        }
+        if producer == NfType::Scp {
+            ledger.record_leg(profile, consumer, &producer, &used);
         }
         result.map_err(|error| failure.explain(step, error))
     }

@@ -171,18 +171,21 @@ impl Transfers {
         let Opened {
             connection, cost, ..
         } = connection;
-        let usage = connection.usage();
         if let Ok(agent) = UserAgent::new(&self.instance.nf_type, &self.instance.fqdn) {
             request = request.header(&agent);
         }
         // Every 2xx will do: 200 says that the UE is connected, 202 that it is being paged.
         let answer = connection.call(request, ANSWER_TIME).await;
+        let usage = connection.usage();
         // An AMF that does not say goodbye has taken the transfer all the same.
         let _ = timeout(CLOSE_TIME, connection.close()).await;
         let used = HopTotals::of(usage.now(), Some(&cost));
-        let procedure = Procedure::SessionEstablishment;
         let (ledger, own_type) = (self.instance.ledger(), &self.instance.nf_type);
+        let procedure = Procedure::SessionEstablishment;
         ledger.record_procedure(profile, procedure, own_type, &NfType::Amf, &used);
+        if scp.is_some() {
+            ledger.record_leg(profile, own_type, &NfType::Scp, &used);
+        }
         Ok(answer.map(drop)?)
     }
 }

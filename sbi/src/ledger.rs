@@ -22,6 +22,7 @@ use crate::model::NfType;
 
 mod detail;
 mod issuance;
+mod leg;
 mod named;
 mod procedure;
 mod times;
@@ -31,6 +32,7 @@ pub use detail::{
     HandshakeDetail, NegotiatedTotals, SampledTotals, TcpTotals, VerificationTotals, WireTotals,
 };
 pub use issuance::IssuanceTotals;
+pub use leg::LegTotals;
 pub use named::NamedCounts;
 pub use procedure::{HopTotals, Hops, Procedure, ProcedureTotals};
 pub use times::Times;
@@ -136,6 +138,9 @@ pub struct NfTotals {
     /// What they did as consumers in procedures of UEs; counted in `client` too.
     #[serde(default, skip_serializing_if = "ProcedureTotals::is_empty")]
     pub procedures: ProcedureTotals,
+    /// What they sent through an SCP, and the SCP forwarded, by leg; counted in `client` too.
+    #[serde(default, skip_serializing_if = "LegTotals::is_empty")]
+    pub legs: LegTotals,
     /// Access tokens on connections they accepted.
     #[serde(default, skip_serializing_if = "TokenTotals::is_empty")]
     pub tokens: TokenTotals,
@@ -148,6 +153,7 @@ impl NfTotals {
         self.server.merge(&other.server);
         self.procedures
             .combine(&other.procedures, u64::saturating_add);
+        self.legs.combine(&other.legs, u64::saturating_add);
         self.tokens
             .combine(&other.tokens, |mine, theirs| mine + theirs);
     }
@@ -157,12 +163,15 @@ impl NfTotals {
     pub fn since(&self, earlier: &Self) -> Self {
         let mut procedures = self.procedures.clone();
         procedures.combine(&earlier.procedures, u64::saturating_sub);
+        let mut legs = self.legs.clone();
+        legs.combine(&earlier.legs, u64::saturating_sub);
         let mut tokens = self.tokens;
         tokens.combine(&earlier.tokens, u64::saturating_sub);
         Self {
             client: self.client.since(&earlier.client),
             server: self.server.since(&earlier.server),
             procedures,
+            legs,
             tokens,
         }
     }
@@ -328,6 +337,20 @@ impl Ledger {
         self.with(|counts| {
             let totals = counts.profiles.entry(profile).or_default();
             totals.procedures.add(procedure, consumer, producer, used);
+        });
+    }
+
+    /// Counts the use of a connection for requests through an SCP, by whoever opened it: to the SCP, or the SCP itself.
+    pub fn record_leg(
+        &self,
+        profile: ConnectionProfile,
+        from: &NfType,
+        to: &NfType,
+        used: &HopTotals,
+    ) {
+        self.with(|counts| {
+            let totals = counts.profiles.entry(profile).or_default();
+            totals.legs.add(from, to, used);
         });
     }
 

@@ -4,6 +4,7 @@ use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
+use super::legs::legs;
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
 use super::procedure::{NOTE, TITLE, costs};
@@ -57,6 +58,7 @@ pub fn summary(report: &Report<'_>) -> String {
         let table = markdown_table(&costs);
         text.push_str(&format!("\n## {TITLE}\n\n{table}\n{NOTE}\n"));
     }
+    text.push_str(&legs(report.results));
     if !report.findings.is_empty() {
         text.push_str("\n## What the figures say\n\n");
         let findings = report.findings.iter();

@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ConnectionProfile;
-use sbi::client::{ClientError, Connection, Request};
-use sbi::instance::{CallError, Instance};
+use sbi::client::{ClientError, Connection, Request, Used};
+use sbi::instance::{CallError, Instance, Opened};
+use sbi::ledger::HopTotals;
+use sbi::model::NfType;
 use sbi::response::Response;
 use sbi::selection::Candidate;
 use sbi::server::MAX_BODY;
@@ -185,10 +187,15 @@ impl Producers {
         let place = self.place(key).ok_or((false, SendError::Full))?;
         let lane = &place.0;
         let was_open = lane.connection.initialized();
-        let open = || async {
+        let mut opened = None;
+        let open = async || {
             let opening = self.instance.open(to.addr, profile, to.expected.clone());
+            let Opened {
+                connection, cost, ..
+            } = opening.await?;
+            opened = Some(cost);
             // A routed answer is held whole, as a request is.
-            Ok::<_, CallError>(opening.await?.connection.bounded(MAX_BODY))
+            Ok::<_, CallError>(connection.bounded(MAX_BODY))
         };
         let connection = timeout_at(deadline, lane.connection.get_or_try_init(open)).await;
         let connection = match connection {
@@ -197,7 +204,19 @@ impl Producers {
             Err(_) => return Err((was_open, SendError::Late)),
         };
         let left = deadline.saturating_duration_since(Instant::now());
+        let sent_bytes = request.body.len();
         let answered = connection.send(request, left).await;
+        let answer_bytes = answered.as_ref().map_or(0, |answer| answer.body.len());
+        // Requests share the connection, so what is neither handshake nor body is nobody's.
+        let used = Used {
+            requests: 1,
+            body_bytes: (sent_bytes + answer_bytes) as u64,
+            wire_bytes: 0,
+        };
+        let used = HopTotals::of(used, opened.as_ref());
+        let producer = NfType::from(to.expected.nf_type.as_deref().unwrap_or_default());
+        let (ledger, own_type) = (self.instance.ledger(), &self.instance.nf_type);
+        ledger.record_leg(profile, own_type, &producer, &used);
         answered.map_err(|error| (was_open, CallError::from(error).into()))
     }
 
