@@ -194,8 +194,9 @@ impl Producers {
                 connection, cost, ..
             } = opening.await?;
             opened = Some(cost);
-            // A routed answer is held whole, as a request is.
-            Ok::<_, CallError>(connection.bounded(MAX_BODY))
+            // A routed answer is held whole, as a request is. A request is as good as its consumer's token: the SCP's own
+            // would permit what the consumer may not.
+            Ok::<_, CallError>(connection.bounded(MAX_BODY).authorized_by(None))
         };
         let connection = timeout_at(deadline, lane.connection.get_or_try_init(open)).await;
         let connection = match connection {
