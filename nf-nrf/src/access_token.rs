@@ -408,6 +408,7 @@ impl AccessTokenReq {
     ) -> DiscoveryQuery {
         DiscoveryQuery {
             requester_nf_instance_id: Some(self.id),
+            requester_fqdns: consumer.fqdn.iter().cloned().collect(),
             requester_plmn_list: self.requester_plmn.iter().cloned().collect(),
             requester_snssais: self.requester_slices.clone(),
             service_names: vec![service.clone()],

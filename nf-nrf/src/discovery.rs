@@ -30,7 +30,7 @@ use serde_json::{Map, Value};
 use crate::allowed::{self, Requester, listed};
 use crate::etag::Tagged;
 use crate::management::{
-    identity, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
+    certifies, identity, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
 };
 use crate::registry::SharedRegistry;
 
@@ -68,7 +68,7 @@ impl Discovery {
             _ => return Err(Problem::not_found("nnrf-disc has no such resource")),
         }
         let query = DiscoveryQuery::parse(&request.query)?;
-        query.require_requester(identity)?;
+        let query = query.bound_to(identity)?;
         let candidates: Vec<_> = self.registry.read(|registry| {
             let profiles = registry.profiles();
             let of_type = profiles.filter(|profile| profile.nf_type == query.target_nf_type);
@@ -90,6 +90,8 @@ pub struct DiscoveryQuery {
     pub requester_nf_type: NfType,
     /// The instance that asks.
     pub requester_nf_instance_id: Option<NfInstanceId>,
+    /// Names of the requester, against `allowedNfDomains`: the one in the query, or those of its certificate.
+    pub requester_fqdns: Vec<String>,
     /// Networks of the requester, against `allowedPlmns`.
     pub requester_plmn_list: Vec<PlmnId>,
     /// Slices of the requester, against `allowedNssais`.
@@ -137,6 +139,7 @@ impl DiscoveryQuery {
             target_nf_type,
             requester_nf_type,
             requester_nf_instance_id: None,
+            requester_fqdns: Vec::new(),
             requester_plmn_list: Vec::new(),
             requester_snssais: Vec::new(),
             service_names: Vec::new(),
@@ -178,6 +181,9 @@ impl DiscoveryQuery {
             target_nf_type: mandatory_type(&query, "target-nf-type")?,
             requester_nf_type: mandatory_type(&query, "requester-nf-type")?,
             requester_nf_instance_id: parse_param(&query, "requester-nf-instance-id")?,
+            requester_fqdns: parse_param(&query, "requester-nf-instance-fqdn")?
+                .into_iter()
+                .collect(),
             requester_plmn_list: json_list(&query, "requester-plmn-list")?,
             requester_snssais: json_list(&query, "requester-snssais")?,
             service_names,
@@ -204,16 +210,17 @@ impl DiscoveryQuery {
     fn requester(&self) -> Requester<'_> {
         Requester {
             nf_type: &self.requester_nf_type,
+            fqdns: &self.requester_fqdns,
             plmns: &self.requester_plmn_list,
             snssais: &self.requester_snssais,
         }
     }
 
     /// Check 5: the requester is the one of the certificate, or the certificate is an SCP's, which asks on behalf of another.
-    fn require_requester(&self, identity: &NfIdentity) -> Result<(), Problem> {
+    fn bound_to(mut self, identity: &NfIdentity) -> Result<Self, Problem> {
         let has_type = |wanted: &NfType| identity.nf_types.iter().any(|t| t == wanted.as_str());
         if has_type(&NfType::Scp) {
-            return Ok(());
+            return Ok(self);
         }
         if !has_type(&self.requester_nf_type) {
             return Err(Problem::certificate_mismatch(format!(
@@ -224,19 +231,33 @@ impl DiscoveryQuery {
         }
         let certified = NfInstanceId::from(identity.instance_id);
         match self.requester_nf_instance_id {
-            Some(id) if id != certified => Err(Problem::certificate_mismatch(format!(
-                "certificate is of instance {certified}, requester-nf-instance-id is {id}"
-            ))),
-            _ => Ok(()),
+            Some(id) if id != certified => {
+                return Err(Problem::certificate_mismatch(format!(
+                    "certificate is of instance {certified}, requester-nf-instance-id is {id}"
+                )));
+            }
+            _ => {}
         }
+        match self.requester_fqdns.first() {
+            Some(fqdn) if !certifies(&identity.fqdns, fqdn) => {
+                return Err(Problem::certificate_mismatch(format!(
+                    "certificate is for fqdn {}, requester-nf-instance-fqdn is {fqdn}",
+                    identity.fqdns.join(", ")
+                )));
+            }
+            Some(_) => {}
+            None => self.requester_fqdns.clone_from(&identity.fqdns),
+        }
+        Ok(self)
     }
 }
 
 /// The parameters that [`DiscoveryQuery::parse`] reads.
-const PARAMS: [&str; 21] = [
+const PARAMS: [&str; 22] = [
     "target-nf-type",
     "requester-nf-type",
     "requester-nf-instance-id",
+    "requester-nf-instance-fqdn",
     "requester-plmn-list",
     "requester-snssais",
     "service-names",
@@ -259,8 +280,8 @@ const PARAMS: [&str; 21] = [
 ];
 
 /// Parameters that leave the result true when they are ignored: preferences order a result and never filter it, the others ask
-/// for more of it, allow for more, or say which name the requester has.
-pub const HARMLESS: [&str; 17] = [
+/// for more of it or allow for more.
+pub const HARMLESS: [&str; 16] = [
     "complete-profile",
     "complete-search-result",
     "ext-preferred-locality",
@@ -277,7 +298,6 @@ pub const HARMLESS: [&str; 17] = [
     "preferred-up-positioning-ind",
     "preferred-vendor-specific-features",
     "preferred-vendor-specific-nf-features",
-    "requester-nf-instance-fqdn",
 ];
 
 /// The parameters that are ignored.

@@ -181,6 +181,7 @@ impl Subscription {
     fn requester(&self) -> Requester<'_> {
         Requester {
             nf_type: &self.subscriber.nf_type,
+            fqdns: &self.subscriber.fqdns,
             plmns: &self.data.req_plmn_list,
             snssais: &self.snssais,
         }

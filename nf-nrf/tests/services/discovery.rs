@@ -191,6 +191,24 @@ async fn order_is_locality_then_priority_then_capacity() {
 }
 
 #[tokio::test]
+async fn those_of_other_domains_see_nothing() {
+    let (nrf, amf) = nrf_with([
+        json!({"allowedNfDomains": ["\\.mnc002\\."]}),
+        json!({"allowedNfDomains": ["\\.mnc002\\.", "^amf1\\.5gc\\.mnc001\\."]}),
+        json!({"allowedNfDomains": ["("]}),
+    ])
+    .await;
+    assert_eq!(found(&amf, "").await, [2]);
+    let own = format!("requester-nf-instance-fqdn={AMF_FQDN}");
+    assert_eq!(found(&amf, &own).await, [2]);
+    let other = "requester-nf-instance-fqdn=amf1.5gc.mnc002.mcc001.3gppnetwork.org";
+    let path = format!("/nnrf-disc/v1/nf-instances?{SMF_QUERY}&{other}");
+    assert_eq!(amf.get(&path).await.status, 403);
+    let scp = nrf.connect("SCP", AMF_ID, AMF_FQDN).await;
+    assert_eq!(found(&scp, other).await, [1, 2]);
+}
+
+#[tokio::test]
 async fn those_not_allowed_see_nothing() {
     let (nrf, amf) = nrf_with([
         json!({"allowedNfTypes": ["PCF"]}),
