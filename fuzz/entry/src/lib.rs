@@ -7,7 +7,7 @@
 //!      ├──> witness_request, witness_history                                       mtc-log
 //!      ├──> csr, nf_identity                                                       mtc-tls
 //!      ├──> nf_profile, json_patch, multipart, sbi_headers                         sbi
-//!      └──> discovery_query, access_token                                          nf-nrf, jose
+//!      └──> discovery_query, subscription, access_token                            nf-nrf, jose
 //! ```
 //!
 //! Every function panics when an invariant of its module's documentation does not hold, and otherwise says whether the
@@ -36,6 +36,7 @@ mod nf_identity;
 mod nf_profile;
 mod oracle;
 mod sbi_headers;
+mod subscription;
 mod tile_path;
 mod tree;
 mod trust;
@@ -58,6 +59,7 @@ pub use self::multipart::multipart;
 pub use self::nf_identity::nf_identity;
 pub use self::nf_profile::nf_profile;
 pub use self::sbi_headers::sbi_headers;
+pub use self::subscription::subscription;
 pub use self::tile_path::tile_path;
 pub use self::tree::tree;
 pub use self::trust::trust;
@@ -96,7 +98,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     Target {
         name: "certificate",
         run: certificate,
@@ -181,6 +183,11 @@ pub const TARGETS: [Target; 21] = [
         name: "discovery_query",
         run: discovery_query,
         seeds: discovery_query::seeds,
+    },
+    Target {
+        name: "subscription",
+        run: subscription,
+        seeds: subscription::seeds,
     },
     Target {
         name: "access_token",

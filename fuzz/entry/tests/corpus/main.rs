@@ -57,6 +57,7 @@ targets! {
     nf_identity: 10_000,
     nf_profile: 4_000,
     discovery_query: 10_000,
+    subscription: 4_000,
     access_token: 4_000,
     json_patch: 10_000,
     multipart: 10_000,
