@@ -26,6 +26,8 @@ pub const SHIPPED: &[Shipped] = shipped![
     "discovery",
     "handshake",
     "migration",
+    "model-c",
+    "model-d",
     "nrf-crash",
     "procedures",
     "quick",
