@@ -55,6 +55,8 @@ pub const MORE_INSTANCES: &str = "load grows with load.stages.rate and not with 
      generators that share a deployed lab: mtc5g init --deploy --load N";
 const CERTIFICATE_LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(365 * 86_400);
+const TOKEN_LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(86_400);
 const CHECKPOINT_INTERVAL: RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(60);
 /// Landmarks carry an expiry in whole seconds, so they are not allocated more often than that.
@@ -184,6 +186,8 @@ pub struct LabPlan {
     pub preload: u64,
     /// `tokens`: whether network functions use access tokens, default true.
     pub tokens: bool,
+    /// `token_lifetime`: for how long an access token is good, default 1 h; consumers fetch the next one after four fifths of it.
+    pub token_lifetime: Duration,
     /// `remember_subtrees`: whether a process verifies the cosignatures of a subtree once and not for every certificate in it,
     /// default true.
     pub remember_subtrees: bool,
@@ -243,6 +247,7 @@ fn read_scenario(
             "landmark_interval",
             "preload",
             "tokens",
+            "token_lifetime",
             "remember_subtrees",
         ],
     );
@@ -390,6 +395,12 @@ fn read_lab(
     );
     let preload = reader.optional(table, "preload", 0, integer(PRELOAD));
     let tokens = reader.optional(table, "tokens", true, truth);
+    let token_lifetime = reader.optional(
+        table,
+        "token_lifetime",
+        Duration::from_secs(3600),
+        span_of_time(TOKEN_LIFETIME),
+    );
     let remember = reader.optional(table, "remember_subtrees", true, truth);
     let plan = LabPlan {
         amf: u16::try_from(amf?).expect("INSTANCES fits in u16"),
@@ -402,6 +413,7 @@ fn read_lab(
         landmark_interval: landmark?,
         preload: preload?,
         tokens: tokens?,
+        token_lifetime: token_lifetime?,
         remember_subtrees: remember?,
     };
     check_intervals(reader, table, &plan);

@@ -41,6 +41,7 @@ key_exchange = "SecP256r1MLKEM768"
 [[variant]]
 name = "standalone"
 auth = "mtc-standalone"
+token = "ml-dsa-65"
 [[variant]]
 name = "standalone-ca"
 auth = "mtc-standalone"
@@ -49,6 +50,7 @@ cosigners = ["ca"]
 name = "stale"
 auth = "mtc-landmark"
 landmarks = "stale"
+token = "ml-dsa-44"
 [load]
 operation = "session"
 warmup = "1s"
@@ -134,9 +136,10 @@ async fn one_arrival_without_a_warm_up_is_measured_on_both_sides() {
     let (_folder, results) = run(&text).await;
     let one = &results.variants[0];
     assert_eq!(one.ok, 1);
-    // Its own, and that of the AMF's connection for looking up SMFs, which its first operation opens.
+    // Its own, that of the AMF's connection for looking up SMFs, which its first operation opens, and that of the connection on
+    // which the AMF gets an access token for it.
     let totals = &one.totals;
-    assert_eq!((totals.client.handshakes, totals.server.handshakes), (2, 2));
+    assert_eq!((totals.client.handshakes, totals.server.handshakes), (3, 3));
 }
 
 /// The IDs of the traces that begin with an operation of the load generator, in the order of its log.
@@ -301,6 +304,28 @@ fn check_bytes(results: &Results) {
     }
 }
 
+/// Each request that needs one had an access token of the variant's kind, and no producer verified one twice.
+fn check_tokens(results: &Results) {
+    for variant in &results.variants {
+        let tokens = variant.tokens.as_ref().expect("tokens are used");
+        let (least, most) = match variant.options.token.as_deref() {
+            None => (300.0, 600.0),
+            Some("ml-dsa-44") => (3400.0, 3900.0),
+            Some(_) => (4600.0, 5100.0),
+        };
+        let bytes = tokens.bytes.expect("a mean");
+        assert!((least..most).contains(&bytes), "{}: {bytes}", variant.name);
+        // To the SMF create, modify and release, to the NRF discovery, to the AMF the transfer.
+        assert_eq!(tokens.requests, 5 * variant.ok, "{}", variant.name);
+        assert_eq!(
+            (tokens.refused, tokens.verified),
+            (0, 0),
+            "{}",
+            variant.name
+        );
+    }
+}
+
 #[tokio::test]
 async fn sessions_run_in_every_variant_and_landmarks_save_the_promised_bytes() {
     let text = short("session");
@@ -351,6 +376,7 @@ max_lateness = "60s" # other processes share this machine: what is tested is not
 #[tokio::test]
 async fn chains_groups_cosigners_and_stale_landmarks_are_what_the_scenario_says() {
     let (_folder, results) = run(UNUSUAL).await;
+    check_tokens(&results);
     let bytes = |name: &str| {
         let variant = results.variants.iter().find(|of| of.name == name);
         variant.and_then(VariantResult::bytes).expect("measured")

@@ -38,6 +38,7 @@ pub fn small() -> Plan {
             landmark_interval: Duration::from_secs(1),
             preload: 0,
             tokens: true,
+            token_lifetime: Duration::from_secs(3600),
             remember_subtrees: true,
         },
         mtc: vec![LEAF_KEY],

@@ -184,6 +184,7 @@ impl LabArguments {
                 landmark_interval: Duration::from_secs(self.landmark_interval()),
                 preload: 0,
                 tokens: true,
+                token_lifetime: Duration::from_secs(3600),
                 remember_subtrees: true,
             },
             mtc: vec![KeyAlgorithm::MlDsa65],

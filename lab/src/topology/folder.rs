@@ -40,8 +40,6 @@ pub const LOGS: &str = "logs";
 const NRF_STATE: &str = "state/nrf";
 /// Where the NRF records which log is current.
 const NRF_LOG_RECORD: &str = "state/nrf/issuance-logs.json";
-/// An hour, as NRFs of operators: runs are shorter, so that tokens are fetched in the warm-up.
-const TOKEN_SECONDS: u64 = 3600;
 const HEARTBEAT_SECONDS: u32 = 5;
 const STARTUP_SECONDS: u64 = 60;
 const WITNESS_DEADLINE_SECONDS: u64 = 5;
@@ -423,7 +421,7 @@ impl LabFolder {
                 TokenPolicy::Off => TokenPolicy::Off,
                 TokenPolicy::Optional | TokenPolicy::Required => TokenPolicy::Optional,
             },
-            access_token_lifetime_seconds: TOKEN_SECONDS,
+            access_token_lifetime_seconds: plan.lab.token_lifetime.as_secs(),
             x509: Some("x509".into()),
             credential: plan.credentials(),
             plmn: PlmnId::new("001", "01").expect("the test network"),

@@ -303,6 +303,11 @@ impl RunningLab {
     /// # Errors
     /// They lack a credential.
     pub fn check(&self, plan: &Plan) -> Result<(), JoinError> {
+        if plan.access_tokens == TokenPolicy::Optional
+            && self.nf.access_tokens == TokenPolicy::Required
+        {
+            return Err(JoinError::Tokens);
+        }
         let lacks = |wanted: &WantedCredential| !self.nf.credential.contains(wanted);
         match plan.credentials().into_iter().find(lacks) {
             None => Ok(()),
@@ -325,11 +330,6 @@ impl RunningLab {
     ) -> Result<GeneratorFolder, JoinError> {
         self.check(plan)?;
         let credential = plan.credentials();
-        if plan.access_tokens == TokenPolicy::Optional
-            && self.nf.access_tokens == TokenPolicy::Required
-        {
-            return Err(JoinError::Tokens);
-        }
         let files = ProcessFiles::create(path)?;
         let instance = self.instances(plan.lab.amf, path, now)?;
         let instances = instance.iter().map(|instance| PlannedInstance {
