@@ -74,16 +74,17 @@ impl Log {
     /// The CA's first log.
     pub(crate) fn new() -> Self {
         let (ca, witness) = (Signer::new("32473.1"), Signer::new("32473.9"));
-        Self::of(Arc::new(ca), Arc::new(witness), LogNumber::FIRST)
+        let now = Clock::default().now();
+        Self::of(Arc::new(ca), Arc::new(witness), LogNumber::FIRST, now)
     }
 
-    /// Another log of the CA, of the same size.
+    /// Another log of the CA, of the same size and time.
     pub(crate) fn sibling(&self, number: u64) -> Self {
         let number = LogNumber::new(number).expect("a log number");
-        Self::of(self.ca.clone(), self.witness.clone(), number)
+        Self::of(self.ca.clone(), self.witness.clone(), number, self.now)
     }
 
-    fn of(ca: Arc<Signer>, witness: Arc<Signer>, number: LogNumber) -> Self {
+    fn of(ca: Arc<Signer>, witness: Arc<Signer>, number: LogNumber, now: UnixTime) -> Self {
         let subject = NfSubject::new(
             "DE",
             "5gc.mnc001.mcc001.3gppnetwork.org",
@@ -95,7 +96,7 @@ impl Log {
             id: LogId::new(ca.id(), number).expect("a short ID"),
             ca,
             witness,
-            now: Clock::default().now(),
+            now,
             tree: MemoryTree::new(),
             subject: subject.expect("legal"),
             key: NfKey::generate(KeyAlgorithm::EcdsaP256).expect("randomness"),
