@@ -29,7 +29,7 @@ impl RoutingMetrics {
                 "sbi_routed_requests_total",
                 "Requests that this SCP was asked to route.",
                 &[
-                    ("model", "`c`, `d` (TS 23.501 annex E), or `nrf` for a discovery that goes to the NRF as it is"),
+                    ("model", "`c`, `d` (TS 23.501 annex E), `nrf` for a discovery that goes to the NRF as it is, or `unknown` where the headers cannot be read"),
                     ("outcome", "`answered` by the producer, or the cause that this SCP refused with (TS 29.500 clause 6.10), `refused` without one"),
                 ],
             ),
