@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each subscriber has a courier of its own while something waits for it, so a dead one delays nobody: those who wait for it to
-//! answer are few ([`MAX_AT_ONCE`]) and do so for seconds.
+//! answer are few (`MAX_AT_ONCE`) and do so for seconds.
 
 use std::future::Future;
 use std::sync::Arc;
