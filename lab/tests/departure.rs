@@ -190,14 +190,20 @@ async fn contexts_end_with_an_amf_that_deregisters_or_restarts_and_with_no_other
     assert!(staying.has_context().await);
     // Nobody had to wait for a look: the NRF has told the SMF of both.
     let nrf = lab.topology.admin(Nf::Nrf).expect("the NRF was started");
-    let metrics = metrics(nrf).await;
+    let told_by_nrf = metrics(nrf).await;
     for event in ["NF_DEREGISTERED", "NF_PROFILE_CHANGED"] {
         let told = format!("nf_notifications_total{{event=\"{event}\",result=\"ok\"}}");
-        assert!(
-            metrics.lines().any(|line| line.starts_with(&told)),
-            "{event}"
-        );
+        let mut lines = told_by_nrf.lines();
+        assert!(lines.any(|line| line.starts_with(&told)), "{event}");
     }
+    // The SCP remembers what it discovered, and is told as well.
+    let scp = lab.topology.admin(Nf::Scp).expect("the SCP was started");
+    within(async {
+        while !metrics(scp).await.contains("\"NFStatusNotify\"") {
+            sleep(LOOK_INTERVAL).await;
+        }
+    })
+    .await;
     lab.topology.stop().await;
 }
 

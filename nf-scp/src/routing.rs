@@ -29,14 +29,15 @@ use mtc_tls::profile::ConnectionProfile;
 use sbi::client::ClientError;
 use sbi::header::RoutingBinding;
 use sbi::instance::{CallError, Instance};
-use sbi::model::{NfType, ServiceName};
+use sbi::model::{NfType, NotificationData, NotificationEventType, ServiceName, SubscriptionData};
+use sbi::nf_status::Watch;
 use sbi::nnrf::{KeptNrf, Nrf};
 use sbi::problem::{Cause, InvalidParam, Problem};
 use sbi::response::Response;
 use sbi::selection::{Candidate, Candidates, scramble};
 use sbi::server::Request;
 use sbi::uri::{ApiRoot, Query};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 mod ask;
@@ -103,6 +104,40 @@ impl Router {
             places: Semaphore::new(max_requests),
             routed: AtomicU64::new(0),
             metrics,
+        }
+    }
+
+    /// Takes in what the NRF tells of a producer.
+    pub fn hear(&self, told: &NotificationData) {
+        if let Some(producer) = told.instance_id() {
+            self.discovery.forget_instance(producer);
+        }
+    }
+
+    /// Keeps a subscription to all producers up, once it is known where the SCP is called, until `callback` is closed.
+    pub async fn keep_hearing(self: Arc<Self>, callback: watch::Receiver<Option<String>>) {
+        let kept = &self.discovery.nrf;
+        let subscribed = watch::Sender::new(0);
+        let mut anew = subscribed.subscribe();
+        let mut wanted = SubscriptionData::new("");
+        wanted.req_nf_type = Some(NfType::Scp);
+        wanted.req_notif_events = vec![
+            NotificationEventType::ProfileChanged,
+            NotificationEventType::Deregistered,
+        ];
+        let watch = Watch {
+            nrf: kept.nrf.clone(),
+            wanted,
+            subscribed,
+        };
+        let forgetting = async {
+            while anew.changed().await.is_ok() {
+                self.discovery.forget_all();
+            }
+        };
+        tokio::select! {
+            () = watch.keep_at(callback, || kept.connection()) => {}
+            () = forgetting => {}
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hyper::Method;
 use mtc_core::id::{IdError, LogId, LogNumber};
 use mtc_log::{
     CosigningKey, DirectoryStorage, StorageError, WitnessOpenError, WitnessStore, WitnessedLog,
@@ -12,18 +13,21 @@ use mtc_tls::key::{NfKey, NfKeyError};
 use sbi::budget::Budget;
 use sbi::clock;
 use sbi::config::ConfigError;
+use sbi::header::TARGET_API_ROOT;
 use sbi::instance::Instance;
 use sbi::limits::Limits;
 use sbi::listener::{ListenError, bind, serve_plain};
 use sbi::metrics::Metrics;
 use sbi::model::{NfProfile, NfType, ScpDomainInfo, ScpInfo};
 use sbi::nf::{self, NetworkFunction, NfError};
+use sbi::nf_status;
 use sbi::nnrf::Nrf;
 use sbi::problem::Problem;
 use sbi::process::{Control, Event, Events};
 use sbi::response::Response;
 use sbi::server::{Handler, Request};
 use sbi::trust_file::{TrustFile, TrustFileError};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
@@ -32,6 +36,8 @@ use crate::metrics::WitnessMetrics;
 use crate::routing::{Router, RoutingMetrics};
 use crate::witness_api::WitnessApi;
 
+/// Where the SCP is notified of NF instances, below its apiRoot.
+const CALLBACK: &str = "/nscp-callback/v1/nf-status";
 /// The domain that the lab's SCP serves.
 const DOMAIN: &str = "lab";
 /// Logs after those of the trust file that the witness knows: it keeps a few kilobytes for each, and logs that fail more
@@ -99,17 +105,30 @@ pub enum ScpError {
 
 /// The SCP as an NF.
 struct Scp {
-    router: Router,
+    router: Arc<Router>,
+    /// Where the NRF tells of producers, from when it is known.
+    callback: watch::Sender<Option<String>>,
 }
 
 impl Handler for Scp {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let is_own = request.path == CALLBACK && !request.headers.contains_key(TARGET_API_ROOT);
+        if is_own && request.method == Method::POST {
+            self.router.hear(&nf_status::notification(&request)?);
+            return Ok(Response::no_content());
+        }
         Ok(self.router.route(&request).await)
     }
 }
 
 impl NetworkFunction for Scp {
     fn profile(&self, instance: &Instance, at: SocketAddr) -> NfProfile {
+        let uri = format!("{}{CALLBACK}", instance.api_root(at.port()));
+        self.callback.send_if_modified(|callback| {
+            let is_new = callback.is_none();
+            callback.get_or_insert(uri);
+            is_new
+        });
         let mut profile = NfProfile::new(instance.id, NfType::Scp, instance.fqdn.clone());
         profile.load = Some(0);
         match at.ip() {
@@ -167,13 +186,16 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     events.tell(&Event::WitnessListening { addr });
     let (nrf, max_requests) = (Nrf::new(&config.nf.nrf), config.routing.max_requests);
     let routing_metrics = RoutingMetrics::new(&metrics.registry);
-    let build = move |instance: &Arc<Instance>| Scp {
-        router: Router::new(
+    let build = move |instance: &Arc<Instance>| {
+        let router = Arc::new(Router::new(
             instance.clone(),
             nrf.clone(),
             max_requests,
             routing_metrics.clone(),
-        ),
+        ));
+        let callback = watch::Sender::new(None);
+        tokio::spawn(router.clone().keep_hearing(callback.subscribe()));
+        Scp { router, callback }
     };
     let starting = nf::start(
         config.nf,

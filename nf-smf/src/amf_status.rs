@@ -88,13 +88,9 @@ impl AmfStatus {
         self: Arc<Self>,
         nrf: Nrf,
         amfs: Arc<ServingAmfs>,
-        mut callback: watch::Receiver<Option<String>>,
+        callback: watch::Receiver<Option<String>>,
     ) {
-        let uri = match callback.wait_for(Option::is_some).await {
-            Ok(uri) => uri.clone().unwrap_or_default(),
-            Err(_) => return,
-        };
-        let mut wanted = SubscriptionData::new(uri);
+        let mut wanted = SubscriptionData::new("");
         wanted.req_nf_type = Some(NfType::Smf);
         wanted.subscr_cond = Some(Map::from_iter([(
             "nfType".to_owned(),
@@ -107,11 +103,7 @@ impl AmfStatus {
             wanted,
             subscribed: self.subscribed.clone(),
         };
-        tokio::select! {
-            () = watch.keep(|| amfs.connection()) => {}
-            // It is set once, so this is its end.
-            _ = callback.changed() => {}
-        }
+        watch.keep_at(callback, || amfs.connection()).await;
     }
 }
 

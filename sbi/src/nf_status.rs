@@ -58,6 +58,26 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// As [`Watch::keep`], from when it is known at which `callback` the NF is told, until the sender of that is dropped.
+    pub async fn keep_at<F, E>(
+        mut self,
+        mut callback: watch::Receiver<Option<String>>,
+        connect: impl Fn() -> F,
+    ) where
+        F: Future<Output = Result<Arc<Connection>, E>>,
+        E: std::error::Error,
+    {
+        match callback.wait_for(Option::is_some).await {
+            Ok(uri) => self.wanted.nf_status_notification_uri = uri.clone().unwrap_or_default(),
+            Err(_) => return,
+        }
+        tokio::select! {
+            () = self.keep(connect) => {}
+            // It is set once, so this is its end.
+            _ = callback.changed() => {}
+        }
+    }
+
     /// Keeps the subscription up, for ever, over connections that `connect` gives.
     ///
     /// Dropping the future leaves a subscription that ends when its time is over.

@@ -119,12 +119,13 @@ fn subscriber(service: &str, method: &str, resource: [Option<&str>; 4]) -> &'sta
 }
 
 fn service(segment: &str) -> Option<&'static str> {
-    const SERVICES: [&str; 13] = [
+    const SERVICES: [&str; 14] = [
         "nnrf-nfm",
         "nnrf-disc",
         "nnrf-cm",
         "nsmf-pdusession",
         "nsmf-callback",
+        "nscp-callback",
         "namf-comm",
         "namf-callback",
         "nausf-auth",

@@ -1,5 +1,5 @@
 //! Who a request may go to, as the NRF says: asked on the consumer's behalf, and remembered for as long as the answer may be
-//! used (TS 29.510 clause 5.3.2).
+//! used (TS 29.510 clause 5.3.2) and the NRF tells nothing new of those in it.
 //!
 //! ```text
 //!  Wanted ── in the cache and valid? ──> Candidates
@@ -14,7 +14,7 @@ use hyper::StatusCode;
 use sbi::client::ClientError;
 use sbi::header::UserAgent;
 use sbi::instance::CallError;
-use sbi::model::{NfProfile, SearchResult, ServiceName};
+use sbi::model::{NfInstanceId, NfProfile, SearchResult, ServiceName};
 use sbi::nnrf::KeptNrf;
 use sbi::selection::{Candidate, Candidates};
 use sbi::uri::{Query, Scheme};
@@ -115,7 +115,17 @@ impl Discovery {
         self.with(|cache| cache.0.remove(wanted));
     }
 
-    /// Every change of the cache is a single insert or remove, so that a panic leaves it consistent.
+    /// Forgets all answers that name `instance`: the NRF has told that it has changed or is gone.
+    pub(super) fn forget_instance(&self, instance: NfInstanceId) {
+        self.with(|cache| cache.forget_instance(instance));
+    }
+
+    /// Forgets all: something may have happened that the NRF told nobody.
+    pub(super) fn forget_all(&self) {
+        self.with(|cache| cache.0.clear());
+    }
+
+    /// Every change of the cache leaves answers as they are or takes them out, so that a panic leaves it consistent.
     fn with<T>(&self, act: impl FnOnce(&mut Cache) -> T) -> T {
         act(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -130,6 +140,8 @@ fn is_refusal(error: &ClientError) -> bool {
 #[derive(Debug)]
 struct Found {
     candidates: Option<Arc<Candidates>>,
+    /// The instances that the NRF named.
+    instances: Vec<NfInstanceId>,
     valid_until: Instant,
 }
 
@@ -146,6 +158,11 @@ impl Found {
         let validity = Duration::from_secs(result.validity_period.into());
         Self {
             candidates,
+            instances: result
+                .nf_instances
+                .iter()
+                .map(|one| one.nf_instance_id)
+                .collect(),
             valid_until: now + validity.min(most),
         }
     }
@@ -212,6 +229,14 @@ impl Cache {
         let slot = Arc::new(OnceCell::new());
         slots.insert(wanted.clone(), slot.clone());
         slot
+    }
+
+    /// Takes out the answers that name `instance`, and those that are being asked for: they may be of before.
+    fn forget_instance(&mut self, instance: NfInstanceId) {
+        self.0.retain(|_, slot| {
+            slot.get()
+                .is_some_and(|found| !found.instances.contains(&instance))
+        });
     }
 }
 
@@ -305,6 +330,20 @@ mod tests {
         assert!(cache.slot(&wanted("a"), at(59)).initialized());
         assert!(!cache.slot(&wanted("b"), at(1)).initialized());
         assert!(!cache.slot(&wanted("a"), at(60)).initialized());
+    }
+
+    #[tokio::test]
+    async fn answers_that_name_an_instance_are_forgotten_with_it() {
+        let now = Instant::now();
+        let mut cache = Cache::default();
+        for (query, of) in [("a", vec![1, 2]), ("b", vec![2])] {
+            let answer = found(&service(None), of.into_iter().map(profile).collect(), now);
+            let slot = cache.slot(&wanted(query), now);
+            slot.set(answer).expect("empty");
+        }
+        cache.forget_instance(Uuid::from_u128(1).into());
+        assert!(!cache.slot(&wanted("a"), now).initialized());
+        assert!(cache.slot(&wanted("b"), now).initialized());
     }
 
     #[tokio::test]
