@@ -14,7 +14,7 @@ use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::escape::percent_encoded;
-use super::procedure::{NOTE, TITLE, costs};
+use super::procedure::{BY_NF, NOTE, TITLE, costs, hop_costs, nf_costs};
 use super::scenario_text::lines;
 use super::svg::Caption;
 use super::wording::{LEFT_OUT, capitalised, composition, operation, outcome, sides, title};
@@ -222,6 +222,19 @@ fn procedures(results: &Results) -> Markup {
                 h2 { (TITLE) }
                 (scroll(TITLE, &figures_table(&costs)))
                 p.note { (NOTE) }
+                @if let Some(costs) = nf_costs(results) {
+                    h3 { (BY_NF) }
+                    (scroll(BY_NF, &figures_table(&costs)))
+                }
+                @if let Some(costs) = hop_costs(results) {
+                    details {
+                        summary { "Hop by hop" }
+                        (scroll("Hop by hop", &figures_table(&costs)))
+                        p {
+                            a download="procedures.csv" href={ "data:text/csv;charset=utf-8," (percent_encoded(&costs.csv())) } { "Download as CSV" }
+                        }
+                    }
+                }
             }
         }
     }

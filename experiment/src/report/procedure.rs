@@ -1,5 +1,9 @@
 //! Cost per procedure: the table that all forms of the report show, each in its way.
 
+use std::collections::BTreeSet;
+
+use sbi::ledger::Procedure;
+
 use super::charts::Data;
 use super::numbers::{at, count, time, whole};
 use crate::results::{ProcedureResult, Results, VariantResult};
@@ -7,10 +11,12 @@ use crate::scenario::Measure;
 
 /// Over the table.
 pub(super) const TITLE: &str = "Cost per procedure";
+/// Over the table of CPU time by network function.
+pub(super) const BY_NF: &str = "CPU time in handshakes, by network function";
 /// Below the table.
 pub(super) const NOTE: &str = "Means per attempt over all hops of the procedure, in both directions: requests (each has its answer), handshakes that are new \
-     or resume a session, uses of open connections, and bytes on the wire by kind, of which the last are HTTP/2, record layer, tickets and \
-     goodbyes. CPU times are those of both sides in handshakes, an accepting side's at the mean of what it accepts; CPU of requests is not in \
+     or resume a session, uses of open connections, and bytes on the wire by kind, of which the last are HTTP/2, \
+     access tokens, record layer, tickets and goodbyes. CPU times are those of both sides in handshakes, an accepting side's at the mean of what it accepts; CPU of requests is not in \
      them. Discoveries are left out: their answers serve all variants while they are valid.";
 
 /// What the table has of each procedure in each variant.
@@ -46,7 +52,7 @@ const NARROW_HEAD: [&str; 9] = [
 
 /// The cost of each procedure in each variant, variants of a procedure below each other; none if operations have no procedures.
 pub(super) fn costs(results: &Results) -> Option<Data> {
-    let rows = rows(results);
+    let rows = rows_of(results, row);
     (!rows.is_empty()).then(|| Data {
         head: HEAD.map(str::to_owned).to_vec(),
         rows,
@@ -107,23 +113,43 @@ pub(super) fn hop_costs(results: &Results) -> Option<Data> {
     })
 }
 
-fn rows(results: &Results) -> Vec<Vec<String>> {
-    let mut procedures: Vec<_> = results
-        .variants
-        .iter()
-        .flat_map(|variant| variant.procedures.iter().map(|of| of.procedure))
-        .collect();
-    procedures.sort_unstable();
-    procedures.dedup();
-    let of = |procedure| {
-        let variants = results.variants.iter();
-        variants.flat_map(move |variant| {
+/// CPU time in handshakes by network function: who pays for the procedures.
+pub(super) fn nf_costs(results: &Results) -> Option<Data> {
+    let all = results.variants.iter().flat_map(|of| &of.procedures);
+    let nfs: BTreeSet<&String> = all.flat_map(|cost| cost.cpu_us_by_nf.keys()).collect();
+    let rows = rows_of(results, |variant, cost| {
+        let named = [cost.procedure.as_str().to_owned(), variant.name.clone()];
+        let each = nfs
+            .iter()
+            .map(|nf| whole(cost.cpu_us_by_nf.get(*nf).copied()));
+        named.into_iter().chain(each).collect()
+    });
+    let names = nfs.iter().map(|nf| format!("{nf} µs"));
+    (!rows.is_empty()).then(|| Data {
+        head: ["procedure".to_owned(), "variant".to_owned()]
+            .into_iter()
+            .chain(names)
+            .collect(),
+        rows,
+    })
+}
+
+/// A row for each procedure in each variant, the variants of a procedure below each other.
+fn rows_of(
+    results: &Results,
+    row: impl Fn(&VariantResult, &ProcedureResult) -> Vec<String>,
+) -> Vec<Vec<String>> {
+    let all = results.variants.iter().flat_map(|of| &of.procedures);
+    let procedures: BTreeSet<Procedure> = all.map(|cost| cost.procedure).collect();
+    let mut rows = Vec::new();
+    for procedure in procedures {
+        for variant in &results.variants {
             let costs = variant.procedures.iter();
-            let costs = costs.filter(move |cost| cost.procedure == procedure);
-            costs.map(move |cost| row(variant, cost))
-        })
-    };
-    procedures.into_iter().flat_map(of).collect()
+            let costs = costs.filter(|cost| cost.procedure == procedure);
+            rows.extend(costs.map(|cost| row(variant, cost)));
+        }
+    }
+    rows
 }
 
 fn row(variant: &VariantResult, cost: &ProcedureResult) -> Vec<String> {
@@ -171,7 +197,10 @@ mod tests {
             lines[6]
         );
         assert!(summary(&report).contains(&markdown));
+        let by_nf = "| registration | mtc-landmark | 600 | 297 | 297 |";
+        assert!(summary(&report).contains(by_nf), "{}", summary(&report));
         let page = html(&report);
+        assert!(page.contains("Hop by hop") && page.contains("AUSF µs"));
         assert!(page.contains("<section id=\"procedures\"><h2>Cost per procedure</h2>"));
         let text = table(&report);
         assert!(

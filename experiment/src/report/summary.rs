@@ -7,7 +7,7 @@ use super::content::{Judgement, Report};
 use super::legs::legs;
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
-use super::procedure::{NOTE, TITLE, costs};
+use super::procedure::{BY_NF, NOTE, TITLE, costs, nf_costs};
 use super::scenario_text::lines;
 use super::tables::markdown_table;
 use super::wording::{LEFT_OUT, operation, outcome, sides, title};
@@ -57,6 +57,9 @@ pub fn summary(report: &Report<'_>) -> String {
     if let Some(costs) = costs(report.results) {
         let table = markdown_table(&costs);
         text.push_str(&format!("\n## {TITLE}\n\n{table}\n{NOTE}\n"));
+    }
+    if let Some(costs) = nf_costs(report.results) {
+        text.push_str(&format!("\n{BY_NF}:\n\n{}", markdown_table(&costs)));
     }
     text.push_str(&legs(report.results));
     if !report.findings.is_empty() {
