@@ -43,6 +43,7 @@ pub mod mtca;
 pub mod notification;
 pub mod notifier;
 mod nrf;
+pub mod offload;
 pub mod outbox;
 mod own;
 pub mod profile_changes;

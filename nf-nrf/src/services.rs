@@ -1,6 +1,5 @@
 //! The NRF's SBI: which of its services answers a request, and the counters of TS 28.552.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,14 +9,13 @@ use sbi::operation::ServiceOperation;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, MAX_BODY, Request};
-use tokio::sync::Semaphore;
-use tracing::Span;
 
 use crate::access_token::AccessTokenService;
 use crate::bootstrapping::Bootstrapping;
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::management::Management;
+use crate::offload::Offload;
 use crate::subscribing::Subscribing;
 
 /// Where anybody may send something, with a token instead of a certificate.
@@ -30,10 +28,6 @@ const MAX_CERTIFICATE_REQUEST: usize = 32 * 1024;
 
 const SERVICES: [&str; 3] = ["nnrf-nfm/v1", "nnrf-disc/v1", "nnrf-cm/v1"];
 
-/// Requests to the registry that are worked on at a time: enough that some compute while others wait for the disk, and few
-/// beside the threads that the runtime lends for blocking work (512), which issuance needs too. The others wait for their turn.
-const MAX_AT_WORK: usize = 16;
-
 /// Answers on the NRF's SBI port.
 pub struct Services {
     /// `nnrf-nfm`.
@@ -45,8 +39,7 @@ pub struct Services {
     /// `nnrf-oauth2`, if this NRF issues access tokens.
     access_token: Option<Arc<AccessTokenService>>,
     bootstrapping: Bootstrapping,
-    /// Places of requests to the registry.
-    at_work: Arc<Semaphore>,
+    offload: Offload,
     /// `nnrf-cm`, in whose metrics requests are counted.
     enrolment: Arc<Enrolment>,
 }
@@ -66,7 +59,7 @@ impl Services {
             discovery: Arc::new(discovery),
             access_token: None,
             bootstrapping,
-            at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+            offload: Offload::default(),
             enrolment,
         }
     }
@@ -79,24 +72,6 @@ impl Services {
             ..self
         }
     }
-
-    /// Works on a request where it holds up nobody: a large profile or result takes milliseconds, the disk may take longer.
-    async fn off_the_runtime(
-        &self,
-        work: impl FnOnce() -> Result<Response, Problem> + Send + 'static,
-    ) -> Result<Response, Problem> {
-        let place = self.at_work.clone().acquire_owned().await;
-        let span = Span::current();
-        let work = move || {
-            let _place = place;
-            span.in_scope(work)
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(answer) => answer,
-            Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
-            Err(_) => Err(Problem::system_failure()),
-        }
-    }
 }
 
 impl Handler for Services {
@@ -107,25 +82,26 @@ impl Handler for Services {
             ["nnrf-cm", "v1", rest @ ..] => self.enrolment.handle(&request, rest).await,
             ["nnrf-nfm", "v1", "subscriptions", ..] => {
                 let subscribing = self.subscribing.clone();
-                self.off_the_runtime(move || subscribing.handle(&request, &below(&path)[1..]))
+                self.offload
+                    .run(move || subscribing.handle(&request, &below(&path)[1..]))
                     .await
             }
             ["nnrf-nfm", "v1", ..] => {
                 let management = self.management.clone();
-                self.off_the_runtime(move || {
-                    management.handle(&request, &below(&path), Instant::now())
-                })
-                .await
+                self.offload
+                    .run(move || management.handle(&request, &below(&path), Instant::now()))
+                    .await
             }
             ["oauth2", "token"] => {
                 let Some(service) = self.access_token.clone() else {
                     return Err(Problem::not_found("this NRF issues no access tokens"));
                 };
-                self.off_the_runtime(move || service.handle(&request)).await
+                self.offload.run(move || service.handle(&request)).await
             }
             ["nnrf-disc", "v1", ..] => {
                 let discovery = self.discovery.clone();
-                self.off_the_runtime(move || discovery.handle(&request, &below(&path)))
+                self.offload
+                    .run(move || discovery.handle(&request, &below(&path)))
                     .await
             }
             ["bootstrapping"] => self.bootstrapping.handle(&request),
