@@ -12,9 +12,10 @@
 //! share, and AK is zero: there is no radio link that they would protect, and UE and UDM still agree only if they got the same RAND
 //! for the same subscriber and network.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::{digest, hmac};
+use mtc_core::hex;
+/// Octets as the SBI writes them.
+pub use mtc_core::hex::encode as to_hex;
 
 /// The key of every simulated subscriber; no secret.
 const SUBSCRIBER_KEY: &[u8] = b"mtc5g simulated subscribers";
@@ -137,27 +138,9 @@ fn low_half(value: &Octets32) -> Octets16 {
     half
 }
 
-/// Octets as the SBI writes them: lower-case hex digits.
-pub fn to_hex(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * octets.len());
-    for octet in octets {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{octet:02x}");
-    }
-    text
-}
-
 /// `N` octets in hex digits of any case; none if it is not that.
 pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut octets = [0; N];
-    for (octet, digits) in octets.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).ok()?;
-        *octet = u8::from_str_radix(digits, 16).ok()?;
-    }
-    Some(octets)
+    hex::decode(text)?.try_into().ok()
 }
 
 #[cfg(test)]
