@@ -64,9 +64,10 @@ struct Nrf {
 
 impl Handler for Nrf {
     async fn handle(&self, request: server::Request) -> Result<Response, Problem> {
-        let discovery = self.discovery.clone();
-        let work = move || discovery.handle(&request, &["nf-instances"]);
-        self.offload.run(work).await
+        let discovery = &self.discovery;
+        discovery
+            .handle(&request, &["nf-instances"], &self.offload)
+            .await
     }
 }
 

@@ -35,6 +35,15 @@ pub fn may_use(requester: Requester<'_>, service: &NfService, profile: &NfProfil
     Allowed::of_service(service, profile).admits(requester)
 }
 
+/// Whether it depends on a requester's name if it may know of an instance, or of one of its services.
+pub(crate) fn depends_on_name(profile: &NfProfile) -> bool {
+    let of_services = profile.services();
+    !profile.allowed_nf_domains.is_empty()
+        || of_services
+            .into_iter()
+            .any(|service| !service.allowed_nf_domains.is_empty())
+}
+
 /// Takes every such list out of a profile.
 pub fn hide_lists(profile: &mut NfProfile) {
     let is_list = |member: &str| member.starts_with("allowed");

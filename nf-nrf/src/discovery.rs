@@ -6,6 +6,8 @@
 //!                        `- bound to the client certificate: its own type and id, or an SCP on behalf of another NF
 //! ```
 //!
+//! A small result is kept with its query and brought up to date by the instances that changed ([`prepared`]).
+//!
 //! No match is an empty list, not an error. A filter that this NRF does not apply is refused (`INVALID_QUERY_PARAM`, TS 29.500
 //! clause 5.2.7.2): a result must not look filtered when it is not. Parameters that only order or enrich a result ([`HARMLESS`])
 //! are ignored and listed in it.
@@ -28,11 +30,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::allowed::{self, Requester, listed};
-use crate::etag::Tagged;
 use crate::management::{
     certifies, identity, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
 };
+use crate::offload::Offload;
 use crate::registry::SharedRegistry;
+
+mod prepared;
+
+use prepared::Prepared;
 
 /// Feature of nnrf-disc: services as a map.
 pub const SERVICE_MAP: u32 = 6;
@@ -43,6 +49,7 @@ const MAX_PAYLOAD: usize = 2000;
 /// The service `nnrf-disc`.
 pub struct Discovery {
     registry: Arc<SharedRegistry>,
+    prepared: Prepared,
     validity_period: u32,
 }
 
@@ -51,15 +58,21 @@ impl Discovery {
     pub fn new(registry: Arc<SharedRegistry>, validity_period: u32) -> Self {
         Self {
             registry,
+            prepared: Prepared::default(),
             validity_period: validity_period.max(1),
         }
     }
 
-    /// Answers a request whose path is `/nnrf-disc/v1/` and `segments`.
+    /// Answers a request whose path is `/nnrf-disc/v1/` and `segments`: at once if the answer is prepared, else by `offload`.
     ///
     /// # Errors
     /// The problem to answer with.
-    pub fn handle(&self, request: &Request, segments: &[&str]) -> Result<Response, Problem> {
+    pub async fn handle(
+        self: &Arc<Self>,
+        request: &Request,
+        segments: &[&str],
+        offload: &Offload,
+    ) -> Result<Response, Problem> {
         let identity = identity(request)?;
         match (&request.method, segments) {
             (&Method::GET, ["nf-instances"]) => {}
@@ -69,15 +82,18 @@ impl Discovery {
         }
         let query = DiscoveryQuery::parse(&request.query)?;
         let query = query.bound_to(identity)?;
-        let candidates: Vec<_> = self.registry.read(|registry| {
-            let profiles = registry.profiles();
-            let of_type = profiles.filter(|profile| profile.nf_type == query.target_nf_type);
-            of_type.map(Arc::clone).collect()
-        });
-        let candidates = candidates.iter().map(Arc::as_ref);
-        let result = search(&query, candidates, self.validity_period);
+        let key = prepared::key(&request.query);
         let validity = Duration::from_secs(self.validity_period.into());
-        Ok(Tagged::json(&result).answer(&request.headers, Some(validity)))
+        if let Some(result) = self.prepared.standing(&key, &self.registry) {
+            return Ok(result.answer(&request.headers, Some(validity)));
+        }
+        let (discovery, headers) = (Arc::clone(self), request.headers.clone());
+        let work = move || {
+            let (prepared, registry) = (&discovery.prepared, &discovery.registry);
+            let result = prepared.work_out(key, query, registry, discovery.validity_period);
+            Ok(result.answer(&headers, Some(validity)))
+        };
+        offload.run(work).await
     }
 }
 
@@ -385,8 +401,8 @@ pub fn search<'a>(
     validity_period: u32,
 ) -> SearchResult {
     let mut found: Vec<_> = profiles
-        .filter(|profile| fits(query, profile))
-        .filter_map(|profile| trimmed(query, profile))
+        .filter(|profile| is_found(query, profile))
+        .map(|profile| trimmed(query, profile))
         .collect();
     // Stable: equals stay ordered by instance id.
     found.sort_by_key(|profile| preference(query, profile));
@@ -399,6 +415,20 @@ pub fn search<'a>(
         validity_period,
         nf_instances: found,
         other: considered(query),
+    }
+}
+
+/// Whether an instance is in the result, unless a bound leaves it out: it fits, and has a service that the requester asks for and
+/// may use, or none at all and the requester may use the instance.
+fn is_found(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
+    if !fits(query, profile) {
+        return false;
+    }
+    let mut services = profile.services().peekable();
+    if services.peek().is_none() {
+        query.service_names.is_empty() && allowed::may_know(query.requester(), profile)
+    } else {
+        services.any(|service| is_wanted(query, service, profile))
     }
 }
 
@@ -457,23 +487,18 @@ fn fits_slice(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
     }
 }
 
-/// The profile with the services the requester asks for and may use; none if it had services and none is left, or if it has
-/// no services and the requester may not use the instance.
-fn trimmed(query: &DiscoveryQuery, profile: &NfProfile) -> Option<NfProfile> {
-    if profile.services().next().is_none() {
-        let is_wanted =
-            query.service_names.is_empty() && allowed::may_know(query.requester(), profile);
-        return is_wanted.then(|| profile.clone());
-    }
+/// The profile with those of its services that the requester asks for and may use.
+fn trimmed(query: &DiscoveryQuery, profile: &NfProfile) -> NfProfile {
     let mut trimmed = profile.clone();
-    trimmed.retain_services(|service| {
-        service.nf_service_status == NfStatus::Registered
-            && listed(&query.service_names, |name| *name == service.service_name)
-            && has_features(query, service)
-            && allowed::may_use(query.requester(), service, profile)
-    });
-    let is_left = trimmed.services().next().is_some();
-    is_left.then_some(trimmed)
+    trimmed.retain_services(|service| is_wanted(query, service, profile));
+    trimmed
+}
+
+fn is_wanted(query: &DiscoveryQuery, service: &NfService, profile: &NfProfile) -> bool {
+    service.nf_service_status == NfStatus::Registered
+        && listed(&query.service_names, |name| *name == service.service_name)
+        && has_features(query, service)
+        && allowed::may_use(query.requester(), service, profile)
 }
 
 /// A service that names no features has none.

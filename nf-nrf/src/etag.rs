@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use hyper::http::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
@@ -41,7 +42,7 @@ impl ETag {
 #[derive(Clone)]
 pub struct Tagged {
     media_type: &'static str,
-    body: Vec<u8>,
+    body: Bytes,
     etag: ETag,
 }
 
@@ -54,6 +55,11 @@ impl Tagged {
     /// `document` as `application/3gppHal+json`.
     pub fn hal(document: &impl Serialize) -> Self {
         Self::of(HAL_JSON, document)
+    }
+
+    /// How many octets it has.
+    pub fn octets(&self) -> usize {
+        self.body.len()
     }
 
     /// The same document under a tag that it has already.
@@ -86,7 +92,7 @@ impl Tagged {
         Self {
             media_type,
             etag: ETag::of(&body),
-            body,
+            body: body.into(),
         }
     }
 }

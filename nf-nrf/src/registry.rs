@@ -25,6 +25,12 @@ use sbi::problem::Problem;
 
 use crate::etag::ETag;
 
+mod touched;
+
+pub use touched::{MAX_TOUCHED, Revision};
+
+use touched::Touched;
+
 /// What the operator decides about registrations.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -158,6 +164,7 @@ pub struct Registry {
     settings: Arc<Settings>,
     records: BTreeMap<NfInstanceId, Record>,
     changes: Vec<Change>,
+    touched: Touched,
 }
 
 impl Registry {
@@ -167,6 +174,7 @@ impl Registry {
             settings: Arc::new(settings),
             records: BTreeMap::new(),
             changes: Vec::new(),
+            touched: Touched::default(),
         }
     }
 
@@ -250,6 +258,7 @@ impl Registry {
             deadline: now + patience,
         };
         self.records.insert(id, record);
+        self.touched.touch(id);
         Ok(Committed {
             is_overridden: stored.profile.heart_beat_timer != proposed,
             stored,
@@ -264,6 +273,7 @@ impl Registry {
         let Some(record) = self.records.remove(&id) else {
             return false;
         };
+        self.touched.touch(id);
         self.changes
             .push(Change::Deregistered(record.stored.profile));
         true
@@ -314,6 +324,21 @@ impl Registry {
         self.records.values().map(|record| &record.stored.profile)
     }
 
+    /// The state that the registry is in.
+    pub const fn revision(&self) -> Revision {
+        self.touched.revision()
+    }
+
+    /// The instances that were stored, by a heartbeat too, or removed since `revision`, each as it is now; none if that was more than
+    /// [`MAX_TOUCHED`] of them ago.
+    pub fn since(
+        &self,
+        revision: Revision,
+    ) -> Option<impl Iterator<Item = (NfInstanceId, Option<&Arc<NfProfile>>)>> {
+        let touched = self.touched.since(revision)?;
+        Some(touched.map(|id| (id, self.get(id).map(|stored| &stored.profile))))
+    }
+
     /// The changes since the last call, in order.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
@@ -336,6 +361,7 @@ impl Registry {
             deadline: now + self.settings.suspend_grace,
         };
         self.records.insert(id, record);
+        self.touched.touch(id);
     }
 }
 

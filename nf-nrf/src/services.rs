@@ -99,10 +99,8 @@ impl Handler for Services {
                 self.offload.run(move || service.handle(&request)).await
             }
             ["nnrf-disc", "v1", ..] => {
-                let discovery = self.discovery.clone();
-                self.offload
-                    .run(move || discovery.handle(&request, &below(&path)))
-                    .await
+                let (discovery, segments) = (&self.discovery, below(&path));
+                discovery.handle(&request, &segments, &self.offload).await
             }
             ["bootstrapping"] => self.bootstrapping.handle(&request),
             _ => Err(Problem::invalid_api(&SERVICES)),

@@ -16,6 +16,7 @@ use nf_nrf::management::Management;
 use nf_nrf::metrics::NrfMetrics;
 use nf_nrf::metrics::notifications::NotificationMetrics;
 use nf_nrf::notifier::Notifier;
+use nf_nrf::offload::Offload;
 use nf_nrf::registry::{Change, Registry, Settings, SharedRegistry};
 use nf_nrf::subscribing::Subscribing;
 use nf_nrf::subscriptions::Bounds;
@@ -55,7 +56,8 @@ pub(crate) struct Nrf {
 struct Services {
     management: Management,
     subscribing: Subscribing,
-    discovery: Discovery,
+    discovery: Arc<Discovery>,
+    offload: Offload,
     access_token: AccessTokenService,
 }
 
@@ -69,7 +71,9 @@ impl Handler for Services {
             }
             ["nnrf-nfm", "v1", rest @ ..] => self.management.handle(&request, rest, Instant::now()),
             ["oauth2", "token"] => self.access_token.handle(&request),
-            ["nnrf-disc", "v1", rest @ ..] => self.discovery.handle(&request, rest),
+            ["nnrf-disc", "v1", rest @ ..] => {
+                self.discovery.handle(&request, rest, &self.offload).await
+            }
             _ => Err(Problem::invalid_api(&["nnrf-nfm/v1", "nnrf-disc/v1"])),
         }
     }
@@ -113,7 +117,8 @@ impl Nrf {
             access_token,
             management: Management::new(Arc::clone(&registry), api_root()),
             subscribing: subscribing(&notifier, &registry),
-            discovery: Discovery::new(Arc::clone(&registry), 60),
+            discovery: Arc::new(Discovery::new(Arc::clone(&registry), 60)),
+            offload: Offload::default(),
         };
         Self {
             services: Arc::new(services),
