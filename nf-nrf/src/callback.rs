@@ -6,6 +6,13 @@
 //!   connection: to an address of that profile, or the one from which it subscribed; none that is special ([`Reach`])
 //!   request: only after the peer has proved by its certificate that it is the subscriber
 //! ```
+//!
+//! In cleartext nothing proves who a subscriber is but that it was reached at its address, so nothing else is called:
+//!
+//! ```text
+//!   URI: http, an address, a path
+//!   address: the one from which the subscriber subscribed; loopback if that is loopback too, none that is special
+//! ```
 
 use std::net::IpAddr;
 
@@ -18,6 +25,7 @@ pub const MAX_URI: usize = 2048;
 /// A notification URI that may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {
+    scheme: Scheme,
     authority: String,
     host: Host,
     port: u16,
@@ -43,6 +51,9 @@ pub enum CallbackError {
     /// Notifications go over mutual TLS.
     #[error("scheme is not https")]
     Cleartext,
+    /// Notifications to who subscribed in cleartext go in cleartext.
+    #[error("scheme is not http")]
+    NotCleartext,
     /// The root of a host is nobody's callback.
     #[error("has no path")]
     NoPath,
@@ -50,7 +61,9 @@ pub enum CallbackError {
     #[error("path or port is not one")]
     Malformed,
     /// The host is not the subscriber's.
-    #[error("host {0} is neither in the subscriber's certificate nor in its registered profile")]
+    #[error(
+        "host {0} is not the subscriber's, as its certificate, its registered profile or its connection shows it"
+    )]
     Foreign(String),
     /// The host is an address that is not called.
     #[error("address {0} is not one that the NRF calls")]
@@ -69,6 +82,9 @@ impl Callback {
         reach: Reach,
     ) -> Result<Self, CallbackError> {
         let callback = Self::parse(uri)?;
+        if callback.scheme != Scheme::Https {
+            return Err(CallbackError::Cleartext);
+        }
         match &callback.host {
             Host::Name(name) if fqdns.iter().any(|fqdn| bare(fqdn) == bare(name)) => Ok(callback),
             Host::Address(address) if addresses(profile, None).any(|own| own == *address) => {
@@ -84,6 +100,28 @@ impl Callback {
         }
     }
 
+    /// Reads a notification URI of somebody without a certificate who is at the address `from`.
+    ///
+    /// # Errors
+    /// [`CallbackError`].
+    pub fn read_cleartext(uri: &str, from: IpAddr, reach: Reach) -> Result<Self, CallbackError> {
+        let callback = Self::parse(uri)?;
+        if callback.scheme != Scheme::Http {
+            return Err(CallbackError::NotCleartext);
+        }
+        let Host::Address(address) = callback.host else {
+            return Err(CallbackError::Foreign(callback.host_text().to_owned()));
+        };
+        let (own, from) = (address.to_canonical(), from.to_canonical());
+        if own != from && !(own.is_loopback() && from.is_loopback()) {
+            return Err(CallbackError::Foreign(callback.host_text().to_owned()));
+        }
+        if !reach.includes(address) {
+            return Err(CallbackError::Unreachable(address));
+        }
+        Ok(callback)
+    }
+
     /// Takes a notification URI apart, whosever it is: of one that was read before.
     ///
     /// # Errors
@@ -93,9 +131,6 @@ impl Callback {
             return Err(CallbackError::TooLong);
         }
         let (root, path) = ApiRoot::split(uri)?;
-        if root.scheme() != Scheme::Https {
-            return Err(CallbackError::Cleartext);
-        }
         if path == "/" || !path.starts_with('/') {
             return Err(CallbackError::NoPath);
         }
@@ -110,9 +145,10 @@ impl Callback {
             Err(_) => Host::Name(host.to_owned()),
         };
         Ok(Self {
+            scheme: root.scheme(),
             authority: authority.to_owned(),
             host,
-            port: port.unwrap_or_else(|| Scheme::Https.default_port()),
+            port: port.unwrap_or_else(|| root.scheme().default_port()),
             path: path.to_owned(),
         })
     }
@@ -310,6 +346,31 @@ mod tests {
         }
         let long = format!("https://{FQDN}/{}", "a".repeat(MAX_URI));
         assert_eq!(read(&long, far()), Err(CallbackError::TooLong));
+    }
+
+    #[test]
+    fn in_cleartext_only_the_address_of_the_subscriber_is_called() {
+        let from = IpAddr::from([203, 0, 113, 5]);
+        let read = |uri: &str, from, reach| Callback::read_cleartext(uri, from, reach);
+        let own = read("http://203.0.113.5/cb", from, far()).unwrap();
+        assert_eq!((own.port(), own.authority()), (80, "203.0.113.5"));
+        let local = IpAddr::from([127, 0, 0, 1]);
+        assert!(read("http://127.0.0.5:7777/cb", local, near()).is_ok());
+        let foreign = |host: &str| CallbackError::Foreign(host.to_owned());
+        for (uri, expected) in [
+            ("https://203.0.113.5/cb", CallbackError::NotCleartext),
+            ("http://203.0.113.5", CallbackError::NoPath),
+            ("http://203.0.113.6/cb", foreign("203.0.113.6")),
+            ("http://127.0.0.1:1/cb", foreign("127.0.0.1")),
+            ("http://[::1]:1/cb", foreign("[::1]")),
+            ("http://smf1.example.org/cb", foreign("smf1.example.org")),
+        ] {
+            assert_eq!(read(uri, from, far()), Err(expected), "{uri}");
+        }
+        assert_eq!(
+            read("http://127.0.0.1:1/cb", local, far()),
+            Err(CallbackError::Unreachable(local))
+        );
     }
 
     #[test]

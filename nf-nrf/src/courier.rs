@@ -71,6 +71,9 @@ pub enum DialError {
     /// It did not come about.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// It did not come about in cleartext.
+    #[error(transparent)]
+    Cleartext(#[from] ClientError),
     /// It took too long.
     #[error("no connection within {CONNECT_TIME:?}")]
     Timeout,
@@ -109,6 +112,22 @@ impl Dial for TlsDial {
             .open((address, callback.port()).into(), profile, expected);
         let opened = timeout(CONNECT_TIME, opened).await;
         Ok(opened.map_err(|_| DialError::Timeout)??.connection)
+    }
+}
+
+/// Connections in cleartext (HTTP/2 with prior knowledge), to those who subscribed in cleartext.
+pub struct CleartextDial {
+    /// Which addresses are called.
+    pub reach: Reach,
+}
+
+impl Dial for CleartextDial {
+    async fn dial(&self, subscription: &Subscription) -> Result<Connection, DialError> {
+        let (callback, from) = (&subscription.callback, subscription.subscriber.address);
+        let address = callback.address(None, from, self.reach);
+        let address = address.ok_or(DialError::NoAddress)?;
+        let address = (address, callback.port()).into();
+        Ok(Connection::connect_cleartext(address, CONNECT_TIME).await?)
     }
 }
 

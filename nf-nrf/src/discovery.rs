@@ -3,7 +3,7 @@
 //! ```text
 //!   query string -> DiscoveryQuery -> filter, trim services -> order -> limit -> strip, service form -> SearchResult
 //!                        |
-//!                        `- bound to the client certificate: its own type and id, or an SCP on behalf of another NF
+//!                        `- bound to the client certificate, if there must be one: its own type and id, or an SCP on behalf of another NF
 //! ```
 //!
 //! A small result is kept with its query and brought up to date by the instances that changed ([`prepared`]).
@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
-use mtc_tls::identity::NfIdentity;
 use sbi::model::{
     Guami, NfInstanceId, NfProfile, NfService, NfStatus, NfType, PlmnId, SearchResult, ServiceForm,
     ServiceName, Snssai, SupportedFeatures, Tai,
@@ -30,8 +29,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::allowed::{self, Requester, listed};
+use crate::caller::{Caller, Callers};
 use crate::management::{
-    certifies, identity, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
+    certifies, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
 };
 use crate::offload::Offload;
 use crate::registry::SharedRegistry;
@@ -51,6 +51,7 @@ pub struct Discovery {
     registry: Arc<SharedRegistry>,
     prepared: Prepared,
     validity_period: u32,
+    callers: Callers,
 }
 
 impl Discovery {
@@ -60,7 +61,15 @@ impl Discovery {
             registry,
             prepared: Prepared::default(),
             validity_period: validity_period.max(1),
+            callers: Callers::default(),
         }
+    }
+
+    /// Takes requests from `callers`, of whom those with a certificate are the default.
+    #[must_use]
+    pub fn called_by(mut self, callers: Callers) -> Self {
+        self.callers = callers;
+        self
     }
 
     /// Answers a request whose path is `/nnrf-disc/v1/` and `segments`: at once if the answer is prepared, else by `offload`.
@@ -73,7 +82,7 @@ impl Discovery {
         segments: &[&str],
         offload: &Offload,
     ) -> Result<Response, Problem> {
-        let identity = identity(request)?;
+        let caller = self.callers.identify(request)?;
         match (&request.method, segments) {
             (&Method::GET, ["nf-instances"]) => {}
             (_, ["nf-instances"]) => return Err(Problem::method_not_allowed("GET")),
@@ -81,7 +90,7 @@ impl Discovery {
             _ => return Err(Problem::not_found("nnrf-disc has no such resource")),
         }
         let query = DiscoveryQuery::parse(&request.query)?;
-        let query = query.bound_to(identity)?;
+        let query = query.bound_to(caller)?;
         let key = prepared::key(&request.query);
         let validity = Duration::from_secs(self.validity_period.into());
         if let Some(result) = self.prepared.standing(&key, &self.registry) {
@@ -233,7 +242,13 @@ impl DiscoveryQuery {
     }
 
     /// Check 5: the requester is the one of the certificate, or the certificate is an SCP's, which asks on behalf of another.
-    fn bound_to(mut self, identity: &NfIdentity) -> Result<Self, Problem> {
+    /// Without a certificate it is the one that the query names, unless that is registered with one.
+    fn bound_to(mut self, caller: Caller<'_>) -> Result<Self, Problem> {
+        let Some(identity) = caller.identity() else {
+            let id = self.requester_nf_instance_id;
+            id.map_or(Ok(()), |id| caller.require_own(id))?;
+            return Ok(self);
+        };
         let has_type = |wanted: &NfType| identity.nf_types.iter().any(|t| t == wanted.as_str());
         if has_type(&NfType::Scp) {
             return Ok(self);

@@ -25,6 +25,7 @@ pub mod answers;
 pub mod baseline;
 pub mod bootstrapping;
 pub mod callback;
+pub mod caller;
 pub mod condition;
 pub mod config;
 pub mod courier;

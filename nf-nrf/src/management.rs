@@ -1,7 +1,7 @@
 //! Nnrf_NFManagement (TS 29.510 clause 5.2 and 6.1): registering, updating, removing and reading profiles.
 //!
-//! Every operation needs a client certificate, and one that writes needs the certificate of the very instance: the checks of
-//! TS 33.501 clause 13.1 (identity against certificate) stand in `require_own` and `admit`.
+//! Over mutual TLS every operation needs a client certificate, and one that writes needs the certificate of the very instance:
+//! the checks of TS 33.501 clause 13.1 (identity against certificate) stand in [`Caller::require_own`] and `admit`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,6 @@ use std::time::Instant;
 use hyper::header::{ETAG, IF_MATCH, LOCATION};
 use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Method, StatusCode};
-use mtc_tls::identity::NfIdentity;
 use sbi::model::{
     Document, HalLink, HalLinks, NfInstanceId, NfProfile, NfType, PatchItem, ServiceForm,
     SupportedFeatures, Tolerated, UriList,
@@ -20,6 +19,7 @@ use sbi::server::Request;
 use sbi::uri::{ApiRoot, Query};
 use serde_json::json;
 
+use crate::caller::{Caller, Callers};
 use crate::etag::Tagged;
 use crate::metrics::NrfMetrics;
 use crate::registry::{CommitError, ProfileTooLarge, ReviseError, SharedRegistry, Stored};
@@ -35,6 +35,7 @@ const MAX_QUOTED: usize = 128;
 pub struct Management {
     registry: Arc<SharedRegistry>,
     api_root: ApiRoot,
+    callers: Callers,
     metrics: Option<NrfMetrics>,
 }
 
@@ -44,8 +45,16 @@ impl Management {
         Self {
             registry,
             api_root,
+            callers: Callers::default(),
             metrics: None,
         }
+    }
+
+    /// Takes requests from `callers`, of whom those with a certificate are the default.
+    #[must_use]
+    pub fn called_by(mut self, callers: Callers) -> Self {
+        self.callers = callers;
+        self
     }
 
     /// Counts in `metrics` what was put right in profiles.
@@ -81,7 +90,7 @@ impl Management {
         segments: &[&str],
         now: Instant,
     ) -> Result<Response, Problem> {
-        let identity = identity(request)?;
+        let caller = self.callers.identify(request)?;
         match (&request.method, segments) {
             (&Method::GET, ["nf-instances"]) => self.list(request),
             (&Method::OPTIONS, ["nf-instances"]) => Ok(options()),
@@ -90,9 +99,9 @@ impl Management {
                 let id = path_id(id)?;
                 match *method {
                     Method::GET => self.retrieve(id, request),
-                    Method::PUT => self.register(id, identity, request, now),
-                    Method::PATCH => self.update(id, identity, request, now),
-                    Method::DELETE => self.deregister(id, identity),
+                    Method::PUT => self.register(id, caller, request, now),
+                    Method::PATCH => self.update(id, caller, request, now),
+                    Method::DELETE => self.deregister(id, caller),
                     _ => Err(Problem::method_not_allowed("GET, PUT, PATCH, DELETE")),
                 }
             }
@@ -104,11 +113,11 @@ impl Management {
     fn register(
         &self,
         id: NfInstanceId,
-        identity: &NfIdentity,
+        caller: Caller<'_>,
         request: &Request,
         now: Instant,
     ) -> Result<Response, Problem> {
-        require_own(id, identity)?;
+        caller.require_own(id)?;
         request.require_media_type(JSON)?;
         let (profile, tolerated) = NfProfile::read_tolerantly(&request.body)?;
         if profile.nf_instance_id != id {
@@ -117,7 +126,7 @@ impl Management {
                 format!("{} is not {id} of the path", profile.nf_instance_id),
             ));
         }
-        admit(&profile, identity)?;
+        admit(&profile, caller)?;
         let committed = self.registry.store(id, now, |basis| {
             basis
                 .register(profile.clone())
@@ -138,11 +147,11 @@ impl Management {
     fn update(
         &self,
         id: NfInstanceId,
-        identity: &NfIdentity,
+        caller: Caller<'_>,
         request: &Request,
         now: Instant,
     ) -> Result<Response, Problem> {
-        require_own(id, identity)?;
+        caller.require_own(id)?;
         request.require_media_type(JSON_PATCH)?;
         let patch = read_patch(&request.body)?;
         let committed = self.registry.store(id, now, |basis| {
@@ -150,7 +159,7 @@ impl Management {
                 require_match(&request.headers, stored)?;
             }
             let draft = basis.revise(&patch).map_err(refusal)?;
-            admit(draft.profile(), identity)?;
+            admit(draft.profile(), caller)?;
             Ok(draft)
         });
         let committed = committed.map_err(|problem: Problem| problem)?;
@@ -162,8 +171,8 @@ impl Management {
         })
     }
 
-    fn deregister(&self, id: NfInstanceId, identity: &NfIdentity) -> Result<Response, Problem> {
-        require_own(id, identity)?;
+    fn deregister(&self, id: NfInstanceId, caller: Caller<'_>) -> Result<Response, Problem> {
+        caller.require_own(id)?;
         if self.registry.update(|registry| registry.deregister(id)) {
             Ok(Response::no_content())
         } else {
@@ -244,29 +253,11 @@ fn truncated(pointer: &str) -> String {
     pointer.chars().take(MAX_QUOTED).collect()
 }
 
-/// The certificate identity of the client.
-///
-/// # Errors
-/// `403` without one.
-pub(crate) fn identity(request: &Request) -> Result<&NfIdentity, Problem> {
-    request.peer.identity.as_ref().ok_or_else(|| {
-        Problem::certificate_mismatch("this service needs a client certificate of an NF instance")
-    })
-}
-
-/// Check 2: the certificate is that of the instance in the path.
-fn require_own(id: NfInstanceId, identity: &NfIdentity) -> Result<(), Problem> {
-    let certified = NfInstanceId::from(identity.instance_id);
-    if certified == id {
+/// Checks 3 and 4: the certificate, if there is one, has the NF type and every FQDN of the profile.
+fn admit(profile: &NfProfile, caller: Caller<'_>) -> Result<(), Problem> {
+    let Some(identity) = caller.identity() else {
         return Ok(());
-    }
-    Err(Problem::certificate_mismatch(format!(
-        "certificate is of instance {certified}, path is of {id}"
-    )))
-}
-
-/// Checks 3 and 4: the certificate has the NF type and every FQDN of the profile.
-fn admit(profile: &NfProfile, identity: &NfIdentity) -> Result<(), Problem> {
+    };
     let nf_type = profile.nf_type.as_str();
     if !identity
         .nf_types

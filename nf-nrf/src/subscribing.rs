@@ -26,8 +26,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::callback::{Callback, CallbackError, Reach};
+use crate::caller::{Caller, Callers};
 use crate::condition::Condition;
-use crate::management::{certifies, identity, read_patch};
+use crate::management::{certifies, read_patch};
 use crate::notifier::{Notifier, StoreError};
 use crate::registry::SharedRegistry;
 use crate::subscription::{Subscriber, Subscription, SubscriptionError, SubscriptionId};
@@ -48,11 +49,12 @@ pub struct Subscribing {
     registry: Arc<SharedRegistry>,
     api_root: ApiRoot,
     reach: Reach,
+    callers: Callers,
 }
 
 impl Subscribing {
     /// Subscriptions to what happens in `registry`, kept by `notifier`; `api_root` is that of the NRF, for `Location`.
-    pub const fn new(
+    pub fn new(
         notifier: Arc<Notifier>,
         registry: Arc<SharedRegistry>,
         api_root: ApiRoot,
@@ -63,7 +65,15 @@ impl Subscribing {
             registry,
             api_root,
             reach,
+            callers: Callers::default(),
         }
+    }
+
+    /// Takes requests from `callers`, of whom those with a certificate are the default.
+    #[must_use]
+    pub fn called_by(mut self, callers: Callers) -> Self {
+        self.callers = callers;
+        self
     }
 
     /// Answers a request whose path is `/nnrf-nfm/v1/subscriptions/` and `segments`. Blocks on the disk.
@@ -71,24 +81,24 @@ impl Subscribing {
     /// # Errors
     /// The problem to answer with.
     pub fn handle(&self, request: &Request, segments: &[&str]) -> Result<Response, Problem> {
-        let identity = identity(request)?;
+        let caller = self.callers.identify(request)?;
         match (&request.method, segments) {
-            (&Method::POST, []) => self.subscribe(identity, request),
+            (&Method::POST, []) => self.subscribe(caller, request),
             (_, []) => Err(Problem::method_not_allowed("POST")),
-            (&Method::PATCH, [id]) => self.update(&SubscriptionId::named(id), identity, request),
-            (&Method::DELETE, [id]) => self.unsubscribe(&SubscriptionId::named(id), identity),
+            (&Method::PATCH, [id]) => self.update(&SubscriptionId::named(id), caller, request),
+            (&Method::DELETE, [id]) => self.unsubscribe(&SubscriptionId::named(id), caller),
             (_, [_]) => Err(Problem::method_not_allowed("PATCH, DELETE")),
             (_, [_, ..]) => Err(Problem::resource_uri_structure_not_found()),
         }
     }
 
-    fn subscribe(&self, identity: &NfIdentity, request: &Request) -> Result<Response, Problem> {
+    fn subscribe(&self, caller: Caller<'_>, request: &Request) -> Result<Response, Problem> {
         request.require_media_type(JSON)?;
         if request.body.len() > MAX_OCTETS {
             return Err(too_large(request.body.len()));
         }
         let data = SubscriptionData::read(&request.body)?;
-        let subscriber = self.subscriber(identity, &data, request)?;
+        let subscriber = self.subscriber(caller, &data, request)?;
         let subscription = self.checked(SubscriptionId::random(), data, subscriber)?;
         let subscription = Arc::new(subscription);
         self.notifier.put(subscription.clone()).map_err(unstored)?;
@@ -104,11 +114,11 @@ impl Subscribing {
     fn update(
         &self,
         id: &SubscriptionId,
-        identity: &NfIdentity,
+        caller: Caller<'_>,
         request: &Request,
     ) -> Result<Response, Problem> {
         request.require_media_type(JSON_PATCH)?;
-        let before = self.of(id, identity)?;
+        let before = self.of(id, caller)?;
         let patch = read_patch(&request.body)?;
         let data = patched(&before.data, &patch)?;
         let proposed = data.validity_time.clone();
@@ -126,8 +136,8 @@ impl Subscribing {
         })
     }
 
-    fn unsubscribe(&self, id: &SubscriptionId, identity: &NfIdentity) -> Result<Response, Problem> {
-        self.of(id, identity)?;
+    fn unsubscribe(&self, id: &SubscriptionId, caller: Caller<'_>) -> Result<Response, Problem> {
+        self.of(id, caller)?;
         if self.notifier.remove(id) {
             Ok(Response::no_content())
         } else {
@@ -136,8 +146,12 @@ impl Subscribing {
     }
 
     /// The subscription `id`, which is the requester's own, or one that an SCP may change for it.
-    fn of(&self, id: &SubscriptionId, identity: &NfIdentity) -> Result<Arc<Subscription>, Problem> {
+    /// Without a certificate, who knows its id may.
+    fn of(&self, id: &SubscriptionId, caller: Caller<'_>) -> Result<Arc<Subscription>, Problem> {
         let found = self.notifier.get(id).ok_or_else(unknown)?;
+        let Some(identity) = caller.identity() else {
+            return Ok(found);
+        };
         let certified = NfInstanceId::from(identity.instance_id);
         if found.subscriber.id == certified || is_scp(identity) {
             return Ok(found);
@@ -150,10 +164,13 @@ impl Subscribing {
     /// Check 7: the subscriber is the one of the certificate, or a registered instance for which an SCP asks.
     fn subscriber(
         &self,
-        identity: &NfIdentity,
+        caller: Caller<'_>,
         data: &SubscriptionData,
         request: &Request,
     ) -> Result<Subscriber, Problem> {
+        let Some(identity) = caller.identity() else {
+            return claimed(caller, data, request);
+        };
         let certified = NfInstanceId::from(identity.instance_id);
         let id = data.req_nf_instance_id.unwrap_or(certified);
         let subscriber = if id == certified {
@@ -240,10 +257,17 @@ impl Subscribing {
             // Needs an access token of the scope nnrf-nfm:subscriptions:subs-complete-profile.
             return Err(not_allowed("the complete profile is told to nobody"));
         }
-        let profile = self.profile(subscriber.id);
         let uri = &data.nf_status_notification_uri;
-        Callback::read(uri, &subscriber.fqdns, profile.as_deref(), self.reach)
-            .map_err(uncallable)?;
+        match self.callers {
+            Callers::Certified => {
+                let profile = self.profile(subscriber.id);
+                Callback::read(uri, &subscriber.fqdns, profile.as_deref(), self.reach)
+            }
+            Callers::Claimed { .. } => {
+                Callback::read_cleartext(uri, subscriber.address, self.reach)
+            }
+        }
+        .map_err(uncallable)?;
         let subscription =
             Subscription::new(id, data, subscriber, expires).map_err(|error| match error {
                 SubscriptionError::Callback(error) => uncallable(error),
@@ -283,6 +307,23 @@ impl Subscribing {
         let proposed = proposed.unwrap_or_else(|| now.plus(LONGEST));
         Ok(proposed.clamp(now.plus(SHORTEST), now.plus(LONGEST)))
     }
+}
+
+/// The subscriber that `data` names. Who names none shares the place of all such: it is told what anybody is told.
+fn claimed(
+    caller: Caller<'_>,
+    data: &SubscriptionData,
+    request: &Request,
+) -> Result<Subscriber, Problem> {
+    let id = data.req_nf_instance_id;
+    id.map_or(Ok(()), |id| caller.require_own(id))?;
+    let nf_type = data.req_nf_type.clone();
+    Ok(Subscriber {
+        id: id.unwrap_or_else(|| uuid::Uuid::nil().into()),
+        nf_type: nf_type.unwrap_or_else(|| NfType::from("CUSTOM_UNNAMED")),
+        fqdns: data.req_nf_fqdn.iter().cloned().collect(),
+        address: request.peer.remote.ip(),
+    })
 }
 
 fn is_scp(identity: &NfIdentity) -> bool {
