@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use crate::ledger::Ledger;
 use crate::limits::{Limits, Refused};
+use crate::metrics::RequestMetrics;
 use crate::process::Stop;
 use crate::server::{Handler, Peer, Terms, serve_cleartext_within, serve_sbi_within};
 use crate::trace;
@@ -206,6 +207,35 @@ pub async fn serve_plain<H: Handler>(
         };
         async move {
             let served = serve_cleartext_within(terms, tcp, remote, handler, stop.wait());
+            if let Err(error) = served.await {
+                tracing::debug!(%remote, error = %Causes(&error), "connection ended");
+            }
+        }
+    })
+    .await;
+}
+
+/// Serves an SBI in cleartext (HTTP/2 with prior knowledge alone), to peers that nothing authenticates, until stopped, then
+/// finishes what is in progress. Requests are counted in `metrics`.
+pub async fn serve_cleartext_sbi<H: Handler>(
+    listener: TcpListener,
+    handler: Arc<H>,
+    metrics: RequestMetrics,
+    limits: Limits,
+    stop: Stop,
+) {
+    let connection_stop = stop.clone();
+    let budget = limits.budget.clone();
+    accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
+        let (handler, stop) = (handler.clone(), connection_stop.clone());
+        let terms = Terms {
+            metrics: Some(metrics.clone()),
+            budget: budget.clone(),
+            newcomer: Some(newcomer),
+        };
+        async move {
+            let peer = Arc::new(Peer::cleartext(remote));
+            let served = serve_sbi_within(terms, tcp, peer, handler, stop.wait());
             if let Err(error) = served.await {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }

@@ -29,7 +29,7 @@ use crate::config::ProcessSettings;
 use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
-use crate::listener::{ListenError, bind, serve_plain, serve_sbi};
+use crate::listener::{ListenError, bind, serve_cleartext_sbi, serve_plain, serve_sbi};
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfType};
 use crate::orders::Orders;
@@ -206,6 +206,15 @@ impl Life {
             instance: instance.fqdn.clone(),
             addr,
         });
+    }
+
+    /// Serves an SBI in cleartext, to peers that nothing authenticates, until the process stops.
+    pub fn serve_cleartext_sbi<H: Handler>(&mut self, listener: TcpListener, handler: Arc<H>) {
+        let requests = self.metrics.requests.clone();
+        let (limits, stop) = (self.limits.clone(), self.stop.clone());
+        self.tasks.spawn(serve_cleartext_sbi(
+            listener, handler, requests, limits, stop,
+        ));
     }
 
     /// Keeps the trust of these instances as new as the log.
