@@ -27,6 +27,11 @@ pub struct NrfConfig {
     pub fqdn: String,
     /// Where its SBI listens.
     pub listen: SocketAddr,
+    /// The registry in cleartext, for network functions of other projects that have no certificate of the lab (see
+    /// [interop.md](interop.md)). Off unless it is there. Who calls is not known there: it has its own instances, apart from
+    /// those that are registered with a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleartext: Option<CleartextConfig>,
     /// Where its issuance log is served, in cleartext.
     pub log_listen: SocketAddr,
     /// Where health, metrics and measurements are served, in cleartext.
@@ -119,6 +124,30 @@ pub struct NrfConfig {
     /// [troubleshooting.md](troubleshooting.md#clock-steps)).
     #[serde(default)]
     pub clock_offset_seconds: i64,
+}
+
+/// The registry in cleartext.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CleartextConfig {
+    /// Where it listens: a loopback address, unless `beyond_loopback`.
+    pub listen: SocketAddr,
+    /// Whether it may listen at an address that others reach. Everybody there may register, and be told, what they like.
+    #[serde(default)]
+    pub beyond_loopback: bool,
+}
+
+impl CleartextConfig {
+    /// Checks that nobody but this machine reaches it by mistake.
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.beyond_loopback || self.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(ConfigError::Rule {
+            key: "cleartext.listen",
+            rule: "is not a loopback address: whoever reaches it may register anything; if that is meant, set beyond_loopback = true".to_owned(),
+        })
+    }
 }
 
 /// Where a witness is.
@@ -239,6 +268,9 @@ impl NrfConfig {
                 "too short for the certificate lifetime: more than 4096 landmarks could be active at once",
             ));
         }
+        if let Some(cleartext) = &self.cleartext {
+            cleartext.check()?;
+        }
         if self.preload > MAX_PRELOAD {
             return Err(rule("preload", "must be at most 10000000"));
         }
@@ -298,6 +330,38 @@ impl NrfConfig {
     pub const fn clock(&self) -> Clock {
         Clock {
             offset_seconds: self.clock_offset_seconds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cleartext_beyond_this_machine_must_be_meant() {
+        let check = |listen: &str, beyond_loopback| {
+            let listen = listen.parse().expect("an address");
+            let cleartext = CleartextConfig {
+                listen,
+                beyond_loopback,
+            };
+            cleartext.check()
+        };
+        for listen in ["127.0.0.10:7777", "[::1]:7777"] {
+            assert!(check(listen, false).is_ok(), "{listen}");
+        }
+        for listen in ["0.0.0.0:7777", "[::]:7777", "192.0.2.1:7777"] {
+            let refused = check(listen, false);
+            let is_rule = matches!(
+                refused,
+                Err(ConfigError::Rule {
+                    key: "cleartext.listen",
+                    ..
+                })
+            );
+            assert!(is_rule, "{listen}: {refused:?}");
+            assert!(check(listen, true).is_ok(), "{listen}");
         }
     }
 }

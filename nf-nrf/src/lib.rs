@@ -10,6 +10,7 @@
 //!   enrolment    POST certificates --> mtca (issuance log, landmarks) or baseline (X.509)
 //!   access_token POST /oauth2/token: who may use which services of those that are registered
 //!   services     all of them on the SBI port, counted
+//!   cleartext    a registry apart for those without certificates, on a port of its own
 //!   logs         which of the CA's issuance logs is current --> log_opening
 //!   log_api      GET checkpoint, landmarks, tiles: the issuance logs, public
 //!   public_files GET /lab/...: what everybody may know of a deployed lab, on the same port
@@ -26,6 +27,7 @@ pub mod baseline;
 pub mod bootstrapping;
 pub mod callback;
 pub mod caller;
+pub mod cleartext;
 pub mod condition;
 pub mod config;
 pub mod courier;

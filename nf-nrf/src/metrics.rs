@@ -24,6 +24,8 @@ struct Inner {
     /// Where the length of the queue is read.
     issuer: Arc<OnceLock<Issuer>>,
     instances: IntGaugeVec,
+    cleartext: IntGauge,
+    claimed: IntGauge,
     tolerances: IntCounterVec,
     registration: Counts,
     update: Counts,
@@ -99,6 +101,14 @@ impl NrfMetrics {
                 "nf_registered_instances",
                 "NF instances that are registered.",
                 &[("nf_type", "NF type (TS 29.510), or `other`")],
+            ),
+            cleartext: registry.gauge(
+                "nf_cleartext_listening",
+                "1 if the NRF serves a registry in cleartext to whoever comes (`[cleartext]`), otherwise 0.",
+            ),
+            claimed: registry.gauge(
+                "nf_cleartext_instances",
+                "NF instances that are registered in cleartext, by whom no certificate says.",
             ),
             tolerances: registry.counters(
                 "nf_profile_tolerances_total",
@@ -381,6 +391,18 @@ impl NrfMetrics {
         for (nf_type, count) in KNOWN.into_iter().chain(["other"]).zip(counts) {
             self.0.instances.with_label_values(&[nf_type]).set(count);
         }
+    }
+
+    /// The registry is served in cleartext too.
+    pub(crate) fn serves_cleartext(&self) {
+        self.0.cleartext.set(1);
+    }
+
+    /// So many instances are registered in cleartext.
+    pub(crate) fn claimed(&self, instances: usize) {
+        self.0
+            .claimed
+            .set(i64::try_from(instances).unwrap_or(i64::MAX));
     }
 
     /// A witness was asked.

@@ -45,8 +45,9 @@ use crate::answers::Answers;
 use crate::baseline::{BaselineCa, BaselineError};
 use crate::bootstrapping::Bootstrapping;
 use crate::callback::Reach;
+use crate::cleartext::{self, Cleartext, Registries};
 use crate::config::NrfConfig;
-use crate::courier::{Couriers, TlsDial};
+use crate::courier::{CleartextDial, Couriers, TlsDial};
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedTokensError};
@@ -57,11 +58,12 @@ use crate::log_opening::{OpenLogError, OpenedLog, Unopened, open_current};
 use crate::logs::{self, LogStart};
 use crate::management::Management;
 use crate::metrics::NrfMetrics;
+use crate::metrics::notifications::NotificationMetrics;
 use crate::mtca::Mtca;
 use crate::notifier::Notifier;
 use crate::own::OwnSource;
 use crate::public_files::PublicPort;
-use crate::registry::{ChangeSink, Settings, SharedRegistry};
+use crate::registry::{ChangeSink, Registry, Settings, SharedRegistry};
 use crate::registry_files;
 use crate::retired_log::RetiredLog;
 use crate::services::Services;
@@ -472,25 +474,20 @@ impl Process {
         enrolment: Arc<Enrolment>,
     ) -> Result<Services, NrfError> {
         let config = self.config.clone();
-        let folder = PrivateFolder::open(config.state.join("profiles"))?;
-        let registry = registry_files::restore(&folder, Settings::default(), Instant::now())?;
-        let notifier = Arc::new(Notifier::open(
-            PrivateFolder::open(config.state.join("subscriptions"))?,
-            Bounds::default(),
-            config.clock(),
+        let (registry, notifier) = open_registry(
+            &config,
+            ["profiles", "subscriptions"],
+            (Settings::default(), Bounds::default()),
             self.nrf_metrics.notifications(),
-        )?);
-        let hearing = notifier.clone();
-        let on_change: ChangeSink = Box::new(move |change| {
-            registry_files::store(&folder, change);
-            hearing.announce(change);
-        });
-        let registry = Arc::new(SharedRegistry::new(registry, on_change));
-        self.life.spawn(expire(
-            registry.clone(),
-            notifier.clone(),
-            self.nrf_metrics.clone(),
-        ));
+        )?;
+        let metrics = self.nrf_metrics.clone();
+        let count = move |registry: &Registry| {
+            let types = registry.profiles().map(|profile| profile.nf_type.as_str());
+            metrics.registered(types);
+        };
+        self.life
+            .spawn(expire(registry.clone(), notifier.clone(), count));
+        self.serve_cleartext(&registry)?;
         let api_root = ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?;
         let reach = Reach::of(addr.ip());
         let dial = TlsDial {
@@ -523,6 +520,69 @@ impl Process {
         };
         Ok(services.with_access_tokens(service))
     }
+
+    /// Serves a registry in cleartext if the configuration says so, beside that of those who are `certified`.
+    fn serve_cleartext(&mut self, certified: &Arc<SharedRegistry>) -> Result<(), NrfError> {
+        let config = self.config.clone();
+        let Some(cleartext) = &config.cleartext else {
+            return Ok(());
+        };
+        let (claimed, notifier) = open_registry(
+            &config,
+            ["cleartext-profiles", "cleartext-subscriptions"],
+            (cleartext::settings(), cleartext::bounds()),
+            // Not shown: those that are shown are of subscribers with certificates.
+            NotificationMetrics::new(&Default::default()),
+        )?;
+        let metrics = self.nrf_metrics.clone();
+        let count = move |registry: &Registry| metrics.claimed(registry.profiles().count());
+        self.life
+            .spawn(expire(claimed.clone(), notifier.clone(), count));
+        let (listener, addr) = bind(cleartext.listen, "cleartext SBI", "cleartext.listen")?;
+        let api_root = cleartext::api_root(addr, &config.fqdn)?;
+        let reach = Reach::of(addr.ip());
+        let couriers = Couriers::new(notifier.clone(), api_root.clone(), CleartextDial { reach });
+        self.life.spawn(couriers.run());
+        tracing::warn!(
+            %addr, beyond_loopback = cleartext.beyond_loopback,
+            "cleartext is set: whoever reaches this port can register, discover and change everything that is registered there, unauthenticated"
+        );
+        self.nrf_metrics.serves_cleartext();
+        let registries = Registries {
+            claimed,
+            certified: certified.clone(),
+        };
+        let handler = Cleartext::new(
+            registries,
+            notifier,
+            api_root,
+            reach,
+            config.discovery_validity_seconds,
+            self.nrf_metrics.clone(),
+        );
+        self.life.serve_cleartext_sbi(listener, Arc::new(handler));
+        Ok(())
+    }
+}
+
+/// A registry and the subscriptions to it, as they were stored in two folders of the private folder. Blocks on the disk.
+fn open_registry(
+    config: &NrfConfig,
+    [profiles, subscriptions]: [&str; 2],
+    (settings, bounds): (Settings, Bounds),
+    metrics: NotificationMetrics,
+) -> Result<(Arc<SharedRegistry>, Arc<Notifier>), FileError> {
+    let folder = PrivateFolder::open(config.state.join(profiles))?;
+    let registry = registry_files::restore(&folder, settings, Instant::now())?;
+    let subscriptions = PrivateFolder::open(config.state.join(subscriptions))?;
+    let notifier = Notifier::open(subscriptions, bounds, config.clock(), metrics)?;
+    let notifier = Arc::new(notifier);
+    let hearing = notifier.clone();
+    let on_change: ChangeSink = Box::new(move |change| {
+        registry_files::store(&folder, change);
+        hearing.announce(change);
+    });
+    Ok((Arc::new(SharedRegistry::new(registry, on_change)), notifier))
 }
 
 /// The keys of access tokens that are in a folder. Blocks on the disk.
@@ -624,7 +684,7 @@ fn begin_used_tokens(log: &Path, state: &PrivateFolder) -> Result<(), NrfError> 
 
 /// Suspends and purges instances whose heartbeats are missing, ends subscriptions that are not renewed, and counts those that
 /// are there, for ever.
-async fn expire(registry: Arc<SharedRegistry>, notifier: Arc<Notifier>, metrics: NrfMetrics) {
+async fn expire(registry: Arc<SharedRegistry>, notifier: Arc<Notifier>, count: impl Fn(&Registry)) {
     let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
     loop {
         ticks.tick().await;
@@ -635,11 +695,7 @@ async fn expire(registry: Arc<SharedRegistry>, notifier: Arc<Notifier>, metrics:
         };
         // Off the runtime: what changes is written to disk. It fails only when the runtime ends.
         let _ = tokio::task::spawn_blocking(work).await;
-        registry.read(|registry| {
-            let registered = registry.profiles();
-            let types = registered.map(|profile| profile.nf_type.as_str());
-            metrics.registered(types);
-        });
+        registry.read(&count);
     }
 }
 

@@ -347,6 +347,7 @@ fn config(folder: &Path) -> NrfConfig {
         id: Uuid::new_v4(),
         fqdn: "nrf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
         listen: any,
+        cleartext: None,
         log_listen: any,
         admin: any,
         trust: folder.join("trust.toml"),

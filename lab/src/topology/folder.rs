@@ -406,6 +406,7 @@ impl LabFolder {
             id: Uuid::new_v4(),
             fqdn: fqdn.to_owned(),
             listen: listen.sbi,
+            cleartext: None,
             log_listen: listen.log,
             admin: listen.admin,
             trust: "trust.toml".into(),

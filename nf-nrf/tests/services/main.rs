@@ -2,6 +2,7 @@
 
 mod access_token;
 mod bootstrapping;
+mod cleartext;
 mod counting;
 mod discovery;
 mod enrolment;
@@ -9,3 +10,4 @@ mod management;
 mod mtca;
 mod nrf;
 mod subscriptions;
+mod transcript;
