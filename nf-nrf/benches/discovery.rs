@@ -1,6 +1,6 @@
 //! What a small discovery answer costs the NRF, and what it costs with 10,000 instances more and while 1,000 a second change.
 //!
-//! `cargo bench -p nf-nrf --bench discovery`
+//! `cargo bench -p nf-nrf --bench discovery`, or with `-- serve` for `h2load -c 8 -m 8 -D 5` at the URLs that it prints
 //!
 //! ```text
 //!   client thread: 8 connections, 8 requests at a time each --- cleartext HTTP/2, loopback ---> server thread: discovery, management
@@ -258,7 +258,21 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }
 
+/// Serves until somebody ends the process, and says where, for generators of others.
+fn serve_others() -> Outcome<()> {
+    for others in [0, OTHERS] {
+        let (addr, _) = serve(Arc::new(Nrf::with(others)))?;
+        println!("{} instances: 'http://{addr}{QUERY}'", others + 2);
+    }
+    loop {
+        thread::park();
+    }
+}
+
 fn main() -> Outcome<()> {
+    if std::env::args().any(|argument| argument == "serve") {
+        return serve_others();
+    }
     let mut nrf = None;
     let memory = measure(|| nrf = Some(Nrf::with(OTHERS)));
     let octets = smf(2, false).to_string().len();
