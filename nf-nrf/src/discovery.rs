@@ -6,7 +6,7 @@
 //!                        `- bound to the client certificate, if there must be one: its own type and id, or an SCP on behalf of another NF
 //! ```
 //!
-//! A small result is kept with its query and brought up to date by the instances that changed ([`prepared`]).
+//! A small result is kept with its query and brought up to date by the instances that changed (`prepared`).
 //!
 //! No match is an empty list, not an error. A filter that this NRF does not apply is refused (`INVALID_QUERY_PARAM`, TS 29.500
 //! clause 5.2.7.2): a result must not look filtered when it is not. Parameters that only order or enrich a result ([`HARMLESS`])
