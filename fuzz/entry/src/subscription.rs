@@ -30,14 +30,24 @@ pub fn subscription(data: &[u8]) -> Verdict {
     let callback = &made.callback;
     assert!(callback.path().len() > 1 && callback.path().starts_with('/'));
     assert!(callback.path().len() < MAX_URI && callback.port() > 0);
-    let uri = format!("https://{}{}", callback.authority(), callback.path());
-    assert_eq!(uri, made.data.nf_status_notification_uri);
+    // Whether the scheme may be called, and the host, is for the service to say, which knows who subscribes.
+    let uri = &made.data.nf_status_notification_uri;
+    let below = format!("{}{}", callback.authority(), callback.path());
+    assert_eq!(uri.split_once("://"), Some((scheme_of(uri), &*below)));
     if let Some(Condition::Instances(ids)) = &made.condition {
         assert!((1..=MAX_ELEMENTS).contains(&ids.len()));
     }
     // As it is stored and read at the next start.
     assert_eq!(make(made.data.clone()), Ok(made));
     Verdict::Accepted
+}
+
+fn scheme_of(uri: &str) -> &'static str {
+    if uri.starts_with("https:") {
+        "https"
+    } else {
+        "http"
+    }
 }
 
 fn subscriber() -> Subscriber {
