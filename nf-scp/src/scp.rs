@@ -44,8 +44,8 @@ const DOMAIN: &str = "lab";
 /// often have an operator who lists the newest one in the trust file.
 const LOGS_AHEAD: u64 = 255;
 /// Bytes that the witness's port may hold for its peers: requests have 64 KiB at most and are answered at once. It is not taken
-/// from what routed requests may have, so that a full SCP still cosigns.
-const WITNESS_BUDGET: usize = 16 << 20;
+/// from what routed requests may have, so that a full SCP still cosigns. Peers without a certificate, as all are here, may take half.
+const WITNESS_BUDGET: usize = 64 << 20;
 
 /// Why the SCP cannot start.
 #[derive(Debug, thiserror::Error)]
