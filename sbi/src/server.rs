@@ -494,7 +494,9 @@ async fn answer<H: Handler>(
         body: body::read(body, bound, share).await?,
         peer,
     };
-    catch_panic(handler.handle(request))
+    // On the heap, and only now: a handler that calls others takes tens of kilobytes, which an unfinished request must not cost.
+    let handled = Box::pin(handler.handle(request));
+    catch_panic(handled)
         .await
         .unwrap_or_else(|HandlerPanicked| Err(Problem::system_failure()))
 }
