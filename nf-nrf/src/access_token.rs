@@ -4,6 +4,7 @@
 //!   POST /oauth2/token, form ─> AccessTokenReq ─> is it the NF of the certificate, and registered?      invalid_client
 //!      ─> is each service of the scope offered by the target type?                                     invalid_scope
 //!      ─> would the consumer discover a producer of it?                                                unauthorized_client
+//!      ─> are there others that exclude it? then the token is for those alone that do not
 //!      ─> claims, signed with the key of the algorithm that is asked for ─> AccessTokenRsp
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! service or else of the profile. The NRF's own services are for every registered NF. Refusals are those of RFC 6749 section 5.2, no
 //! ProblemDetails.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hyper::header::{CACHE_CONTROL, PRAGMA};
@@ -33,6 +35,7 @@ use sbi::uri::Query;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
 
+use crate::allowed;
 use crate::discovery::{DiscoveryQuery, search};
 use crate::metrics::NrfMetrics;
 use crate::registry::SharedRegistry;
@@ -41,6 +44,8 @@ use crate::registry::SharedRegistry;
 const OWN: [ServiceName; 2] = [ServiceName::NnrfNfm, ServiceName::NnrfDisc];
 /// Most services in one scope: a consumer asks for one, or for those of a producer.
 const MAX_SCOPES: usize = 16;
+/// Most producers that one token names: a claim of 1.2 kB. There is a bound because it travels with every request.
+const MAX_AUDIENCE: usize = 32;
 /// What signs a token if the consumer does not say.
 const DEFAULT_ALGORITHM: SignatureAlgorithm = SignatureAlgorithm::EcdsaP256;
 
@@ -201,17 +206,12 @@ impl AccessTokenService {
             )));
         }
         let target = self.target(wanted)?;
-        for service in &wanted.scope {
-            self.require_producer(wanted, &target, service)?;
-        }
+        let audience = self.audience(wanted, target)?;
         let scope: Vec<&str> = wanted.scope.iter().map(ServiceName::as_str).collect();
         Ok(AccessTokenClaims {
             iss: self.id,
             sub: wanted.id,
-            aud: match wanted.target_instance {
-                Some(id) => Audience::Instances(vec![id]),
-                None => Audience::Type(target),
-            },
+            aud: audience,
             scope: scope.join(" "),
             exp: self.clock.now().0.saturating_add(self.lifetime_seconds),
             consumer_plmn_id: wanted.requester_plmn.clone(),
@@ -278,14 +278,43 @@ impl AccessTokenService {
         }
     }
 
-    fn require_producer(
+    /// Who the token is for: all of a type, unless some of them do not allow the consumer one of the services.
+    fn audience(&self, wanted: &AccessTokenReq, target: NfType) -> Result<Audience, TokenDenied> {
+        let mut only: Option<BTreeSet<NfInstanceId>> = None;
+        for service in &wanted.scope {
+            let Some(admitting) = self.admitting(wanted, &target, service)? else {
+                continue;
+            };
+            let both = match only {
+                Some(before) => &before & &admitting,
+                None => admitting,
+            };
+            if both.is_empty() {
+                return Err(TokenDenied::Unauthorized(service.clone()));
+            }
+            only = Some(both);
+        }
+        match (wanted.target_instance, only) {
+            (Some(id), _) => Ok(Audience::Instances(vec![id])),
+            (None, None) => Ok(Audience::Type(target)),
+            (None, Some(ids)) if ids.len() <= MAX_AUDIENCE => {
+                Ok(Audience::Instances(ids.into_iter().collect()))
+            }
+            (None, Some(_)) => Err(TokenDenied::Request(format!(
+                "targetNfType: not every {target} allows this consumer; name the one as targetNfInstanceId"
+            ))),
+        }
+    }
+
+    /// The producers of a service that the consumer may use; none if no producer excludes it.
+    fn admitting(
         &self,
         wanted: &AccessTokenReq,
         target: &NfType,
         service: &ServiceName,
-    ) -> Result<(), TokenDenied> {
+    ) -> Result<Option<BTreeSet<NfInstanceId>>, TokenDenied> {
         if *target == NfType::Nrf && OWN.contains(service) {
-            return Ok(());
+            return Ok(None);
         }
         let consumer = self.registry.read(|registry| {
             let stored = registry.get(wanted.id);
@@ -312,15 +341,26 @@ impl AccessTokenService {
                 service: service.to_string(),
             });
         }
-        let admits = |profile: &Arc<NfProfile>| {
-            let one = std::iter::once(profile.as_ref());
-            !search(&query, one, 1).nf_instances.is_empty()
-        };
-        if producers.iter().any(admits) {
-            Ok(())
-        } else {
-            Err(TokenDenied::Unauthorized(service.clone()))
+        let found: BTreeSet<NfInstanceId> = producers
+            .iter()
+            .filter(|profile| {
+                let one = std::iter::once(profile.as_ref());
+                !search(&query, one, 1).nf_instances.is_empty()
+            })
+            .map(|profile| profile.nf_instance_id)
+            .collect();
+        if found.is_empty() {
+            return Err(TokenDenied::Unauthorized(service.clone()));
         }
+        // One that is only suspended, or serves another slice, excludes nobody.
+        let excludes = |profile: &Arc<NfProfile>| {
+            let mut offered = profile.services();
+            !offered.any(|offered| {
+                offered.service_name == *service
+                    && allowed::may_use(query.requester(), offered, profile)
+            })
+        };
+        Ok(producers.iter().any(excludes).then_some(found))
     }
 }
 

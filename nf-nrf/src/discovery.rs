@@ -232,7 +232,7 @@ impl DiscoveryQuery {
     }
 
     /// Who asks, for the lists of those who may.
-    fn requester(&self) -> Requester<'_> {
+    pub(crate) fn requester(&self) -> Requester<'_> {
         Requester {
             nf_type: &self.requester_nf_type,
             fqdns: &self.requester_fqdns,

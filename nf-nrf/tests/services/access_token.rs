@@ -188,6 +188,32 @@ async fn producers_say_who_may_use_their_services() {
 }
 
 #[tokio::test]
+async fn a_token_is_for_those_alone_that_allow_the_consumer_where_others_do_not() {
+    let (nrf, amf) = nrf_with(json!({"allowedNfTypes": ["AMF"]})).await;
+    let other = "5b1d9a77-0000-4000-8000-000000000002";
+    let client = nrf.connect("SMF", other, "smf2.example.org").await;
+    let of_other = |members| profile("SMF", other, "smf2.example.org", "nsmf-pdusession", members);
+    let form = format!("{GRANT}&targetNfType=SMF&scope=nsmf-pdusession");
+    for (members, audience) in [
+        (
+            json!({"allowedNfTypes": ["PCF"]}),
+            Audience::Instances(vec![SMF_ID.parse().unwrap()]),
+        ),
+        (
+            json!({"nfStatus": "SUSPENDED"}),
+            Audience::Type(NfType::Smf),
+        ),
+        (json!({}), Audience::Type(NfType::Smf)),
+    ] {
+        assert!(client.put(&of_other(members)).await.status.is_success());
+        assert_eq!(
+            claims(&nrf.token_keys, &ask(&amf, &form).await).aud,
+            audience
+        );
+    }
+}
+
+#[tokio::test]
 async fn forms_that_cannot_be_read_are_refused() {
     let (_nrf, amf) = nrf_with(json!({})).await;
     let target = "targetNfType=SMF&scope=nsmf-pdusession";
