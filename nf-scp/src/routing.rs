@@ -224,7 +224,7 @@ impl Router {
         };
         let producer = producer.choose(0).clone();
         tried.push(producer.clone());
-        if !self.producers.admits(producer.addr) {
+        if !self.producers.admits(routed.profile, &producer) {
             let detail = format!("{root} has failed several times in a row");
             return Err(Failure::TryAnother(not_reachable(detail)));
         }
@@ -290,7 +290,8 @@ impl Router {
         while tried.len() < MAX_ATTEMPTS {
             let random = scramble(self.routed.fetch_add(1, Ordering::Relaxed));
             let producer = candidates.choose_among(random, |one| {
-                tried.iter().all(|tried| tried.addr != one.addr) && self.producers.admits(one.addr)
+                tried.iter().all(|tried| tried.addr != one.addr)
+                    && self.producers.admits(routed.profile, one)
             });
             let Some(producer) = producer else {
                 break;

@@ -86,14 +86,15 @@ impl SendError {
     }
 }
 
-/// The lanes to one peer in one profile.
+/// One peer in one profile. What fails with one is not laid to another's charge: a consumer chooses its profile, and who is registered
+/// at an address need not be there.
 type Key = (ConnectionProfile, SocketAddr, Option<Uuid>);
 
 /// The producers that this SCP sends to.
 pub(super) struct Producers {
     instance: Arc<Instance>,
     lanes: Mutex<BTreeMap<Key, Vec<Arc<Lane>>>>,
-    circuits: Mutex<HashMap<SocketAddr, Circuit>>,
+    circuits: Mutex<HashMap<Key, Circuit>>,
     metrics: RoutingMetrics,
 }
 
@@ -140,10 +141,10 @@ impl Producers {
         }
     }
 
-    /// Whether a request may go to the producer at `addr` now: it has not failed all the time.
-    pub(super) fn admits(&self, addr: SocketAddr) -> bool {
+    /// Whether a request may go to `producer` in `profile` now: it has not failed all the time.
+    pub(super) fn admits(&self, profile: ConnectionProfile, producer: &Candidate) -> bool {
         let circuits = lock(&self.circuits);
-        let circuit = circuits.get(&addr);
+        let circuit = circuits.get(&(profile, producer.addr, Some(producer.id.uuid())));
         circuit.is_none_or(|circuit| circuit.admits(Instant::now()))
     }
 
@@ -158,7 +159,8 @@ impl Producers {
         request: Request,
         deadline: Instant,
     ) -> Result<Response, SendError> {
-        if let Some(circuit) = lock(&self.circuits).get_mut(&to.addr) {
+        let key = (profile, to.addr, to.expected.instance_id);
+        if let Some(circuit) = lock(&self.circuits).get_mut(&key) {
             circuit.begin(Instant::now());
         }
         let begun = Instant::now();
@@ -171,7 +173,7 @@ impl Producers {
             }
             sent => sent.map_err(|(_, error)| error),
         };
-        self.judge(to.addr, &answered, begun);
+        self.judge(key, &answered, begun);
         answered
     }
 
@@ -255,7 +257,7 @@ impl Producers {
     }
 
     /// Notes what became of a request.
-    fn judge(&self, addr: SocketAddr, answered: &Result<Response, SendError>, begun: Instant) {
+    fn judge(&self, key: Key, answered: &Result<Response, SendError>, begun: Instant) {
         let has_failed = match answered {
             Ok(_) => false,
             Err(SendError::Call(CallError::Client(ClientError::Timeout(_))) | SendError::Late) => {
@@ -267,13 +269,13 @@ impl Producers {
         };
         let mut circuits = lock(&self.circuits);
         if has_failed {
-            let is_known = circuits.contains_key(&addr);
+            let is_known = circuits.contains_key(&key);
             // Producers that fail are few; if they were many, the first would be known and the others tried.
             if is_known || circuits.len() < MAX_CIRCUITS {
-                circuits.entry(addr).or_default().failed(Instant::now());
+                circuits.entry(key).or_default().failed(Instant::now());
             }
-        } else if answered.is_ok() && circuits.contains_key(&addr) {
-            circuits.remove(&addr);
+        } else if answered.is_ok() && circuits.contains_key(&key) {
+            circuits.remove(&key);
         } else {
             return;
         }
