@@ -108,9 +108,13 @@ impl AccessTokens {
         let _ = self.slices.set(slices);
     }
 
-    /// Whether a service is one of the instance's own. What an SCP forwards, the producer checks.
-    fn produces(&self, service: &ServiceName) -> bool {
-        producer(service).as_ref() == Some(&self.nf_type)
+    /// The service that a request needs a token for, if it is one of the instance's own: what an SCP forwards, the producer checks. It
+    /// is read from the decoded path, as services read it, of whatever operation.
+    fn guarded(&self, request: &Request) -> Result<Option<ServiceName>, Problem> {
+        let segments = request.segments()?;
+        let service = segments.first().filter(|service| needs_token(service));
+        let service = service.map(|service| ServiceName::from(service.as_str()));
+        Ok(service.filter(|service| producer(service).as_ref() == Some(&self.nf_type)))
     }
 
     /// Refuses a request to `service` whose token does not permit it.
@@ -194,12 +198,15 @@ impl fmt::Debug for AccessTokens {
     }
 }
 
-/// The service that a request to `path` needs a token for; none if it needs none.
+/// The service that a consumer's request to `path` needs a token for; none if it needs none.
 fn tokened(method: &Method, path: &str) -> Option<ServiceName> {
     let service = ServiceOperation::of(method, path).service;
-    let needs_none = matches!(service, "nnrf-nfm" | "nnrf-cm" | "nnrf-oauth2" | UNKNOWN)
-        || service.ends_with("-callback");
-    (!needs_none).then(|| ServiceName::from(service))
+    needs_token(service).then(|| ServiceName::from(service))
+}
+
+fn needs_token(service: &str) -> bool {
+    !matches!(service, "nnrf-nfm" | "nnrf-cm" | "nnrf-oauth2" | UNKNOWN)
+        && !service.ends_with("-callback")
 }
 
 /// The type of NF that produces a service: `nsmf-pdusession` is `Nsmf_PDUSession`, of an SMF (TS 29.501 clause 4.4.1).
@@ -223,8 +230,8 @@ fn require_current(claims: &AccessTokenClaims, now: UnixTime) -> Result<(), Toke
     Ok(())
 }
 
-/// The token is the peer's own, or the peer is an SCP, which is trusted to hand on what its consumers send (TS 33.501 clause
-/// 13.4.1.2): in indirect communication the certificate is the SCP's.
+/// The token is the peer's own, or the peer is an SCP, which is trusted to hand on only its consumers' own (TS 33.501
+/// clause 13.4.1.2): in indirect communication the certificate is the SCP's.
 fn require_subject(request: &Request, claims: &AccessTokenClaims) -> Result<(), TokenRefusal> {
     let identity = request.peer.identity.as_ref();
     let peer = identity.map(|identity| NfInstanceId::from(identity.instance_id));

@@ -273,6 +273,19 @@ async fn without_a_token_is_served_what_needs_none() {
     assert_eq!(optional.ask_with(json!({"aud": "AMF"})).await.0, 401);
 }
 
+#[tokio::test]
+async fn no_way_of_writing_a_path_does_without_a_token() {
+    let required = Scene::new(TokenPolicy::Required).await;
+    for path in [
+        "/nsmf%2Dpdusession/v1/sm-contexts",
+        "/nsmf-pdusession/v1/no-resource",
+        "/nsmf-pdusession/v1/sm-contexts/oauth2/token",
+    ] {
+        assert_eq!(required.ask(path, None).await.0, 401, "{path}");
+    }
+    assert!(required.smf.0.lock().unwrap().is_empty());
+}
+
 /// Mints tokens: a wrong one first if `is_late`.
 struct Nrf {
     key: Arc<SecretKey>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
 
-use super::{AccessTokens, tokened};
+use super::AccessTokens;
 use crate::operation::ServiceOperation;
 use crate::problem::Problem;
 use crate::response::Response;
@@ -26,8 +26,7 @@ impl<H> Guarded<H> {
 impl<H: Handler> Handler for Guarded<H> {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
         if let Some(tokens) = &self.tokens
-            && let Some(service) = tokened(&request.method, &request.path)
-            && tokens.produces(&service)
+            && let Some(service) = tokens.guarded(&request)?
         {
             tokens.check(&request, &service)?;
         }
