@@ -189,6 +189,14 @@ impl<'a> Jws<'a> {
         }
     }
 
+    /// The claims of whoever wrote them. For who hands the JWS on, and may refuse it, but trusts nothing in it.
+    ///
+    /// # Errors
+    /// [`JwsError::Claims`].
+    pub fn unverified_claims<T: DeserializeOwned>(&self) -> Result<T, JwsError> {
+        serde_json::from_slice(&self.payload).map_err(JwsError::Claims)
+    }
+
     pub(crate) fn is_signed_by(&self, key: &PublicKey) -> bool {
         let algorithm = self.header.algorithm;
         key.algorithm() == algorithm

@@ -7,7 +7,9 @@ use std::time::Duration;
 use experiment::scenario::{LoadPlan, Nf, OperationKind, Via};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{HeaderMap, Method, StatusCode};
+use jose::Header;
 use lab::pki;
+use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ClientAuth;
 use sbi::client::{Connection, Request};
@@ -170,6 +172,14 @@ impl Consumer {
     }
 }
 
+/// `Authorization` with a token of the NF instance `subject`, whoever signed it.
+fn bearer(subject: &str) -> String {
+    let key = SecretKey::generate(SignatureAlgorithm::EcdsaP256).expect("a key");
+    let claims = json!({"iss": subject, "sub": subject, "aud": "SMF", "scope": SERVICE, "exp": 1_900_000_000});
+    let token = jose::sign(&Header::of_key(key.algorithm(), "1"), &claims, &key);
+    format!("Bearer {}", token.expect("keys sign"))
+}
+
 /// Status, cause and `Server` of an answer that the SCP made itself.
 fn refusal(answer: &Response) -> (u16, String) {
     let server = answer.header(&hyper::header::SERVER);
@@ -216,6 +226,15 @@ async fn requests_are_routed_to_whom_the_headers_say_and_changed_no_more_than_th
     let root = first.root.clone();
     let target = ("3gpp-sbi-target-apiroot", &*root);
 
+    // Of a token the SCP asks only that it is its consumer's own: the producer cannot tell.
+    let own = bearer(&amf.nf.instance.id.to_string());
+    let others = bearer(&second.id);
+    for authorization in [&*others, "Bearer x.y.z"] {
+        let headers = [target, ("authorization", authorization)];
+        let answer = amf.send(Method::GET, PATH, &headers).await;
+        assert_eq!(refusal(&answer).0, 401, "{authorization}");
+    }
+
     // Model C: what is the consumer's arrives as it was, what was for the SCP does not.
     let path = format!("{PATH}?a=%2c&b=%7E&c&d=+");
     let mut request = amf.request(
@@ -226,7 +245,7 @@ async fn requests_are_routed_to_whom_the_headers_say_and_changed_no_more_than_th
             ("3gpp-sbi-max-rsp-time", "5000"),
             ("3gpp-sbi-max-forward-hops", "3; nodetype=scp"),
             ("3gpp-sbi-correlation-info", "imsi-001010000000001"),
-            ("authorization", "Bearer x.y.z"),
+            ("authorization", &*own),
             ("te", "trailers"),
         ],
     );
@@ -253,7 +272,7 @@ async fn requests_are_routed_to_whom_the_headers_say_and_changed_no_more_than_th
     let agent = format!("AMF-{}", pki::fqdn("AMF", 103));
     for (name, value) in [
         ("user-agent", Some(&*agent)),
-        (AUTHORIZATION.as_str(), Some("Bearer x.y.z")),
+        (AUTHORIZATION.as_str(), Some(&*own)),
         (CONTENT_TYPE.as_str(), Some("multipart/related; boundary=b")),
         ("3gpp-sbi-correlation-info", Some("imsi-001010000000001")),
         ("3gpp-sbi-max-forward-hops", Some("2; nodetype=scp")),

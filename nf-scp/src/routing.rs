@@ -26,6 +26,7 @@ use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use mtc_tls::profile::ConnectionProfile;
+use sbi::access_token;
 use sbi::client::ClientError;
 use sbi::header::RoutingBinding;
 use sbi::instance::{CallError, Instance};
@@ -170,6 +171,7 @@ impl Router {
             return Err(congested("this SCP routes as many requests as it may"));
         };
         let ask = Ask::read(request, &self.name)?;
+        access_token::require_own(request).map_err(|refusal| refusal.problem(&NfType::Scp))?;
         *model = Some(ask.model());
         let routed = Routed {
             request,

@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use hyper::Method;
 use hyper::header::AUTHORIZATION;
+use jose::Jws;
 use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
 use schemars::JsonSchema;
@@ -230,7 +231,20 @@ fn require_current(claims: &AccessTokenClaims, now: UnixTime) -> Result<(), Toke
     Ok(())
 }
 
-/// The token is the peer's own, or the peer is an SCP, which is trusted to hand on only its consumers' own (TS 33.501
+/// Refuses a request whose token is not its peer's own. An SCP asks that of what it hands on, since the producer sees the SCP's
+/// certificate; whether the token is good, the producer says, of the same octets.
+///
+/// # Errors
+/// The token is another's, or cannot be read.
+pub fn require_own(request: &Request) -> Result<(), TokenRefusal> {
+    let Some(token) = bearer(request)? else {
+        return Ok(());
+    };
+    let claims: AccessTokenClaims = Jws::parse(token)?.unverified_claims()?;
+    require_subject(request, &claims)
+}
+
+/// The token is the peer's own, or the peer is an SCP, which is trusted to hand on only its consumers' own ([`require_own`]; TS 33.501
 /// clause 13.4.1.2): in indirect communication the certificate is the SCP's.
 fn require_subject(request: &Request, claims: &AccessTokenClaims) -> Result<(), TokenRefusal> {
     let identity = request.peer.identity.as_ref();
