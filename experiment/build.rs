@@ -14,18 +14,23 @@ const LIBRARIES: [&str; 6] = [
 ];
 
 /// What a build is made from; a change of any of it may change the revision or make the tree differ from it.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 18] = [
     "link",
     "mtc-core",
     "mtc-log",
+    "mtc-web",
     "mtc-tools",
     "mtc-bench",
+    "mtc-mirror",
     "mtc-tls",
+    "jose",
     "sbi",
+    "procedures",
     "nf-nrf",
     "nf-scp",
     "nf-amf",
     "nf-smf",
+    "nf-peers",
     "experiment",
     "lab",
 ];

@@ -22,11 +22,13 @@ mod numbers;
 mod plot;
 mod procedure;
 mod scenario_text;
+mod storm;
 mod summary;
 mod svg;
 mod sweep;
 mod table;
 mod tables;
+mod ways;
 mod wording;
 mod written;
 

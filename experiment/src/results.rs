@@ -26,6 +26,7 @@ mod preflight;
 mod procedure;
 mod rounding;
 mod slices;
+mod start;
 mod thresholds;
 mod tokens;
 mod variant;
@@ -36,7 +37,8 @@ pub use arrivals::{GeneratorResult, OperationResult, VariantArrivals, is_too_lat
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
 pub use events::{ClockStep, EventRecord, Issuance, RunHistory, TimelinePoint};
 pub use handshake::{
-    CpuSplit, HandshakeResult, MIN_RTT_MS, RoundTrips, SideResult, TcpResult, VerificationResult,
+    AnchorResult, CpuSplit, HandshakeResult, MIN_RTT_MS, RoundTrips, SideResult, TcpResult,
+    VerificationResult,
 };
 pub use joined_lab::JoinedLab;
 pub(crate) use joined_lab::LabValue;
@@ -46,8 +48,9 @@ pub use part::{Counted, MergeError, PART_SCHEMA, Part, merge};
 pub use preflight::Preflight;
 pub use procedure::{HopCost, ProcedureResult};
 pub use slices::{Metric, Ratio, Slice};
+pub use start::{StartResult, StepResult};
 pub use thresholds::ThresholdOutcome;
-pub use tokens::TokenResult;
+pub use tokens::{AssertionResult, TokenResult};
 pub use variant::{Histograms, VariantResult};
 pub use variant_options::{LandmarkState, VariantOptions};
 pub use verdict::{Outcome, Verdict, Violation};
@@ -97,6 +100,9 @@ pub struct Results {
     /// What the NRF's CA issued meanwhile and before.
     #[serde(default)]
     pub issuance: Issuance,
+    /// How the lab's instances enrolled and registered before the load; none of a lab that was up before the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartResult>,
 }
 
 /// What a run was.

@@ -39,8 +39,8 @@ pub use duration::{DurationError, parse_duration};
 pub use event::{Action, Event};
 pub use expect::{ErrorsAllowed, Expectation, Fallback};
 pub use fault::{Fault, ScenarioFaults};
-pub use load::{ArrivalProcess, Connections, LoadPlan, OperationKind, Share, Stage, Via, Workload};
-pub use nf::Nf;
+pub use load::{ArrivalProcess, Connections, LoadPlan, OperationKind, Share, Stage, Workload};
+pub use nf::{FurtherWitness, MAX_WITNESSES, Nf};
 use reader::{Reader, Table, integer, span_of_time, text, truth};
 pub use shipped::{SHIPPED, Shipped};
 pub use sweep::Setting;
@@ -48,9 +48,11 @@ pub use thresholds::{Amount, Figure, Operator, Relation, Statistic, Term, Thresh
 use variant::MAX_VARIANTS;
 pub use variant::Variant;
 
-/// Instances of one NF type in a lab; each has its own key, certificate, registration and connections.
-pub const INSTANCES: RangeInclusive<u64> = 1..=256;
-/// What to do who wants more [`INSTANCES`].
+/// AMF instances of a lab; each has its own key, certificate, registration and connections.
+pub const AMF_INSTANCES: RangeInclusive<u64> = 1..=256;
+/// SMF instances of a lab. Beyond 256 they share one port, and open a connection for each heartbeat.
+pub const SMF_INSTANCES: RangeInclusive<u64> = 1..=10_000;
+/// What to do who wants more instances.
 pub const MORE_INSTANCES: &str = "load grows with load.stages.rate and not with instances; more AMF instances come with load \
      generators that share a deployed lab: mtc5g init --deploy --load N";
 const CERTIFICATE_LIFETIME: RangeInclusive<Duration> =
@@ -68,6 +70,8 @@ const MAX_ACTIVE_LANDMARKS: u128 = MAX_LANDMARKS as u128 - 1;
 const PRELOAD: RangeInclusive<u64> = 0..=10_000_000;
 /// Instances of AUSF, UDM or PCF; they are light, and one of each serves a whole lab.
 const MAX_PEERS: u64 = 64;
+/// The SCP is one of them.
+const WITNESSES: RangeInclusive<u64> = 1..=MAX_WITNESSES as u64;
 const MAX_NAME: usize = 32;
 const MAX_DESCRIPTION: usize = 1000;
 
@@ -90,7 +94,7 @@ pub struct Scenario {
     pub is_shortened: bool,
     /// `[lab]`: what is started.
     pub lab: LabPlan,
-    /// `[[variant]]`: what is compared, at least one; the first is what the others are related to.
+    /// `[[variant]]`, each by the ways of `load.via`: what is compared, at least one; the first is what the others are related to.
     pub variants: Vec<Variant>,
     /// `[load]`: what is done.
     pub load: LoadPlan,
@@ -186,11 +190,18 @@ pub struct LabPlan {
     pub preload: u64,
     /// `tokens`: whether network functions use access tokens, default true.
     pub tokens: bool,
+    /// `client_credentials`: whether, beside tokens, requests through the SCP carry client credentials assertions, default true.
+    pub client_credentials: bool,
     /// `token_lifetime`: for how long an access token is good, default 1 h; consumers fetch the next one after four fifths of it.
     pub token_lifetime: Duration,
     /// `remember_subtrees`: whether a process verifies the cosignatures of a subtree once and not for every certificate in it,
     /// default true.
     pub remember_subtrees: bool,
+    /// `witnesses`: how many there are, the SCP and processes of their own; default 1.
+    pub witnesses: u8,
+    /// `require`: how many of them must cosign, and relying parties ask for; default more than half, the fewest for which no two
+    /// histories of the log can both be cosigned unless a witness cosigns both.
+    pub require: u8,
 }
 
 impl LabPlan {
@@ -201,6 +212,7 @@ impl LabPlan {
             Nf::Smf => self.smf,
             Nf::Peers => self.ausf + self.udm + self.pcf,
             Nf::Nrf | Nf::Scp => 1,
+            Nf::Witness(witness) => (witness.number() <= self.witnesses) as u16,
         }
     }
 
@@ -247,13 +259,20 @@ fn read_scenario(
             "landmark_interval",
             "preload",
             "tokens",
+            "client_credentials",
             "token_lifetime",
             "remember_subtrees",
+            "witnesses",
+            "require",
         ],
     );
-    let load = reader
-        .section(&root, "load", load::KEYS)
-        .map(|table| load::read(reader, &table));
+    let load_table = reader.section(&root, "load", load::KEYS);
+    let load = load_table.as_ref().map(|table| load::read(reader, table));
+    let (load, ways) = match load {
+        Some(Some((plan, ways))) => (Some(Some(plan)), Some(ways)),
+        Some(None) => (Some(None), None),
+        None => (None, None),
+    };
     // Which peers there are depends on the operation.
     let lab = lab_table.map(|table| {
         let operation = load.as_ref().and_then(Option::as_ref);
@@ -262,6 +281,11 @@ fn read_scenario(
     });
     let has_tokens = !matches!(&lab, Some(Some(LabPlan { tokens: false, .. })));
     let variants = variant::read(reader, &root, has_tokens);
+    let variants = match (variants, &load_table, ways) {
+        (Some(variants), Some(load), Some(ways)) => variant::by(reader, load, variants, &ways),
+        // What is left out of the load is a fault already.
+        (variants, ..) => variants,
+    };
     let link = match reader.optional_section(&root, "link", link::KEYS) {
         Some(Some(table)) => link::read(reader, &table).map(Some),
         Some(None) => Some(None),
@@ -336,15 +360,19 @@ fn read_head(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Head> {
     })
 }
 
-fn instances(value: &toml::de::DeValue<'_>) -> Result<u64, reader::Refusal> {
-    let too_many = integer(0..=*INSTANCES.end())(value).is_err();
-    integer(INSTANCES)(value).map_err(|refusal| {
-        if too_many {
-            refusal.hint(MORE_INSTANCES)
-        } else {
-            refusal
-        }
-    })
+fn instances(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&toml::de::DeValue<'_>) -> Result<u64, reader::Refusal> {
+    move |value| {
+        let too_many = integer(0..=*range.end())(value).is_err();
+        integer(range.clone())(value).map_err(|refusal| {
+            if too_many {
+                refusal.hint(MORE_INSTANCES)
+            } else {
+                refusal
+            }
+        })
+    }
 }
 
 /// Instances of one type of peers: as many as the key says, at least one where an operation needs one.
@@ -373,8 +401,8 @@ fn read_lab(
         "pcf",
         needs(OperationKind::needs_udm_and_pcf),
     );
-    let amf = reader.optional(table, "amf", 2, instances);
-    let smf = reader.optional(table, "smf", 2, instances);
+    let amf = reader.optional(table, "amf", 2, instances(AMF_INSTANCES));
+    let smf = reader.optional(table, "smf", 2, instances(SMF_INSTANCES));
     let lifetime = reader.optional(
         table,
         "certificate_lifetime",
@@ -395,6 +423,7 @@ fn read_lab(
     );
     let preload = reader.optional(table, "preload", 0, integer(PRELOAD));
     let tokens = reader.optional(table, "tokens", true, truth);
+    let client_credentials = reader.optional(table, "client_credentials", true, truth);
     let token_lifetime = reader.optional(
         table,
         "token_lifetime",
@@ -402,9 +431,14 @@ fn read_lab(
         span_of_time(TOKEN_LIFETIME),
     );
     let remember = reader.optional(table, "remember_subtrees", true, truth);
+    let witnesses = reader.optional(table, "witnesses", 1, integer(WITNESSES));
+    let require = witnesses.and_then(|witnesses| {
+        let majority = witnesses / 2 + 1;
+        reader.optional(table, "require", majority, integer(1..=witnesses))
+    });
     let plan = LabPlan {
-        amf: u16::try_from(amf?).expect("INSTANCES fits in u16"),
-        smf: u16::try_from(smf?).expect("INSTANCES fits in u16"),
+        amf: u16::try_from(amf?).expect("AMF_INSTANCES fits in u16"),
+        smf: u16::try_from(smf?).expect("SMF_INSTANCES fits in u16"),
         ausf: ausf?,
         udm: udm?,
         pcf: pcf?,
@@ -413,8 +447,11 @@ fn read_lab(
         landmark_interval: landmark?,
         preload: preload?,
         tokens: tokens?,
+        client_credentials: client_credentials?,
         token_lifetime: token_lifetime?,
         remember_subtrees: remember?,
+        witnesses: u8::try_from(witnesses?).expect("MAX_WITNESSES is one"),
+        require: u8::try_from(require?).expect("at most as many"),
     };
     check_intervals(reader, table, &plan);
     Some(plan)

@@ -93,7 +93,11 @@ pub enum KeySetError {
 impl Jwk {
     /// The JWK of a key, named by its thumbprint.
     pub fn of(key: &PublicKey) -> Self {
-        let kid = Some(thumbprint(key));
+        Self::named(key, thumbprint(key))
+    }
+
+    fn named(key: &PublicKey, name: String) -> Self {
+        let kid = Some(name);
         match key.algorithm() {
             SignatureAlgorithm::EcdsaP256 | SignatureAlgorithm::EcdsaP384 => {
                 let (x, y) = coordinates(key.raw());
@@ -220,10 +224,11 @@ impl KeySet {
         Ok(Self { keys: named })
     }
 
-    /// The set as others read it.
+    /// The set as others read it, each key under the name that it has here.
     pub fn to_jwk_set(&self) -> JwkSet {
+        let named = |(name, key): &(String, PublicKey)| Jwk::named(key, name.clone());
         JwkSet {
-            keys: self.keys.iter().map(|(_, key)| Jwk::of(key)).collect(),
+            keys: self.keys.iter().map(named).collect(),
         }
     }
 

@@ -37,6 +37,17 @@ fn every_algorithm_signs_what_its_key_in_a_set_verifies() {
 }
 
 #[test]
+fn a_set_keeps_the_names_of_its_keys() {
+    let (_, set) = keys();
+    let mut json = serde_json::to_value(set.to_jwk_set()).unwrap();
+    for (number, key) in json["keys"].as_array_mut().unwrap().iter_mut().enumerate() {
+        key["kid"] = json!(format!("2026-{number}"));
+    }
+    let read = KeySet::parse(json.to_string().as_bytes()).unwrap();
+    assert_eq!(serde_json::to_value(read.to_jwk_set()).unwrap(), json);
+}
+
+#[test]
 fn every_damage_is_refused() {
     let (keys, set) = keys();
     for key in &keys {

@@ -15,6 +15,8 @@ mod lab_up;
 mod link;
 mod log;
 mod metrics;
+mod mirror;
+mod notarise;
 mod nrf;
 mod output;
 mod plot;
@@ -26,6 +28,7 @@ mod share;
 mod token;
 mod top;
 mod trust;
+mod verify_artefact;
 
 use std::process::ExitCode;
 
@@ -82,6 +85,10 @@ enum Command {
     /// Verify, prove and follow issuance logs
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Log the digests of files with a notary of your own, and write a detached proof for each
+    Notarise(notarise::NotariseArguments),
+    /// Check offline that a notary has logged a file, and when
+    VerifyArtefact(verify_artefact::VerifyArtefactArguments),
     /// Watch a running lab: network functions, handshakes by variant, log, landmarks, load
     Top(top::TopArguments),
     /// Check whether a process is ready, as the health check of a container
@@ -99,6 +106,10 @@ enum Command {
     Nrf(nrf::NrfArguments),
     /// Run the SCP of a lab: the witness
     Scp(NfArguments),
+    /// Run a witness of a lab's issuance log beside the SCP
+    Witness(NfArguments),
+    /// Run a mirror of the issuance logs: store and serve their entries, and cosign what is stored
+    Mirror(mirror::MirrorArguments),
     /// Run the AMFs of a lab
     Amf(NfArguments),
     /// Run the SMFs of a lab
@@ -158,14 +169,18 @@ impl Command {
             Self::Bench(arguments) => arguments.run().await,
             Self::Cert(command) => command.run(),
             Self::Log(command) => command.run().await,
+            Self::Notarise(arguments) => arguments.run().await,
+            Self::VerifyArtefact(arguments) => arguments.run(),
             Self::Top(arguments) => arguments.run().await,
             Self::Health(arguments) => arguments.run().await,
             Self::Share(arguments) => arguments.run(),
             Self::Link(arguments) => arguments.run().await,
-            Self::Identity(command) => command.run(),
+            Self::Identity(command) => command.run().await,
             Self::Token(arguments) => arguments.run(),
             Self::Nrf(arguments) => arguments.run().await,
             Self::Scp(process) => process.run(nf_scp::run).await,
+            Self::Witness(process) => process.run(nf_scp::witness::run).await,
+            Self::Mirror(arguments) => arguments.run().await,
             Self::Amf(process) => process.run(crate::load::worker::run).await,
             Self::Smf(process) => process.run(nf_smf::run).await,
             Self::Peers(process) => process.run(nf_peers::run).await,

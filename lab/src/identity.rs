@@ -2,21 +2,28 @@
 //!
 //! ```text
 //! LAB/state/.../<nfInstanceId>.json ──find──> Identity ──export──> DIR/<profile>-<key>.{key,pem}
+//!                                                 properties of a Merkle Tree Certificate before it, where servers want them
 //! LAB/x509/<profile>/root.crt ───────────────────────────────────> DIR/<profile>-<key>.root.pem
 //! ```
+
+mod connect;
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use mtc_core::id::LandmarkNumber;
+use mtc_core::wire::WireError;
 use mtc_tls::identity::NfIdentity;
 use mtc_tls::pem;
+use mtc_tools::chain_properties::{UnknownProperties, properties};
 use sbi::vault::{self, CredentialDer, RestoreError, Stored};
 use thiserror::Error;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub use self::connect::{ConnectError, connect};
 use crate::pki::{Folder, PkiError};
 
 /// Where network functions of a lab keep their credentials.
@@ -68,6 +75,9 @@ pub enum IdentityError {
         /// The file.
         path: PathBuf,
     },
+    /// A Merkle Tree Certificate is stored from which its properties cannot be made.
+    #[error("the certificate properties of {0}")]
+    Properties(String, #[source] PropertiesOfChain),
     /// Files cannot be written.
     #[error(transparent)]
     Write(PkiError),
@@ -84,11 +94,25 @@ impl From<PkiError> for IdentityError {
     }
 }
 
+/// Why a chain has no properties.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PropertiesOfChain {
+    /// They do not follow from the certificate.
+    #[error(transparent)]
+    Unknown(#[from] UnknownProperties),
+    /// They cannot be encoded.
+    #[error(transparent)]
+    TooLong(#[from] WireError),
+}
+
 /// How certificates and keys are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Text, chains in one file.
     Pem,
+    /// The same, and before a Merkle Tree Certificate the properties by which servers of others choose it.
+    PemWithProperties,
     /// Binary, a file a certificate.
     Der,
 }
@@ -103,6 +127,20 @@ struct Identity {
 }
 
 impl Identity {
+    /// That of the network function `wanted` of a lab.
+    fn find(lab: &Path, wanted: &str) -> Result<Self, IdentityError> {
+        let mut known = find(&lab.join(STATE))?;
+        let Some(place) = known.iter().position(|identity| identity.is(wanted)) else {
+            known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            let names: Vec<_> = known.into_iter().map(|identity| identity.name).collect();
+            return Err(IdentityError::Unknown {
+                wanted: wanted.to_owned(),
+                known: names.join(", "),
+            });
+        };
+        Ok(known.swap_remove(place))
+    }
+
     /// What a file stores, if it is that of a network function with a certificate.
     fn read(path: &Path) -> Option<Self> {
         let instance = path.file_stem()?.to_str()?.parse().ok()?;
@@ -136,16 +174,7 @@ pub fn export(
     folder: &Path,
     form: Form,
 ) -> Result<Vec<PathBuf>, IdentityError> {
-    let mut known = find(&lab.join(STATE))?;
-    let Some(place) = known.iter().position(|identity| identity.is(wanted)) else {
-        known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let names: Vec<_> = known.into_iter().map(|identity| identity.name).collect();
-        return Err(IdentityError::Unknown {
-            wanted: wanted.to_owned(),
-            known: names.join(", "),
-        });
-    };
-    let identity = known.swap_remove(place);
+    let identity = Identity::find(lab, wanted)?;
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|source| PkiError::Write {
         path: folder.to_owned(),
@@ -158,7 +187,26 @@ pub fn export(
             .der()
             .map_err(|error| IdentityError::Damaged(identity.name.clone(), error))?;
         let name = format!("{}-{}", credential.profile, credential.leaf_key);
-        write(&folder, &name, &der, form, &mut written)?;
+        let landmark = credential.landmark().map(|(_, landmark)| landmark);
+        let with_properties = form == Form::PemWithProperties && credential.is_mtc();
+        let text = |chain: &[Vec<u8>], landmark| {
+            chain_text(chain, with_properties, landmark)
+                .map_err(|error| IdentityError::Properties(name.clone(), error))
+        };
+        match form {
+            Form::Pem | Form::PemWithProperties => {
+                let key = Zeroizing::new(pem::encode(pem::PRIVATE_KEY, &der.key));
+                written.push(folder.secret(&format!("{name}.key"), key.as_str())?);
+                let chain = text(&der.chain, None)?;
+                written.push(folder.public(&format!("{name}.pem"), chain.as_bytes())?);
+                if let Some(relative) = der.landmark {
+                    let relative = text(&[relative], landmark)?;
+                    let file = format!("{name}.landmark.pem");
+                    written.push(folder.public(&file, relative.as_bytes())?);
+                }
+            }
+            Form::Der => write_der(&folder, &name, &der, &mut written)?,
+        }
         let of_profile = credential.profile.strip_prefix("x509-");
         let root = of_profile.map(|profile| lab.join("x509").join(profile).join("root.crt"));
         if let Some(root) = root.and_then(|root| std::fs::read(root).ok()) {
@@ -192,41 +240,39 @@ fn find(state: &Path) -> Result<Vec<Identity>, IdentityError> {
     Ok(identities)
 }
 
-fn write(
+/// A chain as PEM.
+fn chain_text(
+    chain: &[Vec<u8>],
+    with_properties: bool,
+    landmark: Option<LandmarkNumber>,
+) -> Result<String, PropertiesOfChain> {
+    let leaf = chain.first().filter(|_| with_properties);
+    let Some(leaf) = leaf else {
+        let certificates = chain.iter();
+        return Ok(certificates
+            .map(|der| pem::encode(pem::CERTIFICATE, der))
+            .collect());
+    };
+    let properties = properties(leaf, landmark)?.encode()?;
+    Ok(pem::chain_with_properties(&properties, chain))
+}
+
+fn write_der(
     folder: &Folder,
     name: &str,
     der: &CredentialDer,
-    form: Form,
     written: &mut Vec<PathBuf>,
 ) -> Result<(), PkiError> {
-    let landmark = der.landmark.iter();
-    match form {
-        Form::Pem => {
-            let key = Zeroizing::new(pem::encode(pem::PRIVATE_KEY, &der.key));
-            written.push(folder.secret(&format!("{name}.key"), key.as_str())?);
-            let chain = der.chain.iter();
-            let chain: String = chain
-                .map(|der| pem::encode(pem::CERTIFICATE, der))
-                .collect();
-            written.push(folder.public(&format!("{name}.pem"), chain.as_bytes())?);
-            for landmark in landmark {
-                let text = pem::encode(pem::CERTIFICATE, landmark);
-                written.push(folder.public(&format!("{name}.landmark.pem"), text.as_bytes())?);
-            }
-        }
-        Form::Der => {
-            written.push(folder.secret(&format!("{name}.key.der"), der.key.as_slice())?);
-            for (place, certificate) in der.chain.iter().enumerate() {
-                let of = match place {
-                    0 => String::new(),
-                    place => format!(".intermediate-{place}"),
-                };
-                written.push(folder.public(&format!("{name}{of}.der"), certificate)?);
-            }
-            for landmark in landmark {
-                written.push(folder.public(&format!("{name}.landmark.der"), landmark)?);
-            }
-        }
+    written.push(folder.secret(&format!("{name}.key.der"), der.key.as_slice())?);
+    for (place, certificate) in der.chain.iter().enumerate() {
+        let of = match place {
+            0 => String::new(),
+            place => format!(".intermediate-{place}"),
+        };
+        written.push(folder.public(&format!("{name}{of}.der"), certificate)?);
+    }
+    if let Some(landmark) = &der.landmark {
+        written.push(folder.public(&format!("{name}.landmark.der"), landmark)?);
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod identity;
 pub mod in_memory;
 pub mod load;
+pub mod notary;
 pub mod pki;
 mod preflight;
 pub mod run;

@@ -15,6 +15,7 @@ mod engine;
 mod metrics;
 mod pacer;
 mod schedule;
+mod scp;
 pub mod worker;
 
 use mtc_tls::handshake::HandshakeCost;

@@ -4,6 +4,7 @@
 //! Secrets are created with mode 0600, folders that no other NF reads from with 0700; there is no moment in which
 //! another user could open them. Nothing is ever written over.
 
+mod cmp;
 mod error;
 mod folder;
 mod plan;
@@ -15,14 +16,16 @@ use std::time::Duration;
 use jose::KeySet;
 use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::{Cosigner, PublicKey};
-use mtc_core::id::{EntryIndex, LogNumber};
+use mtc_core::id::{EntryIndex, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile};
 use mtc_tls::pem;
 use mtc_tls::profile::Tokens as AccessTokens;
 use nf_nrf::baseline::{self, CaPem};
+use nf_nrf::enrolment_token::SharedSecrets;
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
 
+pub use self::cmp::{CmpEnrolment, mint_cmp};
 pub use self::error::PkiError;
 pub use self::plan::{COUNTRY, HOME_DOMAIN, PkiPlan, PlannedInstance, fqdn};
 pub use self::tokens::{mint_tokens, renew_token};
@@ -32,8 +35,12 @@ use self::tokens::{token_file, write_tokens};
 
 /// How far validity begins before the PKI is made, for NFs on machines whose clocks are behind.
 const BACKDATE: Duration = Duration::from_secs(3600);
-/// Algorithm of the CA cosigner and of the witness; c2sp.org/mtc-tlog knows no other.
+/// Algorithm of the CA cosigner and of witnesses; c2sp.org/mtc-tlog knows no other.
 const COSIGNER_ALGORITHM: KeyAlgorithm = KeyAlgorithm::MlDsa44;
+
+/// The highest serial number of a lab's CA: that of the last entry of log 32767. Those of the logs after it would need the 64th bit,
+/// and there are verifiers that read no such number in a CA certificate.
+const MAX_SERIAL: u64 = i64::MAX as u64;
 
 /// Where everything is; all paths begin with the folder that was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +53,8 @@ pub struct LabPki {
     pub ca_pem: PathBuf,
     /// The CA certificate, DER.
     pub ca_der: PathBuf,
-    /// The witness's private key (PKCS#8 PEM), for the SCP.
-    pub witness_key: PathBuf,
+    /// Folders of the witnesses: the SCP's, and those of the others.
+    pub witnesses: Vec<WitnessPaths>,
     /// The baseline CAs.
     pub x509: Vec<X509Paths>,
     /// The enrolment authority's public key (PEM), for the NRF.
@@ -60,6 +67,15 @@ pub struct LabPki {
     pub token_key_set: PathBuf,
     /// The enrolment tokens, in the order of the plan's instances.
     pub tokens: Vec<PathBuf>,
+}
+
+/// Where the keys of a witness are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessPaths {
+    /// Its private key (PKCS#8 PEM), for it alone.
+    pub key: PathBuf,
+    /// Its public key (PEM), for whoever verifies.
+    pub public_key: PathBuf,
 }
 
 /// Where a baseline CA is.
@@ -93,14 +109,9 @@ impl LabPki {
         mtca.public("ca.pem", text.as_bytes())?;
         mtca.public("ca.der", &certificate)?;
 
-        let witness_key = NfKey::generate(COSIGNER_ALGORITHM)?;
-        let witness = Cosigner {
-            id: plan.witness_id,
-            key: PublicKey::from_spki(witness_key.spki_der())?,
-        };
-        let folder_of_witness = folder.private_folder("witness")?;
-        folder_of_witness.public("witness.pub", public_pem(&witness_key).as_bytes())?;
-        folder_of_witness.secret("witness.key", &witness_key.to_pem()?)?;
+        let witnesses = plan.witnesses.iter().zip(1..);
+        let witnesses = witnesses.map(|(id, number)| write_witness(&folder, *id, number));
+        let witnesses = witnesses.collect::<Result<Vec<_>, _>>()?;
 
         write_baselines(
             &folder.public_folder("x509")?,
@@ -118,21 +129,39 @@ impl LabPki {
         let enrolment = folder.private_folder("enrolment")?;
         enrolment.public("authority.pub", public_pem(&authority).as_bytes())?;
         enrolment.secret("authority.key", &authority.to_pem()?)?;
+        enrolment.secret("cmp.key", &*SharedSecrets::new_key())?;
 
         let token_keys = write_token_keys(&folder.private_folder(TOKEN_KEYS)?)?;
         folder.public(TOKEN_KEY_SET, &token_keys)?;
 
         folder.public(
             TRUST_FILE,
-            trust_document(&witness, plan.remember_subtrees)
+            trust_document(&witnesses, plan.required_witnesses, plan.remember_subtrees)
                 .to_toml()?
                 .as_bytes(),
         )?;
-        Ok(Self::of(&folder.0, &plan.x509_profiles, &plan.instances))
+        Ok(Self::of(
+            &folder.0,
+            plan.witnesses.len(),
+            &plan.x509_profiles,
+            &plan.instances,
+        ))
     }
 
-    /// Where everything is in the folder of a PKI that was made for these profiles and instances.
-    pub fn of(folder: &Path, profiles: &[X509Profile], instances: &[PlannedInstance]) -> Self {
+    /// Where everything is in the folder of a PKI that was made for so many witnesses, these profiles and instances.
+    pub fn of(
+        folder: &Path,
+        witnesses: usize,
+        profiles: &[X509Profile],
+        instances: &[PlannedInstance],
+    ) -> Self {
+        let witness = |number| {
+            let folder = folder.join(witness_folder(number));
+            WitnessPaths {
+                key: folder.join(WITNESS_KEY),
+                public_key: folder.join(WITNESS_PUBLIC_KEY),
+            }
+        };
         let x509 = profiles.iter().map(|profile| {
             let folder = folder.join("x509").join(profile.to_string());
             X509Paths {
@@ -149,7 +178,7 @@ impl LabPki {
             cosigner_key: folder.join("mtca/cosigner.key"),
             ca_pem: folder.join("mtca/ca.pem"),
             ca_der: folder.join("mtca/ca.der"),
-            witness_key: folder.join("witness/witness.key"),
+            witnesses: (1..=witnesses).map(witness).collect(),
             x509: x509.collect(),
             authority_public_key: folder.join("enrolment/authority.pub"),
             authority_key: folder.join("enrolment/authority.key"),
@@ -201,6 +230,30 @@ fn public_pem(key: &NfKey) -> String {
     pem::encode(pem::PUBLIC_KEY, key.spki_der())
 }
 
+/// A witness's private key in its folder.
+pub(crate) const WITNESS_KEY: &str = "witness.key";
+const WITNESS_PUBLIC_KEY: &str = "witness.pub";
+
+/// The folder of a witness's keys; the first is the SCP's.
+pub(crate) fn witness_folder(number: usize) -> String {
+    match number {
+        1 => "witness".to_owned(),
+        _ => format!("witness-{number}"),
+    }
+}
+
+/// Makes the keys of a witness.
+fn write_witness(folder: &Folder, id: TrustAnchorId, number: usize) -> Result<Cosigner, PkiError> {
+    let key = NfKey::generate(COSIGNER_ALGORITHM)?;
+    let own = folder.private_folder(&witness_folder(number))?;
+    own.public(WITNESS_PUBLIC_KEY, public_pem(&key).as_bytes())?;
+    own.secret(WITNESS_KEY, &key.to_pem()?)?;
+    Ok(Cosigner {
+        id,
+        key: PublicKey::from_spki(key.spki_der())?,
+    })
+}
+
 /// Its trust file.
 pub(crate) const TRUST_FILE: &str = "trust.toml";
 /// The keys that the NRF signs access tokens with, and their public halves.
@@ -228,10 +281,9 @@ fn ca_certificate(plan: &PkiPlan, cosigner_key: &NfKey) -> Result<CaCertificate,
             id: plan.ca_id,
             key: PublicKey::from_spki(cosigner_key.spki_der())?,
         },
-        // Every serial number that names a log.
         min_serial: mtc_core::id::serial(LogNumber::FIRST, EntryIndex(0))
             .expect("index 0 is below 2^48"),
-        max_serial: u64::MAX,
+        max_serial: MAX_SERIAL,
         prefix_url: plan.prefix_url.clone(),
     })
 }
@@ -240,8 +292,12 @@ fn ca_certificate(plan: &PkiPlan, cosigner_key: &NfKey) -> Result<CaCertificate,
 /// certificates' lifetime, and more.
 const REMEMBERED_SUBTREES: usize = 1024;
 
-/// The CA, which always must sign, and the witness.
-fn trust_document(witness: &Cosigner, remember_subtrees: bool) -> TrustDocument {
+/// The CA, which always must sign, and so many of the witnesses.
+fn trust_document(
+    witnesses: &[Cosigner],
+    required: usize,
+    remember_subtrees: bool,
+) -> TrustDocument {
     TrustDocument {
         ca_certificate: PathBuf::from("mtca/ca.pem"),
         logs: vec![LogNumber::FIRST.get().into()],
@@ -251,10 +307,10 @@ fn trust_document(witness: &Cosigner, remember_subtrees: bool) -> TrustDocument 
             0
         },
         token_keys: Some(PathBuf::from(TOKEN_KEY_SET)),
-        cosigners: vec![CosignerEntry::from(witness)],
+        cosigners: witnesses.iter().map(CosignerEntry::from).collect(),
         groups: vec![GroupEntry {
-            required: 1,
-            members: vec![witness.id.to_string()],
+            required,
+            members: witnesses.iter().map(|of| of.id.to_string()).collect(),
         }],
     }
 }
@@ -292,6 +348,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use mtc_core::cosign::SecretKey;
+    use mtc_core::verify::{CaTrust, CosignerGroup};
     use mtc_tls::key::Intermediates;
     use nf_nrf::baseline::BaselineCa;
     use nf_nrf::enrolment_token::TokenVerifier;
@@ -314,7 +371,10 @@ mod tests {
         PkiPlan {
             remember_subtrees: true,
             ca_id: "32473.1".parse().expect("an ID"),
-            witness_id: "32473.2".parse().expect("an ID"),
+            witnesses: ["32473.2", "32473.3", "32473.4"]
+                .map(|id| id.parse().expect("an ID"))
+                .to_vec(),
+            required_witnesses: 2,
             prefix_url: Some("http://127.0.0.1:7000".to_owned()),
             instances: vec![instance("NRF", 1), instance("AMF", 2)],
             x509_profiles: vec![
@@ -380,12 +440,21 @@ mod tests {
         );
         assert_eq!(trust.certificate.prefix_url, plan().prefix_url);
         assert_eq!(
-            trust.cosigners,
-            [Cosigner {
-                id: plan().witness_id,
-                key: public_key(&pki.witness_key)
-            }]
+            (trust.certificate.min_serial, trust.certificate.max_serial),
+            (1 << 48, (1 << 63) - 1)
         );
+        let witnesses = plan().witnesses.into_iter().zip(&pki.witnesses);
+        let witnesses = witnesses.map(|(id, paths)| Cosigner {
+            id,
+            key: public_key(&paths.key),
+        });
+        let witnesses: Vec<_> = witnesses.collect();
+        assert_eq!(trust.cosigners, witnesses);
+        let quorum = CosignerGroup::new(witnesses, 2).unwrap();
+        let policy = CaTrust::ca_alone(&trust.certificate)
+            .require(quorum)
+            .unwrap();
+        assert_eq!(trust.trust.groups(), policy.groups());
         assert_eq!(
             CaCertificate::parse(&fs::read(&pki.ca_der).unwrap()),
             Ok(trust.certificate)
@@ -397,13 +466,17 @@ mod tests {
     fn public_keys_of_the_cosigners_are_there_for_whoever_verifies() {
         let (folder, pki) = create(&plan());
         let trust = TrustFile::load(&pki.unwrap().trust).unwrap();
-        let public_key = |name| read_public_key(&folder.path().join(name)).unwrap();
+        let public_key = |name: &str| read_public_key(&folder.path().join(name)).unwrap();
         assert_eq!(
             public_key("mtca/cosigner.pub"),
             trust.certificate.cosigner.key
         );
-        assert_eq!(public_key("witness/witness.pub"), trust.cosigners[0].key);
-        for name in ["mtca/cosigner.pub", "witness/witness.pub"] {
+        let witnesses = ["witness", "witness-2", "witness-3"];
+        let witnesses = witnesses.map(|folder| format!("{folder}/witness.pub"));
+        for (name, cosigner) in witnesses.iter().zip(&trust.cosigners) {
+            assert_eq!(public_key(name), cosigner.key, "{name}");
+        }
+        for name in witnesses.iter().chain([&"mtca/cosigner.pub".to_owned()]) {
             assert_eq!(mode(&folder.path().join(name)), 0o644, "{name}");
         }
     }
@@ -471,12 +544,16 @@ mod tests {
             .into_iter()
             .filter(|path| secret(path))
             .collect();
-        // Of the CA, the witness and the enrolment authority; of access tokens; of baseline CAs; and the enrolment tokens.
-        assert_eq!(secrets.len(), 3 + 3 + 4 + 2);
+        // Of the CA, the enrolment authority and CMP secrets; of witnesses; of access tokens; of baseline CAs; and the enrolment tokens.
+        assert_eq!(secrets.len(), 3 + 3 + 3 + 4 + 2);
         for path in secrets {
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
-        for private in ["witness", "enrolment", "tokens", "token-keys"] {
+        let witnesses = ["witness", "witness-2", "witness-3"];
+        for private in witnesses
+            .into_iter()
+            .chain(["enrolment", "tokens", "token-keys"])
+        {
             assert_eq!(mode(&folder.path().join(private)), 0o700, "{private}");
         }
     }
@@ -514,8 +591,16 @@ mod tests {
         assert!(matches!(same_id, PkiError::Duplicate(_)));
         let same_profile = refused(|plan| plan.x509_profiles.push(plan.x509_profiles[0]));
         assert!(matches!(same_profile, PkiError::Duplicate(_)));
-        let same_cosigner = refused(|plan| plan.witness_id = plan.ca_id);
+        let same_cosigner = refused(|plan| plan.witnesses[2] = plan.ca_id);
         assert!(matches!(same_cosigner, PkiError::WitnessIsCa(_)));
+        let same_witness = refused(|plan| plan.witnesses[2] = plan.witnesses[0]);
+        assert!(matches!(same_witness, PkiError::Duplicate(_)));
+        for required in [0, 4] {
+            let mut plan = plan();
+            plan.required_witnesses = required;
+            let (_folder, pki) = create(&plan);
+            assert!(matches!(pki, Err(PkiError::Quorum { .. })), "{required}");
+        }
     }
 
     #[test]
@@ -558,6 +643,16 @@ mod tests {
         );
         assert_eq!(new.exp, NOW.0 + 60);
         assert!(matches!(used.reserve(&new, [0; 32]), Ok(Reserved::New(_))));
+
+        let cmp = mint_cmp(folder.path(), id, Duration::from_secs(60), NOW).unwrap();
+        let reference = verifier.verify_reference(&cmp.reference, NOW).unwrap();
+        assert_eq!(
+            (reference.sub, &reference.fqdn, &reference.nf_type),
+            (old.sub, &old.fqdn, &old.nf_type)
+        );
+        let key = fs::read_to_string(folder.path().join("enrolment/cmp.key")).unwrap();
+        let secrets = SharedSecrets::new(&key).ok().unwrap();
+        assert_eq!(secrets.of(reference.jti), cmp.secret);
 
         let unknown = renew_token(
             folder.path(),

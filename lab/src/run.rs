@@ -31,7 +31,8 @@ use experiment::environment::Environment;
 use experiment::measure::SLICES;
 use experiment::measure::{LoadResult, Shard, VariantMismatch};
 use experiment::results::{
-    Counted, JoinedLab, PART_SCHEMA, Part, Preflight, Results, RunHistory, TimelinePoint,
+    Counted, JoinedLab, PART_SCHEMA, Part, Preflight, Results, RunHistory, StartResult,
+    TimelinePoint,
 };
 use experiment::scenario::Nf;
 use experiment::scenario::Scenario;
@@ -168,7 +169,7 @@ pub async fn run(
     let links = match &scenario.link {
         Some(settings) => {
             listener.step("setting up and measuring the links");
-            Some(Links::new(settings, scenario.seed, scenario.lab.has_peers()).await?)
+            Some(Links::new(settings, scenario.seed, &scenario.lab).await?)
         }
         None => None,
     };
@@ -392,6 +393,8 @@ async fn measure(
     };
     let slice = scenario.load.measured() / SLICES as u32;
     let mut counters = Counters::begin(topology).await?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let start = StartResult::of(counters.begun(), cores);
     let mut slices = Slices::begin(topology, slice).await;
     topology
         .child(Nf::Amf)?
@@ -476,6 +479,7 @@ async fn measure(
             timeline,
             issuance: slices.issuance(),
             clock_steps: clock.finish(),
+            start,
         },
     })
 }

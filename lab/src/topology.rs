@@ -1,9 +1,9 @@
 //! A lab on this machine: its PKI, its configuration files, and the processes of its network functions.
 //!
 //! ```text
-//!  Plan ──> LabFolder: PKI, nrf.toml, scp.toml, amf.toml, smf.toml, peers.toml if there are some
+//!  Plan ──> LabFolder: PKI, nrf.toml, scp.toml, amf.toml, smf.toml; peers.toml, witness-2.toml and so on if there are some
 //!                │
-//!                ├─ scp ── witness listens ──> nrf ── ready ──> amf, smf, scp ready      each a child process
+//!                ├─ scp, witness-2 ... ── witnesses listen ──> nrf ── ready ──> amf, smf, scp ready      each a child process
 //!                └─ stop: standard inputs close, children drain and end; what does not is killed
 //! ```
 //!
@@ -45,11 +45,11 @@ pub use self::place::{CopyError, LabPlace};
 pub use self::running::{AdminPorts, GeneratorFolder, JoinError, RunningLab};
 pub use self::throwaway::{Throwaway, ThrowawayError, leave_logs, remove_abandoned};
 
-use self::folder::ProcessFiles;
+use self::folder::{ProcessFiles, startup_seconds};
 use self::targets::Announcement;
 use crate::pki::PlannedInstance;
 
-/// How long a child may take to reach what is waited for.
+/// How long a process of few instances may take to reach what is waited for.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a lab does not run.
@@ -144,6 +144,7 @@ impl Topology {
     ) -> Result<Self, TopologyError> {
         let has_log = folder.has_log();
         let has_peers = folder.has_peers();
+        let further_witnesses = folder.further_witnesses();
         let mut topology = Self {
             targets: folder.files.targets(),
             amf_target: (Nf::Amf.as_str().to_owned(), amf),
@@ -155,7 +156,10 @@ impl Topology {
             network,
             children: Vec::new(),
         };
-        match topology.start_all(has_log, has_peers, on_step).await {
+        match topology
+            .start_all(has_log, has_peers, &further_witnesses, on_step)
+            .await
+        {
             Ok(()) => Ok(topology),
             Err(error) => {
                 topology.stop().await;
@@ -226,14 +230,23 @@ impl Topology {
         &mut self,
         has_log: bool,
         has_peers: bool,
+        further_witnesses: &[Nf],
         on_step: impl Fn(&str),
     ) -> Result<(), TopologyError> {
-        on_step("starting the SCP's witness");
-        self.spawn(Nf::Scp, &[])?;
-        self.await_event(Nf::Scp, |event| {
-            matches!(event, Event::WitnessListening { .. })
-        })
-        .await?;
+        on_step(if further_witnesses.is_empty() {
+            "starting the SCP's witness"
+        } else {
+            "starting the witnesses: the SCP's, and those beside it"
+        });
+        let further_witnesses = further_witnesses.iter().copied();
+        let witnesses = [Nf::Scp].into_iter().chain(further_witnesses.clone());
+        for nf in witnesses.clone() {
+            self.spawn(nf, &[])?;
+        }
+        for nf in witnesses {
+            self.await_event(nf, |event| matches!(event, Event::WitnessListening { .. }))
+                .await?;
+        }
         on_step("starting the NRF: issuance log, own certificates");
         let arguments: &[&str] = if has_log { &[] } else { &["--create-log"] };
         self.spawn(Nf::Nrf, arguments)?;
@@ -247,7 +260,7 @@ impl Topology {
         }
         let peers = has_peers.then_some(Nf::Peers);
         let all = [Nf::Nrf, Nf::Scp, Nf::Smf, Nf::Amf];
-        for nf in all.into_iter().chain(peers) {
+        for nf in all.into_iter().chain(peers).chain(further_witnesses) {
             self.await_event(nf, |event| matches!(event, Event::Ready { .. }))
                 .await?;
             on_step(&format!("{} ready", nf.as_str()));
@@ -268,7 +281,7 @@ impl Topology {
             host: self.reached,
         };
         let child = Child::spawn(
-            nf.as_str(),
+            nf,
             &self.binary,
             &self.files,
             arguments,
@@ -312,6 +325,12 @@ impl Topology {
         self.await_event(nf, |event| matches!(event, Event::Ready { .. }))
             .await?;
         Ok(())
+    }
+
+    /// How long a process may take to reach what is waited for.
+    fn start_timeout(&self) -> Duration {
+        let own = Duration::from_secs(startup_seconds(self.instances.len() as u64));
+        own.max(START_TIMEOUT)
     }
 
     fn host(&self, nf: Nf) -> Option<&Host> {

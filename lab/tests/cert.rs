@@ -392,6 +392,12 @@ async fn trust_that_cannot_be_used_is_a_usage_error_that_says_what_to_do() {
             "not the certificate of a Merkle Tree CA",
         ),
         (&["--ca", "%none.pem", "%amf3.der"], "No such file"),
+        // It said: Is a directory (os error 21).
+        (&["--ca", "%.", "%amf3.der"], "/ca.pem\n"),
+        (
+            &["--ca", "%ca.pem", "--cosigner", "32473.2=%.", "%amf3.der"],
+            "it is a folder; name the file in it, such as ",
+        ),
         (&["--trust", "%ca.pem", "%amf3.der"], "not a trust file"),
         (
             &[
@@ -663,4 +669,127 @@ async fn inspect_for_people_has_a_block_a_certificate_and_tells_faults() {
     ] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
+}
+
+/// Runs `mtc5g cert export`.
+async fn export(arguments: &[&str], file: &Path) -> Ended {
+    let command = ["cert", "export"]
+        .into_iter()
+        .chain(arguments.iter().copied());
+    let file = file.display().to_string();
+    mtc5g(command.map(str::to_owned).chain([file])).await
+}
+
+#[tokio::test]
+async fn export_writes_the_properties_that_a_certificate_has_and_inspect_shows_them() {
+    let fixture = Fixture::new();
+    let exported = |ended: Ended, name: &str| {
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        assert!(
+            ended
+                .stdout
+                .starts_with("-----BEGIN CERTIFICATE PROPERTIES-----\n"),
+            "{ended:?}"
+        );
+        fixture.log.write(name, ended.stdout.as_bytes())
+    };
+    let standalone = export(&[], &fixture.log.path("amf3.der")).await;
+    let standalone = exported(standalone, "standalone.pem");
+    let shown = inspect_json(&standalone).await;
+    assert_eq!(
+        shown["properties"],
+        serde_json::json!({
+            "trust_anchor": "32473.1",
+            "groups": ["32473.1.2.{0-}.{0-}"],
+            "negotiation": false,
+            "unknown": []
+        })
+    );
+    assert_eq!(shown["faults"], serde_json::json!([]));
+
+    let relative = export(&["--landmark", "7"], &fixture.log.path("landmark.der")).await;
+    let relative = exported(relative, "relative.pem");
+    let ended = inspect(&[&relative]).await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    for line in [
+        "  trust anchor      32473.1.1.1.7",
+        "  in groups         32473.1.2.1.{7-}",
+        "  negotiation       for those alone who name the trust anchor or a group",
+    ] {
+        let found = ended.stdout.lines().any(|found| found == line);
+        assert!(found, "{line}: {}", ended.stdout);
+    }
+
+    // What is there already is kept, and verification passes over it.
+    let again = export(&["--only-if-named"], &standalone).await;
+    let again = inspect_json(&exported(again, "again.pem")).await;
+    assert_eq!(again["properties"]["negotiation"], true);
+    let verified = fixture
+        .verify(&["--trust", "%trust.toml", "%standalone.pem"])
+        .await;
+    assert_eq!(verified.code(), Some(0), "{verified:?}");
+
+    let signed = fixture.log.write("x509.der", &directly_signed());
+    let of_root = export(&["--trust-anchor", "32473.9"], &signed).await;
+    let of_root = inspect_json(&exported(of_root, "x509.pem")).await;
+    assert_eq!(of_root["properties"]["trust_anchor"], "32473.9");
+}
+
+#[tokio::test]
+async fn export_refuses_properties_that_are_not_known_or_not_the_certificate_s() {
+    let fixture = Fixture::new();
+    let (standalone, relative) = (
+        fixture.log.path("amf3.der"),
+        fixture.log.path("landmark.der"),
+    );
+    let signed = fixture.log.write("x509.der", &directly_signed());
+    let of_landmark = export(&["--landmark", "7"], &relative).await.stdout;
+    let certificate = std::fs::read_to_string(fixture.log.path("amf3.pem")).unwrap();
+    let (properties, _) = of_landmark
+        .split_once("-----BEGIN CERTIFICATE-----")
+        .unwrap();
+    let others = fixture.log.write(
+        "others.pem",
+        format!("{properties}{certificate}").as_bytes(),
+    );
+    let old = pem::encode(pem::CERTIFICATE_PROPERTIES, &[0, 4, 0, 1, 0, 0]);
+    let old = fixture
+        .log
+        .write("old.pem", format!("{old}{certificate}").as_bytes());
+    let two = fixture
+        .log
+        .write("two.pem", format!("{of_landmark}{of_landmark}").as_bytes());
+    for (arguments, file, error) in [
+        (&[][..], &relative, "does not say of which landmark it is"),
+        (&["--landmark", "1"], &standalone, "has no landmark"),
+        (&[], &signed, "(--trust-anchor)"),
+        (
+            &["--trust-anchor", "32473.2"],
+            &standalone,
+            "trust anchor 32473.2, and not 32473.1",
+        ),
+        (&[], &others, "trust anchor 32473.1.1.1.7, and not 32473.1"),
+        (&[], &old, "malformed list of certificate properties"),
+        (&[], &two, "another chain begins at certificate 2"),
+        (&[], &fixture.log.path("missing.pem"), "cannot be read"),
+    ] {
+        let ended = export(arguments, file).await;
+        assert_eq!(ended.code(), Some(1), "{ended:?}");
+        assert!(ended.error().contains(error), "{error}: {ended:?}");
+    }
+    // Who only looks is told, and sees the certificate all the same.
+    for file in [&others, &old] {
+        let ended = inspect(&[file]).await;
+        assert_eq!(ended.code(), Some(1), "{ended:?}");
+        for part in [
+            "standalone Merkle Tree Certificate",
+            "FAULT             properties: ",
+        ] {
+            assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+        }
+    }
+    let verified = fixture
+        .verify(&["--trust", "%trust.toml", "%others.pem", "%old.pem"])
+        .await;
+    assert_eq!(verified.code(), Some(0), "{verified:?}");
 }

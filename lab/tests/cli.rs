@@ -414,7 +414,7 @@ async fn lab_up_goes_on_with_its_folder_also_after_a_start_that_failed() {
     let ended = up(&made_with).end().await;
     assert_eq!(ended.code(), Some(1));
     let in_use = format!("127.0.0.1:{port} is in use, perhaps by another lab: ");
-    let advice = format!("{in_use}give --port the first of eight free ports\n");
+    let advice = format!("{in_use}give --port the first of 8 free ports\n");
     assert!(ended.error().ends_with(&advice), "{}", ended.stderr);
     assert!(!lab.exists());
     drop(taken);

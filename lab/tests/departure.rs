@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use test_support::command::{PATIENCE, within};
-use test_support::test_lab::{TestFolder, TestLab, small};
+use test_support::test_lab::{Metrics, TestFolder, TestLab, mint, now, small};
 use test_support::test_nf::{PROFILE, TestNf, der};
 
 /// Between looks at what can only be asked for.
@@ -178,7 +178,10 @@ async fn contexts_end_with_an_amf_that_deregisters_or_restarts_and_with_no_other
     let TestAmf {
         nf, nrf, profile, ..
     } = &leaving;
-    nf.nrf.deregister(nrf, profile).await.unwrap();
+    nf.nrf
+        .deregister(nrf, profile.nf_instance_id)
+        .await
+        .unwrap();
     restarting.profile.recovery_time = Some(RECOVERED[1].to_owned());
     let TestAmf {
         nf, nrf, profile, ..
@@ -222,5 +225,44 @@ async fn contexts_end_with_an_amf_that_an_nrf_without_its_registrations_does_not
     );
     lab.topology.restart(Nf::Nrf).await.unwrap();
     forgotten.await_end_of_context().await;
+    lab.topology.stop().await;
+}
+
+/// Instances that the NRF has suspended so far, as its log says.
+fn suspended(lab: &TestLab) -> usize {
+    let log = std::fs::read_to_string(lab.folder.lab.log_file("nrf")).expect("the NRF logs");
+    log.matches("instance suspended").count()
+}
+
+// They were registered first, and sent the first heartbeat when they had their landmarks: it was suspended in between.
+#[tokio::test]
+async fn an_nf_that_waits_for_its_landmark_stays_registered() {
+    let mut plan = small();
+    plan.lab.landmark_interval = Duration::from_secs(30);
+    let mut lab = TestLab::start(TestFolder::new(&plan)).await;
+    lab.topology.kill(Nf::Smf).await.expect("it runs");
+    // The first landmarks of a log that grows are 2, 1, 2, 4 and 8 s apart. The killed SMF is suspended after 7.
+    let nrf = lab.topology.admin(Nf::Nrf).expect("it runs");
+    let newest_landmark = async || Metrics::read(nrf).await.value("mtc_log_newest_landmark");
+    let mut newcomers = 200..;
+    while newest_landmark().await < 4.0 || suspended(&lab) < 1 {
+        let nf = TestNf::new(&lab.folder.lab, newcomers.next().expect("without end"));
+        nf.enrol(&nf.token()).await.expect("it enrols");
+        sleep(LOOK_INTERVAL).await;
+    }
+    // As new: its certificate is in the next landmark, in some eight seconds, and the NRF waits for three.
+    let fqdn = smf_fqdn();
+    let mut planned = lab.folder.lab.instances.iter();
+    let smf = planned.find(|instance| instance.fqdn == fqdn);
+    let id = smf.expect("a lab has an SMF").instance_id;
+    let file = |name: String| lab.folder.path().join(name);
+    std::fs::remove_file(file(format!("state/smf/{id}.json"))).expect("its vault is there");
+    let token = mint(&lab.folder.lab, id, "SMF", &fqdn, now().plus(PATIENCE));
+    std::fs::write(file(format!("tokens/{id}.jwt")), token).expect("tokens can be written");
+    lab.folder.set("smf", "heartbeat_seconds", 1);
+    lab.folder.set("smf", "await_landmarks", true);
+    lab.topology.restart(Nf::Smf).await.expect("it starts");
+    assert!(newest_landmark().await >= 5.0, "it had to wait");
+    assert_eq!(suspended(&lab), 1);
     lab.topology.stop().await;
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use experiment::results::Results;
 use experiment::scenario::Nf;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, RETRY_AFTER};
@@ -15,7 +14,7 @@ use lab::topology::Topology;
 use mtc_core::causes::Causes;
 use mtc_tls::csr;
 use rustix::process::{Pid, Signal, kill_process};
-use sbi::client::{Connection, Request};
+use sbi::client::Request;
 use sbi::credentials::ObtainError;
 use sbi::enrolment::{CERTIFICATES, CertificateRequest, MTC_PROFILE};
 use sbi::response::Response;
@@ -26,7 +25,8 @@ use tokio::time::sleep;
 
 use test_support::command::{PATIENCE, Started, await_end_of, binary, processes_of, within};
 use test_support::log_copy::LogCopy;
-use test_support::test_lab::{TestFolder, TestLab, small};
+use test_support::run::results_in;
+use test_support::test_lab::{Metrics, TestFolder, TestLab, small};
 use test_support::test_nf::{TestNf, der, refusal};
 
 /// Enrolments that are under way or still to come when the NRF is killed.
@@ -98,7 +98,7 @@ async fn a_killed_nrf_comes_back_with_everything_it_had_acknowledged() {
     plan.await_landmarks = true;
     let mut lab = TestLab::start(TestFolder::new(&plan)).await;
     let trust = TrustFile::load(&lab.folder.lab.pki.trust).unwrap();
-    let log = lab.folder.lab.nrf.log.resolve().await.unwrap();
+    let log: SocketAddr = lab.folder.lab.nrf.log.address().parse().unwrap();
     let others = [Nf::Amf, Nf::Smf, Nf::Scp];
     let pids = others.map(|nf| lab.pid(nf));
     let before = LogCopy::read(log, &trust).await.checkpoint;
@@ -263,20 +263,9 @@ async fn ask_for_certificate(nf: &TestNf, token: &str) -> Response {
 
 /// Enrolments that wait for the witness, or for a batch that does, by the NRF's metrics.
 async fn waiting_for_witness(admin: SocketAddr) -> f64 {
-    let connection = Connection::connect_cleartext(admin, PATIENCE).await;
-    let request = Request::new(Method::GET, admin.to_string(), "/metrics");
-    let answer = connection
-        .expect("it listens")
-        .send(request, PATIENCE)
-        .await;
-    let body = answer.expect("it answers").body;
-    let text = str::from_utf8(&body).expect("metrics are text");
-    let value = |name: &str| -> f64 {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let value = line.and_then(|value| value.trim().parse().ok());
-        value.unwrap_or_else(|| panic!("no {name} in {text}"))
-    };
-    value("mtc_log_signed_entries ") - value("mtc_log_entries ") + value("mtc_log_queue_entries ")
+    let metrics = Metrics::read(admin).await;
+    let value = |name| metrics.value(name);
+    value("mtc_log_signed_entries") - value("mtc_log_entries") + value("mtc_log_queue_entries")
 }
 
 fn signal(pid: u32, signal: Signal) {
@@ -347,8 +336,7 @@ async fn an_interrupted_run_reports_what_it_measured_and_leaves_no_process() {
     let ended = run.end().await;
     assert_eq!(ended.code(), Some(4), "{}", ended.stderr);
     assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
-    let results = std::fs::read_to_string(folder.path().join("out/results.json")).unwrap();
-    let results = Results::from_json(&results).unwrap();
+    let results = results_in(&folder.path().join("out"));
     assert!(results.run.interrupted && !results.verdict.passed);
     assert!(
         results.verdict.violations[0].contains("interrupted"),

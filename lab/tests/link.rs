@@ -4,10 +4,10 @@ use std::io::{Write, stderr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use experiment::results::Results;
 use tempfile::TempDir;
 
 use test_support::command::{binary, mtc5g, within};
+use test_support::run::results_in;
 
 const RTT_MS: f64 = 20.0;
 /// The server's flight of the first variant is above ten segments of 1,448 octets, that of the second far below.
@@ -50,8 +50,7 @@ async fn a_flight_above_the_initial_window_costs_a_round_trip() {
     }
     // A machine that is busy with other tests makes the generator late, which is no matter here.
     assert!(matches!(ended.code(), Some(0 | 4)), "{ended:?}");
-    let json = std::fs::read_to_string(out.join("results.json")).expect("results");
-    let results = Results::from_json(&json).expect("of this schema");
+    let results = results_in(&out);
     let [x509, landmark] = &results.variants[..] else {
         panic!("two variants");
     };

@@ -385,9 +385,13 @@ async fn places_that_are_no_log_are_told_apart() {
     let empty = tempfile::tempdir().unwrap();
     let empty = empty.path().display().to_string();
     for (place, code, part) in [
-        ("/nowhere", 2, "neither a folder nor an http:// URL"),
+        (
+            "/nowhere",
+            2,
+            "neither a folder nor an http:// or https:// URL",
+        ),
         (&*empty, 2, "there is no checkpoint in"),
-        ("https://127.0.0.1:1/1/", 2, "over http:// only"),
+        ("https://127.0.0.1:1/1/", 1, "cannot connect to 127.0.0.1:1"),
         ("http://a b/1/", 2, "is not the URL of a log"),
         ("http://127.0.0.1:1/1/", 1, "cannot connect to 127.0.0.1:1"),
     ] {

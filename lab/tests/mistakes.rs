@@ -108,14 +108,14 @@ async fn a_missing_file_of_a_lab_is_named() {
         &[&missing("cannot read ", key), "No such file"],
     )
     .await;
-    let key = &folder.lab.pki.witness_key;
+    let key = &folder.lab.pki.witnesses[0].key;
     remove(key);
     fails_with(
         &folder.lab,
         "scp",
         &[],
         &[
-            &missing("cannot read the witness's key ", key),
+            &missing("cannot read the cosigner's key ", key),
             "No such file",
         ],
     )
@@ -580,12 +580,14 @@ async fn a_log_is_created_only_when_told_and_never_over_another() {
 
     let TestLab { topology, folder } = TestLab::start(folder).await;
     folder.set("nrf", "admin", "\"127.0.0.1:0\"");
+    folder.set("nrf", "state", "\"state/other\"");
     let in_use = [
         in_log.as_str(),
         "in use by another writer",
         "stop the other NRF",
     ];
     fails_with(&folder.lab, "nrf", &[], &in_use).await;
+    folder.set("nrf", "state", "\"state/nrf\"");
     topology.stop().await;
     let exists = [in_log.as_str(), "start without --create-log", "not empty"];
     fails_with(&folder.lab, "nrf", &["--create-log"], &exists).await;
@@ -603,6 +605,32 @@ async fn a_log_is_created_only_when_told_and_never_over_another() {
         ];
         fails_with(&folder.lab, "nrf", arguments, &unreadable).await;
     }
+}
+
+// With a log and an id of its own a second NRF shared the registry of the first: each wrote what the other did not know of.
+#[tokio::test]
+async fn a_second_nrf_on_the_same_state_folder_is_refused() {
+    let TestLab { topology, folder } = TestLab::start(TestFolder::new(&small())).await;
+    let state = folder.path().join("state/nrf/lock");
+    let locked = format!(
+        "{} is locked: another NRF runs on this state folder",
+        state.display()
+    );
+    let parts = [
+        locked.as_str(),
+        "stop it, or give this one a state folder of its own",
+    ];
+    folder.set("nrf", "admin", "\"127.0.0.1:0\"");
+    for (key, value) in [
+        ("listen", "127.0.0.1:0"),
+        ("log", "log-of-another"),
+        ("id", "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01"),
+    ] {
+        fails_with(&folder.lab, "nrf", &[], &parts).await;
+        folder.set("nrf", key, format!("\"{value}\""));
+    }
+    fails_with(&folder.lab, "nrf", &["--create-log"], &parts).await;
+    topology.stop().await;
 }
 
 /// What the admin port of a lab's NRF answers.
@@ -648,7 +676,7 @@ async fn a_damaged_log_is_not_opened_and_takes_no_registry_with_it() {
     expect_parts(&told, &parts);
     let (_, metrics) = admin(&mut lab, "/metrics").await;
     expect_parts(&metrics, &["mtc_log_unopened 1\n"]);
-    let log = lab.folder.lab.nrf.log.resolve().await.unwrap();
+    let log: std::net::SocketAddr = lab.folder.lab.nrf.log.address().parse().unwrap();
     let (status, told) = get(log, "/1/checkpoint").await;
     assert_eq!(status, 503);
     expect_parts(&told, &parts);

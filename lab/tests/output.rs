@@ -2,15 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
-use experiment::results::Results;
 use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use test_support::command::{Started, await_end_of, binary, mtc5g, processes_of, within};
+use test_support::run::results_in;
 use test_support::terminal::Terminal;
 
 /// The exit status of a Rust process that panicked.
@@ -66,11 +66,6 @@ fn scenario() -> (TempDir, String, PathBuf) {
     std::fs::write(&file, SHORT).expect("scenario is written");
     let out = folder.path().join("out");
     (folder, file.to_str().expect("text").to_owned(), out)
-}
-
-fn results(out: &Path) -> Results {
-    let text = std::fs::read_to_string(out.join("results.json")).expect("results are written");
-    Results::from_json(&text).expect("results are readable")
 }
 
 #[tokio::test]
@@ -147,7 +142,7 @@ async fn a_run_whose_reader_is_gone_goes_on_and_leaves_results_and_no_keys() {
     let out_text = out.to_str().expect("text");
     let code = unheard(&["run", &file, "--out", out_text], closed_pipe).await;
     assert_eq!(code, Some(0));
-    assert!(results(&out).verdict.passed);
+    assert!(results_in(&out).verdict.passed);
     assert!(!out.join("lab").exists());
     assert_eq!(processes_of(folder.path()), []);
 }

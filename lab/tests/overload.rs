@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use experiment::results::{Outcome, Results};
+use experiment::results::Outcome;
 use experiment::scenario::Measure;
 
 use test_support::command::{Ended, mtc5g};
+use test_support::run::results_in;
 
 /// A hundred thousand handshakes a second, of which eight may be under way.
 const OVERLOADED: &str = r#"
@@ -23,12 +24,15 @@ stages = [{ rate = 100000, duration = "2s" }]
 max_in_flight = 8
 "#;
 
+/// The folder of its results.
+const OUT: &str = "out";
+
 /// Runs it with what else a scenario says.
 async fn run(folder: &Path, head: &str, rest: &str) -> Ended {
     let file = folder.join("overloaded.toml");
     let text = format!("[scenario]\nname = \"overloaded\"\n{head}{OVERLOADED}{rest}");
     std::fs::write(&file, text).expect("the scenario is written");
-    let out = folder.join("out");
+    let out = folder.join(OUT);
     let arguments = [
         "run".as_ref(),
         file.as_os_str(),
@@ -39,11 +43,7 @@ async fn run(folder: &Path, head: &str, rest: &str) -> Ended {
 }
 
 fn read(folder: &Path, name: &str) -> String {
-    std::fs::read_to_string(folder.join("out").join(name)).expect("it is written")
-}
-
-fn results(folder: &Path) -> Results {
-    Results::from_json(&read(folder, "results.json")).expect("results are readable")
+    std::fs::read_to_string(folder.join(OUT).join(name)).expect("it is written")
 }
 
 /// Keeps half of the processors busy until it is dropped.
@@ -80,7 +80,7 @@ async fn an_overloaded_run_is_invalid_in_every_output() {
     let ended = run(folder, "", broken).await;
     // Not 3, though the threshold is broken: an invalid measurement breaks none.
     assert_eq!(ended.code(), Some(4), "{}", ended.stderr);
-    let results = results(folder);
+    let results = results_in(&folder.join(OUT));
     assert!(!results.verdict.passed);
     let dropped = &results.variants[0].dropped;
     assert!(*dropped > 100_000, "{dropped}");
@@ -119,7 +119,7 @@ async fn on_a_machine_kept_busy_bytes_and_cpu_are_valid_and_latencies_are_left_o
         "{}",
         ended.stderr
     );
-    let results = results(folder);
+    let results = results_in(&folder.join(OUT));
     assert_eq!(
         results.verdict.outcome,
         Outcome::Passed,

@@ -1,10 +1,14 @@
-//! The commands of docs/own-tools.md, run as they stand there, with openssl, curl and Python.
+//! The commands of docs/own-tools.md, run as they stand there, with openssl, curl, nghttp, GnuTLS and Python.
+//!
+//! Each tool is also shown what it must refuse (another name, another root), and shows what it must be refused for (a stranger's
+//! certificate, none).
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use experiment::scenario::Scenario;
 use lab::topology::{Plan, Ports};
+use mtc_core::vkey;
 use tokio::process::Command;
 
 use test_support::command::{Ended, binary, mtc5g, within};
@@ -13,6 +17,19 @@ use test_support::test_lab::{TestFolder, TestLab};
 const PAGE: &str = include_str!("../../docs/own-tools.md");
 /// The NRF's port on the page.
 const PORT: &str = "7777";
+
+/// An FQDN that nobody in the lab has.
+const OTHER_NAME: &str = "nrf2.example.org";
+/// The AMF's X.509 credential, and the NRF's FQDN, as the page calls them.
+const X509: &str = "amf1/x509-ecdsa-p256-intermediate-ecdsa-p256";
+const NRF: &str = "nrf1.5gc.mnc001.mcc001.3gppnetwork.org";
+const DISCOVERY: &str = "/nnrf-disc/v1/nf-instances?target-nf-type=SMF&requester-nf-type=AMF";
+/// Makes a CA of a stranger, `stranger.pem`, and a certificate of it, `leaf.pem`.
+const STRANGER: &str = "key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=stranger'
+    openssl req $key -x509 -days 2 -keyout stranger.key -out stranger.pem
+    echo basicConstraints=CA:FALSE >leaf.ext
+    openssl req $key -keyout leaf.key |
+        openssl x509 -req -CA stranger.pem -CAkey stranger.key -CAcreateserial -days 2 -extfile leaf.ext -out leaf.pem";
 
 /// The texts of the page between fences of a language.
 fn blocks(language: &str) -> Vec<&'static str> {
@@ -31,15 +48,21 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let [scenario] = blocks("toml")[..] else {
-            panic!("the page has one scenario");
-        };
-        let scenario = Scenario::parse(scenario).expect("the scenario of the page");
+        Self::with("").await
+    }
+
+    /// The page's lab, with `more` at the end of the NRF's configuration.
+    async fn with(more: &str) -> Self {
+        let scenario = Scenario::parse(blocks("toml")[0]).expect("the scenario of the page");
         let plan = Plan {
             ports: Ports::Free,
             ..Plan::of(&scenario)
         };
-        let lab = TestLab::start(TestFolder::new(&plan)).await;
+        let files = TestFolder::new(&plan);
+        let config = files.lab.config_file("nrf");
+        let text = std::fs::read_to_string(&config).expect("the NRF's configuration");
+        std::fs::write(&config, format!("{text}\n{more}\n")).expect("a file");
+        let lab = TestLab::start(files).await;
         let folder = tempfile::tempdir().expect("temporary folder");
         symlink(lab.folder.path(), folder.path().join("lab")).expect("a link");
         symlink(binary(), folder.path().join("mtc5g")).expect("a link");
@@ -74,6 +97,18 @@ impl Scene {
         ended.stdout
     }
 
+    async fn make_stranger(&self) {
+        let made = self.sh(STRANGER).await;
+        assert_eq!(made.code(), Some(0), "{made:?}");
+    }
+
+    /// Runs what must fail, and returns all that it says.
+    async fn refused(&self, script: &str) -> String {
+        let ended = self.sh(script).await;
+        assert_ne!(ended.code(), Some(0), "{script}: {ended:?}");
+        ended.stdout + &ended.stderr
+    }
+
     /// Waits until the NRF's log has a text: it is written behind the client's back.
     async fn await_log(&self, text: &str) {
         let log = self.lab.folder.lab.log_file("nrf");
@@ -93,7 +128,11 @@ fn mode(path: &Path) -> u32 {
 
 #[tokio::test]
 async fn the_commands_of_the_page_work_and_what_does_not_is_explained_by_the_log() {
-    assert_eq!(blocks("sh").len(), 4, "each is run below");
+    assert_eq!(
+        blocks("sh").len(),
+        9,
+        "each is run below or in the next test"
+    );
     let scene = Scene::new().await;
     let listed = scene.block("identity export").await;
     for file in ["mtc-ecdsa-p256.pem", "openssl.cnf"] {
@@ -102,6 +141,19 @@ async fn the_commands_of_the_page_work_and_what_does_not_is_explained_by_the_log
     let exported = scene.folder.path().join("amf1");
     assert_eq!(mode(&exported), 0o700);
     assert_eq!(mode(&exported.join("mtc-ecdsa-p256.key")), 0o600);
+
+    let met = scene.block("identity connect").await;
+    for part in [
+        "(NRF), nrf1.5gc.mnc001.mcc001.3gppnetwork.org",
+        "mtc-standalone, verified by its cosignatures",
+        "presented    mtc-standalone",
+        "ALPN h2",
+    ] {
+        assert!(met.contains(part), "{part}: {met}");
+    }
+    let elsewhere = "mtc5g identity connect lab amf1 127.0.0.1:7777 smf1.example.org";
+    let elsewhere = scene.sh(elsewhere).await;
+    assert_eq!(elsewhere.code(), Some(1), "{elsewhere:?}");
 
     let shown = scene.block("openssl s_client").await;
     assert!(shown.contains("Verify return code: 0 (ok)"), "{shown}");
@@ -113,13 +165,10 @@ async fn the_commands_of_the_page_work_and_what_does_not_is_explained_by_the_log
     assert!(verified.contains("nrf.der: ok"), "{verified}");
 
     // Mistakes: another root than the one that was named, and none.
-    let x509 = "amf1/x509-ecdsa-p256-intermediate-ecdsa-p256";
-    let refused = scene
-        .sh(&format!(
-            "curl -sSk --http2-prior-knowledge --cert {x509}.pem --key {x509}.key https://127.0.0.1:{PORT}/"
-        ))
+    let curl = format!("curl -sSk --http2-prior-knowledge https://127.0.0.1:{PORT}/");
+    scene
+        .refused(&format!("{curl} --cert {X509}.pem --key {X509}.key"))
         .await;
-    assert_ne!(refused.code(), Some(0), "{refused:?}");
     scene.await_log("not a Merkle Tree Certificate").await;
     let nothing_named = format!(
         "openssl s_client -connect 127.0.0.1:{PORT} -sigalgs rsa_pss_rsae_sha256 </dev/null"
@@ -128,6 +177,159 @@ async fn the_commands_of_the_page_work_and_what_does_not_is_explained_by_the_log
     scene
         .await_log("names no certificate_authorities (openssl: -requestCAfile)")
         .await;
+    keys_are_told_in_the_form_of_others(&scene).await;
+}
+
+/// `mtc5g log keys`, as docs/interop.md has it.
+async fn keys_are_told_in_the_form_of_others(scene: &Scene) {
+    let keys = scene.sh("mtc5g log keys --trust lab/trust.toml").await;
+    let cosigners = keys
+        .stdout
+        .lines()
+        .map(|key| vkey::parse(key).expect(key).id);
+    let ids: Vec<_> = cosigners.map(|id| id.to_string()).collect();
+    assert_eq!(ids, ["32473.1", "32473.2"], "{keys:?}");
+    let list = scene
+        .sh("mtc5g log keys --trust lab/trust.toml --log-list 2")
+        .await;
+    let ca = keys.stdout.lines().next().expect("the CA's key");
+    let log = |number: u16| format!("\nvkey {ca}\norigin oid/1.3.6.1.4.1.32473.1.0.{number}\n");
+    assert_eq!(list.stdout, format!("logs/v0\n{}{}", log(1), log(2)));
+    let nobody = scene.refused("mtc5g log keys").await;
+    assert!(nobody.contains("whose keys?"), "{nobody}");
+}
+
+#[tokio::test]
+async fn openssl_refuses_another_name_and_root_and_is_refused_with_a_strangers_certificate() {
+    let scene = Scene::new().await;
+    scene.block("identity export").await;
+    scene.make_stranger().await;
+    let client = |root: &str, name: &str, certificate: &str| {
+        // It ends when the server does, whose verdict on the certificate comes after the handshake.
+        format!(
+            "openssl s_client -connect 127.0.0.1:{PORT} -servername {NRF} -tls1_3 -CAfile {root} \
+             -requestCAfile {X509}.root.pem -verify_hostname {name} -verify_return_error \
+             -cert {certificate}.pem -key {certificate}.key -ign_eof </dev/null"
+        )
+    };
+    let root = format!("{X509}.root.pem");
+    let said = scene.refused(&client(&root, OTHER_NAME, X509)).await;
+    assert!(said.contains("hostname mismatch"), "{said}");
+    let said = scene.refused(&client("stranger.pem", NRF, X509)).await;
+    assert!(said.contains("unable to get"), "{said}");
+    let said = scene.refused(&client(&root, NRF, "leaf")).await;
+    assert!(said.contains("alert unknown ca"), "{said}");
+    scene.await_log("UnknownIssuer").await;
+}
+
+#[tokio::test]
+async fn tools_that_name_no_root_verify_the_nrf_by_the_one_that_is_served_to_them() {
+    let scene = Scene::with(blocks("toml")[1]).await;
+    scene.block("identity export").await;
+    scene.make_stranger().await;
+    curl_verifies(&scene).await;
+    python_verifies(&scene).await;
+    if is_installed(&scene, "nghttp").await {
+        nghttp_verifies(&scene).await;
+    }
+    if is_installed(&scene, "gnutls-cli").await {
+        gnutls_verifies(&scene).await;
+    }
+}
+
+/// Whether a tool is there that few machines have; if not, this is said.
+async fn is_installed(scene: &Scene, tool: &str) -> bool {
+    let is_there = scene.sh(&format!("command -v {tool}")).await.code() == Some(0);
+    if !is_there {
+        println!("SKIPPED, nothing is shown of {tool}: it is not installed");
+    }
+    is_there
+}
+
+async fn curl_verifies(scene: &Scene) {
+    let answered = scene.block("--cacert").await;
+    assert!(answered.contains(r#""nfType":"SMF""#), "{answered}");
+    let client = |root: &str, name: &str, certificate: &str| {
+        format!(
+            "curl -sS --http2-prior-knowledge --resolve {name}:{PORT}:127.0.0.1 --cacert {root} {certificate} \
+             'https://{name}:{PORT}{DISCOVERY}'"
+        )
+    };
+    let (root, own) = (
+        format!("{X509}.root.pem"),
+        format!("--cert {X509}.pem --key {X509}.key"),
+    );
+    let said = scene.refused(&client(&root, OTHER_NAME, &own)).await;
+    assert!(said.contains("no alternative certificate"), "{said}");
+    let said = scene.refused(&client("stranger.pem", NRF, &own)).await;
+    assert!(said.contains("SSL certificate problem"), "{said}");
+    let stranger = "--cert leaf.pem --key leaf.key";
+    scene.refused(&client(&root, NRF, stranger)).await;
+    scene.await_log("UnknownIssuer").await;
+    let nobody = scene.sh(&client(&root, NRF, "")).await;
+    let cause = "MTC5G_CERTIFICATE_MISMATCH";
+    assert!(nobody.stdout.contains(cause), "{nobody:?}");
+}
+
+async fn python_verifies(scene: &Scene) {
+    let verified = scene.block("python3 verify.py").await;
+    assert_eq!(verified, "TLSv1.3 SETTINGS\n");
+    for (right, wrong, complaint) in [
+        (
+            format!("\"{NRF}\""),
+            format!("\"{OTHER_NAME}\""),
+            "Hostname mismatch",
+        ),
+        (
+            "x509 + \".root.pem\"".to_owned(),
+            "\"stranger.pem\"".to_owned(),
+            "unable to get local issuer certificate",
+        ),
+    ] {
+        let said = scene
+            .refused(&format!("sed 's|{right}|{wrong}|' verify.py | python3 -"))
+            .await;
+        assert!(said.contains(complaint), "{said}");
+    }
+}
+
+async fn nghttp_verifies(scene: &Scene) {
+    let warning = "Certificate verification failed";
+    let answered = scene.block("SSL_CERT_FILE").await;
+    assert!(answered.contains(r#""nfType":"SMF""#), "{answered}");
+    assert!(!answered.contains(warning), "{answered}");
+    let client = |root: &str, certificate: &str| {
+        format!(
+            "SSL_CERT_FILE={root} nghttp -v {certificate} -H 'host: {NRF}' 'https://127.0.0.1:{PORT}{DISCOVERY}' 2>&1"
+        )
+    };
+    let root = format!("{X509}.root.pem");
+    let own = format!("--cert={X509}.pem --key={X509}.key");
+    let said = scene.sh(&client("stranger.pem", &own)).await;
+    assert!(said.stdout.contains(warning), "{said:?}");
+    let nobody = scene.sh(&client(&root, "")).await;
+    assert!(nobody.stdout.contains(":status: 403"), "{nobody:?}");
+    let stranger = "--cert=leaf.pem --key=leaf.key";
+    let refused = scene.sh(&client(&root, stranger)).await;
+    assert!(!refused.stdout.contains(":status"), "{refused:?}");
+}
+
+async fn gnutls_verifies(scene: &Scene) {
+    let shown = scene.block("gnutls-cli").await;
+    assert!(shown.contains("The certificate is trusted"), "{shown}");
+    assert!(shown.contains("Application protocol: h2"), "{shown}");
+    let client = |root: &str, name: &str| {
+        format!(
+            "gnutls-cli --x509cafile {root} --x509certfile {X509}.pem --x509keyfile {X509}.key --alpn h2 \
+             --sni-hostname {NRF} --verify-hostname {name} --port {PORT} 127.0.0.1 </dev/null"
+        )
+    };
+    let said = scene
+        .refused(&client(&format!("{X509}.root.pem"), OTHER_NAME))
+        .await;
+    assert!(said.contains("does not match"), "{said}");
+    let said = scene.refused(&client("stranger.pem", NRF)).await;
+    assert!(said.contains("NOT trusted"), "{said}");
 }
 
 #[tokio::test]

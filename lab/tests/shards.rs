@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use test_support::command::{Ended, Started, mtc5g, processes_of};
 use test_support::ports::eight_ports;
+use test_support::run::results_in;
 
 const SCENARIO: &str = r#"
 [scenario]
@@ -52,11 +53,6 @@ async fn run(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Ended {
     start(scenario, lab, out, more).end().await
 }
 
-fn results(out: &Path) -> Results {
-    let text = std::fs::read_to_string(out.join("results.json")).expect("results are written");
-    Results::from_json(&text).expect("results are readable")
-}
-
 #[tokio::test]
 async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_merged() {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -84,7 +80,7 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
     for ended in [&one, &two] {
         assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     }
-    let parts = [results(&outs[0]), results(&outs[1])];
+    let parts = [results_in(&outs[0]), results_in(&outs[1])];
     let whole = path("whole");
     let merged = mtc5g([
         "report".as_ref(),
@@ -96,7 +92,7 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
     ])
     .await;
     assert_eq!(merged.code(), Some(0), "{}", merged.stderr);
-    let whole = results(&whole);
+    let whole = results_in(&whole);
     assert_eq!(whole.generator.generators, 2);
 
     let plan = Scenario::parse(SCENARIO).expect("a valid scenario");
@@ -239,7 +235,9 @@ async fn parts_that_do_not_make_a_whole_are_refused() {
     ])
     .await;
     assert_eq!(none.code(), Some(2));
-    assert!(none.error().contains("cannot read"), "{}", none.stderr);
-    assert!(none.error().contains("part.json"), "{}", none.stderr);
+    // It named the missing file alone.
+    for part in ["is no shard of a run", "part.json", "--shard I/N"] {
+        assert!(none.error().contains(part), "{}", none.stderr);
+    }
     assert!(!out.exists());
 }

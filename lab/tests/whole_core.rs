@@ -7,7 +7,8 @@ use experiment::scenario::Scenario;
 use lab::load::Schedule;
 use tempfile::TempDir;
 
-use test_support::command::{Started, mtc5g, processes_of};
+use test_support::command::{Started, mtc5g};
+use test_support::run::{Run, passing};
 
 /// The lab and the variants of the shipped scenario, which is what README tells strangers to run.
 const QUICK: &str = include_str!("../../scenarios/quick.toml");
@@ -76,25 +77,14 @@ fn planned(scenario: &Scenario) -> Vec<u64> {
 
 /// Runs a scenario and checks what every good run has.
 async fn run(text: &str) -> (TempDir, Results) {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let (file, out) = (
-        folder.path().join("scenario.toml"),
-        folder.path().join("out"),
-    );
-    std::fs::write(&file, text).expect("scenario is written");
-    let ended = mtc5g([
-        "run".as_ref(),
-        file.as_os_str(),
-        "--out".as_ref(),
-        out.as_os_str(),
-        "--json".as_ref(),
-    ])
-    .await;
-    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let Run {
+        folder,
+        out,
+        ended,
+        results,
+    } = passing(text, &["--json"]).await;
     let written = std::fs::read_to_string(out.join("results.json")).expect("results are written");
     assert_eq!(ended.stdout, written, "--json prints results.json");
-    let results = Results::from_json(&written).expect("results are readable");
-    assert!(results.verdict.passed, "{:?}", results.verdict);
     assert_eq!(results.scenario, text);
     for report in ["report.html", "summary.md"] {
         let report = std::fs::read_to_string(out.join(report)).expect("reports are written");
@@ -115,7 +105,6 @@ async fn run(text: &str) -> (TempDir, Results) {
         "the MTCA issued before the load"
     );
     redraw(&out).await;
-    assert_eq!(processes_of(folder.path()), []);
     assert!(
         !out.join("lab").exists(),
         "the lab's keys are gone without --keep"

@@ -24,7 +24,7 @@ use mtc_tls::identity::{NfSubject, SubjectError};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
 use mtc_tls::memory::{Turns, handshake, plain_handshake};
 use mtc_tls::peer::ExpectedPeer;
-use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -211,6 +211,8 @@ impl Meeting {
                 key_exchange: KeyExchange::X25519MlKem768,
                 tickets: Tickets::None,
                 tokens: Tokens::Es256,
+                via: Via::Direct,
+                grease: false,
             },
             expected: ExpectedPeer {
                 fqdn: smf.subject.fqdns()[0].clone(),

@@ -21,7 +21,7 @@ use crate::time::UnixTime;
 use crate::tree::{Hash, Subtree};
 
 /// Signature type of ML-DSA-44 cosignatures in key IDs.
-const ML_DSA_44_COSIGNATURE: u8 = 0x06;
+pub(crate) const ML_DSA_44_COSIGNATURE: u8 = 0x06;
 const TIMESTAMP: usize = 8;
 
 /// Why a checkpoint, or a signature on one, is refused.

@@ -30,7 +30,7 @@ const NAME_PREFIX: &str = "oid/1.3.6.1.4.1.";
 
 const LOG_BRANCH: u64 = 0;
 const LANDMARK_BRANCH: u64 = 1;
-const LANDMARK_GROUP_BRANCH: u64 = 2;
+pub(crate) const LANDMARK_GROUP_BRANCH: u64 = 2;
 
 /// Why something is not an identifier.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -282,7 +282,7 @@ fn split_component(bytes: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
-fn put_component(bytes: &mut Vec<u8>, component: u64) {
+pub(crate) fn put_component(bytes: &mut Vec<u8>, component: u64) {
     let groups = (u64::BITS - component.leading_zeros()).div_ceil(7).max(1);
     for group in (0..groups).rev() {
         let more = if group == 0 { 0 } else { 0x80 };

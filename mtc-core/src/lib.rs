@@ -43,12 +43,17 @@ pub mod landmark;
 pub mod note;
 pub mod oid;
 pub mod printable;
+pub mod properties;
 mod sha256;
 pub mod tile;
 pub mod time;
+#[cfg(feature = "std")]
+pub mod tlog_proof;
 pub mod tree;
 #[cfg(feature = "std")]
 pub mod verify;
+#[cfg(feature = "std")]
+pub mod vkey;
 pub mod wire;
 #[cfg(feature = "std")]
 pub mod x509;

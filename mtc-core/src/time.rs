@@ -11,6 +11,10 @@ use crate::der::{self, DerError};
 const SECONDS_PER_DAY: u64 = 86_400;
 /// The first second of the year 2050, from which on X.509 uses GeneralizedTime (RFC 5280 section 4.1.2.5).
 const YEAR_2050: u64 = 2_524_608_000;
+/// Characters of a UTCTime, and the last ones of a GeneralizedTime.
+const UTC_TIME_LENGTH: usize = 13;
+/// Days before each month of a year that is no leap year.
+const DAYS_BEFORE_MONTH: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
 /// The last second of the year 9999, the latest that GeneralizedTime can say.
 const YEAR_9999_END: u64 = 253_402_300_799;
 
@@ -56,11 +60,16 @@ impl UnixTime {
     /// Another type, a form that X.509 does not allow, or no such date.
     pub fn from_der(reader: &mut der::Reader<'_>) -> Result<Self, DerError> {
         let element = reader.element()?;
-        let (century, digits) = match (element.tag, element.contents) {
-            (der::UTC_TIME, digits @ [first, ..]) => {
-                (if *first < b'5' { &b"20"[..] } else { b"19" }, digits)
+        let invalid = DerError::InvalidValue("Time");
+        let parts = element.contents.split_last_chunk::<UTC_TIME_LENGTH>();
+        let (century, digits) = match (element.tag, parts) {
+            (der::UTC_TIME, Some(([], digits))) => {
+                (Some(if digits[0] < b'5' { 20 } else { 19 }), digits)
             }
-            (der::GENERALIZED_TIME, digits) => (&b""[..], digits),
+            (der::GENERALIZED_TIME, Some(([tens, ones], digits))) => {
+                (two_digits(*tens, *ones), digits)
+            }
+            (der::UTC_TIME | der::GENERALIZED_TIME, _) => return Err(invalid),
             (found, _) => {
                 return Err(DerError::UnexpectedTag {
                     expected: der::UTC_TIME,
@@ -68,9 +77,10 @@ impl UnixTime {
                 });
             }
         };
-        Civil::parse(century, digits)
+        century
+            .and_then(|century| Civil::parse(century, digits))
             .and_then(Civil::seconds)
-            .ok_or(DerError::InvalidValue("Time"))
+            .ok_or(invalid)
     }
 }
 
@@ -140,28 +150,23 @@ impl Civil {
         format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z")
     }
 
-    fn parse(century: &[u8], digits: &[u8]) -> Option<Self> {
-        let number = |range: core::ops::Range<usize>, digits: &[u8]| {
-            digits.get(range)?.iter().try_fold(0, |value, digit| {
-                digit
-                    .is_ascii_digit()
-                    .then(|| value * 10 + u64::from(digit - b'0'))
-            })
+    /// `YYMMDDHHMMSSZ` in a century, of which 20 is the one of the year 2000.
+    fn parse(century: u64, digits: &[u8; UTC_TIME_LENGTH]) -> Option<Self> {
+        let (digits, b"Z") = digits.split_first_chunk::<12>()? else {
+            return None;
         };
-        let year_digits = 4 - century.len();
-        if digits.len() != year_digits + 11 || digits.last() != Some(&b'Z') {
+        let digits = digits.map(|digit| digit.wrapping_sub(b'0'));
+        if digits.iter().fold(0, |largest, digit| largest.max(*digit)) > 9 {
             return None;
         }
-        let (year, rest) = digits.split_at(year_digits);
-        let year = number(0..century.len(), century)? * 100_u64.pow(u32::from(!century.is_empty()))
-            + number(0..year_digits, year)?;
+        let [y, year, m, month, d, day, h, hour, i, minute, s, second] = digits.map(u64::from);
         Some(Self {
-            year,
-            month: number(0..2, rest)?,
-            day: number(2..4, rest)?,
-            hour: number(4..6, rest)?,
-            minute: number(6..8, rest)?,
-            second: number(8..10, rest)?,
+            year: 100 * century + 10 * y + year,
+            month: 10 * m + month,
+            day: 10 * d + day,
+            hour: 10 * h + hour,
+            minute: 10 * i + minute,
+            second: 10 * s + second,
         })
     }
 
@@ -183,15 +188,32 @@ impl Civil {
         if !in_range {
             return None;
         }
-        let days = (1970..year).map(days_in_year).sum::<u64>()
-            + (1..month)
-                .map(|month| days_in_month(year, month))
-                .sum::<u64>()
+        if year < 1970 {
+            return Some(UnixTime(0));
+        }
+        let after_february = u64::from(month > 2 && is_leap(year));
+        let days = days_before_year(year) - days_before_year(1970)
+            + DAYS_BEFORE_MONTH[month as usize - 1]
+            + after_february
             + day
             - 1;
-        let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
-        Some(UnixTime(if year < 1970 { 0 } else { seconds }))
+        Some(UnixTime(((days * 24 + hour) * 60 + minute) * 60 + second))
     }
+}
+
+/// The number that two ASCII digits write.
+const fn two_digits(tens: u8, ones: u8) -> Option<u64> {
+    if tens.is_ascii_digit() && ones.is_ascii_digit() {
+        Some(10 * (tens - b'0') as u64 + (ones - b'0') as u64)
+    } else {
+        None
+    }
+}
+
+/// Days from the first of the year 1 to that of a year; without a loop, because every handshake reads two times.
+const fn days_before_year(year: u64) -> u64 {
+    let years = year - 1;
+    365 * years + years / 4 - years / 100 + years / 400
 }
 
 const fn is_leap(year: u64) -> bool {
@@ -238,6 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn every_day_of_four_centuries_is_read_as_it_was_written() {
+        for day in 0..146_097 {
+            let time = UnixTime(day * SECONDS_PER_DAY + day % SECONDS_PER_DAY);
+            assert_eq!(round_trip(time), time);
+        }
+    }
+
+    #[test]
     fn the_form_changes_with_the_year_2050() {
         assert_eq!(UnixTime(YEAR_2050 - 1).to_der()[0], der::UTC_TIME);
         assert_eq!(UnixTime(YEAR_2050).to_der()[0], der::GENERALIZED_TIME);
@@ -256,12 +286,22 @@ mod tests {
             "26112215064Z",
             "2611221506400",
             "26+122150640Z",
+            "260022150640Z",
+            "261100150640Z",
+            "260229000000Z",
+            "20261122150640Z",
+            "",
         ] {
             let der = der::element(der::UTC_TIME, &[digits.as_bytes()]);
             assert!(
                 UnixTime::from_der(&mut der::Reader::new(&der)).is_err(),
                 "{digits}"
             );
+        }
+        for digits in ["21000229000000Z", "2x261122150640Z", "261122150640Z"] {
+            let der = der::element(der::GENERALIZED_TIME, &[digits.as_bytes()]);
+            let read = UnixTime::from_der(&mut der::Reader::new(&der));
+            assert_eq!(read, Err(DerError::InvalidValue("Time")), "{digits}");
         }
     }
 

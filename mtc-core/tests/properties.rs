@@ -24,6 +24,7 @@ use mtc_core::id::{
 };
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteSignature, SignedNote};
+use mtc_core::properties::{AnchorPattern, CertificateProperties};
 use mtc_core::tile::{MAX_LEVEL, TileKind, TilePath};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
@@ -697,6 +698,33 @@ proptest! {
     }
 
     #[test]
+    fn certificate_properties_have_one_encoding(encoded in certificate_properties()) {
+        let read = CertificateProperties::parse(&encoded).unwrap();
+        prop_assert_eq!(read.encode(), Ok(encoded));
+    }
+
+    #[test]
+    fn a_pattern_matches_the_ids_between_its_bounds_and_no_others(
+        bounds in vec((any_magnitude(), any_magnitude(), any_magnitude(), any::<bool>()), 1..3)
+    ) {
+        let mut pattern = Vec::new();
+        let mut id = Vec::new();
+        let mut is_meant = true;
+        for (one, other, number, is_bounded) in bounds {
+            let (minimum, maximum) = (one.min(other), one.max(other));
+            pattern.extend(component(minimum));
+            pattern.extend(if is_bounded { component(maximum) } else { vec![0x80] });
+            id.extend(component(number));
+            is_meant &= minimum <= number && (!is_bounded || number <= maximum);
+        }
+        let pattern = AnchorPattern::from_bytes(&pattern).unwrap();
+        let id = TrustAnchorId::from_bytes(&id).unwrap();
+        prop_assert_eq!(pattern.matches(&id), is_meant, "{} {}", pattern, id);
+        let longer = id.child(&[0]).unwrap();
+        prop_assert!(!pattern.matches(&longer));
+    }
+
+    #[test]
     fn tile_paths_round_trip(path in tile_path()) {
         prop_assert_eq!(path.to_string().parse(), Ok(path));
     }
@@ -797,6 +825,9 @@ fn parse_with_everything(input: &[u8]) -> Result<(), TestCaseError> {
         let again = with_proof(input, &proof_of(&certificate));
         prop_assert_eq!(&again.expect("it was"), input);
     }
+    if let Ok(properties) = CertificateProperties::parse(input) {
+        prop_assert_eq!(&properties.encode().expect("it was"), input);
+    }
     if let Ok(id) = TrustAnchorId::from_bytes(input) {
         prop_assert_eq!(id.as_bytes(), input);
         prop_assert_eq!(id.to_string().parse(), Ok(id));
@@ -841,6 +872,49 @@ fn parse_with_everything(input: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A component of an OID.
+fn component(number: u64) -> Vec<u8> {
+    let id: TrustAnchorId = number.to_string().parse().expect("a number is an ID");
+    id.as_bytes().to_vec()
+}
+
+/// A pattern of trust anchor IDs.
+fn anchor_pattern() -> impl Strategy<Value = Vec<u8>> {
+    let pair = (any_magnitude(), option::of(any_magnitude())).prop_map(|(minimum, maximum)| {
+        let maximum = maximum.map_or_else(|| vec![0x80], component);
+        [component(minimum), maximum].concat()
+    });
+    vec(pair, 1..5).prop_map(|pairs| pairs.concat())
+}
+
+/// A list of certificate properties, some of them unknown.
+fn certificate_properties() -> impl Strategy<Value = Vec<u8>> {
+    let id =
+        option::of(trust_anchor_id()).prop_map(|id| id.map(|id| (0_u16, id.as_bytes().to_vec())));
+    let groups = vec(anchor_pattern(), 0..3).prop_map(|patterns| {
+        let mut list = Vec::new();
+        for pattern in &patterns {
+            wire::put_vector(&mut list, pattern, 1, "a pattern").expect("short");
+        }
+        let mut data = Vec::new();
+        wire::put_vector(&mut data, &list, 2, "patterns").expect("short");
+        (!patterns.is_empty()).then_some((1_u16, data))
+    });
+    let negotiation = option::of(Just((2_u16, Vec::new())));
+    let unknown = btree_map(3..=u16::MAX, bytes(9), 0..3);
+    (id, groups, negotiation, unknown).prop_map(|(id, groups, negotiation, unknown)| {
+        let known = [id, groups, negotiation].into_iter().flatten();
+        let mut list = Vec::new();
+        for (kind, data) in known.chain(unknown) {
+            wire::put_uint(&mut list, kind.into(), 2);
+            wire::put_vector(&mut list, &data, 2, "a property").expect("short");
+        }
+        let mut encoded = Vec::new();
+        wire::put_vector(&mut encoded, &list, 2, "properties").expect("short");
+        encoded
+    })
+}
+
 /// Something well formed of every format.
 fn well_formed() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
@@ -850,6 +924,7 @@ fn well_formed() -> impl Strategy<Value = Vec<u8>> {
             let body = EntryBody::TbsCert(contents);
             MtcLogEntry { extensions, body }.encode().expect("short")
         }),
+        certificate_properties(),
         trust_anchor_id().prop_map(|id| id.as_bytes().to_vec()),
         trust_anchor_id().prop_map(|id| id.to_name()),
         trust_anchor_id().prop_map(|id| id.signed_text_name().into_bytes()),

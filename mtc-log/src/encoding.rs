@@ -1,10 +1,11 @@
 //! Bodies as they were before their `Content-Encoding`: logs may serve entry bundles with gzip to whoever asks, without negotiation
 //! (c2sp.org/tlog-tiles), and servers of static files do so with more than those.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
+use flate2::write;
 
 /// Octets of an encoding's name that are quoted.
 const QUOTED: usize = 40;
@@ -40,18 +41,8 @@ pub fn decoded<'a>(
     body: Bytes,
     limit: usize,
 ) -> Result<Bytes, EncodingError> {
-    let mut encodings = encodings(headers);
-    let Some(encoding) = encodings.next() else {
+    if matches!(encoding(headers)?, Encoding::Identity) {
         return Ok(body);
-    };
-    let is_gzip = encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip");
-    if let Some(second) = encodings.next() {
-        return Err(EncodingError::Unknown(quoted(&format!(
-            "{encoding}, {second}"
-        ))));
-    }
-    if !is_gzip {
-        return Err(EncodingError::Unknown(quoted(&encoding)));
     }
     let mut plain = Vec::new();
     let mut reader = MultiGzDecoder::new(body.as_ref()).take(limit as u64 + 1);
@@ -62,6 +53,63 @@ pub fn decoded<'a>(
         return Err(EncodingError::TooLong(limit));
     }
     Ok(plain.into())
+}
+
+/// A body that comes in pieces, decoded as it comes.
+#[derive(Debug)]
+pub struct PieceDecoder(Option<write::MultiGzDecoder<Vec<u8>>>);
+
+impl PieceDecoder {
+    /// Most octets of a piece: gzip makes at most a thousand of each, so a piece becomes a megabyte at most.
+    pub const MAX_PIECE: usize = 1024;
+
+    /// A decoder for a body with these values of `Content-Encoding`.
+    ///
+    /// # Errors
+    /// [`EncodingError::Unknown`].
+    pub fn new<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, EncodingError> {
+        match encoding(headers)? {
+            Encoding::Identity => Ok(Self(None)),
+            Encoding::Gzip => Ok(Self(Some(write::MultiGzDecoder::new(Vec::new())))),
+        }
+    }
+
+    /// What the next piece stands for. It may be nothing, or what earlier pieces began.
+    ///
+    /// # Errors
+    /// [`EncodingError::Gzip`].
+    pub fn decode(&mut self, piece: Bytes) -> Result<Bytes, EncodingError> {
+        let Some(decoder) = &mut self.0 else {
+            return Ok(piece);
+        };
+        decoder
+            .write_all(&piece)
+            .and_then(|()| decoder.flush())
+            .map_err(EncodingError::Gzip)?;
+        Ok(std::mem::take(decoder.get_mut()).into())
+    }
+}
+
+/// An encoding that can be decoded.
+enum Encoding {
+    Identity,
+    Gzip,
+}
+
+fn encoding<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Result<Encoding, EncodingError> {
+    let mut encodings = encodings(headers);
+    let Some(encoding) = encodings.next() else {
+        return Ok(Encoding::Identity);
+    };
+    if let Some(second) = encodings.next() {
+        return Err(EncodingError::Unknown(quoted(&format!(
+            "{encoding}, {second}"
+        ))));
+    }
+    if encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip") {
+        return Ok(Encoding::Gzip);
+    }
+    Err(EncodingError::Unknown(quoted(&encoding)))
 }
 
 /// Encodings in the order in which they were applied; `identity` is none.
@@ -119,6 +167,37 @@ mod tests {
         assert!(matches!(
             of("gzip", Bytes::from_static(b"x"), 9),
             Err(EncodingError::Gzip(_))
+        ));
+    }
+
+    #[test]
+    fn a_body_in_pieces_is_decoded_as_it_comes() {
+        let text: Vec<u8> = (0..100_000_u32).flat_map(u32::to_be_bytes).collect();
+        let mut decoder = PieceDecoder::new([&b"gzip"[..]]).unwrap();
+        let mut plain = Vec::new();
+        let encoded = gzip(&text);
+        for piece in encoded.chunks(PieceDecoder::MAX_PIECE) {
+            let decoded = decoder.decode(Bytes::copy_from_slice(piece)).unwrap();
+            plain.extend_from_slice(&decoded);
+        }
+        assert!(plain == text);
+        let mut identity = PieceDecoder::new([]).unwrap();
+        assert_eq!(identity.decode(Bytes::from_static(b"x")).unwrap(), "x");
+        // A few octets that become many, a piece at a time.
+        let bomb = gzip(&vec![0; 10_000_000]);
+        let mut decoder = PieceDecoder::new([&b"gzip"[..]]).unwrap();
+        for piece in bomb.chunks(PieceDecoder::MAX_PIECE) {
+            let decoded = decoder.decode(Bytes::copy_from_slice(piece)).unwrap();
+            assert!(decoded.len() < 1 << 21, "{}", decoded.len());
+        }
+        let mut decoder = PieceDecoder::new([&b"gzip"[..]]).unwrap();
+        assert!(matches!(
+            decoder.decode(Bytes::from_static(b"not gzip at all")),
+            Err(EncodingError::Gzip(_))
+        ));
+        assert!(matches!(
+            PieceDecoder::new([&b"br"[..]]),
+            Err(EncodingError::Unknown(_))
         ));
     }
 

@@ -262,6 +262,16 @@ impl LandmarkStore {
     }
 }
 
+/// Stores landmarks as those of a log, which has been made from a copy.
+pub(crate) fn store_sequence(
+    storage: &dyn Storage,
+    sequence: &LandmarkSequence,
+) -> Result<(), StorageError> {
+    let document = sequence.to_document();
+    storage.put(&Object::LandmarkState, seal(&document).as_bytes())?;
+    storage.put(&Object::Landmarks, document.as_bytes())
+}
+
 /// The document behind a line with its SHA-256 in hex.
 fn seal(document: &str) -> String {
     format!("{}\n{document}", checksum(document))

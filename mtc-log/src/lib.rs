@@ -1,4 +1,4 @@
-//! The issuance log of a Merkle Tree CA on local disk, and the state of a witness.
+//! The issuance log of a Merkle Tree CA on local disk, and the states of a witness and of a mirror.
 //!
 //! ```text
 //! entry --Issuer--> queue --Sequencer--> IssuanceLog: tiles -> signed checkpoint      storage: Object by Object, each
@@ -6,6 +6,7 @@
 //!                              |<-- covering subtrees, CA cosignatures
 //!                              |--- add-checkpoint, sign-subtree --> Witness ( ... WitnessStore at the other end )
 //!                              |
+//!                              |                                   ( ... MirrorStore: with the entries )
 //!                              |--> IssuanceLog: published checkpoint --> LandmarkStore: landmarks
 //!                              v
 //! Certified: index, standalone certificate       (Issued: what one is made of, for entries of other kinds)
@@ -20,20 +21,25 @@
 //! A log costs what its batch costs, not what its size would: appending reads and writes the right edge, a proof reads one
 //! tile of leaves, and the tiles above are few enough to stay in [`Trees`] (`benches/large_log.rs`).
 //!
-//! [`IssuanceLog`], [`LandmarkStore`], [`TreeReader`] and [`WitnessStore`] are synchronous and block on the storage;
+//! [`IssuanceLog`], [`LandmarkStore`], [`TreeReader`], [`WitnessStore`] and [`MirrorStore`] are synchronous and block on the storage;
 //! [`Sequencer`] is asynchronous and calls the log on threads that may block. HTTP is left to others: a log is served
 //! from [`DirectoryStorage::served_directory`] or by [`Object::served_at`], and a [`Witness`] is reached however its
 //! implementor likes.
 //!
-//! Formats: c2sp.org/tlog-tiles, mtc-tlog, tlog-checkpoint, tlog-cosignature, tlog-witness; sections are those of
+//! Formats: c2sp.org/tlog-tiles, mtc-tlog, tlog-checkpoint, tlog-cosignature, tlog-witness, tlog-mirror; sections are those of
 //! draft-ietf-plants-merkle-tree-certs as `mtc-core` has it.
 
 mod checkpoint;
 pub mod encoding;
 mod issuance;
 mod landmarks;
+pub mod lock_file;
 mod log;
+mod mirror;
+mod restore;
 mod sequencer;
+mod served;
+mod step;
 mod storage;
 mod tiles;
 mod witness;
@@ -47,11 +53,19 @@ pub use self::log::{
     AppendError, Batch, CosignError, IssuanceLog, MAX_ENTRY_SIZE, MAX_LOG_SIZE, OpenError,
     Poisoned, PublishError,
 };
-pub use self::sequencer::{
-    BatchStep, Certified, CertifyError, Clock, IssueError, Issued, Issuer, Observer, Sequencer,
-    SequencerConfig, SequencerConfigError, SequencerError,
+pub use self::mirror::{
+    LandmarkCopyError, LogFolders, LogStorages, MIRROR_INFO_CONTENT_TYPE, MirrorInfo,
+    MirrorOpenError, MirrorProgress, MirrorStore, Package, Upload, UploadError, UploadHeader,
+    UploadReader, UploadRefusal, Uploaded, upload_body,
 };
-pub use self::storage::{DirectoryStorage, Object, Storage, StorageError, read_object};
+pub use self::restore::{RestoreError, restore};
+pub use self::sequencer::{
+    Certified, CertifyError, Clock, IssueError, Issued, Issuer, Sequencer, SequencerConfig,
+    SequencerConfigError, SequencerError,
+};
+pub use self::served::read_served;
+pub use self::step::{BatchStep, Observer, WitnessFault};
+pub use self::storage::{DirectoryStorage, Object, Storage, StorageError, read_object, superseded};
 pub use self::tiles::{Inspection, Repaired, TreeError, TreeReader, Trees, repair};
 pub use self::witness::{
     AddCheckpoint, CONFLICT_CONTENT_TYPE, MAX_PROOF_HASHES, MAX_REQUEST_SIZE, Refusal,

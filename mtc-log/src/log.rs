@@ -278,11 +278,7 @@ impl IssuanceLog {
         entries: &[Vec<u8>],
         now: UnixTime,
     ) -> Result<CaCheckpoint, AppendError> {
-        let old = self.reader()?;
-        let new = NewTiles::append(&old, entries)?;
-        self.storage.put_all(&new.objects)?;
-        let stored = self.trees.open_stored(new.size)?;
-        check_growth(&old, &stored, entries)?;
+        let stored = extend(&*self.storage, &self.trees, &self.reader()?, entries)?;
         let signed = CaCheckpoint::sign(&self.key, &self.id, stored.size(), stored.root(), now)?;
         self.storage
             .put(&Object::SignedCheckpoint, &signed.to_note())?;
@@ -343,6 +339,21 @@ fn check_prefix(published: &CaCheckpoint, reader: &TreeReader) -> Result<(), Ope
     } else {
         Err(contradiction)
     }
+}
+
+/// Stores the tree of `old` with entries after it, reads it back, and finds it to be that. Durable when this returns; after an error any
+/// of its new objects may be there.
+pub(crate) fn extend(
+    storage: &dyn Storage,
+    trees: &Trees,
+    old: &TreeReader,
+    entries: &[Vec<u8>],
+) -> Result<TreeReader, AppendError> {
+    let new = NewTiles::append(old, entries)?;
+    storage.put_all(&new.objects)?;
+    let stored = trees.open_stored(new.size)?;
+    check_growth(old, &stored, entries)?;
+    Ok(stored)
 }
 
 /// What was read back from storage is the old tree and, after it, the new entries.

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use mtc_core::causes::Causes;
 use mtc_core::certificate::{CertificateError, CertificateFields, ProofParts};
-use mtc_core::cosign::Cosignature;
+use mtc_core::cosign::{Cosignature, Cosigner};
 use mtc_core::id::{EntryIndex, LogId, TreeSize, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree};
@@ -31,9 +31,10 @@ use tracing::{debug, error, warn};
 
 use crate::checkpoint::CaCheckpoint;
 use crate::issuance::{
-    CosignedSubtree, Hearing, Job, Peer, Uncosigned, Witness, WitnessFailure, collect,
+    CosignedSubtree, Hearing, Job, Uncosigned, Witness, WitnessFailure, Witnesses,
 };
 use crate::log::{AppendError, Batch, CosignError, IssuanceLog, MAX_ENTRY_SIZE, PublishError};
+use crate::step::{BatchStep, Observer};
 use crate::tiles::{TreeError, TreeReader, Trees};
 
 /// How a [`Sequencer`] works.
@@ -45,54 +46,12 @@ pub struct SequencerConfig {
     /// Least time from the start of one batch to the start of the next, so that batches form; zero for none.
     pub min_interval: Duration,
     /// How many of the witnesses must cosign. All are asked at once, and the first so many to answer are those whose
-    /// cosignatures certificates get; with 0 none is asked.
+    /// cosignatures certificates get, so that a certificate is as large whoever is down, and no larger than its verifiers
+    /// want it; with 0 none is asked.
     pub required_witnesses: usize,
     /// How long witnesses are asked, retries included, before a batch is given up.
     pub witness_deadline: Duration,
 }
-
-/// What a sequencer has just done, for who measures it. Times are those of the step alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchStep<'a> {
-    /// It has taken a batch.
-    Taken {
-        /// How long each of its entries has waited.
-        waited: &'a [Duration],
-    },
-    /// The batch is durable and a checkpoint on it signed.
-    Signed {
-        /// Entries of the log.
-        size: TreeSize,
-        /// How long that took.
-        took: Duration,
-    },
-    /// The log did not take the batch.
-    Refused,
-    /// Witnesses were asked to cosign; `took` has the CA's own cosignatures in it.
-    Cosigned {
-        /// Whether enough did.
-        enough: bool,
-        /// How long that took.
-        took: Duration,
-    },
-    /// A witness has cosigned so much, as far as is known.
-    Witness {
-        /// Its cosigner ID.
-        id: TrustAnchorId,
-        /// Entries in the checkpoint that it has cosigned last.
-        size: TreeSize,
-    },
-    /// The checkpoint is published.
-    Published {
-        /// Entries in it.
-        size: TreeSize,
-        /// How long that took.
-        took: Duration,
-    },
-}
-
-/// Hears of every step, on the sequencer's own task: it must not block.
-pub type Observer = Arc<dyn Fn(BatchStep<'_>) + Send + Sync>;
 
 /// Tells the time. Called once per batch.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
@@ -382,7 +341,7 @@ pub enum SequencerConfigError {
 pub struct Sequencer<W> {
     /// Lent to a blocking thread while files are read or written.
     log: Option<IssuanceLog>,
-    peers: Vec<Peer<W>>,
+    witnesses: Witnesses<W>,
     config: SequencerConfig,
     clock: Clock,
     observer: Observer,
@@ -410,11 +369,8 @@ impl<W: Witness> Sequencer<W> {
     ) -> Result<(Issuer, Self), SequencerConfigError> {
         let completed = log.published().map_or(TreeSize::EMPTY, CaCheckpoint::size);
         let compared = log.signed().size() == TreeSize::EMPTY || config.required_witnesses == 0;
-        let peers: Vec<_> = witnesses
-            .into_iter()
-            .map(|witness| Peer::new(witness, completed))
-            .collect();
-        let (required, configured) = (config.required_witnesses, peers.len());
+        let witnesses = Witnesses::new(witnesses, completed);
+        let (required, configured) = (config.required_witnesses, witnesses.len());
         if required > configured {
             return Err(SequencerConfigError::TooFewWitnesses {
                 required,
@@ -440,7 +396,7 @@ impl<W: Witness> Sequencer<W> {
             issuer,
             Self {
                 log: Some(log),
-                peers,
+                witnesses,
                 config,
                 clock,
                 observer: Arc::new(|_| {}),
@@ -469,7 +425,7 @@ impl<W: Witness> Sequencer<W> {
     /// # Errors
     /// The log has failed. Callers have been told, and every later call is.
     pub async fn run(mut self) -> Result<(), Arc<SequencerError>> {
-        self.tell_witnesses();
+        self.witnesses.tell_sizes(&self.observer);
         self.resume().await?;
         let mut earliest = Instant::now();
         loop {
@@ -520,9 +476,8 @@ impl<W: Witness> Sequencer<W> {
         else {
             return false;
         };
-        let cosigned =
-            |peer: &&Peer<W>| published.signed().verify(log.id(), peer.cosigner()).is_ok();
-        self.peers.iter().filter(cosigned).count() >= self.config.required_witnesses
+        let cosigned = |cosigner: &&Cosigner| published.signed().verify(log.id(), cosigner).is_ok();
+        self.witnesses.cosigners().filter(cosigned).count() >= self.config.required_witnesses
     }
 
     async fn sequence(&mut self, batch: Vec<Pending>) -> Result<(), Arc<SequencerError>> {
@@ -565,6 +520,10 @@ impl<W: Witness> Sequencer<W> {
         {
             return Ok(Err(error));
         }
+        // One that was not waited for may have proven meanwhile that the log was rolled back: then nothing more is signed.
+        if let Err(Uncosigned::RolledBack(witness)) = self.witnesses.hear_finished() {
+            return Err(SequencerError::RolledBack(witness));
+        }
         let (now, started) = ((self.clock)(), Instant::now());
         let batch = match self.with_log(move |log| log.append(&entries, now)).await? {
             Ok(batch) => batch,
@@ -605,15 +564,16 @@ impl<W: Witness> Sequencer<W> {
         let hearing = if self.compared {
             Hearing::Enough
         } else {
-            Hearing::All
+            Hearing::Overlap
         };
-        let collecting = collect(&job, &mut self.peers, required, witness_deadline, hearing);
+        let collecting =
+            self.witnesses
+                .collect(&job, required, witness_deadline, hearing, &self.observer);
         let collected = unless_damaged(&mut self.damage, collecting).await?;
         (self.observer)(BatchStep::Cosigned {
             enough: collected.is_ok(),
             took: started.elapsed(),
         });
-        self.tell_witnesses();
         let witnesses = match collected {
             Ok(witnesses) => witnesses,
             Err(Uncosigned::TooFew(failures)) => {
@@ -642,13 +602,6 @@ impl<W: Witness> Sequencer<W> {
             "published checkpoint"
         );
         Ok(Ok(job.cosigned_subtrees(&witnesses)))
-    }
-
-    fn tell_witnesses(&self) {
-        for peer in &self.peers {
-            let (id, size) = (peer.cosigner().id, peer.size());
-            (self.observer)(BatchStep::Witness { id, size });
-        }
     }
 
     fn fail(&self, failure: SequencerError) -> Arc<SequencerError> {

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use mtc_core::hex;
 use mtc_core::id::TreeSize;
-use mtc_core::tile::TilePath;
+use mtc_core::tile::{TILE_WIDTH, TilePath};
 use mtc_core::tree::Hash;
 use thiserror::Error;
 
@@ -114,6 +114,8 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 /// log/tile/entries/<N>[.p/<W>]
 /// state/signed-checkpoint            what the CA has signed, perhaps not cosigned by witnesses yet
 /// state/landmarks                    the landmarks with a checksum
+/// state/pending-checkpoint           what a mirror has been told of, whose entries it may not all have
+/// state/pending-entries              how many entries a mirror has
 /// witness/<hex H(origin)>/checkpoint what a witness has cosigned last
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -129,6 +131,10 @@ pub enum Object {
     SignedCheckpoint,
     /// The landmarks in the form that detects damage.
     LandmarkState,
+    /// The newest checkpoint that a mirror has been told of.
+    PendingCheckpoint,
+    /// How many entries a mirror has stored, where that is more than its [`Object::Checkpoint`] says.
+    PendingEntries,
     /// The newest checkpoint that this witness has cosigned, by the SHA-256 of the log's origin.
     WitnessedCheckpoint(Hash),
 }
@@ -153,6 +159,8 @@ impl fmt::Display for Object {
             Self::Landmarks => f.write_str("log/landmarks"),
             Self::SignedCheckpoint => f.write_str("state/signed-checkpoint"),
             Self::LandmarkState => f.write_str("state/landmarks"),
+            Self::PendingCheckpoint => f.write_str("state/pending-checkpoint"),
+            Self::PendingEntries => f.write_str("state/pending-entries"),
             Self::WitnessedCheckpoint(origin_hash) => {
                 write!(f, "witness/{}/checkpoint", hex::encode(origin_hash))
             }
@@ -160,14 +168,70 @@ impl fmt::Display for Object {
     }
 }
 
-/// Why the storage failed.
+/// Which partial tiles of one place in the tree [`Storage::remove_superseded`] removes, by their widths, the narrowest first: in this order
+/// what supersedes a tile is there when it goes. `stored` are the widths that are stored and when they were written, the full one among
+/// them.
+pub fn superseded(
+    tile: TilePath,
+    stored: &[(u64, SystemTime)],
+    trees: &[TreeSize],
+    before: SystemTime,
+) -> Vec<u64> {
+    let needed: Vec<_> = trees.iter().map(|size| width_in(tile, *size)).collect();
+    let newest = needed.iter().copied().max().unwrap_or(0);
+    let mut stored = stored.to_vec();
+    stored.sort_unstable();
+    let mut superseded = Vec::new();
+    if newest == TILE_WIDTH {
+        let full = stored.iter().find(|(width, _)| *width == TILE_WIDTH);
+        if full.is_some_and(|(_, written)| *written < before) {
+            superseded.extend(stored.iter().map(|(width, _)| *width));
+            superseded.retain(|width| *width < TILE_WIDTH);
+        }
+        return superseded;
+    }
+    for pair in stored.windows(2) {
+        let [(width, _), (wider, written)] = *pair else {
+            continue;
+        };
+        // A tree that is wider still is not published: a batch is under way, or was when the process died.
+        if wider > newest || written >= before {
+            break;
+        }
+        if !needed.contains(&width) {
+            superseded.push(width);
+        }
+    }
+    superseded
+}
+
+/// How many hashes or entries a tile or bundle has in the tree of `size` entries.
+fn width_in(tile: TilePath, size: TreeSize) -> u64 {
+    let first = tile.index.saturating_mul(TILE_WIDTH);
+    let count = tile.kind.count_in(size);
+    count.saturating_sub(first).min(TILE_WIDTH)
+}
+
+/// Why the storage failed. Where a storage is no folder, its paths are URLs.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another process, or another handle in this one, has the directory open.
+    /// Another process, or another handle in this one, has the storage open.
     #[error("{path} is in use by another writer")]
     Locked {
         /// The lock file.
+        path: PathBuf,
+    },
+    /// Another writer has opened the storage since, so this one may write no more.
+    #[error("{path} has been taken over by another writer")]
+    TakenOver {
+        /// What shows it.
+        path: PathBuf,
+    },
+    /// An object is not the one that its writer has read or written last.
+    #[error("{path} was changed by somebody else than its writer")]
+    Changed {
+        /// The object.
         path: PathBuf,
     },
     /// The operating system refused an operation.

@@ -137,14 +137,7 @@ impl WitnessStore {
     pub fn add_checkpoint(&self, body: &[u8], now: UnixTime) -> Result<Vec<u8>, Refusal> {
         let request = AddCheckpoint::parse(body)?;
         let LogState { log, latest } = self.log_of(&request.checkpoint)?;
-        let checkpoint = CaCheckpoint::verify(&request.checkpoint, &log.id, &log.ca)
-            .map_err(Refusal::of_signature)?;
-        if request.old_size > checkpoint.size() {
-            return Err(Refusal::OldSizeBeyondCheckpoint {
-                old_size: request.old_size,
-                size: checkpoint.size(),
-            });
-        }
+        let checkpoint = signed_checkpoint(&request, log)?;
         // A thread that panicked has not assigned to it: what is there is still the latest.
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         check_growth(latest.as_ref(), &checkpoint, &request)?;
@@ -174,24 +167,9 @@ impl WitnessStore {
     /// # Errors
     /// The request is refused, or the key cannot sign.
     pub fn sign_subtree(&self, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let SignSubtree {
-            subtree,
-            hash,
-            proof,
-            checkpoint,
-        } = SignSubtree::parse(body)?;
-        let log = &self.log_of(&checkpoint)?.log.id;
-        let reference = SignedCheckpoint::parse(&checkpoint, log).map_err(Refusal::of_signature)?;
-        reference
-            .verify(log, self.key.cosigner())
-            .map_err(Refusal::of_signature)?;
-        let tree = reference.checkpoint;
-        tree::verify_consistency(subtree, tree.size, &hash, &tree.root, &proof)?;
-        let line = self
-            .key
-            .cosign_line(log, UnixTime(0), subtree, &hash)
-            .map_err(Refusal::Sign)?;
-        Ok(line.to_line().into_bytes())
+        let request = SignSubtree::parse(body)?;
+        let log = &self.log_of(&request.checkpoint)?.log.id;
+        cosign_subtree(&self.key, log, &request)
     }
 
     /// The latest checkpoint cosigned for the log whose origin has this SHA-256, in lower-case hex; a note with the
@@ -246,11 +224,8 @@ impl WitnessStore {
 
     /// The state of the log whose checkpoint this claims to be.
     fn log_of(&self, checkpoint: &[u8]) -> Result<&LogState, Refusal> {
-        let note = SignedNote::parse(checkpoint)?;
-        let origin = note.text.lines().next().unwrap_or_default();
-        self.logs.get(origin).ok_or_else(|| Refusal::UnknownLog {
-            origin: origin.to_owned(),
-        })
+        let origin = origin_of(checkpoint)?;
+        self.logs.get(&origin).ok_or(Refusal::UnknownLog { origin })
     }
 
     /// The checkpoint with the lines that have been verified and this witness's own, and the latter as an answer.
@@ -270,15 +245,62 @@ impl WitnessStore {
             .cosign_line(&log.id, now, tree, &root)
             .map_err(Refusal::Sign)?;
         let answer = line.to_line().into_bytes();
-        checkpoint.retain_lines(|line| {
-            verify_subtree_line(std::slice::from_ref(line), &log.ca, &log.id, tree, &root).is_ok()
-        });
+        keep_line_of_ca(&mut checkpoint, log);
         Ok((checkpoint.with_lines([line]), answer))
     }
 }
 
+/// A cosignature line of a subtree that is part of a checkpoint with the key's own signature.
+pub(crate) fn cosign_subtree(
+    key: &CosigningKey,
+    log: &LogId,
+    request: &SignSubtree,
+) -> Result<Vec<u8>, Refusal> {
+    let reference =
+        SignedCheckpoint::parse(&request.checkpoint, log).map_err(Refusal::of_signature)?;
+    reference
+        .verify(log, key.cosigner())
+        .map_err(Refusal::of_signature)?;
+    let (tree, subtree, hash) = (reference.checkpoint, request.subtree, &request.hash);
+    tree::verify_consistency(subtree, tree.size, hash, &tree.root, &request.proof)?;
+    let line = key
+        .cosign_line(log, UnixTime(0), subtree, hash)
+        .map_err(Refusal::Sign)?;
+    Ok(line.to_line().into_bytes())
+}
+
+/// The checkpoint of a request, if the CA of the log has signed it and it is not smaller than where the request starts.
+pub(crate) fn signed_checkpoint(
+    request: &AddCheckpoint,
+    log: &WitnessedLog,
+) -> Result<CaCheckpoint, Refusal> {
+    let checkpoint = CaCheckpoint::verify(&request.checkpoint, &log.id, &log.ca)
+        .map_err(Refusal::of_signature)?;
+    if request.old_size > checkpoint.size() {
+        return Err(Refusal::OldSizeBeyondCheckpoint {
+            old_size: request.old_size,
+            size: checkpoint.size(),
+        });
+    }
+    Ok(checkpoint)
+}
+
+/// Drops all lines but that of the log's CA: the others have not been verified.
+pub(crate) fn keep_line_of_ca(checkpoint: &mut CaCheckpoint, log: &WitnessedLog) {
+    let (tree, root) = (Subtree::whole(checkpoint.size()), checkpoint.root());
+    checkpoint.retain_lines(|line| {
+        verify_subtree_line(std::slice::from_ref(line), &log.ca, &log.id, tree, &root).is_ok()
+    });
+}
+
+/// The origin in the first line of a checkpoint's note.
+pub(crate) fn origin_of(checkpoint: &[u8]) -> Result<String, Refusal> {
+    let note = SignedNote::parse(checkpoint)?;
+    Ok(note.text.lines().next().unwrap_or_default().to_owned())
+}
+
 /// The request starts from the latest checkpoint, and its proof leads from there to the new one.
-fn check_growth(
+pub(crate) fn check_growth(
     latest: Option<&CaCheckpoint>,
     checkpoint: &CaCheckpoint,
     request: &AddCheckpoint,
@@ -311,7 +333,7 @@ fn object(log: &LogId) -> Object {
     Object::WitnessedCheckpoint(hash_origin(log))
 }
 
-fn hash_origin(log: &LogId) -> Hash {
+pub(crate) fn hash_origin(log: &LogId) -> Hash {
     Sha256::digest(log.origin()).into()
 }
 
@@ -402,6 +424,9 @@ pub enum Refusal {
     /// The checkpoint could not be stored.
     #[error("the witness's storage failed")]
     Storage(#[from] StorageError),
+    /// A mirror has no room for the log, or what is in the way there is not its own.
+    #[error("the mirror's storage failed")]
+    Mirror(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Refusal {
@@ -417,9 +442,11 @@ impl Refusal {
             Self::UnknownLog { .. } => 404,
             Self::Conflict { .. } => 409,
             Self::Proof(_) | Self::Fork { .. } => 422,
-            Self::NoTime | Self::ClockWentBackwards { .. } | Self::Sign(_) | Self::Storage(_) => {
-                500
-            }
+            Self::NoTime
+            | Self::ClockWentBackwards { .. }
+            | Self::Sign(_)
+            | Self::Storage(_)
+            | Self::Mirror(_) => 500,
         }
     }
 

@@ -7,7 +7,7 @@
 //! A published [`CredentialSet`] never changes: a connection that has taken one is unaffected by the next.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mtc_core::certificate::{self, Certificate, MtcProof};
 use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TrustAnchorId};
@@ -22,6 +22,7 @@ use rustls::{DistinguishedName, RootCertStore};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::grease;
 use crate::hints::MtcAnchor;
 use crate::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
 use crate::provider::{KeyExchange, provider};
@@ -57,6 +58,8 @@ pub struct Credential {
     /// Last second of the leaf's validity.
     pub not_after: UnixTime,
     certified: Arc<CertifiedKey>,
+    /// With a cosignature that nobody knows, from when somebody wants it.
+    greased: Arc<OnceLock<Self>>,
 }
 
 impl Credential {
@@ -78,7 +81,19 @@ impl Credential {
             leaf_key: key.algorithm(),
             not_after,
             certified: Arc::new(certified),
+            greased: Arc::default(),
         })
+    }
+
+    /// A credential of the same key with another certificate for it, which shares the key in memory.
+    ///
+    /// # Errors
+    /// The certificate is another key's.
+    pub fn of_same_key(&self, leaf: Vec<u8>) -> Result<Self, CredentialError> {
+        let other = self.with_leaf(leaf);
+        let checked = other.certified.keys_match();
+        checked.map_err(CredentialError::KeyMismatch)?;
+        Ok(other)
     }
 
     /// A credential of this key with another certificate.
@@ -86,8 +101,25 @@ impl Credential {
         let key = self.certified.key.clone();
         Self {
             certified: Arc::new(CertifiedKey::new(vec![leaf.into()], key)),
+            greased: Arc::default(),
             ..*self
         }
+    }
+
+    /// This credential or, for connections on which what nobody knows is sent, the one with a cosignature of nobody.
+    pub(crate) fn or_greased(&self, grease: bool) -> &Self {
+        if !grease {
+            return self;
+        }
+        self.greased
+            .get_or_init(|| match grease::certificate(self.leaf()) {
+                Some(leaf) => self.with_leaf(leaf),
+                // No Merkle Tree Certificate.
+                None => Self {
+                    greased: Arc::default(),
+                    ..self.clone()
+                },
+            })
     }
 
     pub(crate) const fn certified(&self) -> &Arc<CertifiedKey> {
@@ -107,22 +139,17 @@ pub struct MtcCredential {
     pub standalone: Credential,
     /// The landmark-relative certificate of the same entry and key.
     pub landmark: Option<LandmarkCredential>,
-    /// The standalone certificate without cosignatures of others than the CA.
-    ca_alone: Credential,
+    /// The standalone certificate without cosignatures of others than the CA, from when somebody wants it.
+    ca_alone: Arc<OnceLock<Credential>>,
 }
 
 impl MtcCredential {
     /// A standalone certificate, and the landmark-relative one of the same entry if it is there already.
     pub fn new(standalone: Credential, landmark: Option<LandmarkCredential>) -> Self {
-        let ca_alone = match cosigned_by_ca_alone(standalone.leaf()) {
-            Some(leaf) => standalone.with_leaf(leaf),
-            // What cannot be read is presented as it is: whether to accept it is the peer's to say.
-            None => standalone.clone(),
-        };
         Self {
             standalone,
             landmark,
-            ca_alone,
+            ca_alone: Arc::default(),
         }
     }
 
@@ -136,8 +163,14 @@ impl MtcCredential {
     }
 
     /// For peers that want the CA's cosignature and no other.
-    pub(crate) const fn ca_alone(&self) -> &Credential {
-        &self.ca_alone
+    pub(crate) fn ca_alone(&self) -> &Credential {
+        self.ca_alone.get_or_init(|| {
+            match cosigned_by_ca_alone(self.standalone.leaf()) {
+                Some(leaf) => self.standalone.with_leaf(leaf),
+                // What cannot be read is presented as it is: whether to accept it is the peer's to say.
+                None => self.standalone.clone(),
+            }
+        })
     }
 }
 
@@ -352,6 +385,20 @@ impl CredentialSet {
             mtc: Vec::new(),
             x509: Vec::new(),
         }
+    }
+
+    /// The trust anchors of the Merkle Tree Certificates of a key, as `trust_anchors` would list them.
+    pub(crate) fn anchors(&self, leaf_key: KeyAlgorithm) -> Vec<TrustAnchorId> {
+        let mut own = self.mtc.iter();
+        let Some(own) = own.find(|own| own.standalone.leaf_key == leaf_key) else {
+            return Vec::new();
+        };
+        let ca = *self.mtc_trust.ca();
+        let landmark = own.landmark.as_ref().and_then(|own| {
+            let log = LogId::new(ca, own.log_number).ok()?;
+            log.landmark(own.landmark).ok()
+        });
+        landmark.into_iter().chain([ca]).collect()
     }
 }
 

@@ -9,13 +9,15 @@
 //! A request proves possession of a key and nothing about names: what it asks for is compared with what the token or
 //! the old certificate allows, and never copied.
 
+use std::fmt;
+
 use mtc_core::cosign::{self, PublicKey};
 use mtc_core::der::{self, DerError, Reader};
 use mtc_core::oid;
-use mtc_core::x509::Extension;
+use mtc_core::x509::{Extension, is_ca, key_usages};
 use uuid::Uuid;
 
-use crate::identity::{AltNames, AltNamesError};
+use crate::identity::{AltNames, AltNamesError, NfTypesError, nf_types};
 use crate::key::{KeyAlgorithm, NfKey, NfKeyError};
 
 /// Longest request that is read. An ML-DSA-87 request with its 2592-byte key and 4627-byte signature has 7.5 kB.
@@ -24,6 +26,8 @@ pub const MAX_CSR: usize = 16 * 1024;
 /// `INTEGER 0`: the version of PKCS#10 requests.
 const VERSION: [u8; 3] = [der::INTEGER, 1, 0];
 const EMPTY_NAME: [u8; 2] = [der::SEQUENCE, 0];
+/// Key usages of CAs.
+const CA_USAGES: [&str; 2] = ["keyCertSign", "cRLSign"];
 
 /// Why a certification request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +53,9 @@ pub enum CsrError {
     /// The names that it asks for cannot be read.
     #[error("certification request names no NF instance")]
     AltNames(#[from] AltNamesError),
+    /// The NF types that it asks for cannot be read.
+    #[error("certification request names no NF types")]
+    NfTypes(#[from] NfTypesError),
     /// The key is of none of the six algorithms, or is no key.
     #[error("certification request: subjectPKInfo is unusable")]
     PublicKey(#[source] cosign::KeyError),
@@ -103,11 +110,80 @@ pub struct Csr {
     pub instance_id: Option<Uuid>,
     /// The FQDNs that the request names: a wish, not a proof.
     pub fqdns: Vec<String>,
+    /// The NF types that the request names: a wish, not a proof.
+    pub nf_types: Vec<String>,
+    /// What it asks for that no NF's certificate has.
+    pub privileges: Vec<Privilege>,
+}
+
+/// Something that only other certificates than those of NFs allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// To be a CA: basicConstraints with cA, or a keyUsage of CAs.
+    Authority {
+        /// The extension that asks for it.
+        member: &'static str,
+        /// The member of its value.
+        usage: &'static str,
+    },
+    /// A purpose other than client and server authentication in TLS.
+    Purpose(String),
+}
+
+impl Privilege {
+    /// The extension that asks for it, by its name in RFC 5280.
+    pub const fn member(&self) -> &'static str {
+        match self {
+            Self::Authority { member, .. } => member,
+            Self::Purpose(_) => "extKeyUsage",
+        }
+    }
+}
+
+impl fmt::Display for Privilege {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authority { usage, .. } => write!(f, "{usage} is for CAs, not for NFs"),
+            Self::Purpose(purpose) => {
+                write!(f, "{purpose} is not among clientAuth and serverAuth")
+            }
+        }
+    }
 }
 
 impl Csr {
-    /// Reads a DER request and verifies the proof of possession. Attributes and requested extensions other than
-    /// subjectAltName are passed over, and so is the subject.
+    /// What is asked for with a key whose possession was proven in another way than by a PKCS#10 request: `extensions` are the
+    /// contents of the wished `Extensions`, empty if there are none.
+    ///
+    /// # Errors
+    /// The key is none of the six algorithms', or the extensions cannot be read.
+    pub fn of_proven_key(spki_der: &[u8], extensions: &[u8]) -> Result<Self, CsrError> {
+        let key = PublicKey::from_spki(spki_der).map_err(CsrError::PublicKey)?;
+        Ok(Self::new(
+            spki_der,
+            key.algorithm(),
+            Wishes::read(extensions)?,
+        ))
+    }
+
+    fn new(spki_der: &[u8], algorithm: KeyAlgorithm, wishes: Wishes) -> Self {
+        let Wishes {
+            names: AltNames { instance_id, fqdns },
+            nf_types,
+            privileges,
+        } = wishes;
+        Self {
+            spki_der: spki_der.to_vec(),
+            algorithm,
+            instance_id,
+            fqdns,
+            nf_types,
+            privileges,
+        }
+    }
+
+    /// Reads a DER request and verifies the proof of possession. Attributes and requested extensions that ask neither for a name
+    /// nor for a privilege are passed over, and so is the subject.
     ///
     /// # Errors
     /// Every rule has its variant in [`CsrError`].
@@ -131,7 +207,7 @@ impl Csr {
         let signature = der::whole_octets(signature).map_err(in_field("signature"))?;
         reader.finish().map_err(in_field("CertificationRequest"))?;
 
-        let RequestInfo { spki_der, names } = RequestInfo::parse(info.contents)?;
+        let RequestInfo { spki_der, wishes } = RequestInfo::parse(info.contents)?;
         let key = PublicKey::from_spki(spki_der).map_err(CsrError::PublicKey)?;
         let algorithm = key.algorithm();
         if signature_identifier != algorithm.signature_algorithm_identifier() {
@@ -140,19 +216,13 @@ impl Csr {
         if !key.verifies(info.whole, signature) {
             return Err(CsrError::BadSignature);
         }
-        let AltNames { instance_id, fqdns } = names;
-        Ok(Self {
-            spki_der: spki_der.to_vec(),
-            algorithm,
-            instance_id,
-            fqdns,
-        })
+        Ok(Self::new(spki_der, algorithm, wishes))
     }
 }
 
 struct RequestInfo<'a> {
     spki_der: &'a [u8],
-    names: AltNames,
+    wishes: Wishes,
 }
 
 impl<'a> RequestInfo<'a> {
@@ -176,11 +246,9 @@ impl<'a> RequestInfo<'a> {
             .map_err(in_field("attributes"))?;
         info.finish()
             .map_err(in_field("certificationRequestInfo"))?;
-        let names = match requested_extensions(attributes)? {
-            Some(extensions) => requested_names(extensions)?,
-            None => AltNames::default(),
-        };
-        Ok(Self { spki_der, names })
+        let extensions = requested_extensions(attributes)?;
+        let wishes = Wishes::read(extensions.unwrap_or_default())?;
+        Ok(Self { spki_der, wishes })
     }
 }
 
@@ -205,18 +273,78 @@ fn requested_extensions(attributes: &[u8]) -> Result<Option<&[u8]>, CsrError> {
     Ok(found)
 }
 
-fn requested_names(extensions: &[u8]) -> Result<AltNames, CsrError> {
-    let mut extensions = Reader::new(extensions);
-    let mut names = None;
-    while !extensions.is_empty() {
-        let extension = Extension::read(&mut extensions).map_err(in_field("extensionRequest"))?;
-        if extension.oid == oid::SUBJECT_ALT_NAME
-            && names.replace(AltNames::parse(extension.value)?).is_some()
-        {
-            return Err(CsrError::Duplicate("subjectAltName"));
+/// What the wished extensions ask for.
+#[derive(Default)]
+struct Wishes {
+    names: AltNames,
+    nf_types: Vec<String>,
+    privileges: Vec<Privilege>,
+}
+
+impl Wishes {
+    /// Reads the contents of `Extensions`.
+    fn read(extensions: &[u8]) -> Result<Self, CsrError> {
+        let malformed = in_field("extensionRequest");
+        let mut extensions = Reader::new(extensions);
+        let (mut names, mut nf_types, mut privileges) = (None, None, Vec::new());
+        while !extensions.is_empty() {
+            let Extension { oid, value, .. } =
+                Extension::read(&mut extensions).map_err(&malformed)?;
+            match oid {
+                oid::SUBJECT_ALT_NAME => {
+                    once(&mut names, AltNames::parse(value)?, "subjectAltName")?;
+                }
+                oid::NF_TYPES => once(&mut nf_types, nf_types::parse(value)?, "nfTypes")?,
+                oid::BASIC_CONSTRAINTS => {
+                    let authority = Privilege::Authority {
+                        member: "basicConstraints",
+                        usage: "cA",
+                    };
+                    let is_ca = is_ca(value).map_err(&malformed)?;
+                    privileges.extend(is_ca.then_some(authority));
+                }
+                oid::KEY_USAGE => {
+                    let usages = key_usages(value).map_err(&malformed)?;
+                    let of_authorities =
+                        usages.into_iter().filter(|usage| CA_USAGES.contains(usage));
+                    privileges.extend(of_authorities.map(|usage| Privilege::Authority {
+                        member: "keyUsage",
+                        usage,
+                    }));
+                }
+                oid::EXT_KEY_USAGE => {
+                    privileges.extend(other_purposes(value).map_err(&malformed)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            names: names.unwrap_or_default(),
+            nf_types: nf_types.unwrap_or_default(),
+            privileges,
+        })
+    }
+}
+
+/// Takes what may be there once.
+fn once<T>(place: &mut Option<T>, value: T, extension: &'static str) -> Result<(), CsrError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(CsrError::Duplicate(extension)),
+    }
+}
+
+/// Purposes other than those of NFs in the value of an extKeyUsage extension.
+fn other_purposes(value: &[u8]) -> Result<Vec<Privilege>, DerError> {
+    let mut list = Reader::new(der::only(value, der::SEQUENCE)?);
+    let mut others = Vec::new();
+    while !list.is_empty() {
+        let purpose = list.contents(der::OID)?;
+        if ![oid::CLIENT_AUTH, oid::SERVER_AUTH].contains(&purpose) {
+            others.push(Privilege::Purpose(oid::name(purpose)));
         }
     }
-    Ok(names.unwrap_or_default())
+    Ok(others)
 }
 
 fn in_field(field: &'static str) -> impl Fn(DerError) -> CsrError {
@@ -252,7 +380,9 @@ mod tests {
                     spki_der: key.spki_der().to_vec(),
                     algorithm,
                     instance_id: Some(INSTANCE),
-                    fqdns: fqdns()
+                    fqdns: fqdns(),
+                    nf_types: Vec::new(),
+                    privileges: Vec::new()
                 }
             );
         }
@@ -341,6 +471,38 @@ mod tests {
             Csr::parse_and_verify(&renamed),
             Err(CsrError::SignatureAlgorithm(KeyAlgorithm::Ed25519))
         );
+    }
+
+    #[test]
+    fn tells_what_no_nf_may_have() {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut wish = rcgen::CertificateParams::new(fqdns()).unwrap();
+        wish.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        wish.key_usages = vec![
+            rcgen::KeyUsagePurpose::DigitalSignature,
+            rcgen::KeyUsagePurpose::KeyCertSign,
+        ];
+        wish.extended_key_usages = vec![
+            rcgen::ExtendedKeyUsagePurpose::ClientAuth,
+            rcgen::ExtendedKeyUsagePurpose::CodeSigning,
+        ];
+        let request = wish.serialize_request(&key).unwrap();
+        let csr = Csr::parse_and_verify(request.der()).unwrap();
+        let told: Vec<_> = csr
+            .privileges
+            .iter()
+            .map(|privilege| format!("{}: {privilege}", privilege.member()))
+            .collect();
+        let purpose = "extKeyUsage: codeSigning is not among clientAuth and serverAuth";
+        let mut expected = [
+            "basicConstraints: cA is for CAs, not for NFs",
+            "keyUsage: keyCertSign is for CAs, not for NFs",
+            purpose,
+        ];
+        expected.sort_unstable();
+        let mut told: Vec<_> = told.iter().map(String::as_str).collect();
+        told.sort_unstable();
+        assert_eq!(told, expected);
     }
 
     #[test]

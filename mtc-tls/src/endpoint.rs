@@ -6,19 +6,26 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use mtc_core::cosign::{KeyError, PublicKey};
+use mtc_core::id::TrustAnchorId;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, UnixTime as TlsTime};
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, DistinguishedName, KeyLog, NoKeyLog, ServerConfig};
 
+use crate::anchor_bytes::AnchorBytes;
 use crate::clock::Clock;
 use crate::credentials::{Credential, CredentialSet, Receiver};
+use crate::grease;
+use crate::identity::NfIdentity;
 use crate::key::KeyAlgorithm;
 use crate::notes::Notes;
-use crate::peer::{ExpectedPeer, VerifiedPeer};
-use crate::pool::{Pool, Slot};
+use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
+use crate::pool::{Pool, SLOTS, Slot};
 use crate::presented::Presented;
 use crate::profile::{ClientAuth, ConnectionProfile, Tickets, TrustDomain};
 use crate::provider::{KeyExchange, provider, signature_scheme};
@@ -26,6 +33,8 @@ use crate::record::certificate_request_length;
 use crate::resolver::{ClientResolver, ServerChoice, choose_for_client};
 use crate::resumption::{ServerKey, ServerSessions, Sessions};
 use crate::seat::{Occupant, Seat};
+use crate::signal::Signal;
+use crate::trust_anchors::{self, TrustAnchors, TrustAnchorsError};
 use crate::verifier::{PeerVerifier, Trust};
 use crate::wishes;
 
@@ -38,6 +47,24 @@ const SESSIONS_OF_SLOT: usize = 1;
 /// thread's clock, which made verifications of MTCs 5 µs longer where it was measured, and a question about TCP facts takes several microseconds.
 pub const SAMPLED_ONE_IN: u64 = 16;
 
+/// Why a certificate that came in another way than in a handshake is not believed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JudgeError {
+    /// There is none.
+    #[error("no certificate")]
+    Empty,
+    /// Nothing of the trust domain is trusted here.
+    #[error("the trust domain is not one of this endpoint")]
+    Domain(#[source] rustls::Error),
+    /// A handshake would have failed with it.
+    #[error(transparent)]
+    Refused(#[from] VerifyError),
+    /// Its key is not one.
+    #[error("the key of the certificate")]
+    Key(#[from] KeyError),
+}
+
 /// One NF instance's side of TLS connections.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -45,11 +72,34 @@ pub struct Endpoint {
     clock: Clock,
     /// The provider of a server, which accepts every group.
     any_group: Arc<CryptoProvider>,
-    /// Handshakes begun, by which the sampled ones are chosen.
-    begun: Arc<AtomicU64>,
+    /// The code point of `trust_anchors`.
+    trust_anchors: u16,
+    /// Whether its clients offer all that they can, beside what a connection's profile says.
+    offers_all: bool,
+    /// Where a client is served that says nothing of what it trusts.
+    fallback: TrustDomain,
+    sampling: Sampling,
     /// Who is told the secrets of connections.
     key_log: Arc<dyn KeyLog>,
+    /// Configurations of a kind that wait at most.
+    slots: usize,
     pools: Arc<Pools>,
+}
+
+/// Which handshakes are sampled ([`SAMPLED_ONE_IN`]): those of an endpoint, or at a port that several share. It follows no pattern that load
+/// could have, and is the same each time. Clones choose together.
+#[derive(Clone, Debug, Default)]
+pub struct Sampling(Arc<AtomicU64>);
+
+impl Sampling {
+    /// Notes for the next handshake.
+    pub(crate) fn notes(&self) -> Arc<Notes> {
+        let number = self.0.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Notes {
+            sampled: scrambled(number).is_multiple_of(SAMPLED_ONE_IN),
+            ..Notes::default()
+        })
+    }
 }
 
 /// A configuration, lent to one connection until its handshake is complete.
@@ -80,11 +130,22 @@ impl ServerLease {
 }
 
 /// Configurations that wait for the next handshake.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pools {
     client: Pool<ClientKey, ClientConfig>,
     server: Pool<ServerKey, ServerConfig>,
     sessions: Sessions,
+}
+
+impl Pools {
+    /// So many of a kind may wait.
+    fn new(most: usize) -> Self {
+        Self {
+            client: Pool::new(most),
+            server: Pool::new(most),
+            sessions: Sessions::default(),
+        }
+    }
 }
 
 impl Endpoint {
@@ -94,9 +155,24 @@ impl Endpoint {
             credentials,
             clock,
             any_group: provider(&KeyExchange::ALL),
-            begun: Arc::default(),
+            trust_anchors: trust_anchors::CODE_POINT,
+            offers_all: false,
+            fallback: TrustDomain::MtcStandalone,
+            sampling: Sampling::default(),
             key_log: Arc::new(NoKeyLog),
-            pools: Arc::default(),
+            slots: SLOTS,
+            pools: Arc::new(Pools::new(SLOTS)),
+        }
+    }
+
+    /// Makes a configuration for each handshake and keeps none, for endpoints of which there are many: one that waits takes as much memory
+    /// as the certificates in it. Sessions are then resumed by servers only.
+    #[must_use]
+    pub fn keeping_no_configurations(self) -> Self {
+        Self {
+            slots: 0,
+            pools: Arc::new(Pools::new(0)),
+            ..self
         }
     }
 
@@ -107,9 +183,46 @@ impl Endpoint {
         Self {
             key_log,
             // Configurations tell whom they were made to tell.
-            pools: Arc::default(),
+            pools: Arc::new(Pools::new(self.slots)),
             ..self
         }
+    }
+
+    /// An endpoint of the same instance whose clients offer every key exchange and every signature that can be verified, those of the
+    /// connection's profile first: for connections that are not measured, to servers that have another key.
+    #[must_use]
+    pub fn offering_all(&self) -> Self {
+        Self {
+            offers_all: true,
+            // Configurations offer what they were made to offer.
+            pools: Arc::new(Pools::new(self.slots)),
+            ..self.clone()
+        }
+    }
+
+    /// Reads the extension `trust_anchors` at this code point, which IANA has yet to assign; by default at
+    /// [`trust_anchors::CODE_POINT`].
+    #[must_use]
+    pub fn with_trust_anchors_at(self, code_point: u16) -> Self {
+        Self {
+            trust_anchors: code_point,
+            ..self
+        }
+    }
+
+    /// Serves clients that say nothing of what they trust in this domain; by default as those that know the MTCA's cosigners,
+    /// which stands for every domain of the MTCA.
+    #[must_use]
+    pub fn with_fallback(self, fallback: TrustDomain) -> Self {
+        Self { fallback, ..self }
+    }
+
+    /// What a client says that it trusts by the extension `trust_anchors`, if the ClientHello in these records has it.
+    pub(crate) fn trust_anchors(
+        &self,
+        records: &[u8],
+    ) -> Result<Option<TrustAnchors>, TrustAnchorsError> {
+        TrustAnchors::of_records(records, self.trust_anchors)
     }
 
     /// The clock of this endpoint.
@@ -122,13 +235,33 @@ impl Endpoint {
         self.credentials.current()
     }
 
-    /// Notes for the next handshake. Which are sampled follows no pattern that load could have, and is the same each time.
+    /// Whose certificate the first of `chain` is, DER, and its key: judged as a client's in a handshake of this domain, now.
+    ///
+    /// # Errors
+    /// See [`JudgeError`].
+    pub fn judge(
+        &self,
+        domain: TrustDomain,
+        chain: &[Vec<u8>],
+    ) -> Result<(NfIdentity, PublicKey), JudgeError> {
+        let set = self.credentials.current();
+        let chain: Vec<CertificateDer<'_>> = chain
+            .iter()
+            .map(|der| CertificateDer::from(der.as_slice()))
+            .collect();
+        let (leaf, intermediates) = chain.split_first().ok_or(JudgeError::Empty)?;
+        let seat = Arc::default();
+        let verifier = verifier(&set, domain, Vec::new(), &self.any_group, &seat)
+            .map_err(JudgeError::Domain)?;
+        let now = Duration::from_secs(self.clock.now().0);
+        let now = TlsTime::since_unix_epoch(now);
+        let (peer, key) = verifier.judge_client(leaf, intermediates, now)?;
+        Ok((peer.identity, PublicKey::from_spki(&key)?))
+    }
+
+    /// Notes for the next handshake.
     pub(crate) fn notes(&self) -> Arc<Notes> {
-        let number = self.begun.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Notes {
-            sampled: scrambled(number).is_multiple_of(SAMPLED_ONE_IN),
-            ..Notes::default()
-        })
+        self.sampling.notes()
     }
 
     /// A client's configuration for one connection, whose outcome appears in `notes`.
@@ -147,6 +280,7 @@ impl Endpoint {
             Some(slot) => slot,
             None => self.new_client(&set, profile)?,
         };
+        let _ = notes.anchors.set(slot.anchors);
         slot.seat.seat(Some(Occupant {
             notes: notes.clone(),
             expected: Some(Arc::new(expected)),
@@ -159,17 +293,22 @@ impl Endpoint {
         set: &CredentialSet,
         profile: ConnectionProfile,
     ) -> Result<Slot<ClientConfig>, rustls::Error> {
-        let provider = provider(&[profile.key_exchange]);
-        let mut schemes = vec![signature_scheme(profile.leaf_key)];
+        let mut groups = vec![profile.key_exchange];
+        let mut keys = vec![profile.leaf_key];
         if let TrustDomain::X509(x509) = profile.domain {
-            let of_ca = signature_scheme(x509.ca_signature);
-            if !schemes.contains(&of_ca) {
-                schemes.push(of_ca);
-            }
+            keys.push(x509.ca_signature);
         }
+        if self.offers_all {
+            groups.extend(KeyExchange::ALL);
+            keys.extend(KeyAlgorithm::ALL);
+        }
+        let provider = provider(&each_once(groups));
+        let schemes = each_once(keys).into_iter().map(signature_scheme).collect();
         let seat = Arc::new(Seat::default());
         let mut verifier = verifier(set, profile.domain, schemes, &provider, &seat)?;
         let resolver = ClientResolver::new(set, profile, &seat);
+        verifier.hint = greased(verifier.hint, profile.grease, profile.domain, set);
+        let anchors = AnchorBytes::naming(&anchors(&verifier.hint, profile.domain), &[]);
         let wishes = wishes::names(profile, set.mtc_trust.ca()).map_err(long_id)?;
         if !wishes.is_empty() {
             let wishes = wishes
@@ -195,6 +334,7 @@ impl Endpoint {
             config: Arc::new(config),
             seat,
             certificate_request: None,
+            anchors,
             not_after: None,
         })
     }
@@ -216,15 +356,20 @@ impl Endpoint {
     pub(crate) fn server(
         &self,
         hello: &ClientHello<'_>,
+        anchors: Option<&TrustAnchors>,
         client_auth: ClientAuth,
         notes: &Arc<Notes>,
     ) -> Result<ServerLease, rustls::Error> {
         let set = self.credentials.current();
-        let ServerChoice { domain, presented } = choose_for_client(&set, hello);
+        let ServerChoice {
+            domain,
+            signal,
+            presented,
+        } = choose_for_client(&set, hello, anchors, self.fallback);
         let (certificate, credential) = presented.ok_or_else(|| {
-            let named_nobody = match hello.certificate_authorities() {
-                None => ", which stands for a client that names no certificate_authorities (openssl: -requestCAfile)",
-                Some(_) => "",
+            let named_nobody = match (anchors, hello.certificate_authorities()) {
+                (None, None) => ", which stands for a client that names no certificate_authorities (openssl: -requestCAfile)",
+                _ => "",
             };
             rustls::Error::General(format!(
                 "no credential of trust domain {domain}{named_nobody} with a key that the client can verify"
@@ -239,11 +384,16 @@ impl Endpoint {
             client_auth,
             tickets: wishes::tickets(names(), ca),
             tokens: wishes::tokens(names(), ca),
+            via: wishes::via(names(), ca),
+            grease: wishes::grease(names(), ca),
+            signal,
         };
+        let credential = credential.or_greased(kind.grease);
         let slot = match self.pools.server.take(&set, &kind, self.clock.now()) {
             Some(slot) => slot,
             None => self.new_server(&set, kind, credential)?,
         };
+        let _ = notes.anchors.set(slot.anchors);
         if let Some(length) = slot.certificate_request {
             let _ = notes.certificate_request.set(length);
         }
@@ -262,11 +412,27 @@ impl Endpoint {
     ) -> Result<Slot<ServerConfig>, rustls::Error> {
         let schemes = KeyAlgorithm::ALL.map(signature_scheme).to_vec();
         let seat = Arc::new(Seat::default());
+        let verifier = verifier(set, kind.domain, schemes, &self.any_group, &seat)?;
+        let landmarks = set.mtc_trust.landmarks.as_ref();
         let verifier = PeerVerifier {
             mandatory: kind.client_auth == ClientAuth::Required,
             expired_within: kind.client_auth.expired_within(),
-            ..verifier(set, kind.domain, schemes, &self.any_group, &seat)?
+            // Who has not used the stand-in is not answered by it.
+            hint: match (kind.domain, kind.signal) {
+                (TrustDomain::X509(_), _) | (_, Signal::StandIn) => {
+                    greased(verifier.hint, kind.grease, kind.domain, set)
+                }
+                _ => Arc::default(),
+            },
+            trust: verifier
+                .trust
+                .or_landmarks(landmarks.map(|landmarks| &landmarks.trust)),
+            ..verifier
         };
+        let anchors = AnchorBytes::naming(
+            &anchors(&verifier.hint, kind.domain),
+            &set.anchors(kind.leaf_key),
+        );
         let authorities = verifier.hint.iter().map(AsRef::as_ref);
         let certificate_request = certificate_request_length(&verifier.schemes, authorities);
         let presented = Presented::new(kind.kind, credential, &seat);
@@ -289,6 +455,7 @@ impl Endpoint {
             config: Arc::new(config),
             seat,
             certificate_request: Some(certificate_request),
+            anchors,
             not_after: None,
         })
     }
@@ -297,6 +464,43 @@ impl Endpoint {
     pub(crate) fn served(&self, ServerLease { set, kind, slot }: ServerLease) {
         self.pools.server.put_back(&set, kind, slot);
     }
+}
+
+/// Without what has come before.
+fn each_once<T: PartialEq>(items: Vec<T>) -> Vec<T> {
+    items.into_iter().fold(Vec::new(), |mut once, item| {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+        once
+    })
+}
+
+/// Names of what is trusted in `domain` and, if wanted, before them one of what nobody knows.
+fn greased(
+    hint: Arc<[DistinguishedName]>,
+    wanted: bool,
+    domain: TrustDomain,
+    set: &CredentialSet,
+) -> Arc<[DistinguishedName]> {
+    if !wanted || matches!(domain, TrustDomain::X509(_)) {
+        return hint;
+    }
+    let own = set.mtc.first().map(|own| own.standalone.leaf());
+    let nobodys = grease::id(own.unwrap_or_default()).to_name();
+    let names = std::iter::once(nobodys.into()).chain(hint.iter().cloned());
+    names.collect()
+}
+
+/// The trust anchors of the MTCA that are named; X.509 roots have no IDs.
+fn anchors(hint: &[DistinguishedName], domain: TrustDomain) -> Vec<TrustAnchorId> {
+    if let TrustDomain::X509(_) = domain {
+        return Vec::new();
+    }
+    let ids = hint
+        .iter()
+        .map(|name| TrustAnchorId::from_name(name.as_ref()));
+    ids.flatten().collect()
 }
 
 fn long_id(error: mtc_core::id::IdError) -> rustls::Error {
@@ -314,18 +518,18 @@ fn verifier(
     let trust = &set.mtc_trust;
     let (trust, hint) = match (domain, &trust.landmarks) {
         (TrustDomain::MtcLandmark, Some(landmarks)) => {
-            (Trust::Mtc(landmarks.trust.clone()), landmarks.hint.clone())
+            (Trust::mtc(landmarks.trust.clone()), landmarks.hint.clone())
         }
         (TrustDomain::MtcLandmark, None) | (TrustDomain::MtcStandalone, _) => (
-            Trust::Mtc(trust.cosigners.clone()),
+            Trust::mtc(trust.cosigners.clone()),
             trust.cosigner_hint.clone(),
         ),
         (TrustDomain::MtcLandmarkStale, _) => (
-            Trust::Mtc(trust.cosigners.clone()),
+            Trust::mtc(trust.cosigners.clone()),
             trust.stale_hint().map_err(long_id)?,
         ),
         (TrustDomain::MtcStandaloneCa, _) => (
-            Trust::Mtc(trust.ca_alone.clone()),
+            Trust::mtc(trust.ca_alone.clone()),
             trust.ca_alone_hint().map_err(long_id)?,
         ),
         (TrustDomain::X509(profile), _) => {
@@ -369,9 +573,8 @@ mod tests {
 
     use super::*;
     use crate::credentials::{MtcTrust, Store};
-    use crate::identity::NfIdentity;
     use crate::kind::CertificateKind;
-    use crate::profile::Tokens;
+    use crate::profile::{Tokens, Via};
     use crate::verification::Verification;
 
     fn store() -> Store {
@@ -395,6 +598,8 @@ mod tests {
             key_exchange: KeyExchange::X25519,
             tickets,
             tokens: Tokens::Es256,
+            via: Via::Direct,
+            grease: false,
         };
         let expected = ExpectedPeer {
             fqdn: fqdn.to_owned(),
@@ -415,7 +620,7 @@ mod tests {
             },
             expired: false,
             kind: CertificateKind::Standalone,
-            verify: std::time::Duration::ZERO,
+            verify: Duration::ZERO,
             verification: Verification::default(),
         };
         endpoint.met(lease, &peer);
@@ -444,6 +649,22 @@ mod tests {
         assert!(!Arc::ptr_eq(&resumed, elsewhere.config()));
         let there = lease(&endpoint, Tickets::Stateful, "a.test");
         assert!(Arc::ptr_eq(&resumed, there.config()));
+    }
+
+    #[test]
+    fn an_endpoint_that_keeps_nothing_makes_a_configuration_for_each_handshake() {
+        let store = store();
+        let endpoint =
+            Endpoint::new(store.receiver(), Clock::default()).keeping_no_configurations();
+        let first = lease(&endpoint, Tickets::None, "a.test");
+        let config = Arc::downgrade(first.config());
+        give_back(&endpoint, first);
+        assert!(config.upgrade().is_none(), "it is gone");
+        let logged = endpoint.with_key_log(Arc::new(NoKeyLog));
+        let second = lease(&logged, Tickets::None, "a.test");
+        let config = Arc::downgrade(second.config());
+        give_back(&logged, second);
+        assert!(config.upgrade().is_none(), "with a key log too");
     }
 
     #[test]

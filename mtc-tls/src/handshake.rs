@@ -22,14 +22,16 @@ use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::cpu::Metered;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Sampling};
 use crate::notes::Notes;
 use crate::peer::{ExpectedPeer, Verdict, VerifiedPeer, VerifyError};
 use crate::profile::{ClientAuth, ConnectionProfile, TrustDomain};
 use crate::provider::KeyExchange;
 use crate::record::Side;
 use crate::resumption::resumed_peer;
+use crate::signal::Signal;
 use crate::tcp_info::TcpInfo;
+use crate::trust_anchors::TrustAnchorsError;
 
 mod cost;
 mod counted;
@@ -64,6 +66,12 @@ pub enum HandshakeError {
     /// The client speaks no TLS 1.3, and there is nothing else here (RFC 8446 section 6.2, `protocol_version`).
     #[error("the client does not offer TLS 1.3, the only version that is supported")]
     OldVersion,
+    /// The client's ClientHello says what it trusts, and not in the form that the extension has.
+    #[error("the client's ClientHello")]
+    TrustAnchors(#[source] TrustAnchorsError),
+    /// Several are served here, and the client asked for none of them (RFC 6066 section 3).
+    #[error("nobody is served here by the server name that the client asks for")]
+    UnknownName,
     /// The handshake failed for another reason of TLS.
     #[error("the TLS handshake failed")]
     Tls(#[source] rustls::Error),
@@ -81,9 +89,13 @@ impl HandshakeError {
         match self {
             Self::Connect { .. } => "connect",
             Self::ServerName(_) | Self::Setup(_) => "setup",
-            Self::Refused(_) | Self::Alert(_) | Self::OldVersion | Self::Tls(_) | Self::Io(_) => {
-                "tls"
-            }
+            Self::Refused(_)
+            | Self::Alert(_)
+            | Self::OldVersion
+            | Self::TrustAnchors(_)
+            | Self::UnknownName
+            | Self::Tls(_)
+            | Self::Io(_) => "tls",
             Self::Timeout(_) => "timeout",
         }
     }
@@ -97,6 +109,8 @@ impl HandshakeError {
             Self::Refused(error) => format!("refused: {}", error.rule()),
             Self::Alert(alert) => format!("alert received: {alert:?}"),
             Self::OldVersion => "no TLS 1.3 offered".to_owned(),
+            Self::TrustAnchors(_) => "malformed trust_anchors".to_owned(),
+            Self::UnknownName => "no such server name".to_owned(),
             Self::Tls(error) => tls_cause(error),
             Self::Io(error) => format!("broken off: {:?}", error.kind()),
             Self::Timeout(_) => "no handshake in time".to_owned(),
@@ -173,8 +187,8 @@ async fn connect_unbounded(
         .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp));
     let tcp = connected.map_err(|source| HandshakeError::Connect { addr, source })?;
     let tcp_connect = started.elapsed();
-    let observed = Observed::new(endpoint, &tcp);
-    let notes = observed.notes.clone();
+    let notes = endpoint.notes();
+    let observed = Observed::new(notes.clone(), &tcp);
     let handshake = async {
         let lease = endpoint
             .client(profile, expected.clone(), &notes)
@@ -216,6 +230,8 @@ pub struct Accepted {
     pub peer: Option<VerifiedPeer>,
     /// In which world the two authenticated each other; what this side uses to call back.
     pub profile: Option<ConnectionProfile>,
+    /// How the client has said what it trusts.
+    pub signal: Signal,
     /// What the handshake cost this side.
     pub cost: HandshakeCost,
 }
@@ -232,21 +248,34 @@ pub async fn accept(
     client_auth: ClientAuth,
     timeout: Duration,
 ) -> Result<Accepted, HandshakeError> {
-    accept_telling(tcp, endpoint, client_auth, timeout, || {}).await
+    let notes = endpoint.notes();
+    accept_as(tcp, notes, client_auth, timeout, |_| Some(endpoint)).await
 }
 
-/// As [`accept`], and tells when the client has sent its whole ClientHello: before that it may be nobody.
+/// Completes the handshake on a TCP connection to one of several that are served at a port. `choose` is called when the client has sent its
+/// whole ClientHello, before which it may be nobody, and says by the server name in it whose the connection is. `port` chooses which
+/// handshakes are sampled.
 ///
 /// # Errors
-/// As [`accept`].
-pub async fn accept_telling(
+/// As [`accept`]; [`HandshakeError::UnknownName`] where `choose` finds nobody.
+pub async fn accept_one_of<'a>(
     tcp: TcpStream,
-    endpoint: &Endpoint,
+    port: &Sampling,
     client_auth: ClientAuth,
     timeout: Duration,
-    has_spoken: impl FnOnce(),
+    choose: impl FnOnce(Option<&str>) -> Option<&'a Endpoint>,
 ) -> Result<Accepted, HandshakeError> {
-    let accepting = accept_unbounded(tcp, endpoint, client_auth, has_spoken);
+    accept_as(tcp, port.notes(), client_auth, timeout, choose).await
+}
+
+async fn accept_as<'a>(
+    tcp: TcpStream,
+    notes: Arc<Notes>,
+    client_auth: ClientAuth,
+    timeout: Duration,
+    choose: impl FnOnce(Option<&str>) -> Option<&'a Endpoint>,
+) -> Result<Accepted, HandshakeError> {
+    let accepting = accept_unbounded(tcp, notes, client_auth, choose);
     let within = tokio::time::timeout(timeout, accepting);
     within
         .await
@@ -258,9 +287,11 @@ pub async fn accept_telling(
 const fn fatal_alert(description: u8) -> [u8; 7] {
     [21, 3, 3, 0, 2, 2, description]
 }
-/// `handshake_failure` and `protocol_version` of RFC 8446 section 6.
+/// `handshake_failure`, `decode_error`, `protocol_version` and `unrecognized_name` of RFC 8446 section 6.
 const HANDSHAKE_FAILURE: u8 = 40;
+const DECODE_ERROR: u8 = 50;
 const PROTOCOL_VERSION: u8 = 70;
+const UNRECOGNIZED_NAME: u8 = 112;
 
 /// The cipher suites of TLS 1.3 (RFC 8446 section B.4): whoever speaks it offers one, and nobody else does.
 const TLS13_SUITES: [CipherSuite; 5] = [
@@ -279,29 +310,43 @@ fn offers_tls13(hello: &ClientHello<'_>) -> bool {
     suites.any(|suite| TLS13_SUITES.contains(suite))
 }
 
-async fn accept_unbounded(
+async fn accept_unbounded<'a>(
     tcp: TcpStream,
-    endpoint: &Endpoint,
+    notes: Arc<Notes>,
     client_auth: ClientAuth,
-    has_spoken: impl FnOnce(),
+    choose: impl FnOnce(Option<&str>) -> Option<&'a Endpoint>,
 ) -> Result<Accepted, HandshakeError> {
     tcp.set_nodelay(true).map_err(HandshakeError::Io)?;
-    let observed = Observed::new(endpoint, &tcp);
-    let notes = observed.notes.clone();
+    let observed = Observed::new(notes.clone(), &tcp);
     let handshake = async {
         let counted = Counted::new(tcp, Side::Server);
         let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), counted);
         let mut start = acceptor
             .await
             .map_err(|error| HandshakeError::from_io(error, &notes.verdict))?;
-        has_spoken();
+        let chosen = choose(start.client_hello().server_name());
         if !offers_tls13(&start.client_hello()) {
             // As below. Without this it would be told that no credential fits, which is true and no help.
             let _ = start.io.write_all(&fatal_alert(PROTOCOL_VERSION)).await;
             linger(start.io).await;
             return Err(HandshakeError::OldVersion);
         }
-        let lease = match endpoint.server(&start.client_hello(), client_auth, &notes) {
+        let Some(endpoint) = chosen else {
+            let _ = start.io.write_all(&fatal_alert(UNRECOGNIZED_NAME)).await;
+            linger(start.io).await;
+            return Err(HandshakeError::UnknownName);
+        };
+        let records = start.io.take_hello();
+        let anchors = match endpoint.trust_anchors(&records) {
+            Ok(anchors) => anchors,
+            Err(error) => {
+                let _ = start.io.write_all(&fatal_alert(DECODE_ERROR)).await;
+                linger(start.io).await;
+                return Err(HandshakeError::TrustAnchors(error));
+            }
+        };
+        let hello = start.client_hello();
+        let lease = match endpoint.server(&hello, anchors.as_ref(), client_auth, &notes) {
             Ok(lease) => lease,
             Err(error) => {
                 // rustls has no configuration by which to say so itself. The client may be gone already; so be it.
@@ -347,11 +392,14 @@ async fn accept_unbounded(
         key_exchange,
         tickets: kind.tickets,
         tokens: kind.tokens,
+        via: kind.via,
+        grease: kind.grease,
     });
     Ok(Accepted {
         stream,
         peer,
         profile,
+        signal: kind.signal,
         cost,
     })
 }
@@ -371,8 +419,7 @@ struct Observed {
 }
 
 impl Observed {
-    fn new(endpoint: &Endpoint, tcp: &TcpStream) -> Self {
-        let notes = endpoint.notes();
+    fn new(notes: Arc<Notes>, tcp: &TcpStream) -> Self {
         let tcp = tcp_facts(&notes, tcp);
         Self {
             notes,
@@ -425,6 +472,7 @@ impl Observed {
             bytes_sent: counted.written(),
             bytes_received: counted.read(),
             wire,
+            anchors: cost::anchors(side, negotiated.resumed, notes),
             presented: notes
                 .own_signature
                 .get()

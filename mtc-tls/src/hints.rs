@@ -14,7 +14,10 @@
 //! party that knows this project reads it; to another it is a name of nothing, answered like no name at all.
 //!
 //! Deviation: TLS's own `trust_anchors` extension (draft-ietf-tls-trust-anchor-ids) cannot be sent with rustls 0.23.
-//! The same identifiers travel as distinguished names in the RFC 8446 extension, in both directions.
+//! The same identifiers travel as distinguished names in the RFC 8446 extension, in both directions: a stand-in, and relying parties
+//! SHOULD NOT put Merkle Tree CAs there (Section 8 of the draft, since -06). It is for peers of this project among themselves.
+//! Where a client sends the real extension ([`crate::trust_anchors`]) that counts, and to who has not used the stand-in a server
+//! does not use it either.
 
 use mtc_core::id::{Anchor, IdError, LandmarkNumber, LogNumber, TrustAnchorId};
 
@@ -69,6 +72,26 @@ impl MtcAnchor {
     }
 }
 
+/// What identifiers of the real extension say about the MTCA `ca` to one whose certificate is of this landmark: the first that covers
+/// it, else the first that says anything. A party may give several, any of which it is content with.
+pub(crate) fn anchor_among(
+    ids: impl IntoIterator<Item = TrustAnchorId>,
+    ca: &TrustAnchorId,
+    own: Option<(LogNumber, LandmarkNumber)>,
+) -> Option<MtcAnchor> {
+    let mut first = None;
+    for id in ids {
+        let Some(anchor) = id.as_anchor_of(ca).map(MtcAnchor::Draft) else {
+            continue;
+        };
+        if own.is_some_and(|(log, landmark)| anchor.covers(log, landmark)) {
+            return Some(anchor);
+        }
+        first = first.or(Some(anchor));
+    }
+    first
+}
+
 /// What a peer's list of names says about the MTCA `ca`: the first name that says anything.
 pub(crate) fn mtc_anchor<'a>(
     names: impl IntoIterator<Item = &'a [u8]>,
@@ -105,6 +128,28 @@ mod tests {
                 covered,
                 "{anchor:?}"
             );
+        }
+    }
+
+    #[test]
+    fn of_several_identifiers_the_one_that_covers_the_landmark_counts() {
+        let ca: TrustAnchorId = "32473.1".parse().unwrap();
+        let own = Some((LogNumber::FIRST, LandmarkNumber(5)));
+        for (ids, own, said) in [
+            (
+                &["32473.1", "32473.1.2.1.5"][..],
+                own,
+                Some("32473.1.2.1.5"),
+            ),
+            (&["32473.1.2.1.4", "32473.1"], own, Some("32473.1.2.1.4")),
+            (&["32473.1", "32473.1.2.1.5"], None, Some("32473.1")),
+            (&["32473.2", "32473.1.3.1", "32473.1.0.1"], own, None),
+            (&[], own, None),
+        ] {
+            let ids = ids.iter().map(|id| id.parse().unwrap());
+            let anchor = said.map(|id| id.parse::<TrustAnchorId>().unwrap());
+            let anchor = anchor.and_then(|id| id.as_anchor_of(&ca));
+            assert_eq!(anchor_among(ids, &ca, own), anchor.map(MtcAnchor::Draft));
         }
     }
 

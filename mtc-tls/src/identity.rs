@@ -9,7 +9,7 @@
 //! Nothing here says whether a certificate is authentic; the verifiers do. Everything that cannot be read is refused.
 
 mod alt_names;
-mod nf_types;
+pub(crate) mod nf_types;
 mod subject;
 #[cfg(test)]
 mod tests;

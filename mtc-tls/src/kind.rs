@@ -10,9 +10,9 @@ use mtc_core::certificate::Certificate;
 pub enum CertificateKind {
     /// Today's X.509: signed by a CA, possibly through intermediates (`x509`).
     DirectlySigned,
-    /// A Merkle Tree Certificate with cosignatures (`mtc-standalone`).
+    /// A Merkle Tree Certificate with the cosignature of its CA and of others (`mtc-standalone`).
     Standalone,
-    /// A Merkle Tree Certificate with a proof to a landmark subtree and no signatures (`mtc-landmark`).
+    /// A Merkle Tree Certificate with a proof to a landmark subtree and no signature that counts (`mtc-landmark`).
     LandmarkRelative,
 }
 
@@ -25,8 +25,8 @@ impl CertificateKind {
     ];
 
     /// The kind of a Merkle Tree Certificate.
-    pub(crate) const fn of_mtc(certificate: &Certificate<'_>) -> Self {
-        if certificate.proof.is_unsigned() {
+    pub(crate) fn of_mtc(certificate: &Certificate<'_>) -> Self {
+        if certificate.is_landmark_relative() {
             Self::LandmarkRelative
         } else {
             Self::Standalone

@@ -80,9 +80,12 @@ pub fn handshake(
     let mut served = None;
     let met = converse(
         (lease.config(), &mut at_client),
-        |accepted| {
+        |accepted, records| {
+            let anchors = server.trust_anchors(records);
+            let anchors = anchors.map_err(|error| rustls::Error::General(error.to_string()))?;
             let lease = server.server(
                 &accepted.client_hello(),
+                anchors.as_ref(),
                 ClientAuth::Required,
                 &server_notes,
             )?;
@@ -115,7 +118,7 @@ pub fn plain_handshake(
     let (mut at_client, mut at_server) = (Turns::default(), Turns::default());
     converse(
         (client, &mut at_client),
-        |_| Ok(server.clone()),
+        |_, _| Ok(server.clone()),
         &mut at_server,
         server_name(name)?,
     )?;
@@ -129,7 +132,7 @@ fn server_name(name: &str) -> Result<ServerName<'static>, HandshakeError> {
 /// Both sides in turns; the server has its configuration when it has read ClientHello.
 fn converse(
     (client, at_client): (&Arc<ClientConfig>, &mut Turns),
-    configure: impl FnOnce(&Accepted) -> Result<Arc<ServerConfig>, rustls::Error>,
+    configure: impl FnOnce(&Accepted, &[u8]) -> Result<Arc<ServerConfig>, rustls::Error>,
     at_server: &mut Turns,
     name: ServerName<'static>,
 ) -> Result<(), HandshakeError> {
@@ -151,9 +154,10 @@ fn converse(
 }
 
 fn accept(
-    mut hello: &[u8],
-    configure: impl FnOnce(&Accepted) -> Result<Arc<ServerConfig>, rustls::Error>,
+    records: &[u8],
+    configure: impl FnOnce(&Accepted, &[u8]) -> Result<Arc<ServerConfig>, rustls::Error>,
 ) -> Result<ServerConnection, HandshakeError> {
+    let mut hello = records;
     let mut acceptor = Acceptor::default();
     while !hello.is_empty() {
         acceptor.read_tls(&mut hello).map_err(HandshakeError::Io)?;
@@ -162,7 +166,7 @@ fn accept(
         .accept()
         .map_err(|(error, _)| HandshakeError::Tls(error))?
         .ok_or(HandshakeError::Tls(rustls::Error::HandshakeNotComplete))?;
-    let config = configure(&accepted).map_err(HandshakeError::Setup)?;
+    let config = configure(&accepted, records).map_err(HandshakeError::Setup)?;
     accepted
         .into_connection(config)
         .map_err(|(error, _)| HandshakeError::Tls(error))

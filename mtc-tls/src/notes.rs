@@ -2,18 +2,20 @@
 //!
 //! ```text
 //!  PeerVerifier   ──> verdict, length of the peer's Certificate, its signature ─┐
+//!  Endpoint       ──> what naming trust anchors takes ─────────────────────────┤
 //!  ClientResolver ──> what is presented, length of CertificateRequest ──────────┼─> Notes ──> HandshakeCost
 //!  presented      ──> this side's signature: scheme, length, CPU time ──────────┘
 //! ```
 //!
 //! Each is noted at most once in a handshake, and the first note stands.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustls::SignatureScheme;
-use rustls::pki_types::SubjectPublicKeyInfoDer;
 
+use crate::anchor_bytes::AnchorBytes;
 use crate::kind::CertificateKind;
 use crate::peer::Verdict;
 
@@ -28,16 +30,26 @@ pub(crate) struct Notes {
     pub(crate) presented: OnceLock<CertificateKind>,
     /// Length of the CertificateRequest message.
     pub(crate) certificate_request: OnceLock<u64>,
+    /// What this side sends to say whom it trusts.
+    pub(crate) anchors: OnceLock<AnchorBytes>,
     /// Length of this side's Certificate message.
     pub(crate) own_certificate: OnceLock<u64>,
-    /// Length of the peer's Certificate message.
-    pub(crate) peer_certificate: OnceLock<u64>,
-    /// The key in the peer's certificate, once that was accepted.
-    pub(crate) peer_key: OnceLock<SubjectPublicKeyInfoDer<'static>>,
+    /// The peer's certificate, once that was accepted.
+    pub(crate) peer_certificate: OnceLock<PeerCertificate>,
     /// The signature in this side's CertificateVerify.
     pub(crate) own_signature: OnceLock<Signature>,
     /// The signature in the peer's.
     pub(crate) peer_signature: OnceLock<Signature>,
+}
+
+/// A peer's certificate that was accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerCertificate {
+    /// Length of the Certificate message.
+    pub(crate) message: u64,
+    /// Where the SubjectPublicKeyInfo that was judged stands in the end entity's certificate, which rustls shows again with the
+    /// signature: its key need be neither copied nor read a second time.
+    pub(crate) spki: Range<usize>,
 }
 
 /// A signature as CertificateVerify carries it.

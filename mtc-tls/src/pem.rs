@@ -10,6 +10,9 @@ pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 /// Label of a certificate.
 pub const CERTIFICATE: &str = "CERTIFICATE";
 
+/// Label of what belongs to the chain behind it, [`mtc_core::properties`].
+pub const CERTIFICATE_PROPERTIES: &str = "CERTIFICATE PROPERTIES";
+
 /// Octets a line, as 64 characters of base64.
 const LINE: usize = 48;
 
@@ -25,6 +28,14 @@ pub fn encode(label: &str, der: &[u8]) -> String {
     }
     text.extend(["-----END ", label, "-----\n"]);
     text
+}
+
+/// A chain with its certificate properties before it, as servers of others read it (`application/pem-certificate-chain-with-properties`;
+/// draft-ietf-tls-trust-anchor-ids, Section 7.4). `properties` is an encoded [`mtc_core::properties::CertificateProperties`].
+pub fn chain_with_properties<T: AsRef<[u8]>>(properties: &[u8], chain: &[T]) -> String {
+    let certificates = chain.iter().map(|der| encode(CERTIFICATE, der.as_ref()));
+    let before = encode(CERTIFICATE_PROPERTIES, properties);
+    std::iter::once(before).chain(certificates).collect()
 }
 
 #[cfg(test)]

@@ -13,11 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mtc_core::time::UnixTime;
 
+use crate::anchor_bytes::AnchorBytes;
 use crate::credentials::CredentialSet;
 use crate::seat::Seat;
 
 /// Slots of a kind that are kept, which is how many handshakes of it may be under way and still find one.
-const SLOTS: usize = 256;
+pub(crate) const SLOTS: usize = 256;
 
 /// Something that is good for one set of credentials.
 #[derive(Debug, Default)]
@@ -48,20 +49,30 @@ pub(crate) struct Slot<C> {
     pub(crate) seat: Arc<Seat>,
     /// Length of the CertificateRequest message that it sends, if it sends one.
     pub(crate) certificate_request: Option<u64>,
+    /// What it sends to say whom it trusts.
+    pub(crate) anchors: AnchorBytes,
     /// Last second in which the peer's certificate is valid, if sessions with it may be resumed.
     pub(crate) not_after: Option<u64>,
 }
 
 /// Slots that nobody has, by the kind of their connections.
 #[derive(Debug)]
-pub(crate) struct Pool<K, C>(Mutex<Kept<HashMap<K, Vec<Slot<C>>>>>);
+pub(crate) struct Pool<K, C> {
+    /// Of a kind.
+    most: usize,
+    kept: Mutex<Kept<HashMap<K, Vec<Slot<C>>>>>,
+}
 
-impl<K, C> Default for Pool<K, C> {
-    fn default() -> Self {
-        Self(Mutex::new(Kept {
-            set: None,
-            what: HashMap::new(),
-        }))
+impl<K, C> Pool<K, C> {
+    /// Keeps so many slots of a kind; with 0 nothing, the set neither.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            kept: Mutex::new(Kept {
+                set: None,
+                what: HashMap::new(),
+            }),
+        }
     }
 }
 
@@ -73,7 +84,10 @@ impl<K: Eq + Hash, C> Pool<K, C> {
         kind: &K,
         now: UnixTime,
     ) -> Option<Slot<C>> {
-        let mut kept = lock(&self.0);
+        if self.most == 0 {
+            return None;
+        }
+        let mut kept = lock(&self.kept);
         let slots = kept.of(set).get_mut(kind)?;
         slots.retain(|slot| slot.not_after.is_none_or(|end| now.0 <= end));
         slots.pop()
@@ -82,13 +96,13 @@ impl<K: Eq + Hash, C> Pool<K, C> {
     /// Puts a slot back when its handshake is complete: what comes later over the connection calls nobody back.
     pub(crate) fn put_back(&self, set: &Arc<CredentialSet>, kind: K, slot: Slot<C>) {
         slot.seat.seat(None);
-        let mut kept = lock(&self.0);
+        let mut kept = lock(&self.kept);
         // A set that has come meanwhile keeps its own.
         if !kept.is_for(set) {
             return;
         }
         let slots = kept.of(set).entry(kind).or_default();
-        if slots.len() < SLOTS {
+        if slots.len() < self.most {
             slots.push(slot);
         }
     }

@@ -1,6 +1,6 @@
 //! What this side shows: a chain and its key, of which the signature is noted.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -18,36 +18,51 @@ use crate::seat::Seat;
 #[derive(Debug)]
 pub(crate) struct Presented {
     kind: CertificateKind,
+    credential: Credential,
+    seat: Arc<Seat>,
+    /// From when it is presented: a copy of the chain.
+    shown: OnceLock<Shown>,
+}
+
+#[derive(Debug)]
+struct Shown {
     certified: Arc<CertifiedKey>,
     /// Of the Certificate message.
     length: u64,
-    seat: Arc<Seat>,
 }
 
 impl Presented {
     /// What is noted goes to the handshake on `seat`.
     pub(crate) fn new(kind: CertificateKind, credential: &Credential, seat: &Arc<Seat>) -> Self {
-        let certified = credential.certified();
-        let key = Arc::new(NotedKey {
-            key: certified.key.clone(),
-            seat: seat.clone(),
-        });
         Self {
             kind,
-            length: certificate_length(certified.cert.iter().map(AsRef::as_ref)),
-            certified: Arc::new(CertifiedKey {
-                key,
-                ..(**certified).clone()
-            }),
+            credential: credential.clone(),
             seat: seat.clone(),
+            shown: OnceLock::new(),
         }
     }
 
     /// Presents it; the first choice of a handshake stands.
     pub(crate) fn present(&self, notes: &Notes) -> Arc<CertifiedKey> {
+        let shown = self.shown.get_or_init(|| self.show());
         let _ = notes.presented.set(self.kind);
-        let _ = notes.own_certificate.set(self.length);
-        self.certified.clone()
+        let _ = notes.own_certificate.set(shown.length);
+        shown.certified.clone()
+    }
+
+    fn show(&self) -> Shown {
+        let certified = self.credential.certified();
+        let key = Arc::new(NotedKey {
+            key: certified.key.clone(),
+            seat: self.seat.clone(),
+        });
+        Shown {
+            length: certificate_length(certified.cert.iter().map(AsRef::as_ref)),
+            certified: Arc::new(CertifiedKey {
+                key,
+                ..(**certified).clone()
+            }),
+        }
     }
 }
 

@@ -178,6 +178,56 @@ impl fmt::Display for Tokens {
     }
 }
 
+/// How requests on a connection reach the producers of other services than the NRF's (TS 23.501 annex E).
+///
+/// What a request brings about goes the same way: who is asked through an SCP asks others, and calls back, through it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Via {
+    /// Model B: the consumer discovers and calls them.
+    #[default]
+    Direct,
+    /// Model C: the consumer discovers them, and the SCP forwards.
+    ScpC,
+    /// Model D: the SCP discovers them and forwards.
+    ScpD,
+}
+
+impl Via {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Direct, Self::ScpC, Self::ScpD];
+
+    /// The name in scenarios and results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::ScpC => "scp-c",
+            Self::ScpD => "scp-d",
+        }
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown way {0:?}; known: direct, scp-c, scp-d")]
+pub struct UnknownVia(pub String);
+
+impl FromStr for Via {
+    type Err = UnknownVia;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|via| via.as_str() == text)
+            .ok_or_else(|| UnknownVia(text.to_owned()))
+    }
+}
+
 /// Everything about a connection that a variant of a scenario chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionProfile {
@@ -191,14 +241,21 @@ pub struct ConnectionProfile {
     pub tickets: Tickets,
     /// Which access tokens its requests carry.
     pub tokens: Tokens,
+    /// How its requests reach their producers.
+    pub via: Via,
+    /// Whether both ends send trust anchors and cosignatures that nobody knows, of Merkle Tree Certificates only.
+    pub grease: bool,
 }
 
 /// What stands before the kind of tokens in the text of a profile.
 const TOKENS_PREFIX: &str = "tokens-";
+/// What stands at the end of the text of a profile with what nobody knows.
+const GREASE: &str = "grease";
 
 impl fmt::Display for ConnectionProfile {
-    /// For example `mtc-landmark/ml-dsa-65/X25519MLKEM768`; with tickets, `/stateful` or `/stateless` after it, and
-    /// with other tokens than those of ES256 for example `/tokens-ml-dsa-44` at the end.
+    /// For example `mtc-landmark/ml-dsa-65/X25519MLKEM768`; with tickets, `/stateful` or `/stateless` after it,
+    /// with other tokens than those of ES256 for example `/tokens-ml-dsa-44`, through an SCP `/scp-c` or `/scp-d`, and with what nobody
+    /// knows `/grease` at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.domain, self.leaf_key, self.key_exchange)?;
         match self.tickets {
@@ -206,16 +263,24 @@ impl fmt::Display for ConnectionProfile {
             tickets => write!(f, "/{tickets}")?,
         }
         match self.tokens {
-            Tokens::Es256 => Ok(()),
-            tokens => write!(f, "/{TOKENS_PREFIX}{tokens}"),
+            Tokens::Es256 => {}
+            tokens => write!(f, "/{TOKENS_PREFIX}{tokens}")?,
         }
+        match self.via {
+            Via::Direct => {}
+            via => write!(f, "/{via}")?,
+        }
+        if self.grease {
+            write!(f, "/{GREASE}")?;
+        }
+        Ok(())
     }
 }
 
 /// The text is not a connection profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a connection profile: {0:?}; write <trust domain>/<leaf key>/<key exchange>[/<tickets>][/tokens-<kind>]"
+    "not a connection profile: {0:?}; write <trust domain>/<leaf key>/<key exchange>[/<tickets>][/tokens-<kind>][/<via>][/grease]"
 )]
 pub struct UnknownConnectionProfile(pub String);
 
@@ -236,15 +301,26 @@ impl FromStr for ConnectionProfile {
                     }
                     _ => Tickets::None,
                 },
-                tokens: match parts.next() {
+                tokens: match parts
+                    .peek()
+                    .and_then(|part| part.strip_prefix(TOKENS_PREFIX))
+                {
                     None => Tokens::Es256,
-                    Some(part) => {
-                        let name = part.strip_prefix(TOKENS_PREFIX)?;
+                    Some(name) => {
+                        parts.next();
                         let other =
                             |tokens: &Tokens| *tokens != Tokens::Es256 && tokens.as_str() == name;
                         Tokens::ALL.into_iter().find(other)?
                     }
                 },
+                via: match parts.peek().and_then(|part| part.parse().ok()) {
+                    Some(via) if via != Via::Direct => {
+                        parts.next();
+                        via
+                    }
+                    _ => Via::Direct,
+                },
+                grease: parts.next_if_eq(&GREASE).is_some(),
             })
             .filter(|_| parts.next().is_none())
         };
@@ -292,6 +368,10 @@ mod tests {
             "mtc-landmark/ml-dsa-65/X25519/stateless",
             "mtc-landmark/ml-dsa-65/X25519/tokens-none",
             "mtc-landmark/ml-dsa-65/X25519/stateful/tokens-ml-dsa-44",
+            "mtc-landmark/ml-dsa-65/X25519/scp-c",
+            "mtc-landmark/ml-dsa-65/X25519/stateful/tokens-ml-dsa-44/scp-d",
+            "mtc-landmark/ml-dsa-65/X25519/grease",
+            "mtc-standalone/ml-dsa-65/X25519/stateful/tokens-ml-dsa-44/scp-d/grease",
             "x509-ml-dsa-65-direct/ml-dsa-65/X25519MLKEM768",
             "x509-ed25519-intermediate/ed25519/X25519",
             "x509-ml-dsa-87-two-intermediates/ml-dsa-87/SecP256r1MLKEM768",
@@ -308,6 +388,11 @@ mod tests {
             "mtc-landmark/ml-dsa-65/X25519/stateful/",
             "mtc-landmark/ml-dsa-65/X25519/tokens-es256",
             "mtc-landmark/ml-dsa-65/X25519/tokens-none/stateful",
+            "mtc-landmark/ml-dsa-65/X25519/direct",
+            "mtc-landmark/ml-dsa-65/X25519/scp-c/tokens-none",
+            "mtc-landmark/ml-dsa-65/X25519/scp-c/scp-d",
+            "mtc-landmark/ml-dsa-65/X25519/grease/scp-d",
+            "mtc-landmark/ml-dsa-65/X25519/grease/grease",
         ] {
             assert!(text.parse::<ConnectionProfile>().is_err(), "{text}");
         }

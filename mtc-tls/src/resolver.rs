@@ -1,12 +1,13 @@
 //! Which credential to present to which peer: one rule set for both directions (Section 8).
 //!
 //! ```text
-//! server: ClientHello names ──> TrustDomain ──> credential of that domain whose key the client can verify
+//! server: trust_anchors, else certificate_authorities, of ClientHello ──> TrustDomain
+//!           ──> credential of that domain whose key the client can verify
 //! client: its own domain    ──> credential ──> landmark-relative if CertificateRequest's names cover its landmark,
 //!                                              with the CA's cosignature alone if they ask for no other
 //! ```
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mtc_core::id::{LandmarkNumber, LogNumber, TrustAnchorId};
 use rustls::client::ResolvesClientCert;
@@ -14,14 +15,17 @@ use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 use rustls::{DistinguishedName, SignatureScheme};
 
-use crate::credentials::{Credential, CredentialSet, MtcCredential};
-use crate::hints::{MtcAnchor, mtc_anchor};
+use crate::credentials::{Credential, CredentialSet, MtcCredential, X509Trust};
+use crate::hints::{MtcAnchor, anchor_among, mtc_anchor};
+use crate::key::X509Profile;
 use crate::kind::CertificateKind;
 use crate::presented::Presented;
 use crate::profile::{ConnectionProfile, TrustDomain};
 use crate::provider::signature_scheme;
 use crate::record::certificate_request_length;
 use crate::seat::Seat;
+use crate::signal::Signal;
+use crate::trust_anchors::TrustAnchors;
 
 /// Which of an NF's Merkle Tree Certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,42 +64,65 @@ impl MtcCredential {
 /// What a server does for a ClientHello.
 pub(crate) struct ServerChoice<'a> {
     pub(crate) domain: TrustDomain,
+    /// By what it was chosen.
+    pub(crate) signal: Signal,
     /// None if the server has no credential that fits.
     pub(crate) presented: Option<(CertificateKind, &'a Credential)>,
 }
 
-/// Chooses domain and credential by what the client trusts and can verify.
+/// Chooses domain and credential by what the client trusts and can verify: `anchors` are those of its `trust_anchors` extension.
 ///
-/// A client that names nothing known is served as one that knows the MTCA without landmarks: the fallback.
+/// A client that names nothing known is served in the domain `fallback`.
 pub(crate) fn choose_for_client<'a>(
     set: &'a CredentialSet,
     hello: &ClientHello<'_>,
+    anchors: Option<&TrustAnchors>,
+    fallback: TrustDomain,
 ) -> ServerChoice<'a> {
     let names = hello.certificate_authorities().unwrap_or_default();
     let schemes = hello.signature_schemes();
-    let x509 = set.x509_trust.iter().find(|trust| {
-        trust
-            .hint
-            .iter()
-            .any(|root| names.iter().any(|name| name.as_ref() == root.as_ref()))
-    });
-    if let Some(trust) = x509 {
-        let candidates = set
-            .x509
-            .iter()
-            .filter(|candidate| candidate.profile == trust.profile);
-        let chosen = preferred(schemes, candidates, |candidate| &candidate.credential);
-        return ServerChoice {
-            domain: TrustDomain::X509(trust.profile),
-            presented: chosen.map(|chosen| (CertificateKind::DirectlySigned, &chosen.credential)),
-        };
-    }
-    let anchor = mtc_anchor(names.iter().map(AsRef::as_ref), set.mtc_trust.ca());
-    let domain = anchor.map_or(TrustDomain::MtcStandalone, MtcAnchor::domain);
-    let chosen = preferred(schemes, set.mtc.iter(), |candidate| &candidate.standalone);
-    ServerChoice {
+    let ca = set.mtc_trust.ca();
+    let mtc = preferred(schemes, set.mtc.iter(), |candidate| &candidate.standalone);
+    let of_mtc = |signal, domain, anchor| ServerChoice {
         domain,
-        presented: chosen.map(|chosen| chosen.choose(anchor)),
+        signal,
+        presented: mtc.map(|chosen| chosen.choose(anchor)),
+    };
+    let own = mtc.and_then(MtcCredential::landmark_number);
+    if let Some(anchor) = anchors.and_then(|anchors| anchor_among(anchors.ids(), ca, own)) {
+        return of_mtc(Signal::TrustAnchors, anchor.domain(), Some(anchor));
+    }
+    let named = |trust: &&X509Trust| {
+        let mut roots = trust.hint.iter();
+        roots.any(|root| names.iter().any(|name| name.as_ref() == root.as_ref()))
+    };
+    if let Some(trust) = set.x509_trust.iter().find(named) {
+        return of_root(set, schemes, trust.profile, Signal::CertificateAuthorities);
+    }
+    if let Some(anchor) = mtc_anchor(names.iter().map(AsRef::as_ref), ca) {
+        return of_mtc(Signal::StandIn, anchor.domain(), Some(anchor));
+    }
+    match fallback {
+        TrustDomain::X509(profile) => of_root(set, schemes, profile, Signal::Nothing),
+        // What nobody has named nobody gets: neither a landmark nor less than all cosignatures.
+        _ => of_mtc(Signal::Nothing, TrustDomain::MtcStandalone, None),
+    }
+}
+
+/// The choice below the root of an X.509 baseline.
+fn of_root<'a>(
+    set: &'a CredentialSet,
+    schemes: &[SignatureScheme],
+    profile: X509Profile,
+    signal: Signal,
+) -> ServerChoice<'a> {
+    let candidates = set.x509.iter();
+    let candidates = candidates.filter(|candidate| candidate.profile == profile);
+    let chosen = preferred(schemes, candidates, |candidate| &candidate.credential);
+    ServerChoice {
+        domain: TrustDomain::X509(profile),
+        signal,
+        presented: chosen.map(|chosen| (CertificateKind::DirectlySigned, &chosen.credential)),
     }
 }
 
@@ -128,12 +155,18 @@ enum Offer {
         chain: Presented,
         root: Arc<[DistinguishedName]>,
     },
-    Mtc {
-        ca: TrustAnchorId,
-        standalone: Presented,
-        ca_alone: Presented,
-        landmark: Option<(LogNumber, LandmarkNumber, Presented)>,
-    },
+    Mtc(Box<MtcOffer>),
+}
+
+#[derive(Debug)]
+struct MtcOffer {
+    ca: TrustAnchorId,
+    own: MtcCredential,
+    grease: bool,
+    seat: Arc<Seat>,
+    standalone: Presented,
+    ca_alone: OnceLock<Presented>,
+    landmark: Option<(LogNumber, LandmarkNumber, Presented)>,
 }
 
 impl Offer {
@@ -160,17 +193,22 @@ impl Offer {
             TrustDomain::MtcLandmark | TrustDomain::MtcLandmarkStale
         );
         let landmark = own.landmark.as_ref().filter(|_| has_landmarks);
-        let standalone = |credential| Presented::new(CertificateKind::Standalone, credential, seat);
-        Some(Self::Mtc {
+        let grease = profile.grease;
+        let presented = |kind, credential: &Credential| {
+            Presented::new(kind, credential.or_greased(grease), seat)
+        };
+        Some(Self::Mtc(Box::new(MtcOffer {
             ca: *set.mtc_trust.ca(),
-            standalone: standalone(&own.standalone),
-            ca_alone: standalone(own.ca_alone()),
+            own: own.clone(),
+            grease,
+            seat: seat.clone(),
+            standalone: presented(CertificateKind::Standalone, &own.standalone),
+            ca_alone: OnceLock::new(),
             landmark: landmark.map(|own| {
-                let kind = CertificateKind::LandmarkRelative;
-                let presented = Presented::new(kind, &own.credential, seat);
+                let presented = presented(CertificateKind::LandmarkRelative, &own.credential);
                 (own.log_number, own.landmark, presented)
             }),
-        })
+        })))
     }
 
     /// What is presented to one who asks for these names, if anything.
@@ -181,19 +219,26 @@ impl Offer {
                     names.is_empty() || root.iter().any(|root| names.contains(&root.as_ref()));
                 asked.then_some(chain)
             }
-            Self::Mtc {
-                ca,
-                standalone,
-                ca_alone,
-                landmark,
-            } => {
+            Self::Mtc(offer) => {
+                let MtcOffer {
+                    ca,
+                    own,
+                    grease,
+                    seat,
+                    standalone,
+                    ca_alone,
+                    landmark,
+                } = &**offer;
                 let anchor = mtc_anchor(names.iter().copied(), ca);
                 if !names.is_empty() && anchor.is_none() {
                     return None;
                 }
                 let number = landmark.as_ref().map(|(log, number, _)| (*log, *number));
                 Some(match (Choice::of(anchor, number), landmark) {
-                    (Choice::CaAlone, _) => ca_alone,
+                    (Choice::CaAlone, _) => ca_alone.get_or_init(|| {
+                        let credential = own.ca_alone().or_greased(*grease);
+                        Presented::new(CertificateKind::Standalone, credential, seat)
+                    }),
                     (Choice::Landmark, Some((.., landmark))) => landmark,
                     _ => standalone,
                 })
@@ -229,3 +274,6 @@ impl ResolvesClientCert for ClientResolver {
         self.offer.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,8 @@ use crate::key::KeyAlgorithm;
 use crate::kind::CertificateKind;
 use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
 use crate::pool::{Kept, lock};
-use crate::profile::{ClientAuth, Tickets, Tokens, TrustDomain};
+use crate::profile::{ClientAuth, Tickets, Tokens, TrustDomain, Via};
+use crate::signal::Signal;
 
 /// Sessions that a server keeps for each kind of connection.
 const SESSIONS: usize = 4096;
@@ -37,6 +38,9 @@ pub(crate) struct ServerKey {
     pub(crate) client_auth: ClientAuth,
     pub(crate) tickets: Tickets,
     pub(crate) tokens: Tokens,
+    pub(crate) via: Via,
+    pub(crate) grease: bool,
+    pub(crate) signal: Signal,
 }
 
 /// How a server finds a session again.

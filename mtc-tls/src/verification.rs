@@ -89,6 +89,10 @@ pub struct Verification {
     pub proof_hashes: u64,
     /// Cosignatures that the certificate carries.
     pub cosignatures_carried: u64,
+    /// Those of cosigners that nobody told this side of.
+    pub cosignatures_unknown: u64,
+    /// Bytes of the certificate that those take.
+    pub unknown_cosignature_bytes: u64,
     /// Cosignatures that were verified.
     pub cosignatures_verified: u64,
     /// The time of its steps, if it was broken down.

@@ -6,11 +6,12 @@
 //! X.509: webpki   KU, EKU                     NF types
 //! ```
 //!
-//! The certificate is read once, and every step borrows what was read; only webpki reads an X.509 chain for itself. The key
-//! that was judged is kept for the signature that follows, CertificateVerify.
+//! The certificate is read once, and every step borrows what was read; only webpki reads an X.509 chain for itself. Where the key
+//! that was judged stands is kept for the signature that follows, CertificateVerify.
 //!
 //! The verifier notes who the peer is and what the verification cost; the handshake collects it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ use rustls::{
 use crate::cpu;
 use crate::credentials::X509Trust;
 use crate::identity::{AltNames, IdentityError, NfIdentity};
-use crate::notes::Signature;
+use crate::kind::CertificateKind;
+use crate::notes::{Notes, PeerCertificate, Signature};
 use crate::peer::{VerifiedPeer, VerifyError};
 use crate::record::certificate_length;
 use crate::seat::{Occupant, Seat};
@@ -43,9 +45,36 @@ use steps::Protocol;
 #[derive(Clone, Debug)]
 pub(crate) enum Trust {
     /// The MTCA.
-    Mtc(Arc<CaTrust>),
+    Mtc {
+        /// As the connection's domain has it.
+        of_domain: Arc<CaTrust>,
+        /// With all subtrees that are trusted here, for certificates that carry nothing else to go by: those decide alone (Section 7.2),
+        /// whatever the peer said of itself.
+        with_landmarks: Option<Arc<CaTrust>>,
+    },
     /// An X.509 root.
     X509(X509Trust),
+}
+
+impl Trust {
+    /// Trust in the MTCA of one who decides by the connection's domain alone.
+    pub(crate) const fn mtc(of_domain: Arc<CaTrust>) -> Self {
+        Self::Mtc {
+            of_domain,
+            with_landmarks: None,
+        }
+    }
+
+    /// The same, but whoever presents a landmark-relative certificate needs to have said nothing of landmarks.
+    pub(crate) fn or_landmarks(self, landmarks: Option<&Arc<CaTrust>>) -> Self {
+        match self {
+            Self::Mtc { of_domain, .. } => Self::Mtc {
+                of_domain,
+                with_landmarks: landmarks.cloned(),
+            },
+            Self::X509(_) => self,
+        }
+    }
 }
 
 /// Verifies the peers of the connections of a configuration, one handshake at a time.
@@ -81,6 +110,25 @@ impl PeerVerifier {
             .map_err(|error| tls_error(error.clone(), now))
     }
 
+    /// The verdict on a client's certificate that came in another way than in a handshake, and its key.
+    pub(crate) fn judge_client<'a>(
+        &self,
+        end_entity: &'a CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: TlsTime,
+    ) -> Result<(VerifiedPeer, SubjectPublicKeyInfoDer<'a>), VerifyError> {
+        let occupant = Occupant {
+            notes: Arc::default(),
+            expected: None,
+        };
+        let peer = self.judge(&occupant, end_entity, intermediates, None, now)?;
+        let key = accepted_key(&occupant.notes, end_entity);
+        Ok((
+            peer,
+            key.expect("the key of a certificate that was accepted is noted"),
+        ))
+    }
+
     fn judge(
         &self,
         Occupant { notes, expected }: &Occupant,
@@ -90,14 +138,19 @@ impl PeerVerifier {
         now: TlsTime,
     ) -> Result<VerifiedPeer, VerifyError> {
         let started = cpu::thread_time();
-        let chain = std::iter::once(end_entity).chain(intermediates);
-        let length = certificate_length(chain.map(AsRef::as_ref));
-        let _ = notes.peer_certificate.set(length);
         let mut protocol = Protocol::new(1 + intermediates.len(), notes.sampled);
         let leaf = match &self.trust {
-            Trust::Mtc(trust) => {
+            Trust::Mtc {
+                of_domain,
+                with_landmarks,
+            } => {
                 let certificate = Certificate::parse(end_entity).map_err(Rejection::from)?;
                 protocol.reads(&certificate);
+                let trust = match (protocol.kind, with_landmarks) {
+                    (CertificateKind::LandmarkRelative, Some(with_landmarks)) => with_landmarks,
+                    _ => of_domain,
+                };
+                protocol.passes_over(&certificate, trust);
                 let accepted = trust.verify_issuance_observed(&certificate, &mut protocol)?;
                 protocol.verification.basis = Some(accepted.basis);
                 EndEntity::of_mtc(&certificate)
@@ -113,7 +166,7 @@ impl PeerVerifier {
         let role = match server_name {
             Some(name) => {
                 // webpki has looked at it together with an X.509 chain.
-                if let Trust::Mtc(_) = self.trust {
+                if let Trust::Mtc { .. } = self.trust {
                     check_server_name(&names, name)?;
                     protocol.ended(|steps| &mut steps.server_name_ns);
                 }
@@ -127,7 +180,11 @@ impl PeerVerifier {
         if let Some(expected) = expected {
             expected.check(&identity)?;
         }
-        let _ = notes.peer_key.set(leaf.spki.to_vec().into());
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        let _ = notes.peer_certificate.set(PeerCertificate {
+            message: certificate_length(chain.map(AsRef::as_ref)),
+            spki: place_of(leaf.spki, end_entity),
+        });
         protocol.ended(|steps| &mut steps.identity_ns);
         Ok(VerifiedPeer {
             identity,
@@ -146,7 +203,7 @@ impl PeerVerifier {
         role: Role,
     ) -> Result<bool, UsageError> {
         let checked = leaf.check_usage(now, Some(role));
-        let (Err(UsageError::Expired { not_after, .. }), Some(within), Trust::Mtc(_)) =
+        let (Err(UsageError::Expired { not_after, .. }), Some(within), Trust::Mtc { .. }) =
             (&checked, self.expired_within, &self.trust)
         else {
             return checked.map(|()| false);
@@ -158,14 +215,15 @@ impl PeerVerifier {
         leaf.check_usage(*not_after, Some(role)).map(|()| true)
     }
 
-    /// Verifies CertificateVerify with the key of the certificate that was judged, and notes its signature.
+    /// Verifies CertificateVerify with the key that was judged in this certificate, and notes its signature.
     fn verify_signature(
         &self,
         message: &[u8],
+        certificate: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let notes = self.seat.occupant()?.notes;
-        let key: &SubjectPublicKeyInfoDer<'_> = notes.peer_key.get().ok_or_else(|| {
+        let key = accepted_key(&notes, certificate).ok_or_else(|| {
             rustls::Error::General("a signature before the certificate was accepted".to_owned())
         })?;
         let _ = notes.peer_signature.set(Signature {
@@ -173,8 +231,24 @@ impl PeerVerifier {
             length: dss.signature().len(),
             cpu: None,
         });
-        verify_tls13_signature_with_raw_key(message, key, dss, &self.algorithms)
+        verify_tls13_signature_with_raw_key(message, &key, dss, &self.algorithms)
     }
+}
+
+/// The key of a certificate that was accepted; none of another.
+fn accepted_key<'a>(
+    notes: &Notes,
+    certificate: &'a CertificateDer<'_>,
+) -> Option<SubjectPublicKeyInfoDer<'a>> {
+    let accepted = notes.peer_certificate.get()?;
+    let key = certificate.get(accepted.spki.clone())?;
+    Some(SubjectPublicKeyInfoDer::from(key))
+}
+
+/// Where a part that was read in place stands in the whole.
+fn place_of(part: &[u8], whole: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+    start..start.wrapping_add(part.len())
 }
 
 /// An X.509 chain up to a root, and for servers their name.
@@ -272,10 +346,10 @@ impl ServerCertVerifier for PeerVerifier {
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        _cert: &CertificateDer<'_>,
+        cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verify_signature(message, dss)
+        self.verify_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -318,10 +392,10 @@ impl ClientCertVerifier for PeerVerifier {
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        _cert: &CertificateDer<'_>,
+        cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verify_signature(message, dss)
+        self.verify_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -4,17 +4,23 @@
 //!  C.4.1 stateful tickets    C.5.1 no access tokens
 //!  C.4.2 stateless tickets   C.5.2 tokens of ML-DSA-44
 //!                            C.5.3 tokens of ML-DSA-65
+//!
+//!  C.6.1 requests of model C (TS 23.501 annex E)    C.6.2 requests of model D
+//!
+//!  C.7.1 the server, too, sends what nobody knows (`grease`)
 //! ```
 //!
-//! What most connections want has no name: no tickets, tokens of ES256. A server that does not know a name passes it over.
+//! What most connections want has no name: no tickets, tokens of ES256, no SCP. A server that does not know a name passes it over.
 
 use mtc_core::id::{IdError, TrustAnchorId};
 
-use crate::profile::{ConnectionProfile, Tickets, Tokens};
+use crate::profile::{ConnectionProfile, Tickets, Tokens, Via};
 
 /// Below a CA's ID, beside what relying parties say of their cosigners.
 const TICKETS_BRANCH: u64 = 4;
 const TOKENS_BRANCH: u64 = 5;
+const VIA_BRANCH: u64 = 6;
+const GREASE_BRANCH: u64 = 7;
 
 const TICKETS: [(u64, Tickets); 2] = [(1, Tickets::Stateful), (2, Tickets::Stateless)];
 const TOKENS: [(u64, Tokens); 3] = [
@@ -22,6 +28,8 @@ const TOKENS: [(u64, Tokens); 3] = [
     (2, Tokens::MlDsa44),
     (3, Tokens::MlDsa65),
 ];
+const VIA: [(u64, Via); 2] = [(1, Via::ScpC), (2, Via::ScpD)];
+const GREASE: [(u64, bool); 1] = [(1, true)];
 
 /// The names of what a client wants of its connections.
 pub(crate) fn names(
@@ -30,7 +38,10 @@ pub(crate) fn names(
 ) -> Result<Vec<TrustAnchorId>, IdError> {
     let tickets = name(ca, TICKETS_BRANCH, &TICKETS, profile.tickets)?;
     let tokens = name(ca, TOKENS_BRANCH, &TOKENS, profile.tokens)?;
-    Ok(tickets.into_iter().chain(tokens).collect())
+    let via = name(ca, VIA_BRANCH, &VIA, profile.via)?;
+    let grease = name(ca, GREASE_BRANCH, &GREASE, profile.grease)?;
+    let names = [tickets, tokens, via, grease];
+    Ok(names.into_iter().flatten().collect())
 }
 
 /// Which tickets a client asks for.
@@ -44,6 +55,16 @@ pub(crate) fn tickets<'a>(
 /// Which access tokens a client's requests will carry.
 pub(crate) fn tokens<'a>(names: impl IntoIterator<Item = &'a [u8]>, ca: &TrustAnchorId) -> Tokens {
     wanted(names, ca, TOKENS_BRANCH, &TOKENS)
+}
+
+/// How a client's requests reach their producers.
+pub(crate) fn via<'a>(names: impl IntoIterator<Item = &'a [u8]>, ca: &TrustAnchorId) -> Via {
+    wanted(names, ca, VIA_BRANCH, &VIA)
+}
+
+/// Whether a client wants the server to send what nobody knows.
+pub(crate) fn grease<'a>(names: impl IntoIterator<Item = &'a [u8]>, ca: &TrustAnchorId) -> bool {
+    wanted(names, ca, GREASE_BRANCH, &GREASE)
 }
 
 fn name<T: PartialEq>(
@@ -115,16 +136,25 @@ mod tests {
         let ca: TrustAnchorId = "32473.1".parse().expect("an ID");
         for wanted_tickets in Tickets::ALL {
             for wanted_tokens in Tokens::ALL {
-                let profile = ConnectionProfile {
-                    tickets: wanted_tickets,
-                    tokens: wanted_tokens,
-                    ..("mtc-landmark/ml-dsa-65/X25519".parse()).expect("a profile")
-                };
-                let names = names(profile, &ca).unwrap();
-                let names: Vec<Vec<u8>> = names.iter().map(TrustAnchorId::to_name).collect();
-                let names = || names.iter().map(Vec::as_slice);
-                assert_eq!(tickets(names(), &ca), wanted_tickets);
-                assert_eq!(tokens(names(), &ca), wanted_tokens);
+                for (wanted_via, wanted_grease) in Via::ALL
+                    .into_iter()
+                    .flat_map(|via| [(via, false), (via, true)])
+                {
+                    let profile = ConnectionProfile {
+                        tickets: wanted_tickets,
+                        tokens: wanted_tokens,
+                        via: wanted_via,
+                        grease: wanted_grease,
+                        ..("mtc-landmark/ml-dsa-65/X25519".parse()).expect("a profile")
+                    };
+                    let names = names(profile, &ca).unwrap();
+                    let names: Vec<Vec<u8>> = names.iter().map(TrustAnchorId::to_name).collect();
+                    let names = || names.iter().map(Vec::as_slice);
+                    assert_eq!(tickets(names(), &ca), wanted_tickets);
+                    assert_eq!(tokens(names(), &ca), wanted_tokens);
+                    assert_eq!(via(names(), &ca), wanted_via);
+                    assert_eq!(grease(names(), &ca), wanted_grease);
+                }
             }
         }
     }

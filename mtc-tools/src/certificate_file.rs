@@ -6,8 +6,11 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mtc_core::cosign::{KeyError, PublicKey};
 use mtc_core::der;
+use mtc_core::properties::{CertificateProperties, PropertiesError};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use thiserror::Error;
@@ -18,6 +21,9 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 const CERTIFICATE_NAMES: &str = "*.pem, *.der, *.crt or *.cer";
 /// What begins every PEM section.
 const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+/// The lines around the properties of the chain behind them (draft-ietf-tls-trust-anchor-ids, Section 7).
+const PROPERTIES_BEGIN: &str = "-----BEGIN CERTIFICATE PROPERTIES-----";
+const PROPERTIES_END: &str = "-----END CERTIFICATE PROPERTIES-----";
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -49,6 +55,12 @@ pub enum FileError {
     /// A PEM section has no end.
     #[error("malformed PEM: section {0:?} has no end; is the file truncated?")]
     Cut(String),
+    /// A section CERTIFICATE PROPERTIES is none.
+    #[error("malformed PEM: section \"CERTIFICATE PROPERTIES\" is not text in base64")]
+    PropertiesText,
+    /// Properties are those of the chain behind them.
+    #[error("a section CERTIFICATE PROPERTIES without a section CERTIFICATE behind it")]
+    PropertiesAlone,
     /// There are PEM sections, but on none of their lines does one begin.
     #[error(
         "PEM whose lines do not begin with -----BEGIN: remove what is before it (spaces, quotation marks)"
@@ -154,22 +166,88 @@ fn read_bounded(source: impl io::Read) -> Result<Vec<u8>, FileError> {
     }
 }
 
-/// The certificates (DER) in a file's bytes, at least one: the bytes themselves if they are DER, or every PEM section
-/// CERTIFICATE.
+/// A certificate of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filed {
+    /// Its DER.
+    pub der: Vec<u8>,
+    /// The properties of the chain that begins with it, if the file has some before it. Those that cannot be read do not make the
+    /// certificate unreadable: revisions of their draft differ in form.
+    pub properties: Option<Result<CertificateProperties, PropertiesError>>,
+}
+
+/// The certificates in a file's bytes, at least one: the bytes themselves if they are DER, or every PEM section CERTIFICATE.
 ///
 /// # Errors
 /// Neither DER nor PEM, malformed PEM, or PEM without a certificate.
-pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
+pub fn certificates(bytes: &[u8]) -> Result<Vec<Filed>, FileError> {
     let bytes = without_mark(bytes);
+    let filed = |der| Filed {
+        der,
+        properties: None,
+    };
     if !is_pem(bytes)? {
-        return Ok(vec![bytes.to_vec()]);
+        return Ok(vec![filed(bytes.to_vec())]);
     }
-    let sections = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
-    let sections = sections.map_err(malformed)?;
-    if sections.is_empty() {
+    let mut all = Vec::new();
+    for Part { properties, rest } in parts(bytes)? {
+        let sections = CertificateDer::pem_slice_iter(rest).collect::<Result<Vec<_>, _>>();
+        let sections = sections.map_err(malformed)?;
+        let mut found = sections.iter().map(|section| filed(section.to_vec()));
+        if let Some(properties) = properties {
+            let first = found.next().ok_or(FileError::PropertiesAlone)?;
+            all.push(Filed {
+                properties: Some(CertificateProperties::parse(&properties)),
+                ..first
+            });
+        }
+        all.extend(found);
+    }
+    if all.is_empty() {
         return Err(no_section("CERTIFICATE", bytes));
     }
-    Ok(sections.iter().map(|section| section.to_vec()).collect())
+    Ok(all)
+}
+
+/// A part of a PEM file.
+struct Part<'a> {
+    /// What a section CERTIFICATE PROPERTIES holds; none before the first.
+    properties: Option<Vec<u8>>,
+    /// What is behind it up to the next.
+    rest: &'a [u8],
+}
+
+/// A file without and with the sections CERTIFICATE PROPERTIES in it, which readers of PEM do not know.
+fn parts(pem: &[u8]) -> Result<Vec<Part<'_>>, FileError> {
+    let is = |line: &[u8], wanted: &str| line.trim_ascii_end() == wanted.as_bytes();
+    let mut lines = pem.split_inclusive(|byte| *byte == b'\n');
+    let (mut parts, mut at) = (Vec::new(), 0);
+    let (mut properties, mut start) = (None, 0);
+    while let Some(line) = lines.next() {
+        let line_at = at;
+        at += line.len();
+        if !is(line, PROPERTIES_BEGIN) {
+            continue;
+        }
+        let rest = &pem[start..line_at];
+        parts.push(Part { properties, rest });
+        let mut base64 = Vec::new();
+        loop {
+            let line = lines.next();
+            let line = line.ok_or_else(|| FileError::Cut("CERTIFICATE PROPERTIES".to_owned()))?;
+            at += line.len();
+            if is(line, PROPERTIES_END) {
+                break;
+            }
+            base64.extend_from_slice(line.trim_ascii_end());
+        }
+        let decoded = STANDARD.decode(base64);
+        properties = Some(decoded.map_err(|_| FileError::PropertiesText)?);
+        start = at;
+    }
+    let rest = &pem[start..];
+    parts.push(Part { properties, rest });
+    Ok(parts)
 }
 
 /// The first certificate (DER) of a file. Blocks.
@@ -177,7 +255,7 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
 /// # Errors
 /// As [`certificates`], or the file cannot be read.
 pub fn read_certificate(path: &Path) -> Result<Vec<u8>, FileError> {
-    Ok(certificates(&read_file(path)?)?.swap_remove(0))
+    Ok(certificates(&read_file(path)?)?.swap_remove(0).der)
 }
 
 /// The public key in a file: the DER of a SubjectPublicKeyInfo, or a PEM section PUBLIC KEY. Blocks.
@@ -256,16 +334,76 @@ mod tests {
 
     const DER: [u8; 4] = [0x30, 2, 5, 0];
 
+    fn ders(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
+        let filed = certificates(bytes)?.into_iter();
+        Ok(filed.map(|filed| filed.der).collect())
+    }
+
     #[test]
     fn der_and_every_certificate_of_a_pem_bundle_are_read() {
-        assert_eq!(certificates(&DER).unwrap(), [DER]);
+        assert_eq!(ders(&DER).unwrap(), [DER]);
         let bundle = format!(
             "comment\n{}{}{}",
             pem::encode(pem::CERTIFICATE, &DER),
             pem::encode(pem::PUBLIC_KEY, &DER),
             pem::encode(pem::CERTIFICATE, &DER)
         );
-        assert_eq!(certificates(bundle.as_bytes()).unwrap(), [DER, DER]);
+        assert_eq!(ders(bundle.as_bytes()).unwrap(), [DER, DER]);
+    }
+
+    #[test]
+    fn properties_belong_to_the_chain_behind_them() {
+        let standalone = CertificateProperties::standalone(&"32473.1".parse().unwrap());
+        let properties = pem::encode(pem::CERTIFICATE_PROPERTIES, &standalone.encode().unwrap());
+        let certificate = pem::encode(pem::CERTIFICATE, &DER);
+        let key = pem::encode(pem::PRIVATE_KEY, &DER);
+        let of = |text: &str| -> Vec<_> {
+            let read = certificates(text.as_bytes()).expect("well formed");
+            read.into_iter().map(|filed| filed.properties).collect()
+        };
+        let with = || Some(Ok(standalone.clone()));
+        assert_eq!(of(&certificate), [None]);
+        assert_eq!(of(&[&*properties, &certificate].concat()), [with()]);
+        // As servers of others have several credentials in a file, here with the line ends of another system.
+        let chains = [
+            &*certificate,
+            &properties,
+            &certificate,
+            &certificate,
+            &key,
+            &properties,
+            &certificate,
+        ];
+        let expected = [None, with(), None, with()];
+        assert_eq!(of(&chains.concat()), expected);
+        assert_eq!(of(&chains.concat().replace('\n', "\r\n")), expected);
+        // Another revision's list, or a damaged one, leaves the certificate readable.
+        let other = pem::encode(pem::CERTIFICATE_PROPERTIES, &[0, 1, 0]);
+        let read = of(&[&*other, &certificate].concat());
+        assert!(matches!(read[..], [Some(Err(PropertiesError::Form(_)))]));
+    }
+
+    #[test]
+    fn properties_that_are_no_text_or_nobodys_say_so() {
+        let properties = pem::encode(pem::CERTIFICATE_PROPERTIES, &[0, 0]);
+        let certificate = pem::encode(pem::CERTIFICATE, &DER);
+        let refusal = |text: &str| certificates(text.as_bytes()).unwrap_err().to_string();
+        let alone = "a section CERTIFICATE PROPERTIES without a section CERTIFICATE behind it";
+        assert_eq!(refusal(&properties), alone);
+        assert_eq!(refusal(&[&*certificate, &properties].concat()), alone);
+        assert_eq!(
+            refusal(&[&*properties, &properties, &certificate].concat()),
+            alone
+        );
+        assert_eq!(
+            refusal(&[&properties.replace("AAA=", "AAA"), &*certificate].concat()),
+            "malformed PEM: section \"CERTIFICATE PROPERTIES\" is not text in base64"
+        );
+        let (cut, _) = properties.split_once("-----END").unwrap();
+        assert_eq!(
+            refusal(&[&certificate, cut].concat()),
+            "malformed PEM: section \"CERTIFICATE PROPERTIES\" has no end; is the file truncated?"
+        );
     }
 
     #[test]
@@ -292,7 +430,7 @@ mod tests {
     fn pem_that_was_edited_or_cut_is_read_or_says_what_is_wrong() {
         let text = pem::encode(pem::CERTIFICATE, &DER);
         let marked = format!("\u{feff}{text}");
-        assert_eq!(certificates(marked.as_bytes()).unwrap(), [DER]);
+        assert_eq!(ders(marked.as_bytes()).unwrap(), [DER]);
         let refusal = |text: &str| certificates(text.as_bytes()).unwrap_err().to_string();
         let indented = text.replace("-----BEGIN", "  -----BEGIN");
         assert_eq!(

@@ -16,10 +16,13 @@ use mtc_core::certificate::{Certificate as MtcCertificate, CertificateError, Par
 use mtc_core::hex;
 use mtc_core::id::{EntryIndex, split_serial};
 use mtc_core::oid;
+use mtc_core::properties::{CertificateProperties, PropertiesError};
 use mtc_core::tree::{HASH_SIZE, inclusion_proof_length};
 use serde::Serialize;
 
 use mtc_core::x509::{self, Certificate, GeneralName, X509Error};
+
+use crate::chain_properties;
 
 /// Octets of an entry extension that the report shows; it tells the length of longer ones.
 const SHOWN_EXTENSION: usize = 32;
@@ -79,6 +82,9 @@ pub struct Inspection {
     pub mtc: Option<MtcSummary>,
     /// What a CA certificate says of its MTCA.
     pub ca: Option<CaSummary>,
+    /// For whom a server may choose the chain that begins with it, where the file says so ([`Self::with_properties`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub properties: Option<PropertiesSummary>,
     /// What its bytes are spent on.
     pub sizes: Sizes,
     /// What is wrong with it as far as it alone can tell.
@@ -153,6 +159,19 @@ pub struct CaSummary {
     pub prefix_url: Option<String>,
 }
 
+/// The certificate properties of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PropertiesSummary {
+    /// ID of the trust anchor that issued it.
+    pub trust_anchor: Option<String>,
+    /// Groups of trust anchors that it is in, as patterns of their IDs.
+    pub groups: Vec<String>,
+    /// Whether it is for those alone who name the trust anchor or a group.
+    pub negotiation: bool,
+    /// Types of properties that are not known here.
+    pub unknown: Vec<u16>,
+}
+
 /// What a certificate's bytes are spent on: `whole` is the sum of `tbs`, `proof_hashes`, `cosignatures`, `entry_extensions`,
 /// `signature` and `overhead`; `tbs` is the sum of `spki` and `tbs_other`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -225,6 +244,7 @@ impl Inspection {
             signature_algorithm: x509::signature_algorithm(certificate.signature_algorithm),
             mtc: None,
             ca: None,
+            properties: None,
             sizes: Sizes::of(&certificate),
             faults,
         };
@@ -237,6 +257,25 @@ impl Inspection {
             inspection.faults.push(error.to_string());
         }
         Ok(inspection)
+    }
+
+    /// Adds what stood before the certificate `der`, of which this is the inspection.
+    #[must_use]
+    pub fn with_properties(
+        mut self,
+        properties: &Result<CertificateProperties, PropertiesError>,
+        der: &[u8],
+    ) -> Self {
+        match properties {
+            Ok(properties) => {
+                let contradiction = chain_properties::contradiction(properties, der);
+                let contradiction = contradiction.map(|what| format!("properties: {what}"));
+                self.faults.extend(contradiction);
+                self.properties = Some(PropertiesSummary::of(properties));
+            }
+            Err(error) => self.faults.push(format!("properties: {}", Causes(error))),
+        }
+        self
     }
 
     fn read_extensions(&mut self, certificate: &Certificate<'_>) {
@@ -275,7 +314,7 @@ impl Inspection {
             Err(error) => return self.faults.push(Causes(&error).to_string()),
         };
         let proof = &certificate.proof;
-        self.kind = if proof.is_unsigned() {
+        self.kind = if certificate.is_landmark_relative() {
             Kind::LandmarkRelative
         } else {
             Kind::Standalone
@@ -447,6 +486,9 @@ impl fmt::Display for Inspection {
                 ),
             );
         }
+        if let Some(properties) = &self.properties {
+            properties.write(&mut lines);
+        }
         self.sizes.write(&mut lines);
         for fault in &self.faults {
             lines.line("FAULT", fault);
@@ -551,6 +593,38 @@ impl MtcSummary {
             lines.line("entry extensions", "none");
         }
         lines.list("entry extensions", &extensions);
+    }
+}
+
+impl PropertiesSummary {
+    fn of(properties: &CertificateProperties) -> Self {
+        let id = properties.trust_anchor_id;
+        Self {
+            trust_anchor: id.map(|id| id.to_string()),
+            groups: properties.groups.iter().map(ToString::to_string).collect(),
+            negotiation: properties.negotiation,
+            unknown: properties.unknown().map(|(kind, _)| kind).collect(),
+        }
+    }
+
+    fn write(&self, lines: &mut Lines) {
+        let id = self.trust_anchor.as_deref();
+        lines.line("trust anchor", id.unwrap_or("none"));
+        lines.list("in groups", &self.groups);
+        lines.line(
+            "negotiation",
+            if self.negotiation {
+                "for those alone who name the trust anchor or a group"
+            } else {
+                "also for those who name nothing"
+            },
+        );
+        let unknown: Vec<_> = self
+            .unknown
+            .iter()
+            .map(|kind| format!("type {kind}, not known here"))
+            .collect();
+        lines.list("properties", &unknown);
     }
 }
 

@@ -21,6 +21,7 @@ use mtc_core::time::UnixTime;
 use mtc_core::tree::HASH_SIZE;
 use mtc_core::wire;
 use mtc_log::{Object, Storage, StorageError, TreeError, TreeReader};
+use mtc_web::{HttpError, UrlError};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
@@ -28,7 +29,6 @@ pub use self::checkpoint::{CheckpointSignature, Observed, ObservedError, Signatu
 use self::directory::Directory;
 use self::http::Http;
 pub use self::http::Stop;
-use crate::web::{HttpError, UrlError};
 
 /// Longest entry in a bundle, in bytes, with its length before it.
 const MAX_ENTRY: u64 = 2 + 65_535;
@@ -41,16 +41,13 @@ const MAX_LANDMARKS_DOCUMENT: u64 = 21 + (MAX_LANDMARKS as u64 + 1) * (20 + 1 + 
 #[non_exhaustive]
 pub enum PlaceError {
     /// Not a folder that is there, and not a URL.
-    #[error("{0} is neither a folder nor an http:// URL")]
+    #[error("{0} is neither a folder nor an http:// or https:// URL")]
     Neither(String),
     /// A folder without a log.
     #[error(
         "there is no checkpoint in {0} or in its folder log/; give the folder that is served, or the one in which the NRF keeps the log"
     )]
     NoCheckpoint(PathBuf),
-    /// HTTP over TLS.
-    #[error("{0}: logs can be read over http:// only; everything in them is signed")]
-    Https(String),
     /// A URL that names no host or path.
     #[error("{url} is not the URL of a log, such as http://127.0.0.1:7778/1/")]
     Url {
@@ -59,6 +56,9 @@ pub enum PlaceError {
         /// What is wrong with it.
         source: UrlError,
     },
+    /// No server can be asked.
+    #[error(transparent)]
+    Http(HttpError),
 }
 
 /// Why an object of a log was not read.
@@ -155,16 +155,17 @@ enum Source {
 }
 
 impl PublicLog {
-    /// The log at a place: a folder (as a log serves it, as the NRF keeps it, or a lab's) or an `http://` URL.
+    /// The log at a place: a folder (as a log serves it, as the NRF keeps it, or a lab's) or a URL.
     ///
     /// Requests are driven by `runtime`, which must not be the thread that reads the log.
     ///
     /// # Errors
     /// The place cannot be one of a log. Whether a server answers is seen on the first read.
     pub fn at(place: &str, runtime: Handle) -> Result<Self, PlaceError> {
-        let source = if place.starts_with("https://") {
-            return Err(PlaceError::Https(place.to_owned()));
-        } else if place.starts_with("http://") {
+        let source = if ["http://", "https://"]
+            .iter()
+            .any(|scheme| place.starts_with(scheme))
+        {
             Source::Http(Arc::new(Http::new(place, runtime)?))
         } else {
             Source::Directory(Directory::find(place)?)

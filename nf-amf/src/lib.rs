@@ -33,6 +33,8 @@ pub mod pdu_session;
 mod registration;
 pub mod session;
 mod session_procedures;
+#[cfg(test)]
+mod test_smf;
 pub mod ue_context;
 mod watched;
 

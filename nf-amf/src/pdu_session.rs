@@ -1,27 +1,23 @@
-//! Nsmf_PDUSession as a consumer, SM context operations (TS 29.502 clause 5.2.2): the requests of one session, all on one
-//! connection to its SMF, or to the SCP that they go through.
+//! Nsmf_PDUSession as a consumer, SM context operations (TS 29.502 clause 5.2.2): the requests of one session, on connections to its SMF,
+//! or to the SCP that they go through.
 //!
 //! ```text
-//!   create ──> SmContext ──> modify ──> release
+//!   create ──> the SM context, a resource of its SMF ──> modify ──> release
 //! ```
 
 use std::time::Duration;
 
-use hyper::header::LOCATION;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
-use sbi::client::{ClientError, Connection, Request};
-use sbi::header::UserAgent;
-use sbi::indirect::Scp;
-use sbi::instance::{CallError, Instance};
+use procedures::route::{Exchange, Resource, ResourceError};
+use sbi::client::Request;
 use sbi::model::{
-    Endpoint, Ncgi, NfInstanceId, NrLocation, RefToBinaryData, RequestType, SmContextCreateData,
+    Ncgi, NfInstanceId, NrLocation, RefToBinaryData, RequestType, SmContextCreateData,
     SmContextUpdateData, UserLocation,
 };
 use sbi::multipart::{Multipart, NAS, NGAP};
-use sbi::nnrf::Discover;
 use sbi::response::Response;
-use sbi::uri::{ApiRoot, Scheme};
+use sbi::uri::ApiRoot;
 use serde_json::Map;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -48,8 +44,6 @@ pub struct Requester<'a> {
     pub api_root: &'a ApiRoot,
     /// What it serves.
     pub config: &'a AmfConfig,
-    /// How it names itself.
-    pub agent: Option<&'a UserAgent>,
 }
 
 /// A PDU session that a UE asks for.
@@ -63,32 +57,10 @@ pub struct Wanted<'a> {
     pub now: OffsetDateTime,
 }
 
-/// An SM context at an SMF.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmContext {
-    /// Where its SMF is.
-    root: ApiRoot,
-    /// Path of its URI.
-    path: String,
-}
-
-/// How requests reach an SMF.
-#[derive(Clone, Copy)]
-pub enum SmfRoute<'a> {
-    /// The connection is to the SMF with this service.
-    Direct(&'a Endpoint),
-    /// The connection is to an SCP, which forwards to the SMF with this service.
-    Through(&'a Scp, &'a Endpoint),
-    /// The connection is to an SCP, which finds an SMF.
-    Delegated(&'a Scp, &'a Instance, &'a Discover<'a>),
-}
-
 /// A connection over which an SMF is reached.
 pub struct SmfConnection<'a> {
-    /// The connection.
-    pub connection: &'a Connection,
-    /// How it leads to the SMF.
-    pub route: SmfRoute<'a>,
+    /// The connection, and how it leads to the SMF.
+    pub exchange: Exchange<'a>,
     /// Who uses it.
     pub requester: Requester<'a>,
 }
@@ -98,55 +70,36 @@ impl SmfConnection<'_> {
     ///
     /// # Errors
     /// The SMF does not answer or refuses, or does not say where the context is.
-    pub async fn create(&self, wanted: Wanted<'_>) -> Result<SmContext, SessionError> {
+    pub async fn create(&self, wanted: Wanted<'_>) -> Result<Resource, SessionError> {
         let message = Multipart::json(&self.requester.document(wanted)).attach(
             NAS,
             N1_PART,
             nas_request(wanted.pdu_session_id),
         );
-        let below = |prefix: &str| format!("{prefix}/nsmf-pdusession/v1/sm-contexts");
-        let request = match self.route {
-            SmfRoute::Direct(endpoint) => {
-                post(endpoint.authority(), below(&endpoint.api_prefix), &message)
-            }
-            SmfRoute::Through(scp, endpoint) => {
-                let (authority, path) = (endpoint.authority(), below(&endpoint.api_prefix));
-                let root = endpoint.root().map_err(|_| SessionError::Call {
-                    step: OperationStep::Create,
-                    source: CallError::Client(ClientError::Target {
-                        authority: authority.clone(),
-                        path: path.clone(),
-                    }),
-                })?;
-                let request = post(authority, path, &message);
-                scp.towards(request, &root)
-            }
-            SmfRoute::Delegated(scp, instance, wanted) => {
-                let request = post(String::new(), below(""), &message);
-                scp.delegating(request, instance, wanted)
-            }
-        };
+        let request = self
+            .exchange
+            .request(Method::POST, "/nsmf-pdusession/v1/sm-contexts");
+        let request = with(request, &message);
         let response = self.call(OperationStep::Create, request).await?;
         if response.status != StatusCode::CREATED {
             return Err(SessionError::NotCreated(response.status.as_u16()));
         }
-        self.located(response.header(&LOCATION))
+        Ok(self.exchange.made(&response)?)
     }
 
     /// Tells the SMF that the radio network has set the session's resources up.
     ///
     /// # Errors
     /// The SMF does not answer or refuses.
-    pub async fn modify(&self, context: &SmContext) -> Result<(), SessionError> {
+    pub async fn modify(&self, context: &Resource) -> Result<(), SessionError> {
         let update = SmContextUpdateData {
             n2_sm_info: Some(RefToBinaryData::new(N2_PART)),
             n2_sm_info_type: Some("PDU_RES_SETUP_RSP".to_owned()),
             ..SmContextUpdateData::default()
         };
         let message = Multipart::json(&update).attach(NGAP, N2_PART, vec![0; N2_RESPONSE_LENGTH]);
-        let request = self.about(context, "modify", |authority, path| {
-            post(authority, path, &message)
-        });
+        let request = self.exchange.about(Method::POST, context, "/modify");
+        let request = with(request, &message);
         self.call(OperationStep::Modify, request).await.map(drop)
     }
 
@@ -156,7 +109,7 @@ impl SmfConnection<'_> {
     /// The SMF does not answer or refuses.
     pub async fn modify_for_ue(
         &self,
-        context: &SmContext,
+        context: &Resource,
         pdu_session_id: u8,
     ) -> Result<(), SessionError> {
         let update = SmContextUpdateData {
@@ -165,9 +118,8 @@ impl SmfConnection<'_> {
         };
         let message =
             Multipart::json(&update).attach(NAS, N1_PART, nas_modification(pdu_session_id));
-        let request = self.about(context, "modify", |authority, path| {
-            post(authority, path, &message)
-        });
+        let request = self.exchange.about(Method::POST, context, "/modify");
+        let request = with(request, &message);
         self.call(OperationStep::Modify, request).await.map(drop)
     }
 
@@ -175,60 +127,14 @@ impl SmfConnection<'_> {
     ///
     /// # Errors
     /// The SMF does not answer or refuses.
-    pub async fn release(&self, context: SmContext) -> Result<(), SessionError> {
-        let request = self.about(&context, "release", |authority, path| {
-            Request::new(Method::POST, authority, path).json(&Map::new())
-        });
+    pub async fn release(&self, context: &Resource) -> Result<(), SessionError> {
+        let request = self.exchange.about(Method::POST, context, "/release");
+        let request = request.json(&Map::new());
         self.call(OperationStep::Release, request).await.map(drop)
     }
 
-    /// A request about `context`, on the way that leads to it.
-    fn about(
-        &self,
-        context: &SmContext,
-        what: &str,
-        request: impl FnOnce(String, String) -> Request,
-    ) -> Request {
-        let path = format!("{}/{what}", context.path);
-        let request = request(context.root.authority().to_owned(), path);
-        match self.route {
-            SmfRoute::Direct(_) => request,
-            SmfRoute::Through(scp, _) | SmfRoute::Delegated(scp, ..) => {
-                scp.towards(request, &context.root)
-            }
-        }
-    }
-
-    /// The context at `location`, which must be at the SMF that was asked: requests about it take the same connection. An
-    /// SCP may ask any.
-    fn located(&self, location: Option<&str>) -> Result<SmContext, SessionError> {
-        let (root, path) = ApiRoot::split(location.ok_or(SessionError::NoLocation)?)?;
-        let is_there = match self.route {
-            SmfRoute::Direct(endpoint) | SmfRoute::Through(_, endpoint) => {
-                let authority = endpoint.authority();
-                root.scheme() == endpoint.scheme
-                    && root.authority().eq_ignore_ascii_case(&authority)
-            }
-            SmfRoute::Delegated(..) => root.scheme() == Scheme::Https,
-        };
-        if !is_there {
-            return Err(SessionError::ForeignLocation(root.to_string()));
-        }
-        Ok(SmContext {
-            path: path.to_owned(),
-            root,
-        })
-    }
-
-    async fn call(
-        &self,
-        step: OperationStep,
-        mut request: Request,
-    ) -> Result<Response, SessionError> {
-        if let Some(agent) = self.requester.agent {
-            request = request.header(agent);
-        }
-        let answer = self.connection.call(request, ANSWER_TIME).await;
+    async fn call(&self, step: OperationStep, request: Request) -> Result<Response, SessionError> {
+        let answer = self.exchange.call(request, ANSWER_TIME).await;
         answer.map_err(|error| SessionError::Call {
             step,
             source: error.into(),
@@ -236,11 +142,21 @@ impl SmfConnection<'_> {
     }
 }
 
-fn post(authority: String, path: String, message: &Multipart) -> Request {
+impl From<ResourceError> for SessionError {
+    fn from(error: ResourceError) -> Self {
+        match error {
+            ResourceError::Uri(error) => Self::Location(error),
+            ResourceError::Foreign(root) => Self::ForeignLocation(root),
+            _ => Self::NoLocation,
+        }
+    }
+}
+
+fn with(request: Request, message: &Multipart) -> Request {
     let (content_type, body) = message.encode();
     let content_type =
         HeaderValue::try_from(content_type).expect("a multipart content type is visible ASCII");
-    Request::new(Method::POST, authority, path).body(content_type, body)
+    request.body(content_type, body)
 }
 
 impl Requester<'_> {

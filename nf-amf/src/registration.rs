@@ -10,13 +10,13 @@
 //!   5 ──> PCF   delete       6 ──> UDM  nudm-sdm unsubscribe       7 ──> UDM  nudm-uecm purge
 //! ```
 //!
-//! Each producer is discovered once and then for as long as the NRF's answer is valid (`procedures::producers`). What a
-//! registration that fails half-way has left at UDM and PCF stays there until the UE comes again: both keep one state a UE.
+//! Each producer is discovered once and then for as long as the NRF's answer is valid (`procedures::producers`), or found by the SCP
+//! (`procedures::route`). What a registration that fails half-way has left at UDM and PCF stays there until newer state takes its place:
+//! both keep a bounded number.
 
 use std::time::Duration;
 
-use hyper::http::HeaderValue;
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::{Method, StatusCode};
 use mtc_tls::handshake::HandshakeCost;
 use procedures::aka::{Challenge, from_hex, hres_star, to_hex};
 use procedures::authentication::{
@@ -25,16 +25,15 @@ use procedures::authentication::{
 };
 use procedures::policy::{NO_FEATURES, PolicyAssociationRequest};
 use procedures::producers::Producers;
+use procedures::route::{Exchange, Resource, Route};
 use procedures::subscriber_data::{
     Amf3GppAccessRegistration, Amf3GppAccessRegistrationModification, SdmSubscription,
 };
-use sbi::client::{Connection, Request};
-use sbi::header::UserAgent;
+use sbi::client::Request;
 use sbi::ledger::Procedure;
-use sbi::model::Endpoint;
 use sbi::response::Response;
-use sbi::selection::{Candidate, scramble};
-use sbi::uri::{ApiRoot, encode};
+use sbi::selection::scramble;
+use sbi::uri::encode;
 use tokio::time::timeout;
 
 use crate::amf::Amf;
@@ -52,25 +51,18 @@ const DATA_SETS: [&str; 3] = ["am-data", "smf-select-data", "ue-context-in-smf-d
 /// A registered UE: what its deregistration ends, and where.
 struct RegisteredUe {
     context: Registering,
-    /// The UDM that knows which AMF serves it.
-    uecm: Candidate,
-    /// Path of the subscription to its data.
-    subscription: Resource,
-    /// Path of its policy.
-    policy: Resource,
+    /// The way to the UDM that knows which AMF serves it.
+    uecm: Route,
+    /// The subscription to its data.
+    subscription: Made,
+    /// Its policy.
+    policy: Made,
 }
 
-/// Something that a producer made for this AMF.
-struct Resource {
-    producer: Candidate,
-    path: String,
-}
-
-/// A connection to a producer, and what requests on it have in common.
-pub(crate) struct Exchange<'a> {
-    pub(crate) connection: &'a Connection,
-    pub(crate) endpoint: &'a Endpoint,
-    pub(crate) agent: Option<&'a UserAgent>,
+/// Something that a producer made for this AMF, and the way to it.
+struct Made {
+    route: Route,
+    resource: Resource,
 }
 
 impl Amf {
@@ -108,25 +100,26 @@ impl Amf {
     ) -> Result<RegisteredUe, SessionError> {
         let context = self.mobility.begin(self.supi(ue))?;
         let home = &self.home;
-        let ausf = self.producer(&home.ausfs, reach, ue, handshakes).await?;
+        let ausf = self.way_to(&home.ausfs, reach, ue, handshakes).await?;
         let authenticating = self.authenticate(reach, &ausf, context.supi(), handshakes);
         timeout(T3560, authenticating)
             .await
             .map_err(|_| SessionError::Timer("T3560"))?
             .inspect_err(|error| home.ausfs.forget_if(is_unreachable(error)))?;
         context.authenticated();
-        let uecm = self.producer(&home.contexts, reach, ue, handshakes).await?;
-        self.serve(reach, &uecm, context.supi(), handshakes)
+        let uecm = self.way_to(&home.contexts, reach, ue, handshakes).await?;
+        let uecm = self
+            .serve(reach, &uecm, context.supi(), handshakes)
             .await
             .inspect_err(|error| home.contexts.forget_if(is_unreachable(error)))?;
-        let sdm = self.producer(&home.data, reach, ue, handshakes).await?;
+        let sdm = self.way_to(&home.data, reach, ue, handshakes).await?;
         let subscription = self
-            .learn(reach, sdm, context.supi(), handshakes)
+            .learn(reach, &sdm, context.supi(), handshakes)
             .await
             .inspect_err(|error| home.data.forget_if(is_unreachable(error)))?;
-        let pcf = self.producer(&home.policies, reach, ue, handshakes).await?;
+        let pcf = self.way_to(&home.policies, reach, ue, handshakes).await?;
         let policy = self
-            .agree_policy(reach, pcf, context.supi(), handshakes)
+            .agree_policy(reach, &pcf, context.supi(), handshakes)
             .await
             .inspect_err(|error| home.policies.forget_if(is_unreachable(error)))?;
         context.registered();
@@ -164,7 +157,7 @@ impl Amf {
     async fn authenticate(
         &self,
         reach: Reach<'_>,
-        ausf: &Candidate,
+        ausf: &Route,
         supi: &str,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<(), SessionError> {
@@ -175,24 +168,19 @@ impl Amf {
         };
         let step = OperationStep::Authenticate;
         self.at(step, reach, ausf, handshakes, async |exchange| {
-            let answer = exchange
-                .send(
-                    step,
-                    exchange
-                        .post("/nausf-auth/v1/ue-authentications")
-                        .json(&info),
-                )
-                .await?;
+            let request = exchange.request(Method::POST, "/nausf-auth/v1/ue-authentications");
+            let answer = send(exchange, step, request.json(&info)).await?;
             let challenge: UeAuthenticationCtx = read(step, &answer)?;
             let res_star = answer_of_ue(supi, &serving_network, &challenge)?;
             let link = challenge.links.get(CONFIRMATION_LINK);
             let link = link.ok_or(SessionError::Incomplete(step))?;
-            let path = exchange.path_here(step, &link.href)?;
+            let waiting = exchange.resource(&link.href);
+            let waiting = waiting.map_err(|_| SessionError::Incomplete(step))?;
             let step = OperationStep::Confirm;
             let answer = ConfirmationData { res_star };
-            let request = exchange.request(Method::PUT, path).json(&answer);
+            let request = exchange.about(Method::PUT, &waiting, "").json(&answer);
             let confirmed: ConfirmationDataResponse =
-                read(step, &exchange.send(step, request).await?)?;
+                read(step, &send(exchange, step, request).await?)?;
             let is_authenticated = confirmed.auth_result == AUTHENTICATED
                 && confirmed.supi.as_deref() == Some(supi)
                 && confirmed.kseaf.is_some();
@@ -203,14 +191,14 @@ impl Amf {
         .await
     }
 
-    /// TS 29.503 clause 5.3.2.2.2: this AMF serves the UE.
+    /// TS 29.503 clause 5.3.2.2.2: this AMF serves the UE. The way to the UDM that knows it now.
     async fn serve(
         &self,
         reach: Reach<'_>,
-        udm: &Candidate,
+        udm: &Route,
         supi: &str,
         handshakes: &mut Vec<HandshakeCost>,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Route, SessionError> {
         let registration = Amf3GppAccessRegistration {
             amf_instance_id: self.instance.id,
             dereg_callback_uri: self.callback(supi, "deregistration")?,
@@ -219,9 +207,9 @@ impl Amf {
         };
         let step = OperationStep::RegisterAtUdm;
         self.at(step, reach, udm, handshakes, async |exchange| {
-            let path = exchange.path(&uecm_path(supi));
-            let request = exchange.request(Method::PUT, path).json(&registration);
-            exchange.send(step, request).await.map(drop)
+            let request = exchange.request(Method::PUT, uecm_path(supi));
+            send(exchange, step, request.json(&registration)).await?;
+            Ok(exchange.onwards())
         })
         .await
     }
@@ -230,75 +218,64 @@ impl Amf {
     async fn learn(
         &self,
         reach: Reach<'_>,
-        udm: Candidate,
+        udm: &Route,
         supi: &str,
         handshakes: &mut Vec<HandshakeCost>,
-    ) -> Result<Resource, SessionError> {
+    ) -> Result<Made, SessionError> {
         let callback_reference = self.callback(supi, "data-change")?;
         let step = OperationStep::GetData;
-        let path = self
-            .at(step, reach, &udm, handshakes, async |exchange| {
-                let data = format!("/nudm-sdm/v2/{}", encode(supi));
-                for set in DATA_SETS {
-                    let path = exchange.path(&format!("{data}/{set}"));
-                    let request = exchange.request(Method::GET, path);
-                    exchange.send(step, request).await?;
-                }
-                let root = exchange.endpoint.authority();
-                let uri =
-                    |set| format!("https://{root}{}", exchange.path(&format!("{data}/{set}")));
-                let subscription = SdmSubscription {
-                    nf_instance_id: self.instance.id,
-                    callback_reference: callback_reference.clone(),
-                    monitored_resource_uris: DATA_SETS.map(uri).to_vec(),
-                };
-                let step = OperationStep::Subscribe;
-                let request = exchange.post(&format!("{data}/sdm-subscriptions"));
-                exchange.create(step, request.json(&subscription)).await
-            })
-            .await?;
-        Ok(Resource {
-            producer: udm,
-            path,
+        self.at(step, reach, udm, handshakes, async |exchange| {
+            let data = format!("/nudm-sdm/v2/{}", encode(supi));
+            for set in DATA_SETS {
+                let request = exchange.request(Method::GET, format!("{data}/{set}"));
+                send(exchange, step, request).await?;
+            }
+            let root = exchange.producer().ok_or(SessionError::Incomplete(step))?;
+            let subscription = SdmSubscription {
+                nf_instance_id: self.instance.id,
+                callback_reference: callback_reference.clone(),
+                monitored_resource_uris: DATA_SETS
+                    .map(|set| format!("{root}{data}/{set}"))
+                    .to_vec(),
+            };
+            let step = OperationStep::Subscribe;
+            let request = exchange.request(Method::POST, format!("{data}/sdm-subscriptions"));
+            make(exchange, step, request.json(&subscription)).await
         })
+        .await
     }
 
     async fn agree_policy(
         &self,
         reach: Reach<'_>,
-        pcf: Candidate,
+        pcf: &Route,
         supi: &str,
         handshakes: &mut Vec<HandshakeCost>,
-    ) -> Result<Resource, SessionError> {
+    ) -> Result<Made, SessionError> {
         let wanted = PolicyAssociationRequest {
             notification_uri: self.callback(supi, "policy")?,
             supp_feat: NO_FEATURES.to_owned(),
             supi: supi.to_owned(),
         };
         let step = OperationStep::CreatePolicy;
-        let path = self
-            .at(step, reach, &pcf, handshakes, async |exchange| {
-                let request = exchange.post("/npcf-am-policy-control/v1/policies");
-                exchange.create(step, request.json(&wanted)).await
-            })
-            .await?;
-        Ok(Resource {
-            producer: pcf,
-            path,
+        self.at(step, reach, pcf, handshakes, async |exchange| {
+            let request = exchange.request(Method::POST, "/npcf-am-policy-control/v1/policies");
+            make(exchange, step, request.json(&wanted)).await
         })
+        .await
     }
 
     async fn delete(
         &self,
         step: OperationStep,
         reach: Reach<'_>,
-        resource: Resource,
+        made: Made,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<(), SessionError> {
-        let Resource { producer, path } = resource;
-        self.at(step, reach, &producer, handshakes, async |exchange| {
-            let request = exchange.request(Method::DELETE, path.clone());
-            exchange.send(step, request).await.map(drop)
+        let Made { route, resource } = made;
+        self.at(step, reach, &route, handshakes, async |exchange| {
+            let request = exchange.about(Method::DELETE, &resource, "");
+            send(exchange, step, request).await.map(drop)
         })
         .await
     }
@@ -307,7 +284,7 @@ impl Amf {
     async fn purge(
         &self,
         reach: Reach<'_>,
-        udm: &Candidate,
+        udm: &Route,
         supi: &str,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<(), SessionError> {
@@ -317,22 +294,24 @@ impl Amf {
         };
         let step = OperationStep::Purge;
         self.at(step, reach, udm, handshakes, async |exchange| {
-            let path = exchange.path(&uecm_path(supi));
-            let request = exchange.request(Method::PATCH, path);
+            let request = exchange.request(Method::PATCH, uecm_path(supi));
             let request = request.json_as("application/merge-patch+json", &purge);
-            exchange.send(step, request).await.map(drop)
+            send(exchange, step, request).await.map(drop)
         })
         .await
     }
 
-    /// One of the producers of a service: for a UE the same one, as long as they stay the same.
-    async fn producer(
+    /// The way to one of the producers of a service: for a UE the same one, as long as they stay the same and the SCP does not choose.
+    async fn way_to(
         &self,
         producers: &Producers,
         reach: Reach<'_>,
         ue: u64,
         handshakes: &mut Vec<HandshakeCost>,
-    ) -> Result<Candidate, SessionError> {
+    ) -> Result<Route, SessionError> {
+        if let Some(route) = reach.delegated(|| producers.wanted()) {
+            return Ok(route);
+        }
         let step = OperationStep::Discover;
         let found = producers
             .candidates(async |wanted| {
@@ -344,34 +323,22 @@ impl Amf {
             })
             .await?;
         let found = found.ok_or_else(|| SessionError::NoProducer(producers.service().clone()))?;
-        Ok(found.choose(scramble(ue)).clone())
+        reach.way_to(step, found.choose(scramble(ue)).clone())
     }
 
-    /// Does something over a connection to a producer.
+    /// Does something over a connection on the way to a producer.
     async fn at<T>(
         &self,
         step: OperationStep,
         reach: Reach<'_>,
-        producer: &Candidate,
+        route: &Route,
         handshakes: &mut Vec<HandshakeCost>,
-        act: impl AsyncFnOnce(Exchange<'_>) -> Result<T, SessionError>,
+        act: impl AsyncFnOnce(&Exchange<'_>) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
-        let (addr, expected) = (producer.addr, producer.expected());
-        self.over(
-            step,
-            reach,
-            addr,
-            expected,
-            handshakes,
-            async |connection| {
-                act(Exchange {
-                    connection,
-                    endpoint: &producer.endpoint,
-                    agent: self.agent.as_ref(),
-                })
-                .await
-            },
-        )
+        let to = route.destination();
+        self.over(step, reach, to, handshakes, async |connection| {
+            act(&Exchange::new(connection, route, self.agent.as_ref())).await
+        })
         .await
     }
 
@@ -389,59 +356,30 @@ fn uecm_path(supi: &str) -> String {
     )
 }
 
-impl Exchange<'_> {
-    /// The path of a resource of the producer's API.
-    fn path(&self, resource: &str) -> String {
-        format!("{}{resource}", self.endpoint.api_prefix)
-    }
-
-    fn post(&self, resource: &str) -> Request {
-        self.request(Method::POST, self.path(resource))
-    }
-
-    fn request(&self, method: Method, path: String) -> Request {
-        Request::new(method, self.endpoint.authority(), path)
-    }
-
-    async fn send(&self, step: OperationStep, request: Request) -> Result<Response, SessionError> {
-        let request = match self.agent {
-            Some(agent) => request.header(agent),
-            None => request,
-        };
-        let answer = self.connection.call(request, ANSWER_TIME).await;
-        answer.map_err(|error| failed(step, error))
-    }
-
-    /// Makes a resource; returns its path.
-    async fn create(&self, step: OperationStep, request: Request) -> Result<String, SessionError> {
-        let Response {
-            status, headers, ..
-        } = self.send(step, request).await?;
-        if status != StatusCode::CREATED {
-            return Err(SessionError::Incomplete(step));
-        }
-        let location = location(&headers).ok_or(SessionError::Incomplete(step))?;
-        self.path_here(step, location)
-    }
-
-    /// The path of a URI, which must be at the producer that named it.
-    fn path_here(&self, step: OperationStep, uri: &str) -> Result<String, SessionError> {
-        let (root, path) = ApiRoot::split(uri).map_err(|_| SessionError::Incomplete(step))?;
-        let is_here = root.scheme() == self.endpoint.scheme
-            && root
-                .authority()
-                .eq_ignore_ascii_case(&self.endpoint.authority());
-        if is_here {
-            Ok(path.to_owned())
-        } else {
-            Err(SessionError::Incomplete(step))
-        }
-    }
+async fn send(
+    exchange: &Exchange<'_>,
+    step: OperationStep,
+    request: Request,
+) -> Result<Response, SessionError> {
+    let answer = exchange.call(request, ANSWER_TIME).await;
+    answer.map_err(|error| failed(step, error))
 }
 
-fn location(headers: &HeaderMap) -> Option<&str> {
-    let value: &HeaderValue = headers.get(hyper::header::LOCATION)?;
-    value.to_str().ok()
+/// Has a resource made.
+async fn make(
+    exchange: &Exchange<'_>,
+    step: OperationStep,
+    request: Request,
+) -> Result<Made, SessionError> {
+    let answer = send(exchange, step, request).await?;
+    let made = exchange.made(&answer);
+    match (answer.status, made) {
+        (StatusCode::CREATED, Ok(resource)) => Ok(Made {
+            route: exchange.onwards(),
+            resource,
+        }),
+        _ => Err(SessionError::Incomplete(step)),
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(

@@ -23,13 +23,14 @@ use mtc_tls::handshake::HandshakeCost;
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ConnectionProfile;
 use procedures::pool::{Kept, Pool};
+use procedures::route::{self, Destination, Exchange, Route};
 use sbi::client::{Connection, Used};
 use sbi::indirect::Scp;
 use sbi::instance::CallError;
 use sbi::ledger::{HopTotals, Procedure};
 use sbi::model::{NfProfile, NfType, ServiceName};
 use sbi::nnrf::{Discover, Nrf};
-use sbi::selection::{Candidates, scramble};
+use sbi::selection::{Candidate, Candidates, scramble};
 use sbi::uri::Scheme;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -38,7 +39,7 @@ use tokio::time::timeout;
 
 use crate::amf::Amf;
 use crate::error::{OperationStep, SessionError};
-use crate::pdu_session::{Requester, SmfConnection, SmfRoute, Wanted};
+use crate::pdu_session::{Requester, SmfConnection, Wanted};
 use crate::ue_context::Registered;
 use crate::watched::{Failure, Watched};
 
@@ -124,7 +125,7 @@ pub struct Reach<'a> {
     pub pool: &'a ConnectionPool,
     /// The procedure of a UE that connections are used for.
     pub procedure: Option<Procedure>,
-    /// The SCP that operation `session` goes through, if it does.
+    /// The SCP that requests to other producers than the NRF go through, if they do.
     pub via: Option<Indirect<'a>>,
 }
 
@@ -138,6 +139,26 @@ pub struct Indirect<'a> {
 }
 
 impl Reach<'_> {
+    /// The way to a producer that was discovered.
+    pub(crate) fn way_to(
+        self,
+        step: OperationStep,
+        producer: Candidate,
+    ) -> Result<Route, SessionError> {
+        match self.via {
+            None => Ok(Route::direct(producer)),
+            Some(Indirect { scp, .. }) => {
+                Route::through_to(scp.clone(), &producer).map_err(|error| failed(step, error))
+            }
+        }
+    }
+
+    /// The way to whatever producer the SCP finds; none if it is not asked to find one.
+    pub(crate) fn delegated(self, wanted: impl FnOnce() -> Discover<'static>) -> Option<Route> {
+        let Indirect { scp, is_delegated } = self.via?;
+        is_delegated.then(|| Route::delegated(scp.clone(), NfType::Amf, wanted()))
+    }
+
     /// The same, for a procedure.
     pub(crate) const fn within(mut self, procedure: Procedure) -> Self {
         self.procedure = Some(procedure);
@@ -205,40 +226,20 @@ impl Amf {
         ue: u64,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<(), SessionError> {
-        let wanted = self.wanted();
-        let smfs;
-        let (addr, expected, route) = match reach.via {
-            Some(Indirect {
-                scp,
-                is_delegated: true,
-            }) => {
-                let route = SmfRoute::Delegated(scp, &self.instance, &wanted);
-                (scp.addr, scp.expected(), route)
-            }
-            via => {
-                smfs = self.discover(reach, handshakes).await?;
-                let smf = smfs.choose(scramble(ue));
-                match via {
-                    None => {
-                        let route = SmfRoute::Direct(&smf.endpoint);
-                        (smf.addr, smf.expected(), route)
-                    }
-                    Some(Indirect { scp, .. }) => {
-                        let route = SmfRoute::Through(scp, &smf.endpoint);
-                        (scp.addr, scp.expected(), route)
-                    }
-                }
+        let route = match reach.delegated(|| self.wanted()) {
+            Some(route) => route,
+            None => {
+                let smfs = self.discover(reach, handshakes).await?;
+                reach.way_to(OperationStep::Create, smfs.choose(scramble(ue)).clone())?
             }
         };
         let mut session = self.contexts.register(self.supi(ue), PDU_SESSION_ID)?;
-        let step = OperationStep::Create;
-        self.over(
-            step,
+        self.at_smf(
+            OperationStep::Create,
             reach,
-            addr,
-            expected,
+            &route,
             handshakes,
-            async |connection| self.exchange(connection, route, &mut session).await,
+            async |smf| establish(&smf, &mut session).await,
         )
         .await
     }
@@ -249,16 +250,20 @@ impl Amf {
         &self,
         step: OperationStep,
         reach: Reach<'_>,
-        addr: SocketAddr,
-        expected: ExpectedPeer,
+        to: Destination,
         handshakes: &mut Vec<HandshakeCost>,
         act: impl AsyncFnOnce(&Connection) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
         let Reach { profile, pool, .. } = reach;
+        let Destination {
+            addr,
+            expected,
+            along,
+        } = to;
         let (kept, complete) = match pool.take(profile, addr, Open::is_usable) {
             Some(kept) => (kept, None),
             None => {
-                let opened = self.open(step, addr, profile, expected.clone(), handshakes);
+                let opened = self.open(step, addr, profile, expected, handshakes);
                 let (open, complete) = opened.await?;
                 (Kept::new(open), Some(complete))
             }
@@ -266,7 +271,6 @@ impl Amf {
         let usage = kept.connection.connection.usage();
         // A new connection's handshake is part of its first use.
         let before = complete.map_or_else(|| usage.now(), |_| Used::default());
-        let producer = NfType::from(expected.nf_type.as_deref().unwrap_or_default());
         let result = act(&kept.connection.connection).await;
         // `act` opens no connections, so the last handshake is this one's.
         if let (Some(complete), Some(cost)) = (complete, handshakes.last_mut()) {
@@ -285,10 +289,10 @@ impl Amf {
         let used = HopTotals::of(usage.now().since(before), cost);
         let (ledger, consumer) = (self.instance.ledger(), &self.instance.nf_type);
         if let Some(procedure) = reach.procedure {
-            ledger.record_procedure(profile, procedure, consumer, &producer, &used);
+            ledger.record_procedure(profile, procedure, consumer, &along, &used);
         }
-        if producer == NfType::Scp {
-            ledger.record_leg(profile, consumer, &producer, &used);
+        if let [NfType::Scp, _] = along.as_slice() {
+            ledger.record_leg(profile, consumer, &NfType::Scp, &used);
         }
         result.map_err(|error| failure.explain(step, error))
     }
@@ -300,39 +304,37 @@ impl Amf {
         handshakes: &mut Vec<HandshakeCost>,
         act: impl AsyncFnOnce(&Connection) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
-        let expected = reach.nrf.expected();
         let addr = reach.nrf.addr().await;
-        let addr = addr.map_err(|error| failed(step, error))?;
-        self.over(step, reach, addr, expected, handshakes, act)
-            .await
+        let nrf = Destination {
+            addr: addr.map_err(|error| failed(step, error))?,
+            expected: reach.nrf.expected(),
+            along: vec![NfType::Nrf],
+        };
+        self.over(step, reach, nrf, handshakes, act).await
     }
 
-    /// Everything on the connection to the SMF. Once there is an SM context it is released, whatever happens in between.
-    async fn exchange(
+    /// Does something over a connection on the way to an SMF.
+    pub(crate) async fn at_smf<T>(
         &self,
-        connection: &Connection,
-        route: SmfRoute<'_>,
-        session: &mut Registered,
-    ) -> Result<(), SessionError> {
-        establish(&self.smf_connection(connection, route)?, session).await
-    }
-
-    /// A connection over which an SMF is reached, as this AMF uses it.
-    pub(crate) fn smf_connection<'a>(
-        &'a self,
-        connection: &'a Connection,
-        route: SmfRoute<'a>,
-    ) -> Result<SmfConnection<'a>, SessionError> {
-        Ok(SmfConnection {
-            connection,
-            route,
-            requester: Requester {
-                id: self.instance.id,
-                api_root: self.api_root.get().ok_or(SessionError::NotServing)?,
-                config: &self.config,
-                agent: self.agent.as_ref(),
-            },
+        step: OperationStep,
+        reach: Reach<'_>,
+        route: &Route,
+        handshakes: &mut Vec<HandshakeCost>,
+        act: impl AsyncFnOnce(SmfConnection<'_>) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let to = route.destination();
+        self.over(step, reach, to, handshakes, async |connection| {
+            act(SmfConnection {
+                exchange: Exchange::new(connection, route, self.agent.as_ref()),
+                requester: Requester {
+                    id: self.instance.id,
+                    api_root: self.api_root.get().ok_or(SessionError::NotServing)?,
+                    config: &self.config,
+                },
+            })
+            .await
         })
+        .await
     }
 
     async fn discover(
@@ -387,7 +389,7 @@ impl Amf {
         open.connection = open
             .connection
             .over(traffic)
-            .authorized_by(self.instance.authorizer(profile));
+            .authorized_by(self.instance.authorizer(profile, &connected.peer));
         Ok((open, complete))
     }
 
@@ -476,7 +478,7 @@ impl Open {
     }
 }
 
-/// The requests to the SMF, and the wait for its transfer.
+/// The requests to the SMF, and the wait for its transfer. Once there is an SM context it is released, whatever happens in between.
 async fn establish(smf: &SmfConnection<'_>, session: &mut Registered) -> Result<(), SessionError> {
     let context = smf
         .create(Wanted {
@@ -493,7 +495,7 @@ async fn establish(smf: &SmfConnection<'_>, session: &mut Registered) -> Result<
         smf.modify(&context).await
     };
     let established = established.await;
-    let released = smf.release(context).await;
+    let released = smf.release(&context).await;
     established.and(released)
 }
 
@@ -524,15 +526,16 @@ async fn close_and_wait(
     }
 }
 
-/// Whether it was the connection that failed, so that the producer may be elsewhere now.
-pub(crate) const fn is_unreachable(error: &SessionError) -> bool {
-    matches!(
-        error,
-        SessionError::Call {
-            source: CallError::Handshake(_),
-            ..
-        }
-    )
+/// Whether there was no way to the producer, so that it may be elsewhere now.
+pub(crate) fn is_unreachable(error: &SessionError) -> bool {
+    match error {
+        SessionError::Call { source, .. } => match source {
+            CallError::Handshake(_) => true,
+            CallError::Client(error) => route::is_unreachable(error),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 pub(crate) fn failed(step: OperationStep, error: impl Into<CallError>) -> SessionError {

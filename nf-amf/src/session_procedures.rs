@@ -1,5 +1,5 @@
-//! Operation `pdu-session`: the life of a PDU session as three procedures of the UE (TS 23.502 clause 4.3), each over a connection to
-//! the SMF of its own, fresh or used before.
+//! Operation `pdu-session`: the life of a PDU session as three procedures of the UE (TS 23.502 clause 4.3), each over a connection of
+//! its own to the SMF, or to the SCP that leads to it, fresh or used before.
 //!
 //! ```text
 //!  establishment   AMF ── create ──> SMF ──> UDM, PCF      N1N2 transfer <── SMF      AMF ── modify: resources are set up ──> SMF
@@ -7,26 +7,28 @@
 //!  release         AMF ── release ──> SMF ──> PCF, UDM
 //! ```
 //!
-//! SMFs are discovered once and then for as long as the NRF's answer is valid. The UE is not registered: that is another operation,
+//! SMFs are discovered once and then for as long as the NRF's answer is valid; where the SCP finds one, it is asked once a session. The UE is not registered: that is another operation,
 //! and its cost another figure.
 
 use mtc_tls::handshake::HandshakeCost;
+use procedures::route::{Resource, Route};
 use sbi::ledger::Procedure;
-use sbi::selection::{Candidate, scramble};
+use sbi::selection::scramble;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::amf::Amf;
 use crate::error::{OperationStep, SessionError};
-use crate::pdu_session::{SmContext, SmfConnection, SmfRoute, Wanted};
+use crate::pdu_session::{SmfConnection, Wanted};
 use crate::session::{Attempt, PDU_SESSION_ID, Reach, TRANSFER_TIME, failed, is_unreachable};
 use crate::ue_context::Registered;
 
 /// A PDU session that is established.
 struct Established {
     session: Registered,
-    smf: Candidate,
-    context: SmContext,
+    /// The way to its SMF.
+    smf: Route,
+    context: Resource,
 }
 
 impl Amf {
@@ -73,7 +75,7 @@ impl Amf {
             .procedure(procedure, async |handshakes| {
                 let (step, reach) = (OperationStep::Release, reach.within(procedure));
                 self.at_smf(step, reach, smf, handshakes, async |smf| {
-                    smf.release(context.clone()).await
+                    smf.release(context).await
                 })
                 .await
             })
@@ -87,6 +89,32 @@ impl Amf {
         ue: u64,
         handshakes: &mut Vec<HandshakeCost>,
     ) -> Result<Established, SessionError> {
+        let route = self.way_to_an_smf(reach, ue, handshakes).await?;
+        let mut session = self.contexts.register(self.supi(ue), PDU_SESSION_ID)?;
+        let step = OperationStep::Create;
+        let (context, smf) = self
+            .at_smf(step, reach, &route, handshakes, async |smf| {
+                let context = establish(&smf, &mut session).await?;
+                Ok((context, smf.exchange.onwards()))
+            })
+            .await
+            .inspect_err(|error| self.home.smfs.forget_if(is_unreachable(error)))?;
+        Ok(Established {
+            session,
+            smf,
+            context,
+        })
+    }
+
+    async fn way_to_an_smf(
+        &self,
+        reach: Reach<'_>,
+        ue: u64,
+        handshakes: &mut Vec<HandshakeCost>,
+    ) -> Result<Route, SessionError> {
+        if let Some(route) = reach.delegated(|| self.wanted()) {
+            return Ok(route);
+        }
         let step = OperationStep::Discover;
         let smfs = self
             .home
@@ -101,43 +129,7 @@ impl Amf {
             })
             .await?
             .ok_or(SessionError::NoSmf)?;
-        let smf = smfs.choose(scramble(ue)).clone();
-        let mut session = self.contexts.register(self.supi(ue), PDU_SESSION_ID)?;
-        let step = OperationStep::Create;
-        let context = self
-            .at_smf(step, reach, &smf, handshakes, async |smf| {
-                establish(&smf, &mut session).await
-            })
-            .await
-            .inspect_err(|error| self.home.smfs.forget_if(is_unreachable(error)))?;
-        Ok(Established {
-            session,
-            smf,
-            context,
-        })
-    }
-
-    async fn at_smf<T>(
-        &self,
-        step: OperationStep,
-        reach: Reach<'_>,
-        smf: &Candidate,
-        handshakes: &mut Vec<HandshakeCost>,
-        act: impl AsyncFnOnce(SmfConnection<'_>) -> Result<T, SessionError>,
-    ) -> Result<T, SessionError> {
-        let (addr, expected) = (smf.addr, smf.expected());
-        self.over(
-            step,
-            reach,
-            addr,
-            expected,
-            handshakes,
-            async |connection| {
-                let route = SmfRoute::Direct(&smf.endpoint);
-                act(self.smf_connection(connection, route)?).await
-            },
-        )
-        .await
+        reach.way_to(step, smfs.choose(scramble(ue)).clone())
     }
 }
 
@@ -145,7 +137,7 @@ impl Amf {
 async fn establish(
     smf: &SmfConnection<'_>,
     session: &mut Registered,
-) -> Result<SmContext, SessionError> {
+) -> Result<Resource, SessionError> {
     let context = smf
         .create(Wanted {
             supi: session.supi(),
@@ -164,7 +156,7 @@ async fn establish(
         Ok(()) => Ok(context),
         Err(error) => {
             // The first failure is the one to tell.
-            let _ = smf.release(context).await;
+            let _ = smf.release(&context).await;
             Err(error)
         }
     }

@@ -16,6 +16,7 @@ use sbi::response::{JSON, PROBLEM_JSON, Response};
 use sbi::server::{self, Handler, Peer};
 use sbi::uri::{ApiRoot, Scheme};
 use serde_json::{Value, json};
+use test_support::transcript::Player;
 
 const SUPI: &str = "imsi-001010000000001";
 const TRANSFER: &str = "/namf-comm/v1/ue-contexts/imsi-001010000000001/n1-n2-messages";
@@ -115,6 +116,18 @@ fn cause(response: &Response) -> (u16, String) {
     assert_eq!(response.header(&CONTENT_TYPE), Some(PROBLEM_JSON));
     let details = ProblemDetails::from_body(&response.body).expect("details");
     (response.status.as_u16(), details.cause.expect("a cause"))
+}
+
+#[tokio::test]
+async fn transfers_and_notifications_go_as_written() {
+    let lab = Lab::connect("SMF").await;
+    Player::new(
+        &lab.connection,
+        "amf1.5gc.mnc001.mcc001.3gppnetwork.org:7777",
+        &[],
+    )
+    .check(include_str!("transcripts/communication.txt"))
+    .await;
 }
 
 #[tokio::test]

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //!   POST /oauth2/token, form ─> AccessTokenReq ─> is it the NF of the certificate, and registered?      invalid_client
+//!                                                 or does an SCP show its client credentials assertion? CCA_VERIFICATION_FAILURE
 //!      ─> is each service of the scope offered by the target type?                                     invalid_scope
 //!      ─> would the consumer discover a producer of it?                                                unauthorized_client
 //!      ─> are there others that exclude it? then the token is for those alone that do not
 //!      ─> claims, signed with the key of the algorithm that is asked for ─> AccessTokenRsp
 //! ```
 //!
-//! Whom a producer allows is judged as discovery does ([`search`]): its `allowedNfTypes`, `allowedPlmns` and `allowedNssais`, of the
-//! service or else of the profile. The NRF's own services are for every registered NF. Refusals are those of RFC 6749 section 5.2, no
-//! ProblemDetails.
+//! Whom a producer allows is judged as discovery does: its `allowedNfTypes`, `allowedPlmns` and `allowedNssais`, of the
+//! service or else of the profile. The NRF's own services are for every registered NF, and complete profiles for SCPs, which judge for
+//! their consumers. Refusals are those of RFC 6749 section 5.2, no ProblemDetails.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,9 +20,11 @@ use hyper::header::{CACHE_CONTROL, PRAGMA};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use jose::Header;
+use mtc_core::causes::Causes;
 use mtc_core::cosign::{KeyError, SecretKey, SignatureAlgorithm};
 use mtc_tls::clock::Clock;
 use mtc_tls::cpu;
+use sbi::client_credentials::{self, AssertionRefusal, ClientCredentials};
 use sbi::ledger::Ledger;
 use sbi::model::{
     AccessTokenClaims, AccessTokenErr, AccessTokenRsp, Audience, NfInstanceId, NfProfile, NfType,
@@ -36,9 +39,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Map;
 
 use crate::allowed;
-use crate::discovery::{DiscoveryQuery, search};
+use crate::discovery::{DiscoveryQuery, is_found};
 use crate::metrics::NrfMetrics;
-use crate::registry::SharedRegistry;
+use crate::registry::{SharedRegistry, Wanted};
+use crate::subscription::COMPLETE_PROFILES;
 
 /// The services of the NRF that tokens can be for.
 const OWN: [ServiceName; 2] = [ServiceName::NnrfNfm, ServiceName::NnrfDisc];
@@ -78,6 +82,8 @@ pub struct AccessTokenService {
     pub registry: Arc<SharedRegistry>,
     /// The keys, at most one of each algorithm.
     pub keys: Vec<TokenKey>,
+    /// What says that an SCP may ask for others; without, it may not.
+    pub credentials: Option<Arc<ClientCredentials>>,
     /// For how many seconds a token is good.
     pub lifetime_seconds: u64,
     /// The NRF's clock.
@@ -89,7 +95,7 @@ pub struct AccessTokenService {
 }
 
 /// Why a consumer gets no token.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenDenied {
     /// The form cannot be read, or lacks something.
@@ -98,6 +104,9 @@ pub enum TokenDenied {
     /// It is not the NF that it says it is.
     #[error("{0}")]
     Client(String),
+    /// What an SCP shows of the consumer is not to be believed.
+    #[error(transparent)]
+    Assertion(#[from] AssertionRefusal),
     /// Another grant than that of clients' own credentials.
     #[error("grant_type is not client_credentials")]
     GrantType,
@@ -119,7 +128,7 @@ impl TokenDenied {
     pub const fn error(&self) -> &'static str {
         match self {
             Self::Request(_) => "invalid_request",
-            Self::Client(_) => "invalid_client",
+            Self::Client(_) | Self::Assertion(_) => "invalid_client",
             Self::GrantType => "unsupported_grant_type",
             Self::Scope { .. } => "invalid_scope",
             Self::Unauthorized(_) => "unauthorized_client",
@@ -131,7 +140,8 @@ impl AccessTokenService {
     /// Answers a request for a token.
     ///
     /// # Errors
-    /// The problem to answer with: another method or media type, or a key that cannot sign. Refusals are answers.
+    /// The problem to answer with: another method or media type, an assertion that is not to be believed, or a key that cannot sign.
+    /// Other refusals are answers.
     pub fn handle(&self, request: &Request) -> Result<Response, Problem> {
         if request.method != Method::POST {
             return Err(Problem::method_not_allowed("POST"));
@@ -163,8 +173,11 @@ impl AccessTokenService {
                 Response::json(StatusCode::OK, &answer)
             }
             Err(denied) => {
-                tracing::info!(remote = %request.peer.remote, error = %denied, "access token denied");
+                tracing::info!(remote = %request.peer.remote, error = %Causes(&denied), "access token denied");
                 self.metrics.denied_token(denied.error());
+                if let TokenDenied::Assertion(refusal) = &denied {
+                    return Err(refusal.problem());
+                }
                 let answer = AccessTokenErr {
                     error: denied.error().to_owned(),
                     error_description: Some(denied.to_string()),
@@ -232,7 +245,13 @@ impl AccessTokenService {
             return denied("a client certificate is needed");
         };
         if NfInstanceId::from(identity.instance_id) != wanted.id {
-            return denied("nfInstanceId is not that of the client certificate");
+            let is_scp = identity.nf_types.iter().any(|t| t == NfType::Scp.as_str());
+            let Some(credentials) = self.credentials.as_ref().filter(|_| is_scp) else {
+                return denied("nfInstanceId is not that of the client certificate");
+            };
+            if self.asserted(request, credentials)? != wanted.id {
+                return denied("nfInstanceId is not that of the client credentials assertion");
+            }
         }
         let registered = self.registry.read(|registry| {
             let stored = registry.get(wanted.id);
@@ -250,6 +269,19 @@ impl AccessTokenService {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    /// For whom an SCP asks: who has signed the assertion that it shows, for the NRF.
+    fn asserted(
+        &self,
+        request: &Request,
+        credentials: &ClientCredentials,
+    ) -> Result<NfInstanceId, TokenDenied> {
+        let text = client_credentials::of(&request.headers)?;
+        let without_tls = || TokenDenied::Client("a TLS connection is needed".to_owned());
+        let profile = request.peer.profile.ok_or_else(without_tls)?;
+        let verified = credentials.verify(text, profile.domain, &NfType::Nrf)?;
+        Ok(verified.claims.sub)
     }
 
     /// The type of the producers.
@@ -322,18 +354,27 @@ impl AccessTokenService {
         });
         let unregistered = || TokenDenied::Client("nfInstanceId is not registered".to_owned());
         let consumer = consumer.ok_or_else(unregistered)?;
-        let query = wanted.discovery(&consumer, target, service);
-        let producers: Vec<Arc<NfProfile>> = self.registry.read(|registry| {
-            let offers = |profile: &&Arc<NfProfile>| {
-                profile.nf_type == *target
-                    && wanted
-                        .target_instance
-                        .is_none_or(|id| id == profile.nf_instance_id)
-                    && profile
-                        .services()
-                        .any(|offered| offered.service_name == *service)
+        if *target == NfType::Nrf && service.as_str() == COMPLETE_PROFILES {
+            return match consumer.nf_type {
+                NfType::Scp => Ok(None),
+                _ => Err(TokenDenied::Unauthorized(service.clone())),
             };
-            registry.profiles().filter(offers).cloned().collect()
+        }
+        let query = wanted.discovery(&consumer, target, service);
+        let looked_at = Wanted {
+            nf_type: target,
+            ids: wanted.target_instance.as_slice(),
+            services: std::slice::from_ref(service),
+            slices: &[],
+        };
+        let mut producers = self
+            .registry
+            .read(|registry| registry.candidates(&looked_at));
+        producers.retain(|profile| {
+            profile.nf_type == *target
+                && profile
+                    .services()
+                    .any(|offered| offered.service_name == *service)
         });
         if producers.is_empty() {
             return Err(TokenDenied::Scope {
@@ -343,10 +384,7 @@ impl AccessTokenService {
         }
         let found: BTreeSet<NfInstanceId> = producers
             .iter()
-            .filter(|profile| {
-                let one = std::iter::once(profile.as_ref());
-                !search(&query, one, 1).nf_instances.is_empty()
-            })
+            .filter(|profile| is_found(&query, profile))
             .map(|profile| profile.nf_instance_id)
             .collect();
         if found.is_empty() {
@@ -488,7 +526,8 @@ fn json<T: DeserializeOwned>(form: &Query, name: &str) -> Result<Option<T>, Toke
         .map_err(|error| TokenDenied::Request(format!("{name}: {error}")))
 }
 
-/// `^([a-zA-Z0-9_:-]+)( [a-zA-Z0-9_:-]+)*$`. Finer scopes, with a colon, are for operations that no producer here asks them for.
+/// `^([a-zA-Z0-9_:-]+)( [a-zA-Z0-9_:-]+)*$`. A finer scope, with a colon, is one that the NRF knows ([`COMPLETE_PROFILES`]): no producer
+/// asks for another.
 fn scope(text: &str) -> Result<Vec<ServiceName>, TokenDenied> {
     let is_name = |name: &str| {
         let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-');

@@ -52,7 +52,7 @@ pub fn hide_lists(profile: &mut NfProfile) {
     profile.allowed_nf_domains.clear();
     profile.allowed_nssais.clear();
     profile.other.retain(|member, _| !is_list(member));
-    let listed = profile.nf_service_list.values_mut();
+    let listed = profile.nf_service_list.values_mut().map(Box::as_mut);
     for service in listed.chain(&mut profile.nf_services) {
         service.allowed_nf_types.clear();
         service.allowed_plmns.clear();

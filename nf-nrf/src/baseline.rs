@@ -215,6 +215,16 @@ impl BaselineCa {
         &self.root
     }
 
+    /// DER of the Name of the CA that issues its leaves.
+    pub fn issuer_name(&self) -> &[u8] {
+        &self.issuer_name
+    }
+
+    /// What is sent with a leaf, from its issuer upwards and without the root.
+    pub fn intermediates(&self) -> &[CertificateDer<'static>] {
+        &self.intermediates
+    }
+
     /// DER of the root's Name, by which a peer says that it trusts this CA.
     pub fn root_name(&self) -> &[u8] {
         &self.root_name

@@ -13,7 +13,7 @@ use sbi::uri::ApiRoot;
 use serde::Serialize;
 
 use crate::discovery;
-use crate::etag::Tagged;
+use crate::etag::{Tagged, max_age};
 use crate::subscription;
 
 /// How long the answer may be used: it changes with the configuration of the NRF only.
@@ -67,7 +67,10 @@ impl Bootstrapping {
     /// Another method than GET.
     pub fn handle(&self, request: &Request) -> Result<Response, Problem> {
         match request.method {
-            Method::GET => Ok(self.0.clone().answer(&request.headers, Some(MAX_AGE))),
+            Method::GET => {
+                let answer = self.0.clone();
+                Ok(answer.answer(&request.headers, Some(max_age(MAX_AGE))))
+            }
             _ => Err(Problem::method_not_allowed("GET")),
         }
     }

@@ -411,7 +411,9 @@ mod tests {
         let mut service = NfService::new(ServiceName::NsmfPdusession);
         service.fqdn = Some(FQDN.to_owned());
         service.ip_end_points = vec![std::net::SocketAddr::from(([198, 51, 100, 9], 1)).into()];
-        profile.nf_service_list.insert("a".to_owned(), service);
+        profile
+            .nf_service_list
+            .insert("a".to_owned(), Box::new(service));
         assert_eq!(
             address(Some(&profile)),
             Some(IpAddr::from([198, 51, 100, 9]))

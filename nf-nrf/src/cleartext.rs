@@ -88,10 +88,15 @@ impl Cleartext {
     }
 }
 
-/// Bounds of what is registered in cleartext.
-pub fn settings() -> Settings {
+/// Bounds of what is registered in cleartext by instances that send a heartbeat every so many seconds, unless they propose another
+/// interval.
+pub fn settings(heartbeat_seconds: u32) -> Settings {
+    let settings = Settings::default();
+    let (shortest, longest) = settings.heartbeat_range.into_inner();
     Settings {
         max_instances: MAX_INSTANCES,
+        heartbeat_interval: heartbeat_seconds,
+        heartbeat_range: shortest..=longest.max(heartbeat_seconds),
         ..Settings::default()
     }
 }

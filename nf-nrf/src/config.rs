@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_tls::clock::Clock;
+use mtc_web::Prefix;
 use sbi::access_token::TokenPolicy;
-use sbi::address::Address;
 use sbi::config::{
-    ConfigError, ProcessSettings, Wanted, WantedCredential, default_startup, default_trust_interval,
+    ConfigError, ProcessSettings, TlsConfig, Wanted, WantedCredential, default_client_credentials,
+    default_startup, default_trust_interval,
 };
 use sbi::limits::LimitsConfig;
 use sbi::model::PlmnId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::log_location::{LogLocation, ObjectStoreConfig};
+use crate::registry::HEARTBEAT_INTERVAL;
 
 /// The NRF with its MTCA: one TOML file. Relative paths are relative to it.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -32,6 +36,9 @@ pub struct NrfConfig {
     /// those that are registered with a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleartext: Option<CleartextConfig>,
+    /// Certificates by CMP (RFC 9810), see [enrolment.md](enrolment.md). Off unless it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmp: Option<CmpConfig>,
     /// Where its issuance log is served, in cleartext.
     pub log_listen: SocketAddr,
     /// Where health, metrics and measurements are served, in cleartext.
@@ -40,9 +47,13 @@ pub struct NrfConfig {
     pub trust: PathBuf,
     /// File of the CA cosigner's private key (PKCS#8 PEM, ML-DSA-44).
     pub cosigner_key: PathBuf,
-    /// Folder of issuance log 1, created by `--create-log` only. Log N, which the CA continues with after others have
-    /// failed, is in `<log>-N` beside it.
-    pub log: PathBuf,
+    /// Folder of issuance log 1, created by `--create-log` only, or `s3://BUCKET/PREFIX` in an object store (see
+    /// [object-store.md](object-store.md)). Log N, which the CA continues with after others have failed, is in `<log>-N` beside it.
+    #[schemars(with = "String")]
+    pub log: LogLocation,
+    /// The object store, for a `log` that is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ObjectStoreConfig>,
     /// Folder of files that are served to everybody on `log_listen`, below `/lab/`: nothing secret may be in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<PathBuf>,
@@ -62,6 +73,10 @@ pub struct NrfConfig {
     /// the trust file. `nnrf-nfm` asks for none: the certificate says who registers.
     #[serde(default)]
     pub access_tokens: TokenPolicy,
+    /// Whether an SCP gets access tokens for a consumer whose client credentials assertion (TS 33.501 clause 13.3.8) it shows, and a token
+    /// that comes through one is taken only with its owner's. Both only with `access_tokens`.
+    #[serde(default = "default_client_credentials")]
+    pub client_credentials: bool,
     /// For how many seconds an access token is good, at least 10.
     #[serde(default = "default_token_lifetime")]
     pub access_token_lifetime_seconds: u64,
@@ -117,6 +132,9 @@ pub struct NrfConfig {
     /// [observing.md](observing.md#key-log)). Whoever reads it can read the connections. `SSLKEYLOGFILE` has no effect.
     #[serde(default)]
     pub key_log: Option<PathBuf>,
+    /// How the NRF reads ClientHello.
+    #[serde(default, skip_serializing_if = "TlsConfig::is_default")]
+    pub tls: TlsConfig,
     /// Limits on what peers may use of this process.
     #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
     pub limits: LimitsConfig,
@@ -124,6 +142,17 @@ pub struct NrfConfig {
     /// [troubleshooting.md](troubleshooting.md#clock-steps)).
     #[serde(default)]
     pub clock_offset_seconds: i64,
+}
+
+/// Certificates by CMP.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CmpConfig {
+    /// Where it listens, for HTTP in cleartext: CMP protects its messages itself.
+    pub listen: SocketAddr,
+    /// File of the key that the secrets of `mtc5g token --cmp` are derived from, 64 hexadecimal digits; `mtc5g init` makes
+    /// `enrolment/cmp.key`.
+    pub secrets: PathBuf,
 }
 
 /// The registry in cleartext.
@@ -135,11 +164,29 @@ pub struct CleartextConfig {
     /// Whether it may listen at an address that others reach. Everybody there may register, and be told, what they like.
     #[serde(default)]
     pub beyond_loopback: bool,
+    /// Seconds between heartbeats of instances that propose no `heartBeatTimer`, at most a week. Long for network functions that send
+    /// none, as those of free5GC: they are suspended when it is over.
+    #[serde(default = "heartbeat_seconds")]
+    pub heartbeat_seconds: u32,
 }
 
+/// As over TLS.
+const fn heartbeat_seconds() -> u32 {
+    HEARTBEAT_INTERVAL
+}
+
+/// A week: a laboratory that is up for longer starts again before.
+const MAX_HEARTBEAT_SECONDS: u32 = 7 * 24 * 3600;
+
 impl CleartextConfig {
-    /// Checks that nobody but this machine reaches it by mistake.
+    /// Checks that nobody but this machine reaches it by mistake, and that whoever is gone is forgotten some day.
     fn check(&self) -> Result<(), ConfigError> {
+        if !(1..=MAX_HEARTBEAT_SECONDS).contains(&self.heartbeat_seconds) {
+            return Err(ConfigError::Rule {
+                key: "cleartext.heartbeat_seconds",
+                rule: format!("must be 1 to {MAX_HEARTBEAT_SECONDS}"),
+            });
+        }
         if self.beyond_loopback || self.listen.ip().is_loopback() {
             return Ok(());
         }
@@ -156,9 +203,17 @@ impl CleartextConfig {
 pub struct WitnessAddress {
     /// Its cosigner ID in the trust file.
     pub id: String,
-    /// Where it listens: an address or a name, with a port.
+    /// Below which URL it takes requests (`add-checkpoint`, `sign-subtree`); an address or a name with a port is one in cleartext.
     #[schemars(with = "String")]
-    pub addr: Address,
+    #[serde(alias = "addr")]
+    pub submission_prefix: Prefix,
+    /// Below which URL it shows what it has cosigned [default: the submission prefix].
+    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring_prefix: Option<Prefix>,
+    /// Whether it is a mirror (c2sp.org/tlog-mirror): it is sent the entries too (`add-entries`), before the other witnesses are asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mirror: bool,
 }
 
 /// Twelve hours: a laptop that sleeps for a night.
@@ -208,16 +263,22 @@ impl NrfConfig {
         for path in [
             &mut self.trust,
             &mut self.cosigner_key,
-            &mut self.log,
             &mut self.state,
             &mut self.enrolment_authority,
         ] {
             *path = folder.join(&*path);
         }
+        self.log.resolve(folder);
+        if let Some(store) = &mut self.object_store {
+            store.credentials = store.credentials.take().map(|file| folder.join(file));
+        }
         self.x509 = self.x509.map(|x509| folder.join(x509));
         self.token_keys = self.token_keys.map(|keys| folder.join(keys));
         self.public = self.public.map(|public| folder.join(public));
         self.key_log = self.key_log.map(|file| folder.join(file));
+        if let Some(cmp) = &mut self.cmp {
+            cmp.secrets = folder.join(&cmp.secrets);
+        }
         Ok(self)
     }
 
@@ -271,6 +332,9 @@ impl NrfConfig {
         if let Some(cleartext) = &self.cleartext {
             cleartext.check()?;
         }
+        if let Some(store) = &self.object_store {
+            store.check()?;
+        }
         if self.preload > MAX_PRELOAD {
             return Err(rule("preload", "must be at most 10000000"));
         }
@@ -280,11 +344,18 @@ impl NrfConfig {
                 "is more than the number of [[witness]] tables",
             ));
         }
-        if !self
-            .wanted()?
-            .iter()
-            .any(|wanted| matches!(wanted, Wanted::Mtc(_)))
-        {
+        let is_repeated = |(at, of): (usize, &WitnessAddress)| {
+            self.witness[..at].iter().any(|before| before.id == of.id)
+        };
+        if self.witness.iter().enumerate().any(is_repeated) {
+            return Err(rule(
+                "witness.id",
+                "is the same in two [[witness]] tables: one witness counts once, wherever it is reached",
+            ));
+        }
+        let wanted = self.wanted()?;
+        self.tls.check(&wanted)?;
+        if !wanted.iter().any(|wanted| matches!(wanted, Wanted::Mtc(_))) {
             return Err(rule(
                 "credential",
                 "the NRF needs an MTC itself: add one with profile = \"mtc\"",
@@ -323,6 +394,7 @@ impl NrfConfig {
             startup: Duration::from_secs(self.startup_seconds),
             trust_interval: Duration::from_millis(self.trust_interval_ms),
             key_log: self.key_log.as_deref(),
+            tls: self.tls,
         }
     }
 
@@ -345,6 +417,7 @@ mod tests {
             let cleartext = CleartextConfig {
                 listen,
                 beyond_loopback,
+                heartbeat_seconds: HEARTBEAT_INTERVAL,
             };
             cleartext.check()
         };

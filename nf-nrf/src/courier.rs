@@ -9,6 +9,7 @@
 //! Each subscriber has a courier of its own while something waits for it, so a dead one delays nobody: those who wait for it to
 //! answer are few (`MAX_AT_ONCE`) and do so for seconds.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use sbi::instance::{CallError, Instance};
 use sbi::model::NotificationData;
 use sbi::uri::ApiRoot;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::callback::Reach;
@@ -106,10 +107,8 @@ impl Dial for TlsDial {
             instance_id: Some(subscriber.id.uuid()),
             nf_type: None,
         };
-        let profile = self.instance.own_profile();
-        let opened = self
-            .instance
-            .open((address, callback.port()).into(), profile, expected);
+        let address = (address, callback.port()).into();
+        let opened = self.instance.open_own(address, expected);
         let opened = timeout(CONNECT_TIME, opened).await;
         Ok(opened.map_err(|_| DialError::Timeout)??.connection)
     }
@@ -162,18 +161,35 @@ impl<D: Dial> Couriers<D> {
     pub async fn run(self) {
         let couriers = Arc::new(self);
         let mut running = JoinSet::new();
+        let mut boxes = HashMap::new();
         loop {
-            tokio::select! {
-                (address, arrived) = couriers.notifier.outboxes.new_box() => {
-                    running.spawn(couriers.clone().carry(address, arrived));
-                }
-                Some(ended) = running.join_next() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "a courier has failed; what waits for its subscriber is not delivered");
+            let (address, arrived) = tokio::select! {
+                new = couriers.notifier.outboxes.new_box() => new,
+                Some(ended) = running.join_next_with_id() => match ended {
+                    Ok((id, ())) => {
+                        boxes.remove(&id);
+                        continue;
                     }
-                }
-            }
+                    Err(error) => {
+                        let its_box = boxes.remove(&error.id());
+                        let its_box: (BoxAddress, _) = its_box.expect("each courier has a box");
+                        couriers.replace(&its_box.0, &error);
+                        its_box
+                    }
+                },
+            };
+            let courier = couriers.clone().carry(address.clone(), arrived.clone());
+            boxes.insert(running.spawn(courier).id(), (address, arrived));
         }
+    }
+
+    /// Says that the courier of a box has failed, and with it what it had taken out: the next one goes on behind that.
+    fn replace(&self, address: &BoxAddress, error: &JoinError) {
+        self.notifier.metrics().notified(None, Delivery::GivenUp);
+        tracing::error!(
+            %error, subscriber = %address.subscriber, authority = address.authority,
+            "a courier has failed: the notification that it had is lost, and another one brings the rest"
+        );
     }
 
     /// Empties a box, until nothing has come into it for a while.
@@ -305,4 +321,104 @@ fn request(subscription: &Subscription, told: &NotificationData) -> Request {
         request = request.header(&agent);
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use mtc_core::time::UnixTime;
+    use mtc_tls::clock::Clock;
+    use sbi::metrics::{Metrics, Registry};
+    use sbi::model::{NfProfile, NfType, SubscriptionData};
+    use sbi::problem::Problem;
+    use sbi::response::Response;
+    use sbi::server::{self, Handler, Peer};
+    use sbi::uri::Scheme;
+    use tokio::sync::mpsc;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::files::PrivateFolder;
+    use crate::metrics::notifications::NotificationMetrics;
+    use crate::registry::Change;
+    use crate::subscription::{Subscriber, SubscriptionId};
+    use crate::subscriptions::Bounds;
+
+    /// A subscriber to which the first attempt to connect panics.
+    struct PanicsOnce {
+        has_panicked: AtomicBool,
+        subscriber: Arc<Told>,
+    }
+
+    impl Dial for PanicsOnce {
+        async fn dial(&self, _: &Subscription) -> Result<Connection, DialError> {
+            let has_panicked = self.has_panicked.swap(true, Ordering::Relaxed);
+            assert!(has_panicked, "a panic of the test's own");
+            let (client, io) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(server::serve_connection(
+                io,
+                Arc::new(Peer::cleartext(([127, 0, 0, 1], 1).into())),
+                self.subscriber.clone(),
+                Metrics::new().requests,
+                std::future::pending(),
+            ));
+            Ok(Connection::handshake(client, Scheme::Https).await?)
+        }
+    }
+
+    struct Told(mpsc::UnboundedSender<NotificationData>);
+
+    impl Handler for Told {
+        async fn handle(&self, request: server::Request) -> Result<Response, Problem> {
+            let told = serde_json::from_slice(&request.body).expect("a notification");
+            self.0.send(told).expect("the test listens");
+            Ok(Response::no_content())
+        }
+    }
+
+    fn watching(notifier: &Notifier) -> Arc<Subscription> {
+        let data = SubscriptionData::new("https://amf1.example.org:7777/cb");
+        let subscriber = Subscriber {
+            id: Uuid::from_u128(7).into(),
+            nf_type: NfType::Amf,
+            fqdns: Vec::new(),
+            address: [127, 0, 0, 1].into(),
+        };
+        let expires = UnixTime(notifier.now().0 + 60);
+        let id = SubscriptionId::random();
+        let subscription = Subscription::new(id, data, subscriber, expires).expect("valid");
+        Arc::new(subscription)
+    }
+
+    fn registered(instance: u128) -> Change {
+        let id = Uuid::from_u128(instance).into();
+        let profile = NfProfile::new(id, NfType::Smf, "smf1.example.org");
+        Change::Registered(Arc::new(profile))
+    }
+
+    /// Its box stayed, with nobody to empty it, and whatever came was put into it.
+    #[tokio::test]
+    async fn what_a_failed_courier_leaves_is_brought_by_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = PrivateFolder::open(folder.path().to_owned()).unwrap();
+        let metrics = NotificationMetrics::new(&Registry::default());
+        let notifier = Notifier::open(folder, Bounds::default(), Clock::default(), metrics);
+        let notifier = Arc::new(notifier.unwrap());
+        notifier.put(watching(&notifier)).unwrap();
+        for instance in [1, 2] {
+            notifier.announce(&registered(instance));
+        }
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let dial = PanicsOnce {
+            has_panicked: AtomicBool::new(false),
+            subscriber: Arc::new(Told(tell)),
+        };
+        let nrf = "https://nrf1.example.org:7777".parse().unwrap();
+        let couriers = tokio::spawn(Couriers::new(notifier.clone(), nrf, dial).run());
+        let second = timeout(ANSWER_TIME, told.recv()).await.unwrap().unwrap();
+        let id = Uuid::from_u128(2).to_string();
+        assert!(second.nf_instance_uri.ends_with(&id), "{second:?}");
+        couriers.abort();
+    }
 }

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!   query string -> DiscoveryQuery -> filter, trim services -> order -> limit -> strip, service form -> SearchResult
-//!                        |
-//!                        `- bound to the client certificate, if there must be one: its own type and id, or an SCP on behalf of another NF
+//!         |              `- Claim: bound to the client certificate, if there must be one: its own type and id, or an SCP on behalf of another NF
+//!         `- asked before -> Claim -> SearchResult
 //! ```
 //!
-//! A small result is kept with its query and brought up to date by the instances that changed (`prepared`).
+//! A small result is kept with its query and brought up to date by the instances that changed (`prepared`). Then the query is not read again,
+//! but who may ask it is.
 //!
 //! No match is an empty list, not an error. A filter that this NRF does not apply is refused (`INVALID_QUERY_PARAM`, TS 29.500
 //! clause 5.2.7.2): a result must not look filtered when it is not. Parameters that only order or enrich a result ([`HARMLESS`])
@@ -17,6 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
+use hyper::http::HeaderValue;
+use mtc_tls::identity::NfIdentity;
 use sbi::model::{
     Guami, NfInstanceId, NfProfile, NfService, NfStatus, NfType, PlmnId, SearchResult, ServiceForm,
     ServiceName, Snssai, SupportedFeatures, Tai,
@@ -30,15 +33,16 @@ use serde_json::{Map, Value};
 
 use crate::allowed::{self, Requester, listed};
 use crate::caller::{Caller, Callers};
+use crate::etag::max_age;
 use crate::management::{
     certifies, incorrect_param, parse_count, parse_param, read_query, refuse_unsupported,
 };
 use crate::offload::Offload;
-use crate::registry::SharedRegistry;
+use crate::registry::{SharedRegistry, Wanted};
 
 mod prepared;
 
-use prepared::Prepared;
+use prepared::{Asked, Key, Prepared};
 
 /// Feature of nnrf-disc: services as a map.
 pub const SERVICE_MAP: u32 = 6;
@@ -51,16 +55,20 @@ pub struct Discovery {
     registry: Arc<SharedRegistry>,
     prepared: Prepared,
     validity_period: u32,
+    /// The same for HTTP.
+    max_age: HeaderValue,
     callers: Callers,
 }
 
 impl Discovery {
     /// The service on `registry`. Consumers may use a result for `validity_period` seconds; 0 upsets them and becomes 1.
     pub fn new(registry: Arc<SharedRegistry>, validity_period: u32) -> Self {
+        let validity_period = validity_period.max(1);
         Self {
             registry,
             prepared: Prepared::default(),
-            validity_period: validity_period.max(1),
+            validity_period,
+            max_age: max_age(Duration::from_secs(validity_period.into())),
             callers: Callers::default(),
         }
     }
@@ -89,18 +97,23 @@ impl Discovery {
             (_, ["nf-instances", _, ..]) => return Err(Problem::resource_uri_structure_not_found()),
             _ => return Err(Problem::not_found("nnrf-disc has no such resource")),
         }
-        let query = DiscoveryQuery::parse(&request.query)?;
-        let query = query.bound_to(caller)?;
-        let key = prepared::key(&request.query);
-        let validity = Duration::from_secs(self.validity_period.into());
-        if let Some(result) = self.prepared.standing(&key, &self.registry) {
-            return Ok(result.answer(&request.headers, Some(validity)));
+        let key = Key::of(&request.query);
+        if let Some(key) = &key
+            && let Some(result) = self.prepared.standing(key, caller, &self.registry)?
+        {
+            return Ok(result.answer(&request.headers, Some(self.max_age.clone())));
         }
+        let query = DiscoveryQuery::parse(&request.query)?;
+        let asked = Asked {
+            kept_as: key.map(Key::into_lasting),
+            claim: query.claim(),
+            query: query.bound_to(caller)?,
+        };
         let (discovery, headers) = (Arc::clone(self), request.headers.clone());
         let work = move || {
             let (prepared, registry) = (&discovery.prepared, &discovery.registry);
-            let result = prepared.work_out(key, query, registry, discovery.validity_period);
-            Ok(result.answer(&headers, Some(validity)))
+            let result = prepared.work_out(asked, registry, discovery.validity_period);
+            Ok(result.answer(&headers, Some(discovery.max_age.clone())))
         };
         offload.run(work).await
     }
@@ -241,27 +254,79 @@ impl DiscoveryQuery {
         }
     }
 
-    /// Check 5: the requester is the one of the certificate, or the certificate is an SCP's, which asks on behalf of another.
-    /// Without a certificate it is the one that the query names, unless that is registered with one.
+    /// What the registry has lists of.
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            nf_type: &self.target_nf_type,
+            ids: match &self.target_nf_instance_id {
+                Some(id) => std::slice::from_ref(id),
+                None => &self.target_nf_instance_id_list,
+            },
+            services: &self.service_names,
+            slices: &self.snssais,
+        }
+    }
+
+    /// Who asks, as the query says.
+    fn claim(&self) -> Claim {
+        Claim {
+            nf_type: self.requester_nf_type.clone(),
+            fqdn: self.requester_fqdns.first().cloned(),
+        }
+    }
+
+    /// The query of one who may make it, with the names of its certificate if it gives none.
     fn bound_to(mut self, caller: Caller<'_>) -> Result<Self, Problem> {
+        let speaker = self.claim().check(self.requester_nf_instance_id, caller)?;
+        if let Speaker::Itself(identity) = speaker
+            && self.requester_fqdns.is_empty()
+        {
+            self.requester_fqdns.clone_from(&identity.fqdns);
+        }
+        Ok(self)
+    }
+}
+
+/// Who asks, as a query says, but for the instance.
+#[derive(Clone, Debug)]
+struct Claim {
+    nf_type: NfType,
+    fqdn: Option<String>,
+}
+
+/// Who speaks for whom a query says that it is from.
+enum Speaker<'a> {
+    /// It itself, by its certificate.
+    Itself(&'a NfIdentity),
+    /// An SCP, or whoever sends requests in cleartext.
+    Another,
+}
+
+impl Claim {
+    /// Check 5: the requester, whose instance the query says is `id`, is the one of the certificate, or the certificate is an SCP's, which asks
+    /// on behalf of another. Without a certificate it is the one that the query names, unless that is registered with one.
+    fn check<'a>(
+        &self,
+        id: Option<NfInstanceId>,
+        caller: Caller<'a>,
+    ) -> Result<Speaker<'a>, Problem> {
         let Some(identity) = caller.identity() else {
-            let id = self.requester_nf_instance_id;
             id.map_or(Ok(()), |id| caller.require_own(id))?;
-            return Ok(self);
+            return Ok(Speaker::Another);
         };
         let has_type = |wanted: &NfType| identity.nf_types.iter().any(|t| t == wanted.as_str());
         if has_type(&NfType::Scp) {
-            return Ok(self);
+            return Ok(Speaker::Another);
         }
-        if !has_type(&self.requester_nf_type) {
+        if !has_type(&self.nf_type) {
             return Err(Problem::certificate_mismatch(format!(
                 "certificate is for nfType {}, requester-nf-type is {}",
                 identity.nf_types.join(", "),
-                self.requester_nf_type
+                self.nf_type
             )));
         }
         let certified = NfInstanceId::from(identity.instance_id);
-        match self.requester_nf_instance_id {
+        match id {
             Some(id) if id != certified => {
                 return Err(Problem::certificate_mismatch(format!(
                     "certificate is of instance {certified}, requester-nf-instance-id is {id}"
@@ -269,17 +334,15 @@ impl DiscoveryQuery {
             }
             _ => {}
         }
-        match self.requester_fqdns.first() {
+        match &self.fqdn {
             Some(fqdn) if !certifies(&identity.fqdns, fqdn) => {
-                return Err(Problem::certificate_mismatch(format!(
+                Err(Problem::certificate_mismatch(format!(
                     "certificate is for fqdn {}, requester-nf-instance-fqdn is {fqdn}",
                     identity.fqdns.join(", ")
-                )));
+                )))
             }
-            Some(_) => {}
-            None => self.requester_fqdns.clone_from(&identity.fqdns),
+            _ => Ok(Speaker::Itself(identity)),
         }
-        Ok(self)
     }
 }
 
@@ -415,27 +478,23 @@ pub fn search<'a>(
     profiles: impl Iterator<Item = &'a NfProfile>,
     validity_period: u32,
 ) -> SearchResult {
-    let mut found: Vec<_> = profiles
-        .filter(|profile| is_found(query, profile))
-        .map(|profile| trimmed(query, profile))
-        .collect();
+    let found = profiles.filter(|profile| is_found(query, profile));
+    let mut found: Vec<_> = found.map(|p| (preference(query, p), p)).collect();
     // Stable: equals stay ordered by instance id.
-    found.sort_by_key(|profile| preference(query, profile));
-    found.truncate(query.limit.unwrap_or(usize::MAX));
-    for profile in &mut found {
-        strip(query, profile);
-    }
-    fit_payload(&mut found, query.max_payload_size);
+    found.sort_by_key(|(preference, _)| *preference);
+    // Copied is only what is shown: the others may be thousands.
+    let shown = found.into_iter().map(|(_, profile)| shown(query, profile));
+    let shown = shown.take(query.limit.unwrap_or(usize::MAX));
     SearchResult {
         validity_period,
-        nf_instances: found,
+        nf_instances: fitting(shown, query.max_payload_size),
         other: considered(query),
     }
 }
 
 /// Whether an instance is in the result, unless a bound leaves it out: it fits, and has a service that the requester asks for and
 /// may use, or none at all and the requester may use the instance.
-fn is_found(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
+pub(crate) fn is_found(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
     if !fits(query, profile) {
         return false;
     }
@@ -502,11 +561,19 @@ fn fits_slice(query: &DiscoveryQuery, profile: &NfProfile) -> bool {
     }
 }
 
-/// The profile with those of its services that the requester asks for and may use.
-fn trimmed(query: &DiscoveryQuery, profile: &NfProfile) -> NfProfile {
-    let mut trimmed = profile.clone();
-    trimmed.retain_services(|service| is_wanted(query, service, profile));
-    trimmed
+/// The profile as the consumer gets it: with those of its services that it asks for and may use, in the form that it reads, and without
+/// what is between the instance and the NRF.
+fn shown(query: &DiscoveryQuery, profile: &NfProfile) -> NfProfile {
+    let mut shown = profile.clone();
+    shown.retain_services(|service| is_wanted(query, service, profile));
+    shown.heart_beat_timer = None;
+    allowed::hide_lists(&mut shown);
+    shown.convert_services(if query.requester_features.has(SERVICE_MAP) {
+        ServiceForm::Map
+    } else {
+        ServiceForm::Array
+    });
+    shown
 }
 
 fn is_wanted(query: &DiscoveryQuery, service: &NfService, profile: &NfProfile) -> bool {
@@ -535,12 +602,13 @@ fn any_or_none<'a, T: 'a>(
     infos.peek().is_none() || infos.any(is_it)
 }
 
-/// Smaller comes first: preferred locality, then priority (the best of the services left, or the profile's), then capacity.
+/// Smaller comes first: preferred locality, then priority (the best of the services that are shown, or the profile's), then capacity.
 fn preference(query: &DiscoveryQuery, profile: &NfProfile) -> (bool, u16, Reverse<u16>) {
     let wanted = query.preferred_locality.as_ref();
     let is_elsewhere = wanted.is_some_and(|wanted| profile.locality.as_ref() != Some(wanted));
     let of_services = profile
         .services()
+        .filter(|service| is_wanted(query, service, profile))
         .filter_map(|service| service.priority)
         .min();
     let priority = of_services.or(profile.priority).unwrap_or(u16::MAX);
@@ -551,29 +619,17 @@ fn preference(query: &DiscoveryQuery, profile: &NfProfile) -> (bool, u16, Revers
     )
 }
 
-/// Takes out what is between the instance and the NRF, and gives services the form that the consumer reads.
-fn strip(query: &DiscoveryQuery, profile: &mut NfProfile) {
-    profile.heart_beat_timer = None;
-    allowed::hide_lists(profile);
-    profile.convert_services(if query.requester_features.has(SERVICE_MAP) {
-        ServiceForm::Map
-    } else {
-        ServiceForm::Array
-    });
-}
-
-/// Drops instances from the tail until the list has at most `kilobytes`.
-fn fit_payload(found: &mut Vec<NfProfile>, kilobytes: usize) {
+/// The first of `profiles` that have at most `kilobytes` together.
+fn fitting(profiles: impl Iterator<Item = NfProfile>, kilobytes: usize) -> Vec<NfProfile> {
     let mut room = kilobytes * 1000;
-    let fitting = found.iter().take_while(|profile| {
+    let fitting = profiles.take_while(|profile| {
         let json =
             serde_json::to_vec(profile).expect("a profile has string keys and does not fail");
         let left = room.checked_sub(json.len() + ",".len());
         room = left.unwrap_or_default();
         left.is_some()
     });
-    let count = fitting.count();
-    found.truncate(count);
+    fitting.collect()
 }
 
 fn considered(query: &DiscoveryQuery) -> Map<String, Value> {

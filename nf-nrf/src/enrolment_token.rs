@@ -14,11 +14,13 @@ use mtc_core::cosign::{PublicKey, SignatureAlgorithm};
 use mtc_core::time::UnixTime;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
-use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
+use sbi::enrolment_claims::{CMP_ISSUER, ENROLMENT_ISSUER, EnrolmentClaims};
 use uuid::Uuid;
 
+mod shared_secret;
 mod used;
 
+pub use self::shared_secret::{SharedSecrets, SharedSecretsError};
 pub use self::used::{Answer, RequestDigest, Reservation, Reserved, UsedTokens, UsedTokensError};
 
 /// Longest token that is decoded. With 16 FQDNs of 253 characters it is below this.
@@ -41,8 +43,13 @@ pub enum TokenError {
     #[error("enrolment token: signature is not by this NRF's enrolment authority")]
     BadSignature,
     /// Signed by the right key for another purpose.
-    #[error("enrolment token: iss is {0:?}, not {ENROLMENT_ISSUER:?}")]
-    Issuer(String),
+    #[error("enrolment token: iss is {found:?}, not {expected:?}")]
+    Issuer {
+        /// For what it is.
+        found: String,
+        /// For what it should be.
+        expected: &'static str,
+    },
     /// The token's time is over.
     #[error(
         "enrolment token: exp {expired} was {} s before this clock, {now}; mint a new one (mtc5g token), or is a clock wrong?",
@@ -71,7 +78,7 @@ impl TokenError {
             Self::TooLong(_) | Self::Malformed(_) => "malformed",
             Self::Algorithm => "algorithm",
             Self::BadSignature => "signature",
-            Self::Issuer(_) => "issuer",
+            Self::Issuer { .. } => "issuer",
             Self::Expired { .. } => "expired",
             Self::AlreadyUsed(_) => "used",
             Self::InUse(_) => "in-use",
@@ -117,6 +124,27 @@ impl TokenVerifier {
     /// # Errors
     /// Every rule has its variant in [`TokenError`].
     pub fn verify(&self, token: &str, now: UnixTime) -> Result<EnrolmentClaims, TokenError> {
+        self.verify_of(ENROLMENT_ISSUER, token, now)
+    }
+
+    /// The claims of the reference number of a CMP secret that is good at `now`. It proves nothing without that secret.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_reference(
+        &self,
+        reference: &str,
+        now: UnixTime,
+    ) -> Result<EnrolmentClaims, TokenError> {
+        self.verify_of(CMP_ISSUER, reference, now)
+    }
+
+    fn verify_of(
+        &self,
+        issuer: &'static str,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<EnrolmentClaims, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong(token.len()));
         }
@@ -127,8 +155,11 @@ impl TokenVerifier {
                 _ => TokenError::Malformed(error),
             })?
             .claims;
-        if claims.iss != ENROLMENT_ISSUER {
-            return Err(TokenError::Issuer(claims.iss));
+        if claims.iss != issuer {
+            return Err(TokenError::Issuer {
+                found: claims.iss,
+                expected: issuer,
+            });
         }
         let expired = UnixTime(claims.exp);
         if now > expired {
@@ -235,8 +266,31 @@ mod tests {
         };
         assert_eq!(
             authority.verifier().verify(&authority.mint(&access), NOW),
-            Err(TokenError::Issuer("nrf".to_owned()))
+            Err(TokenError::Issuer {
+                found: "nrf".to_owned(),
+                expected: ENROLMENT_ISSUER
+            })
         );
+        // Whoever listens has seen it.
+        let reference = authority.mint(&EnrolmentClaims {
+            iss: CMP_ISSUER.to_owned(),
+            ..claims()
+        });
+        assert!(
+            authority
+                .verifier()
+                .verify_reference(&reference, NOW)
+                .is_ok()
+        );
+        assert!(matches!(
+            authority.verifier().verify(&reference, NOW),
+            Err(TokenError::Issuer { .. })
+        ));
+        let token = authority.mint(&claims());
+        assert!(matches!(
+            authority.verifier().verify_reference(&token, NOW),
+            Err(TokenError::Issuer { .. })
+        ));
         let without_jti = serde_json::json!({ "iss": ENROLMENT_ISSUER, "exp": NOW.0 });
         assert!(matches!(
             authority

@@ -11,9 +11,9 @@ use sbi::checksum::sha256;
 use sbi::response::{HAL_JSON, JSON, Response};
 use serde::Serialize;
 
-/// A strong validator, derived from the content: it survives a restart of the NRF.
+/// A strong validator, derived from the content: it survives a restart of the NRF. In quotes, as headers have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ETag(String);
+pub struct ETag([u8; TAG_LENGTH + 2]);
 
 /// Hexadecimal digits of the SHA-256 hash that go into a tag; collisions only matter between states of one resource.
 const TAG_LENGTH: usize = 24;
@@ -21,20 +21,20 @@ const TAG_LENGTH: usize = 24;
 impl ETag {
     /// The tag of `content`.
     pub fn of(content: &[u8]) -> Self {
-        let mut tag = sha256(content);
-        tag.truncate(TAG_LENGTH);
-        Self(tag)
+        let mut quoted = [b'"'; TAG_LENGTH + 2];
+        quoted[1..=TAG_LENGTH].copy_from_slice(&sha256(content).as_bytes()[..TAG_LENGTH]);
+        Self(quoted)
     }
 
     /// Whether a value of `If-Match` or `If-None-Match` names this tag: `*`, or a list of tags. A weak tag is not the same state.
     pub fn is_in(&self, list: &str) -> bool {
-        let quoted = self.to_string();
-        list.trim() == "*" || list.split(',').any(|tag| tag.trim() == quoted)
+        let mut tags = list.split(',');
+        list.trim() == "*" || tags.any(|tag| tag.trim().as_bytes() == self.0)
     }
 
     /// The value of the `ETag` header.
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.to_string()).expect("hex digits in quotes are visible ASCII")
+        HeaderValue::from_bytes(&self.0).expect("hex digits in quotes are visible ASCII")
     }
 }
 
@@ -57,6 +57,15 @@ impl Tagged {
         Self::of(HAL_JSON, document)
     }
 
+    /// A text as it stands.
+    pub fn verbatim(media_type: &'static str, text: &'static str) -> Self {
+        Self {
+            media_type,
+            etag: ETag::of(text.as_bytes()),
+            body: Bytes::from_static(text.as_bytes()),
+        }
+    }
+
     /// How many octets it has.
     pub fn octets(&self) -> usize {
         self.body.len()
@@ -68,8 +77,8 @@ impl Tagged {
         Self { etag, ..self }
     }
 
-    /// The document, or `304` if the requester has it (`If-None-Match`); with `max_age` it may use it for so long.
-    pub fn answer(self, headers: &HeaderMap, max_age: Option<Duration>) -> Response {
+    /// The document, or `304` if the requester has it (`If-None-Match`); with `max_age`, of [`max_age`], it may use it for so long.
+    pub fn answer(self, headers: &HeaderMap, max_age: Option<HeaderValue>) -> Response {
         let known = headers
             .get(IF_NONE_MATCH)
             .and_then(|tags| tags.to_str().ok());
@@ -79,12 +88,10 @@ impl Tagged {
             Response::bytes(StatusCode::OK, self.media_type, self.body)
         };
         let response = response.with(ETAG, self.etag.header());
-        let Some(max_age) = max_age else {
-            return response;
-        };
-        let max_age = format!("max-age={}", max_age.as_secs());
-        let max_age = HeaderValue::from_str(&max_age).expect("digits are visible ASCII");
-        response.with(CACHE_CONTROL, max_age)
+        match max_age {
+            None => response,
+            Some(max_age) => response.with(CACHE_CONTROL, max_age),
+        }
     }
 
     fn of(media_type: &'static str, document: &impl Serialize) -> Self {
@@ -97,10 +104,16 @@ impl Tagged {
     }
 }
 
+/// The value of `Cache-Control` by which an answer may be used for so long.
+pub fn max_age(max_age: Duration) -> HeaderValue {
+    let max_age = format!("max-age={}", max_age.as_secs());
+    HeaderValue::from_str(&max_age).expect("digits are visible ASCII")
+}
+
 /// The tag in quotes.
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0)
+        f.write_str(&String::from_utf8_lossy(&self.0))
     }
 }
 
@@ -115,7 +128,7 @@ mod tests {
         for other in [
             ETag::of(b"b").to_string(),
             format!("W/{tag}"),
-            tag.0.clone(),
+            tag.to_string().replace('"', ""),
             String::new(),
         ] {
             assert!(!tag.is_in(&other), "{other}");

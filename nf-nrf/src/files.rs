@@ -3,10 +3,12 @@
 //! Each file is replaced as a whole, so a crash leaves it old or new. Certificates are synced, since an acknowledged one
 //! must be found again; profiles are not, since an NF that finds itself unknown registers again.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sbi::durable::Folder;
 
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +24,7 @@ pub struct FileError {
 
 /// A private folder of small files.
 #[derive(Clone, Debug)]
-pub struct PrivateFolder(PathBuf);
+pub struct PrivateFolder(Arc<Folder>);
 
 impl PrivateFolder {
     /// Opens the folder, which is made (mode 0700) if it does not exist. Blocks on the disk.
@@ -30,18 +32,18 @@ impl PrivateFolder {
     /// # Errors
     /// The folder cannot be made.
     pub fn open(path: PathBuf) -> Result<Self, FileError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.map_err(|source| FileError {
+        let opened = Folder::open(path.clone());
+        let folder = opened.map_err(|source| FileError {
             doing: "create",
-            path: path.clone(),
+            path,
             source,
         })?;
-        Ok(Self(path))
+        Ok(Self(Arc::new(folder)))
     }
 
     /// A file of the folder.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Writes a file; it survives a crash when this returns. Blocks on the disk.
@@ -49,9 +51,8 @@ impl PrivateFolder {
     /// # Errors
     /// The disk fails; what was there stays.
     pub fn write_durably(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
-        self.replace(name, bytes, File::sync_all)
-            .and_then(|()| File::open(&self.0)?.sync_all())
-            .map_err(|source| self.failed("write", name, source))
+        let replaced = self.0.replace(name, bytes);
+        replaced.map_err(|source| self.failed("write", name, source))
     }
 
     /// Writes a file that may be lost in a crash. Blocks on the disk's cache.
@@ -59,26 +60,8 @@ impl PrivateFolder {
     /// # Errors
     /// The disk fails; what was there stays.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
-        self.replace(name, bytes, |_| Ok(()))
-            .map_err(|source| self.failed("write", name, source))
-    }
-
-    fn replace(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        finish: impl FnOnce(&File) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let temporary = self.path(&format!("{name}.tmp"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(bytes)?;
-        finish(&file)?;
-        fs::rename(&temporary, self.path(name))
+        let replaced = self.0.replace_in_cache(name, bytes);
+        replaced.map_err(|source| self.failed("write", name, source))
     }
 
     /// Reads a file; none if it does not exist. Blocks on the disk.
@@ -133,11 +116,11 @@ impl PrivateFolder {
     pub fn names(&self, suffix: &str) -> Result<Vec<String>, FileError> {
         let failed = |source| FileError {
             doing: "list",
-            path: self.0.clone(),
+            path: self.0.path().to_owned(),
             source,
         };
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.0).map_err(failed)? {
+        for entry in fs::read_dir(self.0.path()).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             names.extend(
                 name.to_str()

@@ -3,15 +3,18 @@
 //! ```text
 //!   management   PUT, PATCH, DELETE, GET nf-instances  --.
 //!   discovery    GET nf-instances?target-nf-type=..      |--> registry: pure state, changes in order
-//!                missing heartbeats suspend and purge  --'      `--> registry_files: the disk
+//!   kept_registry missing heartbeats suspend and purge --'      `--> registry_files: the disk
 //!   subscribing  POST, PATCH, DELETE subscriptions --> notifier: subscriptions, on disk <--' announce
 //!                                                      `--> outbox --> courier --> subscribers
 //!   bootstrapping GET bootstrapping: where the services are
-//!   enrolment    POST certificates --> mtca (issuance log, landmarks) or baseline (X.509)
+//!   openapi      GET openapi.json: what those of them are that no 3GPP document has
+//!   certificate_management POST certificates --> enrolment --> mtca (issuance log, landmarks) or baseline (X.509)
+//!   cmp_port     POST /.well-known/cmp --> enrolment, on a port of its own
 //!   access_token POST /oauth2/token: who may use which services of those that are registered
 //!   services     all of them on the SBI port, counted
 //!   cleartext    a registry apart for those without certificates, on a port of its own
 //!   logs         which of the CA's issuance logs is current --> log_opening
+//!   log_place    where they are stored: folders, or an object store
 //!   log_api      GET checkpoint, landmarks, tiles: the issuance logs, public
 //!   public_files GET /lab/...: what everybody may know of a deployed lab, on the same port
 //! ```
@@ -27,7 +30,9 @@ pub mod baseline;
 pub mod bootstrapping;
 pub mod callback;
 pub mod caller;
+pub mod certificate_management;
 pub mod cleartext;
+pub mod cmp_port;
 pub mod condition;
 pub mod config;
 pub mod courier;
@@ -37,8 +42,11 @@ pub mod enrolment_token;
 pub mod etag;
 pub mod files;
 mod inspection;
+pub mod kept_registry;
 pub mod log_api;
+pub mod log_location;
 pub mod log_opening;
+pub mod log_place;
 pub mod logs;
 pub mod management;
 pub mod metrics;
@@ -47,6 +55,7 @@ pub mod notification;
 pub mod notifier;
 mod nrf;
 pub mod offload;
+pub mod openapi;
 pub mod outbox;
 mod own;
 pub mod profile_changes;
@@ -55,6 +64,7 @@ pub mod registry;
 mod registry_files;
 pub mod retired_log;
 pub mod services;
+pub mod state_lock;
 pub mod subscribing;
 pub mod subscription;
 pub mod subscriptions;

@@ -20,11 +20,8 @@ use hyper::header::CACHE_CONTROL;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
-use mtc_core::checkpoint::Checkpoint;
-use mtc_core::id::{LogNumber, TreeSize};
-use mtc_core::note::SignedNote;
-use mtc_core::tile::{TILE_WIDTH, TilePath};
-use mtc_log::{Object, Storage, StorageError};
+use mtc_core::id::LogNumber;
+use mtc_log::{Object, Storage, read_served};
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
@@ -64,7 +61,7 @@ impl Handler for LogApi {
             None => return Err(self.unknown()),
         };
         let wanted = object.clone();
-        let read = spawn_blocking(move || read(&*storage, &wanted)).await;
+        let read = spawn_blocking(move || read_served(&*storage, &wanted)).await;
         let bytes = match read {
             Ok(Ok(Some(bytes))) => bytes,
             Ok(Ok(None)) if is_retired && object == Object::Checkpoint => return Err(gone(number)),
@@ -105,32 +102,6 @@ impl LogApi {
             self.current
         ))
     }
-}
-
-/// The bytes of an object, if the log publishes it.
-fn read(storage: &dyn Storage, object: &Object) -> Result<Option<Vec<u8>>, StorageError> {
-    match object {
-        Object::Tile(path) if !covers(published_size(storage)?, path) => Ok(None),
-        object => storage.get(object),
-    }
-}
-
-/// Size of the published checkpoint; of a log that has none to show, nothing is published.
-fn published_size(storage: &dyn Storage) -> Result<TreeSize, StorageError> {
-    let note = storage.get(&Object::Checkpoint)?;
-    let checkpoint = note
-        .and_then(|note| SignedNote::parse(&note).ok())
-        .and_then(|note| Checkpoint::parse(&note.text).ok());
-    Ok(checkpoint.map_or(TreeSize::EMPTY, |checkpoint| checkpoint.size))
-}
-
-/// Whether all that is in a tile or bundle is in the tree of `size` entries.
-fn covers(size: TreeSize, path: &TilePath) -> bool {
-    let end = path
-        .index
-        .checked_mul(TILE_WIDTH)
-        .and_then(|start| start.checked_add(path.width.into()));
-    end.is_some_and(|end| end <= path.kind.count_in(size))
 }
 
 fn gone(number: LogNumber) -> Problem {

@@ -1,7 +1,7 @@
 //! The current log, opened or created, and compared with what witnesses have seen before anything of it is signed.
 //!
 //! ```text
-//! Logs ── current ──> folder ──> IssuanceLog, LandmarkStore      an error: the operator is told what can be done
+//! Logs ── current ──> place ──> IssuanceLog, LandmarkStore       an error: the operator is told what can be done
 //!                                     │
 //!                      witnesses: have they cosigned what this log does not lead to, or a later log?
 //!                                     │
@@ -20,12 +20,12 @@ use std::time::Duration;
 use mtc_core::causes::Causes;
 use mtc_core::cosign::Cosigner;
 use mtc_core::entry::{EntryError, MtcLogEntry};
-use mtc_core::id::{IdError, LogId, LogNumber, TreeSize, TrustAnchorId};
+use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber, TreeSize, TrustAnchorId, serial};
 use mtc_core::tree::Subtree;
 use mtc_log::{
-    AppendError, CaCheckpoint, CosigningKey, DirectoryStorage, Inspection, IssuanceLog,
-    LandmarkPolicy, LandmarkStore, LandmarkStoreError, Object, OpenError, Storage, StorageError,
-    TreeError, TreeReader,
+    AppendError, CaCheckpoint, CosigningKey, Inspection, IssuanceLog, LandmarkPolicy,
+    LandmarkStore, LandmarkStoreError, Object, OpenError, Storage, StorageError, TreeError,
+    TreeReader,
 };
 use mtc_tls::key::{NfKey, NfKeyError};
 use sbi::trust_file::TrustFile;
@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 
 use crate::config::NrfConfig;
 use crate::files::{FileError, PrivateFolder, read_text};
+use crate::log_place::{LogPlace, LogPlaceError};
 use crate::logs::{LogStart, Logs, LogsError};
 use crate::witness_client::HttpWitness;
 
@@ -49,8 +50,8 @@ const READ_AT_START: TreeSize = TreeSize(65_536);
 pub struct Place {
     /// Its number.
     pub log: LogNumber,
-    /// Its folder.
-    pub path: PathBuf,
+    /// Where it is stored.
+    pub at: LogPlace,
 }
 
 impl Place {
@@ -78,6 +79,9 @@ pub enum OpenLogError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Where it is.
+    #[error(transparent)]
+    Place(#[from] LogPlaceError),
     /// The cosigner key.
     #[error("cosigner_key {}", path.display())]
     CosignerKey {
@@ -92,8 +96,20 @@ pub enum OpenLogError {
     /// The CA's ID is too long for a log.
     #[error("the CA's ID")]
     Id(#[from] IdError),
-    /// The log's folder.
-    #[error("the issuance log in {} ({})", place.path.display(), storage_hint(place, source))]
+    /// Nobody would accept a certificate of it.
+    #[error(
+        "log {log}: its serial numbers are outside the range of the CA's certificate, {first} to {last}"
+    )]
+    OutsideRange {
+        /// The current log.
+        log: LogNumber,
+        /// The first serial number that relying parties accept.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// What the log is stored in.
+    #[error("the issuance log in {} ({})", place.at, storage_hint(place, source))]
     Storage {
         /// The log.
         place: Place,
@@ -101,7 +117,7 @@ pub enum OpenLogError {
         source: StorageError,
     },
     /// There is no log, or it contradicts its checkpoint.
-    #[error("the issuance log in {}{}", place.path.display(), hint(place, source))]
+    #[error("the issuance log in {}{}", place.at, hint(place, source))]
     Log {
         /// The log.
         place: Place,
@@ -110,7 +126,7 @@ pub enum OpenLogError {
     },
     /// Old tiles or entries, which opening it does not read, are damaged. No proof that it cannot go on: tiles can be had from the
     /// rest of the log.
-    #[error("the issuance log in {}{}", place.path.display(), tree_hint(place, source))]
+    #[error("the issuance log in {}{}", place.at, tree_hint(place, source))]
     Damaged {
         /// The log.
         place: Place,
@@ -120,7 +136,7 @@ pub enum OpenLogError {
     /// A log is to be created where one has been.
     #[error(
         "the issuance log in {} was created earlier and is gone: restore the latest copy of the files; if they are lost, {}",
-        place.path.display(), place.next()
+        place.at, place.next()
     )]
     Lost {
         /// The log.
@@ -134,7 +150,7 @@ pub enum OpenLogError {
     Entry(#[from] EntryError),
     /// The landmarks.
     #[error(
-        "the landmarks of the log in {}{}", place.path.display(), landmarks_hint(place, source)
+        "the landmarks of the log in {}{}", place.at, landmarks_hint(place, source)
     )]
     Landmarks {
         /// The log.
@@ -146,7 +162,7 @@ pub enum OpenLogError {
     #[error(
         "the issuance log in {} has {size} entries, and witness {witness} has cosigned {seen} that they do not lead to: it was \
          rolled back, or replaced. Restore the latest copy of the files; if they are lost, {}",
-        place.path.display(), place.next()
+        place.at, place.next()
     )]
     RolledBack {
         /// The log.
@@ -162,7 +178,7 @@ pub enum OpenLogError {
     #[error(
         "witness {witness} has cosigned log {later}, so the log in {} has been retired, and this NRF's files are an older copy. \
          Restore the latest copy; if it is lost, continue with a log that nobody has seen: --next-log {}",
-        place.path.display(), later.get().saturating_add(1)
+        place.at, later.get().saturating_add(1)
     )]
     Superseded {
         /// The log.
@@ -197,8 +213,13 @@ impl OpenLogError {
     /// and not another NRF that runs on the same files.
     pub const fn concerns_log_alone(&self) -> bool {
         match self {
-            Self::Storage { source, .. } => !matches!(source, StorageError::Locked { .. }),
-            Self::Log { .. }
+            Self::Storage { source, .. } => !matches!(
+                source,
+                StorageError::Locked { .. } | StorageError::TakenOver { .. }
+            ),
+            // Which log is current is known, and not whether its place says otherwise.
+            Self::Logs(LogsError::Look(_))
+            | Self::Log { .. }
             | Self::Damaged { .. }
             | Self::Lost { .. }
             | Self::Landmarks { .. }
@@ -242,17 +263,22 @@ fn create_hint(place: &Place) -> String {
 
 fn storage_hint(place: &Place, error: &StorageError) -> String {
     match error {
-        StorageError::Locked { .. } => "stop the other NRF that runs on it".to_owned(),
+        StorageError::Locked { .. } | StorageError::TakenOver { .. } => {
+            place.at.release().to_owned()
+        }
         StorageError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
             create_hint(place)
         }
         StorageError::Io { source, .. } if source.kind() == ErrorKind::NotADirectory => format!(
-            "it must be a folder that this user may read and write; if its disk is lost, {}",
+            "{}; if its disk is lost, {}",
+            place.at.must_be(),
             place.next()
         ),
         // Descriptors run out, and reads fail that succeed when they are tried again.
-        _ => "it must be a folder that this user may read and write; nothing shows that the log itself is damaged, so try again"
-            .to_owned(),
+        _ => format!(
+            "{}; nothing shows that the log itself is damaged, so try again",
+            place.at.must_be()
+        ),
     }
 }
 
@@ -268,14 +294,14 @@ fn landmarks_hint(place: &Place, error: &LandmarkStoreError) -> String {
 }
 
 fn tree_hint(place: &Place, error: &TreeError) -> String {
-    let folder = place.path.display();
+    let repair = place.at.repair();
     match error {
         TreeError::Storage(error) => format!(" ({})", storage_hint(place, error)),
         TreeError::Missing { .. } => {
-            format!(" (restore the file, or run mtc5g log repair {folder})")
+            format!(" (restore the file, or {repair})")
         }
         _ => format!(
-            " (it is damaged: restore the latest copy of the files, or run mtc5g log repair {folder} to restore what the \
+            " (it is damaged: restore the latest copy of the files, or {repair}, which restores what the \
              other files allow; if both fail, {})",
             place.next()
         ),
@@ -292,8 +318,8 @@ fn hint(place: &Place, error: &OpenError) -> String {
             object: Object::Checkpoint,
             ..
         } => format!(
-            " (the log itself is whole: mtc5g log repair {} --trust FILE replaces its served checkpoint)",
-            place.path.display()
+            " (the log itself is whole: {} with --trust FILE, which replaces its served checkpoint)",
+            place.at.repair()
         ),
         OpenError::Checkpoint { .. } => {
             " (it is damaged, or another CA's: restore the latest copy of the file, and check that trust \
@@ -376,13 +402,14 @@ fn decide(
     log_start: LogStart,
 ) -> Result<Logs, OpenLogError> {
     let state = PrivateFolder::open(config.state.clone())?;
-    let mut logs = Logs::open(&config.log, state, known)?;
+    let first = LogPlace::of(config, &state)?;
+    let mut logs = Logs::open(first, state, known)?;
     if let LogStart::ContinueWith(wanted) = log_start
         && wanted != logs.current()
     {
         let place = place_of(&logs);
         // Whoever extends it would go on doing so.
-        if let Err(source @ StorageError::Locked { .. }) = DirectoryStorage::open(&place.path) {
+        if let Err(source @ StorageError::Locked { .. }) = place.at.open() {
             return Err(OpenLogError::Storage { place, source });
         }
         logs.continue_with(wanted, "--next-log", config.clock().now())?;
@@ -400,6 +427,14 @@ async fn open_checked(
     witnesses: &[HttpWitness],
 ) -> Result<OpenedLog, OpenLogError> {
     let id = LogId::new(*trust_file.trust.id(), logs.current())?;
+    let serials = trust_file.trust.serials();
+    if !serials.contains(&serial(id.number(), EntryIndex(1))?) {
+        return Err(OpenLogError::OutsideRange {
+            log: id.number(),
+            first: *serials.start(),
+            last: *serials.end(),
+        });
+    }
     let for_thread = config.clone();
     let opened = spawn_blocking(move || open_files(&for_thread, id, logs, log_start)).await??;
     for witness in witnesses {
@@ -473,7 +508,7 @@ async fn check_seen(
 fn place_of(logs: &Logs) -> Place {
     Place {
         log: logs.current(),
-        path: logs.folder(logs.current()),
+        at: logs.place(logs.current()),
     }
 }
 
@@ -498,14 +533,14 @@ fn open_files(
         LogStart::Open | LogStart::ContinueWith(_) => logs.is_to_be_created()?,
     };
     let opened = if create {
-        DirectoryStorage::create(&place.path)
+        place.at.create()
     } else {
-        DirectoryStorage::open(&place.path)
+        place.at.open()
     };
-    let storage: Arc<dyn Storage> = Arc::new(opened.map_err(|source| OpenLogError::Storage {
+    let storage = opened.map_err(|source| OpenLogError::Storage {
         place: place.clone(),
         source,
-    })?);
+    })?;
     let failed = |source| OpenLogError::Log {
         place: place.clone(),
         source,

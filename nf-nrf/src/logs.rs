@@ -1,7 +1,7 @@
 //! Which of the CA's logs is current: written down, never guessed (Section 5.2).
 //!
 //! ```text
-//!                state/issuance-logs.json          folders
+//!                state/issuance-logs.json          places
 //! first start    -                                 -                 --create-log makes <log>
 //! running        current 1, begun                  <log>
 //! log 1 fails    the same                          <log>             every start fails and says what to do
@@ -15,14 +15,17 @@
 //! it cannot go on. A retired log is never opened for writing again: its record says so, a marker in its folder says so to
 //! an NRF whose record was restored from an older copy, and so does the folder of the log that follows it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use mtc_core::causes::Causes;
 use mtc_core::id::{IdError, LogNumber};
 use mtc_core::time::UnixTime;
+use mtc_log::StorageError;
 use sbi::trust::LOOK_AHEAD;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{FileError, PrivateFolder};
+use crate::log_place::LogPlace;
 
 pub(crate) const RECORD: &str = "issuance-logs.json";
 /// In the folder of a retired log.
@@ -73,14 +76,9 @@ pub enum LogsError {
         /// What is wrong with it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A folder cannot be looked at.
-    #[error("cannot read {}", path.display())]
-    Look {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    /// The place of a log cannot be looked at.
+    #[error(transparent)]
+    Look(#[from] StorageError),
     /// The current log is marked as retired.
     #[error(
         "log {log} is current according to {}, but {} says that it has been retired: the record is missing or an older copy. \
@@ -97,9 +95,9 @@ pub enum LogsError {
     },
     /// A log after the current one exists.
     #[error(
-        "log {log} is current according to {}, but there is log {later} in {}: the record is missing or an older copy. Restore the \
+        "log {log} is current according to {}, but there is log {later} in {place}: the record is missing or an older copy. Restore the \
          latest copy, or make log {later} the current one: --next-log {later}",
-        record.display(), folder.display()
+        record.display()
     )]
     Later {
         /// The log that would be current.
@@ -108,8 +106,8 @@ pub enum LogsError {
         record: PathBuf,
         /// The log after it.
         later: LogNumber,
-        /// Its folder.
-        folder: PathBuf,
+        /// Its place.
+        place: LogPlace,
     },
     /// The wanted log is not one that can follow.
     #[error(
@@ -135,7 +133,7 @@ pub enum LogsError {
 /// The CA's logs on this machine.
 #[derive(Clone, Debug)]
 pub struct Logs {
-    folder: PathBuf,
+    first: LogPlace,
     state: PrivateFolder,
     record: Record,
 }
@@ -161,13 +159,13 @@ struct Retirement {
 }
 
 impl Logs {
-    /// Reads which log is current. `folder` is the configured one, `known` are the logs in the trust file, whose greatest is
+    /// Reads which log is current. `first` is the configured place, `known` are the logs in the trust file, whose greatest is
     /// current where there is no record. Blocks on the disk.
     ///
     /// # Errors
-    /// The record is damaged, or a folder contradicts it.
+    /// The record is damaged, or a place contradicts it.
     pub fn open(
-        folder: &Path,
+        first: impl Into<LogPlace>,
         state: PrivateFolder,
         known: &[LogNumber],
     ) -> Result<Self, LogsError> {
@@ -183,7 +181,7 @@ impl Logs {
             },
         };
         Ok(Self {
-            folder: folder.to_owned(),
+            first: first.into(),
             state,
             record,
         })
@@ -199,22 +197,22 @@ impl Logs {
         self.record.begun
     }
 
-    /// Whether no log has been created on this machine, as far as record and folders tell. Blocks on the disk.
+    /// Whether no log has been created on this machine, as far as record and places tell. Blocks on the disk.
     ///
     /// # Errors
-    /// The folder cannot be looked at.
+    /// The place cannot be looked at.
     pub fn is_first(&self) -> Result<bool, LogsError> {
         let untouched = !self.record.begun && self.record.retired.is_empty();
-        Ok(untouched && !exists(&self.folder(self.current()).join(FIRST_OBJECT))?)
+        Ok(untouched && !self.place(self.current()).has(FIRST_OBJECT)?)
     }
 
     /// Whether the current log follows a retired one and still has to be created. Blocks on the disk.
     ///
     /// # Errors
-    /// Its folder cannot be looked at.
+    /// Its place cannot be looked at.
     pub fn is_to_be_created(&self) -> Result<bool, LogsError> {
         let follows = !self.record.begun && !self.record.retired.is_empty();
-        Ok(follows && !exists(&self.folder(self.current()).join(FIRST_OBJECT))?)
+        Ok(follows && !self.place(self.current()).has(FIRST_OBJECT)?)
     }
 
     /// The logs before the current one, oldest first.
@@ -222,26 +220,21 @@ impl Logs {
         (1..self.record.current).filter_map(|number| LogNumber::new(number).ok())
     }
 
-    /// The folder of a log: the configured one for log 1, which labs have had from their beginning, and `<that>-N` for log N,
-    /// beside it, since a log often fails with its disk.
-    pub fn folder(&self, log: LogNumber) -> PathBuf {
-        if log == LogNumber::FIRST {
-            return self.folder.clone();
-        }
-        let mut name = self.folder.file_name().unwrap_or_default().to_owned();
-        name.push(format!("-{log}"));
-        self.folder.with_file_name(name)
+    /// The place of a log: the configured one for log 1, which labs have had from their beginning.
+    pub fn place(&self, log: LogNumber) -> LogPlace {
+        self.first.numbered(log)
     }
 
-    /// Refuses to go on with a current log of which the folders tell that it has been retired. Blocks on the disk.
+    /// Refuses to go on with a current log of which the places tell that it has been retired. Blocks on the disk.
     ///
     /// # Errors
     /// It has a marker, or a log that follows it exists.
     pub fn check(&self) -> Result<(), LogsError> {
         let log = self.current();
         let record = self.state.path(RECORD);
-        let marker = self.folder(log).join(MARKER);
-        if exists(&marker)? {
+        let place = self.place(log);
+        if place.has(MARKER)? {
+            let marker = place.named(MARKER);
             return Err(LogsError::Retired {
                 log,
                 record,
@@ -249,13 +242,13 @@ impl Logs {
             });
         }
         for later in self.within_reach() {
-            let folder = self.folder(later);
-            if exists(&folder.join(FIRST_OBJECT))? {
+            let place = self.place(later);
+            if place.has(FIRST_OBJECT)? {
                 return Err(LogsError::Later {
                     log,
                     record,
                     later,
-                    folder,
+                    place,
                 });
             }
         }
@@ -340,12 +333,12 @@ impl Logs {
 
     /// Leaves a marker in the folder of a retired log, if its disk still takes one: the record is what counts.
     fn mark(&self, retired: LogNumber, next: LogNumber) {
-        let marker = self.folder(retired).join(MARKER);
+        let place = self.place(retired);
         let text = format!(
             "This log is retired and must never be extended; the CA went on with log {next}.\n"
         );
-        if let Err(error) = std::fs::write(&marker, text) {
-            tracing::warn!(%error, marker = %marker.display(), "the retired log has no marker");
+        if let Err(error) = place.write(MARKER, text) {
+            tracing::warn!(error = %Causes(&error), "the retired log has no marker");
         }
     }
 }
@@ -355,17 +348,6 @@ impl Record {
         let record: Self = serde_json::from_slice(bytes)?;
         LogNumber::new(record.current).map_err(|error: IdError| Box::new(error))?;
         Ok(record)
-    }
-}
-
-fn exists(path: &Path) -> Result<bool, LogsError> {
-    match path.try_exists() {
-        // Something that is no folder is in the way; whoever opens it says so.
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
-        looked => looked.map_err(|source| LogsError::Look {
-            path: path.to_owned(),
-            source,
-        }),
     }
 }
 
@@ -384,12 +366,12 @@ mod tests {
     /// The logs of a NRF whose files are in `folder`.
     fn open(folder: &TempDir) -> Result<Logs, LogsError> {
         let state = PrivateFolder::open(folder.path().join("state"))?;
-        Logs::open(&folder.path().join("log"), state, &[LogNumber::FIRST])
+        Logs::open(folder.path().join("log"), state, &[LogNumber::FIRST])
     }
 
     /// What creating a log leaves that others look at.
     fn create(logs: &Logs) {
-        let state = logs.folder(logs.current()).join("state");
+        let state = logs.place(logs.current()).named("state");
         std::fs::create_dir_all(&state).expect("a new folder");
         std::fs::write(state.join("signed-checkpoint"), "").expect("written");
     }
@@ -420,8 +402,10 @@ mod tests {
             (number(2), false, true)
         );
         assert_eq!(logs.retired().collect::<Vec<_>>(), [number(1)]);
-        assert_eq!(logs.folder(number(1)), folder.path().join("log"));
-        assert_eq!(logs.folder(number(2)), folder.path().join("log-2"));
+        for (log, name) in [(1, "log"), (2, "log-2")] {
+            let place = logs.place(number(log)).to_string();
+            assert_eq!(place, folder.path().join(name).display().to_string());
+        }
         create(&logs);
         logs.begin().unwrap();
 

@@ -28,6 +28,10 @@ use crate::subscription::SERVICE_MAP;
 /// Seconds after which an instance that found the registry full may try again.
 const RETRY_WHEN_FULL: u32 = 30;
 
+/// Most instances in one list, some 150 kB: as large as a page is without `page-size` and `limit`, and as it is with larger ones. Whoever
+/// sees fewer than `totalItemCount` asks for the next page.
+const MAX_ITEMS: usize = 1000;
+
 /// Characters of a member's pointer in the log; those of the specification are shorter.
 const MAX_QUOTED: usize = 128;
 
@@ -208,29 +212,24 @@ impl Management {
         let limit: Option<usize> = parse_count(&query, "limit")?;
         let page_size: Option<usize> = parse_count(&query, "page-size")?;
         let page_number: Option<usize> = parse_count(&query, "page-number")?;
-        let size = page_size.or(limit).unwrap_or(usize::MAX);
+        let limit = limit.unwrap_or(MAX_ITEMS);
+        let page_size = page_size.unwrap_or(limit).min(MAX_ITEMS);
         let skip = page_number
             .unwrap_or(1)
             .saturating_sub(1)
-            .saturating_mul(size);
-        let ids: Vec<_> = self.registry.read(|registry| {
-            let profiles = registry.profiles();
-            let wanted =
-                profiles.filter(|p| nf_type.as_ref().is_none_or(|wanted| p.nf_type == *wanted));
-            wanted.map(|profile| profile.nf_instance_id).collect()
-        });
-        let page = ids
-            .iter()
-            .skip(skip)
-            .take(size.min(limit.unwrap_or(usize::MAX)));
+            .saturating_mul(page_size);
+        let (total, page) = self
+            .registry
+            .read(|registry| registry.page(nf_type.as_ref(), skip, page_size.min(limit)));
         let list = UriList {
-            total_item_count: u64::try_from(ids.len()).ok(),
+            total_item_count: u64::try_from(total).ok(),
             links: HalLinks {
                 own: HalLink {
                     href: self.collection(),
                 },
                 item: page
-                    .map(|&id| HalLink {
+                    .into_iter()
+                    .map(|id| HalLink {
                         href: self.href(id),
                     })
                     .collect(),

@@ -3,13 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use cmp::Failure;
 use hyper::StatusCode;
 use mtc_core::id::TreeSize;
 use mtc_core::landmark::Landmark;
-use mtc_log::{BatchStep, CaCheckpoint, Issuer, Observer, WitnessError};
+use mtc_log::{BatchStep, CaCheckpoint, Issuer, Observer, WitnessError, WitnessFault};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use sbi::metrics::{Registry, unix_now};
-use sbi::model::Tolerance;
+use sbi::model::{NfType, Tolerance};
 use sbi::operation::ServiceOperation;
 
 pub mod notifications;
@@ -31,6 +32,7 @@ struct Inner {
     update: Counts,
     discovery: Counts,
     enrolments: IntCounterVec,
+    cmp_messages: IntCounterVec,
     token_checks: IntCounterVec,
     issued_tokens: IntCounterVec,
     denied_tokens: IntCounterVec,
@@ -53,6 +55,9 @@ struct Inner {
     unopened: IntGauge,
     witness_requests: HistogramVec,
     witness_entries: IntGaugeVec,
+    witness_since: IntGaugeVec,
+    witness_failures: IntCounterVec,
+    required_witnesses: IntGauge,
     notifications: NotificationMetrics,
 }
 
@@ -164,12 +169,20 @@ impl NrfMetrics {
             enrolments: registry.counters(
                 "mtc_enrolments_total",
                 "Certificate requests by other network functions.",
-                &[("result", "`ok`, `refused` (the request's fault), `failed`, `given-up` (nobody waited for the answer)")],
+                &[("protocol", "`nnrf-cm`, `cmp`"), ("result", "`ok`, `refused` (the request's fault), `failed`, `given-up` (nobody waited for the answer)")],
+            ),
+            cmp_messages: registry.counters(
+                "mtc_cmp_messages_total",
+                "CMP messages that were answered.",
+                &[
+                    ("body", "`ir`, `cr`, `kur`, `p10cr`, `rr`, `certConf`, `pollReq`, `genm`, `error`, `other`, or `unknown` if it is not known who sent it"),
+                    ("result", "`ok`, `waiting` (to be polled for), or the PKIFailureInfo of RFC 9810, such as `badPOP`"),
+                ],
             ),
             token_checks: registry.counters(
                 "mtc_enrolment_token_checks_total",
                 "Enrolment tokens that were checked.",
-                &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`, `repeated` (the same request again), `in-use` (while it is answered)")],
+                &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`, `repeated` (the same request again), `in-use` (while it is answered), `secret` (the MAC is not by the secret of this reference number)")],
             ),
             issued_tokens: registry.counters(
                 "nf_access_tokens_issued_total",
@@ -244,7 +257,7 @@ impl NrfMetrics {
                 "Time of requests to witnesses.",
                 &[
                     ("witness", "its cosigner ID"),
-                    ("request", "`add-checkpoint`, `sign-subtree`"),
+                    ("request", "`add-checkpoint`, `sign-subtree`, and to a mirror `add-entries`"),
                     ("result", "`ok`, `conflict` (it has another size), `refused`, `unreachable`"),
                 ],
             ),
@@ -252,6 +265,27 @@ impl NrfMetrics {
                 "mtc_witness_entries",
                 "Entries under the checkpoint that the witness cosigned last, as far as the MTCA knows.",
                 &[("witness", "its cosigner ID")],
+            ),
+            witness_since: registry.gauges(
+                "mtc_witness_timestamp_seconds",
+                "Unix time at which the witness last cosigned for this process; 0 for never. An idle log asks for nothing.",
+                &[("witness", "its cosigner ID")],
+            ),
+            witness_failures: registry.counters(
+                "mtc_witness_failures_total",
+                "Times that a witness was asked and has not cosigned.",
+                &[
+                    ("witness", "its cosigner ID"),
+                    (
+                        "fault",
+                        "`unreachable` (no answer), `late` (none before the next batch, while others had cosigned), `refused`, `invalid` (not \
+                         its signature on what was asked)",
+                    ),
+                ],
+            ),
+            required_witnesses: registry.gauge(
+                "mtc_log_required_witnesses",
+                "Witnesses that must cosign before a checkpoint is published.",
             ),
             notifications: NotificationMetrics::new(registry),
         }))
@@ -281,6 +315,11 @@ impl NrfMetrics {
         metrics.checkpoint_since.set(unix_now());
         // A process opens one log.
         metrics.issuer.get_or_init(|| issuer.clone());
+    }
+
+    /// So many witnesses must cosign.
+    pub fn required_witnesses(&self, required: usize) {
+        self.0.required_witnesses.set(gauge(required as u64));
     }
 
     /// What hears of the steps of the sequencer.
@@ -340,7 +379,27 @@ impl NrfMetrics {
             Some(status) if status.is_client_error() => "refused",
             Some(_) => "failed",
         };
-        self.0.enrolments.with_label_values(&[result]).inc();
+        self.count_enrolment("nnrf-cm", result);
+    }
+
+    /// A request by CMP has got its certificate, or has been refused.
+    pub(crate) fn enrolled_by_cmp(&self, refused: Option<Failure>) {
+        let result = match refused {
+            None => "ok",
+            Some(Failure::SystemFailure | Failure::SystemUnavail) => "failed",
+            Some(_) => "refused",
+        };
+        self.count_enrolment("cmp", result);
+    }
+
+    fn count_enrolment(&self, protocol: &str, result: &str) {
+        let counter = self.0.enrolments.with_label_values(&[protocol, result]);
+        counter.inc();
+    }
+
+    /// A CMP message with this body was answered, with this result.
+    pub(crate) fn answered_cmp(&self, body: &str, result: &str) {
+        self.0.cmp_messages.with_label_values(&[body, result]).inc();
     }
 
     /// An enrolment token was looked at: `ok`, `used`, or the check that it failed ([`TokenError::check`]).
@@ -379,17 +438,18 @@ impl NrfMetrics {
     }
 
     /// So many instances of each type are registered.
-    pub fn registered<'a>(&self, nf_types: impl Iterator<Item = &'a str>) {
+    pub fn registered<'a>(&self, instances: impl Iterator<Item = (&'a NfType, usize)>) {
         const KNOWN: [&str; 4] = ["NRF", "SCP", "AMF", "SMF"];
         let mut counts = [0; KNOWN.len() + 1];
-        for nf_type in nf_types {
+        for (nf_type, count) in instances {
             counts[KNOWN
                 .iter()
-                .position(|known| *known == nf_type)
-                .unwrap_or(KNOWN.len())] += 1;
+                .position(|known| *known == nf_type.as_str())
+                .unwrap_or(KNOWN.len())] += count;
         }
         for (nf_type, count) in KNOWN.into_iter().chain(["other"]).zip(counts) {
-            self.0.instances.with_label_values(&[nf_type]).set(count);
+            let gauge = self.0.instances.with_label_values(&[nf_type]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 
@@ -447,10 +507,26 @@ impl Inner {
                 }
             }
             BatchStep::Witness { id, size } => {
-                self.witness_entries
-                    .with_label_values(&[&id.to_string()])
-                    .set(gauge(size.0));
+                let witness = id.to_string();
+                self.has_cosigned(&witness, size);
+                // Absent, a witness that never answers would be missed by what looks for old ones.
+                self.witness_since.with_label_values(&[&witness]).set(0);
+                for fault in WitnessFault::ALL {
+                    self.witness_failures
+                        .with_label_values(&[&witness, fault.as_str()]);
+                }
             }
+            BatchStep::WitnessCosigned { id, size } => {
+                let witness = id.to_string();
+                self.has_cosigned(&witness, size);
+                self.witness_since
+                    .with_label_values(&[&witness])
+                    .set(unix_now());
+            }
+            BatchStep::WitnessFailed { id, fault } => self
+                .witness_failures
+                .with_label_values(&[&id.to_string(), fault.as_str()])
+                .inc(),
             BatchStep::Published { size, took } => {
                 self.batches.with_label_values(&["ok"]).inc();
                 self.entries.set(gauge(size.0));
@@ -458,6 +534,12 @@ impl Inner {
                 self.phase("publish", took);
             }
         }
+    }
+
+    fn has_cosigned(&self, witness: &str, size: TreeSize) {
+        self.witness_entries
+            .with_label_values(&[witness])
+            .set(gauge(size.0));
     }
 
     fn phase(&self, phase: &str, took: Duration) {
@@ -509,9 +591,9 @@ mod tests {
             "NFS_DiscReq_total 2",
             "NFS_DiscSucc_total 1",
             "NFS_DiscFailUnauth_total 1",
-            "mtc_enrolments_total{result=\"ok\"} 1",
-            "mtc_enrolments_total{result=\"failed\"} 1",
-            "mtc_enrolments_total{result=\"given-up\"} 1",
+            "mtc_enrolments_total{protocol=\"nnrf-cm\",result=\"ok\"} 1",
+            "mtc_enrolments_total{protocol=\"nnrf-cm\",result=\"failed\"} 1",
+            "mtc_enrolments_total{protocol=\"nnrf-cm\",result=\"given-up\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
@@ -538,6 +620,19 @@ mod tests {
             size: TreeSize(7),
             took,
         });
+        let [up, down] = ["32473.2", "32473.3"].map(|id| id.parse().expect("an ID"));
+        for id in [up, down] {
+            let size = TreeSize(3);
+            observer(BatchStep::Witness { id, size });
+        }
+        observer(BatchStep::WitnessCosigned {
+            id: up,
+            size: TreeSize(7),
+        });
+        observer(BatchStep::WitnessFailed {
+            id: down,
+            fault: WitnessFault::Invalid,
+        });
         let text = sbi::metrics::Exposition::Prometheus.encode(&registry.gather());
         for line in [
             "mtc_log_signed_entries 7",
@@ -547,6 +642,11 @@ mod tests {
             "mtc_log_batches_total{result=\"uncosigned\"} 1",
             "mtc_issuance_phase_duration_seconds_count{phase=\"queue\"} 2",
             "mtc_issuance_phase_duration_seconds_count{phase=\"witness\"} 2",
+            "mtc_witness_entries{witness=\"32473.2\"} 7",
+            "mtc_witness_entries{witness=\"32473.3\"} 3",
+            "mtc_witness_timestamp_seconds{witness=\"32473.3\"} 0",
+            "mtc_witness_failures_total{fault=\"invalid\",witness=\"32473.3\"} 1",
+            "mtc_witness_failures_total{fault=\"late\",witness=\"32473.3\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

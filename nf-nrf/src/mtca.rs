@@ -31,7 +31,7 @@ use crate::inspection::damaged;
 use crate::metrics::NrfMetrics;
 use crate::witness_times::{CLOCK_TOLERANCE, WitnessTimes};
 use mtc_core::causes::Causes;
-use sbi::ledger::Ledger;
+use sbi::ledger::{Ledger, StartStep};
 
 const ARCHIVE_SUFFIX: &str = ".der";
 
@@ -71,7 +71,7 @@ pub enum MtcaError {
     #[error(transparent)]
     Landmarks(#[from] LandmarkStoreError),
     /// The clock is not what a witness's is, so that landmarks would expire when they must not.
-    #[error("the clock is {0} seconds away from that of the witness that signed last")]
+    #[error("the clock is {0} seconds away from that of the nearest witness that signed last")]
     Clock(u64),
     /// The process is ending.
     #[error("the process is shutting down")]
@@ -225,11 +225,17 @@ impl Mtca {
         self.metrics
             .issued_mtc(assembling, archiving.elapsed(), whole);
         self.ledger.record_issuance(whole, logging);
+        self.record_step(StartStep::Checkpoint, logging, Duration::ZERO);
         Ok(Issuance {
             serial,
             certificate,
             not_after,
         })
+    }
+
+    /// Counts a step of the start of whoever is certified.
+    pub(crate) fn record_step(&self, step: StartStep, elapsed: Duration, cpu: Duration) {
+        self.ledger.record_step(step, elapsed, cpu);
     }
 
     /// The landmark-relative certificate of an issued one, or none as long as its landmark does not exist.

@@ -4,8 +4,8 @@
 //!                      known before, known now    NF_PROFILE_CHANGED: what changed, or the whole profile
 //!                      - , meets the condition    NF_PROFILE_CHANGED, NF_ADDED: the whole profile
 //!   a changed profile  met the condition, -       NF_PROFILE_CHANGED, NF_REMOVED: the whole profile
-//!                      - , may be known           NF_REGISTERED
-//!                      might be known, -          NF_DEREGISTERED
+//!                      - , may be known now       NF_REGISTERED
+//!                      might be known, not now    NF_DEREGISTERED
 //! ```
 //!
 //! Whoever reads services as a map (feature Service-Map) gets what changed, everybody else the whole profile.
@@ -27,6 +27,8 @@ pub fn may_concern(subscription: &Subscription, change: &Change) -> bool {
             wants(subscription, &Event::Deregistered) && concerns(profile)
         }
         Change::ProfileChanged { before, after } => concerns(before) || concerns(after),
+        // Heartbeats are many: who does not ask for the load is not kept busy with it.
+        Change::LoadChanged { after, .. } => subscription.monitors_load() && concerns(after),
     }
 }
 
@@ -42,14 +44,17 @@ pub fn notification(
         Change::Deregistered(profile) => {
             is_known(subscription, profile).then(|| Told::of(Event::Deregistered))
         }
-        Change::ProfileChanged { before, after } => changed(subscription, before, after),
+        Change::ProfileChanged { before, after } | Change::LoadChanged { before, after } => {
+            changed(subscription, before, after)
+        }
     }?;
     if !wants(subscription, &told.event) {
         return None;
     }
     let (Change::Registered(profile)
     | Change::Deregistered(profile)
-    | Change::ProfileChanged { after: profile, .. }) = change;
+    | Change::ProfileChanged { after: profile, .. }
+    | Change::LoadChanged { after: profile, .. }) = change;
     let id = profile.nf_instance_id;
     Some(NotificationData {
         event: told.event,
@@ -76,8 +81,10 @@ fn is_known(subscription: &Subscription, profile: &NfProfile) -> bool {
 struct Standing {
     /// It meets the condition.
     is_met: bool,
-    /// The subscriber may know of it.
+    /// The subscriber may know of what the condition is about.
     is_allowed: bool,
+    /// The subscriber may know of it, if not of what the condition is about.
+    is_allowed_in_part: bool,
 }
 
 impl Standing {
@@ -85,11 +92,18 @@ impl Standing {
         Self {
             is_met: subscription.is_about(profile),
             is_allowed: subscription.may_know(profile),
+            is_allowed_in_part: subscription.may_know_some(profile),
         }
     }
 
     const fn is_known(self) -> bool {
         self.is_met && self.is_allowed
+    }
+
+    /// Whether it is the condition alone that keeps the subscriber from hearing of it: of an instance without the service that a
+    /// subscription is about, the subscriber may know by the others.
+    const fn is_outside(self) -> bool {
+        !self.is_met && self.is_allowed_in_part
     }
 }
 
@@ -134,9 +148,9 @@ fn changed(subscription: &Subscription, before: &NfProfile, after: &NfProfile) -
     let view = || subscription.view(after);
     match (was.is_known(), is.is_known()) {
         (true, true) => differing(subscription, before, after),
-        (false, true) if was.is_allowed => Some(Told::moved(ConditionEventType::Added, view())),
+        (false, true) if was.is_outside() => Some(Told::moved(ConditionEventType::Added, view())),
         (false, true) => Some(Told::whole(Event::Registered, view())),
-        (true, false) if is.is_allowed => Some(Told::moved(ConditionEventType::Removed, view())),
+        (true, false) if is.is_outside() => Some(Told::moved(ConditionEventType::Removed, view())),
         (true, false) => Some(Told::of(Event::Deregistered)),
         (false, false) => None,
     }
@@ -286,6 +300,28 @@ mod tests {
         assert_eq!(told(&everything, &unseen), None);
     }
 
+    /// An SCP judges for its consumers.
+    #[test]
+    fn who_is_told_all_hears_of_every_instance_and_of_who_may_use_it() {
+        let all = subscription(json!({"completeProfileSubscription": true,
+            "requesterFeatures": "1", "subscrCond": {"serviceName": "nsmf-b"}}));
+        let body = told(&all, &Change::Registered(smf(json!({})))).unwrap();
+        let whole = serde_json::to_value(smf(json!({})).as_ref()).unwrap();
+        assert_eq!(body["nfProfile"], whole);
+        assert_eq!(body["nfProfile"]["allowedNfTypes"], json!(["AMF"]));
+        assert_eq!(body["nfProfile"]["heartBeatTimer"], 10);
+        let items = [
+            json!({"op": "REPLACE", "path": "/allowedNfTypes", "origValue": ["AMF"], "newValue": ["PCF"]}),
+        ];
+        let barred = change(json!({}), json!({"allowedNfTypes": ["PCF"]}));
+        assert_eq!(
+            told(&all, &barred).unwrap(),
+            json!({"event": "NF_PROFILE_CHANGED", "profileChanges": items})
+        );
+        assert!(all.answer().requester_features.is_none());
+        assert!(!all.answer().complete_profile_subscription);
+    }
+
     #[test]
     fn who_may_use_an_instance_is_not_told_of_changes_that_it_does_not_see() {
         let allowed = change(json!({}), json!({"allowedNfTypes": ["AMF", "UDM"]}));
@@ -297,6 +333,33 @@ mod tests {
         let monitoring =
             subscription(json!({"notifCondition": {"monitoredAttributes": ["/load"]}}));
         assert!(told(&monitoring, &load).is_some());
+    }
+
+    #[test]
+    fn load_alone_is_told_to_who_asks_for_it_and_to_nobody_else() {
+        let change = Change::LoadChanged {
+            before: smf(json!({})),
+            after: smf(json!({"load": 7})),
+        };
+        let asking = |members: Value| {
+            subscription(json!({"requesterFeatures": "1", "notifCondition": members}))
+        };
+        let monitoring = asking(json!({"monitoredAttributes": ["/load"]}));
+        let items = [json!({"op": "REPLACE", "path": "/load", "origValue": 0, "newValue": 7})];
+        assert_eq!(
+            told(&monitoring, &change).unwrap(),
+            json!({"event": "NF_PROFILE_CHANGED", "profileChanges": items})
+        );
+        for others in [
+            subscription(json!({})),
+            asking(json!({"monitoredAttributes": ["/nfStatus"]})),
+            asking(json!({"unmonitoredAttributes": ["/locality"]})),
+            subscription(
+                json!({"subscrCond": {"nfType": "AMF"}, "notifCondition": {"monitoredAttributes": ["/load"]}}),
+            ),
+        ] {
+            assert!(!may_concern(&others, &change), "{:?}", others.data);
+        }
     }
 
     #[test]
@@ -317,6 +380,30 @@ mod tests {
         }
         let elsewhere = change(outside, json!({"sNssais": [{"sst": 3}]}));
         assert_eq!(told(&subscription, &elsewhere), None);
+    }
+
+    /// It was told as a registration and a deregistration, of which a subscriber to changes alone heard nothing.
+    #[test]
+    fn an_instance_that_gets_or_loses_the_service_of_the_condition_is_told_whole() {
+        let subscription = subscription(json!({"subscrCond": {"serviceName": "nsmf-c"},
+            "reqNotifEvents": ["NF_PROFILE_CHANGED"]}));
+        let without = json!({});
+        let with = |allowed: &str| {
+            let mut profile = serde_json::to_value(smf(json!({})).as_ref()).expect("JSON");
+            let mut service = profile["nfServiceList"]["nsmf-a"].clone();
+            for member in ["serviceInstanceId", "serviceName"] {
+                service[member] = json!("nsmf-c");
+            }
+            service["allowedNfTypes"] = json!([allowed]);
+            profile["nfServiceList"]["nsmf-c"] = service;
+            json!({"nfServiceList": profile["nfServiceList"]})
+        };
+        let added = told(&subscription, &change(without.clone(), with("AMF"))).unwrap();
+        assert_eq!(added["event"], "NF_PROFILE_CHANGED");
+        assert_eq!(added["conditionEvent"], "NF_ADDED");
+        let removed = told(&subscription, &change(with("AMF"), without.clone())).unwrap();
+        assert_eq!(removed["conditionEvent"], "NF_REMOVED");
+        assert_eq!(told(&subscription, &change(without, with("PCF"))), None);
     }
 
     #[test]

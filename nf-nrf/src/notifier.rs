@@ -28,9 +28,15 @@ const SUFFIX: &str = ".json";
 /// Most octets of a file: a subscription, and who made it. A larger one is not from here and is not read.
 const MAX_FILE: u64 = 4 * MAX_OCTETS as u64;
 
+/// Locks that those take who change subscriptions: so many that one who waits for the disk holds up few others.
+const WRITERS: usize = 16;
+
 /// The subscriptions, their files, and the boxes of their subscribers.
 pub struct Notifier {
     subscriptions: Mutex<Subscriptions>,
+    /// Held by whoever changes or ends a subscription, from the look at it until the disk has what it has become: a renewal is not lost
+    /// to its end, nor the end to a renewal that looked before. Before [`Self::subscriptions`], never while that is locked.
+    writers: [Mutex<()>; WRITERS],
     folder: PrivateFolder,
     clock: Clock,
     metrics: NotificationMetrics,
@@ -86,6 +92,7 @@ impl Notifier {
         }
         Ok(Self {
             subscriptions: Mutex::new(subscriptions),
+            writers: Default::default(),
             folder,
             clock,
             metrics,
@@ -98,11 +105,32 @@ impl Notifier {
         self.clock.now()
     }
 
-    /// Stores a subscription, or what it has become: it survives a crash when this returns. Blocks on the disk.
+    /// Stores a new subscription: it survives a crash when this returns. Blocks on the disk.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is changed then.
     pub fn put(&self, subscription: Arc<Subscription>) -> Result<(), StoreError> {
+        let _writer = self.writer(&subscription.id);
+        self.store(subscription)
+    }
+
+    /// Stores what `change` makes of the subscription `id`, which nobody else changes or ends meanwhile; `change` is given none if there
+    /// is none. Survives a crash when this returns. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Those of `change`, or [`StoreError`]; nothing is changed then.
+    pub fn change<E: From<StoreError>>(
+        &self,
+        id: &SubscriptionId,
+        change: impl FnOnce(Option<Arc<Subscription>>) -> Result<Subscription, E>,
+    ) -> Result<Arc<Subscription>, E> {
+        let _writer = self.writer(id);
+        let subscription = Arc::new(change(self.get(id))?);
+        self.store(subscription.clone())?;
+        Ok(subscription)
+    }
+
+    fn store(&self, subscription: Arc<Subscription>) -> Result<(), StoreError> {
         let id = subscription.id.clone();
         let stored = Stored {
             data: subscription.data.clone(),
@@ -135,13 +163,15 @@ impl Notifier {
         self.lock().get(id, now).cloned()
     }
 
+    /// Whether a subscriber wants to hear of load alone.
+    pub fn is_load_monitored(&self) -> bool {
+        self.lock().is_load_monitored()
+    }
+
     /// Ends a subscription. Returns whether there was one. Blocks on the disk.
     pub fn remove(&self, id: &SubscriptionId) -> bool {
-        let found = self.lock().remove(id);
-        if found && let Err(error) = self.folder.remove(&file(id)) {
-            tracing::error!(error = %Causes(&error), "cannot remove an ended subscription");
-        }
-        found
+        let _writer = self.writer(id);
+        self.end(id)
     }
 
     /// Removes the subscriptions that have ended, and counts what there is. Blocks on the disk.
@@ -151,25 +181,61 @@ impl Notifier {
             self.lock().ended(now)
         };
         for id in ended {
-            tracing::info!(
-                subscription = id.as_str(),
-                "a subscription has ended unrenewed"
-            );
-            self.remove(&id);
+            self.end_unrenewed(&id);
         }
         let subscriptions = self.lock().len();
         let (queued, silent) = (self.outboxes.queued(), self.outboxes.silent());
         self.metrics.count(subscriptions, queued, silent);
     }
 
+    /// Ends a subscription whose time is over, unless it has been renewed since that was seen.
+    fn end_unrenewed(&self, id: &SubscriptionId) {
+        let _writer = self.writer(id);
+        if self.get(id).is_none() && self.end(id) {
+            tracing::info!(
+                subscription = id.as_str(),
+                "a subscription has ended unrenewed"
+            );
+        }
+    }
+
+    fn end(&self, id: &SubscriptionId) -> bool {
+        let found = self.lock().remove(id);
+        if found && let Err(error) = self.folder.remove(&file(id)) {
+            tracing::error!(error = %Causes(&error), "cannot remove an ended subscription");
+        }
+        found
+    }
+
+    fn writer(&self, id: &SubscriptionId) -> std::sync::MutexGuard<'_, ()> {
+        let sum: usize = id.as_str().bytes().map(usize::from).sum();
+        let writer = &self.writers[sum % WRITERS];
+        writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts a change into the boxes of those whom it may concern: no comparison, no network, no disk. Changes are to come one after
     /// the other.
     pub fn announce(&self, change: &Change) {
         let now = self.now();
-        let (Change::Registered(profile)
-        | Change::Deregistered(profile)
-        | Change::ProfileChanged { after: profile, .. }) = change;
-        let watching = self.lock().about(profile, now);
+        let watching = {
+            let subscriptions = self.lock();
+            match change {
+                Change::Registered(profile) | Change::Deregistered(profile) => {
+                    subscriptions.about(profile, now)
+                }
+                // Of another type now: those are told too who watched it as what it was.
+                Change::ProfileChanged { before, after } if before.nf_type != after.nf_type => {
+                    let mut watching = subscriptions.about(after, now);
+                    watching.extend(subscriptions.about(before, now));
+                    watching.sort_by(|one, other| one.id.cmp(&other.id));
+                    watching.dedup_by(|one, other| one.id == other.id);
+                    watching
+                }
+                Change::ProfileChanged { after, .. } | Change::LoadChanged { after, .. } => {
+                    subscriptions.about(after, now)
+                }
+            }
+        };
         for subscription in watching {
             if !may_concern(&subscription, change) {
                 continue;
@@ -220,7 +286,8 @@ fn restored(name: &str, bytes: &[u8]) -> Option<Subscription> {
 #[cfg(test)]
 mod tests {
     use sbi::metrics::Registry;
-    use sbi::model::NfType;
+    use sbi::model::{NfProfile, NfType};
+    use serde_json::json;
     use tempfile::TempDir;
     use uuid::Uuid;
 
@@ -270,6 +337,70 @@ mod tests {
         notifier.sweep();
         assert!(notifier.lock().is_empty());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    /// They went on using it.
+    #[test]
+    fn who_watches_a_type_is_told_of_an_instance_that_is_of_another_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let notifier = open(&folder);
+        for condition in ["SMF", "AMF", "UPF"] {
+            let mut watching = Subscription::clone(&subscription(60));
+            let condition = json!({"nfType": condition});
+            watching.data.subscr_cond = condition.as_object().cloned();
+            let Subscription {
+                id,
+                data,
+                subscriber,
+                expires,
+                ..
+            } = watching;
+            let watching = Subscription::new(id, data, subscriber, expires).expect("valid");
+            notifier.put(Arc::new(watching)).unwrap();
+        }
+        let profile = |nf_type| {
+            let id = Uuid::from_u128(8).into();
+            Arc::new(NfProfile::new(id, nf_type, "smf1.example.org"))
+        };
+        notifier.announce(&Change::ProfileChanged {
+            before: profile(NfType::Smf),
+            after: profile(NfType::Amf),
+        });
+        assert_eq!(notifier.outboxes.queued(), 2);
+    }
+
+    /// The renewal brought it back, in memory and on the disk, after its subscriber had been told that it was gone.
+    #[test]
+    fn what_is_ended_while_it_is_renewed_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let notifier = open(&folder);
+        let kept = subscription(60);
+        notifier.put(kept.clone()).unwrap();
+        let removed = std::thread::scope(|scope| {
+            let mut removing = None;
+            let renewed: Result<_, StoreError> = notifier.change(&kept.id, |before| {
+                removing = Some(scope.spawn(|| notifier.remove(&kept.id)));
+                Ok(Subscription::clone(&before.expect("it is there")))
+            });
+            renewed.unwrap();
+            removing.expect("it was begun").join().unwrap()
+        });
+        assert!(removed);
+        assert_eq!(notifier.get(&kept.id), None);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_subscription_that_was_seen_to_end_and_is_renewed_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let notifier = open(&folder);
+        let kept = subscription(60);
+        notifier.put(kept.clone()).unwrap();
+        let after = UnixTime(notifier.now().0 + 60);
+        let seen = notifier.lock().ended(after);
+        assert_eq!(seen, std::slice::from_ref(&kept.id));
+        notifier.end_unrenewed(&kept.id);
+        assert_eq!(notifier.get(&kept.id), Some(kept));
     }
 
     #[test]

@@ -12,19 +12,21 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mtc_core::causes::Causes;
 use mtc_core::cosign::{Cosigner, KeyError};
 use mtc_core::id::{IdError, LogId, LogNumber};
 use mtc_log::{
     Issuer, LandmarkStore, Object, Sequencer, SequencerConfig, SequencerConfigError, Storage,
-    StorageError, read_object,
+    StorageError,
 };
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
+use mtc_tls::endpoint::Endpoint;
 use mtc_tls::identity::{NfSubject, SubjectError};
 use mtc_tls::key::{NfKey, NfKeyError};
 use mtc_tls::profile::{ClientAuth, Tokens};
+use mtc_web::HttpError;
 use sbi::config::{ConfigError, Wanted, x509_profiles};
 use sbi::credentials::{Keeper, ObtainError};
 use sbi::instance::Instance;
@@ -34,10 +36,11 @@ use sbi::model::{NfInstanceId, NfType};
 use sbi::nf::{Life, NfError, x509_trust};
 use sbi::orders::Orders;
 use sbi::process::{Control, Event, Events, Stop};
-use sbi::trust::TrustUpdater;
+use sbi::trust::{TrustError, TrustUpdater};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use sbi::uri::{ApiRoot, Scheme, UriError};
 use sbi::vault::{Vault, VaultError};
+use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use crate::access_token::{AccessTokenService, TokenKey};
@@ -46,27 +49,33 @@ use crate::baseline::{BaselineCa, BaselineError};
 use crate::bootstrapping::Bootstrapping;
 use crate::callback::Reach;
 use crate::cleartext::{self, Cleartext, Registries};
+use crate::cmp_port::{CmpPort, RevokedError};
 use crate::config::NrfConfig;
 use crate::courier::{CleartextDial, Couriers, TlsDial};
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
-use crate::enrolment_token::{AuthorityKeyError, TokenVerifier, UsedTokens, UsedTokensError};
+use crate::enrolment_token::{
+    AuthorityKeyError, SharedSecrets, SharedSecretsError, TokenVerifier, UsedTokens,
+    UsedTokensError,
+};
 use crate::files::{FileError, PrivateFolder, read_text};
 use crate::inspection::keep_inspecting;
+use crate::kept_registry;
 use crate::log_api::LogApi;
 use crate::log_opening::{OpenLogError, OpenedLog, Unopened, open_current};
+use crate::log_place::LogPlace;
 use crate::logs::{self, LogStart};
 use crate::management::Management;
 use crate::metrics::NrfMetrics;
 use crate::metrics::notifications::NotificationMetrics;
 use crate::mtca::Mtca;
-use crate::notifier::Notifier;
+use crate::openapi::OpenApi;
 use crate::own::OwnSource;
 use crate::public_files::PublicPort;
-use crate::registry::{ChangeSink, Registry, Settings, SharedRegistry};
-use crate::registry_files;
+use crate::registry::{Registry, Settings, SharedRegistry};
 use crate::retired_log::RetiredLog;
 use crate::services::Services;
+use crate::state_lock::{StateLock, StateLockError};
 use crate::subscribing::Subscribing;
 use crate::subscriptions::Bounds;
 use crate::witness_client::HttpWitness;
@@ -74,8 +83,6 @@ use crate::witness_times::WitnessTimes;
 
 /// The record of used enrolment tokens in the private folder.
 const USED_TOKENS: &str = "used-tokens";
-/// How often missing heartbeats are looked for.
-const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why the NRF cannot start, or go on.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +97,9 @@ pub enum NrfError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The state folder.
+    #[error(transparent)]
+    StateLock(#[from] StateLockError),
     /// The issuance log.
     #[error(transparent)]
     OpenLog(#[from] OpenLogError),
@@ -102,9 +112,33 @@ pub enum NrfError {
     /// A witness has an address and is nobody in the trust file.
     #[error("witness {0} is not a cosigner in the trust file")]
     UnknownWitness(String),
+    /// Certificates could have fewer cosignatures than relying parties ask for.
+    #[error(
+        "required_witnesses: with {required} of these [[witness]] tables a certificate may have only {sure} of the {wanted} cosignatures \
+         that a [[group]] of the trust file asks for"
+    )]
+    Quorum {
+        /// How many witnesses must cosign.
+        required: usize,
+        /// How many of a group are among them, whoever they are.
+        sure: usize,
+        /// How many of the group relying parties ask for.
+        wanted: usize,
+    },
     /// The CA's ID is too long for a log.
     #[error("the CA's ID")]
     Id(#[from] IdError),
+    /// The NRF's own logs cannot be followed.
+    #[error("the NRF's own logs")]
+    Trust(#[from] TrustError),
+    /// A witness cannot be asked.
+    #[error("witness {id}")]
+    Witness {
+        /// Its cosigner ID.
+        id: String,
+        /// Why.
+        source: HttpError,
+    },
     /// The enrolment authority's key.
     #[error("enrolment_authority {}", path.display())]
     Authority {
@@ -113,6 +147,17 @@ pub enum NrfError {
         /// What is wrong with it.
         source: AuthorityKeyError,
     },
+    /// The key of CMP secrets.
+    #[error("cmp.secrets {}", path.display())]
+    CmpSecrets {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SharedSecretsError,
+    },
+    /// What was revoked by CMP.
+    #[error("certificates that were revoked by CMP")]
+    Revoked(#[from] RevokedError),
     /// A key of access tokens.
     #[error("token_keys {}", path.display())]
     TokenKey {
@@ -171,8 +216,9 @@ pub async fn run(
     control: Control,
 ) -> Result<(), NrfError> {
     let config = sbi::config::load::<NrfConfig>(config)?.resolve(sbi::config::folder_of(config))?;
-    let used_tokens = config.state.join(USED_TOKENS);
     if forget_used_tokens {
+        // It may be lost with the record.
+        let used_tokens = PrivateFolder::open(config.state.clone())?.path(USED_TOKENS);
         tracing::warn!(path = %used_tokens.display(), "starting a new record of used enrolment tokens: used ones that have not expired are accepted again");
         UsedTokens::forget(&used_tokens)?;
     }
@@ -190,6 +236,8 @@ struct Process {
     life: Life,
     config: NrfConfig,
     nrf_metrics: NrfMetrics,
+    /// No other NRF uses the state folder meanwhile.
+    _state: StateLock,
 }
 
 /// The current log, opened, and what works on it.
@@ -225,19 +273,28 @@ impl Process {
         let metrics = Metrics::new();
         let nrf_metrics = NrfMetrics::new(&metrics.registry);
         let life = Life::begin(NfType::Nrf, config.process(), metrics, events, stop).await?;
+        let state = PrivateFolder::open(config.state.clone())?;
         let mut process = Self {
             life,
-            config,
             nrf_metrics,
+            _state: StateLock::take(&state)?,
+            config,
         };
         process.life.lacks("issuance log");
         let trust_file = TrustFile::load(&process.config.trust)?;
         let policy = process.config.access_tokens;
-        process
-            .life
-            .use_access_tokens(policy, trust_file.token_keys.clone())?;
-        let state = PrivateFolder::open(process.config.state.clone())?;
-        begin_used_tokens(&process.config.log, &state)?;
+        process.life.use_access_tokens(
+            policy,
+            trust_file.token_keys.clone(),
+            process.config.client_credentials,
+        )?;
+        let (for_thread, private) = (process.config.clone(), state.clone());
+        spawn_blocking(move || {
+            let log = LogPlace::of(&for_thread, &private).map_err(OpenLogError::from)?;
+            begin_used_tokens(&log, &private)
+        })
+        .await
+        .map_err(OpenLogError::from)??;
         let log = match open_log(
             &process.config,
             &trust_file,
@@ -327,6 +384,7 @@ impl Process {
         let port = Arc::new(PublicPort {
             log,
             files: self.config.public.clone(),
+            openapi: OpenApi::default(),
         });
         let addr = self.config.log_listen;
         let addr = self
@@ -340,6 +398,7 @@ impl Process {
         enrolment: Arc<Enrolment>,
         instance: &Arc<Instance>,
     ) -> Result<(), NrfError> {
+        self.serve_cmp(&enrolment, instance)?;
         let (listener, addr) = bind(self.config.listen, "SBI", "listen")?;
         let services = Arc::new(self.services(addr, instance, enrolment)?);
         let auth = ClientAuth::OptionalOrExpired {
@@ -347,6 +406,35 @@ impl Process {
         };
         self.life
             .serve_sbi(listener, addr, instance, auth, services);
+        Ok(())
+    }
+
+    /// Serves CMP if the configuration says so.
+    fn serve_cmp(
+        &mut self,
+        enrolment: &Arc<Enrolment>,
+        instance: &Arc<Instance>,
+    ) -> Result<(), NrfError> {
+        let config = self.config.clone();
+        let Some(cmp) = &config.cmp else {
+            return Ok(());
+        };
+        let secrets = Zeroizing::new(read_text(&cmp.secrets)?);
+        let secrets = SharedSecrets::new(&secrets).map_err(|source| NrfError::CmpSecrets {
+            path: cmp.secrets.clone(),
+            source,
+        })?;
+        let port = CmpPort::new(
+            enrolment.clone(),
+            secrets,
+            Endpoint::new(instance.store.receiver(), config.clock()),
+            &subject(&config)?.name_der(),
+            PrivateFolder::open(config.state.join("revoked"))?,
+        )?;
+        let addr = self
+            .life
+            .serve_plain(cmp.listen, "CMP", "cmp.listen", Arc::new(port))?;
+        tracing::info!(%addr, "serving CMP at http://{addr}/.well-known/cmp");
         Ok(())
     }
 
@@ -447,16 +535,9 @@ impl Process {
             config.fqdn.clone(),
             CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509),
         );
-        let subject = NfSubject::new(
-            &config.country,
-            &config.plmn.home_domain(),
-            config.id,
-            &[NfType::Nrf.to_string()],
-            std::slice::from_ref(&config.fqdn),
-        )?;
         let source = OwnSource {
             enrolment: enrolment.clone(),
-            subject,
+            subject: subject(config)?,
         };
         // It issues its own certificates, as often as it takes.
         let vault = Vault::open(&config.state.join("own"), config.id)?.replaceable();
@@ -474,19 +555,19 @@ impl Process {
         enrolment: Arc<Enrolment>,
     ) -> Result<Services, NrfError> {
         let config = self.config.clone();
-        let (registry, notifier) = open_registry(
-            &config,
-            ["profiles", "subscriptions"],
+        let (registry, notifier) = kept_registry::open(
+            ["profiles", "subscriptions"].map(|name| config.state.join(name)),
             (Settings::default(), Bounds::default()),
+            config.clock(),
             self.nrf_metrics.notifications(),
         )?;
         let metrics = self.nrf_metrics.clone();
-        let count = move |registry: &Registry| {
-            let types = registry.profiles().map(|profile| profile.nf_type.as_str());
-            metrics.registered(types);
-        };
-        self.life
-            .spawn(expire(registry.clone(), notifier.clone(), count));
+        let count = move |registry: &Registry| metrics.registered(registry.counts());
+        self.life.spawn(kept_registry::expire(
+            registry.clone(),
+            notifier.clone(),
+            count,
+        ));
         self.serve_cleartext(&registry)?;
         let api_root = ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?;
         let reach = Reach::of(addr.ip());
@@ -500,7 +581,8 @@ impl Process {
         let services = Services::new(
             Management::new(registry.clone(), api_root.clone())
                 .counted_in(self.nrf_metrics.clone()),
-            Subscribing::new(notifier, registry.clone(), api_root.clone(), reach),
+            Subscribing::new(notifier, registry.clone(), api_root.clone(), reach)
+                .guarded_by(instance.access_tokens().cloned()),
             Discovery::new(registry.clone(), config.discovery_validity_seconds),
             Bootstrapping::new(instance.id, &api_root, config.token_keys.is_some()),
             enrolment,
@@ -513,6 +595,7 @@ impl Process {
             plmn: config.plmn.clone(),
             registry,
             keys: token_keys(folder)?,
+            credentials: instance.client_credentials().cloned(),
             lifetime_seconds: config.access_token_lifetime_seconds,
             clock: config.clock(),
             ledger: self.life.ledger.clone(),
@@ -527,17 +610,23 @@ impl Process {
         let Some(cleartext) = &config.cleartext else {
             return Ok(());
         };
-        let (claimed, notifier) = open_registry(
-            &config,
-            ["cleartext-profiles", "cleartext-subscriptions"],
-            (cleartext::settings(), cleartext::bounds()),
+        let (claimed, notifier) = kept_registry::open(
+            ["cleartext-profiles", "cleartext-subscriptions"].map(|name| config.state.join(name)),
+            (
+                cleartext::settings(cleartext.heartbeat_seconds),
+                cleartext::bounds(),
+            ),
+            config.clock(),
             // Not shown: those that are shown are of subscribers with certificates.
             NotificationMetrics::new(&Default::default()),
         )?;
         let metrics = self.nrf_metrics.clone();
-        let count = move |registry: &Registry| metrics.claimed(registry.profiles().count());
-        self.life
-            .spawn(expire(claimed.clone(), notifier.clone(), count));
+        let count = move |registry: &Registry| metrics.claimed(registry.len());
+        self.life.spawn(kept_registry::expire(
+            claimed.clone(),
+            notifier.clone(),
+            count,
+        ));
         let (listener, addr) = bind(cleartext.listen, "cleartext SBI", "cleartext.listen")?;
         let api_root = cleartext::api_root(addr, &config.fqdn)?;
         let reach = Reach::of(addr.ip());
@@ -565,24 +654,15 @@ impl Process {
     }
 }
 
-/// A registry and the subscriptions to it, as they were stored in two folders of the private folder. Blocks on the disk.
-fn open_registry(
-    config: &NrfConfig,
-    [profiles, subscriptions]: [&str; 2],
-    (settings, bounds): (Settings, Bounds),
-    metrics: NotificationMetrics,
-) -> Result<(Arc<SharedRegistry>, Arc<Notifier>), FileError> {
-    let folder = PrivateFolder::open(config.state.join(profiles))?;
-    let registry = registry_files::restore(&folder, settings, Instant::now())?;
-    let subscriptions = PrivateFolder::open(config.state.join(subscriptions))?;
-    let notifier = Notifier::open(subscriptions, bounds, config.clock(), metrics)?;
-    let notifier = Arc::new(notifier);
-    let hearing = notifier.clone();
-    let on_change: ChangeSink = Box::new(move |change| {
-        registry_files::store(&folder, change);
-        hearing.announce(change);
-    });
-    Ok((Arc::new(SharedRegistry::new(registry, on_change)), notifier))
+/// What the NRF's own certificates say of it.
+fn subject(config: &NrfConfig) -> Result<NfSubject, SubjectError> {
+    NfSubject::new(
+        &config.country,
+        &config.plmn.home_domain(),
+        config.id,
+        &[NfType::Nrf.to_string()],
+        std::slice::from_ref(&config.fqdn),
+    )
 }
 
 /// The keys of access tokens that are in a folder. Blocks on the disk.
@@ -612,6 +692,27 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     }
 }
 
+/// Refuses a number of witnesses with which a certificate could be issued that relying parties refuse: any so many may cosign it.
+fn check_quorums(
+    required: usize,
+    witnesses: &[Cosigner],
+    trust_file: &TrustFile,
+) -> Result<(), NrfError> {
+    for group in trust_file.trust.groups() {
+        let is_member = |witness: &&Cosigner| group.members().iter().any(|of| of.id == witness.id);
+        let others = witnesses.iter().filter(|of| !is_member(of)).count();
+        let (sure, wanted) = (required.saturating_sub(others), group.required());
+        if sure < wanted {
+            return Err(NrfError::Quorum {
+                required,
+                sure,
+                wanted,
+            });
+        }
+    }
+    Ok(())
+}
+
 async fn open_log(
     config: &NrfConfig,
     trust_file: &TrustFile,
@@ -621,15 +722,18 @@ async fn open_log(
     let mut witnesses = Vec::new();
     let mut cosigners = Vec::new();
     for address in &config.witness {
-        let known = trust_file
-            .cosigners
-            .iter()
-            .find(|cosigner| cosigner.id.to_string() == address.id);
-        let cosigner = known.ok_or_else(|| NrfError::UnknownWitness(address.id.clone()))?;
+        let cosigner = trust_file
+            .cosigner(&address.id)
+            .ok_or_else(|| NrfError::UnknownWitness(address.id.clone()))?;
         cosigners.push(cosigner.clone());
-        let witness = HttpWitness::new(cosigner.clone(), address.addr.clone());
+        let witness = HttpWitness::new(cosigner.clone(), address);
+        let witness = witness.map_err(|source| NrfError::Witness {
+            id: address.id.clone(),
+            source,
+        })?;
         witnesses.push(witness.counted_in(metrics.clone()));
     }
+    check_quorums(config.required_witnesses, &cosigners, trust_file)?;
     let OpenedLog {
         id,
         storage,
@@ -653,9 +757,10 @@ async fn open_log(
     )?;
     let sequencer = sequencer.observed_by(metrics.observer());
     metrics.opened(&issuer, &signed);
+    metrics.required_witnesses(config.required_witnesses);
     let retired = logs
         .retired()
-        .map(|log| (log, RetiredLog::new(logs.folder(log))));
+        .map(|log| (log, RetiredLog::new(logs.place(log))));
     Ok(Log {
         id,
         storage,
@@ -671,32 +776,15 @@ async fn open_log(
 ///
 /// # Errors
 /// There is no record, and whether there is a log cannot be told: neither is then begun without the other.
-fn begin_used_tokens(log: &Path, state: &PrivateFolder) -> Result<(), NrfError> {
+fn begin_used_tokens(log: &LogPlace, state: &PrivateFolder) -> Result<(), NrfError> {
     let record = state.path(USED_TOKENS);
     if record.exists() || state.path(logs::RECORD).exists() {
         return Ok(());
     }
-    if read_object(log, &Object::SignedCheckpoint)?.is_none() {
+    if log.read(&Object::SignedCheckpoint)?.is_none() {
         UsedTokens::begin(&record)?;
     }
     Ok(())
-}
-
-/// Suspends and purges instances whose heartbeats are missing, ends subscriptions that are not renewed, and counts those that
-/// are there, for ever.
-async fn expire(registry: Arc<SharedRegistry>, notifier: Arc<Notifier>, count: impl Fn(&Registry)) {
-    let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
-    loop {
-        ticks.tick().await;
-        let (late, ended) = (registry.clone(), notifier.clone());
-        let work = move || {
-            late.expire(Instant::now());
-            ended.sweep();
-        };
-        // Off the runtime: what changes is written to disk. It fails only when the runtime ends.
-        let _ = tokio::task::spawn_blocking(work).await;
-        registry.read(&count);
-    }
 }
 
 #[cfg(test)]
@@ -713,12 +801,13 @@ mod tests {
         // A folder in the checkpoint's place cannot be read, as a file cannot when the disk fails.
         let checkpoint = log.join(Object::SignedCheckpoint.to_string());
         fs::create_dir_all(&checkpoint).unwrap();
-        let refused = begin_used_tokens(&log, &state);
+        let place = LogPlace::from(log);
+        let refused = begin_used_tokens(&place, &state);
         assert!(matches!(refused, Err(NrfError::Storage(_))), "{refused:?}");
         assert!(!state.path(USED_TOKENS).exists());
 
         fs::remove_dir(&checkpoint).unwrap();
-        begin_used_tokens(&log, &state).unwrap();
+        begin_used_tokens(&place, &state).unwrap();
         assert!(state.path(USED_TOKENS).exists());
     }
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use hyper::StatusCode;
 use mtc_tls::csr::Csr;
 use mtc_tls::identity::NfSubject;
 use sbi::credentials::{CertificateSource, ObtainError};
 use sbi::enrolment::{EnrolmentError, IssuedCertificate, LandmarkAnswer};
 use sbi::problem::Problem;
-use sbi::response::Response;
 
-use crate::enrolment::Enrolment;
+use crate::enrolment::{Enrolment, Refusal};
+use crate::mtca::MtcaError;
 
 /// The NRF's enrolment service as a source of certificates for one subject, the NRF.
 pub(crate) struct OwnSource {
@@ -28,11 +27,8 @@ impl CertificateSource for OwnSource {
         };
         let csr = Csr::parse_and_verify(csr)
             .map_err(|_| failed(EnrolmentError::Answer("its own request is not one")))?;
-        let issued = self
-            .enrolment
-            .certify_subject(profile, &csr, &self.subject)
-            .await;
-        issued.map_err(|problem| failed(refusal(problem)))
+        let issued = self.enrolment.certify(profile, &csr, &self.subject).await;
+        issued.map_err(|error| failed(refusal(error)))
     }
 
     async fn landmark_relative(&self, path: &str) -> Result<LandmarkAnswer, ObtainError> {
@@ -40,23 +36,19 @@ impl CertificateSource for OwnSource {
             profile: "landmark-relative".to_owned(),
             source,
         };
-        let id = path.rsplit('/').nth(1).unwrap_or_default();
-        let answered = self.enrolment.landmark_relative(id).await;
-        let response = match answered.map_err(refusal) {
-            Err(EnrolmentError::Refused { status, .. }) if status == StatusCode::GONE => {
-                return Ok(LandmarkAnswer::Never);
-            }
-            answered => answered.map_err(failed)?,
-        };
-        LandmarkAnswer::read(&response).map_err(failed)
+        let serial = path.rsplit('/').nth(1).and_then(|id| id.parse().ok());
+        let serial =
+            serial.ok_or_else(|| failed(EnrolmentError::Answer("its own path has no id")))?;
+        match self.enrolment.landmark_relative(serial).await {
+            Err(Refusal::Mtca(MtcaError::Retired(_))) => Ok(LandmarkAnswer::Never),
+            answered => answered.map_err(|error| failed(refusal(error))),
+        }
     }
 }
 
-fn refusal(problem: Problem) -> EnrolmentError {
-    let Response { status, body, .. } = problem.into_response();
-    let details = sbi::problem::ProblemDetails::from_body(&body).unwrap_or_default();
-    EnrolmentError::Refused {
-        status,
-        details: Box::new(details),
-    }
+fn refusal(refusal: Refusal) -> EnrolmentError {
+    let Problem {
+        status, details, ..
+    } = Problem::from(refusal);
+    EnrolmentError::Refused { status, details }
 }

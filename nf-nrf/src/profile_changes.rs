@@ -86,6 +86,16 @@ impl ProfileChanges {
     }
 }
 
+/// Whether a subscriber with `condition` wants to hear of changes of an instance's load that come alone, as with most heartbeats:
+/// it names the load, or something that has it.
+pub fn monitors_load(condition: &NotifCondition) -> bool {
+    let mut monitored = condition.monitored_attributes.iter();
+    monitored.any(|of| {
+        let mut changing = OF_HEARTBEATS.iter();
+        changing.any(|member| is_within(&below("", member), of))
+    })
+}
+
 /// The JSON Pointer of a member of the object at `at`.
 fn below(at: &str, member: &str) -> String {
     format!("{at}/{}", member.replace('~', "~0").replace('/', "~1"))
@@ -159,6 +169,27 @@ mod tests {
             );
         }
         assert!(!ProfileChanges::default().matter(None));
+    }
+
+    #[test]
+    fn who_names_the_load_wants_to_hear_of_it_alone() {
+        for (members, expected) in [
+            (json!({"monitoredAttributes": ["/nfStatus", "/load"]}), true),
+            (json!({"monitoredAttributes": ["/loadTimeStamp"]}), true),
+            (
+                json!({"monitoredAttributes": ["/nfServiceList/a/load"]}),
+                false,
+            ),
+            (json!({"monitoredAttributes": ["/locality"]}), false),
+            (json!({"unmonitoredAttributes": ["/locality"]}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(
+                monitors_load(&condition(members.clone())),
+                expected,
+                "{members}"
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Files that everybody may read: what somebody elsewhere must know of a deployed lab to take part in it.
 //!
 //! ```text
+//! GET /openapi.json                                          ──> what is served, and what on the other ports
 //! GET /lab/lab.toml, /lab/trust.toml, /lab/x509/<profile>/root.crt ──> PUBLIC/lab.toml, ...
 //! GET anything else                                              ──> the issuance log
 //! ```
@@ -24,6 +25,7 @@ use tokio::task::spawn_blocking;
 
 use crate::log_api::LogApi;
 use crate::log_opening::Unopened;
+use crate::openapi::{self, OpenApi};
 
 /// Where the files are below the port's root.
 const PREFIX: &str = "/lab/";
@@ -40,10 +42,15 @@ pub struct PublicPort {
     pub log: Result<LogApi, Unopened>,
     /// Folder of the files, if there are any.
     pub files: Option<PathBuf>,
+    /// What describes both.
+    pub openapi: OpenApi,
 }
 
 impl Handler for PublicPort {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        if request.path == openapi::PATH {
+            return self.openapi.handle(&request);
+        }
         match (&self.files, request.path.strip_prefix(PREFIX)) {
             (Some(folder), Some(name)) => file(folder, name, &request.method).await,
             _ => match &self.log {

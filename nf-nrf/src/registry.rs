@@ -10,26 +10,32 @@
 //!
 //! Each transition that others must hear of is a [`Change`]. They queue up in the registry in the order in which they happened;
 //! [`SharedRegistry`] hands them on one after the other, so that whoever persists or notifies sees that order too. A heartbeat
-//! that changes only `load` is none.
+//! that changes only `load` is none, unless somebody wants to hear of it ([`Registry::tell_load`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sbi::json_patch::{self, PatchError};
 use sbi::model::{
-    Document, NfInstanceId, NfProfile, NfStatus, PatchItem, PatchOperation, Tolerated,
+    Document, NfInstanceId, NfProfile, NfStatus, NfType, PatchItem, PatchOperation, Tolerated,
 };
 use sbi::problem::Problem;
 
 use crate::etag::ETag;
 
+mod index;
 mod touched;
 
+pub use index::Wanted;
 pub use touched::{MAX_TOUCHED, Revision};
 
+use index::{Entry, Index};
 use touched::Touched;
+
+/// Heartbeat interval, in seconds, of instances that propose none where the operator says nothing else.
+pub const HEARTBEAT_INTERVAL: u32 = 10;
 
 /// What the operator decides about registrations.
 #[derive(Clone, Debug)]
@@ -49,7 +55,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            heartbeat_interval: 10,
+            heartbeat_interval: HEARTBEAT_INTERVAL,
             heartbeat_range: 1..=3600,
             heartbeat_margin: Duration::from_secs(2),
             suspend_grace: Duration::from_secs(60),
@@ -65,6 +71,13 @@ pub enum Change {
     Registered(Arc<NfProfile>),
     /// An instance has another profile.
     ProfileChanged {
+        /// The profile until now.
+        before: Arc<NfProfile>,
+        /// The profile from now on.
+        after: Arc<NfProfile>,
+    },
+    /// An instance has another load, and nothing else changed. Nothing to persist.
+    LoadChanged {
         /// The profile until now.
         before: Arc<NfProfile>,
         /// The profile from now on.
@@ -163,7 +176,12 @@ struct Record {
 pub struct Registry {
     settings: Arc<Settings>,
     records: BTreeMap<NfInstanceId, Record>,
+    /// The deadline of each record, the earliest first.
+    deadlines: BTreeSet<(Instant, NfInstanceId)>,
+    index: Index,
     changes: Vec<Change>,
+    /// Whether anybody wants to hear of load alone.
+    tells_load: bool,
     touched: Touched,
 }
 
@@ -173,7 +191,10 @@ impl Registry {
         Self {
             settings: Arc::new(settings),
             records: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            index: Index::default(),
             changes: Vec::new(),
+            tells_load: false,
             touched: Touched::default(),
         }
     }
@@ -231,6 +252,7 @@ impl Registry {
             proposed,
             patience,
             is_heartbeat,
+            relisted,
             tolerated,
         } = draft;
         let id = stored.profile.nf_instance_id;
@@ -251,13 +273,25 @@ impl Registry {
                 before: Arc::clone(&before.profile),
                 after: profile,
             }),
+            Some(before) if self.tells_load && !has_same_load(&before.profile, &profile) => {
+                self.changes.push(Change::LoadChanged {
+                    before: Arc::clone(&before.profile),
+                    after: profile,
+                });
+            }
             Some(_) => {}
         }
         let record = Record {
             stored: stored.clone(),
             deadline: now + patience,
         };
-        self.records.insert(id, record);
+        self.keep(id, record);
+        if let Some((from, to)) = relisted {
+            if let Some(from) = from {
+                self.index.remove(id, &from);
+            }
+            self.index.put(id, to);
+        }
         self.touched.touch(id);
         Ok(Committed {
             is_overridden: stored.profile.heart_beat_timer != proposed,
@@ -273,6 +307,8 @@ impl Registry {
         let Some(record) = self.records.remove(&id) else {
             return false;
         };
+        self.deadlines.remove(&(record.deadline, id));
+        self.index.remove(id, &Entry::of(&record.stored.profile));
         self.touched.touch(id);
         self.changes
             .push(Change::Deregistered(record.stored.profile));
@@ -289,10 +325,10 @@ impl Registry {
     /// The instances with which [`Registry::expire`] has something to do.
     pub fn late(&self, now: Instant) -> Vec<NfInstanceId> {
         let late = self
-            .records
+            .deadlines
             .iter()
-            .filter(|(_, record)| record.is_late(now));
-        late.map(|(id, _)| *id).collect()
+            .take_while(|(deadline, _)| *deadline <= now);
+        late.map(|(_, id)| *id).collect()
     }
 
     /// Suspends or purges the instance `id`, if it still is late.
@@ -311,7 +347,7 @@ impl Registry {
 
     /// When [`Registry::expire`] next has something to do, if ever.
     pub fn next_expiry(&self) -> Option<Instant> {
-        self.records.values().map(|record| record.deadline).min()
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// The profile of `id`.
@@ -322,6 +358,49 @@ impl Registry {
     /// All profiles, ordered by instance id.
     pub fn profiles(&self) -> impl Iterator<Item = &Arc<NfProfile>> {
         self.records.values().map(|record| &record.stored.profile)
+    }
+
+    /// How many instances there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no instance.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// How many instances there are of each type of which there are some.
+    pub fn counts(&self) -> impl Iterator<Item = (&NfType, usize)> {
+        self.index.counts()
+    }
+
+    /// How many instances of `nf_type` there are, of all types without one, and `size` of them after the first `skip`, ordered by
+    /// instance id.
+    pub fn page(
+        &self,
+        nf_type: Option<&NfType>,
+        skip: usize,
+        size: usize,
+    ) -> (usize, Vec<NfInstanceId>) {
+        let Some(nf_type) = nf_type else {
+            let ids = self.records.keys().skip(skip).take(size);
+            return (self.len(), ids.copied().collect());
+        };
+        let ids = self.index.of(nf_type);
+        let page = ids.into_iter().flatten().skip(skip).take(size);
+        (ids.map_or(0, BTreeSet::len), page.copied().collect())
+    }
+
+    /// The profiles to look at for `wanted`: each that has it is among them, and so may be others. None is there twice unless it is wanted
+    /// for two reasons.
+    pub fn candidates(&self, wanted: &Wanted<'_>) -> Vec<Arc<NfProfile>> {
+        let profile = |id| self.get(id).map(|stored| Arc::clone(&stored.profile));
+        if wanted.ids.is_empty() {
+            self.index.fewest(wanted).filter_map(profile).collect()
+        } else {
+            wanted.ids.iter().copied().filter_map(profile).collect()
+        }
     }
 
     /// The state that the registry is in.
@@ -337,6 +416,11 @@ impl Registry {
     ) -> Option<impl Iterator<Item = (NfInstanceId, Option<&Arc<NfProfile>>)>> {
         let touched = self.touched.since(revision)?;
         Some(touched.map(|id| (id, self.get(id).map(|stored| &stored.profile))))
+    }
+
+    /// From now on a heartbeat that says another load is a change. Until then it costs nothing but the heartbeat.
+    pub const fn tell_load(&mut self) {
+        self.tells_load = true;
     }
 
     /// The changes since the last call, in order.
@@ -360,8 +444,17 @@ impl Registry {
             },
             deadline: now + self.settings.suspend_grace,
         };
-        self.records.insert(id, record);
+        self.keep(id, record);
         self.touched.touch(id);
+    }
+
+    /// Puts `record` in the place of what there is of `id`.
+    fn keep(&mut self, id: NfInstanceId, record: Record) {
+        let deadline = record.deadline;
+        if let Some(before) = self.records.insert(id, record) {
+            self.deadlines.remove(&(before.deadline, id));
+        }
+        self.deadlines.insert((deadline, id));
     }
 }
 
@@ -434,11 +527,15 @@ impl Basis {
         let unchanged = before
             .as_ref()
             .filter(|before| is_heartbeat(&before.profile, &profile));
-        let (is_heartbeat, etag) = match unchanged {
-            Some(before) => (true, before.etag.clone()),
-            None => (false, validator(&profile)),
+        let (is_heartbeat, etag, relisted) = match unchanged {
+            Some(before) => (true, before.etag.clone(), None),
+            None => {
+                let relisted = relisted(before.as_ref(), &profile);
+                (false, validator(&profile), relisted)
+            }
         };
         Draft {
+            relisted,
             stored: Stored {
                 profile: Arc::new(profile),
                 etag,
@@ -471,6 +568,8 @@ pub struct Draft {
     /// From when it is stored until the instance is late.
     patience: Duration,
     is_heartbeat: bool,
+    /// As [`relisted`] says.
+    relisted: Option<(Option<Entry>, Entry)>,
     /// What was put right after a patch.
     tolerated: Vec<Tolerated>,
 }
@@ -528,6 +627,17 @@ fn is_heartbeat(before: &NfProfile, after: &NfProfile) -> bool {
         .load_time_stamp
         .clone_from(&before.load_time_stamp);
     comparable == *before
+}
+
+/// In which lists an instance was and is to be, if these are not the same.
+fn relisted(before: Option<&Stored>, after: &NfProfile) -> Option<(Option<Entry>, Entry)> {
+    let from = before.map(|before| Entry::of(&before.profile));
+    let to = Entry::of(after);
+    (from.as_ref() != Some(&to)).then_some((from, to))
+}
+
+fn has_same_load(before: &NfProfile, after: &NfProfile) -> bool {
+    before.load == after.load && before.load_time_stamp == after.load_time_stamp
 }
 
 fn validator(profile: &NfProfile) -> ETag {

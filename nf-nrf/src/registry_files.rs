@@ -52,6 +52,7 @@ pub(crate) fn store(folder: &PrivateFolder, change: &Change) {
                 .expect("a profile has string keys and does not fail");
             folder.write(&format!("{}{SUFFIX}", profile.nf_instance_id), &json)
         }
+        Change::LoadChanged { .. } => Ok(()),
         Change::Deregistered(profile) => {
             folder.remove(&format!("{}{SUFFIX}", profile.nf_instance_id))
         }

@@ -12,10 +12,12 @@ use sbi::server::{Handler, MAX_BODY, Request};
 
 use crate::access_token::AccessTokenService;
 use crate::bootstrapping::Bootstrapping;
+use crate::certificate_management::CertificateManagement;
 use crate::discovery::Discovery;
 use crate::enrolment::Enrolment;
 use crate::management::Management;
 use crate::offload::Offload;
+use crate::openapi::OpenApi;
 use crate::subscribing::Subscribing;
 
 /// Where anybody may send something, with a token instead of a certificate.
@@ -39,9 +41,10 @@ pub struct Services {
     /// `nnrf-oauth2`, if this NRF issues access tokens.
     access_token: Option<Arc<AccessTokenService>>,
     bootstrapping: Bootstrapping,
+    openapi: OpenApi,
     offload: Offload,
     /// `nnrf-cm`, in whose metrics requests are counted.
-    enrolment: Arc<Enrolment>,
+    certificates: CertificateManagement,
 }
 
 impl Services {
@@ -59,8 +62,9 @@ impl Services {
             discovery: Arc::new(discovery),
             access_token: None,
             bootstrapping,
+            openapi: OpenApi::default(),
             offload: Offload::default(),
-            enrolment,
+            certificates: CertificateManagement { enrolment },
         }
     }
 
@@ -79,7 +83,7 @@ impl Handler for Services {
         let path = request.segments()?;
         let segments: Vec<&str> = path.iter().map(String::as_str).collect();
         match segments.as_slice() {
-            ["nnrf-cm", "v1", rest @ ..] => self.enrolment.handle(&request, rest).await,
+            ["nnrf-cm", "v1", rest @ ..] => self.certificates.handle(&request, rest).await,
             ["nnrf-nfm", "v1", "subscriptions", ..] => {
                 let subscribing = self.subscribing.clone();
                 self.offload
@@ -103,12 +107,16 @@ impl Handler for Services {
                 discovery.handle(&request, &segments, &self.offload).await
             }
             ["bootstrapping"] => self.bootstrapping.handle(&request),
+            ["openapi.json"] => self.openapi.handle(&request),
             _ => Err(Problem::invalid_api(&SERVICES)),
         }
     }
 
     fn answered(&self, operation: ServiceOperation, status: Option<StatusCode>) {
-        self.enrolment.metrics.answered(operation, status);
+        self.certificates
+            .enrolment
+            .metrics
+            .answered(operation, status);
     }
 
     fn max_body(&self, _method: &Method, path: &str) -> usize {

@@ -16,8 +16,11 @@ use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_core::time::UnixTime;
 use mtc_tls::identity::NfIdentity;
+use sbi::access_token::AccessTokens;
 use sbi::json_patch;
-use sbi::model::{Document, NfInstanceId, NfProfile, NfType, PatchItem, SubscriptionData};
+use sbi::model::{
+    Document, NfInstanceId, NfProfile, NfType, PatchItem, ServiceName, SubscriptionData,
+};
 use sbi::problem::{Cause, InvalidParam, Problem};
 use sbi::response::{JSON, JSON_PATCH, Response};
 use sbi::server::Request;
@@ -30,8 +33,10 @@ use crate::caller::{Caller, Callers};
 use crate::condition::Condition;
 use crate::management::{certifies, read_patch};
 use crate::notifier::{Notifier, StoreError};
-use crate::registry::SharedRegistry;
-use crate::subscription::{Subscriber, Subscription, SubscriptionError, SubscriptionId};
+use crate::registry::{Registry, SharedRegistry};
+use crate::subscription::{
+    COMPLETE_PROFILES, Subscriber, Subscription, SubscriptionError, SubscriptionId,
+};
 use crate::subscriptions::{AddError, MAX_OCTETS};
 
 /// How long a subscription lasts that proposes nothing, and at most: a subscriber that is gone for good is forgotten in a day.
@@ -41,7 +46,12 @@ pub const SHORTEST: Duration = Duration::from_secs(60);
 /// Seconds after which a subscriber may try again that found no place.
 const RETRY_WHEN_FULL: u32 = 30;
 /// What a subscription is by: no patch changes it.
-const IMMUTABLE: [&str; 3] = ["/subscriptionId", "/reqNfInstanceId", "/reqNfType"];
+const IMMUTABLE: [&str; 4] = [
+    "/subscriptionId",
+    "/reqNfInstanceId",
+    "/reqNfType",
+    "/completeProfileSubscription",
+];
 
 /// The subscriptions of the service `nnrf-nfm`.
 pub struct Subscribing {
@@ -50,6 +60,7 @@ pub struct Subscribing {
     api_root: ApiRoot,
     reach: Reach,
     callers: Callers,
+    tokens: Option<Arc<AccessTokens>>,
 }
 
 impl Subscribing {
@@ -66,7 +77,15 @@ impl Subscribing {
             api_root,
             reach,
             callers: Callers::default(),
+            tokens: None,
         }
+    }
+
+    /// Tells complete profiles to whom these tokens permit it; without, to nobody.
+    #[must_use]
+    pub fn guarded_by(mut self, tokens: Option<Arc<AccessTokens>>) -> Self {
+        self.tokens = tokens;
+        self
     }
 
     /// Takes requests from `callers`, of whom those with a certificate are the default.
@@ -99,9 +118,13 @@ impl Subscribing {
         }
         let data = SubscriptionData::read(&request.body)?;
         let subscriber = self.subscriber(caller, &data, request)?;
+        if data.complete_profile_subscription {
+            self.require_all(caller, &subscriber, request)?;
+        }
         let subscription = self.checked(SubscriptionId::random(), data, subscriber)?;
         let subscription = Arc::new(subscription);
-        self.notifier.put(subscription.clone()).map_err(unstored)?;
+        self.notifier.put(subscription.clone())?;
+        self.heed(&subscription);
         let location = format!(
             "{}/nnrf-nfm/v1/subscriptions/{}",
             self.api_root,
@@ -118,13 +141,15 @@ impl Subscribing {
         request: &Request,
     ) -> Result<Response, Problem> {
         request.require_media_type(JSON_PATCH)?;
-        let before = self.of(id, caller)?;
         let patch = read_patch(&request.body)?;
-        let data = patched(&before.data, &patch)?;
-        let proposed = data.validity_time.clone();
-        let subscriber = before.subscriber.clone();
-        let subscription = Arc::new(self.checked(id.clone(), data, subscriber)?);
-        self.notifier.put(subscription.clone()).map_err(unstored)?;
+        let mut proposed = None;
+        let subscription = self.notifier.change(id, |before| {
+            let before = own(before, caller)?;
+            let data = patched(&before.data, &patch)?;
+            proposed.clone_from(&data.validity_time);
+            self.checked(id.clone(), data, before.subscriber.clone())
+        })?;
+        self.heed(&subscription);
         let is_as_proposed = match proposed {
             Some(proposed) => moment(&proposed)? == subscription.expires,
             None => false,
@@ -136,29 +161,20 @@ impl Subscribing {
         })
     }
 
+    /// Has the registry tell of load alone, if a subscription that is kept now asks for that.
+    fn heed(&self, subscription: &Subscription) {
+        if subscription.monitors_load() {
+            self.registry.update(Registry::tell_load);
+        }
+    }
+
     fn unsubscribe(&self, id: &SubscriptionId, caller: Caller<'_>) -> Result<Response, Problem> {
-        self.of(id, caller)?;
+        own(self.notifier.get(id), caller)?;
         if self.notifier.remove(id) {
             Ok(Response::no_content())
         } else {
             Err(unknown())
         }
-    }
-
-    /// The subscription `id`, which is the requester's own, or one that an SCP may change for it.
-    /// Without a certificate, who knows its id may.
-    fn of(&self, id: &SubscriptionId, caller: Caller<'_>) -> Result<Arc<Subscription>, Problem> {
-        let found = self.notifier.get(id).ok_or_else(unknown)?;
-        let Some(identity) = caller.identity() else {
-            return Ok(found);
-        };
-        let certified = NfInstanceId::from(identity.instance_id);
-        if found.subscriber.id == certified || is_scp(identity) {
-            return Ok(found);
-        }
-        Err(Problem::certificate_mismatch(format!(
-            "certificate is of instance {certified}, which did not make this subscription"
-        )))
     }
 
     /// Check 7: the subscriber is the one of the certificate, or a registered instance for which an SCP asks.
@@ -201,6 +217,28 @@ impl Subscribing {
             }
             _ => Ok(subscriber),
         }
+    }
+
+    /// Refuses who may not be told complete profiles: it needs an access token of that scope, and nobody can ask for another.
+    fn require_all(
+        &self,
+        caller: Caller<'_>,
+        subscriber: &Subscriber,
+        request: &Request,
+    ) -> Result<(), Problem> {
+        let Some(tokens) = &self.tokens else {
+            return Err(not_allowed(
+                "completeProfileSubscription: needs an access token, and this NRF issues none",
+            ));
+        };
+        let certified = caller.identity().map(|identity| identity.instance_id);
+        if certified != Some(subscriber.id.uuid()) {
+            return Err(not_allowed(
+                "completeProfileSubscription: complete profiles are told to nobody on behalf of another",
+            ));
+        }
+        let scopes = ["nnrf-nfm", COMPLETE_PROFILES].map(ServiceName::from);
+        tokens.require(request, &scopes)
     }
 
     /// The instance `id` as it is registered.
@@ -253,10 +291,6 @@ impl Subscribing {
         subscriber: Subscriber,
     ) -> Result<Subscription, Problem> {
         let expires = self.expiry(data.validity_time.as_deref())?;
-        if data.other.get("completeProfileSubscription") == Some(&true.into()) {
-            // Needs an access token of the scope nnrf-nfm:subscriptions:subs-complete-profile.
-            return Err(not_allowed("the complete profile is told to nobody"));
-        }
         let uri = &data.nf_status_notification_uri;
         match self.callers {
             Callers::Certified => {
@@ -307,6 +341,22 @@ impl Subscribing {
         let proposed = proposed.unwrap_or_else(|| now.plus(LONGEST));
         Ok(proposed.clamp(now.plus(SHORTEST), now.plus(LONGEST)))
     }
+}
+
+/// The subscription that was found, if it is the requester's own, or one that an SCP may change for it.
+/// Without a certificate, who knows its id may.
+fn own(found: Option<Arc<Subscription>>, caller: Caller<'_>) -> Result<Arc<Subscription>, Problem> {
+    let found = found.ok_or_else(unknown)?;
+    let Some(identity) = caller.identity() else {
+        return Ok(found);
+    };
+    let certified = NfInstanceId::from(identity.instance_id);
+    if found.subscriber.id == certified || is_scp(identity) {
+        return Ok(found);
+    }
+    Err(Problem::certificate_mismatch(format!(
+        "certificate is of instance {certified}, which did not make this subscription"
+    )))
 }
 
 /// The subscriber that `data` names. Who names none shares the place of all such: it is told what anybody is told.
@@ -385,17 +435,19 @@ fn unknown() -> Problem {
     Problem::with_cause(StatusCode::NOT_FOUND, Cause::SubscriptionNotFound, detail)
 }
 
-fn unstored(error: StoreError) -> Problem {
-    match error {
-        StoreError::Add(error @ AddError::Full(_)) => Problem::unavailable(
-            Cause::InsufficientResources,
-            error.to_string(),
-            RETRY_WHEN_FULL,
-        ),
-        StoreError::Add(error) => not_allowed(&error.to_string()),
-        StoreError::File(error) => {
-            tracing::error!(error = %mtc_core::causes::Causes(&error), "cannot store a subscription");
-            Problem::system_failure()
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Add(error @ AddError::Full(_)) => Self::unavailable(
+                Cause::InsufficientResources,
+                error.to_string(),
+                RETRY_WHEN_FULL,
+            ),
+            StoreError::Add(error) => not_allowed(&error.to_string()),
+            StoreError::File(error) => {
+                tracing::error!(error = %mtc_core::causes::Causes(&error), "cannot store a subscription");
+                Self::system_failure()
+            }
         }
     }
 }

@@ -4,17 +4,20 @@ use std::net::IpAddr;
 
 use mtc_core::time::UnixTime;
 use sbi::model::{
-    NfInstanceId, NfProfile, NfType, ServiceForm, Snssai, SubscriptionContext, SubscriptionData,
-    SupportedFeatures,
+    NfInstanceId, NfProfile, NfService, NfType, ServiceForm, Snssai, SubscriptionContext,
+    SubscriptionData, SupportedFeatures,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::allowed::{self, Requester, listed};
 use crate::callback::{Callback, CallbackError};
 use crate::condition::{Condition, ConditionError};
+use crate::profile_changes;
 
 /// Feature of nnrf-nfm: services as a map.
 pub const SERVICE_MAP: u32 = 1;
+/// The scope of access tokens that complete profiles are told for, beside that of `nnrf-nfm` (TS 29.510 annex A.2).
+pub const COMPLETE_PROFILES: &str = "nnrf-nfm:subscriptions:subs-complete-profile";
 
 /// The name of a subscription: 32 hex digits, since a hyphen would end a network's prefix (TS 29.510 table 6.1.6.2.16-1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,9 +119,10 @@ impl Subscription {
         })
     }
 
-    /// What the subscriber is answered: its features stay with the NRF, which tells its own.
+    /// What the subscriber is answered: what is only in requests stays with the NRF, which tells its own features.
     pub fn answer(&self) -> SubscriptionData {
         SubscriptionData {
+            complete_profile_subscription: false,
             requester_features: None,
             nrf_supported_features: Some(format!("{SERVICE_MAP:x}")),
             ..self.data.clone()
@@ -145,26 +149,44 @@ impl Subscription {
 
     /// Whether the subscriber may know of `profile`: of one of the services that the subscription is about, if there are services.
     pub fn may_know(&self, profile: &NfProfile) -> bool {
-        let requester = self.requester();
         let condition = self.condition.as_ref();
-        let mut services = profile.services().peekable();
-        if services.peek().is_none() {
-            return allowed::may_know(requester, profile);
-        }
-        services.any(|service| {
+        self.may_use_one(profile, |service| {
             condition.is_none_or(|condition| condition.is_about(service))
-                && allowed::may_use(requester, service, profile)
         })
     }
 
-    /// `profile` as the subscriber gets to see it: with the services that it may use in the form that it reads, and without what
-    /// is between the instance and the NRF.
+    /// Whether the subscriber may know of `profile` whatever the subscription is about: of one of its services, if there are services.
+    pub fn may_know_some(&self, profile: &NfProfile) -> bool {
+        self.may_use_one(profile, |_| true)
+    }
+
+    fn may_use_one(&self, profile: &NfProfile, is_it: impl Fn(&NfService) -> bool) -> bool {
+        let requester = self.requester();
+        let mut services = profile.services().peekable();
+        if services.peek().is_none() {
+            return self.is_told_all() || allowed::may_know(requester, profile);
+        }
+        services.any(|service| {
+            is_it(service) && (self.is_told_all() || allowed::may_use(requester, service, profile))
+        })
+    }
+
+    /// Whether the subscriber hears of every instance and all of its profile: it judges itself who may use which, as an SCP does for
+    /// its consumers.
+    const fn is_told_all(&self) -> bool {
+        self.data.complete_profile_subscription
+    }
+
+    /// `profile` as the subscriber gets to see it, with its services in the form that it reads: those that it may use, and without what is
+    /// between the instance and the NRF, unless it is told all.
     pub fn view(&self, profile: &NfProfile) -> NfProfile {
         let requester = self.requester();
         let mut view = profile.clone();
-        view.retain_services(|service| allowed::may_use(requester, service, profile));
-        view.heart_beat_timer = None;
-        allowed::hide_lists(&mut view);
+        if !self.is_told_all() {
+            view.retain_services(|service| allowed::may_use(requester, service, profile));
+            view.heart_beat_timer = None;
+            allowed::hide_lists(&mut view);
+        }
         view.convert_services(if self.reads_service_map() {
             ServiceForm::Map
         } else {
@@ -176,6 +198,12 @@ impl Subscription {
     /// Whether the subscriber reads services as a map. JSON Pointers into a list of services would shift with every service.
     pub fn reads_service_map(&self) -> bool {
         self.features.has(SERVICE_MAP)
+    }
+
+    /// Whether the subscriber wants to hear of changes of an instance's load that come alone.
+    pub fn monitors_load(&self) -> bool {
+        let condition = self.data.notif_condition.as_ref();
+        condition.is_some_and(profile_changes::monitors_load)
     }
 
     fn requester(&self) -> Requester<'_> {

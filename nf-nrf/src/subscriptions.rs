@@ -156,6 +156,12 @@ impl Subscriptions {
             .collect()
     }
 
+    /// Whether one of them asks for changes of load alone.
+    pub fn is_load_monitored(&self) -> bool {
+        let mut all = self.by_id.values();
+        all.any(|subscription| subscription.monitors_load())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_id.len()

@@ -20,18 +20,26 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 /// Checkpoints are many under load, and one a second tells as much.
 const LISTENING_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a witness has signed last, and when. Clones share it.
+/// What witnesses have signed last, and when. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct WitnessTimes(Arc<Mutex<Option<(UnixTime, Instant)>>>);
+pub struct WitnessTimes(Arc<Mutex<Option<Signed>>>);
+
+/// The times that witnesses have signed on one checkpoint, and when that was.
+#[derive(Debug)]
+struct Signed {
+    times: Vec<UnixTime>,
+    at: Instant,
+}
 
 impl WitnessTimes {
-    /// A witness has just signed this time.
-    pub fn signed(&self, time: UnixTime) {
-        self.signed_at(time, Instant::now());
+    /// Witnesses have just signed these times.
+    pub fn signed(&self, times: Vec<UnixTime>) {
+        self.signed_at(times, Instant::now());
     }
 
-    fn signed_at(&self, time: UnixTime, at: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, at));
+    fn signed_at(&self, times: Vec<UnixTime>, at: Instant) {
+        let signed = Some(Signed { times, at });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = signed;
     }
 
     /// Listens to what is published, for as long as anything is: a checkpoint that has just been published has just been signed by
@@ -45,30 +53,31 @@ impl WitnessTimes {
         published.mark_unchanged();
         while published.changed().await.is_ok() {
             let checkpoint = published.borrow_and_update().clone();
-            let newest = checkpoint.and_then(|checkpoint| {
-                let times = witnesses
-                    .iter()
-                    .filter_map(|witness| checkpoint.signed().verify(&log, witness).ok());
-                times.max()
-            });
-            if let Some(newest) = newest {
-                self.signed(newest);
+            let times = |checkpoint: CaCheckpoint| -> Vec<UnixTime> {
+                let signed = |witness| checkpoint.signed().verify(&log, witness).ok();
+                witnesses.iter().filter_map(signed).collect()
+            };
+            let times = checkpoint.map(times).unwrap_or_default();
+            if !times.is_empty() {
+                self.signed(times);
             }
             sleep(LISTENING_PAUSE).await;
         }
     }
 
-    /// How far `now` is from the time by the clock of the witness that signed last, if that is too far. None has signed since
-    /// the start of this process: then there is nothing to compare with.
+    /// How far `now` is from the time by the nearest of the clocks of the witnesses that signed last, if that is too far: one
+    /// witness whose clock is wrong stops nothing as long as another's is right. None has signed since the start of this
+    /// process: then there is nothing to compare with.
     pub fn far_from(&self, now: UnixTime) -> Option<Duration> {
         self.far_at(now, Instant::now())
     }
 
     fn far_at(&self, now: UnixTime, at: Instant) -> Option<Duration> {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (time, signed) = last?;
-        let expected = time.plus(at.saturating_duration_since(signed));
-        let away = Duration::from_secs(now.0.abs_diff(expected.0));
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Signed { times, at: signed } = last.as_ref()?;
+        let since = at.saturating_duration_since(*signed);
+        let away = times.iter().map(|time| now.0.abs_diff(time.plus(since).0));
+        let away = Duration::from_secs(away.min()?);
         (away > CLOCK_TOLERANCE).then_some(away)
     }
 }
@@ -82,7 +91,7 @@ mod tests {
         let (times, begin) = (WitnessTimes::default(), Instant::now());
         let at = |seconds: u64| UnixTime(1_800_000_000 + seconds);
         assert_eq!(times.far_at(at(0), begin), None, "nobody has signed");
-        times.signed_at(at(0), begin);
+        times.signed_at(vec![at(0)], begin);
         let hour = Duration::from_secs(3600);
         for (now, later, away) in [
             (at(0), Duration::ZERO, None),
@@ -98,5 +107,19 @@ mod tests {
                 "{now:?} after {later:?}"
             );
         }
+    }
+
+    #[test]
+    fn one_witness_of_several_with_a_wrong_clock_stops_nothing() {
+        let (times, begin) = (WitnessTimes::default(), Instant::now());
+        let at = |seconds: u64| UnixTime(1_800_000_000 + seconds);
+        times.signed_at(vec![at(86_400), at(1)], begin);
+        assert_eq!(times.far_at(at(0), begin), None);
+        times.signed_at(vec![at(86_400), at(3600)], begin);
+        assert_eq!(
+            times.far_at(at(0), begin),
+            Some(Duration::from_secs(3600)),
+            "a clock that no witness's is near is the one that is wrong"
+        );
     }
 }

@@ -17,6 +17,7 @@ use mtc_log::{
     CosigningKey, DirectoryStorage, IssuanceLog, LandmarkPolicy, LandmarkStore, Object, Storage,
 };
 use nf_nrf::log_api::LogApi;
+use nf_nrf::openapi::{self, OpenApi};
 use nf_nrf::public_files::PublicPort;
 use nf_nrf::retired_log::RetiredLog;
 use sbi::client::{Connection, Request};
@@ -68,6 +69,7 @@ impl Served {
         let api = Arc::new(PublicPort {
             log: Ok(log),
             files,
+            openapi: OpenApi::default(),
         });
         let (client, server) = tokio::io::duplex(64 * 1024);
         tokio::spawn(serve_cleartext(server, REMOTE, api, std::future::pending()));
@@ -176,6 +178,38 @@ async fn everything_below_the_served_folder_is_served() {
         let response = served.get(&format!("/1/{object}")).await;
         assert_eq!(response.body, fs::read(&file).unwrap(), "{object}");
     }
+}
+
+/// Whether `path` is one that the document writes as `template`.
+fn is_written_as(template: &str, path: &str) -> bool {
+    let Some((fixed, rest)) = template.split_once('{') else {
+        return template == path;
+    };
+    let Some(path) = path.strip_prefix(fixed) else {
+        return false;
+    };
+    let (_, rest) = rest.split_once('}').expect("the brace is closed");
+    let end = path.find(|c: char| !c.is_ascii_alphanumeric());
+    end.map_or(rest.is_empty(), |end| is_written_as(rest, &path[end..]))
+}
+
+#[tokio::test]
+async fn the_document_has_every_served_object_and_no_others() {
+    let served = Served::start().await;
+    let document = served.get(openapi::PATH).await;
+    let document: serde_json::Value = document.read_json().expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let mut described: Vec<_> = paths
+        .keys()
+        .filter(|path| path.starts_with("/{log"))
+        .collect();
+    for object in SERVED {
+        let path = format!("/1/{object}");
+        let found = paths.keys().find(|template| is_written_as(template, &path));
+        let found = found.unwrap_or_else(|| panic!("{path} is not described"));
+        described.retain(|template| *template != found);
+    }
+    assert!(described.is_empty(), "nothing is served at {described:?}");
 }
 
 // Over HTTP/2 the body came along, which clients must treat as a protocol error.

@@ -30,7 +30,8 @@ use mtc_tls::identity::{NfIdentity, NfSubject};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use mtc_tls::pem;
 use nf_nrf::answers::Answers;
-use nf_nrf::config::NrfConfig;
+use nf_nrf::certificate_management::CertificateManagement;
+use nf_nrf::config::{NrfConfig, WitnessAddress};
 use nf_nrf::enrolment::Enrolment;
 use nf_nrf::enrolment_token::{TokenVerifier, UsedTokens};
 use nf_nrf::files::PrivateFolder;
@@ -42,7 +43,7 @@ use nf_nrf::retired_log::RetiredLog;
 use nf_nrf::witness_client::HttpWitness;
 use sbi::access_token::TokenPolicy;
 use sbi::client::Connection;
-use sbi::config::WantedCredential;
+use sbi::config::{TlsConfig, WantedCredential};
 use sbi::enrolment::{CERTIFICATES, LandmarkAnswer, landmark_relative};
 use sbi::limits::LimitsConfig;
 use sbi::model::PlmnId;
@@ -123,6 +124,18 @@ struct Scene {
     trust_file: TrustFile,
     witness_addr: SocketAddr,
     witness: JoinHandle<()>,
+}
+
+/// The witness of a trust file, in cleartext at `addr`.
+fn http_witness(trust_file: &TrustFile, addr: SocketAddr) -> HttpWitness {
+    let cosigner = trust_file.cosigners[0].clone();
+    let address = WitnessAddress {
+        id: cosigner.id.to_string(),
+        submission_prefix: addr.into(),
+        monitoring_prefix: None,
+        mirror: false,
+    };
+    HttpWitness::new(cosigner, &address).expect("cleartext needs no roots")
 }
 
 impl Scene {
@@ -222,7 +235,7 @@ impl Scene {
     }
 
     fn http_witness(&self) -> HttpWitness {
-        HttpWitness::new(self.trust_file.cosigners[0].clone(), self.witness_addr)
+        http_witness(&self.trust_file, self.witness_addr)
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -266,7 +279,7 @@ impl Scene {
     /// Which log is current according to the record.
     fn current(&self) -> u16 {
         let state = PrivateFolder::open(self.config.state.clone()).expect("a folder");
-        let logs = Logs::open(&self.config.log, state, &self.trust_file.logs);
+        let logs = Logs::open(self.file("log"), state, &self.trust_file.logs);
         logs.expect("a record").current().get()
     }
 
@@ -344,6 +357,7 @@ fn trust_file(ca: &Cosigner, witness: &Cosigner, log: LogNumber) -> TrustFile {
 fn config(folder: &Path) -> NrfConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     NrfConfig {
+        cmp: None,
         id: Uuid::new_v4(),
         fqdn: "nrf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
         listen: any,
@@ -352,13 +366,15 @@ fn config(folder: &Path) -> NrfConfig {
         admin: any,
         trust: folder.join("trust.toml"),
         cosigner_key: folder.join("cosigner.key"),
-        log: folder.join("log"),
+        log: folder.join("log").into(),
+        object_store: None,
         public: None,
         retire_failed_log: false,
         state: folder.join("state"),
         enrolment_authority: folder.join("authority.pub"),
         token_keys: None,
         access_tokens: TokenPolicy::Off,
+        client_credentials: true,
         access_token_lifetime_seconds: 3600,
         x509: None,
         credential: Vec::<WantedCredential>::new(),
@@ -379,6 +395,7 @@ fn config(folder: &Path) -> NrfConfig {
         await_landmarks: false,
         key_log: None,
         clock_offset_seconds: 0,
+        tls: TlsConfig::default(),
         limits: LimitsConfig::default(),
     }
 }
@@ -468,7 +485,7 @@ impl Scene {
         let logs = &running.logs;
         let retired = logs
             .retired()
-            .map(|log| (log, RetiredLog::new(logs.folder(log))));
+            .map(|log| (log, RetiredLog::new(logs.place(log))));
         let api = LogApi {
             current: logs.current(),
             storage,
@@ -568,7 +585,7 @@ async fn relying_parties_follow_the_landmarks_of_both_logs() {
 }
 
 /// `nnrf-cm` alone.
-struct EnrolmentApi(Enrolment);
+struct EnrolmentApi(CertificateManagement);
 
 impl Handler for EnrolmentApi {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
@@ -611,7 +628,9 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
         profile: None,
     };
     let (client, server) = tokio::io::duplex(64 * 1024);
-    let api = Arc::new(EnrolmentApi(enrolment));
+    let api = Arc::new(EnrolmentApi(CertificateManagement {
+        enrolment: Arc::new(enrolment),
+    }));
     tokio::spawn(serve_connection(
         server,
         Arc::new(peer),
@@ -670,7 +689,7 @@ async fn another_log_of_the_same_size_is_noticed() {
     fs::remove_dir_all(scene.file("state")).unwrap();
     // An operator who insists, while the witness is away.
     let witness_addr = SocketAddr::from(([127, 0, 0, 1], 1));
-    let away = HttpWitness::new(scene.trust_file.cosigners[0].clone(), witness_addr);
+    let away = http_witness(&scene.trust_file, witness_addr);
     let opened = open_current(&scene.config, &scene.trust_file, LogStart::Create, &[away]).await;
     let mut opened = opened.expect("nobody there to object");
     opened
@@ -917,7 +936,7 @@ async fn a_crash_between_the_retirement_and_the_next_log_is_made_good() {
     let (scene, _) = Scene::new().await;
     let record = scene.file("state/issuance-logs.json");
     let state = PrivateFolder::open(scene.config.state.clone()).unwrap();
-    let mut logs = Logs::open(&scene.config.log, state, &[]).unwrap();
+    let mut logs = Logs::open(scene.file("log"), state, &[]).unwrap();
     logs.retire("crash", CLOCK.now()).unwrap();
     let before_creation = fs::read(&record).unwrap();
     assert!(!scene.file("log-2").exists());
@@ -1007,6 +1026,19 @@ async fn after_the_last_log_number_there_is_a_clear_end() {
     );
 }
 
+#[tokio::test]
+async fn a_log_of_which_nobody_would_accept_a_certificate_is_not_opened() {
+    let mut scene = Scene::beginning_with(32768).await;
+    scene.trust_file.certificate.max_serial = (1 << 63) - 1;
+    scene.trust_file.trust = CaTrust::ca_alone(&scene.trust_file.certificate);
+    let error = scene.refused(LogStart::Create).await;
+    assert_eq!(
+        error.to_string(),
+        "log 32768: its serial numbers are outside the range of the CA's certificate, 281474976710656 to 9223372036854775807"
+    );
+    assert!(!scene.file("log-32768").exists());
+}
+
 // Opening does not read old tiles, and no relying party could have used what was issued.
 #[tokio::test]
 async fn a_bit_flipped_in_an_old_tile_is_found_before_anything_is_issued() {
@@ -1077,4 +1109,63 @@ async fn what_is_no_proof_is_no_reason_to_retire_a_log() {
     assert!(!message.contains("--next-log"), "{message}");
     fs::rename(scene.file("elsewhere"), &tile).unwrap();
     scene.run(LogStart::Open).await.stop().await;
+}
+
+// On the server at MTC5G_S3_ENDPOINT, as mtc-log-s3/tests/server.rs has it; without one nothing is tried.
+#[cfg(feature = "object-store")]
+#[tokio::test]
+async fn a_log_in_an_object_store_has_one_nrf_at_a_time_and_a_next_one() {
+    use nf_nrf::log_location::{LogLocation, ObjectStoreConfig};
+
+    let Ok(endpoint) = std::env::var("MTC5G_S3_ENDPOINT") else {
+        eprintln!("skipped: MTC5G_S3_ENDPOINT names no server");
+        return;
+    };
+    let mut scene = Scene::beginning_with(1).await;
+    scene.config.log = LogLocation::Bucket {
+        bucket: "mtc5g".to_owned(),
+        prefix: format!("nrf/{}", Uuid::new_v4()),
+    };
+    scene.config.object_store = Some(ObjectStoreConfig {
+        endpoint: Some(endpoint),
+        ..ObjectStoreConfig::default()
+    });
+    let first = scene.run(LogStart::Create).await;
+    let issued = first.issue().await.expect("log 1 works");
+    assert_eq!(scene.accepted_in(&issued), 1);
+    assert!(!scene.file("log").exists());
+
+    // Who has another state folder is another NRF.
+    let other = scene.file("another state");
+    let own = std::mem::replace(&mut scene.config.state, other);
+    let error = scene.refused(LogStart::Open).await;
+    assert!(
+        matches!(
+            error,
+            OpenLogError::Storage {
+                source: StorageError::Locked { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    scene.config.state = own;
+
+    // The same one starts again without having ended: what was taken over issues nothing more.
+    let again = scene.run(LogStart::Open).await;
+    let next_issued = again.issue().await.expect("log 1 goes on");
+    assert_eq!(next_issued.serial, issued.serial + 1);
+    assert!(first.issue().await.is_err());
+    first.stop().await;
+    let last = again.issue().await.expect("log 1 goes on");
+    assert_eq!(last.serial, issued.serial + 2);
+    again.stop().await;
+
+    let retired = scene.run(next(number(2))).await;
+    let new = retired.issue().await.expect("log 2 works");
+    assert_eq!(scene.accepted_in(&new), 2);
+    retired.stop().await;
+    let again = scene.run(LogStart::Open).await;
+    assert_eq!(again.logs.current(), number(2));
+    again.stop().await;
 }

@@ -21,9 +21,10 @@ use procedures::authentication::{
     AuthenticationInfoResult, Av5gAka, CONFIRMATION_LINK, ConfirmationData,
     ConfirmationDataResponse, NOT_AUTHENTICATED, UeAuthenticationCtx,
 };
-use procedures::caller::{ANSWER_TIME, Caller, Cause as OnBehalf, ExchangeError};
+use procedures::caller::{ANSWER_TIME, Caller, Came, Cause as OnBehalf, ExchangeError};
 use procedures::producers::Producers;
-use sbi::client::{self, ClientError};
+use procedures::subscriber_data::is_supi_long;
+use sbi::client::ClientError;
 use sbi::instance::Instance;
 use sbi::ledger::Procedure;
 use sbi::model::{HalLink, NfInstanceId, NfType, ServiceName};
@@ -36,11 +37,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::consumer::require_type;
+use crate::consumer::{require_short, require_type};
 use crate::kept::Kept;
 
 /// The services of an AUSF.
 pub const SERVICES: [ServiceName; 1] = [ServiceName::NausfAuth];
+/// Octets of a SUCI: one of profile B conceals a network access identifier with a key and a code beside it.
+const MAX_SUCI: usize = 1024;
+/// Octets of a serving network's name, with the NID of a network of its own (TS 24.501 clause 9.12.1).
+const MAX_NETWORK: usize = 64;
 
 /// The authentications of an AUSF that wait for an answer.
 pub struct Ausf {
@@ -108,21 +113,23 @@ impl Ausf {
             supi_or_suci: ue,
             serving_network_name: serving_network,
         } = request.document()?;
+        require_short("/supiOrSuci", &ue, MAX_SUCI)?;
+        require_short("/servingNetworkName", &serving_network, MAX_NETWORK)?;
         let wanted = AuthenticationInfoRequest {
             serving_network_name: serving_network.clone(),
             ausf_instance_id: self.own_id,
         };
         let vector = self.caller.exchange(
             &self.udms,
+            None,
             on_behalf(request, &ue),
-            async |connection, endpoint| {
+            async |exchange| {
                 let path = format!(
-                    "{}/nudm-ueau/v1/{}/security-information/generate-auth-data",
-                    endpoint.api_prefix,
+                    "/nudm-ueau/v1/{}/security-information/generate-auth-data",
                     encode(&ue)
                 );
-                let asked = client::Request::new(Method::POST, endpoint.authority(), path);
-                let answer = connection.call(asked.json(&wanted), ANSWER_TIME).await?;
+                let asked = exchange.request(Method::POST, path).json(&wanted);
+                let answer = exchange.call(asked, ANSWER_TIME).await?;
                 Ok(answer.read_json::<AuthenticationInfoResult>()?)
             },
         );
@@ -131,6 +138,10 @@ impl Ausf {
             authentication_vector: vector,
             ..
         } = vector.await.map_err(|error| refusal(&error))?;
+        if !is_supi_long(&supi) {
+            let detail = "the UDM's subscriber is none";
+            return Err(Problem::new(StatusCode::BAD_GATEWAY, detail));
+        }
         let (Some(rand), Some(xres_star), Some(kausf)) = (
             from_hex::<16>(&vector.rand),
             from_hex(&vector.xres_star),
@@ -219,18 +230,12 @@ impl Ausf {
         self.caller
             .exchange(
                 &self.udms,
+                None,
                 on_behalf(request, supi),
-                async |connection, endpoint| {
-                    let path = format!(
-                        "{}/nudm-ueau/v1/{}/auth-events",
-                        endpoint.api_prefix,
-                        encode(supi)
-                    );
-                    let told = client::Request::new(Method::POST, endpoint.authority(), path);
-                    connection
-                        .call(told.json(&event), ANSWER_TIME)
-                        .await
-                        .map(drop)
+                async |exchange| {
+                    let path = format!("/nudm-ueau/v1/{}/auth-events", encode(supi));
+                    let told = exchange.request(Method::POST, path).json(&event);
+                    exchange.call(told, ANSWER_TIME).await.map(drop)
                 },
             )
             .await
@@ -240,7 +245,7 @@ impl Ausf {
 fn on_behalf<'a>(request: &Request, supi: &'a str) -> OnBehalf<'a> {
     OnBehalf {
         procedure: Procedure::Registration,
-        profile: request.peer.profile,
+        came: Came::of(request),
         supi,
     }
 }
@@ -250,11 +255,16 @@ fn caller_id(request: &Request) -> Option<Uuid> {
     identity.map(|identity| identity.instance_id)
 }
 
-/// What the AMF hears when the UDM does not do its part: its refusal, or that there is none (TS 29.509 clause 6.1.7.3).
+/// What the AMF hears when the UDM does not do its part (TS 29.509 clause 6.1.7.3): its refusal of the subscriber or of the serving
+/// network, or that there is no answer. That the UDM did not take this AUSF's own request, for its token say, is nothing to the AMF.
 fn refusal(error: &ExchangeError) -> Problem {
     match error {
         ExchangeError::Call {
-            source: ClientError::Status { status, details },
+            source:
+                ClientError::Status {
+                    status: status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND),
+                    details,
+                },
             ..
         } => {
             let mut problem = Problem::new(*status, "");
@@ -266,5 +276,46 @@ fn refusal(error: &ExchangeError) -> Problem {
             Cause::UpstreamServerError,
             error.to_string(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sbi::problem::ProblemDetails;
+
+    use super::*;
+
+    fn told(status: StatusCode, cause: &str) -> (u16, Option<String>) {
+        let details = ProblemDetails {
+            cause: Some(cause.to_owned()),
+            ..ProblemDetails::default()
+        };
+        let problem = refusal(&ExchangeError::Call {
+            service: ServiceName::NudmUeau,
+            source: ClientError::Status {
+                status,
+                details: Box::new(details),
+            },
+        });
+        (problem.status.as_u16(), problem.details.cause)
+    }
+
+    #[test]
+    fn an_amf_hears_of_a_refused_subscriber_and_not_of_the_ausf_s_own_troubles() {
+        for (status, cause) in [
+            (StatusCode::NOT_FOUND, "USER_NOT_FOUND"),
+            (StatusCode::FORBIDDEN, "SERVING_NETWORK_NOT_AUTHORIZED"),
+        ] {
+            let expected = (status.as_u16(), Some(cause.to_owned()));
+            assert_eq!(told(status, cause), expected);
+        }
+        for status in [
+            StatusCode::UNAUTHORIZED,
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ] {
+            let expected = (504, Some("UPSTREAM_SERVER_ERROR".to_owned()));
+            assert_eq!(told(status, "NF_CONGESTION"), expected, "{status}");
+        }
     }
 }

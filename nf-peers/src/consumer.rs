@@ -1,4 +1,4 @@
-//! Who asks a peer for something, as the client certificate says, and whether it may.
+//! Who asks a peer for something, as the client certificate says, and whether it may; and how long what is kept of it may be.
 
 use sbi::model::{NfInstanceId, NfType};
 use sbi::problem::Problem;
@@ -37,4 +37,16 @@ pub fn require_instance(request: &Request, named: NfInstanceId) -> Result<(), Pr
     }
     let detail = format!("the certificate is not of instance {named}");
     Err(Problem::certificate_mismatch(detail))
+}
+
+/// Refuses a text of a body that is empty or longer than `most` octets: what is kept for so many UEs must be short.
+///
+/// # Errors
+/// `400` with the `member`.
+pub fn require_short(member: &str, text: &str, most: usize) -> Result<(), Problem> {
+    if (1..=most).contains(&text.len()) {
+        return Ok(());
+    }
+    let reason = format!("is not 1 to {most} octets long");
+    Err(Problem::mandatory_ie_incorrect(member, reason))
 }

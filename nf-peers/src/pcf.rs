@@ -12,6 +12,7 @@ use hyper::{Method, StatusCode};
 use procedures::policy::{
     NO_FEATURES, PolicyAssociation, PolicyAssociationRequest, SmPolicyContextData,
 };
+use procedures::subscriber_data::MAX_SUPI;
 use sbi::model::{NfType, ServiceName};
 use sbi::problem::{Cause, Problem};
 use sbi::response::Response;
@@ -20,7 +21,7 @@ use sbi::uri::ApiRoot;
 use serde_json::Map;
 use uuid::Uuid;
 
-use crate::consumer::require_type;
+use crate::consumer::{require_short, require_type};
 use crate::kept::Kept;
 use crate::udm::created;
 
@@ -85,6 +86,7 @@ impl Pcf {
         match (&request.method, segments) {
             (&Method::POST, ["policies"]) => {
                 let wanted: PolicyAssociationRequest = request.document()?;
+                require_short("/supi", &wanted.supi, MAX_SUPI)?;
                 let id = Uuid::new_v4();
                 self.of_ues.put(id, wanted.supi);
                 let association = PolicyAssociation {
@@ -114,6 +116,7 @@ impl Pcf {
         match (&request.method, segments) {
             (&Method::POST, ["sm-policies"]) => {
                 let wanted: SmPolicyContextData = request.document()?;
+                require_short("/supi", &wanted.supi, MAX_SUPI)?;
                 let id = Uuid::new_v4();
                 self.of_sessions
                     .put(id, (wanted.supi, wanted.pdu_session_id));

@@ -114,7 +114,7 @@ impl NetworkFunction for Peer {
             service.ip_end_points = vec![at.into()];
             profile
                 .nf_service_list
-                .insert(service.service_instance_id.clone(), service);
+                .insert(service.service_instance_id.clone(), Box::new(service));
         }
         profile.plmn_list = vec![self.plmn.clone()];
         profile.allowed_nf_types = consumers;

@@ -25,7 +25,7 @@ use procedures::authentication::{
 };
 use procedures::subscriber_data::{
     Amf3GppAccessRegistration, Amf3GppAccessRegistrationModification, SdmSubscription,
-    SessionManagementSubscriptionData, SmfRegistration,
+    SessionManagementSubscriptionData, SmfRegistration, is_supi_long,
 };
 use sbi::model::{Document, NfInstanceId, NfType, ServiceName, Snssai};
 use sbi::problem::{Cause, Problem};
@@ -55,8 +55,8 @@ pub struct Udm {
     amfs: Kept<String, NfInstanceId>,
     /// The SMF of each session.
     smfs: Kept<(String, u8), NfInstanceId>,
-    /// The subscription of an NF to a subscriber's data: its id, by subscriber and NF.
-    subscriptions: Kept<(String, NfInstanceId), Uuid>,
+    /// Subscriptions to a subscriber's data, and the NF that each is of.
+    subscriptions: Kept<(String, Uuid), NfInstanceId>,
     /// Sequence numbers given so far; all subscribers share them.
     sequence: AtomicU64,
 }
@@ -90,10 +90,12 @@ impl Udm {
             }
             ["nudm-uecm", "v1", rest @ ..] => {
                 require_type(request, &[NfType::Amf, NfType::Smf])?;
+                require_supi(rest)?;
                 self.uecm(request, rest, api_root)
             }
             ["nudm-sdm", "v2", rest @ ..] => {
                 require_type(request, &[NfType::Amf, NfType::Smf])?;
+                require_supi(rest)?;
                 self.sdm(request, rest, api_root)
             }
             _ => Err(Problem::invalid_api(&[
@@ -236,16 +238,17 @@ impl Udm {
                 let subscription: SdmSubscription = request.document()?;
                 require_instance(request, subscription.nf_instance_id)?;
                 let id = Uuid::new_v4();
-                let key = ((*supi).to_owned(), subscription.nf_instance_id);
-                self.subscriptions.put(key, id);
+                let key = ((*supi).to_owned(), id);
+                self.subscriptions.put(key, subscription.nf_instance_id);
                 let uri = format!("{api_root}/nudm-sdm/v2/{supi}/sdm-subscriptions/{id}");
                 Ok(created(&uri, &subscription))
             }
             (&Method::DELETE, [supi, "sdm-subscriptions", id]) => {
-                let identity = request.peer.identity.as_ref().ok_or_else(unknown)?;
-                let key = ((*supi).to_owned(), identity.instance_id.into());
-                let is_it = |known: &Uuid| Uuid::try_parse(id).is_ok_and(|id| id == *known);
-                let ended = self.subscriptions.take_if(&key, is_it);
+                let id = Uuid::try_parse(id).map_err(|_| unknown())?;
+                let is_its = |nf: &NfInstanceId| require_instance(request, *nf).is_ok();
+                let ended = self
+                    .subscriptions
+                    .take_if(&((*supi).to_owned(), id), is_its);
                 ended.map(|_| Response::no_content()).ok_or_else(unknown)
             }
             (
@@ -260,6 +263,15 @@ impl Udm {
             _ => Err(Problem::not_found("nudm-sdm has no such resource")),
         }
     }
+}
+
+/// Refuses a path whose first segment is too long for a subscriber: it is kept.
+fn require_supi(segments: &[&str]) -> Result<(), Problem> {
+    if segments.first().is_some_and(|supi| is_supi_long(supi)) {
+        return Ok(());
+    }
+    let (status, cause) = (StatusCode::NOT_FOUND, Cause::UserNotFound);
+    Err(Problem::with_cause(status, cause, "no SUPI is that long"))
 }
 
 /// The form of a change to a registration (RFC 7396).

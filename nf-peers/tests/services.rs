@@ -17,6 +17,7 @@ use sbi::response::Response;
 use sbi::server::{self, Handler, Peer};
 use sbi::uri::{ApiRoot, Scheme};
 use serde_json::{Value, json};
+use test_support::transcript::{Fresh, Player};
 
 const OWN: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01";
 const OTHER: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a02";
@@ -117,6 +118,42 @@ fn amf_registration(amf: &str) -> Value {
 
 fn purge() -> Value {
     json!({"guami": {"plmnId": {"mcc": "001", "mnc": "01"}, "amfId": "020040"}, "purgeFlag": true})
+}
+
+/// Plays a transcript as the consumer OWN of a type.
+async fn check(service: &Service, nf_type: &str, transcript: &str) {
+    let fresh = [
+        (Fresh::Location("/sdm-subscriptions/"), "{subscriptionId}"),
+        (Fresh::Location("/auth-events/"), "{authEventId}"),
+        (Fresh::Location("/policies/"), "{polAssoId}"),
+        (Fresh::Location("/sm-policies/"), "{smPolicyId}"),
+        (Fresh::Member("/authenticationVector/rand"), "{rand}"),
+        (Fresh::Member("/authenticationVector/autn"), "{autn}"),
+        (
+            Fresh::Member("/authenticationVector/xresStar"),
+            "{xresStar}",
+        ),
+        (Fresh::Member("/authenticationVector/kausf"), "{kausf}"),
+    ];
+    let consumer = service.consumer(nf_type, OWN).await;
+    Player::new(&consumer.0, "peer1.example.org", &fresh)
+        .check(transcript)
+        .await;
+}
+
+#[tokio::test]
+async fn what_consumers_of_a_udm_say_goes_as_written() {
+    let udm = Service::udm(10);
+    check(&udm, "AUSF", include_str!("transcripts/udm_ausf.txt")).await;
+    check(&udm, "AMF", include_str!("transcripts/udm_amf.txt")).await;
+    check(&udm, "SMF", include_str!("transcripts/udm_smf.txt")).await;
+}
+
+#[tokio::test]
+async fn what_consumers_of_a_pcf_say_goes_as_written() {
+    let pcf = Service::pcf(10);
+    check(&pcf, "AMF", include_str!("transcripts/pcf_amf.txt")).await;
+    check(&pcf, "SMF", include_str!("transcripts/pcf_smf.txt")).await;
 }
 
 #[tokio::test]
@@ -275,4 +312,30 @@ async fn a_session_s_policy_is_updated_until_it_is_deleted() {
     assert_eq!(post("update").await, StatusCode::OK);
     assert_eq!(post("delete").await, StatusCode::NO_CONTENT);
     assert_eq!(post("update").await, StatusCode::NOT_FOUND);
+}
+
+/// 65,536 of them were kept, of as many octets as a path or a body may have.
+#[tokio::test]
+async fn what_is_kept_of_a_subscriber_is_short() {
+    let long = format!("imsi-{}", "0".repeat(300));
+    let udm = Service::udm(10);
+    let amf = udm.consumer("AMF", OWN).await;
+    let path = format!("/nudm-uecm/v1/{long}/registrations/amf-3gpp-access");
+    let refused = amf
+        .send(Method::PUT, &path, Some(amf_registration(OWN)))
+        .await;
+    assert_eq!(
+        (refused.status, cause(&refused).as_str()),
+        (StatusCode::NOT_FOUND, "USER_NOT_FOUND")
+    );
+    let pcf = Service::pcf(10);
+    let amf = pcf.consumer("AMF", OWN).await;
+    let wanted =
+        json!({"notificationUri": "https://amf1.example.org/cb", "suppFeat": "0", "supi": long});
+    let policies = "/npcf-am-policy-control/v1/policies";
+    let refused = amf.send(Method::POST, policies, Some(wanted)).await;
+    assert_eq!(
+        (refused.status, cause(&refused).as_str()),
+        (StatusCode::BAD_REQUEST, "MANDATORY_IE_INCORRECT")
+    );
 }

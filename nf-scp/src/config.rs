@@ -1,9 +1,12 @@
-//! The SCP's configuration file.
+//! The configuration files of the SCP, and of a witness that is a process of its own.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use sbi::config::{ConfigError, NfConfig};
+use mtc_tls::clock::Clock;
+use sbi::config::{ConfigError, NfConfig, ProcessSettings, TlsConfig};
+use sbi::limits::LimitsConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,17 +24,23 @@ pub struct ScpConfig {
 }
 
 /// Routing of consumers' requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoutingConfig {
-    /// Most requests that are routed at a time; more are answered with 503 and `Retry-After`. Each may have an answer of
-    /// 256 KiB on its way.
+    /// Most requests that are routed at a time; more are answered with 503 and `Retry-After`. Each may take 256 KiB: windows of
+    /// 64 KiB on both sides, and as much again in this process; longer bodies pass without being held.
     pub max_requests: usize,
+    /// The SCP domain that it serves and registers with. Requests to producers whose profiles name other domains alone
+    /// (`scpDomains`) go to an SCP that serves one of those.
+    pub domain: String,
 }
 
 impl Default for RoutingConfig {
     fn default() -> Self {
-        Self { max_requests: 512 }
+        Self {
+            max_requests: 512,
+            domain: "lab".to_owned(),
+        }
     }
 }
 
@@ -41,7 +50,61 @@ impl RoutingConfig {
     }
 }
 
-/// The witness of the SCP.
+/// A witness that is a process of its own. Relative paths are relative to the file.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessProcessConfig {
+    /// Where health, metrics and measurements are served, in cleartext.
+    pub admin: SocketAddr,
+    /// The trust file, `trust.toml`: the CA whose logs are cosigned.
+    pub trust: PathBuf,
+    /// Seconds by which this process's clock is ahead, for experiments with clock skew (see
+    /// [troubleshooting.md](troubleshooting.md#clock-steps)).
+    #[serde(default)]
+    pub clock_offset_seconds: i64,
+    /// Limits on what peers may use of this process.
+    #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
+    pub limits: LimitsConfig,
+    /// The witness.
+    pub witness: WitnessConfig,
+}
+
+impl WitnessProcessConfig {
+    /// Reads a configuration. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not one.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let folder = sbi::config::folder_of(path);
+        let mut config: Self = sbi::config::load(path)?;
+        config.trust = folder.join(&config.trust);
+        config.witness.resolve(folder);
+        Ok(config)
+    }
+
+    /// What the configuration says of the process itself.
+    pub(crate) fn process(&self) -> ProcessSettings<'_> {
+        ProcessSettings {
+            admin: self.admin,
+            limits: &self.limits,
+            clock: self.clock(),
+            // It waits for nobody, follows no log and has no connections of TLS.
+            startup: Duration::ZERO,
+            trust_interval: Duration::ZERO,
+            key_log: None,
+            tls: TlsConfig::default(),
+        }
+    }
+
+    /// This process's clock.
+    pub(crate) const fn clock(&self) -> Clock {
+        Clock {
+            offset_seconds: self.clock_offset_seconds,
+        }
+    }
+}
+
+/// A witness.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WitnessConfig {
@@ -53,6 +116,32 @@ pub struct WitnessConfig {
     pub key: PathBuf,
     /// Folder of the latest checkpoints that it cosigned; made if it does not exist.
     pub state: PathBuf,
+    /// Logs of other CAs that it cosigns for too; those of the trust file's CA need no mention.
+    #[serde(default, rename = "log", skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<WitnessedCaConfig>,
+}
+
+/// Logs of another CA.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessedCaConfig {
+    /// The CA's verifier key (c2sp.org/signed-note), of ML-DSA-44, as `mtc5g log keys` prints it.
+    pub vkey: String,
+    /// Numbers of its issuance logs; the 255 after the last one are cosigned for too.
+    #[serde(default = "first_log")]
+    pub numbers: Vec<u64>,
+}
+
+fn first_log() -> Vec<u64> {
+    vec![1]
+}
+
+impl WitnessConfig {
+    /// Makes relative paths relative to `folder`.
+    fn resolve(&mut self, folder: &Path) {
+        self.key = folder.join(&self.key);
+        self.state = folder.join(&self.state);
+    }
 }
 
 impl ScpConfig {
@@ -70,8 +159,7 @@ impl ScpConfig {
             });
         }
         config.nf = config.nf.resolve(folder)?;
-        config.witness.key = folder.join(&config.witness.key);
-        config.witness.state = folder.join(&config.witness.state);
+        config.witness.resolve(folder);
         Ok(config)
     }
 }

@@ -4,6 +4,7 @@
 //!  consumer ── mutual TLS ──> ask ──> who? ── Target-apiRoot: the producer registered there          model C
 //!                              │       └───── Discovery-*, Routing-Binding: the best that fits       model D
 //!                              └─ rewrite ──> producers ── mutual TLS, in the consumer's profile ──> producer
+//!                                               ├─ is in another domain: the SCP there ──────────────────> producer
 //!                                               └─ fails before it begins, or the method allows it: the next best
 //! ```
 //!
@@ -12,14 +13,20 @@
 //! consumer's certificate: for the others the NRF looks at the certificate of the connection, which is the SCP's.
 //!
 //! * `ask`: what the headers ask for
-//! * `discovery`: who that is, as the NRF says
+//! * `query`, `discovery`: who that is, as the NRF says
 //! * `producers`: connections to them
 //! * `circuit`: when one is left alone
+//! * `tokens`: access tokens on the consumers' behalf
+//! * `load`: what they say of their load
 //! * `rewrite`: what changes on the way
+//! * `upload`, `passage`: bodies on their way, of requests and of answers
+//! * `failure`: what the consumer is told where nobody answers
+//! * `wire`: what they send beside handshakes and bodies
 //! * `metrics`: what Prometheus is told
 
-use std::sync::Arc;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::header::{HeaderValue, SERVER};
 use hyper::http::uri::Authority;
@@ -27,9 +34,9 @@ use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use mtc_tls::profile::ConnectionProfile;
 use sbi::access_token;
-use sbi::client::ClientError;
-use sbi::header::RoutingBinding;
-use sbi::instance::{CallError, Instance};
+use sbi::body::Body;
+use sbi::header::{RoutingBinding, UserAgent};
+use sbi::instance::Instance;
 use sbi::model::{NfType, NotificationData, NotificationEventType, ServiceName, SubscriptionData};
 use sbi::nf_status::Watch;
 use sbi::nnrf::{KeptNrf, Nrf};
@@ -38,26 +45,40 @@ use sbi::response::Response;
 use sbi::selection::{Candidate, Candidates, scramble};
 use sbi::server::Request;
 use sbi::uri::{ApiRoot, Query};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 mod ask;
 mod circuit;
 mod discovery;
+mod failure;
+mod load;
 mod metrics;
+mod passage;
 mod producers;
+mod query;
 mod rewrite;
+mod tokens;
+mod upload;
+mod wire;
 
 pub use metrics::RoutingMetrics;
 
+use crate::config::RoutingConfig;
 use ask::{Ask, Model};
 use discovery::{Discovery, DiscoveryError, Wanted, Which};
-use producers::{Destination, Producers, SendError};
+use failure::{Failure, congested, not_reachable, nrf_not_reachable, refusal, shed, timed_out};
+use load::Loads;
+use metrics::{Counted, Direction};
+use passage::Passenger;
+use producers::{Answer, Destination, Place, Producers, SendError};
+use query::{nf_type_of, service_in, wanted};
+use rewrite::Hop;
+use tokens::{ConsumerTokens, Lent};
+use upload::Upload;
 
 /// Producers that are asked for one request at most.
 const MAX_ATTEMPTS: usize = 3;
-/// Seconds after which a consumer may try again that came when there was no place.
-const RETRY_WHEN_BUSY: u32 = 1;
 /// Types of producers that a consumer may name whose request does not say which it is: that of a callback may have any path.
 const PRODUCER_TYPES: [NfType; 5] = [
     NfType::Amf,
@@ -71,10 +92,14 @@ const PRODUCER_TYPES: [NfType; 5] = [
 pub struct Router {
     /// How the SCP calls itself: `SCP-<fqdn>`.
     name: String,
+    /// The SCP domain that it serves.
+    domain: String,
     instance: Arc<Instance>,
     discovery: Discovery,
     producers: Producers,
-    places: Semaphore,
+    tokens: ConsumerTokens,
+    loads: Mutex<Loads>,
+    places: Arc<Semaphore>,
     /// Requests so far, from which choices are drawn.
     routed: AtomicU64,
     metrics: RoutingMetrics,
@@ -82,36 +107,55 @@ pub struct Router {
 
 /// One request on its way.
 struct Routed<'a> {
+    /// Without its body.
     request: &'a Request,
+    upload: &'a Upload,
     ask: Ask,
     profile: ConnectionProfile,
     deadline: Instant,
+    /// The token that the consumer has left to the SCP.
+    lent: Option<Lent>,
+}
+
+impl Routed<'_> {
+    fn failure(&self, error: &SendError) -> Failure {
+        Failure::of(error, &self.request.method, self.upload.can_repeat())
+    }
 }
 
 impl Router {
-    /// Routes as `instance` what consumers want, `max_requests` at a time; `nrf` knows the producers.
+    /// Routes as `instance` what consumers want; `nrf` knows the producers.
     pub fn new(
         instance: Arc<Instance>,
         nrf: Nrf,
-        max_requests: usize,
+        config: &RoutingConfig,
         metrics: RoutingMetrics,
     ) -> Self {
-        let kept = KeptNrf::new(instance.clone(), nrf);
+        let kept = KeptNrf::new(instance.clone(), nrf.clone());
         Self {
             name: format!("{}-{}", NfType::Scp, instance.fqdn),
+            domain: config.domain.clone(),
             discovery: Discovery::new(kept, metrics.clone()),
             producers: Producers::new(instance.clone(), metrics.clone()),
+            tokens: ConsumerTokens::new(instance.clone(), nrf),
+            loads: Mutex::default(),
             instance,
-            places: Semaphore::new(max_requests),
+            places: Arc::new(Semaphore::new(config.max_requests)),
             routed: AtomicU64::new(0),
             metrics,
         }
+    }
+
+    /// The SCP domain that it serves.
+    pub fn domain(&self) -> &str {
+        &self.domain
     }
 
     /// Takes in what the NRF tells of a producer.
     pub fn hear(&self, told: &NotificationData) {
         if let Some(producer) = told.instance_id() {
             self.discovery.forget_instance(producer);
+            self.loads().forget(producer);
         }
     }
 
@@ -142,13 +186,13 @@ impl Router {
         }
     }
 
-    /// Routes `request`. An answer of the SCP itself says so in `Server`.
+    /// Routes `request`, whose body is `body`. An answer of the SCP itself says so in `Server`.
     ///
-    /// Dropping the future gives up the request to the producer.
-    pub async fn route(&self, request: &Request) -> Response {
-        let _in_progress = self.metrics.begin();
+    /// Dropping the future gives up the request to the producer, and so does dropping the answer's body.
+    pub async fn route(&self, request: &Request, body: Body) -> hyper::Response<Body> {
+        let in_progress = self.metrics.begin();
         let mut model = None;
-        let problem = match self.admit(request, &mut model).await {
+        let problem = match self.admit(request, body, in_progress, &mut model).await {
             Ok(response) => {
                 self.metrics.routed(model, None);
                 return response;
@@ -159,30 +203,58 @@ impl Router {
             .routed(model, Some(problem.details.cause.as_deref()));
         tracing::debug!(remote = %request.peer.remote, %problem, "not routed");
         let server = HeaderValue::try_from(&self.name).expect("made of the FQDN of a certificate");
-        problem.into_response().with(SERVER, server)
+        let answer = problem.into_response().with(SERVER, server);
+        let body = answer.body.clone().into();
+        into_http(answer, body)
     }
 
     async fn admit(
         &self,
         request: &Request,
+        body: Body,
+        in_progress: Counted,
         model: &mut Option<Model>,
-    ) -> Result<Response, Problem> {
-        let Ok(_place) = self.places.try_acquire() else {
+    ) -> Result<hyper::Response<Body>, Problem> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
             return Err(congested("this SCP routes as many requests as it may"));
         };
         let ask = Ask::read(request, &self.name)?;
         access_token::require_own(request).map_err(|refusal| refusal.problem(&NfType::Scp))?;
         *model = Some(ask.model());
+        let patience = ask.time;
+        let upload = Upload::new(body, self.metrics.clone());
+        let profile = self.profile_of(request);
+        let deadline = Instant::now() + patience;
+        let lending = self.tokens.for_request(request, &ask.consumer, profile);
+        let lent = timeout_at(deadline, lending).await;
         let routed = Routed {
             request,
-            profile: self.profile_of(request),
-            deadline: Instant::now() + ask.time,
+            upload: &upload,
+            profile,
+            deadline,
             ask,
+            lent: lent.map_err(|_| timed_out())??,
         };
-        match routed.ask.model() {
+        let answer = match routed.ask.model() {
             Model::C | Model::D => self.forward(&routed).await,
             Model::Nrf => self.forward_discovery(&routed).await,
+        };
+        let Answer {
+            head,
+            mut body,
+            place: lane,
+        } = answer?;
+        if let Some(lane) = lane {
+            let passenger = Held {
+                lane,
+                metrics: self.metrics.clone(),
+                _place: place,
+                _in_progress: in_progress,
+                _upload: upload,
+            };
+            body = passage::pass(body, patience, passenger);
         }
+        Ok(into_http(head, body))
     }
 
     /// Both legs of a request are authenticated in the same way.
@@ -192,7 +264,7 @@ impl Router {
     }
 
     /// Sends to whom the consumer names, and then to whom is discovered for it.
-    async fn forward(&self, routed: &Routed<'_>) -> Result<Response, Problem> {
+    async fn forward(&self, routed: &Routed<'_>) -> Result<Answer, Problem> {
         let ask = &routed.ask;
         let mut tried = Vec::new();
         let Some(root) = &ask.target else {
@@ -206,7 +278,7 @@ impl Router {
                 self.forward_discovered(routed, &mut tried).await
             }
             Err(Failure::TryAnother(problem) | Failure::Final(problem)) => Err(problem),
-            Ok(response) => Ok(response),
+            Ok(answer) => Ok(answer),
         }
     }
 
@@ -216,7 +288,7 @@ impl Router {
         routed: &Routed<'_>,
         root: &ApiRoot,
         tried: &mut Vec<Candidate>,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Answer, Failure> {
         let Some((producer, wanted)) = self.registered_at(routed, root).await? else {
             let detail = format!(
                 "the NRF knows no producer for {} at {root}",
@@ -230,12 +302,15 @@ impl Router {
             let detail = format!("{root} has failed several times in a row");
             return Err(Failure::TryAnother(not_reachable(detail)));
         }
+        if self.sheds(routed, &producer, self.draw()) {
+            return Err(Failure::TryAnother(shed()));
+        }
         let sent = self.send(routed, &producer, root.prefix()).await;
         match sent {
-            Ok(response) => Ok(rewrite::returned(response, None, &self.name)),
+            Ok(answer) => Ok(self.returned(answer, None)),
             Err(error) => {
                 self.discovery.forget(&wanted);
-                Err(Failure::of(&error, routed))
+                Err(routed.failure(&error))
             }
         }
     }
@@ -273,29 +348,64 @@ impl Router {
         Ok(None)
     }
 
-    /// Model D: sends to the best of those that are discovered and were not tried.
+    /// Model D: sends to the best of those that are discovered and were not tried: to whom the request is bound, and if that cannot be
+    /// reached to whom will do as well.
     async fn forward_discovered(
         &self,
         routed: &Routed<'_>,
         tried: &mut Vec<Candidate>,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Answer, Problem> {
         let ask = &routed.ask;
-        let (query, which) = wanted(ask, &routed.request.path)?;
+        let bound = self
+            .forward_bound(routed, ask.binding.as_ref(), tried)
+            .await;
+        let failure = match (bound, ask.wider_binding()) {
+            (Ok(answer), _) => return Ok(answer),
+            (Err(Failure::TryAnother(_)), Some(wider)) if ask.may_retry => {
+                let others = self.forward_bound(routed, Some(&wider), tried).await;
+                match others {
+                    Ok(answer) => return Ok(answer),
+                    Err(failure) => failure,
+                }
+            }
+            (Err(failure), _) => failure,
+        };
+        let (Failure::TryAnother(problem) | Failure::Final(problem)) = failure;
+        Err(problem)
+    }
+
+    async fn forward_bound(
+        &self,
+        routed: &Routed<'_>,
+        binding: Option<&RoutingBinding>,
+        tried: &mut Vec<Candidate>,
+    ) -> Result<Answer, Failure> {
+        let ask = &routed.ask;
+        let (query, which) = wanted(ask, binding, &routed.request.path)?;
         let (found, wanted) = self.find(routed, &query, which).await?;
         let Some(candidates) = found else {
             let detail = "the NRF knows no producer that fits";
             let cause = Cause::NfDiscoveryFailure;
-            return Err(Problem::with_cause(StatusCode::BAD_REQUEST, cause, detail));
+            let problem = Problem::with_cause(StatusCode::BAD_REQUEST, cause, detail);
+            return Err(Failure::TryAnother(problem));
         };
+        let candidates = self.as_loaded(&candidates);
         let mut last = not_reachable("every producer that fits has failed several times in a row");
         let mut is_retry = false;
+        let drawn = self.draw();
         while tried.len() < MAX_ATTEMPTS {
-            let random = scramble(self.routed.fetch_add(1, Ordering::Relaxed));
-            let producer = candidates.choose_among(random, |one| {
+            let admitted = |one: &Candidate| {
                 tried.iter().all(|tried| tried.addr != one.addr)
                     && self.producers.admits(routed.profile, one)
+            };
+            let producer = candidates.choose_among(self.draw(), |one| {
+                admitted(one) && !self.sheds(routed, one, drawn)
             });
             let Some(producer) = producer else {
+                let is_shed = candidates.choose_among(drawn, admitted).is_some();
+                if is_shed && !is_retry {
+                    last = shed();
+                }
                 break;
             };
             if std::mem::replace(&mut is_retry, true) {
@@ -304,24 +414,23 @@ impl Router {
             tried.push(producer.clone());
             let prefix = &producer.endpoint.api_prefix;
             let error = match self.send(routed, producer, prefix).await {
-                Ok(response) => {
+                Ok(answer) => {
                     let root = root_of(producer)?;
-                    let chosen = Some((producer, &root));
-                    return Ok(rewrite::returned(response, chosen, &self.name));
+                    return Ok(self.returned(answer, Some((producer, &root))));
                 }
                 Err(error) => error,
             };
             self.discovery.forget(&wanted);
-            match Failure::of(&error, routed) {
+            match routed.failure(&error) {
                 Failure::TryAnother(problem) if ask.may_retry => last = problem,
-                Failure::TryAnother(problem) | Failure::Final(problem) => return Err(problem),
+                failure => return Err(failure),
             }
         }
-        Err(last)
+        Err(Failure::TryAnother(last))
     }
 
     /// A discovery that asks the SCP for nothing else: the SCP is on the way to its NRF.
-    async fn forward_discovery(&self, routed: &Routed<'_>) -> Result<Response, Problem> {
+    async fn forward_discovery(&self, routed: &Routed<'_>) -> Result<Answer, Problem> {
         let Routed { request, ask, .. } = routed;
         if request.method != Method::GET || service_in(&request.path) != Some(ServiceName::NnrfDisc)
         {
@@ -338,9 +447,9 @@ impl Router {
             expected: nrf.expected(),
             authority: nrf.authority(),
         };
-        let sent = self.send_to(routed, &to, "").await;
-        let response = sent.map_err(|error| not_reachable(&error))?;
-        Ok(rewrite::returned(response, None, &self.name))
+        let sent = self.send_to(routed, &to, "", None).await;
+        let answer = sent.map_err(|error| not_reachable(&error))?;
+        Ok(self.returned(answer, None))
     }
 
     async fn find(
@@ -349,11 +458,23 @@ impl Router {
         query: &Query,
         which: Which,
     ) -> Result<(Option<Arc<Candidates>>, Wanted), Problem> {
+        let agent = &routed.ask.agent;
+        self.find_as(routed, query, which, agent).await
+    }
+
+    /// As [`Router::find`], for whoever calls itself `agent`.
+    async fn find_as(
+        &self,
+        routed: &Routed<'_>,
+        query: &Query,
+        which: Which,
+        agent: &UserAgent,
+    ) -> Result<(Option<Arc<Candidates>>, Wanted), Problem> {
         let wanted = Wanted {
             query: query.to_string(),
             which,
         };
-        let finding = self.discovery.find(&wanted, query, &routed.ask.agent);
+        let finding = self.discovery.find(&wanted, query, agent);
         let found = timeout_at(routed.deadline, finding).await;
         let found = found.map_err(|_| timed_out())?;
         match found {
@@ -372,8 +493,76 @@ impl Router {
         routed: &Routed<'_>,
         producer: &Candidate,
         prefix: &str,
-    ) -> Result<Response, SendError> {
-        self.send_to(routed, &producer.into(), prefix).await
+    ) -> Result<Answer, SendError> {
+        let answer = match self.next_scp(routed, producer).await? {
+            None => {
+                let to = producer.into();
+                self.send_to(routed, &to, prefix, None).await?
+            }
+            Some(scp) => {
+                let root = producer.endpoint.root().map_err(|_| SendError::NoWay)?;
+                let (to, prefix) = ((&scp).into(), &scp.endpoint.api_prefix);
+                self.send_to(routed, &to, prefix, Some(&root)).await?
+            }
+        };
+        let now = Instant::now();
+        let mut loads = self.loads();
+        loads.hear(producer.id, &answer.head.headers, now);
+        self.metrics.overloaded_producers(loads.overloaded(now));
+        Ok(answer)
+    }
+
+    /// The SCP on the way to `producer`, if it is in another domain than this one (TS 23.501 clause 6.3.16).
+    async fn next_scp(
+        &self,
+        routed: &Routed<'_>,
+        producer: &Candidate,
+    ) -> Result<Option<Candidate>, SendError> {
+        let domains = &producer.scp_domains;
+        if domains.is_empty() || domains.contains(&self.domain) {
+            return Ok(None);
+        }
+        let mut query = Query::default();
+        query.push("target-nf-type", NfType::Scp.as_str());
+        query.push("requester-nf-type", NfType::Scp.as_str());
+        let own = UserAgent::new(&NfType::Scp, &self.instance.fqdn);
+        let own = own.expect("made of the FQDN of a certificate");
+        let which = Which::Scp(domains.clone());
+        let found = self.find_as(routed, &query, which, &own).await;
+        let (scps, _) = found.map_err(|_| SendError::NoWay)?;
+        let scps = scps.ok_or(SendError::NoWay)?;
+        let other = scps.choose_among(self.draw(), |scp| {
+            scp.id != self.instance.id && self.producers.admits(routed.profile, scp)
+        });
+        other.cloned().map(Some).ok_or(SendError::NoWay)
+    }
+
+    /// `candidates` with what they have said of their load.
+    fn as_loaded<'a>(&self, candidates: &'a Candidates) -> Cow<'a, Candidates> {
+        let loads = self.loads();
+        if loads.is_empty() {
+            return Cow::Borrowed(candidates);
+        }
+        Cow::Owned(candidates.map(|one| match loads.load(one.id) {
+            Some(load) => one.clone().with_load(load),
+            None => one.clone(),
+        }))
+    }
+
+    /// Whether `producer` does not want the request that has drawn this number. What gives something back is always sent.
+    fn sheds(&self, routed: &Routed<'_>, producer: &Candidate, drawn: u64) -> bool {
+        let gives_back = routed.request.method == Method::DELETE;
+        !gives_back && self.loads().sheds(producer.id, drawn, Instant::now())
+    }
+
+    /// A number to choose by.
+    fn draw(&self) -> u64 {
+        scramble(self.routed.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A panic leaves what was said as it was.
+    fn loads(&self) -> MutexGuard<'_, Loads> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send_to(
@@ -381,104 +570,67 @@ impl Router {
         routed: &Routed<'_>,
         to: &Destination,
         prefix: &str,
-    ) -> Result<Response, SendError> {
+        target: Option<&ApiRoot>,
+    ) -> Result<Answer, SendError> {
         let Routed {
             request,
+            upload,
             ask,
             profile,
             deadline,
+            lent,
         } = routed;
         let left = deadline.saturating_duration_since(Instant::now());
-        let request = rewrite::forwarded(request, ask, &to.authority, prefix, &self.name, left);
-        self.producers.send(to, *profile, request, *deadline).await
-    }
-}
-
-/// Why a producer was not the one that answers.
-enum Failure {
-    /// Another may be asked; if there is none, this is the answer.
-    TryAnother(Problem),
-    /// This is the answer.
-    Final(Problem),
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::Final(problem)
-    }
-}
-
-impl Failure {
-    fn of(error: &SendError, routed: &Routed<'_>) -> Self {
-        let problem = match error {
-            SendError::Full => congested("the producer has as many requests as it may"),
-            SendError::Late | SendError::Call(CallError::Client(ClientError::Timeout(_))) => {
-                return Self::Final(timed_out());
-            }
-            SendError::Call(CallError::Client(ClientError::TooLong(_))) => {
-                let (status, cause) = (StatusCode::BAD_GATEWAY, Cause::InboundServerError);
-                return Self::Final(Problem::with_cause(status, cause, error.to_string()));
-            }
-            SendError::Call(_) => not_reachable(Causes(error).to_string()),
+        let hop = Hop {
+            authority: &to.authority,
+            prefix,
+            target,
         };
-        // The methods that may be carried out twice (RFC 9110 section 9.2.2).
-        let method = &routed.request.method;
-        if error.is_unprocessed() || method.is_idempotent() {
-            Self::TryAnother(problem)
-        } else {
-            Self::Final(problem)
+        let request = rewrite::forwarded(request, ask, hop, &self.name, left);
+        let request = request.bearing(lent.as_ref().map(|lent| &lent.bearer));
+        let sent = self
+            .producers
+            .send(to, *profile, request, upload, *deadline);
+        let answered = sent.await;
+        if let (Some(lent), Ok(answer)) = (lent, &answered)
+            && answer.head.status == StatusCode::UNAUTHORIZED
+        {
+            self.tokens.refused(lent);
+        }
+        answered
+    }
+
+    /// A producer's answer as the consumer gets it; `chosen` as in [`rewrite::returned`].
+    fn returned(&self, answer: Answer, chosen: Option<(&Candidate, &ApiRoot)>) -> Answer {
+        Answer {
+            head: rewrite::returned(answer.head, chosen, &self.name),
+            ..answer
         }
     }
 }
 
-/// The query that `ask` makes, and which services of its answer are meant.
-fn wanted(ask: &Ask, path: &str) -> Result<(Query, Which), Problem> {
-    let mut query = ask.query.clone();
-    let given = |query: &Query, name: &str| query.values(name).next().map(str::to_owned);
-    let names = given(&query, "service-names");
-    let first = names.as_deref().and_then(|names| names.split(',').next());
-    let name = first.map(ServiceName::from).or_else(|| service_in(path));
-    let name = name
-        .ok_or_else(|| Problem::mandatory_ie_missing("header 3gpp-Sbi-Discovery-service-names"))?;
-    if given(&query, "target-nf-type").is_none() {
-        let nf_type = nf_type_of(&name).ok_or_else(|| {
-            Problem::mandatory_ie_missing("header 3gpp-Sbi-Discovery-target-nf-type")
-        })?;
-        query.push("target-nf-type", nf_type.as_str());
-    }
-    if given(&query, "requester-nf-type").is_none() {
-        query.push("requester-nf-type", ask.consumer.as_str());
-    }
-    if names.is_none() {
-        query.push("service-names", name.as_str());
-    }
-    let mut set = None;
-    match &ask.binding {
-        Some(RoutingBinding::Instance(id)) if given(&query, "target-nf-instance-id").is_none() => {
-            query.push("target-nf-instance-id", id.to_string());
-        }
-        Some(RoutingBinding::Set(id)) => set = Some(id.clone()),
-        Some(RoutingBinding::Instance(_)) | None => {}
-    }
-    let locality = given(&query, "preferred-locality");
-    let which = Which::Service {
-        name,
-        set,
-        locality,
-    };
-    Ok((query, which))
+/// What a request holds while its answer's body is on its way.
+struct Held {
+    lane: Place,
+    metrics: RoutingMetrics,
+    _place: OwnedSemaphorePermit,
+    _in_progress: Counted,
+    /// The rest of the request's body may still be on its way too.
+    _upload: Upload,
 }
 
-/// The service that a path belongs to, by its first segment.
-fn service_in(path: &str) -> Option<ServiceName> {
-    let first = path.strip_prefix('/')?.split('/').next()?;
-    (!first.is_empty()).then(|| ServiceName::from(first))
+impl Passenger for Held {
+    fn passed(&mut self, octets: u64) {
+        self.lane.count(octets);
+        self.metrics.passed(Direction::Answer, octets);
+    }
 }
 
-/// The type of the NFs that produce a service: `nsmf-pdusession` is of SMFs (TS 29.501 clause 5.1.2).
-fn nf_type_of(name: &ServiceName) -> Option<NfType> {
-    let (nf, _) = name.as_str().strip_prefix('n')?.split_once('-')?;
-    Some(NfType::from(&*nf.to_ascii_uppercase()))
+fn into_http(head: Response, body: Body) -> hyper::Response<Body> {
+    let mut response = hyper::Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
 }
 
 fn root_of(producer: &Candidate) -> Result<ApiRoot, Problem> {
@@ -487,30 +639,4 @@ fn root_of(producer: &Candidate) -> Result<ApiRoot, Problem> {
         let (status, cause) = (StatusCode::BAD_GATEWAY, Cause::InboundServerError);
         Problem::with_cause(status, cause, "the producer's apiRoot is not one")
     })
-}
-
-fn refusal(error: &ClientError) -> String {
-    match error {
-        ClientError::Status { details, .. } => details.to_string(),
-        other => other.to_string(),
-    }
-}
-
-fn congested(detail: &str) -> Problem {
-    Problem::unavailable(Cause::NfCongestion, detail, RETRY_WHEN_BUSY)
-}
-
-fn not_reachable(detail: impl Into<String>) -> Problem {
-    let (status, cause) = (StatusCode::GATEWAY_TIMEOUT, Cause::TargetNfNotReachable);
-    Problem::with_cause(status, cause, detail)
-}
-
-fn nrf_not_reachable(detail: &str) -> Problem {
-    let (status, cause) = (StatusCode::GATEWAY_TIMEOUT, Cause::NrfNotReachable);
-    Problem::with_cause(status, cause, detail)
-}
-
-fn timed_out() -> Problem {
-    let (status, cause) = (StatusCode::GATEWAY_TIMEOUT, Cause::TimedOutRequest);
-    Problem::with_cause(status, cause, "there was no answer in the consumer's time")
 }

@@ -79,10 +79,17 @@ impl WitnessApi {
             ));
         }
         let store = self.store.clone();
+        // A log that has never been here asks nothing, to learn from the refusal that there is a witness.
+        let is_probe = request.body.is_empty();
         let answered = spawn_blocking(move || answer(&store, &request.body)).await;
         match answered.map_err(|_| Problem::system_failure())? {
             Ok(lines) => Ok(Response::bytes(StatusCode::OK, TEXT, lines)),
-            Err(refusal) => Ok(refused(&refusal)),
+            Err(refusal) => {
+                if !is_probe {
+                    warn(&refusal);
+                }
+                Ok(refused(&refusal))
+            }
         }
     }
 
@@ -97,15 +104,20 @@ impl WitnessApi {
     }
 }
 
+/// Anybody can have requests refused, as fast as the port answers, so not each is told of.
+fn warn(refusal: &Refusal) {
+    if let Some(left_out) = REFUSALS.pass() {
+        let (status, reason) = (refusal.status(), Causes(refusal));
+        let reason = Quoted(&reason.to_string()).to_string();
+        tracing::warn!(%status, reason, left_out, "did not cosign");
+    }
+}
+
 /// tlog-witness wants plain bodies: the latest size on a conflict, and a reason for people otherwise.
 fn refused(refusal: &Refusal) -> Response {
     let status =
         StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reason = Quoted(&Causes(refusal).to_string()).to_string();
-    // Anybody can have requests refused, as fast as the port answers.
-    if let Some(left_out) = REFUSALS.pass() {
-        tracing::warn!(%status, reason, left_out, "did not cosign");
-    }
     match refusal {
         Refusal::Conflict { latest } => {
             Response::bytes(status, CONFLICT_CONTENT_TYPE, format!("{latest}\n"))

@@ -14,6 +14,7 @@
 //! * [`pdu_session`]: the service nsmf-pdusession
 //! * [`sm_context`]: SM contexts and their states
 //! * [`subscription`]: what UDM and PCF are asked
+//! * `establishment`: a session from its context to the transfer, or back
 //! * [`n1n2`]: transfers of N1 and N2 messages to AMFs
 //! * [`serving_amf`]: where an AMF is
 //! * [`amf_status`]: what the NRF tells of AMFs
@@ -25,6 +26,7 @@
 pub mod amf_status;
 pub mod config;
 pub mod departure;
+mod establishment;
 pub mod n1n2;
 pub mod pdu_session;
 pub mod serving_amf;
@@ -44,7 +46,7 @@ use sbi::orders::Orders;
 use sbi::process::{Control, Events, Stop};
 
 pub use config::Config;
-pub use smf::Smf;
+pub use smf::{Smf, Watching};
 
 /// Runs the SMF instances of a configuration file until told to stop.
 ///
@@ -70,6 +72,12 @@ pub async fn start(
     let Config { nf, smf } = Config::load(config)?;
     let nrf = Nrf::new(&nf.nrf);
     let smf = Arc::new(smf);
-    let build = |instance: &Arc<Instance>| Smf::new(smf.clone(), instance.clone(), nrf.clone());
+    let watching = if nf.is_large() {
+        Watching::WithContexts
+    } else {
+        Watching::Always
+    };
+    let build =
+        |instance: &Arc<Instance>| Smf::new(smf.clone(), instance.clone(), nrf.clone(), watching);
     nf::start(nf, NfType::Smf, build, Metrics::new(), events, stop, orders).await
 }

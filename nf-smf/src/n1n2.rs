@@ -15,7 +15,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::http::HeaderValue;
 use mtc_core::causes::Causes;
-use mtc_tls::profile::ConnectionProfile;
+use procedures::caller::Came;
 use sbi::client::{ClientError, Request};
 use sbi::header::UserAgent;
 use sbi::instance::{CallError, Instance, Opened};
@@ -58,10 +58,9 @@ pub struct Transfer {
     pub slice: Snssai,
     /// The AMF.
     pub amf: NfInstanceId,
-    /// How the AMF's own request was authenticated.
-    pub profile: Option<ConnectionProfile>,
-    /// The SCP that it came through, if it did: the transfer goes through it too (model C).
-    pub scp: Option<NfInstanceId>,
+    /// How the AMF's own request came. If it came through an SCP the transfer goes through it too, to this AMF, which is the form of
+    /// model C.
+    pub came: Came,
     /// Its place among those under way.
     pub place: OwnedSemaphorePermit,
 }
@@ -138,13 +137,14 @@ impl Transfers {
 
     async fn deliver(&self, transfer: &Transfer) -> Result<(), TransferError> {
         let amf = self.amfs.find(transfer.amf).await?;
-        let profile = transfer.profile.unwrap_or_else(|| {
+        let Came { profile, scp } = transfer.came;
+        let profile = profile.unwrap_or_else(|| {
             tracing::error!(
                 "a request over TLS has no connection profile; calling back with the own one"
             );
             self.instance.own_profile()
         });
-        let scp = match transfer.scp {
+        let scp = match scp {
             Some(id) => Some(self.amfs.scp(id).await?),
             None => None,
         };
@@ -181,8 +181,12 @@ impl Transfers {
         let _ = timeout(CLOSE_TIME, connection.close()).await;
         let used = HopTotals::of(usage.now(), Some(&cost));
         let (ledger, own_type) = (self.instance.ledger(), &self.instance.nf_type);
+        let along: &[NfType] = match &scp {
+            Some(_) => &[NfType::Scp, NfType::Amf],
+            None => &[NfType::Amf],
+        };
         let procedure = Procedure::SessionEstablishment;
-        ledger.record_procedure(profile, procedure, own_type, &NfType::Amf, &used);
+        ledger.record_procedure(profile, procedure, own_type, along, &used);
         if scp.is_some() {
             ledger.record_leg(profile, own_type, &NfType::Scp, &used);
         }
@@ -268,8 +272,7 @@ mod tests {
             },
             slice: Snssai::new(1, Some("010203")).expect("hex digits"),
             amf: Uuid::from_u128(1).into(),
-            profile: None,
-            scp: None,
+            came: Came::default(),
             place: places.try_acquire_owned().expect("a free place"),
         }
     }

@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper::header::{CONTENT_TYPE, LOCATION};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
-use procedures::policy::SmPolicy;
+use procedures::caller::Came;
+use procedures::subscriber_data::{MAX_SUPI, is_supi_long};
 use sbi::message::Message;
 use sbi::model::{
     NfInstanceId, NfType, SmContextCreateData, SmContextCreateError, SmContextCreatedData,
@@ -34,11 +35,9 @@ use uuid::Uuid;
 
 use crate::n1n2::Transfer;
 use crate::sm_context::{
-    Bounds, Created, Event, Full, PduSession, SmContext, SmContextRef, SmContexts,
+    Bounds, Created, Event, Full, Held, PduSession, SmContext, SmContextRef, SmContexts,
 };
 
-/// Longest SUPI: `nai-` and a network access identifier (RFC 7542).
-const MAX_SUPI: usize = 4 + 253;
 /// Seconds after which an AMF may try again.
 const RETRY_WHEN_BUSY: u32 = 1;
 const RETRY_WHEN_FULL: u32 = 30;
@@ -59,6 +58,8 @@ pub struct Answer {
     pub response: Response,
     /// The N1N2 transfer that a new SM context brings about.
     pub transfer: Option<Transfer>,
+    /// The context that the new one has replaced, of which UDM and PCF may hold something.
+    pub replaced: Option<SmContext>,
     /// The change to a session that UDM and PCF have a say in.
     pub change: Option<Change>,
 }
@@ -77,6 +78,7 @@ impl From<Response> for Answer {
         Self {
             response,
             transfer: None,
+            replaced: None,
             change: None,
         }
     }
@@ -153,10 +155,10 @@ impl PduSessions {
         let name = SmContextRef(Uuid::new_v4());
         let amf = data.serving_nf_id;
         let created = Created::now();
-        let is_new_amf = self
+        let (replaced, is_new_amf) = self
             .with_contexts(|contexts| {
-                contexts.create(name, session.clone(), amf, created)?;
-                Ok(contexts.of_amf(amf) == 1)
+                let replaced = contexts.create(name, session.clone(), amf, created)?;
+                Ok((replaced, contexts.of_amf(amf) == 1))
             })
             .map_err(|full: Full| {
                 let cause = Cause::InsufficientResources;
@@ -171,13 +173,13 @@ impl PduSessions {
         Ok(Answer {
             response: Response::json(StatusCode::CREATED, &created).with(LOCATION, location),
             change: None,
+            replaced,
             transfer: Some(Transfer {
                 context: name,
                 session,
                 slice,
                 amf,
-                profile: request.peer.profile,
-                scp: caller.scp(),
+                came: Came::of(request),
                 place,
             }),
         })
@@ -199,7 +201,7 @@ impl PduSessions {
             // These are the members that `check_ordinary` wants: it has the answer.
             return data.check_ordinary().and(Err(Problem::system_failure()));
         };
-        if supi.is_empty() || supi.len() > MAX_SUPI {
+        if !is_supi_long(supi) {
             let reason = format!("is not 1 to {MAX_SUPI} characters long");
             return Err(Problem::mandatory_ie_incorrect("/supi", reason));
         }
@@ -230,15 +232,14 @@ impl PduSessions {
         })
     }
 
-    /// The context has a policy from now on.
-    pub fn give_policy(&self, name: SmContextRef, policy: SmPolicy) {
-        self.with_contexts(|contexts| contexts.give_policy(name, policy));
+    /// UDM and PCF hold something of the context from now on. Returns whether there is such a context.
+    pub fn hold(&self, name: SmContextRef, held: Held) -> bool {
+        self.with_contexts(|contexts| contexts.hold(name, held))
     }
 
-    /// Ends a context that was made, but is not to be had after all; what is answered in its stead.
-    pub fn take_back(&self, name: SmContextRef, problem: Problem) -> Response {
-        self.with_contexts(|contexts| contexts.release(name));
-        nested(problem)
+    /// Ends a context that was made, but is not to be had after all; none if it is gone already.
+    pub fn take_back(&self, name: SmContextRef) -> Option<SmContext> {
+        self.with_contexts(|contexts| contexts.release(name))
     }
 
     fn modify(&self, request: &Request, caller: &Caller, name: &str) -> Result<Answer, Problem> {
@@ -290,7 +291,7 @@ impl PduSessions {
 enum Caller {
     Amf(NfInstanceId),
     /// On behalf of any AMF.
-    Scp(NfInstanceId),
+    Scp,
 }
 
 impl Caller {
@@ -299,8 +300,8 @@ impl Caller {
         let has = |nf_type: NfType| {
             identity.filter(|identity| identity.nf_types.iter().any(|has| has == nf_type.as_str()))
         };
-        if let Some(identity) = has(NfType::Scp) {
-            return Ok(Self::Scp(identity.instance_id.into()));
+        if has(NfType::Scp).is_some() {
+            return Ok(Self::Scp);
         }
         has(NfType::Amf)
             .map(|identity| Self::Amf(identity.instance_id.into()))
@@ -312,15 +313,7 @@ impl Caller {
             Self::Amf(certified) if *certified != amf => Err(Problem::certificate_mismatch(
                 format!("certificate is of instance {certified}, the serving AMF is {amf}"),
             )),
-            Self::Amf(_) | Self::Scp(_) => Ok(()),
-        }
-    }
-
-    /// The SCP that asks, if one does.
-    const fn scp(&self) -> Option<NfInstanceId> {
-        match self {
-            Self::Scp(id) => Some(*id),
-            Self::Amf(_) => None,
+            Self::Amf(_) | Self::Scp => Ok(()),
         }
     }
 

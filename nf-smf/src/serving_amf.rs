@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mtc_tls::peer::ExpectedPeer;
+use procedures::known_scp::{FindScpError, KnownScp};
 use sbi::client::{ClientError, Connection};
 use sbi::indirect::Scp;
 use sbi::instance::{CallError, Instance};
@@ -62,9 +63,9 @@ pub enum FindError {
     /// It is not registered, or not discoverable.
     #[error("the NRF knows no AMF {0} with namf-comm")]
     Unknown(NfInstanceId),
-    /// The SCP that a request came through is not registered, or does not say where it is.
-    #[error("the NRF knows no SCP {0} with an address")]
-    NoScp(NfInstanceId),
+    /// It is not known where the SCP is that a request came through.
+    #[error(transparent)]
+    Scp(#[from] FindScpError),
     /// Its profile does not say where it is.
     #[error("the profile of AMF {id} does not say where it is")]
     Endpoint {
@@ -82,8 +83,7 @@ pub enum FindError {
 pub struct ServingAmfs {
     nrf: KeptNrf,
     cache: Mutex<Cache>,
-    /// The SCP that requests came through last.
-    scp: Mutex<Arc<OnceCell<Scp>>>,
+    scp: KnownScp,
 }
 
 impl ServingAmfs {
@@ -92,7 +92,7 @@ impl ServingAmfs {
         Self {
             nrf: KeptNrf::new(instance, nrf),
             cache: Mutex::default(),
-            scp: Mutex::default(),
+            scp: KnownScp::default(),
         }
     }
 
@@ -118,34 +118,17 @@ impl ServingAmfs {
         with(&self.cache, |cache| cache.slots.clear());
     }
 
-    /// Where the SCP `id` is. One is remembered: a lab has one.
+    /// Where the SCP `id` is.
     ///
     /// # Errors
     /// See [`FindError`]; a failure is not remembered.
     pub async fn scp(&self, id: NfInstanceId) -> Result<Scp, FindError> {
-        let slot = with(&self.scp, |slot| {
-            if slot.get().is_some_and(|known| known.id != id) {
-                *slot = Arc::default();
-            }
-            slot.clone()
-        });
-        let discover = || async {
-            let connection = self.connection().await?;
-            let KeptNrf { instance, nrf, .. } = &self.nrf;
-            let found = Scp::discover(nrf, &connection, instance, Some(id)).await;
-            let found = found.map_err(FindError::Discover)?;
-            found.ok_or(FindError::NoScp(id))
-        };
-        slot.get_or_try_init(discover).await.cloned()
+        Ok(self.scp.find(id, &self.nrf).await?)
     }
 
     /// Forgets where the SCP `id` is: it could not be reached there.
     pub fn forget_scp(&self, id: NfInstanceId) {
-        with(&self.scp, |slot| {
-            if slot.get().is_some_and(|known| known.id == id) {
-                *slot = Arc::default();
-            }
-        });
+        self.scp.forget(id);
     }
 
     /// The profile of the AMF `id`, whether or not it may be discovered; none if it is not registered. Never from the cache.

@@ -15,8 +15,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use procedures::policy::SmPolicy;
+use procedures::route::Resource;
 use sbi::model::NfInstanceId;
+use sbi::uri::ApiRoot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -101,12 +102,23 @@ pub struct SmContext {
     pub serving_amf: NfInstanceId,
     /// Its user plane connection.
     pub user_plane: UserPlane,
-    /// The policy that a PCF has given for it.
-    pub policy: Option<SmPolicy>,
+    /// What UDM and PCF hold of it.
+    pub held: Held,
     /// When it was made.
     pub created: Created,
     /// When the AMF last asked something of it.
     pub used: Instant,
+}
+
+/// What UDM and PCF hold of a session, and have to be told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Whether a UDM knows that this SMF serves it.
+    pub is_registered: bool,
+    /// Where that UDM is, if it is known.
+    pub udm: Option<ApiRoot>,
+    /// The policy that a PCF has given for it.
+    pub policy: Option<Resource>,
 }
 
 /// When a context was made.
@@ -215,7 +227,7 @@ impl SmContexts {
             session,
             serving_amf,
             user_plane: UserPlane::Activating,
-            policy: None,
+            held: Held::default(),
             created,
             used: created.at,
         };
@@ -272,11 +284,10 @@ impl SmContexts {
         Some(context.user_plane)
     }
 
-    /// The context `name` has a policy; nothing if there is no such context.
-    pub fn give_policy(&mut self, name: SmContextRef, policy: SmPolicy) {
-        if let Some(context) = self.contexts.get_mut(&name) {
-            context.policy = Some(policy);
-        }
+    /// UDM and PCF hold something of the context `name`. Returns whether there is such a context.
+    pub fn hold(&mut self, name: SmContextRef, held: Held) -> bool {
+        let context = self.contexts.get_mut(&name);
+        context.map(|context| context.held = held).is_some()
     }
 
     /// Removes the context `name` and returns it; none if there is no such context.

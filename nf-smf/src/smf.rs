@@ -1,13 +1,10 @@
 //! The SMF as a network function: its profile, and the way from a request to its handler and back to the AMF.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
-use hyper::{Method, StatusCode};
-use mtc_core::causes::Causes;
-use mtc_tls::profile::ConnectionProfile;
-use procedures::caller::ExchangeError;
-use sbi::client::ClientError;
+use hyper::Method;
+use procedures::caller::Came;
 use sbi::instance::Instance;
 use sbi::message::MAX_MESSAGE;
 use sbi::model::{DnnSmfInfo, NfProfile, NfType, ServiceName, SmfInfo, SnssaiSmfInfo};
@@ -20,106 +17,131 @@ use sbi::server::{Handler, Request};
 use sbi::trace;
 use sbi::uri::ApiRoot;
 use serde_json::{Map, json};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::amf_status::{AmfStatus, CALLBACK};
 use crate::config::SmfConfig;
 use crate::departure;
+use crate::establishment::{Establishment, refusal};
 use crate::n1n2::{Transfer, TransferCounts, Transfers};
 use crate::pdu_session::{Answer, Change, PduSessions, nested};
 use crate::serving_amf::ServingAmfs;
-use crate::sm_context::PduSession;
+use crate::sm_context::SmContext;
 use crate::subscription::{Subject, Subscription};
 
 /// Seconds after which a peer that came too early may try again.
 const RETRY_WHEN_STARTING: u32 = 1;
 
+/// From when an SMF has the NRF tell it of AMFs, over a connection that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watching {
+    /// From its registration: a handshake less when the first SM context comes.
+    Always,
+    /// From its first SM context: without contexts there are no AMFs to hear of. For processes of many instances.
+    WithContexts,
+}
+
 /// An SMF instance.
 pub struct Smf {
     config: Arc<SmfConfig>,
+    nrf: Nrf,
+    is_watching: Once,
     sessions: Arc<PduSessions>,
-    transfers: Arc<Transfers>,
+    establishment: Establishment,
     amfs: Arc<ServingAmfs>,
     status: Arc<AmfStatus>,
     /// Where the NRF tells of AMFs, from when it is known.
     callback: watch::Sender<Option<String>>,
-    subscription: Subscription,
     /// Known when the port is, which is before the instance can be discovered.
     api_root: OnceLock<ApiRoot>,
 }
 
 impl Smf {
     /// The SMF that `instance` is; AMFs are looked up at `nrf`, also by tasks of the current runtime that end with the SMF.
-    pub fn new(config: Arc<SmfConfig>, instance: Arc<Instance>, nrf: Nrf) -> Self {
+    pub fn new(
+        config: Arc<SmfConfig>,
+        instance: Arc<Instance>,
+        nrf: Nrf,
+        watching: Watching,
+    ) -> Self {
         let subscription = Subscription::new(&config, instance.clone(), nrf.clone());
         let amfs = Arc::new(ServingAmfs::new(instance.clone(), nrf.clone()));
-        let status = Arc::new(AmfStatus::default());
-        let callback = watch::Sender::new(None);
-        tokio::spawn(status.clone().keep(nrf, amfs.clone(), callback.subscribe()));
         let serves = smf_info(&config);
         let sessions = PduSessions::new(serves, config.bounds(), config.max_transfers);
         let sessions = Arc::new(sessions);
-        tokio::spawn(departure::keep(
-            Arc::downgrade(&sessions),
-            amfs.clone(),
-            status.clone(),
-        ));
-        Self {
-            sessions,
+        let establishment = Establishment {
+            sessions: sessions.clone(),
+            subscription: Arc::new(subscription),
             transfers: Arc::new(Transfers::new(instance, amfs.clone())),
+        };
+        let smf = Self {
+            sessions,
+            establishment,
             amfs,
-            status,
-            callback,
-            subscription,
+            status: Arc::default(),
+            callback: watch::Sender::new(None),
             api_root: OnceLock::new(),
             config,
-        }
-    }
-
-    /// Asks UDM and PCF for what a new session needs.
-    async fn establish(&self, transfer: &Transfer, api_root: &ApiRoot) -> Result<(), Problem> {
-        let Transfer {
-            context,
-            session,
-            slice,
-            profile,
-            ..
-        } = transfer;
-        let subject = Subject {
-            session,
-            profile: *profile,
+            nrf,
+            is_watching: Once::new(),
         };
-        let established = self.subscription.establish(subject, slice, api_root).await;
-        if let Some(policy) = established.map_err(|error| refusal(&error))? {
-            self.sessions.give_policy(*context, policy);
+        if watching == Watching::Always {
+            smf.watch_amfs();
         }
-        Ok(())
+        smf
     }
 
-    /// Has UDM and PCF take part in a change. A session that is released is so whatever they say.
-    async fn change(
+    /// Has the NRF tell of AMFs, and ends the contexts of those that are gone; once.
+    fn watch_amfs(&self) {
+        self.is_watching.call_once(|| {
+            let (amfs, callback) = (self.amfs.clone(), self.callback.subscribe());
+            let told = self.status.clone().keep(self.nrf.clone(), amfs, callback);
+            tokio::spawn(told);
+            let sessions = Arc::downgrade(&self.sessions);
+            let ending = departure::keep(sessions, self.amfs.clone(), self.status.clone());
+            tokio::spawn(ending);
+        });
+    }
+
+    /// Establishes the session of a new context, and answers `created` if there is one then.
+    async fn establish(
         &self,
-        change: &Change,
-        profile: Option<ConnectionProfile>,
-    ) -> Result<(), Problem> {
-        let (Change::Modified(context) | Change::Released(context)) = change;
-        let subject = Subject {
-            session: &context.session,
-            profile,
-        };
-        let policy = context.policy.as_ref();
-        match (change, policy) {
-            (Change::Modified(_), Some(policy)) => {
-                let modified = self.subscription.modify(subject, policy).await;
-                modified.map_err(|error| refusal(&error))
+        transfer: Transfer,
+        replaced: Option<SmContext>,
+        api_root: &ApiRoot,
+        created: Response,
+    ) -> Response {
+        let (tell, told) = oneshot::channel();
+        let establishment = self.establishment.clone();
+        let establishing = establishment.carry_out(transfer, replaced, api_root.clone(), tell);
+        // A task of its own: the AMF gets its answer before the transfer, and if it gives up, somebody must take the context back.
+        tokio::spawn(trace::carried(establishing));
+        match told.await {
+            Ok(Ok(())) => created,
+            Ok(Err(problem)) => nested(problem),
+            Err(_) => nested(Problem::system_failure()),
+        }
+    }
+
+    /// Has UDM and PCF take part in a change. A session that is released is so whatever they say, and whether or not the AMF waits for it.
+    async fn change(&self, change: Change, came: Came) -> Result<(), Problem> {
+        match change {
+            Change::Modified(SmContext { session, held, .. }) => {
+                let Some(policy) = &held.policy else {
+                    return Ok(());
+                };
+                let subject = Subject {
+                    session: &session,
+                    came,
+                };
+                let modified = self.establishment.subscription.modify(subject, policy);
+                modified.await.map_err(|error| refusal(&error))
             }
-            (Change::Modified(_), None) => Ok(()),
-            (Change::Released(_), policy) => {
-                if let Err(error) = self.subscription.release(subject, policy).await {
-                    let PduSession { supi, id } = &context.session;
-                    let error = Causes(&error);
-                    tracing::warn!(supi, pdu_session_id = id, %error, "UDM or PCF keeps a session that is no more");
-                }
+            Change::Released(SmContext { session, held, .. }) => {
+                let establishment = self.establishment.clone();
+                let ending = async move { establishment.end(&session, came, &held).await };
+                // It fails only when the runtime ends.
+                let _ = tokio::spawn(trace::carried(ending)).await;
                 Ok(())
             }
         }
@@ -127,7 +149,7 @@ impl Smf {
 
     /// What became of its N1N2 transfers.
     pub fn transfers(&self) -> TransferCounts {
-        self.transfers.counts()
+        self.establishment.transfers.counts()
     }
 }
 
@@ -154,22 +176,18 @@ impl Handler for Smf {
         let Answer {
             response,
             transfer,
+            replaced,
             change,
         } = self.sessions.handle(&request, rest, api_root)?;
-        let profile = request.peer.profile;
         if let Some(change) = change
-            && let Err(refused) = self.change(&change, profile).await
+            && let Err(refused) = self.change(change, Came::of(&request)).await
         {
             return Ok(nested(refused));
         }
         if let Some(transfer) = transfer {
-            if let Err(refused) = self.establish(&transfer, api_root).await {
-                return Ok(self.sessions.take_back(transfer.context, refused));
-            }
-            let transfers = self.transfers.clone();
-            // Not awaited: the AMF gets its answer first. Bounded by the transfer's place and time.
-            let carrying_out = async move { transfers.carry_out(transfer).await };
-            tokio::spawn(trace::carried(carrying_out));
+            self.watch_amfs();
+            let established = self.establish(transfer, replaced, api_root, response);
+            return Ok(established.await);
         }
         Ok(response)
     }
@@ -194,18 +212,6 @@ impl NetworkFunction for Smf {
         profile.smf_info = Some(smf_info(&self.config));
         profile
     }
-}
-
-/// What the AMF hears when UDM or PCF does not do its part (TS 29.502 clause 6.1.7.3).
-fn refusal(error: &ExchangeError) -> Problem {
-    let (status, cause) = match error {
-        ExchangeError::Call {
-            source: ClientError::Status { status, .. },
-            ..
-        } if status.is_client_error() => (StatusCode::FORBIDDEN, Cause::SubscriptionDenied),
-        _ => (StatusCode::GATEWAY_TIMEOUT, Cause::PeerNotResponding),
-    };
-    Problem::with_cause(status, cause, error.to_string())
 }
 
 fn smf_info(config: &SmfConfig) -> SmfInfo {

@@ -7,7 +7,8 @@
 //!  release         ──> UDM  nudm-uecm  no longer                          ──> PCF  delete
 //! ```
 //!
-//! All of it is done before the AMF gets its answer, so that a refusal can still be one.
+//! All of it is done before the AMF gets its answer, so that a refusal can still be one, and goes the way that the AMF's request took:
+//! directly, or through the SCP.
 //!
 //! Deviation: in TS 23.502 the SM policy is asked for after the SM context is created; here a PCF that refuses would leave the AMF
 //! waiting for a transfer that never comes.
@@ -15,13 +16,11 @@
 use std::sync::Arc;
 
 use hyper::Method;
-use hyper::header::LOCATION;
-use mtc_tls::profile::ConnectionProfile;
-use procedures::caller::{ANSWER_TIME, Caller, Cause, ExchangeError};
-use procedures::policy::{SmPolicy, SmPolicyContextData};
+use procedures::caller::{ANSWER_TIME, Caller, Came, Cause, ExchangeError};
+use procedures::policy::SmPolicyContextData;
 use procedures::producers::Producers;
+use procedures::route::{Exchange, Resource};
 use procedures::subscriber_data::SmfRegistration;
-use sbi::client::Request;
 use sbi::instance::Instance;
 use sbi::ledger::Procedure;
 use sbi::model::{NfInstanceId, NfType, PlmnId, ServiceName, Snssai};
@@ -30,15 +29,15 @@ use sbi::uri::{ApiRoot, encode};
 use serde_json::Map;
 
 use crate::config::SmfConfig;
-use crate::sm_context::PduSession;
+use crate::sm_context::{Held, PduSession};
 
 /// A session that something is asked about, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The session.
     pub session: &'a PduSession,
-    /// How the AMF's request was authenticated.
-    pub profile: Option<ConnectionProfile>,
+    /// How the AMF's request came.
+    pub came: Came,
 }
 
 /// UDM and PCF, as far as there are some.
@@ -74,7 +73,8 @@ impl Subscription {
         }
     }
 
-    /// Has the UDM admit a session in `slice`, and a PCF give a policy for it; `api_root` is that of this SMF.
+    /// Has the UDM admit a session in `slice`, and a PCF give a policy for it; `api_root` is that of this SMF. What they hold of it is in
+    /// `held`, also if it is not all.
     ///
     /// # Errors
     /// One of them refuses or cannot be asked.
@@ -83,19 +83,19 @@ impl Subscription {
         subject: Subject<'_>,
         slice: &Snssai,
         api_root: &ApiRoot,
-    ) -> Result<Option<SmPolicy>, ExchangeError> {
+        held: &mut Held,
+    ) -> Result<(), ExchangeError> {
         let cause = subject.cause(Procedure::SessionEstablishment);
         if let Some(udm) = &self.udm {
-            self.register(udm, cause, subject.session, slice).await?;
+            held.udm = self.register(udm, cause, subject.session, slice).await?;
+            held.is_registered = true;
             self.read(udm, cause, slice).await?;
         }
-        match &self.pcfs {
-            Some(pcfs) => {
-                let policy = self.agree(pcfs, cause, subject.session, slice, api_root);
-                policy.await.map(Some)
-            }
-            None => Ok(None),
+        if let Some(pcfs) = &self.pcfs {
+            let policy = self.agree(pcfs, cause, subject.session, slice, api_root);
+            held.policy = Some(policy.await?);
         }
+        Ok(())
     }
 
     /// Has the PCF decide on a change.
@@ -105,40 +105,40 @@ impl Subscription {
     pub async fn modify(
         &self,
         subject: Subject<'_>,
-        policy: &SmPolicy,
+        policy: &Resource,
     ) -> Result<(), ExchangeError> {
         let cause = subject.cause(Procedure::SessionModification);
-        self.tell_pcf(cause, policy, "update").await
+        self.tell_pcf(cause, policy, "/update").await
     }
 
-    /// Tells PCF and UDM that the session is no more; both are told even if one does not listen.
+    /// Tells PCF and UDM that the session is no more, as far as they hold something of it; both are told even if one does not listen.
     ///
     /// # Errors
     /// The first that refuses or cannot be told.
-    pub async fn release(
-        &self,
-        subject: Subject<'_>,
-        policy: Option<&SmPolicy>,
-    ) -> Result<(), ExchangeError> {
+    pub async fn release(&self, subject: Subject<'_>, held: &Held) -> Result<(), ExchangeError> {
         let cause = subject.cause(Procedure::SessionRelease);
-        let ended = match policy {
-            Some(policy) => self.tell_pcf(cause, policy, "delete").await,
+        let ended = match &held.policy {
+            Some(policy) => self.tell_pcf(cause, policy, "/delete").await,
             None => Ok(()),
         };
         let deregistered = match &self.udm {
-            Some(udm) => self.deregister(udm, cause, subject.session).await,
-            None => Ok(()),
+            Some(udm) if held.is_registered => {
+                self.deregister(udm, held.udm.as_ref(), cause, subject.session)
+                    .await
+            }
+            _ => Ok(()),
         };
         ended.and(deregistered)
     }
 
+    /// Says at a UDM that this SMF serves the session; where that UDM is.
     async fn register(
         &self,
         udm: &Udm,
         cause: Cause<'_>,
         session: &PduSession,
         slice: &Snssai,
-    ) -> Result<(), ExchangeError> {
+    ) -> Result<Option<ApiRoot>, ExchangeError> {
         let registration = SmfRegistration {
             smf_instance_id: self.own_id,
             pdu_session_id: session.id,
@@ -146,13 +146,12 @@ impl Subscription {
             plmn_id: self.plmn.clone(),
             dnn: Some(self.dnn.clone()),
         };
-        let (path, producers) = (uecm_path(session), &udm.contexts);
+        let path = uecm_path(session);
         self.caller
-            .exchange(producers, cause, async |connection, endpoint| {
-                let path = format!("{}{path}", endpoint.api_prefix);
-                let request = Request::new(Method::PUT, endpoint.authority(), path);
-                let request = request.json(&registration);
-                connection.call(request, ANSWER_TIME).await.map(drop)
+            .exchange(&udm.contexts, None, cause, async |exchange| {
+                let request = exchange.request(Method::PUT, &*path).json(&registration);
+                exchange.call(request, ANSWER_TIME).await?;
+                Ok(exchange.producer())
             })
             .await
     }
@@ -160,15 +159,15 @@ impl Subscription {
     async fn deregister(
         &self,
         udm: &Udm,
+        at: Option<&ApiRoot>,
         cause: Cause<'_>,
         session: &PduSession,
     ) -> Result<(), ExchangeError> {
-        let (path, producers) = (uecm_path(session), &udm.contexts);
+        let path = uecm_path(session);
         self.caller
-            .exchange(producers, cause, async |connection, endpoint| {
-                let path = format!("{}{path}", endpoint.api_prefix);
-                let request = Request::new(Method::DELETE, endpoint.authority(), path);
-                connection.call(request, ANSWER_TIME).await.map(drop)
+            .exchange(&udm.contexts, at, cause, async |exchange| {
+                let request = exchange.request(Method::DELETE, &*path);
+                exchange.call(request, ANSWER_TIME).await.map(drop)
             })
             .await
     }
@@ -178,12 +177,11 @@ impl Subscription {
             serde_json::to_string(slice).expect("a slice has string keys and does not fail");
         let query = format!("single-nssai={}&dnn={}", encode(&slice), encode(&self.dnn));
         self.caller
-            .exchange(&udm.data, cause, async |connection, endpoint| {
-                let prefix = &endpoint.api_prefix;
+            .exchange(&udm.data, None, cause, async |exchange| {
                 let supi = encode(cause.supi);
-                let path = format!("{prefix}/nudm-sdm/v2/{supi}/sm-data?{query}");
-                let request = Request::new(Method::GET, endpoint.authority(), path);
-                connection.call(request, ANSWER_TIME).await.map(drop)
+                let path = format!("/nudm-sdm/v2/{supi}/sm-data?{query}");
+                let request = exchange.request(Method::GET, path);
+                exchange.call(request, ANSWER_TIME).await.map(drop)
             })
             .await
     }
@@ -195,7 +193,7 @@ impl Subscription {
         session: &PduSession,
         slice: &Snssai,
         api_root: &ApiRoot,
-    ) -> Result<SmPolicy, ExchangeError> {
+    ) -> Result<Resource, ExchangeError> {
         let supi = encode(&session.supi);
         let context = SmPolicyContextData {
             supi: session.supi.clone(),
@@ -205,43 +203,37 @@ impl Subscription {
             notification_uri: format!("{api_root}/nsmf-callback/v1/{supi}/policy/{}", session.id),
             slice_info: slice.clone(),
         };
-        let location = self
+        let made = self
             .caller
-            .exchange(pcfs, cause, async |connection, endpoint| {
-                let path = format!(
-                    "{}/npcf-smpolicycontrol/v1/sm-policies",
-                    endpoint.api_prefix
-                );
-                let request = Request::new(Method::POST, endpoint.authority(), path);
-                let answer = connection.call(request.json(&context), ANSWER_TIME).await?;
-                Ok(answer.header(&LOCATION).map(str::to_owned))
-            });
-        let location = location.await?;
-        let path = location.as_deref().and_then(|uri| ApiRoot::split(uri).ok());
-        match path {
-            Some((_, path)) => Ok(SmPolicy {
-                path: path.to_owned(),
-            }),
-            None => Err(ExchangeError::NoLocation(pcfs.service().clone())),
-        }
+            .exchange(pcfs, None, cause, async |exchange| {
+                let path = "/npcf-smpolicycontrol/v1/sm-policies";
+                let request = exchange.request(Method::POST, path).json(&context);
+                let answer = exchange.call(request, ANSWER_TIME).await?;
+                Ok(exchange.made(&answer))
+            })
+            .await?;
+        made.map_err(|source| ExchangeError::NoLocation {
+            service: pcfs.service().clone(),
+            source,
+        })
     }
 
     async fn tell_pcf(
         &self,
         cause: Cause<'_>,
-        policy: &SmPolicy,
+        policy: &Resource,
         what: &str,
     ) -> Result<(), ExchangeError> {
         let Some(pcfs) = &self.pcfs else {
             return Ok(());
         };
-        let path = format!("{}/{what}", policy.path);
+        let tell = async |exchange: &Exchange<'_>| {
+            let request = exchange.about(Method::POST, policy, what);
+            let request = request.json(&Map::new());
+            exchange.call(request, ANSWER_TIME).await.map(drop)
+        };
         self.caller
-            .exchange(pcfs, cause, async |connection, endpoint| {
-                let request = Request::new(Method::POST, endpoint.authority(), path.clone());
-                let request = request.json(&Map::new());
-                connection.call(request, ANSWER_TIME).await.map(drop)
-            })
+            .exchange(pcfs, Some(&policy.root), cause, tell)
             .await
     }
 }
@@ -250,7 +242,7 @@ impl<'a> Subject<'a> {
     fn cause(self, procedure: Procedure) -> Cause<'a> {
         Cause {
             procedure,
-            profile: self.profile,
+            came: self.came,
             supi: &self.session.supi,
         }
     }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use nf_smf::Smf;
 use nf_smf::config::SmfConfig;
 use nf_smf::n1n2::{Transfer, TransferCounts, Transfers};
 use nf_smf::serving_amf::ServingAmfs;
 use nf_smf::sm_context::{PduSession, SmContextRef};
+use nf_smf::{Smf, Watching};
+use procedures::caller::Came;
 use sbi::instance::Instance;
 use sbi::model::{Document, NfProfile, NfType, Snssai};
 use sbi::nf::NetworkFunction;
@@ -26,7 +27,12 @@ fn instance() -> Arc<Instance> {
 async fn the_profile_says_what_is_served_and_where() {
     let instance = instance();
     let at = SocketAddr::from(([127, 0, 0, 12], 7777));
-    let smf = Smf::new(Arc::new(SmfConfig::default()), instance.clone(), nrf(at));
+    let smf = Smf::new(
+        Arc::new(SmfConfig::default()),
+        instance.clone(),
+        nrf(at),
+        Watching::Always,
+    );
     let profile = serde_json::to_value(smf.profile(&instance, at)).unwrap();
     assert_eq!(
         profile,
@@ -61,8 +67,7 @@ async fn a_transfer_that_cannot_be_made_is_counted_and_gives_its_place_back() {
             },
             slice: Snssai::new(1, Some("010203")).unwrap(),
             amf: ID.parse().unwrap(),
-            profile: None,
-            scp: None,
+            came: Came::default(),
             place: places.clone().try_acquire_owned().unwrap(),
         })
         .await;

@@ -9,16 +9,17 @@ use hyper::{Method, StatusCode};
 use mtc_tls::identity::NfIdentity;
 use nf_smf::n1n2::Transfer;
 use nf_smf::pdu_session::{Change, PduSessions};
-use nf_smf::sm_context::Bounds;
-use procedures::policy::SmPolicy;
+use nf_smf::sm_context::{Bounds, Held, SmContext};
+use procedures::route::Resource;
 use sbi::client::{Connection, Request};
 use sbi::model::SmfInfo;
 use sbi::multipart::{Multipart, NAS, NGAP};
-use sbi::problem::{Cause, Problem, ProblemDetails};
+use sbi::problem::{Problem, ProblemDetails};
 use sbi::response::{JSON, PROBLEM_JSON, Response};
 use sbi::server::{self, Handler, Peer};
 use sbi::uri::Scheme;
 use serde_json::{Value, json};
+use test_support::transcript::{Fresh, Player};
 
 const AMF: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01";
 const OTHER_AMF: &str = "0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a02";
@@ -30,6 +31,7 @@ struct Scripted {
     sessions: PduSessions,
     transfers: Mutex<Vec<Transfer>>,
     changes: Mutex<Vec<Change>>,
+    replaced: Mutex<Vec<SmContext>>,
 }
 
 impl Handler for Scripted {
@@ -46,6 +48,10 @@ impl Handler for Scripted {
             .lock()
             .expect("no holder panics")
             .extend(answer.change);
+        self.replaced
+            .lock()
+            .expect("no holder panics")
+            .extend(answer.replaced);
         Ok(answer.response)
     }
 }
@@ -72,6 +78,7 @@ impl Lab {
             sessions: PduSessions::new(serves, bounds, max_transfers),
             transfers: Mutex::default(),
             changes: Mutex::default(),
+            replaced: Mutex::default(),
         });
         Self { smf }
     }
@@ -169,6 +176,18 @@ fn session() -> Value {
         "smContextStatusUri": "https://amf1.5gc.mnc001.mcc001.3gppnetwork.org:7777/namf-callback/v1/imsi-001010000000001/sm-context-status/5"})
 }
 
+/// What a UDM and a PCF hold of a session.
+fn held() -> Held {
+    Held {
+        is_registered: true,
+        udm: None,
+        policy: Some(Resource {
+            root: "https://pcf1.example.org:7777".parse().expect("an apiRoot"),
+            path: "/npcf-smpolicycontrol/v1/sm-policies/7".to_owned(),
+        }),
+    }
+}
+
 fn with(member: &str, value: Value) -> Value {
     let mut session = session();
     session[member] = value;
@@ -224,15 +243,30 @@ async fn a_session_is_created_modified_and_released() {
 }
 
 #[tokio::test]
+async fn the_life_of_an_sm_context_goes_as_written() {
+    let lab = Lab::new(8, 8);
+    let amf = lab.connect("AMF", AMF).await;
+    let fresh = [(
+        Fresh::Location("/nsmf-pdusession/v1/sm-contexts/"),
+        "{smContextRef}",
+    )];
+    Player::new(
+        &amf.0,
+        "smf1.5gc.mnc001.mcc001.3gppnetwork.org:7777",
+        &fresh,
+    )
+    .check(include_str!("transcripts/sm_context.txt"))
+    .await;
+}
+
+#[tokio::test]
 async fn udm_and_pcf_have_a_say_when_the_ue_asks_and_when_a_session_ends() {
     let lab = Lab::new(1, 1);
     let amf = lab.connect("AMF", AMF).await;
     let context = amf.created(&session()).await;
     let name = lab.transfers().remove(0).context;
-    let policy = SmPolicy {
-        path: "/npcf-smpolicycontrol/v1/sm-policies/7".to_owned(),
-    };
-    lab.smf.sessions.give_policy(name, policy.clone());
+    let held = held();
+    assert!(lab.smf.sessions.hold(name, held.clone()));
     let (modify, release) = (format!("{context}/modify"), format!("{context}/release"));
     let asked = Multipart::json(&json!({"n1SmMsg": {"contentId": "n1-sm"}})).attach(
         NAS,
@@ -249,27 +283,36 @@ async fn udm_and_pcf_have_a_say_when_the_ue_asks_and_when_a_session_ends() {
     let [Change::Modified(modified), Change::Released(released)] = changes.as_slice() else {
         panic!("what the radio network does is the SMF's alone: {changes:?}");
     };
-    assert_eq!(modified.policy, Some(policy));
-    assert_eq!(
-        (released.session.id, &released.policy),
-        (5, &modified.policy)
-    );
+    assert_eq!(modified.held, held);
+    assert_eq!((released.session.id, &released.held), (5, &held));
 }
 
 #[tokio::test]
-async fn a_context_that_is_not_to_be_had_is_taken_back_with_a_nested_refusal() {
+async fn a_context_that_is_not_to_be_had_is_taken_back_once() {
     let lab = Lab::new(1, 8);
     let amf = lab.connect("AMF", AMF).await;
     amf.created(&session()).await;
     let name = lab.transfers().remove(0).context;
-    let silent = Problem::with_cause(
-        StatusCode::GATEWAY_TIMEOUT,
-        Cause::PeerNotResponding,
-        "no UDM",
-    );
-    let refused = lab.smf.sessions.take_back(name, silent);
-    assert_eq!(cause(&refused), (504, "PEER_NOT_RESPONDING".to_owned()));
-    assert!(lab.smf.sessions.amfs().is_empty());
+    let sessions = &lab.smf.sessions;
+    assert!(sessions.take_back(name).is_some());
+    assert!(sessions.amfs().is_empty());
+    assert!(sessions.take_back(name).is_none() && !sessions.hold(name, held()));
+}
+
+/// Its policy stayed at the PCF for ever.
+#[tokio::test]
+async fn what_udm_and_pcf_hold_of_a_replaced_context_is_known() {
+    let lab = Lab::new(1, 8);
+    let amf = lab.connect("AMF", AMF).await;
+    amf.created(&session()).await;
+    let name = lab.transfers().remove(0).context;
+    assert!(lab.smf.sessions.hold(name, held()));
+    amf.created(&session()).await;
+    let replaced = lab.smf.replaced.lock().expect("no holder panics");
+    let [replaced] = replaced.as_slice() else {
+        panic!("one is replaced: {replaced:?}");
+    };
+    assert_eq!(replaced.held, held());
 }
 
 #[tokio::test]
@@ -288,7 +331,7 @@ async fn the_transfer_goes_to_the_serving_amf_in_the_profile_of_its_request() {
     assert_eq!(transfer.amf.to_string(), AMF);
     assert_eq!(transfer.session.supi, "imsi-001010000000001");
     assert_eq!(transfer.session.id, 5);
-    let profile = transfer.profile.expect("the profile of the request");
+    let profile = transfer.came.profile.expect("the profile of the request");
     assert_eq!(profile.to_string(), "mtc-landmark/ml-dsa-65/X25519MLKEM768");
 }
 

@@ -5,13 +5,16 @@
 //!   consumer: AMF, SMF, AUSF                                         producer: AUSF, UDM, PCF
 //!     producers ── discovered, for as long as validityPeriod says
 //!        └─ sbi::selection ── which of them?
-//!             └─ pool, caller ── a connection, fresh or used before ──> authentication, subscriber_data, policy: what is said on it
+//!             └─ route ── straight there, or through an SCP
+//!                  └─ pool, caller ── a connection, fresh or used before ──> authentication, subscriber_data, policy: what is said on it
 //!                                                                        └─ aka: what UE, UDM, AUSF and SEAF derive
 //! ```
 //!
 //! Out of scope: what the producers keep (`nf-peers`), and what the AMF and the SMF do with the answers.
 //!
 //! * [`producers`]: the producers of a service, cached
+//! * [`route`]: the way to one of them
+//! * [`known_scp`]: the SCP that requests come through
 //! * [`pool`]: connections that are used more than once
 //! * [`caller`]: one use of a connection, counted under its procedure
 //! * [`authentication`]: Nausf_UEAuthentication and Nudm_UEAuthentication
@@ -22,7 +25,9 @@
 pub mod aka;
 pub mod authentication;
 pub mod caller;
+pub mod known_scp;
 pub mod policy;
 pub mod pool;
 pub mod producers;
+pub mod route;
 pub mod subscriber_data;

@@ -32,13 +32,6 @@ pub struct PolicyAssociation {
     pub supp_feat: String,
 }
 
-/// A policy that a PCF has given for a PDU session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmPolicy {
-    /// The path of its URI at the PCF.
-    pub path: String,
-}
-
 /// Request for a policy of a PDU session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

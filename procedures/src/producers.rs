@@ -56,6 +56,15 @@ impl Producers {
         &self.nf_type
     }
 
+    /// What an SCP is to find, if it chooses.
+    pub fn wanted(&self) -> Discover<'static> {
+        Discover {
+            nf_type: self.nf_type.clone(),
+            service: self.service.clone(),
+            filters: Vec::new(),
+        }
+    }
+
     /// The producers to choose from; none if the NRF knows none. `discover` asks it, once, however many want to know; that there are
     /// none is not remembered.
     ///
@@ -69,11 +78,8 @@ impl Producers {
     ) -> Result<Option<Arc<Candidates>>, E> {
         let slot = self.slot(Instant::now());
         let ask = || async {
-            let wanted = Discover {
-                nf_type: self.nf_type.clone(),
-                service: self.service.clone(),
-                filters: vec![("limit", MAX_PRODUCERS.to_string())],
-            };
+            let mut wanted = self.wanted();
+            wanted.filters.push(("limit", MAX_PRODUCERS.to_string()));
             let result = discover(&wanted).await?;
             let validity = Duration::from_secs(result.validity_period.into()).min(MAX_VALIDITY);
             Ok(Known {

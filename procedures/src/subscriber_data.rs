@@ -6,6 +6,14 @@
 use sbi::model::{Document, Guami, NfInstanceId, PlmnId, Snssai};
 use serde::{Deserialize, Serialize};
 
+/// Longest SUPI: `nai-` and a network access identifier (RFC 7542).
+pub const MAX_SUPI: usize = 4 + 253;
+
+/// Whether `text` is as long as a SUPI may be. What it says is for the home network to know.
+pub const fn is_supi_long(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_SUPI
+}
+
 /// An AMF serves the subscriber over 3GPP access.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,7 +7,8 @@
 //!                                                     └─ no: TokenRefusal ──> 401 or 403, WWW-Authenticate
 //! ```
 //!
-//! The subject must be the peer of the connection, or the peer an SCP: a token that was copied is good for no other NF.
+//! The subject must be the peer of the connection. Where the peer is an SCP, it must be who has signed the request's client credentials
+//! assertion ([`ClientCredentials`]), or, in a lab without those, the SCP is believed. So a token that was copied is good for no other NF.
 //!
 //! Both ends do so by themselves: a [`Guarded`] handler checks, and a connection with an [`Authorizer`] sends. Which service a request
 //! is for says its path, and which type produces it says the name of the service.
@@ -23,15 +24,19 @@ mod verifier;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use hyper::Method;
 use hyper::header::AUTHORIZATION;
 use jose::Jws;
 use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
+use mtc_tls::identity::NfIdentity;
+use mtc_tls::profile::{ConnectionProfile, Tokens};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::client_credentials::{self, AssertionRefusal, ClientCredentials};
 use crate::ledger::Ledger;
 use crate::model::{AccessTokenClaims, ExtSnssai, NfInstanceId, NfType, ServiceName};
 use crate::operation::{ServiceOperation, UNKNOWN};
@@ -47,6 +52,8 @@ pub use verifier::{Checked, TokenVerifier};
 
 /// Seconds after its end in which a token is still taken: two clocks differ, and a request takes time.
 const LEEWAY: u64 = 5;
+/// Most tokens of a consumer: a lab has some services and three algorithms.
+const MAX_KEPT: usize = 64;
 
 /// What an NF makes of access tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -70,6 +77,8 @@ pub struct AccessTokens {
     clock: Clock,
     ledger: Arc<Ledger>,
     kept: KeptTokens,
+    /// What says whose a request is that an SCP hands on; without, the SCP does.
+    credentials: Option<Arc<ClientCredentials>>,
     /// Where tokens come from; a process without one sends none.
     source: OnceLock<Box<dyn TokenSource>>,
     /// The slices that the instance serves; none = any.
@@ -78,11 +87,12 @@ pub struct AccessTokens {
 
 impl AccessTokens {
     /// Those of the instance `id` of type `nf_type`, counted in `ledger`. None with [`TokenPolicy::Off`].
+    /// Behind an SCP, `credentials` say whose a token is.
     pub fn new(
         policy: TokenPolicy,
         verifier: Arc<TokenVerifier>,
-        id: NfInstanceId,
-        nf_type: NfType,
+        (id, nf_type): (NfInstanceId, NfType),
+        credentials: Option<Arc<ClientCredentials>>,
         clock: Clock,
         ledger: Arc<Ledger>,
     ) -> Option<Self> {
@@ -93,7 +103,8 @@ impl AccessTokens {
             nf_type,
             clock,
             ledger,
-            kept: KeptTokens::default(),
+            kept: KeptTokens::new(MAX_KEPT),
+            credentials,
             source: OnceLock::new(),
             slices: OnceLock::new(),
         })
@@ -123,11 +134,35 @@ impl AccessTokens {
     /// # Errors
     /// `401` or `403` with `WWW-Authenticate`.
     pub fn check(&self, request: &Request, service: &ServiceName) -> Result<(), Problem> {
-        let checked = self.judge(request, service);
+        let is_required = self.policy == TokenPolicy::Required;
+        self.conclude(
+            request,
+            self.judge(request, std::slice::from_ref(service), is_required),
+        )
+    }
+
+    /// Refuses a request without a token for all of `scopes`, whatever the policy: what finer scopes are for is not served to everybody.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn require(&self, request: &Request, scopes: &[ServiceName]) -> Result<(), Problem> {
+        self.conclude(request, self.judge(request, scopes, true))
+    }
+
+    /// Counts what came of a check.
+    fn conclude(
+        &self,
+        request: &Request,
+        checked: Result<Option<Presented>, TokenRefusal>,
+    ) -> Result<(), Problem> {
         let metrics = &self.ledger.metrics().tokens;
         match checked {
             Ok(None) => metrics.checked("absent"),
-            Ok(Some(Presented { octets, checked })) => {
+            Ok(Some(Presented {
+                octets,
+                checked,
+                assertion,
+            })) => {
                 metrics.checked(if checked.cpu.is_some() {
                     "verified"
                 } else {
@@ -135,6 +170,10 @@ impl AccessTokens {
                 });
                 self.ledger
                     .record_token(request.peer.profile, octets, checked.cpu);
+                if let Some((octets, cpu)) = assertion {
+                    self.ledger
+                        .record_assertion(request.peer.profile, octets, cpu);
+                }
             }
             Err(refusal) => {
                 metrics.checked(refusal.check());
@@ -149,24 +188,27 @@ impl AccessTokens {
     fn judge(
         &self,
         request: &Request,
-        service: &ServiceName,
+        scopes: &[ServiceName],
+        is_required: bool,
     ) -> Result<Option<Presented>, TokenRefusal> {
         let Some(token) = bearer(request)? else {
-            return match self.policy {
-                TokenPolicy::Required => Err(TokenRefusal::Missing),
-                TokenPolicy::Off | TokenPolicy::Optional => Ok(None),
+            return if is_required {
+                Err(TokenRefusal::Missing)
+            } else {
+                Ok(None)
             };
         };
         let now = self.clock.now();
         let checked = self.verifier.verify(token, now)?;
         let claims = &checked.claims;
+        require_algorithm(request, &checked)?;
         require_current(claims, now)?;
         if !claims.aud.includes(self.id, &self.nf_type) {
             return Err(TokenRefusal::Audience);
         }
-        require_subject(request, claims)?;
-        if !claims.permits(service) {
-            return Err(TokenRefusal::Scope(service.clone()));
+        let assertion = self.require_subject(request, claims)?;
+        if let Some(scope) = scopes.iter().find(|scope| !claims.permits(scope)) {
+            return Err(TokenRefusal::Scope(scope.clone()));
         }
         self.require_slice(claims)?;
         if let Some(claim) = claims.unknown_restriction() {
@@ -175,7 +217,32 @@ impl AccessTokens {
         Ok(Some(Presented {
             octets: token.len(),
             checked,
+            assertion,
         }))
+    }
+
+    /// The token is the peer's own, or the peer is an SCP and the token that of the NF whose assertion the request carries. Octets of the
+    /// assertion, and what verifying it cost now.
+    fn require_subject(
+        &self,
+        request: &Request,
+        claims: &AccessTokenClaims,
+    ) -> Result<Option<(usize, Option<Duration>)>, TokenRefusal> {
+        let bearing = bearing(request, claims)?;
+        let (Bearing::HandedOn, Some(credentials)) = (bearing, &self.credentials) else {
+            return Ok(None);
+        };
+        let profile = request.peer.profile.ok_or(AssertionRefusal::Missing)?;
+        let text = client_credentials::of(&request.headers)?;
+        let verified = credentials.verify(text, profile.domain, &self.nf_type)?;
+        let asserted = verified.claims.sub;
+        if asserted == claims.sub {
+            return Ok(Some((text.len(), verified.cpu)));
+        }
+        Err(TokenRefusal::Mismatch {
+            subject: claims.sub,
+            asserted,
+        })
     }
 
     fn require_slice(&self, claims: &AccessTokenClaims) -> Result<(), TokenRefusal> {
@@ -199,10 +266,18 @@ impl fmt::Debug for AccessTokens {
     }
 }
 
-/// The service that a consumer's request to `path` needs a token for; none if it needs none.
-fn tokened(method: &Method, path: &str) -> Option<ServiceName> {
+/// What a consumer's request to `path`, on a connection of this profile, needs a token for; none if it needs none.
+pub fn need_of(method: &Method, path: &str, profile: ConnectionProfile) -> Option<TokenNeed> {
     let service = ServiceOperation::of(method, path).service;
-    needs_token(service).then(|| ServiceName::from(service))
+    if profile.tokens == Tokens::None || !needs_token(service) {
+        return None;
+    }
+    let service = ServiceName::from(service);
+    Some(TokenNeed {
+        target: producer(&service)?,
+        service,
+        tokens: profile.tokens,
+    })
 }
 
 fn needs_token(service: &str) -> bool {
@@ -220,6 +295,23 @@ fn producer(service: &ServiceName) -> Option<NfType> {
 struct Presented {
     octets: usize,
     checked: Checked,
+    /// Octets of the assertion beside it, and what verifying that cost now.
+    assertion: Option<(usize, Option<Duration>)>,
+}
+
+/// Refuses a token that is signed with something else than the tokens of the connection's profile are. Where there is no profile, the
+/// keys decide alone.
+fn require_algorithm(request: &Request, checked: &Checked) -> Result<(), TokenRefusal> {
+    let wanted = request.peer.profile.map(|profile| profile.tokens);
+    match wanted {
+        Some(wanted) if wanted.algorithm() != Some(checked.algorithm) => {
+            Err(TokenRefusal::Algorithm {
+                found: checked.algorithm,
+                wanted,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a token whose time is over.
@@ -241,23 +333,36 @@ pub fn require_own(request: &Request) -> Result<(), TokenRefusal> {
         return Ok(());
     };
     let claims: AccessTokenClaims = Jws::parse(token)?.unverified_claims()?;
-    require_subject(request, &claims)
+    bearing(request, &claims).map(drop)
 }
 
-/// The token is the peer's own, or the peer is an SCP, which is trusted to hand on only its consumers' own ([`require_own`]; TS 33.501
+/// How a token has come.
+enum Bearing {
+    /// From the NF that it belongs to.
+    Own,
+    /// Through an SCP.
+    HandedOn,
+}
+
+/// The token is the peer's own, or the peer is an SCP, which hands on only its consumers' own ([`require_own`]; TS 33.501
 /// clause 13.4.1.2): in indirect communication the certificate is the SCP's.
-fn require_subject(request: &Request, claims: &AccessTokenClaims) -> Result<(), TokenRefusal> {
+fn bearing(request: &Request, claims: &AccessTokenClaims) -> Result<Bearing, TokenRefusal> {
     let identity = request.peer.identity.as_ref();
     let peer = identity.map(|identity| NfInstanceId::from(identity.instance_id));
-    let is_scp = identity
-        .is_some_and(|identity| identity.nf_types.iter().any(|t| t == NfType::Scp.as_str()));
-    if peer == Some(claims.sub) || is_scp {
-        return Ok(());
+    if peer == Some(claims.sub) {
+        return Ok(Bearing::Own);
+    }
+    if identity.is_some_and(is_scp) {
+        return Ok(Bearing::HandedOn);
     }
     Err(TokenRefusal::Subject {
         subject: claims.sub,
         peer,
     })
+}
+
+fn is_scp(identity: &NfIdentity) -> bool {
+    identity.nf_types.iter().any(|t| t == NfType::Scp.as_str())
 }
 
 /// The token of a request; none if it has no `Authorization`.

@@ -14,6 +14,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mtc_web::Prefix;
 use serde::{Deserialize, Serialize};
 use tokio::net::lookup_host;
 use tokio::time::Instant;
@@ -156,6 +157,14 @@ impl FromStr for Address {
             port: port.parse().map_err(|_| fault())?,
             resolved: Arc::default(),
         }))
+    }
+}
+
+impl From<Address> for Prefix {
+    /// What is served there in cleartext.
+    fn from(address: Address) -> Self {
+        let url = format!("http://{address}");
+        url.parse().expect("host and port are an authority")
     }
 }
 

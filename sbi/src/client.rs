@@ -1,4 +1,4 @@
-//! One HTTP/2 connection as a client, and what it shares with clients of HTTP/1.1.
+//! One HTTP/2 connection as a client.
 //!
 //! The caller connects and, for `https`, runs the TLS handshake; this module sends requests over the stream it gets. Failures
 //! are kept apart by what they say about the request: it never left, its fate is unknown (timeout, broken connection), or the
@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -25,11 +25,13 @@ use mtc_tls::record::Side;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
-use crate::access_token::{Authorizer, Bearer, TokenNeed};
+use crate::access_token::{Authorizer, Bearer};
 use crate::address::ResolveError;
+use crate::body::{Body, PASSING_WINDOW};
 use crate::header::{MAX_RSP_TIME, MaxRspTime, TypedHeader};
 use crate::metrics::RequestMetrics;
 use crate::operation::ServiceOperation;
@@ -83,9 +85,6 @@ pub enum ClientError {
     /// The connection or stream failed; the request may have been carried out.
     #[error("http/2 failed")]
     Http2(#[source] hyper::Error),
-    /// As [`ClientError::Http2`], over HTTP/1.1.
-    #[error("http/1.1 failed; is this a port that speaks TLS?")]
-    Http1(#[source] hyper::Error),
     /// The answer is longer than so many octets.
     #[error("answer is longer than {0} octets")]
     TooLong(usize),
@@ -100,6 +99,9 @@ pub enum ClientError {
     /// There is no access token for the request.
     #[error("no access token")]
     Token(#[source] Box<dyn Error + Send + Sync>),
+    /// The NRF's answer has a token that no header can carry.
+    #[error("access_token is not visible ASCII")]
+    TokenText,
     /// A successful answer whose body is not what it should be.
     #[error("answer cannot be read")]
     Body(#[from] serde_json::Error),
@@ -194,8 +196,10 @@ impl Request {
 #[derive(Debug)]
 pub struct Connection {
     scheme: Scheme,
-    sender: http2::SendRequest<Full<Bytes>>,
+    sender: http2::SendRequest<Body>,
     driver: JoinHandle<()>,
+    /// Has no sender any more when the stream has ended.
+    open: watch::Receiver<()>,
     /// When the head of the first answer was here.
     first_answer: OnceLock<Instant>,
     usage: Arc<Usage>,
@@ -261,16 +265,43 @@ impl Connection {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEADER_LIST)
-            .initial_max_send_streams(FIRST_STREAMS)
-            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(ClientError::Handshake)?;
+        Self::start(io, scheme, &builder()).await
+    }
+
+    /// As [`Connection::handshake`], for `streams` requests at a time whose answers are [passed on](Connection::pass): the
+    /// producer may send a window of each before it is taken, so that an answer that nobody takes stops no other.
+    ///
+    /// # Errors
+    /// [`ClientError::Handshake`].
+    pub async fn handshake_to_pass<IO>(
+        io: IO,
+        scheme: Scheme,
+        streams: u32,
+    ) -> Result<Self, ClientError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = builder();
+        builder
+            .initial_stream_window_size(PASSING_WINDOW)
+            .initial_connection_window_size(PASSING_WINDOW.saturating_mul(streams))
+            .max_send_buf_size(PASSING_WINDOW as usize);
+        Self::start(io, scheme, &builder).await
+    }
+
+    async fn start<IO>(
+        io: IO,
+        scheme: Scheme,
+        builder: &http2::Builder<TokioExecutor>,
+    ) -> Result<Self, ClientError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let handshake = builder.handshake(TokioIo::new(io));
+        let (sender, connection) = handshake.await.map_err(ClientError::Handshake)?;
+        let (opened, open) = watch::channel(());
         let driver = tokio::spawn(async move {
+            let _opened = opened;
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "http/2 client connection ended");
             }
@@ -279,6 +310,7 @@ impl Connection {
             scheme,
             sender,
             driver,
+            open,
             first_answer: OnceLock::new(),
             usage: Arc::default(),
             metrics: None,
@@ -313,7 +345,7 @@ impl Connection {
         self
     }
 
-    /// Gives the requests of this connection the access tokens that they need; one that has `Authorization` keeps it.
+    /// Gives the requests of this connection the access tokens and assertions that they need; what a request has, it keeps.
     #[must_use]
     pub fn authorized_by(mut self, authorizer: Option<Authorizer>) -> Self {
         self.authorizer = authorizer;
@@ -335,7 +367,9 @@ impl Connection {
     /// (`3gpp-Sbi-Max-Rsp-Time`), unless the request already says so. Dropping the future gives the request up; it is then
     /// counted as one without an answer, and may have been carried out.
     ///
-    /// A request whose access token is refused is sent once more with another one (TS 29.500 clause 6.7.3): it has not been carried out.
+    /// A request whose access token or client credentials assertion is refused is sent once more with another one, if there is one
+    /// (TS 29.500 clause 6.7.3): it has not been carried out.
+    /// All of it, fetching tokens too, must be done within `deadline`.
     ///
     /// # Errors
     /// [`ClientError`], but not [`ClientError::Status`].
@@ -344,38 +378,79 @@ impl Connection {
         request: Request,
         deadline: Duration,
     ) -> Result<Response, ClientError> {
-        let Some((authorizer, need)) = self.needs_token(&request) else {
+        let authorizer = self.authorizer.as_ref();
+        let needed = authorizer.and_then(|authorizer| {
+            let need = authorizer.need(&request.method, &request.path)?;
+            Some((authorizer, need))
+        });
+        let Some((authorizer, need)) = needed else {
             return self.send_as_it_is(request, deadline).await;
         };
-        let mut refused = None;
+        let until = tokio::time::Instant::now() + deadline;
+        let mut is_first = true;
         loop {
-            let token = authorizer.token(&need).await.map_err(ClientError::Token)?;
-            let sent = request.clone().bearing(token.as_ref());
-            let response = self.send_as_it_is(sent, deadline).await?;
-            let (StatusCode::UNAUTHORIZED, Some(token), None) = (response.status, token, &refused)
-            else {
+            let permit = authorizer.permit(&need, &request.headers, is_first);
+            let permit = timeout_at(until, permit).await;
+            let permit = permit.map_err(|_| ClientError::Timeout(deadline))?;
+            let permit = permit.map_err(ClientError::Token)?;
+            let mut sent = request.clone();
+            permit.write(&mut sent.headers);
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            let response = self.send_as_it_is(sent, left).await;
+            let response = response.map_err(|error| match error {
+                // Equal causes are counted together, so that none may say how much was left.
+                ClientError::Timeout(_) => ClientError::Timeout(deadline),
+                error => error,
+            })?;
+            if !std::mem::take(&mut is_first) || !authorizer.learn(&need, &permit, &response) {
                 return Ok(response);
-            };
-            authorizer.forget(&need, &token);
-            refused = Some(token);
+            }
         }
-    }
-
-    /// What a request needs a token for, if it needs one and has none.
-    fn needs_token(&self, request: &Request) -> Option<(&Authorizer, TokenNeed)> {
-        let authorizer = self.authorizer.as_ref()?;
-        let need = authorizer.need(&request.method, &request.path)?;
-        (!request.headers.contains_key(AUTHORIZATION)).then_some((authorizer, need))
     }
 
     async fn send_as_it_is(
         &self,
-        request: Request,
+        mut request: Request,
         deadline: Duration,
     ) -> Result<Response, ClientError> {
+        let body = std::mem::take(&mut request.body);
+        self.usage.exchanged(&body);
+        let whole = async |answer| whole(answer, self.max_body).await;
+        let response: Response = self
+            .send_body(request, body.into(), deadline, whole)
+            .await?;
+        self.usage.exchanged(&response.body);
+        Ok(response)
+    }
+
+    /// Sends `request` with `body` instead of its own, as fast as the producer takes it, and returns the head of the answer with a body
+    /// that is on its way: whoever takes that counts its octets and bounds its time. An answer may come before the request's body has
+    /// ended. Access tokens are the caller's to set.
+    ///
+    /// Dropping the future, or the answer's body, resets the stream; so does an error of `body`.
+    ///
+    /// # Errors
+    /// [`ClientError`], but not [`ClientError::Status`].
+    pub async fn pass(
+        &self,
+        request: Request,
+        body: Body,
+        deadline: Duration,
+    ) -> Result<hyper::Response<Body>, ClientError> {
+        let passing = async |answer: hyper::Response<Incoming>| Ok(answer.map(Body::passing));
+        self.send_body(request, body, deadline, passing).await
+    }
+
+    /// Sends `request` with `body`, and takes the answer as `take` does before the deadline.
+    async fn send_body<T: Answer>(
+        &self,
+        request: Request,
+        body: Body,
+        deadline: Duration,
+        take: impl AsyncFnOnce(hyper::Response<Incoming>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
         self.usage.requests.fetch_add(1, Ordering::Relaxed);
-        self.usage.exchanged(&request.body);
-        let request = self.http_request(request, deadline)?;
+        let request = self.http_request(request, body, deadline)?;
         let operation = ServiceOperation::of(request.method(), request.uri().path());
         let started = Instant::now();
         let outcome = Outcome::new(|status| {
@@ -384,12 +459,11 @@ impl Connection {
             }
         });
         // At the deadline the exchange is dropped, and its span with it has no answer.
-        let exchange = timeout(deadline, self.traced(operation, request));
+        let exchange = timeout(deadline, self.traced(operation, request, take));
         let answered = exchange.await;
-        let response = answered.unwrap_or(Err(ClientError::Timeout(deadline)))?;
-        outcome.answered(response.status);
-        self.usage.exchanged(&response.body);
-        Ok(response)
+        let answer = answered.unwrap_or(Err(ClientError::Timeout(deadline)))?;
+        outcome.answered(answer.status());
+        Ok(answer)
     }
 
     /// As [`Connection::send`], but a status other than 2xx is an error.
@@ -414,6 +488,12 @@ impl Connection {
         self.sender.is_closed()
     }
 
+    /// Completes when the connection has ended, whoever ended it; it may be dropped before.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut open = self.open.clone();
+        async move { while open.changed().await.is_ok() {} }
+    }
+
     /// Lets requests in progress finish, says goodbye and closes the stream.
     pub async fn close(self) {
         drop(self.sender);
@@ -422,13 +502,14 @@ impl Connection {
     }
 
     /// Sends a request as part of the trace that the task belongs to, if somebody asked for traces.
-    async fn traced(
+    async fn traced<T: Answer>(
         &self,
         operation: ServiceOperation,
-        mut request: hyper::Request<Full<Bytes>>,
-    ) -> Result<Response, ClientError> {
+        mut request: hyper::Request<Body>,
+        take: impl AsyncFnOnce(hyper::Response<Incoming>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
         let Some((context, span)) = trace::sent_request(operation) else {
-            return self.exchange(request).await;
+            return take(self.exchange(request).await?).await;
         };
         let traceparent = HeaderValue::from_str(&context.to_string());
         let traceparent = traceparent.expect("a traceparent is visible ASCII");
@@ -436,33 +517,34 @@ impl Connection {
             .headers_mut()
             .insert(trace::TRACEPARENT, traceparent);
         let outcome = Outcome::new(|status| trace::answered(&span, status));
-        let exchange = self.exchange(request);
-        let response = trace::within(context, span.clone(), exchange).await?;
-        outcome.answered(response.status);
-        Ok(response)
+        let exchange = async { take(self.exchange(request).await?).await };
+        let answer = trace::within(context, span.clone(), exchange).await?;
+        outcome.answered(answer.status());
+        Ok(answer)
     }
 
     async fn exchange(
         &self,
-        request: hyper::Request<Full<Bytes>>,
-    ) -> Result<Response, ClientError> {
+        request: hyper::Request<Body>,
+    ) -> Result<hyper::Response<Incoming>, ClientError> {
         let response = self.sender.clone().send_request(request).await;
         let response = response.map_err(ClientError::Http2)?;
         self.first_answer.get_or_init(Instant::now);
-        whole(response, self.max_body, ClientError::Http2).await
+        Ok(response)
     }
 
     fn http_request(
         &self,
         request: Request,
+        body: Body,
         deadline: Duration,
-    ) -> Result<hyper::Request<Full<Bytes>>, ClientError> {
+    ) -> Result<hyper::Request<Body>, ClientError> {
         let Request {
             method,
             authority,
             path,
             mut headers,
-            body,
+            body: _,
         } = request;
         let target = || {
             Uri::builder()
@@ -478,7 +560,7 @@ impl Connection {
         if !headers.contains_key(MAX_RSP_TIME) {
             MaxRspTime::new(deadline).write(&mut headers);
         }
-        let mut http = hyper::Request::new(Full::new(body));
+        let mut http = hyper::Request::new(body);
         *http.method_mut() = method;
         *http.uri_mut() = uri;
         *http.headers_mut() = headers;
@@ -486,14 +568,39 @@ impl Connection {
     }
 }
 
+fn builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADER_LIST)
+        .initial_max_send_streams(FIRST_STREAMS)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    builder
+}
+
+/// What is taken of an answer, which has a status.
+trait Answer {
+    fn status(&self) -> StatusCode;
+}
+
+impl Answer for Response {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl Answer for hyper::Response<Body> {
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+}
+
 /// A TCP connection that does not wait with small writes.
 ///
 /// # Errors
 /// [`ClientError::Connect`], [`ClientError::Timeout`].
-pub(crate) async fn connect_tcp(
-    addr: SocketAddr,
-    deadline: Duration,
-) -> Result<TcpStream, ClientError> {
+async fn connect_tcp(addr: SocketAddr, deadline: Duration) -> Result<TcpStream, ClientError> {
     let connect = async {
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
@@ -505,19 +612,18 @@ pub(crate) async fn connect_tcp(
         .map_err(|source| ClientError::Connect { addr, source })
 }
 
-/// An answer with its body, of `max_body` octets at most. `failed` makes an error of one of the protocol's.
+/// An answer with its body, of `max_body` octets at most.
 ///
 /// # Errors
-/// [`ClientError::TooLong`], and what `failed` makes.
-pub(crate) async fn whole(
+/// [`ClientError::TooLong`], [`ClientError::Http2`].
+async fn whole(
     answer: hyper::Response<Incoming>,
     max_body: usize,
-    failed: fn(hyper::Error) -> ClientError,
 ) -> Result<Response, ClientError> {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, max_body).collect().await;
     let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
-        Ok(error) => failed(*error),
+        Ok(error) => ClientError::Http2(*error),
         Err(error) => {
             debug_assert!(error.is::<LengthLimitError>());
             ClientError::TooLong(max_body)
@@ -534,7 +640,7 @@ pub(crate) async fn whole(
 ///
 /// # Errors
 /// [`ClientError::Status`].
-pub(crate) fn successful(response: Response) -> Result<Response, ClientError> {
+fn successful(response: Response) -> Result<Response, ClientError> {
     if response.status.is_success() {
         return Ok(response);
     }

@@ -2,6 +2,7 @@
 //!
 //! Relative paths are relative to the file. Unknown keys are errors. An NF flattens [`NfConfig`] into its own type.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use mtc_tls::clock::Clock;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
 use mtc_tls::profile::{TrustDomain, UnknownTrustDomain};
+use mtc_tls::trust_anchors;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,7 @@ use crate::address::Address;
 use crate::limits::LimitsConfig;
 use crate::model::NfType;
 use crate::pool::{PoolError, claim};
+use mtc_web::Prefix;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,9 +85,9 @@ pub struct NrfAddress {
     pub sbi: Address,
     /// Its FQDN, which its certificate must name.
     pub fqdn: String,
-    /// Its issuance log: an address or a name, with a port.
+    /// Where its issuance logs are: the URL below which log 1 is `1/`, or an address or a name with a port.
     #[schemars(with = "String")]
-    pub log: Address,
+    pub log: Prefix,
 }
 
 /// A credential that an NF must have.
@@ -109,11 +112,86 @@ pub struct InstanceConfig {
     pub id: Uuid,
     /// Its FQDN; unique in the file.
     pub fqdn: String,
-    /// Where its SBI listens; port 0 takes a free one.
+    /// Where its SBI listens; port 0 takes a free one. See `share_ports`.
     pub listen: SocketAddr,
     /// File of its enrolment token; needed until it has a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<PathBuf>,
+}
+
+/// How a server of this process reads ClientHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Trust domain in which clients are served that say nothing of what they trust, as curl, Go and Java do: `mtc-standalone`, or an
+    /// X.509 one of `credential`, such as `x509-ecdsa-p256-intermediate`, whose root those clients can be given.
+    #[serde(with = "as_text")]
+    #[schemars(with = "String")]
+    pub unnamed_clients: TrustDomain,
+    /// Code point of the extension `trust_anchors` (draft-ietf-tls-trust-anchor-ids), which IANA has yet to assign: 51764, 0xca34, is
+    /// BoringSSL's.
+    pub trust_anchors_extension: u16,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self {
+            unnamed_clients: TrustDomain::MtcStandalone,
+            trust_anchors_extension: trust_anchors::CODE_POINT,
+        }
+    }
+}
+
+impl TlsConfig {
+    /// Whether nothing is to be written down.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Checks that there are certificates of the domain of clients that name none.
+    ///
+    /// # Errors
+    /// There are not.
+    pub fn check(&self, wanted: &[Wanted]) -> Result<(), ConfigError> {
+        let is_served = match self.unnamed_clients {
+            TrustDomain::MtcStandalone => true,
+            TrustDomain::X509(profile) => x509_profiles(wanted).contains(&profile),
+            _ => false,
+        };
+        if is_served {
+            return Ok(());
+        }
+        Err(ConfigError::Rule {
+            key: "tls.unnamed_clients",
+            rule: "must be mtc-standalone, or the profile of an X.509 credential".to_owned(),
+        })
+    }
+}
+
+/// Values that are written as their text.
+mod as_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &impl Display,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: FromStr<Err: Display>,
+    {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
 }
 
 /// What a process of NF instances needs. See `docs/configuration.md` for an example.
@@ -158,9 +236,21 @@ pub struct NfConfig {
     /// one), `required` (requests without one are refused). All but `off` need `token_keys` in the trust file.
     #[serde(default)]
     pub access_tokens: TokenPolicy,
+    /// Whether, beside access tokens, requests that go through an SCP carry a client credentials assertion (TS 33.501 clause 13.3.8), and a
+    /// token that comes through one is taken only with its owner's. Without, the SCP is believed.
+    #[serde(default = "default_client_credentials")]
+    pub client_credentials: bool,
+    /// How servers of this process read ClientHello.
+    #[serde(default, skip_serializing_if = "TlsConfig::is_default")]
+    pub tls: TlsConfig,
     /// Limits on what peers may use of this process.
     #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
     pub limits: LimitsConfig,
+    /// Whether instances that follow each other and have the same `listen` have one port together: a client says by the server name in
+    /// its ClientHello which it means, and one that names none of them is refused (`unrecognized_name`). A process of many instances
+    /// spares a file descriptor and a port for each of them.
+    #[serde(default)]
+    pub share_ports: bool,
     /// The NF instances of this process, one table each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instance: Vec<InstanceConfig>,
@@ -180,6 +270,14 @@ pub struct ReplicaConfig {
     pub tokens: PathBuf,
     /// Where its SBI listens; port 0 takes a free one.
     pub listen: SocketAddr,
+}
+
+/// Most instances of a process that keep connections to the NRF open.
+pub const KEEPING: usize = 256;
+
+/// Default of `client_credentials`: true.
+pub const fn default_client_credentials() -> bool {
+    true
 }
 
 /// Default of `trust_interval_ms`: 10 s.
@@ -211,6 +309,8 @@ pub struct ProcessSettings<'a> {
     pub trust_interval: Duration,
     /// File that gets the secrets of all connections.
     pub key_log: Option<&'a Path>,
+    /// How its servers read ClientHello.
+    pub tls: TlsConfig,
 }
 
 /// A wanted credential, understood.
@@ -258,19 +358,15 @@ impl NfConfig {
                 "at least one [[instance]] is needed, or [replica]",
             ));
         }
-        for (position, instance) in self.instance.iter().enumerate() {
-            if self.instance[..position]
-                .iter()
-                .any(|other| other.id == instance.id || other.fqdn == instance.fqdn)
-            {
+        let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+        for instance in &self.instance {
+            if !ids.insert(instance.id) || !names.insert(&instance.fqdn) {
                 return Err(rule("instance", "two instances have the same id or fqdn"));
             }
         }
-        if !self
-            .wanted()?
-            .iter()
-            .any(|wanted| matches!(wanted, Wanted::Mtc(_)))
-        {
+        let wanted = self.wanted()?;
+        self.tls.check(&wanted)?;
+        if !wanted.iter().any(|wanted| matches!(wanted, Wanted::Mtc(_))) {
             return Err(rule(
                 "credential",
                 "the first certificate must be an MTC: add one with profile = \"mtc\"",
@@ -288,6 +384,12 @@ impl NfConfig {
             instance.token = instance.token.take().map(|token| folder.join(token));
         }
         Ok(self)
+    }
+
+    /// Whether the process has so many instances that they keep no connections to the NRF open while they have nothing to say: each takes
+    /// a file descriptor and some 100 kB at both ends.
+    pub const fn is_large(&self) -> bool {
+        self.instance.len() > KEEPING
     }
 
     /// The wanted credentials, MTC first.
@@ -329,6 +431,7 @@ impl NfConfig {
             startup: Duration::from_secs(self.startup_seconds),
             trust_interval: Duration::from_millis(self.trust_interval_ms),
             key_log: self.key_log.as_deref(),
+            tls: self.tls,
         }
     }
 
@@ -397,5 +500,55 @@ impl WantedCredential {
                 self.profile
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tls(text: &str) -> Result<TlsConfig, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn clients_that_name_nothing_are_served_where_there_are_certificates() {
+        let wanted = [
+            Wanted::Mtc(KeyAlgorithm::EcdsaP256),
+            Wanted::X509(
+                "ecdsa-p256-direct".parse().expect("a profile"),
+                KeyAlgorithm::EcdsaP256,
+            ),
+        ];
+        for (domain, is_served) in [
+            ("mtc-standalone", true),
+            ("x509-ecdsa-p256-direct", true),
+            ("x509-ml-dsa-65-direct", false),
+            ("mtc-landmark", false),
+            ("mtc-standalone-ca", false),
+        ] {
+            let tls = tls(&format!("unnamed_clients = \"{domain}\"")).expect("a domain");
+            assert_eq!(tls.unnamed_clients.to_string(), domain);
+            assert_eq!(tls.check(&wanted).is_ok(), is_served, "{domain}");
+        }
+        let error = tls("unnamed_clients = \"x509\"").expect_err("no domain");
+        assert!(
+            error.to_string().contains("unknown trust domain"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_said_of_tls_is_as_it_always_was() {
+        let default = tls("").expect("nothing is required");
+        assert!(default.is_default());
+        let other = tls("trust_anchors_extension = 65024").expect("a code point");
+        assert!(!other.is_default());
+        assert_eq!(
+            (other.unnamed_clients, other.trust_anchors_extension),
+            (default.unnamed_clients, 0xfe00)
+        );
+        assert!(tls("trust_anchors_extension = 65536").is_err());
+        assert!(tls("fallback = \"mtc-standalone\"").is_err());
     }
 }

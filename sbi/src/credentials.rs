@@ -20,9 +20,10 @@ use std::time::Duration;
 use mtc_core::id::{IdError, LandmarkNumber, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
+use mtc_tls::cpu;
 use mtc_tls::csr;
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError};
-use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -35,6 +36,7 @@ use crate::enrolment::{
     EnrolmentError, IssuedCertificate, LandmarkAnswer, landmark_relative, request_certificate,
 };
 use crate::instance::{CallError, Instance};
+use crate::ledger::StartStep;
 use crate::metrics::Metrics;
 use crate::nnrf::Nrf;
 use crate::orders::InstanceOrders;
@@ -221,6 +223,8 @@ const fn connection_profile(leaf_key: KeyAlgorithm) -> ConnectionProfile {
         key_exchange: KeyExchange::X25519MlKem768,
         tickets: Tickets::None,
         tokens: Tokens::Es256,
+        via: Via::Direct,
+        grease: false,
     }
 }
 
@@ -274,6 +278,18 @@ pub struct Keeper<S> {
     metrics: Metrics,
     /// How often all certificates were replaced on order.
     replacements: watch::Sender<u64>,
+    memory: Memory,
+}
+
+/// Where keys and certificates are, beside those that are shown, while none of them changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// In memory, whatever becomes of the vault.
+    Held,
+    /// In the vault only: they are read again when one is to change.
+    Spared,
+    /// As [`Self::Spared`], and now they are in the vault only.
+    Resting,
 }
 
 impl<S: CertificateSource> Keeper<S> {
@@ -302,11 +318,43 @@ impl<S: CertificateSource> Keeper<S> {
             stored,
             metrics,
             replacements: watch::Sender::new(0),
+            memory: Memory::Held,
         };
         keeper
             .publish()
             .map_err(|error| keeper.vault.damaged(error.into()))?;
         Ok(keeper)
+    }
+
+    /// Leaves keys and certificates in the vault while none changes: for an instance of which a process has many.
+    #[must_use]
+    pub fn sparing_memory(mut self) -> Self {
+        self.memory = Memory::Spared;
+        self.rest();
+        self
+    }
+
+    /// Lets go of what the vault has, if memory is to be spared.
+    fn rest(&mut self) {
+        if self.memory == Memory::Spared {
+            self.stored.forget_texts();
+            self.memory = Memory::Resting;
+        }
+    }
+
+    /// Has again what it has let go of.
+    async fn recall(&mut self) -> Result<(), ObtainError> {
+        if self.memory != Memory::Resting {
+            return Ok(());
+        }
+        let vault = self.vault.clone();
+        let stored = tokio::task::spawn_blocking(move || vault.load()).await;
+        let stored = stored.expect("loading does not panic and is not aborted")?;
+        if !self.stored.recall_texts(stored) {
+            return Err(self.vault.damaged(Box::new(Missing)).into());
+        }
+        self.memory = Memory::Spared;
+        Ok(())
     }
 
     /// Gets every wanted certificate that is missing; landmark-relative ones come later.
@@ -340,6 +388,7 @@ impl<S: CertificateSource> Keeper<S> {
     /// # Errors
     /// One cannot be had before `deadline`, or at all.
     pub async fn complete_landmarks(&mut self, deadline: Instant) -> Result<(), ObtainError> {
+        self.recall().await?;
         for position in 0..self.stored.credentials.len() {
             if self.stored.credentials[position].lacks_landmark() {
                 let mut credential = self.stored.credentials[position].clone();
@@ -348,6 +397,7 @@ impl<S: CertificateSource> Keeper<S> {
                 self.save().await?;
             }
         }
+        self.rest();
         Ok(())
     }
 
@@ -356,21 +406,29 @@ impl<S: CertificateSource> Keeper<S> {
     /// Dropping the future stops renewing.
     pub async fn keep(mut self, mut orders: InstanceOrders) {
         loop {
+            self.rest();
+            // What is boxed is rare, and larger than what waits: with many instances in a process memory is what waiting takes.
             tokio::select! {
                 () = self.await_renewal() => {}
-                () = orders.re_enrolment() => self.replace_all().await,
+                () = orders.re_enrolment() => Box::pin(self.replace_all()).await,
             }
-            for wanted in self.wanted.clone() {
-                if !self.is_due(wanted) {
-                    continue;
+            Box::pin(self.renew_due()).await;
+        }
+    }
+
+    async fn renew_due(&mut self) {
+        for wanted in self.wanted.clone() {
+            if !self.is_due(wanted) {
+                continue;
+            }
+            if let Err(error) = self.renew(wanted).await {
+                tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificate not renewed, retrying");
+                if self.memory != Memory::Resting
+                    && let Err(error) = self.publish()
+                {
+                    tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificates cannot be used");
                 }
-                if let Err(error) = self.renew(wanted).await {
-                    tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificate not renewed, retrying");
-                    if let Err(error) = self.publish() {
-                        tracing::warn!(fqdn = %self.instance.fqdn, error = %Causes(&error), "certificates cannot be used");
-                    }
-                    sleep(RETRY_PAUSE).await;
-                }
+                sleep(RETRY_PAUSE).await;
             }
         }
     }
@@ -385,15 +443,8 @@ impl<S: CertificateSource> Keeper<S> {
             credentials.position(StoredCredential::lacks_landmark)
         };
         while let Some(position) = lacking(&self.stored) {
-            let mut credential = self.stored.credentials[position].clone();
-            let added = self.add_landmark_until(&mut credential, due).await;
-            let saved = match added {
-                Ok(()) => {
-                    self.stored.credentials[position] = credential;
-                    self.save().await
-                }
-                Err(error) => Err(error),
-            };
+            let saved = Box::pin(self.complete_landmark_until(position, due)).await;
+            self.rest();
             let Err(error) = saved else { continue };
             tracing::info!(fqdn = %self.instance.fqdn, error = %Causes(&error), "no landmark-relative certificate yet");
             if self.now().plus(RETRY_PAUSE) >= due {
@@ -402,6 +453,19 @@ impl<S: CertificateSource> Keeper<S> {
             sleep(RETRY_PAUSE).await;
         }
         await_time(self.clock(), due).await;
+    }
+
+    /// Gets the landmark-relative certificate of the credential at `position` and shows it.
+    async fn complete_landmark_until(
+        &mut self,
+        position: usize,
+        end: UnixTime,
+    ) -> Result<(), ObtainError> {
+        self.recall().await?;
+        let mut credential = self.stored.credentials[position].clone();
+        self.add_landmark_until(&mut credential, end).await?;
+        self.stored.credentials[position] = credential;
+        self.save().await
     }
 
     /// As [`Self::add_landmark`], until `end` by the wall clock.
@@ -431,6 +495,7 @@ impl<S: CertificateSource> Keeper<S> {
     }
 
     async fn obtain_all(&mut self) -> Result<(), ObtainError> {
+        self.recall().await?;
         let deadline = Instant::now() + RENEWAL_TIME;
         let mut obtained = Vec::with_capacity(self.wanted.len());
         for wanted in self.wanted.clone() {
@@ -442,6 +507,7 @@ impl<S: CertificateSource> Keeper<S> {
     }
 
     async fn renew(&mut self, wanted: Wanted) -> Result<(), ObtainError> {
+        self.recall().await?;
         let mut obtained = self.obtain(wanted, Instant::now() + RENEWAL_TIME).await?;
         if obtained.lacks_landmark() {
             // Peers with landmarks would fall back to the standalone certificate until this has its landmark. Better to
@@ -513,8 +579,12 @@ impl<S: CertificateSource> Keeper<S> {
         {
             return Ok(stored.restore()?);
         }
-        let key = generate(wanted.leaf_key()).await?;
+        let began = Instant::now();
+        let (key, generating) = generate(wanted.leaf_key()).await?;
+        let started = cpu::thread_time();
         let csr = csr::create(&key, self.instance.id.uuid(), std::slice::from_ref(fqdn))?;
+        let requesting = cpu::thread_time().saturating_sub(started);
+        self.record(StartStep::Key, began.elapsed(), generating + requesting);
         // With a certificate to show, an answer that is lost costs nothing: another certificate can be had.
         if !self.has_valid() {
             let stored = StoredRequest::new(wanted.profile(), &key, fqdn.clone(), &csr)?;
@@ -534,8 +604,10 @@ impl<S: CertificateSource> Keeper<S> {
     ) -> Result<StoredCredential, ObtainError> {
         let (key, csr) = self.request_for(wanted).await?;
         let profile = wanted.profile();
+        let began = Instant::now();
         let attempt = || self.source.request(&csr, &profile);
         let issued = backoff::until(deadline, attempt, ObtainError::is_temporary).await?;
+        self.record(StartStep::Certificate, began.elapsed(), Duration::ZERO);
         let failed = |source| ObtainError::Enrolment {
             profile: profile.clone(),
             source,
@@ -610,7 +682,13 @@ impl<S: CertificateSource> Keeper<S> {
         self.stored
             .requests
             .retain(|stored| !is_for(stored, wanted));
-        self.save().await
+        let began = Instant::now();
+        self.store().await?;
+        let started = cpu::thread_time();
+        self.publish()?;
+        let verifying = cpu::thread_time().saturating_sub(started);
+        self.record(StartStep::Storage, began.elapsed(), verifying);
+        Ok(())
     }
 
     /// Stores first, then publishes: what peers have seen survives a restart.
@@ -619,7 +697,15 @@ impl<S: CertificateSource> Keeper<S> {
         Ok(self.publish()?)
     }
 
+    fn record(&self, step: StartStep, elapsed: Duration, cpu: Duration) {
+        self.instance.ledger().record_step(step, elapsed, cpu);
+    }
+
     async fn store(&self) -> Result<(), ObtainError> {
+        debug_assert!(
+            self.memory != Memory::Resting,
+            "what was let go of is not stored"
+        );
         let (vault, stored) = (self.vault.clone(), self.stored.clone());
         let saving = tokio::task::spawn_blocking(move || vault.save(&stored));
         saving
@@ -696,13 +782,23 @@ impl<S: CertificateSource> Keeper<S> {
     }
 }
 
+/// What is stored of an instance is not what it has stored.
+#[derive(Debug, thiserror::Error)]
+#[error("certificates that were stored are not there")]
+struct Missing;
+
 fn is_for(stored: &StoredRequest, wanted: Wanted) -> bool {
     stored.profile == wanted.profile() && stored.leaf_key == wanted.leaf_key().as_str()
 }
 
-/// Key generation takes milliseconds of CPU with some algorithms, so not on a thread that serves others.
-async fn generate(algorithm: KeyAlgorithm) -> Result<NfKey, NfKeyError> {
-    tokio::task::spawn_blocking(move || NfKey::generate(algorithm))
+/// A key, and the CPU time that it took: milliseconds with some algorithms, so not on a thread that serves others.
+async fn generate(algorithm: KeyAlgorithm) -> Result<(NfKey, Duration), NfKeyError> {
+    let generating = move || {
+        let started = cpu::thread_time();
+        let key = NfKey::generate(algorithm)?;
+        Ok((key, cpu::thread_time().saturating_sub(started)))
+    };
+    tokio::task::spawn_blocking(generating)
         .await
         .expect("generating does not panic and is not aborted")
 }

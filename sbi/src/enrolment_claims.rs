@@ -13,11 +13,15 @@ use uuid::Uuid;
 /// sign.
 pub const ENROLMENT_ISSUER: &str = "mtc5g-enrolment-authority";
 
+/// The `iss` of the reference number of a CMP secret, which is a token too. It goes over the wire for everybody to read, and nobody may use
+/// it as what it is not: a token that needs no secret beside it.
+pub const CMP_ISSUER: &str = "mtc5g-enrolment-authority/cmp";
+
 /// Claims of an enrolment token (docs/interfaces.md), a JWT signed with ES256.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrolmentClaims {
-    /// Who minted the token: [`ENROLMENT_ISSUER`].
+    /// Who minted the token, and what for: [`ENROLMENT_ISSUER`] or [`CMP_ISSUER`].
     pub iss: String,
     /// The NF instance that may enrol.
     pub sub: Uuid,

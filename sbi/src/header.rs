@@ -14,11 +14,14 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use crate::model::NfType;
 use crate::uri::ApiRoot;
 
+mod load;
 mod routing;
 
+pub use load::{LCI, LoadControl, OCI, OverloadControl};
 pub use routing::{
     DISCOVERY, MAX_FORWARD_HOPS, MaxForwardHops, PRODUCER_ID, ProducerId, RETRY_INFO,
-    ROUTING_BINDING, RoutingBinding, discovery_query, forbids_retries, has_passed, set_discovery,
+    ROUTING_BINDING, RoutingBinding, discovery_query, forbids_retries, has_passed, is_delegated,
+    set_discovery,
 };
 
 /// How long the client waits, in milliseconds.
@@ -29,6 +32,8 @@ pub const SENDER_TIMESTAMP: HeaderName = HeaderName::from_static("3gpp-sbi-sende
 pub const CORRELATION_INFO: HeaderName = HeaderName::from_static("3gpp-sbi-correlation-info");
 /// Which notification a request is.
 pub const CALLBACK: HeaderName = HeaderName::from_static("3gpp-sbi-callback");
+/// Who the consumer is, in its own words: a client credentials assertion.
+pub const CLIENT_CREDENTIALS: HeaderName = HeaderName::from_static("3gpp-sbi-client-credentials");
 /// The producer an SCP shall forward to.
 pub const TARGET_API_ROOT: HeaderName = HeaderName::from_static("3gpp-sbi-target-apiroot");
 

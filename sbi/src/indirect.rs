@@ -51,7 +51,8 @@ impl Scp {
         Ok(found.nf_instances.iter().find_map(Self::of))
     }
 
-    fn of(profile: &NfProfile) -> Option<Self> {
+    /// The SCP with this profile; none if it does not say where it is.
+    pub fn of(profile: &NfProfile) -> Option<Self> {
         let ports = &profile.scp_info.as_ref()?.scp_ports;
         let v4 = profile.ipv4_addresses.first().copied().map(IpAddr::V4);
         let v6 = profile.ipv6_addresses.first().copied().map(IpAddr::V6);
@@ -79,18 +80,18 @@ impl Scp {
         self.addressed(Request { path, ..request }).header(root)
     }
 
-    /// `request` to whatever producer `wanted` finds for `instance`, as it goes through this SCP.
+    /// `request` to whatever producer `wanted` finds for a consumer of type `requester`, as it goes through this SCP.
     pub fn delegating(
         &self,
         request: Request,
-        instance: &Instance,
+        requester: &NfType,
         wanted: &Discover<'_>,
     ) -> Request {
         let mut request = self.addressed(request);
         request.headers.remove(TARGET_API_ROOT);
         let fixed = [
             ("target-nf-type", wanted.nf_type.as_str()),
-            ("requester-nf-type", instance.nf_type.as_str()),
+            ("requester-nf-type", requester.as_str()),
             ("service-names", wanted.service.as_str()),
         ];
         let filters = wanted.filters.iter();

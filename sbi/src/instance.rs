@@ -9,13 +9,15 @@ use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{self, HandshakeCost, HandshakeError};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::peer::{ExpectedPeer, VerifiedPeer};
-use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
 use rustls::KeyLog;
 use tracing::Instrument as _;
 
 use crate::access_token::{AccessTokens, Authorizer, TokenPolicy, TokenVerifier};
 use crate::client::{ClientError, Connection};
+use crate::client_credentials::ClientCredentials;
+use crate::config::TlsConfig;
 use crate::ledger::Ledger;
 use crate::model::{NfInstanceId, NfProfile, NfService, NfType, ServiceName};
 use crate::trace;
@@ -38,8 +40,11 @@ pub struct Instance {
     /// What it presents and trusts.
     pub store: Store,
     endpoint: Endpoint,
+    /// The same for connections that no scenario chose.
+    own_endpoint: Endpoint,
     ledger: Arc<Ledger>,
     key_log: Option<Arc<dyn KeyLog>>,
+    credentials: Option<Arc<ClientCredentials>>,
     access_tokens: Option<Arc<AccessTokens>>,
 }
 
@@ -83,19 +88,54 @@ impl Instance {
             nf_type,
             fqdn,
             store,
+            own_endpoint: endpoint.offering_all(),
             endpoint,
             ledger,
             key_log: None,
+            credentials: None,
             access_tokens: None,
         }
+    }
+
+    /// Reads ClientHello as the configuration says.
+    #[must_use]
+    pub fn reading_hellos_as(mut self, tls: TlsConfig) -> Self {
+        self.endpoint = self
+            .endpoint
+            .with_trust_anchors_at(tls.trust_anchors_extension)
+            .with_fallback(tls.unnamed_clients);
+        self
     }
 
     /// Writes the secrets of this instance's connections to `key_log`.
     #[must_use]
     pub fn with_key_log(mut self, key_log: Arc<dyn KeyLog>) -> Self {
         self.endpoint = self.endpoint.with_key_log(key_log.clone());
+        self.own_endpoint = self.endpoint.offering_all();
         self.key_log = Some(key_log);
         self
+    }
+
+    /// Makes a TLS configuration for each handshake and keeps none: for an instance of which a process has many.
+    #[must_use]
+    pub fn keeping_no_configurations(self) -> Self {
+        let endpoint = self.endpoint.keeping_no_configurations();
+        Self {
+            own_endpoint: endpoint.offering_all(),
+            endpoint,
+            ..self
+        }
+    }
+
+    /// Says who it is in requests that go through an SCP, and asks who others are of those that come through one: by client credentials
+    /// assertions, from its access tokens on.
+    #[must_use]
+    pub fn with_client_credentials(self) -> Self {
+        let credentials = ClientCredentials::new(self.id, self.endpoint.clone());
+        Self {
+            credentials: Some(Arc::new(credentials)),
+            ..self
+        }
     }
 
     /// Uses access tokens as `policy` says, and trusts those that `verifier` does.
@@ -104,8 +144,8 @@ impl Instance {
         let access_tokens = AccessTokens::new(
             policy,
             verifier,
-            self.id,
-            self.nf_type.clone(),
+            (self.id, self.nf_type.clone()),
+            self.credentials.clone(),
             self.endpoint.clock(),
             self.ledger.clone(),
         );
@@ -134,10 +174,19 @@ impl Instance {
         }
     }
 
-    /// What gives requests on a connection of this profile their access tokens, if it uses some.
-    pub fn authorizer(&self, profile: ConnectionProfile) -> Option<Authorizer> {
+    /// What gives requests on a connection of this profile to `peer` their access tokens, if it uses some.
+    pub fn authorizer(
+        &self,
+        profile: ConnectionProfile,
+        peer: &VerifiedPeer,
+    ) -> Option<Authorizer> {
         let tokens = self.access_tokens.clone()?;
-        Some(Authorizer::new(tokens, profile))
+        Some(Authorizer::new(tokens, profile, &peer.identity))
+    }
+
+    /// Its client credentials assertions, if it uses some.
+    pub const fn client_credentials(&self) -> Option<&Arc<ClientCredentials>> {
+        self.credentials.as_ref()
     }
 
     /// Its access tokens, if it uses some.
@@ -167,10 +216,20 @@ impl Instance {
         profile: ConnectionProfile,
         expected: ExpectedPeer,
     ) -> Result<handshake::Connected, HandshakeError> {
+        self.shake_hands_by(&self.endpoint, addr, profile, expected)
+            .await
+    }
+
+    async fn shake_hands_by(
+        &self,
+        endpoint: &Endpoint,
+        addr: SocketAddr,
+        profile: ConnectionProfile,
+        expected: ExpectedPeer,
+    ) -> Result<handshake::Connected, HandshakeError> {
         let started = Instant::now();
         let span = trace::handshake("client", addr);
-        let connecting =
-            handshake::connect(addr, &self.endpoint, profile, expected, CONNECT_TIMEOUT);
+        let connecting = handshake::connect(addr, endpoint, profile, expected, CONNECT_TIMEOUT);
         let connected = connecting.instrument(span.clone()).await;
         trace::shook_hands(&span, Some(profile), connected.as_ref().err());
         match &connected {
@@ -195,19 +254,74 @@ impl Instance {
         profile: ConnectionProfile,
         expected: ExpectedPeer,
     ) -> Result<Opened, CallError> {
-        let handshake::Connected { stream, peer, cost } =
-            self.shake_hands(addr, profile, expected).await?;
+        let connected = self.shake_hands(addr, profile, expected).await?;
+        self.speak_over(connected, profile).await
+    }
+
+    /// Opens a connection that no scenario chose, in [`Self::own_profile`] and offering all that this instance can verify besides.
+    ///
+    /// Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn open_own(
+        &self,
+        addr: SocketAddr,
+        expected: ExpectedPeer,
+    ) -> Result<Opened, CallError> {
+        let profile = self.own_profile();
+        let connected = self.shake_hands_by(&self.own_endpoint, addr, profile, expected);
+        self.speak_over(connected.await?, profile).await
+    }
+
+    async fn speak_over(
+        &self,
+        connected: handshake::Connected,
+        profile: ConnectionProfile,
+    ) -> Result<Opened, CallError> {
+        let handshake::Connected { stream, peer, cost } = connected;
         let traffic = stream.get_ref().0.traffic();
         let connection = Connection::handshake(stream, Scheme::Https).await?;
-        let connection = connection
-            .over(traffic)
-            .counted_in(self.ledger.metrics().requests.clone())
-            .authorized_by(self.authorizer(profile));
+        let connection = self.ready(connection.over(traffic), profile, &peer);
         Ok(Opened {
             connection,
             peer,
             cost,
         })
+    }
+
+    /// As [`Instance::open`], for `streams` requests at a time that are [passed on](Connection::pass).
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn open_to_pass(
+        &self,
+        addr: SocketAddr,
+        profile: ConnectionProfile,
+        expected: ExpectedPeer,
+        streams: u32,
+    ) -> Result<Opened, CallError> {
+        let handshake::Connected { stream, peer, cost } =
+            self.shake_hands(addr, profile, expected).await?;
+        let traffic = stream.get_ref().0.traffic();
+        let connection = Connection::handshake_to_pass(stream, Scheme::Https, streams).await?;
+        let connection = self.ready(connection.over(traffic), profile, &peer);
+        Ok(Opened {
+            connection,
+            peer,
+            cost,
+        })
+    }
+
+    fn ready(
+        &self,
+        connection: Connection,
+        profile: ConnectionProfile,
+        peer: &VerifiedPeer,
+    ) -> Connection {
+        connection
+            .counted_in(self.ledger.metrics().requests.clone())
+            .authorized_by(self.authorizer(profile, peer))
     }
 
     /// The profile of the instance as the producer of one service at `at`.
@@ -225,7 +339,7 @@ impl Instance {
         profile.load = Some(0);
         profile
             .nf_service_list
-            .insert(service.service_instance_id.clone(), service);
+            .insert(service.service_instance_id.clone(), Box::new(service));
         profile
     }
 
@@ -252,6 +366,8 @@ impl Instance {
             key_exchange: KeyExchange::X25519MlKem768,
             tickets: Tickets::None,
             tokens: Tokens::Es256,
+            via: Via::Direct,
+            grease: false,
         }
     }
 }

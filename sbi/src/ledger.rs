@@ -25,6 +25,7 @@ mod issuance;
 mod leg;
 mod named;
 mod procedure;
+mod start;
 mod times;
 mod tokens;
 
@@ -35,6 +36,7 @@ pub use issuance::IssuanceTotals;
 pub use leg::LegTotals;
 pub use named::NamedCounts;
 pub use procedure::{HopTotals, Hops, Procedure, ProcedureTotals};
+pub use start::{HandshakeSum, StartHandshakes, StartStep, StartTotals, StepTotals};
 pub use times::Times;
 pub use tokens::TokenTotals;
 
@@ -248,6 +250,9 @@ pub struct Measurements {
     /// Certificates that this process issued.
     #[serde(default)]
     pub issuance: IssuanceTotals,
+    /// How its instances got their certificates and registrations.
+    #[serde(default, skip_serializing_if = "StartTotals::is_empty")]
+    pub start: StartTotals,
 }
 
 impl Measurements {
@@ -261,6 +266,7 @@ impl Measurements {
         }
         self.failed_accepts += other.failed_accepts;
         self.issuance.merge(&other.issuance);
+        self.start.merge(&other.start);
         self.failed_accepts_by_cause
             .combine(&other.failed_accepts_by_cause, u64::saturating_add);
     }
@@ -279,6 +285,7 @@ struct Counts {
     failed_accepts: u64,
     failed_accepts_by_cause: NamedCounts,
     issuance: IssuanceTotals,
+    start: StartTotals,
 }
 
 impl Ledger {
@@ -301,6 +308,7 @@ impl Ledger {
             .handshakes
             .completed(Side::Client, Some(profile), cost);
         self.with(|counts| {
+            counts.start.handshakes.record(Side::Client, cost);
             counts
                 .profiles
                 .entry(profile)
@@ -316,6 +324,7 @@ impl Ledger {
             .handshakes
             .completed(Side::Server, Some(profile), cost);
         self.with(|counts| {
+            counts.start.handshakes.record(Side::Server, cost);
             counts
                 .profiles
                 .entry(profile)
@@ -325,18 +334,19 @@ impl Ledger {
         });
     }
 
-    /// Counts the use of a connection in a procedure of a UE, by the consumer.
+    /// Counts the use of a connection in a procedure of a UE, by the consumer; `along` are the types of NFs from there to the
+    /// producer, of which the first is at the other end of the connection.
     pub fn record_procedure(
         &self,
         profile: ConnectionProfile,
         procedure: Procedure,
         consumer: &NfType,
-        producer: &NfType,
+        along: &[NfType],
         used: &HopTotals,
     ) {
         self.with(|counts| {
             let totals = counts.profiles.entry(profile).or_default();
-            totals.procedures.add(procedure, consumer, producer, used);
+            totals.procedures.add(procedure, consumer, along, used);
         });
     }
 
@@ -392,6 +402,16 @@ impl Ledger {
         self.with_tokens(profile, |tokens| tokens.record(octets, verified));
     }
 
+    /// Counts the client credentials assertion of such a request, as [`Self::record_token`].
+    pub fn record_assertion(
+        &self,
+        profile: Option<ConnectionProfile>,
+        octets: usize,
+        verified: Option<Duration>,
+    ) {
+        self.with_tokens(profile, |tokens| tokens.record_assertion(octets, verified));
+    }
+
     /// Counts a request that was refused for its token, as [`Self::record_token`].
     pub fn record_refused_token(&self, profile: Option<ConnectionProfile>) {
         self.with_tokens(profile, |tokens| tokens.refused += 1);
@@ -418,6 +438,17 @@ impl Ledger {
         self.with(|counts| counts.issuance.record(issue, checkpoint));
     }
 
+    /// Counts a step of an instance's start or of its renewal, see [`StartStep`]: how long it took, and the CPU time of its
+    /// cryptography outside handshakes.
+    pub fn record_step(&self, step: StartStep, elapsed: Duration, cpu: Duration) {
+        self.with(|counts| counts.start.record(step, elapsed, cpu));
+    }
+
+    /// Notes that so many instances of this process are registered, so long after the first one's start.
+    pub fn record_start(&self, instances: usize, elapsed: Duration) {
+        self.with(|counts| counts.start.finished(instances as u64, elapsed));
+    }
+
     /// Everything counted so far.
     pub fn snapshot(&self) -> Measurements {
         self.with(|counts| Measurements {
@@ -429,6 +460,7 @@ impl Ledger {
             failed_accepts: counts.failed_accepts,
             failed_accepts_by_cause: counts.failed_accepts_by_cause.clone(),
             issuance: counts.issuance,
+            start: counts.start.clone(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mtc_tls::endpoint::Endpoint;
+use mtc_tls::endpoint::Sampling;
 use mtc_tls::handshake;
 use mtc_tls::profile::ClientAuth;
 use mtc_tls::record::Side;
@@ -24,9 +24,11 @@ use crate::trace;
 use mtc_core::causes::Causes;
 
 mod addresses;
+mod hosts;
 mod newcomers;
 
 use addresses::Addresses;
+pub use hosts::{Host, Hosts};
 pub(crate) use newcomers::Newcomer;
 use newcomers::Newcomers;
 
@@ -63,11 +65,15 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
+/// File descriptors that the process may have.
+pub(crate) fn descriptor_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// As many as the process's limit of file descriptors allows: a peer that opens too many must not keep the process from
 /// opening files.
 fn within_descriptors(share: u64, most: u64) -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from((limit / share).clamp(16, most)).unwrap_or(16)
+    usize::try_from((descriptor_limit() / share).clamp(16, most)).unwrap_or(16)
 }
 
 /// Binds a port; `what` names it in the error, and `key` of the configuration says which it is. Port 0 takes a free one.
@@ -100,32 +106,41 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves an SBI port until stopped, then finishes what is in progress.
+/// Serves the SBI of the instances at a port until stopped, then finishes what is in progress.
 pub async fn serve_sbi<H: Handler>(
     listener: TcpListener,
-    endpoint: Endpoint,
+    hosts: Hosts<H>,
     client_auth: ClientAuth,
-    handler: Arc<H>,
     ledger: Arc<Ledger>,
     limits: Limits,
     stop: Stop,
 ) {
     let connection_stop = stop.clone();
     let budget = limits.budget.clone();
+    let (hosts, sampling) = (Arc::new(hosts), Sampling::default());
     accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
-        let (endpoint, handler, ledger, stop) = (
-            endpoint.clone(),
-            handler.clone(),
+        let (hosts, sampling, ledger, stop) = (
+            hosts.clone(),
+            sampling.clone(),
             ledger.clone(),
             connection_stop.clone(),
         );
         let budget = budget.clone();
         async move {
             let started = Instant::now();
-            let handshake =
-                handshake::accept_telling(tcp, &endpoint, client_auth, HANDSHAKE_TIMEOUT, || {
-                    newcomer.set_busy(true);
-                });
+            let mut meant = None;
+            let choose = |server_name: Option<&str>| {
+                newcomer.set_busy(true);
+                meant = hosts.of(server_name);
+                meant.map(|host| &host.endpoint)
+            };
+            let handshake = handshake::accept_one_of(
+                tcp,
+                &sampling,
+                client_auth,
+                HANDSHAKE_TIMEOUT,
+                choose,
+            );
             let span = trace::handshake("server", remote);
             let accepted = tokio::select! {
                 accepted = handshake.instrument(span.clone()) => accepted,
@@ -134,9 +149,11 @@ pub async fn serve_sbi<H: Handler>(
             let profile = accepted.as_ref().ok().and_then(|accepted| accepted.profile);
             trace::shook_hands(&span, profile, accepted.as_ref().err());
             drop(span);
-            let accepted = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
+            let (accepted, handler) = match (accepted, meant) {
+                (Ok(accepted), Some(host)) => (accepted, host.handler.clone()),
+                // There is no handshake with nobody.
+                (Ok(_), None) => return,
+                (Err(error), _) => {
                     ledger.record_accept_failure(&error, started.elapsed());
                     tracing::info!(%remote, error = %Causes(&error), "handshake with a client failed");
                     return;
@@ -270,6 +287,11 @@ where
                 continue;
             }
         };
+        // An answer does not wait until the peer has acknowledged the one before it.
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%remote, %error, "closing: it is gone already");
+            continue;
+        }
         let address = remote.ip();
         let Some(counted) = addresses.count(address, limits.of_address(address)) else {
             limits.count(Refused::Address);

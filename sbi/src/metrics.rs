@@ -75,6 +75,8 @@ pub struct Metrics {
     pub connections_refused: IntCounterVec,
     /// `nf_ready`.
     pub ready: IntGauge,
+    /// `nf_instances`.
+    pub instances: IntGauge,
     info: prometheus::IntGaugeVec,
 }
 
@@ -103,6 +105,10 @@ impl Metrics {
             ready: registry.gauge(
                 "nf_ready",
                 "1 when every instance is enrolled, registered and has trust state, else 0.",
+            ),
+            instances: registry.gauge(
+                "nf_instances",
+                "NF instances that this process hosts and has registered; 0 until all are, and of an NRF.",
             ),
             clock_steps: registry.counters(
                 "nf_clock_steps_total",

@@ -8,6 +8,7 @@
 //! [`Document::read`] turns a body into one of these types, or says which information element is at fault.
 
 mod access_token;
+mod client_credentials;
 mod communication;
 mod discovery;
 mod document;
@@ -27,6 +28,7 @@ mod subscription;
 mod tolerance;
 
 pub use access_token::{AccessTokenClaims, AccessTokenErr, AccessTokenRsp, Audience};
+pub use client_credentials::ClientCredentialsAssertion;
 pub use communication::{
     N1MessageContainer, N1N2MessageTransferCause, N1N2MessageTransferReqData,
     N1N2MessageTransferRspData, N2InfoContainer, N2InfoContent, N2SmInformation,

@@ -1,9 +1,9 @@
 //! The one life of a network function's process, from configuration to drain.
 //!
 //! ```text
-//!  config ─> admin port ─> for each instance: certificates ─> SBI port ─> trust ─> NFRegister ─> ready
-//!                                                                                     │
-//!     heartbeats, renewal, trust updates  <───────────────────────────────────────────┘
+//!  config ─> admin port ─> for each instance: certificates ─> SBI port ─> trust ─> NFRegister ─> [landmarks] ─> ready
+//!                                                                                                     │
+//!     heartbeats, renewal, trust updates  <───────────────────────────────────────────────────────────┘
 //!                                   stop ─> NFDeregister ─> finish requests in progress ─> end
 //! ```
 //!
@@ -17,16 +17,18 @@ use mtc_core::causes::Causes;
 use mtc_core::id::{LandmarkNumber, LogNumber};
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::profile::ClientAuth;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::address::own_address_towards;
 use crate::backoff;
-use crate::config::{NfConfig, Wanted};
+use crate::config::{InstanceConfig, NfConfig, Wanted};
 use crate::credentials::{Keeper, NrfSource};
-use crate::instance::Instance;
-use crate::listener::bind;
+use crate::durable::Folder;
+use crate::instance::{CallError, Instance};
+use crate::ledger::StartStep;
+use crate::listener::{bind, descriptor_limit};
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfProfile, NfType};
 use crate::nnrf::{Nrf, NrfTokens};
@@ -36,10 +38,12 @@ use crate::process::{Events, Stop};
 use crate::server::Handler;
 use crate::trust::TrustUpdater;
 use crate::trust_file::TrustFile;
-use crate::vault::Vault;
+use crate::vault::{Vault, folder_of_vaults};
 
+mod descriptors;
 mod error;
 mod life;
+mod many;
 mod presence;
 mod registration;
 mod roots;
@@ -50,9 +54,13 @@ pub use life::Life;
 pub use roots::x509_trust;
 
 use presence::{Contact, Presence};
-use registration::{Registrar, Registration, is_temporary};
+use registration::{Described, Registrar, Registration, is_temporary};
 use trust_keeping::publish_trust;
 
+/// Instances that enrol at the same time: enough to keep the processors busy while most wait for a checkpoint that covers them.
+const ENROLLING: usize = 256;
+/// Instances that register, deregister or fetch what a landmark has brought at the same time: nobody waits for anything but processors.
+const REGISTERING: usize = 32;
 /// How long deregistration may hold up a stop.
 const DEREGISTER_TIME: Duration = Duration::from_secs(2);
 /// Pause after a heartbeat, or a look at the log, that did not get through.
@@ -83,7 +91,7 @@ pub struct Running<N> {
     /// The metrics of the process.
     pub metrics: Metrics,
     life: Life,
-    profiles: Vec<NfProfile>,
+    heartbeat_seconds: u32,
 }
 
 /// A start that is under way.
@@ -113,25 +121,38 @@ pub async fn start<N: NetworkFunction>(
     orders: Orders,
 ) -> Result<Running<N>, NfError> {
     let (mut start, mut updater) = prepare(config, nf_type, metrics, events, stop, orders).await?;
-    let keepers = start.certificates().await?;
+    let began = Instant::now();
+    let mut keepers = start.certificates().await?;
     let instances = start.listen(&keepers, build).await?;
     let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
     start.trust(&mut updater, &instances, own_landmark).await?;
     let registrations = start.register(&instances).await?;
-    let profiles = registrations
-        .iter()
-        .map(|registration| registration.profile.clone())
-        .collect();
+    // From now on the NRF waits for heartbeats, and a landmark may be longer in coming than that.
+    let presences = start.keep_registered(&instances, registrations, &keepers);
+    let Life {
+        ledger, metrics, ..
+    } = &start.life;
+    ledger.record_start(instances.len(), began.elapsed());
+    metrics
+        .instances
+        .set(i64::try_from(instances.len()).unwrap_or(i64::MAX));
+    if start.config.await_landmarks {
+        keepers = start.landmarks(keepers).await?;
+        let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
+        start.trust(&mut updater, &instances, own_landmark).await?;
+    }
     start.life.lacks("");
-    start.maintain(&instances, registrations, keepers, updater);
-    let Start { life, nrf, .. } = start;
+    start.maintain(&instances, presences, keepers, updater);
+    let Start {
+        life, nrf, config, ..
+    } = start;
     life.tell_ready();
     Ok(Running {
         instances,
         nrf,
         metrics: life.metrics.clone(),
         life,
-        profiles,
+        heartbeat_seconds: config.heartbeat_seconds,
     })
 }
 
@@ -151,30 +172,44 @@ pub async fn run<N: NetworkFunction>(
     Ok(())
 }
 
-impl<N> Running<N> {
-    /// The profile that each instance registered, in the order of the instances.
-    pub fn profiles(&self) -> &[NfProfile] {
-        &self.profiles
+impl<N: NetworkFunction> Up<N> {
+    fn described(&self, heartbeat_seconds: u32) -> Described<N> {
+        Described {
+            instance: self.instance.clone(),
+            handler: self.handler.clone(),
+            addr: self.addr,
+            heartbeat_seconds,
+        }
     }
 }
 
 impl<N: NetworkFunction> Running<N> {
+    /// The profile that each instance registered, in the order of the instances.
+    pub fn profiles(&self) -> Vec<NfProfile> {
+        let described = self
+            .instances
+            .iter()
+            .map(|up| up.described(self.heartbeat_seconds));
+        described.map(|described| described.profile()).collect()
+    }
+
     /// Waits until the process is to stop, deregisters, and ends when requests in progress are finished.
     pub async fn finish(mut self) {
         self.life.await_stop().await;
-        let deregister = async {
-            for (up, profile) in self.instances.iter().zip(&self.profiles) {
-                match self.nrf.open(&up.instance, up.instance.own_profile()).await {
-                    Ok(opened) => {
-                        if let Err(error) = self.nrf.deregister(&opened.connection, profile).await {
-                            tracing::info!(fqdn = %up.instance.fqdn, error = %Causes(&error), "not deregistered");
-                        }
-                    }
-                    Err(error) => {
-                        tracing::info!(fqdn = %up.instance.fqdn, error = %Causes(&error), "not deregistered");
-                        return;
-                    }
+        let deregistering = self.instances.iter().map(|up| {
+            let (nrf, instance) = (self.nrf.clone(), up.instance.clone());
+            async move {
+                let opened = nrf.open_own(&instance).await?;
+                // What one is refused others may be granted; without a connection nobody gets one.
+                if let Err(error) = nrf.deregister(&opened.connection, instance.id).await {
+                    tracing::info!(fqdn = %instance.fqdn, error = %Causes(&error), "not deregistered");
                 }
+                Ok::<_, CallError>(())
+            }
+        });
+        let deregister = async {
+            if let Err(error) = many::each(deregistering, REGISTERING).await {
+                tracing::info!(error = %Causes(&error), "not all deregistered");
             }
         };
         if timeout(DEREGISTER_TIME, deregister).await.is_err() {
@@ -194,6 +229,7 @@ async fn prepare(
     orders: Orders,
 ) -> Result<(Start, TrustUpdater), NfError> {
     config.check_types(&nf_type)?;
+    descriptors::require(&config, descriptor_limit())?;
     let wanted = config.wanted()?;
     let trust_file = TrustFile::load(&config.trust)?;
     let updater = TrustUpdater::new(
@@ -206,7 +242,11 @@ async fn prepare(
         x509_trust(config.x509.as_deref(), &wanted)?,
     );
     let mut life = Life::begin(nf_type, config.process(), metrics, events, stop).await?;
-    life.use_access_tokens(config.access_tokens, trust_file.token_keys)?;
+    let (policy, credentials) = (config.access_tokens, config.client_credentials);
+    life.use_access_tokens(policy, trust_file.token_keys, credentials)?;
+    if config.is_large() {
+        life.spare_memory();
+    }
     life.lacks("certificates");
     let start = Start {
         wanted,
@@ -221,62 +261,86 @@ async fn prepare(
 }
 
 impl Start {
-    /// Enrols all instances at the same time.
+    /// Enrols all instances, many at the same time.
     async fn certificates(&self) -> Result<Vec<Keeper<NrfSource>>, NfError> {
-        let mut enrolling = JoinSet::new();
-        for (position, config) in self.config.instance.iter().enumerate() {
-            let instance = self.life.instance(
-                config.nf_type.clone(),
-                NfInstanceId::from(config.id),
-                config.fqdn.clone(),
-                self.initial.clone(),
-            );
-            if let Some(tokens) = instance.access_tokens() {
-                tokens.fetch_from(NrfTokens {
-                    nrf: self.nrf.clone(),
-                    instance: Arc::downgrade(&instance),
-                });
-            }
-            let vault = Vault::open(&self.config.state, config.id)?;
-            let source = NrfSource {
-                instance: instance.clone(),
+        let vaults = folder_of_vaults(&self.config.state)?;
+        let instances = self.config.instance.iter();
+        let enrolling = instances.map(|config| self.enrol(config, &vaults));
+        let enrolled = many::each(enrolling, ENROLLING).await;
+        if let Err(NfError::Obtain { source, .. }) = &enrolled
+            && source.token_is_used()
+            && self.config.is_replica
+        {
+            self.give_up_token();
+        }
+        enrolled
+    }
+
+    /// The work of enrolling an instance.
+    fn enrol(
+        &self,
+        config: &InstanceConfig,
+        vaults: &Arc<Folder>,
+    ) -> impl Future<Output = Result<Keeper<NrfSource>, NfError>> + use<> {
+        let instance = self.life.instance(
+            config.nf_type.clone(),
+            NfInstanceId::from(config.id),
+            config.fqdn.clone(),
+            self.initial.clone(),
+        );
+        if let Some(tokens) = instance.access_tokens() {
+            tokens.fetch_from(NrfTokens {
                 nrf: self.nrf.clone(),
-                token: config.token.clone(),
-                leaf_key: self.wanted[0].leaf_key(),
-            };
-            let (wanted, metrics, deadline) = (
-                self.wanted.clone(),
-                self.life.metrics.clone(),
-                self.deadline,
-            );
-            let (fqdn, await_landmarks) = (config.fqdn.clone(), self.config.await_landmarks);
-            enrolling.spawn(async move {
-                let failed = |source| NfError::Obtain {
-                    fqdn: fqdn.clone(),
-                    source,
-                };
-                let mut keeper =
-                    Keeper::load(instance, source, wanted, vault, metrics).map_err(failed)?;
-                keeper.complete(deadline).await.map_err(failed)?;
-                if await_landmarks {
-                    keeper.complete_landmarks(deadline).await.map_err(failed)?;
-                }
-                Ok::<_, NfError>((position, keeper))
+                instance: Arc::downgrade(&instance),
             });
         }
-        let mut keepers = Vec::new();
-        while let Some(enrolled) = enrolling.join_next().await {
-            let enrolled = enrolled.expect("enrolment does not panic and is not aborted");
-            if let Err(NfError::Obtain { source, .. }) = &enrolled
-                && source.token_is_used()
-                && self.config.is_replica
-            {
-                self.give_up_token();
-            }
-            keepers.push(enrolled?);
+        let vault = Vault::beside(vaults, config.id);
+        let source = NrfSource {
+            instance: instance.clone(),
+            nrf: self.nrf.clone(),
+            token: config.token.clone(),
+            leaf_key: self.wanted[0].leaf_key(),
+        };
+        let (wanted, metrics, deadline) = (
+            self.wanted.clone(),
+            self.life.metrics.clone(),
+            self.deadline,
+        );
+        let (fqdn, spares_memory) = (config.fqdn.clone(), self.config.is_large());
+        async move {
+            let vault = vault?;
+            let obtaining = async {
+                let mut keeper = Keeper::load(instance, source, wanted, vault, metrics)?;
+                keeper.complete(deadline).await?;
+                Ok(if spares_memory {
+                    keeper.sparing_memory()
+                } else {
+                    keeper
+                })
+            };
+            obtaining
+                .await
+                .map_err(|source| NfError::Obtain { fqdn, source })
         }
-        keepers.sort_by_key(|(position, _)| *position);
-        Ok(keepers.into_iter().map(|(_, keeper)| keeper).collect())
+    }
+
+    /// Waits for the landmarks of all certificates, and gets the landmark-relative ones.
+    async fn landmarks(
+        &self,
+        keepers: Vec<Keeper<NrfSource>>,
+    ) -> Result<Vec<Keeper<NrfSource>>, NfError> {
+        self.life.lacks("landmark-relative certificates");
+        let deadline = self.deadline;
+        let completing = keepers.into_iter().map(|mut keeper| async move {
+            match keeper.complete_landmarks(deadline).await {
+                Ok(()) => Ok(keeper),
+                Err(source) => Err(NfError::Obtain {
+                    fqdn: keeper.instance().fqdn.clone(),
+                    source,
+                }),
+            }
+        });
+        many::each(completing, REGISTERING).await
     }
 
     /// A crash has lost the certificate that the token was used for, and nobody else will ever have it.
@@ -295,24 +359,54 @@ impl Start {
         build: impl Fn(&Arc<Instance>) -> N,
     ) -> Result<Vec<Up<N>>, NfError> {
         let mut instances = Vec::new();
-        for (keeper, config) in keepers.iter().zip(&self.config.instance) {
-            let instance = keeper.instance().clone();
-            let (listener, bound) = bind(config.listen, "SBI", "listen")?;
+        let mut keepers = keepers.iter();
+        let configs = self.config.instance.clone();
+        // Neighbours that listen at the same address.
+        let is_shared = self.config.share_ports;
+        for at_port in configs.chunk_by(|one, next| is_shared && one.listen == next.listen) {
+            let Some(first) = at_port.first() else {
+                continue;
+            };
+            let (listener, bound) = bind(first.listen, "SBI", "listen")?;
             let addr = self.reachable(bound).await?;
-            let handler = Arc::new(build(&instance));
-            if let Some(tokens) = instance.access_tokens() {
-                tokens.serve_slices(handler.profile(&instance, addr).s_nssais);
-            }
-            let auth = ClientAuth::Required;
-            self.life
-                .serve_sbi(listener, addr, &instance, auth, handler.clone());
-            instances.push(Up {
-                instance,
-                handler,
-                addr,
+            let ups = keepers.by_ref().take(at_port.len()).map(|keeper| {
+                let instance = keeper.instance().clone();
+                let handler = Arc::new(build(&instance));
+                if let Some(tokens) = instance.access_tokens() {
+                    tokens.serve_slices(handler.profile(&instance, addr).s_nssais);
+                }
+                Up {
+                    instance,
+                    handler,
+                    addr,
+                }
             });
+            let ups: Vec<_> = ups.collect();
+            self.serve(listener, addr, &ups);
+            instances.extend(ups);
         }
         Ok(instances)
+    }
+
+    /// Serves the SBI of the instances at a port.
+    fn serve<N: NetworkFunction>(
+        &mut self,
+        listener: TcpListener,
+        addr: SocketAddr,
+        ups: &[Up<N>],
+    ) {
+        let auth = ClientAuth::Required;
+        match ups {
+            [up] => {
+                let handler = up.handler.clone();
+                self.life
+                    .serve_sbi(listener, addr, &up.instance, auth, handler);
+            }
+            ups => {
+                let instances = ups.iter().map(|up| (&*up.instance, up.handler.clone()));
+                self.life.serve_sbi_of(listener, addr, instances, auth);
+            }
+        }
     }
 
     /// Where others reach what listens at `bound`: on every address of this machine, at the one that the NRF sees.
@@ -360,45 +454,51 @@ impl Start {
         Ok(())
     }
 
+    /// Registers all instances, many at the same time.
     async fn register<N: NetworkFunction>(
         &self,
         instances: &[Up<N>],
     ) -> Result<Vec<Registration>, NfError> {
         self.life.lacks("registration");
-        let mut registrations = Vec::new();
-        for up in instances {
-            let mut profile = up.handler.profile(&up.instance, up.addr);
-            profile.heart_beat_timer = Some(self.config.heartbeat_seconds);
-            let attempt = || async {
-                let opened = self
-                    .nrf
-                    .open(&up.instance, up.instance.own_profile())
-                    .await?;
-                let interval = self.nrf.register(&opened.connection, &profile).await?;
-                Ok((opened.connection, interval))
-            };
-            let (connection, interval) = backoff::until(self.deadline, attempt, is_temporary)
-                .await
-                .map_err(|source| NfError::Register {
-                    fqdn: up.instance.fqdn.clone(),
+        let keeps_connection = !self.config.is_large();
+        let registering = instances.iter().map(|up| {
+            let described = up.described(self.config.heartbeat_seconds);
+            let (nrf, registrations) = (self.nrf.clone(), self.life.metrics.registrations.clone());
+            let deadline = self.deadline;
+            async move {
+                let began = Instant::now();
+                let (instance, profile) = (&described.instance, described.profile());
+                let attempt = || async {
+                    let opened = nrf.open_own(instance).await?;
+                    let interval = nrf.register(&opened.connection, &profile).await?;
+                    Ok((opened.connection, interval))
+                };
+                let (connection, decided) = backoff::until(deadline, attempt, is_temporary)
+                    .await
+                    .map_err(|source| NfError::Register {
+                    fqdn: instance.fqdn.clone(),
                     source,
                 })?;
-            self.life.metrics.registrations.inc();
-            registrations.push(Registration::new(profile, connection, interval));
-        }
-        Ok(registrations)
+                registrations.inc();
+                let ledger = instance.ledger();
+                ledger.record_step(StartStep::Registration, began.elapsed(), Duration::ZERO);
+                let kept = keeps_connection.then_some(connection);
+                let proposed = Duration::from_secs(described.heartbeat_seconds.into());
+                Ok(Registration::new(kept, decided.unwrap_or(proposed)))
+            }
+        });
+        many::each(registering, REGISTERING).await
     }
 
-    /// Starts what keeps the instances up.
-    fn maintain<N>(
+    /// Starts what keeps the instances registered.
+    fn keep_registered<N: NetworkFunction>(
         &mut self,
         instances: &[Up<N>],
         registrations: Vec<Registration>,
-        keepers: Vec<Keeper<NrfSource>>,
-        updater: TrustUpdater,
-    ) {
+        keepers: &[Keeper<NrfSource>],
+    ) -> Vec<Presence> {
         let mut presences = Vec::new();
-        for ((up, registration), keeper) in instances.iter().zip(registrations).zip(&keepers) {
+        for ((up, registration), keeper) in instances.iter().zip(registrations).zip(keepers) {
             let contact = watch::Sender::new(Contact::now(registration.interval));
             presences.push(Presence {
                 instance: up.instance.clone(),
@@ -406,8 +506,9 @@ impl Start {
             });
             let registrar = Registrar {
                 contact,
-                instance: up.instance.clone(),
+                described: up.described(self.config.heartbeat_seconds),
                 nrf: self.nrf.clone(),
+                keeps_connection: !self.config.is_large(),
                 registration,
                 replacements: keeper.replacements(),
                 metrics: self.life.metrics.clone(),
@@ -415,6 +516,17 @@ impl Start {
             };
             self.life.spawn(registrar.keep());
         }
+        presences
+    }
+
+    /// Starts what else keeps the instances up.
+    fn maintain<N>(
+        &mut self,
+        instances: &[Up<N>],
+        presences: Vec<Presence>,
+        keepers: Vec<Keeper<NrfSource>>,
+        updater: TrustUpdater,
+    ) {
         let telling = presence::keep_telling(presences, self.life.missing());
         self.life.spawn(telling);
         for (position, keeper) in keepers.into_iter().enumerate() {

@@ -14,7 +14,7 @@ use crate::access_token::{Bearer, FetchToken, TokenNeed, TokenSource, life};
 use crate::address::Address;
 use crate::client::{ClientError, Connection, Request};
 use crate::config::NrfAddress;
-use crate::header::UserAgent;
+use crate::header::{CLIENT_CREDENTIALS, UserAgent};
 use crate::instance::{CallError, Instance, Opened};
 use crate::model::{
     AccessTokenRsp, NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName,
@@ -80,6 +80,14 @@ impl Nrf {
             .await
     }
 
+    /// Opens a connection to it that no scenario chose.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn open_own(&self, instance: &Instance) -> Result<Opened, CallError> {
+        instance.open_own(self.addr().await?, self.expected()).await
+    }
+
     /// Where it is now.
     ///
     /// # Errors
@@ -106,8 +114,8 @@ impl Nrf {
         connection: &Connection,
         profile: &NfProfile,
     ) -> Result<Option<Duration>, ClientError> {
-        let request =
-            Request::new(Method::PUT, self.authority(), instance_path(profile)).json(profile);
+        let path = instance_path(profile.nf_instance_id);
+        let request = Request::new(Method::PUT, self.authority(), path).json(profile);
         let response = connection.call(request, TIMEOUT).await?;
         Ok(interval(&response))
     }
@@ -119,14 +127,14 @@ impl Nrf {
     pub async fn heartbeat(
         &self,
         connection: &Connection,
-        profile: &NfProfile,
+        id: NfInstanceId,
         load: u8,
     ) -> Result<Heartbeat, ClientError> {
         let patch = [
             PatchItem::replace("/nfStatus", "REGISTERED"),
             PatchItem::add("/load", load),
         ];
-        let request = Request::new(Method::PATCH, self.authority(), instance_path(profile))
+        let request = Request::new(Method::PATCH, self.authority(), instance_path(id))
             .json_as(JSON_PATCH, &patch);
         match connection.call(request, TIMEOUT).await {
             Ok(response) => Ok(Heartbeat::Known {
@@ -147,9 +155,9 @@ impl Nrf {
     pub async fn deregister(
         &self,
         connection: &Connection,
-        profile: &NfProfile,
+        id: NfInstanceId,
     ) -> Result<(), ClientError> {
-        let request = Request::new(Method::DELETE, self.authority(), instance_path(profile));
+        let request = Request::new(Method::DELETE, self.authority(), instance_path(id));
         connection.call(request, TIMEOUT).await.map(drop)
     }
 
@@ -162,8 +170,7 @@ impl Nrf {
         connection: &Connection,
         id: NfInstanceId,
     ) -> Result<Option<NfProfile>, ClientError> {
-        let path = format!("/nnrf-nfm/v1/nf-instances/{id}");
-        let request = Request::new(Method::GET, self.authority(), path);
+        let request = Request::new(Method::GET, self.authority(), instance_path(id));
         match connection.call(request, TIMEOUT).await {
             Ok(response) => Ok(Some(response.read_json()?)),
             Err(ClientError::Status {
@@ -257,20 +264,22 @@ impl Nrf {
         Ok(connection.call(request, TIMEOUT).await?.read_json()?)
     }
 
-    /// `AccessTokenRequest` (TS 29.510 clause 5.4.2.2): a token of `instance` for `need`, and how long it is good.
+    /// `AccessTokenRequest` (TS 29.510 clause 5.4.2.2): a token of `consumer` for `need`, and for how long it is good. Who asks for another
+    /// NF, an SCP, has that one's client credentials assertion (TS 33.501 clause 13.4.1.3.2).
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn access_token(
         &self,
         connection: &Connection,
-        instance: &Instance,
+        (id, nf_type): (NfInstanceId, &NfType),
         need: &TokenNeed,
+        assertion: Option<&HeaderValue>,
     ) -> Result<AccessTokenRsp, ClientError> {
         let mut form = Query::default();
         form.push("grant_type", "client_credentials");
-        form.push("nfInstanceId", instance.id.to_string());
-        form.push("nfType", instance.nf_type.as_str());
+        form.push("nfInstanceId", id.to_string());
+        form.push("nfType", nf_type.as_str());
         form.push("targetNfType", need.target.as_str());
         form.push("scope", need.service.as_str());
         if let (false, Some(algorithm)) =
@@ -278,8 +287,12 @@ impl Nrf {
         {
             form.push(TOKEN_ALG, jose::alg(algorithm));
         }
-        let request = Request::new(Method::POST, self.authority(), TOKEN_PATH)
+        let mut request = Request::new(Method::POST, self.authority(), TOKEN_PATH)
             .body(HeaderValue::from_static(FORM), form.to_string());
+        if let Some(assertion) = assertion {
+            let headers = &mut request.headers;
+            headers.insert(CLIENT_CREDENTIALS, assertion.clone());
+        }
         Ok(connection.call(request, TIMEOUT).await?.read_json()?)
     }
 }
@@ -296,15 +309,32 @@ impl TokenSource for NrfTokens {
     fn fetch<'a>(&'a self, need: &'a TokenNeed, profile: ConnectionProfile) -> FetchToken<'a> {
         Box::pin(async move {
             let instance = self.instance.upgrade().ok_or("the NF instance has ended")?;
-            let opened = self.nrf.open(&instance, profile).await?;
-            let answer = self.nrf.access_token(&opened.connection, &instance, need);
-            let answer = answer.await?;
-            let bearer = Bearer::of(&answer.access_token);
-            let bearer = bearer.ok_or("access_token is not visible ASCII")?;
-            opened.connection.close().await;
-            Ok((bearer, life(&answer)))
+            let consumer = (instance.id, &instance.nf_type);
+            let fetching = fetch_token(&self.nrf, &instance, profile, consumer, need, None);
+            Ok(fetching.await?)
         })
     }
+}
+
+/// A token of `consumer`, and for how long it is good, asked for by `instance` over a connection of its own in this profile. An
+/// `assertion` of the consumer says that `instance` may.
+///
+/// # Errors
+/// See [`CallError`].
+pub async fn fetch_token(
+    nrf: &Nrf,
+    instance: &Instance,
+    profile: ConnectionProfile,
+    consumer: (NfInstanceId, &NfType),
+    need: &TokenNeed,
+    assertion: Option<&HeaderValue>,
+) -> Result<(Bearer, Duration), CallError> {
+    let Opened { connection, .. } = nrf.open(instance, profile).await?;
+    let answer = nrf.access_token(&connection, consumer, need, assertion);
+    let answer = answer.await?;
+    let bearer = Bearer::of(&answer.access_token).ok_or(ClientError::TokenText)?;
+    connection.close().await;
+    Ok((bearer, life(&answer)))
 }
 
 /// The NRF over one connection of an instance that is kept, in the instance's own profile.
@@ -343,7 +373,7 @@ impl KeptNrf {
             kept.clone()
         };
         let open = || async {
-            let opened = self.nrf.open(&self.instance, self.instance.own_profile());
+            let opened = self.nrf.open_own(&self.instance);
             Ok(Arc::new(opened.await?.connection))
         };
         kept.get_or_try_init(open).await.cloned()
@@ -361,8 +391,8 @@ pub struct Discover<'a> {
     pub filters: Vec<(&'a str, String)>,
 }
 
-fn instance_path(profile: &NfProfile) -> String {
-    format!("/nnrf-nfm/v1/nf-instances/{}", profile.nf_instance_id)
+fn instance_path(id: NfInstanceId) -> String {
+    format!("/nnrf-nfm/v1/nf-instances/{id}")
 }
 
 /// The heartbeat interval in an answer that carries a profile.

@@ -136,6 +136,12 @@ causes! {
     ModificationNotAllowed = "MODIFICATION_NOT_ALLOWED",
     /// 403: the request disagrees with the client certificate (TS 29.510 names no cause; this one is the project's own).
     CertificateMismatch = "MTC5G_CERTIFICATE_MISMATCH",
+    /// 403: the client credentials assertion is missing, or not good.
+    CcaVerificationFailure = "CCA_VERIFICATION_FAILURE",
+    /// 403: the access token is another NF's than the client credentials assertion.
+    TokenCcaMismatch = "TOKEN_CCA_MISMATCH",
+    /// 403, from an SCP: the NRF gives the consumer no access token.
+    AccessTokenDenied = "ACCESS_TOKEN_DENIED",
     /// 403: the requester may not subscribe to that.
     SubscriptionNotAllowed = "SUBSCRIPTION_NOT_ALLOWED",
     /// 404: there is no such subscription.

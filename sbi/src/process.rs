@@ -26,8 +26,13 @@ const MAX_COMMANDS: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// The SCP's witness endpoint takes requests.
+    /// A witness takes requests.
     WitnessListening {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// The mirror's endpoint takes requests.
+    MirrorListening {
         /// Where.
         addr: SocketAddr,
     },

@@ -32,9 +32,13 @@ pub struct Candidate {
     pub endpoint: Endpoint,
     /// Where to connect.
     pub addr: SocketAddr,
+    /// The SCP domains that it belongs to; none if it is reached from everywhere.
+    pub scp_domains: Vec<String>,
     /// Smaller is preferred: in the wanted place or not, then priority.
     rank: (bool, u16),
-    weight: u64,
+    capacity: u16,
+    /// In percent.
+    load: u8,
 }
 
 impl Candidate {
@@ -48,9 +52,25 @@ impl Candidate {
             nf_type: profile.nf_type.clone(),
             addr: endpoint.addr?,
             endpoint,
+            scp_domains: profile.scp_domains.clone(),
             rank: (is_elsewhere, priority.unwrap_or(DEFAULT_PRIORITY)),
-            weight: weight(profile, service),
+            // What the service says overrides what its profile says.
+            capacity: service
+                .capacity
+                .or(profile.capacity)
+                .unwrap_or(DEFAULT_CAPACITY),
+            load: service.load.or(profile.load).unwrap_or(0),
         })
+    }
+
+    /// The same with what it says of its load now, in percent, instead of what the NRF knows.
+    #[must_use]
+    pub fn with_load(self, load: u8) -> Self {
+        Self { load, ..self }
+    }
+
+    fn weight(&self) -> u64 {
+        u64::from(self.capacity) * u64::from(FULL_LOAD.saturating_sub(self.load))
     }
 
     /// Who must be there.
@@ -61,16 +81,6 @@ impl Candidate {
             nf_type: Some(self.nf_type.as_str().to_owned()),
         }
     }
-}
-
-/// What the service says overrides what its profile says.
-fn weight(profile: &NfProfile, service: &NfService) -> u64 {
-    let capacity = service
-        .capacity
-        .or(profile.capacity)
-        .unwrap_or(DEFAULT_CAPACITY);
-    let load = service.load.or(profile.load).unwrap_or(0);
-    u64::from(capacity) * u64::from(FULL_LOAD.saturating_sub(load))
 }
 
 /// The producers to choose from. At least one.
@@ -93,6 +103,12 @@ impl Candidates {
         Self::new(usable.collect())
     }
 
+    /// The same, each as `change` makes it.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(&Candidate) -> Candidate) -> Self {
+        Self(self.0.iter().map(change).collect())
+    }
+
     /// One of the most preferred by `random`: each as often as its weight says, and all equally often if none has any.
     pub fn choose(&self, random: u64) -> &Candidate {
         let Self(candidates) = self;
@@ -110,11 +126,11 @@ impl Candidates {
         let usable: Vec<&Candidate> = candidates.iter().filter(|one| is_usable(one)).collect();
         let best = usable.iter().map(|candidate| candidate.rank).min()?;
         let equals = || usable.iter().filter(|candidate| candidate.rank == best);
-        let total: u64 = equals().map(|candidate| candidate.weight).sum();
+        let total: u64 = equals().map(|candidate| candidate.weight()).sum();
         let mut at = random.checked_rem(total).unwrap_or_default();
         let weighted = equals().find(|candidate| {
-            let is_here = at < candidate.weight;
-            at = at.saturating_sub(candidate.weight);
+            let is_here = at < candidate.weight();
+            at = at.saturating_sub(candidate.weight());
             is_here
         });
         let any = || {
@@ -193,6 +209,19 @@ mod tests {
         assert!(
             (19_500..20_500).contains(&first),
             "{first} of 30000, expected two thirds"
+        );
+    }
+
+    #[test]
+    fn what_a_producer_says_of_its_load_itself_counts_instead_of_what_the_nrf_knows() {
+        let known = candidates(vec![smf(1, 1, 100, 0), smf(2, 1, 100, 0)]).unwrap();
+        let said = known.map(|one| match one.endpoint.server_name.as_str() {
+            "smf1.example.org" => one.clone().with_load(100),
+            _ => one.clone(),
+        });
+        assert_eq!(
+            shares(&said, 100),
+            [("smf2.example.org".to_owned(), 100)].into()
         );
     }
 

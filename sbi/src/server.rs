@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   accept, TLS (the caller) -> serve_connection -> hyper HTTP/2 -> Request with its whole body -> Handler -> Response
+//!                                 |           `-> Request without it, and the body as it comes -> Handler::relay, as it comes
 //!                                 |                                                              `-> Problem -> Response
 //!                                 `- shutdown, or the client certificate expires: GOAWAY, finish streams, close
 //! ```
@@ -16,15 +17,14 @@ use std::error::Error;
 use std::future::{Future, pending, poll_fn};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::http::HeaderValue;
 use hyper::service::service_fn;
@@ -40,6 +40,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 use tracing::Span;
 
+use crate::body::{Body, PASSING_WINDOW};
 use crate::budget::{Budget, Share};
 use crate::clock;
 use crate::listener::Newcomer;
@@ -57,7 +58,8 @@ mod answers;
 mod body;
 mod progress;
 
-use answers::{ANSWER_TIMEOUT, Answers};
+pub use answers::ANSWER_TIMEOUT;
+use answers::Answers;
 use progress::Progress;
 
 /// Requests in progress on one connection. A peer that needs more opens another one (TS 29.500 clause 5.2.6).
@@ -68,11 +70,17 @@ pub const MAX_ANONYMOUS_STREAMS: u32 = 32;
 /// itself may have to keep. A round trip of 50 ms leaves 5 MB/s.
 const WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// As much for all streams of a connection as for each: a producer that does not take the body of one request stops no other
+/// request of the same consumer. Only handlers that bound the requests they relay may have it.
+const RELAYED_CONNECTION_WINDOW: u32 = MAX_CONCURRENT_STREAMS * PASSING_WINDOW;
 /// Windows for a peer without a certificate: a certificate request and, for the connection, the least that HTTP/2 allows.
 const ANONYMOUS_WINDOW: u32 = 32 * 1024;
 const ANONYMOUS_CONNECTION_WINDOW: u32 = 65_535;
-/// Octets of all headers of a request: discovery queries reach 4 KiB, an access token 1 KiB.
-pub const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// Octets of all headers of a request: discovery queries reach 4 KiB, an access token with a signature of ML-DSA-65 5 KiB, a client
+/// credentials assertion with a chain of three certificates of ML-DSA-87 48 KiB.
+pub const MAX_HEADER_LIST: u32 = 64 * 1024;
+/// As before, of a peer without a certificate, which sends no assertion.
+pub const ANONYMOUS_HEADER_LIST: u32 = 16 * 1024;
 /// Octets of a request body, unless the route has a lower bound ([`Handler::max_body`]). A large profile has 32 KiB.
 pub const MAX_BODY: usize = 256 * 1024;
 /// Octets of the body of a GET, HEAD or DELETE: none has one here, and what comes is ignored.
@@ -192,6 +200,24 @@ pub trait Handler: Send + Sync + 'static {
     /// For counting: it must not block.
     fn answered(&self, _operation: ServiceOperation, _status: Option<StatusCode>) {}
 
+    /// Whether it passes bodies on while they come: those of requests that it [relays](Self::relays), of which it bounds the number.
+    const RELAYS: bool = false;
+
+    /// Whether the request of `method` for `path` with `headers` goes to [`Handler::relay`] before its body is here.
+    fn relays(&self, _method: &Method, _path: &str, _headers: &HeaderMap) -> bool {
+        false
+    }
+
+    /// Answers one request of those that it relays. `request` has no body: that is `body`, of any length. The answer's may be on its way
+    /// too. The future is dropped when the client gives up before there is an answer, and the answer's body when it does so later.
+    fn relay(
+        &self,
+        _request: Request,
+        _body: Body,
+    ) -> impl Future<Output = Result<hyper::Response<Body>, Problem>> + Send {
+        async { Err(Problem::system_failure()) }
+    }
+
     /// Octets that the body of a request may have; more is 413. Kept low where it is known what comes: it bounds what one
     /// request can cost. At most [`MAX_BODY`] counts, and [`MAX_IGNORED_BODY`] where the method has no body.
     fn max_body(&self, _method: &Method, _path: &str) -> usize {
@@ -270,7 +296,7 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let builder = builder(peer.identity.is_none()).http2_only();
+    let builder = builder(peer.identity.is_none(), H::RELAYS).http2_only();
     serve(builder, terms, io, peer, handler, shutdown).await
 }
 
@@ -309,18 +335,31 @@ where
     H: Handler,
 {
     let peer = Arc::new(Peer::cleartext(remote));
-    serve(builder(true), terms, io, peer, handler, shutdown).await
+    serve(builder(true, false), terms, io, peer, handler, shutdown).await
 }
 
-fn builder(is_anonymous: bool) -> auto::Builder<TokioExecutor> {
-    let (streams, window, connection_window) = if is_anonymous {
+fn builder(is_anonymous: bool, is_relaying: bool) -> auto::Builder<TokioExecutor> {
+    let (streams, window, connection_window, header_list) = if is_anonymous {
         (
             MAX_ANONYMOUS_STREAMS,
             ANONYMOUS_WINDOW,
             ANONYMOUS_CONNECTION_WINDOW,
+            ANONYMOUS_HEADER_LIST,
+        )
+    } else if is_relaying {
+        (
+            MAX_CONCURRENT_STREAMS,
+            PASSING_WINDOW,
+            RELAYED_CONNECTION_WINDOW,
+            MAX_HEADER_LIST,
         )
     } else {
-        (MAX_CONCURRENT_STREAMS, WINDOW, CONNECTION_WINDOW)
+        (
+            MAX_CONCURRENT_STREAMS,
+            WINDOW,
+            CONNECTION_WINDOW,
+            MAX_HEADER_LIST,
+        )
     };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -329,7 +368,8 @@ fn builder(is_anonymous: bool) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(streams)
         .initial_stream_window_size(window)
         .initial_connection_window_size(connection_window)
-        .max_header_list_size(MAX_HEADER_LIST)
+        .max_header_list_size(header_list)
+        .max_send_buf_size(PASSING_WINDOW as usize)
         .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
         .max_local_error_reset_streams(MAX_REFUSED_STREAMS)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -337,7 +377,7 @@ fn builder(is_anonymous: bool) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .max_buf_size(MAX_HEADER_LIST as usize);
+        .max_buf_size(ANONYMOUS_HEADER_LIST as usize);
     builder
 }
 
@@ -393,28 +433,28 @@ where
                     );
                     (answering.await, Some(share))
                 }
-                Err(_) => (body::no_room().into_response(), None),
+                Err(_) => (into_http(body::no_room().into_response()), None),
             };
             if is_head {
                 remove_body(&mut response);
             }
             if let Some(mut share) = share {
                 // The request is gone; its place is for the answer, and a small one always fits.
-                if share.resize(cost.max(response.body.len())).is_err() {
+                if share.resize(cost.max(response.body().kept())).is_err() {
                     let _ = share.resize(cost);
-                    response = body::no_room().into_response();
+                    response = into_http(body::no_room().into_response());
                 }
-                if !response.body.is_empty() {
-                    response.body = answers.hold(response.body, share);
+                if !response.body().is_end_stream() {
+                    response = response.map(|body| answers.hold(body, share));
                 }
             }
-            outcome.answered(response.status);
-            Ok::<_, Infallible>(into_http(response))
+            outcome.answered(response.status());
+            Ok::<_, Infallible>(response)
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(Progress::new(io)), service));
     tokio::select! {
-        done = connection.as_mut() => return done.map_err(ServeError::Connection),
+        done = after_others(connection.as_mut()) => return done.map_err(ServeError::Connection),
         () = answers.overdue() => return Err(ServeError::Unread),
         () = shutdown => {}
         () = silence(&spoken) => tracing::debug!(remote = %peer.remote, "closing: no request"),
@@ -430,6 +470,21 @@ where
         }
         Err(_) => Err(ServeError::Drain),
     }
+}
+
+/// Polls `connection` each time only after the tasks that are ready now. It is woken by the first answer of those that are worked on, and
+/// would write each by itself; those that wait behind it leave with it in one write.
+async fn after_others<F: Future>(mut connection: Pin<&mut F>) -> F::Output {
+    let mut is_behind = false;
+    poll_fn(|context| {
+        is_behind = !is_behind;
+        if is_behind {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        connection.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Completes when a connection has been open for a while without a request: it only holds a place.
@@ -448,7 +503,7 @@ async fn traced<H: Handler>(
     handler: &H,
     connection: &Span,
     share: &mut Share,
-) -> Response {
+) -> hyper::Response<Body> {
     let traced = connection.in_scope(|| trace::received_request(request.headers(), operation));
     let answering = async {
         let answer = answer(request, peer, handler, share).await;
@@ -462,14 +517,15 @@ async fn traced<H: Handler>(
             let problem = Quoted(&problem);
             tracing::warn!(service = operation.service, operation = operation.operation, %problem, "request failed");
         }
-        answer.unwrap_or_else(Problem::into_response)
+        answer.unwrap_or_else(|problem| into_http(problem.into_response()))
     };
     let Some((context, span)) = traced else {
         return answering.await;
     };
     let outcome = Outcome::new(|status| trace::answered(&span, status));
-    let response = trace::within(context, span.clone(), answering).await;
-    outcome.answered(response.status);
+    // On the heap, as all that few requests need: the rest is moved from place to place with each.
+    let response = Box::pin(trace::within(context, span.clone(), answering)).await;
+    outcome.answered(response.status());
     response
 }
 
@@ -478,27 +534,35 @@ async fn answer<H: Handler>(
     peer: Arc<Peer>,
     handler: &H,
     share: &mut Share,
-) -> Result<Response, Problem> {
+) -> Result<hyper::Response<Body>, Problem> {
     let (head, body) = request.into_parts();
+    let is_relayed = handler.relays(&head.method, head.uri.path(), &head.headers);
     let mut bound = handler
         .max_body(&head.method, head.uri.path())
         .min(MAX_BODY);
     if matches!(head.method, Method::GET | Method::HEAD | Method::DELETE) {
         bound = bound.min(MAX_IGNORED_BODY);
     }
-    let request = Request {
+    let mut request = Request {
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
-        body: body::read(body, bound, share).await?,
+        body: Bytes::new(),
         peer,
     };
-    // On the heap, and only now: a handler that calls others takes tens of kilobytes, which an unfinished request must not cost.
-    let handled = Box::pin(handler.handle(request));
-    catch_panic(handled)
-        .await
-        .unwrap_or_else(|HandlerPanicked| Err(Problem::system_failure()))
+    // On the heap, and only when the request is there: a handler that calls others takes tens of kilobytes, which an unfinished
+    // request must not cost.
+    let handled = if is_relayed {
+        let body = Body::passing(body);
+        share.grow(body.kept()).map_err(|_| body::no_room())?;
+        catch_panic(Box::pin(handler.relay(request, body))).await
+    } else {
+        request.body = body::read(body, bound, share).await?;
+        let handled = catch_panic(Box::pin(handler.handle(request))).await;
+        handled.map(|answer| answer.map(into_http))
+    };
+    handled.unwrap_or_else(|HandlerPanicked| Err(Problem::system_failure()))
 }
 
 /// Octets of `headers`, as much as they take in memory at least.
@@ -510,21 +574,21 @@ fn octets_of(headers: &HeaderMap) -> usize {
 }
 
 /// Makes the answer to GET that to HEAD. Over HTTP/1.1 hyper would do so itself, over HTTP/2 it sends the body.
-fn remove_body(response: &mut Response) {
-    let body = std::mem::take(&mut response.body);
-    if !body.is_empty() {
-        let length = HeaderValue::from(body.len());
-        response.headers.insert(CONTENT_LENGTH, length);
+fn remove_body(response: &mut hyper::Response<Body>) {
+    let body = std::mem::replace(response.body_mut(), Body::empty());
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        let length = HeaderValue::from(length);
+        response.headers_mut().insert(CONTENT_LENGTH, length);
     }
 }
 
-fn into_http(response: Response) -> hyper::Response<Full<Bytes>> {
+fn into_http(response: Response) -> hyper::Response<Body> {
     let Response {
         status,
         headers,
         body,
     } = response;
-    let mut http = hyper::Response::new(Full::new(body));
+    let mut http = hyper::Response::new(body.into());
     *http.status_mut() = status;
     *http.headers_mut() = headers;
     http

@@ -30,15 +30,13 @@ use mtc_core::time::UnixTime;
 use mtc_core::tree::ProofError;
 use mtc_core::verify::{CaTrust, PolicyError};
 use mtc_tls::credentials::{CredentialError, MtcTrust};
+use mtc_web::{HttpError, Prefix};
 
 use self::follower::Follower;
 pub(crate) use self::last_failure::LastFailure;
 use self::source::LogSource;
 use self::tiles::MAX_TILES;
-use crate::address::Address;
-use crate::client::ClientError;
 use mtc_core::causes::Causes;
-use mtc_log::encoding::EncodingError;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How many log numbers above the newest known one are looked at in one update. A retired log that cannot be shown any
@@ -53,25 +51,16 @@ const MAX_LOGS: usize = 64;
 #[non_exhaustive]
 pub enum TrustError {
     /// The log did not answer.
-    #[error("the log at {address} did not serve {path}")]
+    #[error("the log did not serve {url}")]
     Fetch {
-        /// Where the log is.
-        address: Address,
         /// What was asked for.
-        path: String,
+        url: String,
         /// Why.
-        source: ClientError,
+        source: HttpError,
     },
-    /// What the log served is in an encoding that cannot be decoded.
-    #[error("the log at {address} served {path} with a content encoding that cannot be decoded")]
-    Encoding {
-        /// Where the log is.
-        address: Address,
-        /// What was asked for.
-        path: String,
-        /// Which, or what is wrong with it.
-        source: EncodingError,
-    },
+    /// No log can be asked.
+    #[error(transparent)]
+    Client(HttpError),
     /// The landmarks document is malformed.
     #[error("the landmarks document")]
     Landmarks(#[from] LandmarkError),
@@ -121,7 +110,7 @@ impl TrustError {
     pub(crate) const fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Fetch {
-                source: ClientError::Status { status, .. },
+                source: HttpError::Status(status),
                 ..
             } => Some(*status),
             _ => None,
@@ -150,16 +139,16 @@ pub struct TrustUpdater {
 }
 
 impl TrustUpdater {
-    /// An updater for the CA's logs served at `addr`, starting from trust in the cosigners alone. Later logs than `known` are
+    /// An updater for the CA's logs served below `prefix`, starting from trust in the cosigners alone. Later logs than `known` are
     /// found; if none is known, log 1 is.
     ///
     /// # Errors
-    /// The CA's ID is too long for a log.
+    /// The CA's ID is too long for a log, or [`TrustError::Client`].
     pub fn new(
-        address: impl Into<Address>,
+        prefix: impl Into<Prefix>,
         known: impl IntoIterator<Item = LogNumber>,
         policy: CaTrust,
-    ) -> Result<Self, IdError> {
+    ) -> Result<Self, TrustError> {
         let mut known: Vec<_> = known.into_iter().collect();
         if known.is_empty() {
             known.push(LogNumber::FIRST);
@@ -167,10 +156,13 @@ impl TrustUpdater {
         known.sort_unstable();
         known.dedup();
         let follow = |number| Ok(Follower::new(LogId::new(*policy.id(), number)?));
-        let logs = known.into_iter().map(follow).collect::<Result<_, _>>()?;
+        let logs = known
+            .into_iter()
+            .map(follow)
+            .collect::<Result<_, IdError>>()?;
         let cosigners = MtcTrust::new(policy.clone());
         Ok(Self {
-            source: LogSource::new(address.into()),
+            source: LogSource::new(prefix.into())?,
             policy,
             trust: cosigners.clone(),
             cosigners,
@@ -255,7 +247,7 @@ impl TrustUpdater {
 
     async fn update_newest(&mut self, now: UnixTime) -> Result<(), TrustError> {
         if let Some(newest) = self.logs.last_mut() {
-            self.is_stale |= newest.update(&mut self.source, &self.policy, now).await?;
+            self.is_stale |= newest.update(&self.source, &self.policy, now).await?;
         }
         Ok(())
     }
@@ -267,7 +259,7 @@ impl TrustUpdater {
             return;
         };
         for follower in retired {
-            match follower.update(&mut self.source, &self.policy, now).await {
+            match follower.update(&self.source, &self.policy, now).await {
                 Ok(new) => self.is_stale |= new,
                 Err(error) => {
                     let log = follower.log().number();
@@ -293,7 +285,7 @@ impl TrustUpdater {
                 break;
             };
             let mut follower = Follower::new(LogId::new(*self.policy.id(), number)?);
-            let checkpoint = follower.reference_checkpoint(&mut self.source, &self.policy);
+            let checkpoint = follower.reference_checkpoint(&self.source, &self.policy);
             match checkpoint.await {
                 Ok(checkpoint) => {
                     tracing::info!(log = %number, size = checkpoint.size.0, "the CA has continued with another log");
@@ -304,7 +296,7 @@ impl TrustUpdater {
                     _ => return Err(error),
                 },
             }
-            match follower.update(&mut self.source, &self.policy, now).await {
+            match follower.update(&self.source, &self.policy, now).await {
                 Ok(new) => self.is_stale |= new,
                 // They are looked at again next time.
                 Err(error) => {

@@ -300,6 +300,12 @@ pub struct TrustFile {
 }
 
 impl TrustFile {
+    /// The cosigner of this ID, other than the CA.
+    pub fn cosigner(&self, id: &str) -> Option<&Cosigner> {
+        let mut cosigners = self.cosigners.iter();
+        cosigners.find(|cosigner| cosigner.id.to_string() == id)
+    }
+
     /// Reads and checks the file. Blocks on the disk.
     ///
     /// # Errors

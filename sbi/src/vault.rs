@@ -4,9 +4,9 @@
 //! in it tells damage: the proof of a landmark-relative certificate says nothing to its owner, and only peers would notice.
 //! One process has it at a time: a lock (`<instance>.lock`, which stays) is held as long as the vault is.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,16 +16,17 @@ use mtc_core::certificate::Certificate;
 use mtc_core::id::{LandmarkNumber, LogNumber};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::Rejection;
+use mtc_log::lock_file;
 use mtc_tls::credentials::{
     Credential, CredentialError, LandmarkCredential, MtcCredential, X509Credential,
 };
 use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::checksum::sha256;
+use crate::durable::Folder;
 use crate::enrolment::MTC_PROFILE;
 use mtc_core::causes::Causes;
 
@@ -94,6 +95,27 @@ impl Stored {
         sealed.sha256 = None;
         sealed.sha256 = Some(sha256(&sealed.to_text()));
         sealed
+    }
+
+    /// Lets go of keys and certificates: what is left says which there are and when they are due.
+    pub(crate) fn forget_texts(&mut self) {
+        let credentials = self.credentials.iter_mut();
+        credentials.for_each(StoredCredential::forget_texts);
+    }
+
+    /// Takes keys and certificates again from `stored`, which is what is on the disk; whether all were there.
+    pub(crate) fn recall_texts(&mut self, stored: Self) -> bool {
+        let mut stored = stored.credentials;
+        self.credentials.iter_mut().all(|own| {
+            let is_it = |other: &StoredCredential| {
+                other.profile == own.profile && other.leaf_key == own.leaf_key
+            };
+            let found = stored.iter().position(is_it);
+            found.is_some_and(|at| {
+                own.take_texts(stored.swap_remove(at));
+                true
+            })
+        })
     }
 
     fn is_whole(&self) -> bool {
@@ -261,6 +283,24 @@ impl StoredCredential {
         });
     }
 
+    /// Lets go of the key and the certificates, which are on the disk.
+    fn forget_texts(&mut self) {
+        self.key = Zeroizing::default();
+        self.chain = Vec::new();
+        if let Some(landmark) = &mut self.landmark {
+            landmark.certificate = String::new();
+        }
+    }
+
+    /// Takes key and certificates from `stored`, which is the same credential.
+    fn take_texts(&mut self, stored: Self) {
+        self.key = stored.key;
+        self.chain = stored.chain;
+        if let (Some(landmark), Some(stored)) = (&mut self.landmark, stored.landmark) {
+            landmark.certificate = stored.certificate;
+        }
+    }
+
     /// Whether it is a Merkle Tree Certificate.
     pub fn is_mtc(&self) -> bool {
         self.profile == MTC_PROFILE
@@ -324,13 +364,13 @@ impl StoredCredential {
     /// # Errors
     /// See [`RestoreError`].
     pub fn mtc(&self) -> Result<MtcCredential, RestoreError> {
-        let (key, standalone) = self.key_and_chain()?;
+        let (_, standalone) = self.key_and_chain()?;
         let landmark = self.landmark.as_ref().map(|stored| {
-            let chain = vec![STANDARD.decode(&stored.certificate)?];
+            let leaf = STANDARD.decode(&stored.certificate)?;
             Ok::<_, RestoreError>(LandmarkCredential {
                 log_number: LogNumber::new(stored.log_number)?,
                 landmark: stored.landmark,
-                credential: Credential::new(chain, &key, UnixTime(self.not_after))?,
+                credential: standalone.of_same_key(leaf)?,
             })
         });
         Ok(MtcCredential::new(standalone, landmark.transpose()?))
@@ -351,7 +391,7 @@ impl StoredCredential {
 /// The file of one NF instance.
 #[derive(Clone, Debug)]
 pub struct Vault {
-    folder: PathBuf,
+    folder: Arc<Folder>,
     path: PathBuf,
     /// What a damaged file is moved to.
     set_aside: Option<PathBuf>,
@@ -365,20 +405,20 @@ impl Vault {
     /// # Errors
     /// The folder cannot be made, or another process has the vault.
     pub fn open(folder: &Path, instance: Uuid) -> Result<Self, VaultError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|source| VaultError::Disk {
-                doing: "create",
-                path: folder.to_owned(),
-                source,
-            })?;
+        Self::beside(&folder_of_vaults(folder)?, instance)
+    }
+
+    /// The vault of an instance among others in a folder. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Another process has the vault.
+    pub fn beside(folder: &Arc<Folder>, instance: Uuid) -> Result<Self, VaultError> {
+        let path = folder.path();
         Ok(Self {
-            folder: folder.to_owned(),
-            path: folder.join(format!("{instance}.json")),
+            folder: Arc::clone(folder),
+            path: path.join(format!("{instance}.json")),
             set_aside: None,
-            _lock: Arc::new(lock(&folder.join(format!("{instance}.lock")))?),
+            _lock: Arc::new(lock(&path.join(format!("{instance}.lock")))?),
         })
     }
 
@@ -426,20 +466,10 @@ impl Vault {
     /// The disk fails; what was stored before stays.
     pub fn save(&self, stored: &Stored) -> Result<(), VaultError> {
         let text = Zeroizing::new(stored.sealed().to_text());
-        let temporary = self.path.with_extension("tmp");
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&temporary)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &self.path)?;
-            File::open(&self.folder)?.sync_all()
-        };
-        write().map_err(|source| self.disk("write", source))
+        let name = self.path.file_name().and_then(OsStr::to_str);
+        let name = name.expect("a vault is named after a UUID");
+        let replaced = self.folder.replace(name, &text);
+        replaced.map_err(|source| self.disk("write", source))
     }
 
     /// The error for stored text that does not make a credential.
@@ -457,6 +487,19 @@ impl Vault {
             source,
         }
     }
+}
+
+/// The folder of the vaults of a process, which is made (mode 0700) if it does not exist. Blocks on the disk.
+///
+/// # Errors
+/// The folder cannot be made.
+pub fn folder_of_vaults(path: &Path) -> Result<Arc<Folder>, VaultError> {
+    let opened = Folder::open(path.to_owned());
+    opened.map(Arc::new).map_err(|source| VaultError::Disk {
+        doing: "create",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads what an NF instance has stored, also while it runs: the file is replaced as a whole. Blocks on the disk.
@@ -481,27 +524,15 @@ pub fn read(path: &Path) -> Result<Stored, VaultError> {
     Ok(stored)
 }
 
-/// Takes the lock, as that of an issuance log is taken.
 fn lock(path: &Path) -> Result<File, VaultError> {
-    let disk = |source| VaultError::Disk {
+    let locked = lock_file::take(path).map_err(|source| VaultError::Disk {
         doing: "lock",
         path: path.to_owned(),
         source,
-    };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(disk)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(VaultError::Locked {
-            path: path.to_owned(),
-        }),
-        Err(errno) => Err(disk(errno.into())),
-    }
+    })?;
+    locked.ok_or_else(|| VaultError::Locked {
+        path: path.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -557,6 +588,27 @@ mod tests {
         };
         vault.save(&stored).unwrap();
         vault
+    }
+
+    #[test]
+    fn what_was_let_go_of_is_had_again_from_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = filled(folder.path());
+        let whole = vault.load().unwrap();
+        let mut outline = whole.clone();
+        outline.forget_texts();
+        let [credential] = outline.credentials.as_slice() else {
+            panic!("one credential");
+        };
+        assert!(credential.key.is_empty() && credential.chain.is_empty());
+        assert_eq!(credential.not_after, 9);
+        assert!(!credential.lacks_landmark());
+        assert!(outline.recall_texts(vault.load().unwrap()));
+        assert_eq!(outline.to_text(), whole.to_text());
+        assert!(
+            !outline.recall_texts(Stored::default()),
+            "the disk lacks it"
+        );
     }
 
     // A bit of the proof of a landmark-relative certificate said nothing to its owner, who presented it.

@@ -15,7 +15,8 @@ use sbi::access_token::{
     AccessTokens, Authorizer, Bearer, FetchToken, Guarded, TokenNeed, TokenPolicy, TokenSource,
     TokenVerifier,
 };
-use sbi::client::{Connection, Request};
+use sbi::client::{ClientError, Connection, Request};
+use sbi::client_credentials::ClientCredentials;
 use sbi::ledger::{Ledger, TokenTotals};
 use sbi::model::{NfInstanceId, NfType};
 use sbi::problem::Problem;
@@ -23,6 +24,7 @@ use sbi::response::Response;
 use sbi::server::{self, Handler, Peer, serve_connection};
 use sbi::uri::Scheme;
 use serde_json::{Value, json};
+use test_support::nf::instance;
 use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -33,6 +35,16 @@ const PROFILE: &str = "mtc-landmark/ml-dsa-65/X25519";
 
 fn id(uuid: Uuid) -> NfInstanceId {
     uuid.into()
+}
+
+/// Who an NF is by its certificate.
+fn nf(instance_id: Uuid, nf_type: &str) -> NfIdentity {
+    NfIdentity {
+        instance_id,
+        nf_types: vec![nf_type.to_owned()],
+        fqdns: vec!["nf1.example.org".to_owned()],
+        not_after: u64::MAX,
+    }
 }
 
 /// A producer that serves whoever gets through, and notes with which token.
@@ -67,8 +79,8 @@ fn tokens(
     let tokens = AccessTokens::new(
         policy,
         verifier,
-        id(of),
-        nf_type,
+        (id(of), nf_type),
+        None,
         Clock::default(),
         ledger.clone(),
     );
@@ -84,21 +96,32 @@ impl Scene {
     async fn from_peer(policy: TokenPolicy, instance_id: Uuid, nf_type: &str) -> Self {
         let nrf = Arc::new(SecretKey::generate(SignatureAlgorithm::EcdsaP256).expect("a key"));
         let ledger = Arc::new(Ledger::default());
-        let smf = Arc::new(Smf::default());
         let tokens = tokens(policy, &nrf, (SMF, NfType::Smf), &ledger);
         let slice = serde_json::from_value(json!({"sst": 1})).expect("a slice");
         tokens.serve_slices(vec![slice]);
+        let scene = Self::of(tokens, ledger, (instance_id, nf_type), Tokens::Es256).await;
+        Self { nrf, ..scene }
+    }
+
+    /// The producer checks with `tokens` what the AMF sends on a connection of this kind.
+    async fn guarded_by(tokens: Arc<AccessTokens>, kind: Tokens) -> Self {
+        Self::of(tokens, Arc::new(Ledger::default()), (AMF, "AMF"), kind).await
+    }
+
+    async fn of(
+        tokens: Arc<AccessTokens>,
+        ledger: Arc<Ledger>,
+        (instance_id, nf_type): (Uuid, &str),
+        kind: Tokens,
+    ) -> Self {
+        let nrf = Arc::new(SecretKey::generate(SignatureAlgorithm::EcdsaP256).expect("a key"));
+        let smf = Arc::new(Smf::default());
         let guarded = Guarded::new(smf.clone(), Some(tokens));
         let peer = Peer {
-            identity: Some(NfIdentity {
-                instance_id,
-                nf_types: vec![nf_type.to_owned()],
-                fqdns: vec!["nf1.example.org".to_owned()],
-                not_after: u64::MAX,
-            }),
+            identity: Some(nf(instance_id, nf_type)),
             expired: None,
             remote: ([127, 0, 0, 1], 1).into(),
-            profile: Some(profile(Tokens::Es256)),
+            profile: Some(profile(kind)),
         };
         let (client, server) = tokio::io::duplex(64 * 1024);
         tokio::spawn(serve_connection(
@@ -259,6 +282,30 @@ async fn an_scp_hands_on_the_tokens_of_its_consumers_and_no_other_nf_does() {
 }
 
 #[tokio::test]
+async fn where_assertions_are_used_an_scp_is_believed_for_itself_alone() {
+    let scp = Uuid::from_u128(0xb);
+    let smf = instance(NfType::Smf, &SMF.to_string(), "smf1.example.org");
+    let credentials = ClientCredentials::new(id(SMF), smf.endpoint().clone());
+    let nrf = Arc::new(SecretKey::generate(SignatureAlgorithm::EcdsaP256).expect("a key"));
+    let keys = KeySet::of([nrf.public_key().expect("a public key")]);
+    let tokens = AccessTokens::new(
+        TokenPolicy::Required,
+        Arc::new(TokenVerifier::new(keys)),
+        (id(SMF), NfType::Smf),
+        Some(Arc::new(credentials)),
+        Clock::default(),
+        Arc::new(Ledger::default()),
+    );
+    let tokens = tokens.map(Arc::new).expect("tokens are on");
+    let ledger = Arc::new(Ledger::default());
+    let scene = Scene::of(tokens, ledger, (scp, "SCP"), Tokens::Es256).await;
+    let scene = Scene { nrf, ..scene };
+    assert_eq!(scene.ask_with(json!({"sub": scp})).await.0, 204);
+    // No challenge: another token would not help.
+    assert_eq!(scene.ask_with(json!({})).await, (403, String::new()));
+}
+
+#[tokio::test]
 async fn without_a_token_is_served_what_needs_none() {
     let required = Scene::new(TokenPolicy::Required).await;
     for path in [
@@ -286,18 +333,19 @@ async fn no_way_of_writing_a_path_does_without_a_token() {
     assert!(required.smf.0.lock().unwrap().is_empty());
 }
 
-/// Mints tokens: a wrong one first if `is_late`.
+/// Mints tokens, of which the first have other claims.
 struct Nrf {
     key: Arc<SecretKey>,
     asked: Arc<AtomicU64>,
-    first: Value,
+    first: (u64, Value),
 }
 
 impl TokenSource for Nrf {
     fn fetch<'a>(&'a self, need: &'a TokenNeed, _: ConnectionProfile) -> FetchToken<'a> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
-        let changes = if number == 0 {
-            self.first.clone()
+        let (others, changes) = &self.first;
+        let changes = if number < *others {
+            changes.clone()
         } else {
             json!({})
         };
@@ -308,8 +356,8 @@ impl TokenSource for Nrf {
     }
 }
 
-/// The AMF's connection with tokens whose first one has these changes, and how often the NRF was asked.
-fn authorized(scene: Scene, wanted: Tokens, first: Value) -> (Scene, Arc<AtomicU64>) {
+/// The AMF's connection with tokens of which the first so many have these changes, and how often the NRF was asked.
+fn authorized(scene: Scene, wanted: Tokens, first: (u64, Value)) -> (Scene, Arc<AtomicU64>) {
     let asked = Arc::new(AtomicU64::new(0));
     let of_amf = tokens(
         TokenPolicy::Required,
@@ -322,7 +370,7 @@ fn authorized(scene: Scene, wanted: Tokens, first: Value) -> (Scene, Arc<AtomicU
         asked: asked.clone(),
         first,
     });
-    let authorizer = Authorizer::new(of_amf, profile(wanted));
+    let authorizer = Authorizer::new(of_amf, profile(wanted), &nf(SMF, "SMF"));
     let connection = scene.connection.authorized_by(Some(authorizer));
     (
         Scene {
@@ -336,7 +384,7 @@ fn authorized(scene: Scene, wanted: Tokens, first: Value) -> (Scene, Arc<AtomicU
 #[tokio::test]
 async fn a_consumer_fetches_a_token_once_and_sends_it_with_every_request() {
     let scene = Scene::new(TokenPolicy::Required).await;
-    let (scene, asked) = authorized(scene, Tokens::Es256, json!({}));
+    let (scene, asked) = authorized(scene, Tokens::Es256, (0, json!({})));
     for _ in 0..3 {
         assert_eq!(scene.ask(CREATE, None).await.0, 204);
     }
@@ -348,26 +396,90 @@ async fn a_consumer_fetches_a_token_once_and_sends_it_with_every_request() {
     assert_eq!(seen[3], None);
 }
 
-#[tokio::test]
-async fn a_refused_token_is_fetched_anew_once() {
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_fetched_anew_and_the_next_one_only_after_a_while() {
     let scene = Scene::new(TokenPolicy::Required).await;
-    let (scene, asked) = authorized(scene, Tokens::Es256, json!({"exp": 1}));
-    assert_eq!(scene.ask(CREATE, None).await.0, 204);
-    assert_eq!(scene.ask(CREATE, None).await.0, 204);
+    let (scene, asked) = authorized(scene, Tokens::Es256, (2, json!({"exp": 1})));
+    for _ in 0..3 {
+        assert_eq!(scene.ask(CREATE, None).await.0, 401);
+    }
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    assert_eq!(scene.totals().refused, 1);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert_eq!(scene.ask(CREATE, None).await.0, 204);
+    assert_eq!(scene.ask(CREATE, None).await.0, 204);
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    assert_eq!(scene.totals().refused, 5);
     // One that is good and does not reach as far is not: no other would.
     let scene = Scene::new(TokenPolicy::Required).await;
     let narrow = json!({"producerSnssaiList": [{"sst": 9}]});
-    let (scene, asked) = authorized(scene, Tokens::Es256, narrow);
+    let (scene, asked) = authorized(scene, Tokens::Es256, (1, narrow));
     assert_eq!(scene.ask(CREATE, None).await.0, 403);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+/// Never answers.
+struct Silent;
+
+impl TokenSource for Silent {
+    fn fetch<'a>(&'a self, _: &'a TokenNeed, _: ConnectionProfile) -> FetchToken<'a> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_has_one_deadline_and_its_token_is_fetched_within_it() {
+    let scene = Scene::new(TokenPolicy::Required).await;
+    let of_amf = tokens(
+        TokenPolicy::Required,
+        &scene.nrf,
+        (AMF, NfType::Amf),
+        &scene.ledger,
+    );
+    of_amf.fetch_from(Silent);
+    let authorizer = Authorizer::new(of_amf, profile(Tokens::Es256), &nf(SMF, "SMF"));
+    let connection = scene.connection.authorized_by(Some(authorizer));
+    let request = Request::new(Method::POST, "smf1.example.org", CREATE);
+    let error = connection.send(request, DEADLINE).await.unwrap_err();
+    assert!(matches!(error, ClientError::Timeout(DEADLINE)), "{error}");
+    assert!(scene.smf.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_of_another_algorithm_than_the_connections_is_refused() {
+    let ledger = Arc::new(Ledger::default());
+    let mut keys = [SignatureAlgorithm::EcdsaP256, SignatureAlgorithm::MlDsa44]
+        .map(|algorithm| SecretKey::generate(algorithm).expect("a key"));
+    let public = keys
+        .iter()
+        .map(|key| key.public_key().expect("a public key"));
+    let verifier = Arc::new(TokenVerifier::new(KeySet::of(public)));
+    for wanted in Tokens::ALL {
+        let tokens = AccessTokens::new(
+            TokenPolicy::Required,
+            verifier.clone(),
+            (id(SMF), NfType::Smf),
+            None,
+            Clock::default(),
+            ledger.clone(),
+        );
+        let scene = Scene::guarded_by(tokens.map(Arc::new).unwrap(), wanted).await;
+        for key in &mut keys {
+            let token = format!("Bearer {}", mint(key, json!({})));
+            let answer = scene.ask(CREATE, Some(token)).await;
+            let expected = if wanted.algorithm() == Some(key.algorithm()) {
+                (204, String::new())
+            } else {
+                (401, format!("{INVALID}\"key\""))
+            };
+            assert_eq!(answer, expected, "{wanted}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_connection_that_wants_no_tokens_sends_none() {
     let scene = Scene::new(TokenPolicy::Optional).await;
-    let (scene, asked) = authorized(scene, Tokens::None, json!({}));
+    let (scene, asked) = authorized(scene, Tokens::None, (0, json!({})));
     assert_eq!(scene.ask(CREATE, None).await.0, 204);
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     assert_eq!(*scene.smf.0.lock().unwrap(), [None]);

@@ -1,6 +1,5 @@
 //! Peers that take and do not give: bodies that never end, answers that nobody reads, connections that say nothing.
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +25,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use test_support::endless::Endless;
+use test_support::body::Written;
 
 const DEADLINE: Duration = Duration::from_secs(8);
 const REMOTE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
@@ -107,7 +106,7 @@ async fn bodies_that_never_end_share_the_budget_and_no_more() {
             let mut sender = sender.clone();
             answers.spawn(async move {
                 let chunks = vec![Bytes::from_static(&[7; 1000]); 250];
-                let request = hyper::Request::post("http://a/").body(Endless(chunks.into()));
+                let request = hyper::Request::post("http://a/").body(Written::endless(chunks));
                 let answer = sender.send_request(request.unwrap()).await;
                 let answer = answer.expect("an answer");
                 (
@@ -192,11 +191,9 @@ async fn a_client_of_http_2_that_opens_no_window_is_closed() {
         .await
         .unwrap();
     tokio::spawn(connection);
-    let request = hyper::Request::get("http://a/long").body(Endless(VecDeque::new()));
-    let request = request
-        .unwrap()
-        .map(|_| http_body_util::Empty::<Bytes>::new());
-    let answer = sender.send_request(request).await.unwrap();
+    let nothing = http_body_util::Empty::<Bytes>::new();
+    let request = hyper::Request::get("http://a/long").body(nothing);
+    let answer = sender.send_request(request.unwrap()).await.unwrap();
     assert!(budget.held() >= LONG, "{}", budget.held());
     let ended = serving.await.unwrap();
     assert!(matches!(ended, Err(ServeError::Unread)), "{ended:?}");

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
 use hyper::client::conn::http2;
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
@@ -22,6 +19,7 @@ use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{self, Handler, MAX_BODY, Peer, Request, ServeError};
 use sbi::uri::Scheme;
+use test_support::body::Written;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -322,28 +320,6 @@ async fn handlers_hear_how_each_request_ended_also_when_it_never_reached_them() 
     assert!(served.ends.try_recv().is_err(), "each is told once");
 }
 
-/// A body that breaks off after its first octet.
-struct Broken {
-    has_begun: bool,
-}
-
-impl Body for Broken {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let has_begun = std::mem::replace(&mut self.has_begun, true);
-        Poll::Ready(Some(if has_begun {
-            Err(std::io::ErrorKind::BrokenPipe.into())
-        } else {
-            Ok(Frame::data(Bytes::from_static(b"{")))
-        }))
-    }
-}
-
 #[tokio::test]
 async fn a_body_that_breaks_off_is_the_clients_fault() {
     let (client_io, server_io) = tokio::io::duplex(64 * 1024);
@@ -363,7 +339,9 @@ async fn a_body_that_breaks_off_is_the_clients_fault() {
         .unwrap();
     tokio::spawn(connection);
     let request = hyper::Request::post("https://nrf.example.org:7777/echo");
-    let request = request.body(Broken { has_begun: false }).unwrap();
+    let request = request
+        .body(Written::broken([Bytes::from_static(b"{")]))
+        .unwrap();
     assert!(sender.send_request(request).await.is_err());
     let end = timeout(DEADLINE, ends.recv()).await.unwrap().unwrap();
     assert_eq!(end.1, Some(StatusCode::BAD_REQUEST));

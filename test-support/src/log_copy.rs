@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use mtc_core::certificate::Certificate;
 use mtc_core::checkpoint::{Checkpoint, SignedCheckpoint};
+use mtc_core::cosign::Cosigner;
 use mtc_core::id::{LogId, TreeSize};
 use mtc_core::tile::{TILE_WIDTH, TileKind, TilePath};
 use mtc_core::tree::{Hash, MemoryTree, leaf_hash};
@@ -24,7 +25,7 @@ pub struct LogCopy {
 }
 
 impl LogCopy {
-    /// Reads the log at `addr`. Its checkpoint is cosigned by CA and witness, and its entries hash to it.
+    /// Reads the log at `addr`. Its checkpoint is cosigned by the CA and as many witnesses as are asked for, and its entries hash to it.
     pub async fn read(addr: SocketAddr, trust: &TrustFile) -> Self {
         let connection = Connection::connect_cleartext(addr, DEADLINE)
             .await
@@ -41,8 +42,11 @@ impl LogCopy {
         let number = log.number();
         let note = get(format!("/{number}/checkpoint")).await;
         let signed = SignedCheckpoint::parse(&note, &log).expect("a checkpoint of this log");
-        for cosigner in [trust.trust.cosigner(), &trust.cosigners[0]] {
-            signed.verify(&log, cosigner).expect("cosigned");
+        let is_signed = |cosigner: &Cosigner| signed.verify(&log, cosigner).is_ok();
+        assert!(is_signed(trust.trust.cosigner()), "signed by the CA");
+        for group in trust.trust.groups() {
+            let checked = group.check(|witness| Some(is_signed(witness)));
+            checked.expect("cosigned");
         }
         let checkpoint = signed.checkpoint;
         let mut leaves = Vec::new();

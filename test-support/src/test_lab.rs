@@ -1,11 +1,13 @@
 //! A small lab whose processes this test supervises, and loads for it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use experiment::measure::{LoadResult, Shard};
 use experiment::scenario::{LabPlan, LoadPlan, Nf, OperationKind};
+use hyper::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lab::load::Progress;
 use lab::load::worker::{Answer, Command};
@@ -14,12 +16,13 @@ use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use sbi::access_token::TokenPolicy;
+use sbi::client::{Connection, Request};
 use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
 use sbi::process::Event;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::command::{binary, within};
+use crate::command::{PATIENCE, binary, within};
 
 /// The algorithm of every leaf key in these labs.
 pub const LEAF_KEY: KeyAlgorithm = KeyAlgorithm::MlDsa65;
@@ -38,8 +41,11 @@ pub fn small() -> Plan {
             landmark_interval: Duration::from_secs(1),
             preload: 0,
             tokens: true,
+            client_credentials: true,
             token_lifetime: Duration::from_secs(3600),
             remember_subtrees: true,
+            witnesses: 1,
+            require: 1,
         },
         mtc: vec![LEAF_KEY],
         x509: Vec::new(),
@@ -120,6 +126,34 @@ pub fn mint(lab: &LabFolder, id: Uuid, nf_type: &str, fqdn: &str, exp: UnixTime)
         &EncodingKey::from_ec_der(&key),
     )
     .expect("claims encode")
+}
+
+/// What a process tells Prometheus.
+pub struct Metrics(String);
+
+impl Metrics {
+    /// Asks at an admin port.
+    pub async fn read(admin: SocketAddr) -> Self {
+        let connection = Connection::connect_cleartext(admin, PATIENCE).await;
+        let request = Request::new(Method::GET, admin.to_string(), "/metrics");
+        let answer = connection
+            .expect("it listens")
+            .send(request, PATIENCE)
+            .await;
+        let body = answer.expect("it answers").body.to_vec();
+        Self(String::from_utf8(body).expect("metrics are text"))
+    }
+
+    /// The value of a metric without labels.
+    pub fn value(&self, name: &str) -> f64 {
+        let Self(text) = self;
+        let mut named = text.lines().filter_map(|line| line.split_once(' '));
+        let value = named.find_map(|(other, value)| (other == name).then(|| value.trim().parse()));
+        match value {
+            Some(Ok(value)) => value,
+            _ => panic!("no {name} in {text}"),
+        }
+    }
 }
 
 /// A running lab. Dropping it kills its processes.

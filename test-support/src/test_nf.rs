@@ -9,7 +9,7 @@ use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{Credential, CredentialSet, MtcCredential, MtcTrust};
 use mtc_tls::csr;
 use mtc_tls::key::NfKey;
-use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
 use sbi::credentials::ObtainError;
 use sbi::enrolment::{EnrolmentError, IssuedCertificate, MTC_PROFILE, request_certificate};
@@ -29,6 +29,8 @@ pub const PROFILE: ConnectionProfile = ConnectionProfile {
     key_exchange: KeyExchange::X25519MlKem768,
     tickets: Tickets::None,
     tokens: Tokens::Es256,
+    via: Via::Direct,
+    grease: false,
 };
 
 /// An NF that serves nothing, an SMF if nothing else is said.

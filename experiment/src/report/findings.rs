@@ -59,12 +59,21 @@ pub(super) fn findings(results: &Results) -> Vec<Finding> {
     let mtc = results
         .variants
         .iter()
+        .filter(|variant| goes_as_the_first(results, variant))
         .filter(|variant| variant.auth != CertificateKind::DirectlySigned);
     let mut findings = steps::key_exchange(results);
     findings.extend(mtc.flat_map(|variant| rivals::against(results, variant)));
     findings.extend(steps::post_quantum_keys(results));
     findings.extend(tokens::access_tokens(results));
+    findings.extend(tokens::assertions(results));
     findings
+}
+
+/// Whether a variant's requests take the way that those of the first variant take. What a handshake costs says nothing of the way, so
+/// that variants of other ways would only repeat what these say.
+fn goes_as_the_first(results: &Results, variant: &VariantResult) -> bool {
+    let first = results.variants.first();
+    first.is_none_or(|first| first.options.via == variant.options.via)
 }
 
 /// Whether the network functions' own keys are of a post-quantum algorithm.

@@ -14,9 +14,12 @@ use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::escape::percent_encoded;
+use super::legs::{self, legs};
 use super::procedure::{BY_NF, NOTE, TITLE, costs, hop_costs, nf_costs};
 use super::scenario_text::lines;
+use super::storm;
 use super::svg::Caption;
+use super::ways;
 use super::wording::{LEFT_OUT, capitalised, composition, operation, outcome, sides, title};
 use crate::results::{Metric, Outcome, Ratio, Results, ThresholdOutcome};
 
@@ -48,6 +51,7 @@ pub fn html(report: &Report<'_>) -> String {
     let content = html! {
         (opening(report))
         (procedures(report.results))
+        (registration_storm(report.results))
         (statements(report))
         (charts(report))
         (method(report))
@@ -214,11 +218,16 @@ pub(super) fn row(row: &Row<'_>, columns: &[(&str, Column)]) -> Markup {
     }
 }
 
-/// What each procedure of a UE costs.
+/// What each procedure of a UE costs, and what each leg of a way through the SCP.
 fn procedures(results: &Results) -> Markup {
     html! {
         @if let Some(costs) = costs(results) {
             section id="procedures" {
+                @if let Some(costs) = ways::ways(results) {
+                    h2 { (ways::TITLE) }
+                    (scroll(ways::TITLE, &figures_table(&costs)))
+                    p.note { (ways::NOTE) }
+                }
                 h2 { (TITLE) }
                 (scroll(TITLE, &figures_table(&costs)))
                 p.note { (NOTE) }
@@ -235,6 +244,26 @@ fn procedures(results: &Results) -> Markup {
                         }
                     }
                 }
+            }
+        }
+        @if let Some(legs) = legs(results) {
+            section id="legs" {
+                h2 { (legs::TITLE) }
+                (scroll(legs::TITLE, &figures_table(&legs)))
+                p.note { (legs::NOTE) }
+            }
+        }
+    }
+}
+
+/// How the instances of a large lab came up.
+fn registration_storm(results: &Results) -> Markup {
+    html! {
+        @if let Some((steps, sentences)) = storm::steps(results).zip(storm::summary(results)) {
+            section id="storm" {
+                h2 { (storm::TITLE) }
+                (scroll(storm::TITLE, &figures_table(&steps)))
+                p.note { (sentences) }
             }
         }
     }

@@ -134,15 +134,19 @@ pub(super) fn nf_costs(results: &Results) -> Option<Data> {
     })
 }
 
+/// The procedures that some variant has.
+pub(super) fn procedures_of(results: &Results) -> BTreeSet<Procedure> {
+    let all = results.variants.iter().flat_map(|of| &of.procedures);
+    all.map(|cost| cost.procedure).collect()
+}
+
 /// A row for each procedure in each variant, the variants of a procedure below each other.
 fn rows_of(
     results: &Results,
     row: impl Fn(&VariantResult, &ProcedureResult) -> Vec<String>,
 ) -> Vec<Vec<String>> {
-    let all = results.variants.iter().flat_map(|of| &of.procedures);
-    let procedures: BTreeSet<Procedure> = all.map(|cost| cost.procedure).collect();
     let mut rows = Vec::new();
-    for procedure in procedures {
+    for procedure in procedures_of(results) {
         for variant in &results.variants {
             let costs = variant.procedures.iter();
             let costs = costs.filter(|cost| cost.procedure == procedure);

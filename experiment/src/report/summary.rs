@@ -4,12 +4,14 @@ use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
-use super::legs::legs;
+use super::legs::{self, legs};
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
 use super::procedure::{BY_NF, NOTE, TITLE, costs, nf_costs};
 use super::scenario_text::lines;
+use super::storm;
 use super::tables::markdown_table;
+use super::ways;
 use super::wording::{LEFT_OUT, operation, outcome, sides, title};
 use crate::results::{Metric, Results, ThresholdOutcome};
 
@@ -54,6 +56,10 @@ pub fn summary(report: &Report<'_>) -> String {
         text.push_str(&format!("\n{}\n", escape(sentence)));
     }
     text.push_str(&intervals(report));
+    if let Some(costs) = ways::ways(report.results) {
+        let (title, note, table) = (ways::TITLE, ways::NOTE, markdown_table(&costs));
+        text.push_str(&format!("\n## {title}\n\n{table}\n{note}\n"));
+    }
     if let Some(costs) = costs(report.results) {
         let table = markdown_table(&costs);
         text.push_str(&format!("\n## {TITLE}\n\n{table}\n{NOTE}\n"));
@@ -61,7 +67,16 @@ pub fn summary(report: &Report<'_>) -> String {
     if let Some(costs) = nf_costs(report.results) {
         text.push_str(&format!("\n{BY_NF}:\n\n{}", markdown_table(&costs)));
     }
-    text.push_str(&legs(report.results));
+    if let Some(legs) = legs(report.results) {
+        let (title, note, table) = (legs::TITLE, legs::NOTE, markdown_table(&legs));
+        text.push_str(&format!("\n## {title}\n\n{table}\n{note}\n"));
+    }
+    if let Some((steps, sentences)) =
+        storm::steps(report.results).zip(storm::summary(report.results))
+    {
+        let table = markdown_table(&steps);
+        text.push_str(&format!("\n## {}\n\n{table}\n{sentences}\n", storm::TITLE));
+    }
     if !report.findings.is_empty() {
         text.push_str("\n## What the figures say\n\n");
         let findings = report.findings.iter();

@@ -7,6 +7,8 @@ use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::numbers::with_interval;
 use super::procedure::{NOTE, TITLE, narrow_costs};
+use super::storm;
+use super::ways::{self, narrow_ways};
 use super::wording::{LEFT_OUT, operation, outcome, sides, title};
 use crate::results::{Metric, Outcome, ThresholdOutcome};
 
@@ -193,11 +195,22 @@ pub fn table_within(report: &Report<'_>, width: usize) -> String {
             text.push('\n');
         }
     }
-    if let Some(costs) = narrow_costs(report.results) {
-        text.push_str(&format!("{}\n", TITLE.to_uppercase()));
-        plain_grid(&mut text, width, &costs);
+    let by_way = narrow_ways(report.results).map(|ways| (ways::TITLE, ways, ways::NOTE));
+    let costs = narrow_costs(report.results).map(|costs| (TITLE, costs, NOTE));
+    for (title, data, note) in by_way.into_iter().chain(costs) {
+        text.push_str(&format!("{}\n", title.to_uppercase()));
+        plain_grid(&mut text, width, &data);
         text.push('\n');
-        paragraph(&mut text, width, "  ", NOTE);
+        paragraph(&mut text, width, "  ", note);
+        text.push('\n');
+    }
+    if let Some((steps, sentences)) =
+        storm::steps(report.results).zip(storm::summary(report.results))
+    {
+        text.push_str(&format!("{}\n", storm::TITLE.to_uppercase()));
+        plain_grid(&mut text, width, &steps);
+        text.push('\n');
+        paragraph(&mut text, width, "  ", &sentences);
         text.push('\n');
     }
     paragraph(&mut text, width, "", &report.headline);

@@ -6,6 +6,7 @@ use super::content::Report;
 use super::markdown;
 use super::numbers::{count, with_interval};
 use super::procedure::{costs, hop_costs};
+use super::ways::ways;
 use super::wording::settings;
 use crate::results::{Metric, Results};
 
@@ -93,13 +94,16 @@ pub fn comparison_table(report: &Report<'_>, format: TableFormat) -> String {
 }
 
 /// The cost of each procedure of a run's variants, and as comma-separated values that of each hop; nothing if the run's operations have
-/// no procedures.
+/// no procedures. Where variants go several ways these stand side by side in a table before.
 pub fn procedure_table(report: &Report<'_>, format: TableFormat) -> Option<String> {
-    Some(match format {
-        TableFormat::Csv => hop_costs(report.results)?.csv(),
-        TableFormat::Markdown => markdown_table(&costs(report.results)?),
-        TableFormat::Latex => latex(report, &costs(report.results)?),
-    })
+    let write: fn(&Report<'_>, &Data) -> String = match format {
+        TableFormat::Csv => return Some(hop_costs(report.results)?.csv()),
+        TableFormat::Markdown => |_, data| markdown_table(data),
+        TableFormat::Latex => latex,
+    };
+    let costs = write(report, &costs(report.results)?);
+    let ways = ways(report.results).map(|ways| format!("{}\n", write(report, &ways)));
+    Some(format!("{}{costs}", ways.unwrap_or_default()))
 }
 
 /// The comparison and all figures of a run.
@@ -108,8 +112,10 @@ pub fn csv_files(results: &Results) -> Vec<CsvFile> {
     let figures = figures(results).into_iter();
     let figures = figures.map(|figure| (format!("{}.csv", figure.caption.id), figure.data.csv()));
     let procedures = hop_costs(results).map(|costs| ("procedures.csv".to_owned(), costs.csv()));
+    let ways = ways(results).map(|ways| ("procedures-by-way.csv".to_owned(), ways.csv()));
     std::iter::once(("comparison.csv".to_owned(), comparison))
         .chain(procedures)
+        .chain(ways)
         .chain(figures)
         .collect()
 }

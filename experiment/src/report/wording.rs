@@ -267,8 +267,18 @@ pub(super) fn broken(threshold: &ThresholdOutcome) -> String {
 pub(super) fn composition(variant: &VariantResult) -> String {
     let tickets = variant.options.tickets.as_ref();
     let tickets = tickets.map_or_else(String::new, |kind| format!(", {kind} tickets"));
+    let via = match variant.options.via.as_deref() {
+        Some("scp-c") => ", through the SCP (model C)",
+        Some("scp-d") => ", through the SCP (model D)",
+        _ => "",
+    };
+    let grease = if variant.options.grease {
+        ", with trust anchors and a cosignature that nobody knows"
+    } else {
+        ""
+    };
     let key = format!(
-        "{} keys, {}{tickets}",
+        "{} keys, {}{tickets}{grease}{via}",
         variant.leaf_key, variant.key_exchange
     );
     match (&variant.ca_signature, variant.chain) {
@@ -329,9 +339,10 @@ mod tests {
     fn a_variant_is_described_with_its_cosigners_and_tickets() {
         let mut variants = quick().variants;
         variants[1].options.tickets = Some("stateless".to_owned());
+        variants[1].options.via = Some("scp-c".to_owned());
         assert_eq!(
             composition(&variants[1]),
-            "X.509, ml-dsa-65 root and one intermediate, ml-dsa-65 keys, X25519MLKEM768, stateless tickets"
+            "X.509, ml-dsa-65 root and one intermediate, ml-dsa-65 keys, X25519MLKEM768, stateless tickets, through the SCP (model C)"
         );
         assert_eq!(
             composition(&variants[3]),

@@ -5,6 +5,7 @@ use std::fmt;
 use sbi::ledger::IssuanceTotals;
 use serde::{Deserialize, Serialize};
 
+use super::StartResult;
 use crate::scenario::{Action, Event};
 
 /// What happened during a run besides its operations.
@@ -20,6 +21,9 @@ pub struct RunHistory {
     /// Steps of the supervisor's wall clock in the measured part: with one, no figure is a measurement.
     #[serde(default)]
     pub clock_steps: Vec<ClockStep>,
+    /// How the lab's instances enrolled and registered before the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartResult>,
 }
 
 /// A step of the wall clock, found by comparing it with the monotonic one.

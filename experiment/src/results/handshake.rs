@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use mtc_tls::anchor_bytes::AnchorBytes;
 use sbi::ledger::{
     HandshakeTotals, NamedCounts, NfTotals, SampledTotals, TcpTotals, VerificationTotals,
 };
@@ -37,6 +38,9 @@ pub struct SideResult {
     pub bytes_by_message: BTreeMap<String, f64>,
     /// Handshakes with bytes that belong to no known message; nothing of them is in `bytes_by_message`.
     pub unattributed: u64,
+    /// What saying whom it trusts takes, where it does so by names that stand in for `trust_anchors`; part of the bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_anchors: Option<AnchorResult>,
     /// Mean bytes of the largest flight.
     pub largest_flight: Option<f64>,
     /// CPU time by step, of sampled handshakes.
@@ -49,6 +53,17 @@ pub struct SideResult {
     pub tcp: Option<TcpResult>,
     /// Failed handshakes by class and cause.
     pub failures: BTreeMap<String, u64>,
+}
+
+/// Mean bytes per handshake of saying whom one trusts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AnchorResult {
+    /// By names in `certificate_authorities`, as they were sent.
+    pub stand_in: f64,
+    /// By `trust_anchors`, had it been sent, with the mark on a certificate that it chose.
+    pub trust_anchors: f64,
+    /// The list of what a server has, which it may send for a client's second attempt; none was.
+    pub available: f64,
 }
 
 /// Mean CPU time of the sampled handshakes by step, in microseconds.
@@ -85,6 +100,12 @@ pub struct VerificationResult {
     pub proof_hashes: Option<f64>,
     /// Cosignatures on a certificate.
     pub cosignatures_carried: Option<f64>,
+    /// Those of cosigners that the verifier was not told of, where there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosignatures_unknown: Option<f64>,
+    /// Bytes that those take of a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_cosignature_bytes: Option<f64>,
     /// Cosignatures that were verified.
     pub cosignatures_verified: Option<f64>,
 }
@@ -185,6 +206,7 @@ impl SideResult {
             handshake_ms: Latency::of(&Histogram::from(&detail.elapsed)),
             bytes_by_message,
             unattributed: wire.unattributed,
+            trust_anchors: AnchorResult::of(totals),
             largest_flight: mean(wire.largest_flight, wire.attributed).map(to_tenth),
             cpu: CpuSplit::of(&detail.sampled),
             verification: VerificationResult::of(&detail.verification),
@@ -199,6 +221,34 @@ impl SideResult {
             ]),
             tcp: TcpResult::of(&detail.sampled.tcp),
             failures: named(&detail.failures),
+        }
+    }
+}
+
+impl AnchorResult {
+    fn of(totals: &HandshakeTotals) -> Option<Self> {
+        let AnchorBytes {
+            stand_in,
+            trust_anchors,
+            available,
+        } = totals.detail.anchors;
+        let each = |sum| totals.mean(sum).map(to_tenth);
+        Some(Self {
+            stand_in: each(stand_in).filter(|bytes| *bytes > 0.0)?,
+            trust_anchors: each(trust_anchors)?,
+            available: each(available)?,
+        })
+    }
+}
+
+impl std::ops::Add for AnchorResult {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            stand_in: self.stand_in + other.stand_in,
+            trust_anchors: self.trust_anchors + other.trust_anchors,
+            available: self.available + other.available,
         }
     }
 }
@@ -235,6 +285,9 @@ impl VerificationResult {
             certificates: each(totals.certificates),
             proof_hashes: each(totals.proof_hashes),
             cosignatures_carried: each(totals.cosignatures_carried),
+            cosignatures_unknown: each(totals.cosignatures_unknown).filter(|count| *count > 0.0),
+            unknown_cosignature_bytes: each(totals.unknown_cosignature_bytes)
+                .filter(|bytes| *bytes > 0.0),
             cosignatures_verified: each(totals.cosignatures_verified),
         }
     }

@@ -20,6 +20,10 @@ pub struct JoinedLab {
     pub landmark_interval_s: Option<u64>,
     /// Whether its processes remember the subtrees whose cosignatures they have verified.
     pub remember_subtrees: Option<bool>,
+    /// Witnesses of its log.
+    pub witnesses: Option<u8>,
+    /// How many of them must cosign.
+    pub require: Option<u8>,
     /// Entries in its issuance log just before the load.
     pub log_entries: Option<u64>,
 }
@@ -45,11 +49,26 @@ impl JoinedLab {
                 is_as_planned: planned == Some(found),
             })
         };
-        let smf = self.smf.map(|smf| LabValue {
-            key: "smf",
-            text: smf.to_string(),
-            is_as_planned: planned.is_some_and(|planned| planned.smf == smf),
-        });
+        let number = |key, found: Option<u16>, planned: Option<u16>| {
+            found.map(|found| LabValue {
+                key,
+                text: found.to_string(),
+                is_as_planned: planned == Some(found),
+            })
+        };
+        let smf = number("smf", self.smf, planned.map(|planned| planned.smf));
+        let witnesses = [
+            number(
+                "witnesses",
+                self.witnesses.map(u16::from),
+                planned.map(|planned| planned.witnesses.into()),
+            ),
+            number(
+                "require",
+                self.require.map(u16::from),
+                planned.map(|planned| planned.require.into()),
+            ),
+        ];
         let remember = self.remember_subtrees.map(|remember| LabValue {
             key: "remember_subtrees",
             text: remember.to_string(),
@@ -73,6 +92,6 @@ impl JoinedLab {
             ),
         ];
         let all = [smf].into_iter().chain(times).chain([remember]);
-        all.flatten().collect()
+        all.chain(witnesses).flatten().collect()
     }
 }

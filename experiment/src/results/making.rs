@@ -115,6 +115,7 @@ impl Results {
             events: Vec::new(),
             timeline: Vec::new(),
             issuance: Issuance::default(),
+            start: None,
         };
         results.relate();
         results.verdict = results.judge();
@@ -158,6 +159,7 @@ impl Results {
             timeline,
             issuance,
             clock_steps,
+            start,
         }: RunHistory,
     ) {
         for step in &clock_steps {
@@ -173,6 +175,7 @@ impl Results {
         self.events = events;
         self.timeline = timeline;
         self.issuance = issuance;
+        self.start = start;
         self.verdict = self.judge();
     }
 }

@@ -16,6 +16,7 @@ use sbi::ledger::{
 use sbi::model::NfType;
 use time::macros::datetime;
 
+pub(crate) use super::start::tests::storm;
 use super::{
     Counted, EventRecord, Issuance, JoinedLab, LinkResult, OperationResult, PART_SCHEMA, Part,
     Preflight, Results, RunHistory, ThresholdOutcome, TimelinePoint, TokenResult,
@@ -96,7 +97,7 @@ pub(crate) fn with_procedures() -> Results {
                 ..HopTotals::default()
             };
             let procedures = &mut counted.procedures;
-            procedures.add(Procedure::Registration, &NfType::Amf, &producer, &hop);
+            procedures.add(Procedure::Registration, &NfType::Amf, &[producer], &hop);
         }
     }
     let scenario = Scenario::parse(QUICK).expect("the sample's scenario is valid");
@@ -194,9 +195,14 @@ pub(crate) fn full() -> Results {
     let mut results = with_procedures();
     let mut tokens = TokenTotals::default();
     tokens.record(3600, Some(Duration::from_micros(80)));
+    tokens.record_assertion(9000, Some(Duration::from_micros(300)));
     results.variants[1].totals.tokens = tokens;
     results.variants[1].tokens = TokenResult::of(&tokens, 1);
     results.variants[1].options.token = Some("ml-dsa-44".to_owned());
+    results.variants[4].options.grease = true;
+    let verification = &mut results.variants[4].handshake.client.verification;
+    verification.cosignatures_unknown = Some(1.0);
+    verification.unknown_cosignature_bytes = Some(70.0);
     let mut settings = LinkSettings::with_rtt(Duration::from_millis(20));
     settings.rate = Some(Rate::bits_per_second(50_000_000));
     results.linked(LinkResult {
@@ -227,6 +233,7 @@ pub(crate) fn full() -> Results {
         },
     });
     results.happened(RunHistory {
+        start: storm(),
         issuance: issuance(),
         clock_steps: Vec::new(),
         events: vec![EventRecord {
@@ -256,6 +263,8 @@ pub(crate) fn full() -> Results {
         checkpoint_interval_ms: Some(200),
         landmark_interval_s: Some(2),
         remember_subtrees: Some(true),
+        witnesses: Some(1),
+        require: Some(1),
         log_entries: Some(4120),
     });
     results.run.cell = [("link.rtt".to_owned(), "20ms".to_owned())].into();

@@ -20,7 +20,10 @@ pub struct TokenResult {
     pub verify_us: Option<f64>,
     /// CPU time of that spread over the operations, in microseconds.
     pub verify_us_per_operation: Option<f64>,
-    /// Requests that were refused for their token.
+    /// Client credentials assertions beside them, where requests came through an SCP with some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertions: Option<AssertionResult>,
+    /// Requests that were refused for their token or assertion.
     pub refused: u64,
     /// Tokens that the NRF made: each is an answered token request.
     pub issued: u64,
@@ -28,10 +31,45 @@ pub struct TokenResult {
     pub issue_us: Option<f64>,
 }
 
+/// The client credentials assertions of a variant, as producers counted them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AssertionResult {
+    /// Requests that carried one.
+    pub requests: u64,
+    /// Mean octets of an assertion, before HPACK.
+    pub bytes: Option<f64>,
+    /// Octets of assertions in all requests of an operation, before HPACK, on the last leg alone.
+    pub bytes_per_operation: Option<f64>,
+    /// Assertions whose certificate and signature were verified; a producer remembers it.
+    pub verified: u64,
+    /// Mean CPU time of that, in microseconds.
+    pub verify_us: Option<f64>,
+    /// CPU time of that spread over the operations, in microseconds.
+    pub verify_us_per_operation: Option<f64>,
+}
+
+impl AssertionResult {
+    fn of(totals: &TokenTotals, operations: u64) -> Option<Self> {
+        let (requests, verified) = (totals.assertions, totals.assertions_verified);
+        let verify_ns = totals.assertion_verify_ns;
+        (requests > 0).then(|| Self {
+            requests,
+            bytes: mean(totals.assertion_bytes, requests).map(to_tenth),
+            bytes_per_operation: mean(totals.assertion_bytes, operations).map(to_tenth),
+            verified,
+            verify_us: mean(verify_ns, verified).map(microseconds),
+            verify_us_per_operation: mean(verify_ns, operations).map(microseconds),
+        })
+    }
+}
+
+fn mean(sum: u64, count: u64) -> Option<f64> {
+    (count > 0).then(|| sum as f64 / count as f64)
+}
+
 impl TokenResult {
     /// What `totals` say of so many operations; none where there were no tokens.
     pub(crate) fn of(totals: &TokenTotals, operations: u64) -> Option<Self> {
-        let mean = |sum: u64, count: u64| (count > 0).then(|| sum as f64 / count as f64);
         (!totals.is_empty()).then(|| Self {
             requests: totals.requests,
             bytes: mean(totals.bytes, totals.requests).map(to_tenth),
@@ -39,6 +77,7 @@ impl TokenResult {
             verified: totals.verified,
             verify_us: mean(totals.verify_ns, totals.verified).map(microseconds),
             verify_us_per_operation: mean(totals.verify_ns, operations).map(microseconds),
+            assertions: AssertionResult::of(totals, operations),
             refused: totals.refused,
             issued: totals.issued,
             issue_us: mean(totals.issue_ns, totals.issued).map(microseconds),
@@ -72,5 +111,18 @@ mod tests {
             (Some(60.0), Some(30.0))
         );
         assert_eq!(result.issue_us, Some(90.0));
+        assert_eq!(result.assertions, None);
+        totals.record_assertion(9000, Some(Duration::from_micros(200)));
+        totals.record_assertion(9000, None);
+        let result = TokenResult::of(&totals, 4).unwrap().assertions.unwrap();
+        assert_eq!((result.requests, result.verified), (2, 1));
+        assert_eq!(
+            (result.bytes, result.bytes_per_operation),
+            (Some(9000.0), Some(4500.0))
+        );
+        assert_eq!(
+            (result.verify_us, result.verify_us_per_operation),
+            (Some(200.0), Some(50.0))
+        );
     }
 }

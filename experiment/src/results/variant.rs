@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::rounding::{microseconds, to_tenth};
 use super::tokens::TokenResult;
 use super::{
-    HandshakeResult, Latency, Metric, ProcedureResult, Ratio, Slice, VariantArrivals,
+    AnchorResult, HandshakeResult, Latency, Metric, ProcedureResult, Ratio, Slice, VariantArrivals,
     VariantOptions,
 };
 use crate::measure::{ClientTotals, Histogram};
@@ -186,6 +186,15 @@ impl VariantResult {
     /// Mean TLS bytes of both sides per handshake.
     pub fn bytes(&self) -> Option<f64> {
         Some(self.bytes_client? + self.bytes_server?)
+    }
+
+    /// Mean bytes of both sides to say whom they trust, where names stand in for `trust_anchors`.
+    pub fn anchor_bytes(&self) -> Option<AnchorResult> {
+        let HandshakeResult { client, server, .. } = &self.handshake;
+        match (client.trust_anchors, server.trust_anchors) {
+            (Some(client), Some(server)) => Some(client + server),
+            (one, other) => one.or(other),
+        }
     }
 
     /// Mean CPU time of both sides per handshake, in microseconds.

@@ -1,7 +1,7 @@
 //! What a variant is made of beyond kind, keys and group, and what must therefore be served.
 
 use mtc_tls::kind::CertificateKind;
-use mtc_tls::profile::{Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{Tickets, Tokens, TrustDomain, Via};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Variant;
@@ -29,6 +29,12 @@ pub struct VariantOptions {
     /// What signs the access tokens, where it is not ES256: `ml-dsa-44`, `ml-dsa-65`, or `none` for a variant without tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// Whether both ends sent trust anchors and cosignatures that nobody knows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub grease: bool,
+    /// How requests reach their producers, if not directly: `scp-c` or `scp-d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
 }
 
 impl VariantOptions {
@@ -45,6 +51,8 @@ impl VariantOptions {
             landmarks,
             tickets: (variant.tickets != Tickets::None).then(|| variant.tickets.to_string()),
             token: (variant.tokens != Tokens::default()).then(|| variant.tokens.to_string()),
+            grease: variant.grease,
+            via: (variant.via != Via::Direct).then(|| variant.via.to_string()),
         }
     }
 

@@ -13,8 +13,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::INSTANCES;
 use super::Nf;
+use super::SMF_INSTANCES;
 use super::reader::{Reader, Table, choice, integer, span_of_time};
 
 const KEYS: &[&str] = &["at", "do", "nf", "instances", "over"];
@@ -173,11 +173,19 @@ fn check_target(
             let hint = "name an NF that receives them: \"amf\", \"smf\" or \"scp\"";
             reader.fault_at(table, "nf", rule, Some(hint.into()));
         }
+        Nf::Witness(_) if moves_landmarks => {
+            let rule = "is a witness, which trusts no landmarks";
+            let hint = "name an NF that receives them: \"amf\", \"smf\" or \"scp\"";
+            reader.fault_at(table, "nf", rule, Some(hint.into()));
+        }
         _ => {}
     }
     if instances == Some(0) {
-        let rule = "is \"peers\", of which this lab has none";
-        let hint = "use operation = \"registration\", or set ausf, udm or pcf in [lab]";
+        let rule = format!("is {:?}, of which this lab has none", nf.as_str());
+        let hint = match nf {
+            Nf::Witness(_) => "set witnesses in [lab], of which \"scp\" is the first",
+            _ => "use operation = \"registration\", or set ausf, udm or pcf in [lab]",
+        };
         reader.fault_at(table, "nf", rule, Some(hint.into()));
     }
 }
@@ -194,12 +202,17 @@ fn read_re_enrolment(
         reader.fault_at(table, "nf", rule, Some(hint.into()));
         return None;
     }
+    if let Some(Nf::Witness(_)) = nf {
+        let rule = "is a witness, which has no certificate";
+        reader.fault_at(table, "nf", rule, None);
+        return None;
+    }
     let all = nf.and_then(instances_of).filter(|all| *all > 0);
-    let at_most = all.map_or(*INSTANCES.end(), u64::from);
+    let at_most = all.map_or(*SMF_INSTANCES.end(), u64::from);
     let instances = reader.optional(table, "instances", at_most, integer(1..=at_most));
     let over = reader.optional(table, "over", Duration::ZERO, span_of_time(AT));
     Some(Action::ReEnrol {
-        instances: u16::try_from(instances?).expect("INSTANCES fits in u16"),
+        instances: u16::try_from(instances?).expect("SMF_INSTANCES fits in u16"),
         over: over?,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  operation, mix        what an arrival does            connections   over which connections
+//!  via                   each variant by which ways: direct, through the SCP
 //!  arrivals, stages      when arrivals come  ── open loop: they come whatever became of the ones before
 //!  arrivals = "closed"   workers             ── closed loop: each begins when the one before has ended
 //! ```
@@ -9,10 +10,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use mtc_tls::profile::Via;
 use serde::{Deserialize, Serialize};
 use toml::de::DeValue;
 
-use super::reader::{Reader, Refusal, Table, choice, integer, number, span_of_time, truth};
+use super::reader::{Reader, Refusal, Table, choice, integer, list, number, span_of_time, truth};
 
 const RATE: RangeInclusive<f64> = 0.01..=100_000.0;
 const MAX_STAGES: usize = 100;
@@ -36,9 +38,6 @@ const MAX_ARRIVALS: f64 = 100e6;
 pub struct LoadPlan {
     /// `operation` and `mix`: what each arrival does.
     pub operation: Workload,
-    /// `via`: whether requests go to their producers directly or through the SCP, default `direct`.
-    #[serde(default)]
-    pub via: Via,
     /// `connections`: over which connections, default `fresh`.
     pub connections: Connections,
     /// `arrivals`: how arrivals are spaced, default `constant`.
@@ -65,7 +64,6 @@ impl LoadPlan {
     pub fn steady(operation: OperationKind, rate: f64, duration: Duration) -> Self {
         Self {
             operation: Workload::Only(operation),
-            via: Via::Direct,
             connections: Connections::Fresh,
             arrivals: ArrivalProcess::Constant,
             stages: vec![Stage {
@@ -180,6 +178,11 @@ impl OperationKind {
         matches!(self, Self::Registration | Self::PduSession)
     }
 
+    /// Whether its requests have other producers than the NRF, so that they can go through an SCP.
+    pub const fn may_be_indirect(self) -> bool {
+        matches!(self, Self::Session | Self::Registration | Self::PduSession)
+    }
+
     /// Whether it goes nowhere without an AUSF.
     pub const fn needs_ausf(self) -> bool {
         matches!(self, Self::Registration)
@@ -199,33 +202,6 @@ impl OperationKind {
             Self::Register => "register",
             Self::Registration => "registration",
             Self::PduSession => "pdu-session",
-        }
-    }
-}
-
-/// How requests reach the producers of other services than the NRF's (TS 23.501 annex E).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Via {
-    /// Model B: the consumer discovers and calls them.
-    #[default]
-    Direct,
-    /// Model C: the consumer discovers them, and the SCP forwards.
-    ScpC,
-    /// Model D: the SCP discovers them and forwards.
-    ScpD,
-}
-
-impl Via {
-    /// Every way.
-    pub const ALL: [Self; 3] = [Self::Direct, Self::ScpC, Self::ScpD];
-
-    /// The name in scenarios and results.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::ScpC => "scp-c",
-            Self::ScpD => "scp-d",
         }
     }
 }
@@ -312,10 +288,10 @@ pub(super) const KEYS: &[&str] = &[
     "adapt_rate",
 ];
 
-pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPlan> {
+/// The load, and the ways by which the requests of each variant go.
+pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<(LoadPlan, Vec<Via>)> {
     let operation = read_operation(reader, table);
-    let ways = Via::ALL.map(|via| (via.as_str(), via));
-    let via = reader.optional(table, "via", Via::Direct, choice(&ways));
+    let ways = reader.optional(table, "via", vec![Via::Direct], ways);
     let connections = reader.optional(table, "connections", Connections::Fresh, connections);
     let arrivals = read_arrivals(reader, table);
     let stages = read_stages(reader, table, arrivals);
@@ -345,15 +321,17 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPla
         let hint = "use operation = \"discover\"";
         reader.fault_at(table, "connections", rule, Some(hint.into()));
     }
-    if via.is_some_and(|via| via != Via::Direct)
-        && operation != Some(Workload::Only(OperationKind::Session))
+    let is_indirect = |ways: &Vec<Via>| ways.iter().any(|via| *via != Via::Direct);
+    if ways.as_ref().is_some_and(is_indirect)
+        && operation
+            .as_ref()
+            .is_some_and(|load| load.any(|kind| !kind.may_be_indirect()))
     {
-        let rule = "other than \"direct\" is for operation = \"session\" only";
+        let rule = "other than \"direct\" is for operations session, registration and pdu-session, and mixes of these";
         reader.fault_at(table, "via", rule, None);
     }
-    Some(LoadPlan {
+    let plan = LoadPlan {
         operation: operation?,
-        via: via?,
         connections: connections?,
         arrivals: arrivals?,
         stages: stages?,
@@ -361,7 +339,28 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<LoadPla
         max_in_flight: usize::try_from(max_in_flight?).expect("MAX_IN_FLIGHT fits in usize"),
         max_lateness: max_lateness?,
         adapt_rate: adapt_rate?,
-    })
+    };
+    Some((plan, ways?))
+}
+
+/// One way, or several that are compared.
+fn ways(value: &DeValue<'_>) -> Result<Vec<Via>, Refusal> {
+    let known = Via::ALL.map(|via| (via.as_str(), via));
+    if value.as_array().is_none() {
+        return Ok(vec![choice(&known)(value)?]);
+    }
+    let ways = list(value, |one| choice(&known)(one))?;
+    let mut rest = ways.as_slice();
+    while let Some((via, others)) = rest.split_first() {
+        if others.contains(via) {
+            return Err(Refusal::new(format!("has {via} twice")));
+        }
+        rest = others;
+    }
+    if ways.is_empty() {
+        return Err(Refusal::new("has no way").hint("write, for example, [\"direct\", \"scp-c\"]"));
+    }
+    Ok(ways)
 }
 
 fn read_operation(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Workload> {

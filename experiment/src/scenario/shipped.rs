@@ -29,8 +29,10 @@ pub const SHIPPED: &[Shipped] = shipped![
     "model-c",
     "model-d",
     "nrf-crash",
+    "procedure-tokens",
     "procedures",
     "quick",
+    "registration-storm",
     "resumption",
     "rolling-restart",
     "rtt-loss-grid",
@@ -39,7 +41,9 @@ pub const SHIPPED: &[Shipped] = shipped![
     "stale-landmarks",
     "storm",
     "tokens",
+    "trust-anchors",
     "witness-down",
+    "witnesses",
 ];
 
 impl Shipped {

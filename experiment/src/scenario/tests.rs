@@ -39,6 +39,10 @@ fn who_wants_too_many_instances_is_told_what_to_do() {
         one_fault("[lab]", "[lab]\namf = 1000"),
         format!("line 5, column 7: lab.amf must be from 1 to 256, is 1000 ({MORE_INSTANCES})")
     );
+    assert_eq!(
+        one_fault("[lab]", "[lab]\nsmf = 10001"),
+        format!("line 5, column 7: lab.smf must be from 1 to 10000, is 10001 ({MORE_INSTANCES})")
+    );
 }
 
 #[test]
@@ -110,6 +114,41 @@ fn defaults_fill_what_is_left_out() {
     assert_eq!(scenario.load.arrivals, ArrivalProcess::Constant);
     assert_eq!(scenario.load.max_in_flight, 256);
     assert_eq!(scenario.text(), MINIMAL);
+}
+
+#[test]
+fn more_than_half_of_the_witnesses_must_cosign_unless_the_scenario_says_otherwise() {
+    let read = |keys: &str| {
+        let text = MINIMAL.replace("[lab]", &format!("[lab]\n{keys}"));
+        Scenario::parse(&text).map(|scenario| (scenario.lab.witnesses, scenario.lab.require))
+    };
+    for (keys, witnesses, require) in [
+        ("", 1, 1),
+        ("witnesses = 2", 2, 2),
+        ("witnesses = 3", 3, 2),
+        ("witnesses = 4", 4, 3),
+        ("witnesses = 5", 5, 3),
+        ("witnesses = 3\nrequire = 1", 3, 1),
+        ("witnesses = 3\nrequire = 3", 3, 3),
+    ] {
+        assert_eq!(read(keys).unwrap(), (witnesses, require), "{keys}");
+    }
+    for (keys, fault) in [
+        ("witnesses = 0", "lab.witnesses must be from 1 to 5, is 0"),
+        ("witnesses = 6", "lab.witnesses must be from 1 to 5, is 6"),
+        (
+            "witnesses = 3\nrequire = 4",
+            "lab.require must be from 1 to 3, is 4",
+        ),
+        ("require = 2", "lab.require must be from 1 to 1, is 2"),
+        (
+            "witnesses = 3\nrequire = 0",
+            "lab.require must be from 1 to 3, is 0",
+        ),
+    ] {
+        let faults = read(keys).unwrap_err().to_string();
+        assert!(faults.contains(fault), "{faults}");
+    }
 }
 
 #[test]

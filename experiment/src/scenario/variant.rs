@@ -2,14 +2,15 @@
 //!
 //! ```text
 //!  auth, chain, ca_signature ─┐
-//!  auth, cosigners, landmarks ┴─> TrustDomain ─┐
-//!  leaf_key, key_exchange, tickets ────────────┴─> ConnectionProfile    what both ends do
-//!  auth, landmarks ─────────────────────────────────> the kind of certificate that must be served
+//!  auth, cosigners, landmarks ┴─> TrustDomain ────┐
+//!  leaf_key, key_exchange, tickets, token, grease ┤
+//!  load.via ──────────────────────────────────────┴─> ConnectionProfile    what both ends do
+//!  auth, landmarks ────────────────────────────────────> the kind of certificate that must be served
 //! ```
 
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
 use mtc_tls::kind::CertificateKind;
-use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
 
 use super::MAX_NAME;
@@ -28,6 +29,7 @@ const KEYS: &[&str] = &[
     "landmarks",
     "tickets",
     "token",
+    "grease",
 ];
 
 /// One `[[variant]]`: a way of authenticating both ends of every connection.
@@ -49,6 +51,10 @@ pub struct Variant {
     pub tickets: Tickets,
     /// `token`: what signs the access tokens of its requests; default `es256`, or `none` in a lab without tokens.
     pub tokens: Tokens,
+    /// `grease`: whether both ends send trust anchors and cosignatures that nobody knows; default not, and for the mtc kinds only.
+    pub grease: bool,
+    /// `load.via`: how its requests reach their producers, default directly.
+    pub via: Via,
 }
 
 impl Variant {
@@ -62,6 +68,8 @@ impl Variant {
             key_exchange,
             tickets,
             tokens,
+            grease,
+            via,
         } = self;
         ConnectionProfile {
             domain: *authentication,
@@ -69,6 +77,8 @@ impl Variant {
             key_exchange: *key_exchange,
             tickets: *tickets,
             tokens: *tokens,
+            via: *via,
+            grease: *grease,
         }
     }
 
@@ -155,6 +165,7 @@ fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
         Tokens::default(),
         choice(&Tokens::ALL.map(|tokens| (tokens.as_str(), tokens))),
     );
+    let grease = reader.optional(table, "grease", false, reader::truth);
     let authentication = auth.and_then(|auth| {
         refuse_foreign_keys(reader, table, auth);
         match auth {
@@ -171,7 +182,63 @@ fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
         key_exchange: key_exchange?,
         tickets: tickets?,
         tokens: tokens?,
+        grease: grease?,
+        via: Via::Direct,
     })
+}
+
+/// Each of `variants` by each of the `ways` of `load`, those of a variant behind each other. Where there are several ways, those
+/// through the SCP are parts of the names: `mtc-landmark`, `mtc-landmark-scp-c`.
+pub(super) fn by(
+    reader: &mut Reader<'_>,
+    load: &Table<'_>,
+    variants: Vec<Variant>,
+    ways: &[Via],
+) -> Option<Vec<Variant>> {
+    let count = variants.len() * ways.len();
+    let is_named_twice = |(at, of): (usize, &Variant)| {
+        let mut before = variants[..at].iter();
+        before.any(|other| other.name == of.name)
+    };
+    if variants.iter().enumerate().any(is_named_twice) {
+        // Which is a fault already.
+        return Some(variants);
+    }
+    if count > MAX_VARIANTS {
+        let rule = format!("makes {count} variants; a scenario has at most {MAX_VARIANTS}");
+        reader.fault_at(load, "via", rule, None);
+        return None;
+    }
+    let mut all: Vec<Variant> = Vec::with_capacity(count);
+    for variant in variants {
+        for &via in ways {
+            let name = match via {
+                Via::ScpC | Via::ScpD if ways.len() > 1 => format!("{}-{via}", variant.name),
+                _ => variant.name.clone(),
+            };
+            let is_taken = all.iter().any(|other| other.name == name);
+            if is_taken || name.len() > MAX_NAME {
+                let what = if is_taken {
+                    "twice"
+                } else {
+                    "which is too long"
+                };
+                reader.fault_at(
+                    load,
+                    "via",
+                    format!("names a variant {name:?}, {what}"),
+                    None,
+                );
+                return None;
+            }
+            all.push(Variant {
+                name,
+                via,
+                ..variant.clone()
+            });
+        }
+    }
+    Some(all)
 }
 
 /// Names the keys that belong to other kinds of certificate.
@@ -185,6 +252,10 @@ fn refuse_foreign_keys(reader: &mut Reader<'_>, table: &Table<'_>, auth: Certifi
             (
                 "landmarks",
                 "is for auth = \"mtc-landmark\" only: nobody needs landmarks for X.509",
+            ),
+            (
+                "grease",
+                "is for the mtc kinds only: an X.509 certificate has no cosignatures",
             ),
         ],
         CertificateKind::Standalone => &[
@@ -359,6 +430,23 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_knows_is_for_merkle_tree_certificates() {
+        for auth in ["mtc-standalone", "mtc-landmark"] {
+            let variant = parse(&format!("auth = \"{auth}\"\ngrease = true")).unwrap();
+            assert!(variant.profile().grease, "{auth}");
+            let variant = parse(&format!("auth = \"{auth}\"")).unwrap();
+            assert!(!variant.profile().grease, "{auth}");
+        }
+        let refused = parse("auth = \"x509\"\ngrease = true").unwrap_err();
+        assert!(
+            refused.contains("grease is for the mtc kinds only"),
+            "{refused}"
+        );
+        let refused = parse("auth = \"mtc-landmark\"\ngrease = \"yes\"").unwrap_err();
+        assert!(refused.contains("grease"), "{refused}");
+    }
+
+    #[test]
     fn every_group_and_kind_of_ticket_has_its_name() {
         for group in KeyExchange::ALL {
             let keys = format!("auth = \"x509\"\nkey_exchange = \"{group}\"");
@@ -385,6 +473,45 @@ mod tests {
         ] {
             let variant = parse(&format!("auth = \"x509\"\n{keys}")).unwrap();
             assert_eq!(variant.profile().tokens, tokens, "{keys}");
+        }
+    }
+
+    fn by_ways(names: &[&str], ways: &str) -> Result<Vec<(String, String)>, String> {
+        let variants = names.iter().zip(KeyAlgorithm::ALL).map(|(name, key)| {
+            format!("[[variant]]\nname = \"{name}\"\nauth = \"x509\"\nleaf_key = \"{key}\"\n")
+        });
+        let text = format!(
+            "[scenario]\nname = \"a\"\n[lab]\n{}[load]\noperation = \"session\"\nvia = {ways}\n\
+             stages = [{{ rate = 1, duration = \"1s\" }}]\n",
+            variants.collect::<String>()
+        );
+        let told = |of: &Variant| (of.name.clone(), of.profile().via.to_string());
+        match Scenario::parse(&text) {
+            Ok(scenario) => Ok(scenario.variants.iter().map(told).collect()),
+            Err(ScenarioFaults(faults)) => Err(faults[0].to_string()),
+        }
+    }
+
+    #[test]
+    fn several_ways_make_a_variant_of_each() {
+        let pair = |name: &str, via: &str| (name.to_owned(), via.to_owned());
+        assert_eq!(
+            by_ways(&["a", "b"], "[\"direct\", \"scp-d\"]"),
+            Ok(vec![
+                pair("a", "direct"),
+                pair("a-scp-d", "scp-d"),
+                pair("b", "direct"),
+                pair("b-scp-d", "scp-d"),
+            ])
+        );
+        assert_eq!(by_ways(&["a"], "\"scp-c\""), Ok(vec![pair("a", "scp-c")]));
+        for (names, fault) in [
+            (vec!["a", "b", "c", "d", "e"], "makes 15 variants"),
+            (vec!["a", "a-scp-c"], "names a variant \"a-scp-c\", twice"),
+            (vec!["abcdefghijklmnopqrstuvwxyz01"], "which is too long"),
+        ] {
+            let refused = by_ways(&names, "[\"direct\", \"scp-c\", \"scp-d\"]").unwrap_err();
+            assert!(refused.contains(fault), "{refused}");
         }
     }
 

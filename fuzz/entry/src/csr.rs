@@ -91,6 +91,8 @@ fn check_attributes(attributes: &[u8]) -> bool {
     } else {
         Ok(Csr {
             instance_id: Some(instance),
+            nf_types: Vec::new(),
+            privileges: Vec::new(),
             ..csr
         })
     };

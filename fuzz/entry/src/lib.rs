@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! bytes ──> certificate, mtc_proof, ca_certificate, log_entry, der, identifier     mtc-core: DER and TLS structures
-//!      ├──> landmarks, checkpoint, tile_path                                       mtc-core: texts
+//!      ├──> landmarks, checkpoint, tlog_proof, verifier_key, tile_path             mtc-core: texts
 //!      ├──> tree, trust                                                            mtc-core: proofs, relying party
-//!      ├──> witness_request, witness_history                                       mtc-log
+//!      ├──> witness_request, witness_history, mirror_upload                        mtc-log
 //!      ├──> csr, nf_identity                                                       mtc-tls
+//!      ├──> certificate_properties                                                 mtc-core, mtc-tools
 //!      ├──> nf_profile, json_patch, multipart, sbi_headers                         sbi
-//!      └──> discovery_query, subscription, access_token                            nf-nrf, jose
+//!      ├──> discovery_query, subscription, access_token                            nf-nrf, jose
+//!      └──> cmp                                                                      cmp
 //! ```
 //!
 //! Every function panics when an invariant of its module's documentation does not hold, and otherwise says whether the
@@ -21,7 +23,9 @@
 mod access_token;
 mod ca_certificate;
 mod certificate;
+mod certificate_properties;
 mod checkpoint;
+mod cmp;
 mod csr;
 mod der;
 mod discovery_query;
@@ -30,6 +34,7 @@ mod identifier;
 mod json_patch;
 mod landmarks;
 mod log_entry;
+mod mirror_upload;
 mod mtc_proof;
 mod multipart;
 mod nf_identity;
@@ -38,15 +43,19 @@ mod oracle;
 mod sbi_headers;
 mod subscription;
 mod tile_path;
+mod tlog_proof;
 mod tree;
 mod trust;
+mod verifier_key;
 mod witness_history;
 mod witness_request;
 
 pub use self::access_token::access_token;
 pub use self::ca_certificate::ca_certificate;
 pub use self::certificate::certificate;
+pub use self::certificate_properties::certificate_properties;
 pub use self::checkpoint::checkpoint;
+pub use self::cmp::cmp;
 pub use self::csr::csr;
 pub use self::der::der;
 pub use self::discovery_query::discovery_query;
@@ -54,6 +63,7 @@ pub use self::identifier::identifier;
 pub use self::json_patch::json_patch;
 pub use self::landmarks::landmarks;
 pub use self::log_entry::log_entry;
+pub use self::mirror_upload::mirror_upload;
 pub use self::mtc_proof::mtc_proof;
 pub use self::multipart::multipart;
 pub use self::nf_identity::nf_identity;
@@ -61,8 +71,10 @@ pub use self::nf_profile::nf_profile;
 pub use self::sbi_headers::sbi_headers;
 pub use self::subscription::subscription;
 pub use self::tile_path::tile_path;
+pub use self::tlog_proof::tlog_proof;
 pub use self::tree::tree;
 pub use self::trust::trust;
+pub use self::verifier_key::verifier_key;
 pub use self::witness_history::witness_history;
 pub use self::witness_request::witness_request;
 
@@ -98,11 +110,16 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 27] = [
     Target {
         name: "certificate",
         run: certificate,
         seeds: certificate::seeds,
+    },
+    Target {
+        name: "certificate_properties",
+        run: certificate_properties,
+        seeds: certificate_properties::seeds,
     },
     Target {
         name: "mtc_proof",
@@ -135,6 +152,11 @@ pub const TARGETS: [Target; 22] = [
         seeds: landmarks::seeds,
     },
     Target {
+        name: "tlog_proof",
+        run: tlog_proof,
+        seeds: tlog_proof::seeds,
+    },
+    Target {
         name: "checkpoint",
         run: checkpoint,
         seeds: checkpoint::seeds,
@@ -155,6 +177,11 @@ pub const TARGETS: [Target; 22] = [
         seeds: trust::seeds,
     },
     Target {
+        name: "verifier_key",
+        run: verifier_key,
+        seeds: verifier_key::seeds,
+    },
+    Target {
         name: "witness_request",
         run: witness_request,
         seeds: witness_request::seeds,
@@ -165,9 +192,19 @@ pub const TARGETS: [Target; 22] = [
         seeds: witness_history::seeds,
     },
     Target {
+        name: "mirror_upload",
+        run: mirror_upload,
+        seeds: mirror_upload::seeds,
+    },
+    Target {
         name: "csr",
         run: csr,
         seeds: csr::seeds,
+    },
+    Target {
+        name: "cmp",
+        run: cmp,
+        seeds: cmp::seeds,
     },
     Target {
         name: "nf_identity",

@@ -49,7 +49,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         .expect("an NF instance id");
     let mut smf = NfProfile::new(id, NfType::Smf, "smf1.5gc.test");
     let service = NfService::new(ServiceName::NsmfPdusession);
-    smf.nf_service_list = [(service.service_instance_id.clone(), service)].into();
+    smf.nf_service_list = [(service.service_instance_id.clone(), Box::new(service))].into();
     let smf = serde_json::to_vec(&smf).expect("a profile has string keys");
     let foreign = br#"{"nfInstanceId":"5b1d0000-0000-4000-8000-000000000002","nfType":"AMF","nfStatus":"REGISTERED",
         "heartBeatTimer":10,"plmnList":[{"mcc":"001","mnc":"01"}],"sNssais":[{"sst":1,"sd":"010203"}],"fqdn":"amf1.5gc.test",

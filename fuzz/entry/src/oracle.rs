@@ -82,3 +82,52 @@ pub(crate) fn consistency(
         Some((node_hash(sibling, &part), node_hash(sibling, &root)))
     }
 }
+
+/// A component of an OID: its octets, and its bits without leading zeros.
+type Component = (Vec<u8>, String);
+
+/// The components of an OID's octets, which are well formed.
+fn components(octets: &[u8]) -> Vec<Component> {
+    let split = octets.split_inclusive(|octet| *octet < 0x80);
+    split
+        .map(|component| {
+            let bits = component
+                .iter()
+                .map(|octet| format!("{:07b}", octet & 0x7f));
+            let bits: String = bits.collect();
+            (component.to_vec(), bits.trim_start_matches('0').to_owned())
+        })
+        .collect()
+}
+
+/// The octets of each minimum of a pattern of trust anchor IDs, which is well formed, and its maximum's; none for infinity.
+pub(crate) fn pairs(pattern: &[u8]) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let (mut rest, mut pairs) = (pattern, Vec::new());
+    while !rest.is_empty() {
+        let minimum = components(rest).swap_remove(0).0;
+        rest = &rest[minimum.len()..];
+        // No component begins so: it would not be minimal.
+        let maximum = (rest[0] != 0x80).then(|| components(rest).swap_remove(0).0);
+        rest = &rest[maximum.as_ref().map_or(1, Vec::len)..];
+        pairs.push((minimum, maximum));
+    }
+    pairs
+}
+
+/// Whether a pattern matches an ID (draft-ietf-tls-trust-anchor-ids-06), both well formed.
+pub(crate) fn pattern_matches(pattern: &[u8], id: &[u8]) -> bool {
+    let (pairs, id) = (pairs(pattern), components(id));
+    let number = |octets: &[u8]| {
+        let bits = components(octets).swap_remove(0).1;
+        (bits.len(), bits)
+    };
+    pairs.len() == id.len()
+        && pairs
+            .iter()
+            .zip(&id)
+            .all(|((minimum, maximum), (octets, _))| {
+                let maximum = maximum.as_deref().map(number);
+                number(minimum) <= number(octets)
+                    && maximum.is_none_or(|most| number(octets) <= most)
+            })
+}

@@ -7,8 +7,9 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, VIA};
 use hyper::http::HeaderValue;
 use sbi::header::{
-    Callback, CorrelationInfo, MaxForwardHops, MaxRspTime, ProducerId, RoutingBinding,
-    SenderTimestamp, TypedHeader, UserAgent, discovery_query, has_passed, set_discovery,
+    Callback, CorrelationInfo, LCI, LoadControl, MaxForwardHops, MaxRspTime, OCI, OverloadControl,
+    ProducerId, RoutingBinding, SenderTimestamp, TypedHeader, UserAgent, discovery_query,
+    has_passed, set_discovery,
 };
 use sbi::uri::ApiRoot;
 
@@ -31,11 +32,12 @@ pub fn sbi_headers(data: &[u8]) -> Verdict {
         check::<MaxForwardHops>(&value),
         check::<RoutingBinding>(&value),
         discovery(&value),
+        load(&value),
         check::<UserAgent>(&value),
         // Takes whatever can be seen, so that it says nothing of an input.
         check::<CorrelationInfo>(&value),
     ];
-    Verdict::of(read[..8].contains(&true))
+    Verdict::of(read[..9].contains(&true))
 }
 
 /// A discovery parameter that is set is read as the same. None is found in other headers.
@@ -52,6 +54,23 @@ fn discovery(value: &HeaderValue) -> bool {
     set_discovery(&mut written, "dnn", values[0]).expect("every text can be percent-encoded");
     assert_eq!(discovery_query(&written), Ok(query));
     true
+}
+
+/// What is said of load or overload is about percents of instances, and what is said twice is the same twice.
+fn load(value: &HeaderValue) -> bool {
+    let mut headers = HeaderMap::from_iter([(LCI, value.clone()), (OCI, value.clone())]);
+    let (loads, overloads) = (
+        LoadControl::read_all(&headers),
+        OverloadControl::read_all(&headers),
+    );
+    let percents = loads.iter().flatten().map(|load| load.load);
+    let reductions = overloads.iter().flatten().map(|one| one.reduction);
+    assert!(percents.chain(reductions).all(|percent| percent <= 100));
+    headers.append(LCI, value.clone());
+    if let (Ok(once), Ok(twice)) = (&loads, LoadControl::read_all(&headers)) {
+        assert_eq!([&once[..], &once[..]].concat(), twice);
+    }
+    loads.is_ok() || overloads.is_ok()
 }
 
 fn check<T: TypedHeader + PartialEq + Debug>(value: &HeaderValue) -> bool {
@@ -76,6 +95,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "http://[::1]:80/a/b",
         "nfinst=5b1d9a77-7d24-4b8f-9c61-2f4f0d9e1a01",
         "5; nodetype=scp",
+        "Timestamp: \"Tue, 04 Feb 2020 08:49:37 GMT\"; Load-Metric: 25%; NF-Instance: 5b1d9a77-7d24-4b8f-9c61-2f4f0d9e1a01",
+        "Timestamp: \"Tue, 04 Feb 2020 08:49:37 GMT\"; Period-of-Validity: 75s; Overload-Reduction-Metric: 50%; SCP-FQDN: a",
         "bl=nf-set; nfset=set1.smfset.5gc.mnc001.mcc001",
         "%5B%7B%22sst%22%3A1%7D%5D",
     ]

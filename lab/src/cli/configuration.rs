@@ -4,10 +4,11 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use mtc_mirror::config::MirrorConfig;
 use nf_amf::config::AmfConfig;
 use nf_nrf::config::NrfConfig;
 use nf_peers::config::PeersConfig;
-use nf_scp::config::{RoutingConfig, WitnessConfig};
+use nf_scp::config::{RoutingConfig, WitnessConfig, WitnessProcessConfig};
 use nf_smf::config::SmfConfig;
 use sbi::config::NfConfig;
 use sbi::trust_file::TrustDocument;
@@ -95,7 +96,7 @@ struct Part {
     schema: Schema,
 }
 
-fn parts() -> [Part; 8] {
+fn parts() -> [Part; 10] {
     [
         Part {
             title: "`[nf]` of SCP, AMF, SMF and peers",
@@ -111,6 +112,11 @@ fn parts() -> [Part; 8] {
             title: "`[routing]` of the SCP",
             introduction: "May be left out.\n",
             schema: schema::<RoutingConfig>(),
+        },
+        Part {
+            title: "Witness beside the SCP",
+            introduction: "A process of its own (`mtc5g witness`).\n",
+            schema: schema::<WitnessProcessConfig>(),
         },
         Part {
             title: "`[amf]`",
@@ -132,6 +138,11 @@ fn parts() -> [Part; 8] {
             introduction: "The keys stand at the top of the file. Not configurable: a heartbeat may be two seconds late, a suspended instance is\n\
                 kept for 60 seconds, and there are at most 100,000 instances.\n",
             schema: schema::<NrfConfig>(),
+        },
+        Part {
+            title: "Mirror",
+            introduction: "The keys stand at the top of the file of `mtc5g mirror` ([runbook.md](runbook.md#a-mirror)).\n",
+            schema: schema::<MirrorConfig>(),
         },
         Part {
             title: "`trust.toml`",

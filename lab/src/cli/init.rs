@@ -1,6 +1,7 @@
 //! `mtc5g init DIR`
 
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use super::output::{say, usage};
 use super::run::scenario_text;
 use crate::topology::{Deployed, Hosts, LabFolder, Plan, PlannedSetting, Ports, deploy};
 use experiment::files::sync_tree;
-use experiment::scenario::{INSTANCES, LabPlan, MORE_INSTANCES, SHIPPED, Scenario};
+use experiment::scenario::{
+    AMF_INSTANCES, FurtherWitness, LabPlan, MORE_INSTANCES, Nf, SHIPPED, SMF_INSTANCES, Scenario,
+};
 
 /// Of AMFs, and of SMFs.
 const DEFAULT_INSTANCES: u16 = 2;
@@ -30,12 +33,13 @@ const DEFAULT_CERTIFICATE_LIFETIME: u64 = 24;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct LabArguments {
     /// Number of AMF instances [default: 2]
-    #[arg(long, value_parser = instances)]
+    #[arg(long, value_parser = amf_instances)]
     amf: Option<u16>,
     /// Number of SMF instances [default: 2]
-    #[arg(long, value_parser = instances)]
+    #[arg(long, value_parser = smf_instances)]
     smf: Option<u16>,
-    /// First of eight ports on 127.0.0.1: NRF SBI, issuance log, witness, admin ports of NRF, SCP, AMF, SMF, peers [default: 7777]
+    /// First of eight ports on 127.0.0.1: NRF SBI, issuance log, witness, admin ports of NRF, SCP, AMF, SMF, peers; two more for each witness
+    /// beside the SCP [default: 7777]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
     port: Option<u16>,
     /// Seconds between landmarks [default: 30]
@@ -44,23 +48,34 @@ pub(super) struct LabArguments {
     /// Lifetime of certificates in hours [default: 24]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=8760))]
     certificate_lifetime: Option<u64>,
-    /// Make the lab that this scenario asks for: a file, or the name of one that comes with this command
+    /// Make the lab that this scenario asks for: a file, or the name of one that comes with this command; --amf and --smf go before
+    /// what it says
     #[arg(
         long,
         value_name = "SCENARIO",
-        conflicts_with_all = ["amf", "smf", "landmark_interval", "certificate_lifetime"]
+        conflicts_with_all = ["landmark_interval", "certificate_lifetime"]
     )]
-    scenario: Option<PathBuf>,
+    scenario: Option<String>,
 }
 
-/// A number of instances, with what to do who wants more of them.
-fn instances(text: &str) -> Result<u16, String> {
+/// A number of AMF instances, with what to do who wants more of them.
+fn amf_instances(text: &str) -> Result<u16, String> {
+    instances(text, AMF_INSTANCES)
+}
+
+/// As [`amf_instances`], of SMF instances.
+fn smf_instances(text: &str) -> Result<u16, String> {
+    instances(text, SMF_INSTANCES)
+}
+
+fn instances(text: &str, range: RangeInclusive<u64>) -> Result<u16, String> {
     let number = text.parse::<u64>().map_err(|error| error.to_string())?;
-    let (least, most) = (INSTANCES.start(), INSTANCES.end());
     match u16::try_from(number) {
-        Ok(instances) if INSTANCES.contains(&number) => Ok(instances),
+        Ok(instances) if range.contains(&number) => Ok(instances),
         _ => Err(format!(
-            "a lab has from {least} to {most} of a kind; {MORE_INSTANCES}"
+            "a lab has from {} to {} of this kind; {MORE_INSTANCES}",
+            range.start(),
+            range.end()
         )),
     }
 }
@@ -117,25 +132,34 @@ impl LabArguments {
     /// # Errors
     /// The scenario cannot be read, or the NRF would refuse the intervals.
     pub(super) fn plan(&self) -> Result<Plan, PlanError> {
-        let Some(path) = &self.scenario else {
+        let Some(path) = self.scenario() else {
             self.check()?;
             return Ok(self.default_plan());
         };
         let failed = |reason| PlanError::Scenario {
-            path: path.clone(),
+            path: path.to_owned(),
             reason,
         };
         let text = scenario_text(path).map_err(failed)?;
         let scenario = Scenario::parse(&text).map_err(|faults| failed(faults.to_string()))?;
-        Ok(Plan {
+        let mut plan = Plan {
             ports: self.ports(),
             ..Plan::of(&scenario)
-        })
+        };
+        plan.lab.amf = self.amf.unwrap_or(plan.lab.amf);
+        plan.lab.smf = self.smf.unwrap_or(plan.lab.smf);
+        Ok(plan)
+    }
+
+    /// The scenario, if one is named: what starts containers may have an empty name for none.
+    fn scenario(&self) -> Option<&Path> {
+        let name = self.scenario.as_deref().filter(|name| !name.is_empty());
+        name.map(Path::new)
     }
 
     /// Whether they ask for a value of it, and do not leave it at its default.
     pub(super) fn asks_for(&self, setting: PlannedSetting) -> bool {
-        let by_scenario = self.scenario.is_some();
+        let by_scenario = self.scenario().is_some();
         match setting {
             PlannedSetting::Amf => by_scenario || self.amf.is_some(),
             PlannedSetting::Smf => by_scenario || self.smf.is_some(),
@@ -143,7 +167,9 @@ impl LabArguments {
             PlannedSetting::CertificateLifetime => {
                 by_scenario || self.certificate_lifetime.is_some()
             }
-            PlannedSetting::CheckpointInterval | PlannedSetting::Credentials => by_scenario,
+            PlannedSetting::CheckpointInterval
+            | PlannedSetting::Credentials
+            | PlannedSetting::Witnesses => by_scenario,
             PlannedSetting::Port => self.port.is_some(),
             PlannedSetting::KeyLog => false,
         }
@@ -184,8 +210,11 @@ impl LabArguments {
                 landmark_interval: Duration::from_secs(self.landmark_interval()),
                 preload: 0,
                 tokens: true,
+                client_credentials: true,
                 token_lifetime: Duration::from_secs(3600),
                 remember_subtrees: true,
+                witnesses: 1,
+                require: 1,
             },
             mtc: vec![KeyAlgorithm::MlDsa65],
             x509: vec![
@@ -246,6 +275,10 @@ impl InitArguments {
             self.folder.display()
         ));
         say(format_args!("  mtc5g scp --config {}", file("scp")));
+        for witness in FurtherWitness::of(plan.lab.witnesses) {
+            let file = file(Nf::Witness(witness).as_str());
+            say(format_args!("  mtc5g witness --config {file}"));
+        }
         say(format_args!(
             "  mtc5g nrf --config {} --create-log     # --create-log the first time only",
             file("nrf")
@@ -262,13 +295,8 @@ impl InitArguments {
     }
 
     fn lay_out(&self, plan: &Plan, now: UnixTime) -> ExitCode {
-        if plan.lab.has_peers() {
-            let error: Box<dyn std::error::Error> =
-                "a lab that is laid out for containers has no AUSF, UDM or PCF, which this scenario needs".into();
-            return fail(&*error);
-        }
         let mut plan = plan.clone();
-        if self.lab.scenario.is_none() {
+        if self.lab.scenario().is_none() {
             plan.serve_also(SHIPPED.iter().filter_map(|shipped| {
                 let scenario = Scenario::parse(shipped.text).ok()?;
                 Some(Plan::of(&scenario))
@@ -318,6 +346,22 @@ mod tests {
         assert!(check(21, 24).is_err());
         assert!(check(22, 24).is_ok());
         assert!(check(5, 5).is_ok());
+    }
+
+    #[test]
+    fn numbers_go_before_those_of_the_scenario() {
+        let plan = |scenario: &str, amf| {
+            let arguments = LabArguments {
+                scenario: Some(scenario.to_owned()),
+                amf,
+                ..LabArguments::default()
+            };
+            arguments.plan().unwrap()
+        };
+        assert_eq!(plan("procedures", Some(16)).lab.amf, 16);
+        assert!(plan("procedures", None).lab.has_peers());
+        assert_eq!(plan("", None), plan("", Some(DEFAULT_INSTANCES)));
+        assert!(!plan("", None).lab.has_peers());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `mtc5g lab up`
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::DirBuilder;
@@ -79,8 +80,8 @@ impl UpArguments {
     ) -> Result<LabFolder, Box<dyn std::error::Error>> {
         let existing = ExistingLab::open(path, now)?;
         if let Some(addr) = existing.port_in_use() {
-            let lab = Some(path.to_owned());
-            return Err(PortInUse { addr, lab }.into());
+            let (lab, ports) = (Some(path.to_owned()), plan.ports_needed());
+            return Err(PortInUse { addr, lab, ports }.into());
         }
         tell!("continuing with the lab in {}", path.display());
         let differences: Vec<String> = existing
@@ -119,8 +120,14 @@ impl UpArguments {
         {
             return Err(Occupied::by_something_else(path.clone()).into());
         }
-        if let Some(addr) = plan.ports.in_use().filter(|_| is_own) {
-            return Err(PortInUse { addr, lab: None }.into());
+        if let Some(addr) = plan.port_in_use().filter(|_| is_own) {
+            let ports = plan.ports_needed();
+            return Err(PortInUse {
+                addr,
+                lab: None,
+                ports,
+            }
+            .into());
         }
         let path = match self.folder.clone() {
             Some(path) => path,
@@ -156,13 +163,13 @@ impl UpArguments {
             "the lab is up; its files are in {}",
             path.display()
         ));
-        say(format_args!("  issuance log   http://{log}/1/checkpoint"));
+        say(format_args!("  issuance log   {log}/1/checkpoint"));
         say(format_args!(
             "  NRF SBI        https://{} as {}",
             nrf.sbi, nrf.fqdn
         ));
         for (nf, events) in topology.endpoints() {
-            for event in events {
+            for event in of_each_port(&events) {
                 match event {
                     Event::AdminListening { addr } => say(format_args!(
                         "  {:<4} admin     http://{addr}/readyz /metrics /measurements",
@@ -198,6 +205,15 @@ impl UpArguments {
     }
 }
 
+/// The events of a process, of instances at the same port the first one's alone.
+fn of_each_port(events: &[Event]) -> impl Iterator<Item = &Event> {
+    let mut seen = HashSet::new();
+    events.iter().filter(move |event| match event {
+        Event::SbiListening { addr, .. } => seen.insert(*addr),
+        _ => true,
+    })
+}
+
 /// The folder has something in it, and that is no lab.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -223,17 +239,20 @@ struct PortInUse {
     addr: SocketAddr,
     /// The folder of the lab that has had the port since it was made.
     lab: Option<PathBuf>,
+    /// How many a lab needs.
+    ports: usize,
 }
 
 impl fmt::Display for PortInUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is in use, perhaps by another lab: ", self.addr)?;
+        let ports = self.ports;
         match &self.lab {
-            None => f.write_str("give --port the first of eight free ports"),
+            None => write!(f, "give --port the first of {ports} free ports"),
             Some(lab) => write!(
                 f,
                 "stop what uses it, as the lab in {} keeps its ports; for a second lab give --folder a new folder, and --port the first of \
-                 eight free ports",
+                 {ports} free ports",
                 lab.display()
             ),
         }

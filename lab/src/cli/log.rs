@@ -1,8 +1,10 @@
 //! `mtc5g log ...`
 
+mod keys;
 mod monitor;
 mod prove;
 mod repair;
+mod restore;
 mod verify;
 
 use std::process::ExitCode;
@@ -25,8 +27,12 @@ pub(super) enum LogCommand {
     Prove(prove::ProveArguments),
     /// Restore damaged tiles of a log from its other files
     Repair(repair::RepairArguments),
+    /// Make a lost log again from a mirror, or another copy of it
+    Restore(restore::RestoreArguments),
     /// Follow a log: print new entries, and exit when it shows two histories
     Monitor(monitor::MonitorArguments),
+    /// Print the keys of a CA and its witnesses in the form that the logs and witnesses of others read
+    Keys(keys::KeysArguments),
 }
 
 impl LogCommand {
@@ -35,7 +41,9 @@ impl LogCommand {
             Self::Verify(arguments) => arguments.run().await,
             Self::Prove(arguments) => arguments.run().await,
             Self::Repair(arguments) => arguments.run().await,
+            Self::Restore(arguments) => arguments.run().await,
             Self::Monitor(arguments) => arguments.run().await,
+            Self::Keys(arguments) => arguments.run(),
         }
     }
 }
@@ -77,7 +85,7 @@ fn checkpoint_text(observed: &Observed) -> String {
 }
 
 /// The signatures of a checkpoint in a line.
-fn signatures_text(signatures: &[CheckpointSignature]) -> String {
+pub(super) fn signatures_text(signatures: &[CheckpointSignature]) -> String {
     let names: Vec<_> = signatures
         .iter()
         .map(|signature| {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use mtc_mirror::metrics::MirrorMetrics;
 use nf_nrf::metrics::NrfMetrics;
 use nf_scp::metrics::WitnessMetrics;
 use nf_scp::routing::RoutingMetrics;
@@ -47,7 +48,7 @@ impl MetricsArguments {
 }
 
 /// All metrics, by who has them.
-fn groups() -> [(&'static str, Vec<Definition>); 4] {
+fn groups() -> [(&'static str, Vec<Definition>); 6] {
     let made_by = |make: fn(&Registry)| {
         let registry = Registry::default();
         make(&registry);
@@ -60,10 +61,16 @@ fn groups() -> [(&'static str, Vec<Definition>); 4] {
         ),
         ("NRF", made_by(|registry| drop(NrfMetrics::new(registry)))),
         (
+            "Witness: the SCP, and those beside it",
+            made_by(|registry| drop(WitnessMetrics::new(registry))),
+        ),
+        (
             "SCP",
-            made_by(|registry| {
-                drop((WitnessMetrics::new(registry), RoutingMetrics::new(registry)))
-            }),
+            made_by(|registry| drop(RoutingMetrics::new(registry))),
+        ),
+        (
+            "Mirror",
+            made_by(|registry| drop(MirrorMetrics::new(registry))),
         ),
         (
             "AMF of a load generator",

@@ -1,6 +1,7 @@
 //! `mtc5g report html`, `table`, `csv` and `merge`
 
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -250,7 +251,14 @@ fn read(path: &Path) -> Result<(PathBuf, Part), Box<dyn Error>> {
     } else {
         path.to_owned()
     };
-    let text = sbi::text_file::read(&file)
-        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let text = sbi::text_file::read(&file).map_err(|error| match error.kind() {
+        // Of a run by itself there is none: it wants no merging.
+        io::ErrorKind::NotFound if path.is_dir() => format!(
+            "{} is no shard of a run: it has no {PART_FILE}, which each of several generators that load one lab writes: \
+             mtc5g run SCENARIO --lab LAB --shard I/N --out FOLDER",
+            path.display()
+        ),
+        _ => format!("cannot read {}: {error}", file.display()),
+    })?;
     Ok((file.clone(), Part::from_json(&text, file)?))
 }

@@ -17,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use super::exit::{DONE, USAGE, fail, interrupted, status};
+use super::notarise::notarise_file;
 use super::output::{clear_killed, print, print_results, tell_earlier};
 use super::results_file::{CELLS, RESULTS as RESULTS_FILE};
 use crate::load::{Phase, Progress};
@@ -38,6 +39,8 @@ const RESULTS: &str = "mtc5g-results";
 pub(super) const LAB: &str = "lab";
 /// The load generator of a run that joins a lab, in the folder of its results.
 const GENERATOR: &str = "generator";
+/// The values of `[load] via`.
+const WAYS: [&str; 3] = ["direct", "scp-c", "scp-d"];
 /// Seconds between two lines of progress where there is no terminal.
 const LINE_EVERY: u64 = 5;
 
@@ -57,6 +60,10 @@ pub(super) struct RunArguments {
     /// Run the scenario's short form, to show that it works; do not cite its figures
     #[arg(long)]
     short: bool,
+    /// Send requests to their producers by this way, whatever [load] via of the scenario says: directly, or through the SCP in
+    /// communication model C or D
+    #[arg(long, value_name = "WAY", value_parser = WAYS)]
+    via: Option<String>,
     /// Load a running lab instead of starting one: the folder of mtc5g lab up, or the lab.toml of a deployed lab, also as
     /// http://NRF:7778/lab/lab.toml
     #[arg(long, value_name = "DIR|FILE|URL", group = "joined")]
@@ -76,6 +83,10 @@ pub(super) struct RunArguments {
     /// Append the secrets of the lab's connections to FILE (NSS key log), to decrypt packet captures
     #[arg(long, value_name = "FILE")]
     key_log: Option<PathBuf>,
+    /// Log the digest of results.json with the notary in this folder (see mtc5g notarise), and write its proof beside it, so that a figure that is cited
+    /// can be checked later
+    #[arg(long, value_name = "DIR")]
+    notarise: Option<PathBuf>,
 }
 
 /// Whether the processes of a lab, which have this one's environment, will make spans.
@@ -102,6 +113,10 @@ impl RunArguments {
                 );
                 return ExitCode::from(USAGE);
             }
+        };
+        let text = match &self.via {
+            Some(via) => sent_by(&text, via),
+            None => text,
         };
         let cells = match Scenario::parse_cells(&text) {
             Ok(cells) => cells,
@@ -161,6 +176,15 @@ impl RunArguments {
         self.lab.clone().or_else(|| self.attach.then(attached_lab))
     }
 
+    /// Has the results in a folder notarised, if that was asked for.
+    async fn notarise(&self, out: &Path) -> Result<(), Box<dyn Error>> {
+        if let Some(notary) = &self.notarise {
+            let proof = notarise_file(&out.join(RESULTS_FILE), notary).await?;
+            tell!("wrote {}", proof.display());
+        }
+        Ok(())
+    }
+
     async fn run_one(&self, scenario: &Scenario, out: &Path) -> Result<u8, Box<dyn Error>> {
         let ran = self.run_into(scenario, out).await?;
         // First, so that it is there whatever becomes of the disk.
@@ -171,6 +195,7 @@ impl RunArguments {
             out.display()
         );
         tell_earlier(&written);
+        self.notarise(out).await?;
         Ok(status(&ran.results))
     }
 
@@ -192,7 +217,10 @@ impl RunArguments {
             let interrupted = ran.results.run.interrupted;
             all.push(ran.results);
             match written {
-                Ok(written) => tell_earlier(&written),
+                Ok(written) => {
+                    tell_earlier(&written);
+                    self.notarise(&folder).await?;
+                }
                 // What was measured until now is still told.
                 Err(error) => {
                     not_written = Some(error);
@@ -332,6 +360,17 @@ fn ends(cells: &[Scenario]) -> impl Iterator<Item = &Scenario> {
     cells.first().into_iter().chain(cells.iter().skip(1).last())
 }
 
+/// A scenario with another `[load] via`. What is no scenario stays as it is, and is refused as that.
+fn sent_by(text: &str, via: &str) -> String {
+    let Ok(mut scenario) = text.parse::<toml::Table>() else {
+        return text.to_owned();
+    };
+    if let Some(toml::Value::Table(load)) = scenario.get_mut("load") {
+        load.insert("via".to_owned(), via.into());
+    }
+    scenario.to_string()
+}
+
 /// The text of a file or, where there is none of that name, of a scenario that comes with this command.
 pub(super) fn scenario_text(scenario: &Path) -> Result<String, String> {
     let error = match sbi::text_file::read(scenario) {
@@ -459,5 +498,24 @@ impl ProgressListener for Terminal {
             }
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_is_sent_by_the_way_that_is_asked_for() {
+        let quick = Shipped::named("quick").expect("it is one").text;
+        for way in WAYS {
+            let sent = sent_by(quick, way);
+            let cells = Scenario::parse_cells(&sent).expect("every way is one of a session");
+            assert_eq!(cells.len(), 1);
+            assert!(sent.contains(&format!("via = \"{way}\"")), "{sent}");
+            let way_back = sent_by(&sent, "direct");
+            assert!(way_back.contains("via = \"direct\""));
+        }
+        assert_eq!(sent_by("load = [", "scp-c"), "load = [");
     }
 }

@@ -8,9 +8,6 @@ use super::exit::{DONE, USAGE};
 use super::output::print;
 use experiment::scenario::{SHIPPED, Shipped};
 
-/// Width of the column of names: the longest and two spaces.
-const NAMES: usize = 18;
-
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ScenariosArguments {
     /// Print the file of this scenario, to copy and change
@@ -38,6 +35,8 @@ impl ScenariosArguments {
 }
 
 fn list() -> String {
-    let line = |shipped: &Shipped| format!("{:<NAMES$}{}\n", shipped.name, shipped.question());
+    let longest = SHIPPED.iter().map(|shipped| shipped.name.len()).max();
+    let width = longest.unwrap_or_default() + 2;
+    let line = |shipped: &Shipped| format!("{:<width$}{}\n", shipped.name, shipped.question());
     SHIPPED.iter().map(line).collect()
 }

@@ -1,14 +1,19 @@
 //! `mtc5g token DIR INSTANCE`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use experiment::files::{self, WriteError};
+use mtc_core::time::UnixTime;
+use nf_nrf::config::NrfConfig;
+use sbi::config::ConfigError;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::exit::{DONE, fail};
 use super::output::say;
-use crate::pki::renew_token;
+use crate::pki::{CmpEnrolment, PkiError, mint_cmp, renew_token};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct TokenArguments {
@@ -20,6 +25,37 @@ pub(super) struct TokenArguments {
     /// Hours for which the token is valid
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
     hours: u64,
+    /// Mint a reference number and secret for CMP (RFC 9810) instead, as a configuration of openssl cmp; nrf.toml must have [cmp]
+    #[arg(long)]
+    cmp: bool,
+    /// Profile of the certificate that is asked for by CMP: mtc, or an X.509 one such as x509-ecdsa-p256-intermediate
+    #[arg(long, default_value = sbi::enrolment::MTC_PROFILE, requires = "cmp")]
+    profile: String,
+}
+
+/// Why nothing is minted for CMP.
+#[derive(Debug, thiserror::Error)]
+enum CmpError {
+    /// What the NRF serves is not known.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The NRF serves no CMP.
+    #[error(
+        "the NRF serves no CMP: add these lines at the end of {}, with a free port, and start it again\n\n[cmp]\nlisten = \"127.0.0.10:7780\"\nsecrets = \"enrolment/cmp.key\"\n",
+        .0.display()
+    )]
+    NotServed(PathBuf),
+    /// Minting.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The file.
+    #[error("cannot create {}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
 }
 
 fn instance_id(text: &str) -> Result<Uuid, String> {
@@ -31,12 +67,21 @@ fn instance_id(text: &str) -> Result<Uuid, String> {
 impl TokenArguments {
     pub(super) fn run(self) -> ExitCode {
         let now = mtc_tls::clock::Clock::default().now();
-        match renew_token(
-            &self.folder,
-            self.instance,
-            Duration::from_secs(self.hours * 3600),
-            now,
-        ) {
+        let lifetime = Duration::from_secs(self.hours * 3600);
+        if self.cmp {
+            return match self.write_cmp(lifetime, now) {
+                Ok(path) => {
+                    say(format_args!(
+                        "wrote {path}, valid for {} h and one certificate; use it with\n  openssl cmp -config {path} -newkey KEY.pem -certout CERT.pem",
+                        self.hours,
+                        path = path.display(),
+                    ));
+                    ExitCode::from(DONE)
+                }
+                Err(error) => fail(&error),
+            };
+        }
+        match renew_token(&self.folder, self.instance, lifetime, now) {
             Ok(path) => {
                 say(format_args!(
                     "wrote {}, valid for {} h and one certificate",
@@ -48,4 +93,52 @@ impl TokenArguments {
             Err(error) => fail(&error),
         }
     }
+
+    fn write_cmp(&self, lifetime: Duration, now: UnixTime) -> Result<PathBuf, CmpError> {
+        let nrf = self.folder.join("nrf.toml");
+        let server = sbi::config::load::<NrfConfig>(&nrf)?.cmp;
+        let server = server.ok_or(CmpError::NotServed(nrf))?.listen;
+        let minted = mint_cmp(&self.folder, self.instance, lifetime, now)?;
+        let path = self
+            .folder
+            .join("tokens")
+            .join(format!("{}.cmp.cnf", self.instance));
+        let text = openssl_configuration(
+            self.instance,
+            &server.to_string(),
+            &self.profile,
+            &minted,
+            &path,
+        );
+        files::write_whole_as(&path, files::SECRET, text.as_bytes())
+            .map_err(|WriteError { path, source }| CmpError::Write { path, source })?;
+        Ok(path)
+    }
+}
+
+/// The section `cmp` of an OpenSSL configuration, which `openssl cmp -config` reads its options from.
+fn openssl_configuration(
+    instance: Uuid,
+    server: &str,
+    profile: &str,
+    minted: &CmpEnrolment,
+    path: &Path,
+) -> Zeroizing<String> {
+    let CmpEnrolment { reference, secret } = minted;
+    Zeroizing::new(format!(
+        "# Enrolment of NF instance {instance} by CMP, once. Whoever has this file can enrol as that instance.
+#   openssl cmp -config {path} -newkey KEY.pem -certout CERT.pem
+[cmp]
+cmd = ir
+server = {server}
+path = /.well-known/cmp/p/{profile}
+ref = {reference}
+secret = pass:{secret}
+# A Merkle Tree Certificate has no signature by whose hash a client could confirm that it has it.
+implicit_confirm = 1
+",
+        path = path.display(),
+        reference = reference.as_str(),
+        secret = secret.as_str(),
+    ))
 }

@@ -17,6 +17,10 @@ use mtc_tools::certificate_file::{self, FileError};
 /// Where a lab for containers, or that of a run, has its trust file: below the folder.
 const LABS: [&str; 2] = ["public", LAB];
 
+/// Where a lab has the certificate of its MTCA and the key of its witness, from its folder and from the folder that they are in.
+const CA_CERTIFICATES: [&str; 2] = ["ca.pem", "mtca/ca.pem"];
+const WITNESS_KEYS: [&str; 2] = ["witness.pub", "witness/witness.pub"];
+
 /// Whom to believe: a trust file, or a CA certificate with cosigners.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Trust")]
@@ -77,6 +81,12 @@ pub(super) enum TrustArgumentsError {
         path: PathBuf,
         source: FileError,
     },
+    #[error("{option} {}: it is a folder; name the file in it, such as {}", path.display(), wanted.display())]
+    Folder {
+        option: &'static str,
+        path: PathBuf,
+        wanted: PathBuf,
+    },
     #[error("--ca {}: not the certificate of a Merkle Tree CA", path.display())]
     Ca { path: PathBuf, source: CaError },
     #[error("--require {required}: only {named} cosigners are given with --cosigner")]
@@ -112,6 +122,7 @@ impl TrustArguments {
         self.cosigner
             .iter()
             .map(|CosignerArgument { id, file }| {
+                refuse_folder("--cosigner", file, WITNESS_KEYS)?;
                 let key = certificate_file::read_public_key(file).map_err(|source| {
                     TrustArgumentsError::File {
                         option: "--cosigner",
@@ -136,7 +147,27 @@ fn trust_file(path: &Path) -> PathBuf {
     found.filter(|_| !here.is_file()).unwrap_or(here)
 }
 
+/// Names the file that is wanted where a folder is named: the first of `names` that there is, as in the folder of a lab.
+fn refuse_folder(
+    option: &'static str,
+    path: &Path,
+    names: [&str; 2],
+) -> Result<(), TrustArgumentsError> {
+    if !path.is_dir() {
+        return Ok(());
+    }
+    let [first, _] = names.map(|name| path.join(name));
+    let mut there = names.iter().map(|name| path.join(name));
+    let wanted = there.find(|file| file.is_file()).unwrap_or(first);
+    Err(TrustArgumentsError::Folder {
+        option,
+        path: path.to_owned(),
+        wanted,
+    })
+}
+
 fn read_ca(path: &Path) -> Result<CaCertificate, TrustArgumentsError> {
+    refuse_folder("--ca", path, CA_CERTIFICATES)?;
     let der =
         certificate_file::read_certificate(path).map_err(|source| TrustArgumentsError::File {
             option: "--ca",

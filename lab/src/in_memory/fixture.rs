@@ -13,7 +13,7 @@ use mtc_tls::endpoint::Endpoint;
 use mtc_tls::identity::{NfSubject, SubjectError};
 use mtc_tls::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
 use mtc_tls::peer::ExpectedPeer;
-use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
 use nf_nrf::baseline::{BaselineCa, BaselineError};
 use serde::Serialize;
@@ -117,6 +117,8 @@ impl Fixture {
                 key_exchange: KeyExchange::X25519MlKem768,
                 tickets: Tickets::None,
                 tokens: Tokens::Es256,
+                via: Via::Direct,
+                grease: false,
             },
             expected: ExpectedPeer {
                 fqdn: fqdn(smf.nf_type, 1),
@@ -184,7 +186,8 @@ fn x509_sets(profile: X509Profile, amf: &Nf, smf: &Nf) -> Result<Sets, FixtureEr
     let plan = PkiPlan {
         remember_subtrees: true,
         ca_id: CA_ID.parse()?,
-        witness_id: WITNESS_ID.parse()?,
+        witnesses: vec![WITNESS_ID.parse()?],
+        required_witnesses: 1,
         prefix_url: None,
         instances: Vec::new(),
         x509_profiles: vec![profile],

@@ -12,10 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::causes::Causes;
-use mtc_tls::profile::{ConnectionProfile, UnknownConnectionProfile};
-use nf_amf::{Amf, Attempt, ConnectionPool, Indirect, Reach};
-use sbi::indirect::Scp;
-use sbi::instance::CallError;
+use mtc_tls::profile::{ConnectionProfile, UnknownConnectionProfile, Via};
+use nf_amf::{Amf, Attempt, ConnectionPool, ErrorClass, Indirect, Reach};
 use sbi::model::NfProfile;
 use sbi::nf::{NfError, Running};
 use sbi::nnrf::Nrf;
@@ -26,10 +24,11 @@ use tokio::sync::{mpsc, watch};
 
 use experiment::measure::{LoadResult, Shard};
 
+use super::scp::{FindScpError, LoadScp};
 use super::{
     Arrival, Engine, Failure, LoadMetrics, Observer, Operation, Outcome, Pacer, Progress, Schedule,
 };
-use experiment::scenario::{LoadPlan, OperationKind, Via};
+use experiment::scenario::{LoadPlan, OperationKind};
 
 /// How long one operation may take.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -180,9 +179,8 @@ struct AmfOperation {
     amfs: Vec<Generator>,
     nrf: Nrf,
     profiles: Vec<ConnectionProfile>,
-    /// The SCP that sessions go through, if they do.
-    scp: Option<Scp>,
-    via: Via,
+    /// The SCP that requests of some profiles go through.
+    scp: Option<LoadScp>,
     events: Events,
     /// Whether the measured part may begin.
     measure: watch::Sender<bool>,
@@ -194,12 +192,9 @@ enum PrepareError {
     /// A variant's connection profile.
     #[error(transparent)]
     Profile(#[from] UnknownConnectionProfile),
-    /// The NRF does not say where the SCP is.
-    #[error("the NRF does not say where the SCP is")]
-    Discover(#[from] CallError),
-    /// There is none.
-    #[error("no SCP is registered")]
-    NoScp,
+    /// It is not known where the SCP is.
+    #[error(transparent)]
+    Scp(#[from] FindScpError),
 }
 
 /// An AMF instance as a generator of load.
@@ -217,58 +212,50 @@ impl AmfOperation {
         events: &Events,
     ) -> Result<Self, PrepareError> {
         let uses = plan.connections.uses();
+        let profiles: Vec<ConnectionProfile> = profiles
+            .iter()
+            .map(|profile| profile.parse())
+            .collect::<Result<_, _>>()?;
+        let is_indirect = profiles.iter().any(|profile| profile.via != Via::Direct);
         let instances = running.instances.iter().zip(running.profiles());
         Ok(Self {
             amfs: instances
                 .map(|(up, own)| Generator {
                     amf: up.handler.clone(),
-                    own: own.clone(),
+                    own,
                     pool: ConnectionPool::new(uses),
                 })
                 .collect(),
             nrf: running.nrf.clone(),
-            profiles: profiles
-                .iter()
-                .map(|profile| profile.parse())
-                .collect::<Result<_, _>>()?,
-            scp: match plan.via {
-                Via::Direct => None,
-                Via::ScpC | Via::ScpD => Some(find_scp(running).await?),
+            profiles,
+            scp: match is_indirect {
+                false => None,
+                true => Some(LoadScp::find(running).await?),
             },
-            via: plan.via,
             events: events.clone(),
             measure: watch::Sender::new(false),
         })
     }
 }
 
-/// The SCP of the lab.
-async fn find_scp(running: &Running<Amf>) -> Result<Scp, PrepareError> {
-    let instance = &running
-        .instances
-        .first()
-        .ok_or(PrepareError::NoScp)?
-        .instance;
-    let nrf = &running.nrf;
-    let opened = nrf.open(instance, instance.own_profile()).await?;
-    let found = Scp::discover(nrf, &opened.connection, instance, None).await;
-    found.map_err(CallError::from)?.ok_or(PrepareError::NoScp)
-}
-
 impl Operation for AmfOperation {
     async fn run(&self, arrival: &Arrival) -> Outcome {
         let Generator { amf, own, pool } = &self.amfs[arrival.instance];
+        let profile = self.profiles[arrival.variant];
+        let scp = match profile.via {
+            Via::Direct => None,
+            Via::ScpC | Via::ScpD => self.scp.as_ref().map(|scp| (scp, scp.known())),
+        };
         let reach = Reach {
             nrf: &self.nrf,
-            profile: self.profiles[arrival.variant],
+            profile,
             pool,
             procedure: None,
-            via: self.scp.as_ref().map(|scp| Indirect {
-                scp,
-                is_delegated: self.via == Via::ScpD,
+            via: scp.as_ref().map(|(_, known)| Indirect {
+                scp: known,
+                is_delegated: profile.via == Via::ScpD,
             }),
         };
-        let profile = reach.profile;
         let acting = async {
             match arrival.operation {
                 OperationKind::Session => amf.establish_session(reach, arrival.sequence).await,
@@ -285,6 +272,11 @@ impl Operation for AmfOperation {
             procedures,
             result,
         } = trace::operation(name, profile, acting).await;
+        if let (Err(error), Some((scp, known))) = (&result, &scp)
+            && matches!(error.class(), ErrorClass::Connect | ErrorClass::Tls)
+        {
+            scp.look_again(known).await;
+        }
         let result = result.map_err(|error| Failure {
             class: error.class(),
             cause: error.cause(),

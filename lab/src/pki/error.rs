@@ -8,7 +8,7 @@ use mtc_core::id::TrustAnchorId;
 use mtc_tls::identity::SubjectError;
 use mtc_tls::key::NfKeyError;
 use nf_nrf::baseline::BaselineError;
-use nf_nrf::enrolment_token::{AuthorityKeyError, TokenError};
+use nf_nrf::enrolment_token::{AuthorityKeyError, SharedSecretsError, TokenError};
 use uuid::Uuid;
 
 /// Why a PKI is not made.
@@ -43,12 +43,20 @@ pub enum PkiError {
         /// What is wrong with it.
         source: SubjectError,
     },
-    /// Two instances share an ID or an FQDN, or two X.509 profiles are the same.
+    /// Two instances share an ID or an FQDN, or two witnesses or X.509 profiles are the same.
     #[error("{0} is planned twice")]
     Duplicate(String),
-    /// CA and witness have the same ID.
-    #[error("the CA and the witness are both {0}")]
+    /// CA and a witness have the same ID.
+    #[error("the CA and a witness are both {0}")]
     WitnessIsCa(TrustAnchorId),
+    /// Fewer than one witness is required, or more than there are.
+    #[error("{required} of {witnesses} witnesses cannot be required")]
+    Quorum {
+        /// How many are required.
+        required: usize,
+        /// How many there are.
+        witnesses: usize,
+    },
     /// A key file holds no key.
     #[error("key {}", path.display())]
     KeyFile {
@@ -85,6 +93,14 @@ pub enum PkiError {
     /// The enrolment authority's public key is not one.
     #[error("enrolment/authority.pub")]
     Authority(#[from] AuthorityKeyError),
+    /// The key of CMP secrets is not one.
+    #[error("{}; openssl rand -hex 32 makes one", path.display())]
+    CmpKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SharedSecretsError,
+    },
     /// A token that is to be replaced is not one of this lab.
     #[error("{}", path.display())]
     OldToken {

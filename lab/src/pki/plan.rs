@@ -28,8 +28,10 @@ pub struct PkiPlan {
     pub remember_subtrees: bool,
     /// The MTCA's trust anchor ID, `32473.1`.
     pub ca_id: TrustAnchorId,
-    /// The witness's trust anchor ID, `32473.2`.
-    pub witness_id: TrustAnchorId,
+    /// The witnesses' trust anchor IDs, `32473.2` and so on; the first is the SCP's.
+    pub witnesses: Vec<TrustAnchorId>,
+    /// How many of the witnesses relying parties ask for.
+    pub required_witnesses: usize,
     /// Where the CA's logs will be served, if it is known already; stands in the CA certificate.
     pub prefix_url: Option<String>,
     /// The NF instances that may enrol.
@@ -56,8 +58,14 @@ pub struct PlannedInstance {
 impl PkiPlan {
     /// Refuses what the NRF would refuse to certify, and what would overwrite another's file.
     pub(super) fn check(&self) -> Result<(), PkiError> {
-        if self.witness_id == self.ca_id {
+        if self.witnesses.contains(&self.ca_id) {
             return Err(PkiError::WitnessIsCa(self.ca_id));
+        }
+        if !(1..=self.witnesses.len()).contains(&self.required_witnesses) {
+            return Err(PkiError::Quorum {
+                required: self.required_witnesses,
+                witnesses: self.witnesses.len(),
+            });
         }
         let mut seen = HashSet::new();
         let mut unique = |name: String| {
@@ -87,6 +95,9 @@ impl PkiPlan {
             unique(instance_id.to_string())?;
             unique(fqdn.to_ascii_lowercase())?;
         }
+        self.witnesses
+            .iter()
+            .try_for_each(|witness| unique(witness.to_string()))?;
         self.x509_profiles
             .iter()
             .try_for_each(|profile| unique(profile.to_string()))

@@ -27,28 +27,32 @@ pub fn renew_token(
     lifetime: Duration,
     now: UnixTime,
 ) -> Result<PathBuf, PkiError> {
-    let read = |path: PathBuf| {
-        std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })
-    };
     let authority = authority(folder)?;
-    let verifier = TokenVerifier::new(&read(folder.join("enrolment/authority.pub"))?)?;
     let path = folder.join("tokens").join(token_file(instance_id));
-    // Whether the old one has expired does not matter: at the beginning of time none has.
-    let claims = verifier
-        .verify(read(path.clone())?.trim(), UnixTime(0))
-        .map_err(|source| PkiError::OldToken {
-            path: path.clone(),
-            source,
-        })?;
-    let instance = PlannedInstance {
-        nf_type: claims.nf_type,
-        instance_id,
-        fqdn: claims.fqdn.into_iter().next().unwrap_or_default(),
-    };
-    let token = mint(&instance, &authority, now.plus(lifetime))?;
+    let instance = instance_of(folder, instance_id)?;
+    let token = sign(&claims(&instance, now.plus(lifetime)), &authority)?;
     files::write_whole_as(&path, files::SECRET, token.as_bytes())
         .map_err(|WriteError { path, source }| PkiError::Write { path, source })?;
     Ok(path)
+}
+
+/// The instance that the token of a lab's instance is for, whether it has expired or not. Blocks on the disk.
+pub(super) fn instance_of(folder: &Path, instance_id: Uuid) -> Result<PlannedInstance, PkiError> {
+    let verifier = TokenVerifier::new(&read(folder.join("enrolment/authority.pub"))?)?;
+    let path = folder.join("tokens").join(token_file(instance_id));
+    // At the beginning of time none has.
+    let claims = verifier
+        .verify(read(path.clone())?.trim(), UnixTime(0))
+        .map_err(|source| PkiError::OldToken { path, source })?;
+    Ok(PlannedInstance {
+        nf_type: claims.nf_type,
+        instance_id,
+        fqdn: claims.fqdn.into_iter().next().unwrap_or_default(),
+    })
+}
+
+pub(super) fn read(path: PathBuf) -> Result<String, PkiError> {
+    std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path, source })
 }
 
 /// Mints tokens of the lab in `lab` for further instances, and puts them into `<into>/tokens`. Blocks on the disk.
@@ -75,31 +79,34 @@ pub(super) fn write_tokens(
     expiry: UnixTime,
 ) -> Result<(), PkiError> {
     let write_token = |instance: &PlannedInstance| {
-        let token = mint(instance, authority, expiry)?;
+        let token = sign(&claims(instance, expiry), authority)?;
         folder.secret(&token_file(instance.instance_id), &token)?;
         Ok(())
     };
     instances.iter().try_for_each(write_token)
 }
 
-fn mint(
-    instance: &PlannedInstance,
-    authority: &NfKey,
-    expiry: UnixTime,
-) -> Result<Zeroizing<String>, PkiError> {
-    let claims = EnrolmentClaims {
+/// What a new token of an instance says.
+pub(super) fn claims(instance: &PlannedInstance, expiry: UnixTime) -> EnrolmentClaims {
+    EnrolmentClaims {
         iss: ENROLMENT_ISSUER.to_owned(),
         sub: instance.instance_id,
         nf_type: instance.nf_type.clone(),
         fqdn: vec![instance.fqdn.clone()],
         exp: expiry.0,
         jti: Uuid::new_v4(),
-    };
+    }
+}
+
+pub(super) fn sign(
+    claims: &EnrolmentClaims,
+    authority: &NfKey,
+) -> Result<Zeroizing<String>, PkiError> {
     let key = EncodingKey::from_ec_der(&authority.to_pkcs8()?);
-    jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key)
+    jsonwebtoken::encode(&Header::new(Algorithm::ES256), claims, &key)
         .map(Zeroizing::new)
         .map_err(|source| PkiError::Token {
-            instance_id: instance.instance_id,
+            instance_id: claims.sub,
             source,
         })
 }
@@ -109,7 +116,7 @@ pub(super) fn token_file(instance_id: Uuid) -> String {
 }
 
 /// The enrolment authority of a lab.
-fn authority(lab: &Path) -> Result<NfKey, PkiError> {
+pub(super) fn authority(lab: &Path) -> Result<NfKey, PkiError> {
     let path = lab.join("enrolment/authority.key");
     let pem = std::fs::read_to_string(&path)
         .map(Zeroizing::new)

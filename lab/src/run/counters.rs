@@ -79,6 +79,11 @@ impl Counters {
         Ok(counters)
     }
 
+    /// What each process had counted when this began.
+    pub(super) fn begun(&self) -> impl Iterator<Item = (&str, &Measurements)> + Clone {
+        self.begun.iter().map(|(nf, measured)| (*nf, measured))
+    }
+
     /// Waits until clients and servers have counted as many handshakes of the scenario's variants since this began, for a while at
     /// most: where handshakes have failed, or others use the lab too, they never do.
     pub(super) async fn agree(&self, topology: &mut Topology, scenario: &Scenario) {

@@ -8,6 +8,7 @@ use link::{LinkError, LinkSettings, Measured, Network, OffTolerance};
 use crate::topology::{Addresses, network};
 use experiment::environment::Environment;
 use experiment::results::{ConfiguredLink, LinkResult};
+use experiment::scenario::LabPlan;
 
 /// Measurements of a link before it counts as not what was asked for: a machine that is busy for a moment, such as with the
 /// end of a build, delays packets and says nothing about the rest of a run.
@@ -50,11 +51,11 @@ impl Links {
     pub(super) async fn new(
         settings: &LinkSettings,
         seed: u64,
-        peers: bool,
+        lab: &LabPlan,
     ) -> Result<Self, RunLinkError> {
-        let settings = settings.clone();
+        let (settings, lab) = (settings.clone(), lab.clone());
         let made = tokio::task::spawn_blocking(move || {
-            let network = network(&settings, seed, peers)?;
+            let network = network(&settings, seed, &lab)?;
             let measured = measure(&network)?;
             Ok(Self {
                 network: Arc::new(network),

@@ -276,6 +276,16 @@ fn failures(rates: &Rates) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
+/// The memory of a process by its instances, what they share included; nothing of a process with one or none.
+fn memory_of_each(samples: &Samples) -> String {
+    let resident = samples.sum("process_resident_memory_bytes");
+    let instances = samples.sum("nf_instances").filter(|count| *count > 1.0);
+    let each = resident.zip(instances);
+    each.map_or_else(String::new, |(bytes, instances)| {
+        format!("{:.0} KiB", bytes / instances / 1024.0)
+    })
+}
+
 fn functions(now: &Scrape, rates: &Rates) -> Section {
     let rows = now
         .processes
@@ -320,6 +330,7 @@ fn functions(now: &Scrape, rates: &Rates) -> Section {
                     .map_or_else(String::new, |bytes| {
                         format!("{:.0} MiB", bytes / 1_048_576.0)
                     }),
+                memory_of_each(samples),
                 samples
                     .sum("sbi_connections")
                     .map_or_else(String::new, count),
@@ -336,6 +347,7 @@ fn functions(now: &Scrape, rates: &Rates) -> Section {
             "state",
             " CPU",
             " memory",
+            " each",
             " conns",
             " hs/s",
             " req/s",
@@ -692,6 +704,17 @@ mod tests {
             (view.is_troubled, view.headline.as_str()),
             (false, "1 processes, last 10 s: all ready, no failures")
         );
+    }
+
+    #[test]
+    fn the_memory_of_a_process_is_also_told_for_each_of_its_instances() {
+        let samples = "nf_ready 1\nnf_instances 100\nprocess_resident_memory_bytes 10485760\n";
+        let one = "nf_ready 1\nnf_instances 1\nprocess_resident_memory_bytes 10485760\n";
+        let processes = [("smf", Ok(samples)), ("scp", Ok(one))];
+        let view = View::new(&[scrape(Instant::now(), &processes)]);
+        let each = [0, 1].map(|row| cell(&view, 0, row, "each"));
+        assert_eq!(each, ["102 KiB", ""]);
+        assert_eq!(cell(&view, 0, 0, "memory"), "10 MiB");
     }
 
     #[test]

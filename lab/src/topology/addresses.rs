@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use link::{LinkError, LinkSettings, Network};
 
-use experiment::scenario::Nf;
+use experiment::scenario::{FurtherWitness, LabPlan, MAX_WITNESSES, Nf};
 
 /// The address of each process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,11 @@ pub struct Addresses {
     amf: Ipv4Addr,
     smf: Ipv4Addr,
     peers: Ipv4Addr,
+    /// By number, from the second on.
+    witnesses: [Ipv4Addr; FURTHER],
 }
+
+const FURTHER: usize = MAX_WITNESSES as usize - 1;
 
 impl Addresses {
     /// One host, without links.
@@ -24,6 +28,7 @@ impl Addresses {
         amf: Ipv4Addr::LOCALHOST,
         smf: Ipv4Addr::LOCALHOST,
         peers: Ipv4Addr::LOCALHOST,
+        witnesses: [Ipv4Addr::LOCALHOST; FURTHER],
     };
 
     /// The hosts of a network that [`network`] made.
@@ -36,14 +41,22 @@ impl Addresses {
             host.expect("a lab's network has a host for every NF")
                 .address
         };
+        // Of those that not every lab has.
+        let of_some = |nf: Nf| {
+            let host = network.host(nf.as_str());
+            host.map_or(Ipv4Addr::LOCALHOST, |host| host.address)
+        };
+        let mut witnesses = [Ipv4Addr::LOCALHOST; FURTHER];
+        for (address, witness) in witnesses.iter_mut().zip(FurtherWitness::of(MAX_WITNESSES)) {
+            *address = of_some(Nf::Witness(witness));
+        }
         Self {
             nrf: of(Nf::Nrf),
             scp: of(Nf::Scp),
             amf: of(Nf::Amf),
             smf: of(Nf::Smf),
-            peers: network
-                .host(Nf::Peers.as_str())
-                .map_or(Ipv4Addr::LOCALHOST, |host| host.address),
+            peers: of_some(Nf::Peers),
+            witnesses,
         }
     }
 
@@ -55,6 +68,7 @@ impl Addresses {
             Nf::Amf => self.amf,
             Nf::Smf => self.smf,
             Nf::Peers => self.peers,
+            Nf::Witness(witness) => self.witnesses[witness.number() as usize - 2],
         }
     }
 
@@ -64,12 +78,12 @@ impl Addresses {
     }
 }
 
-/// A host for every NF's process, linked with each other; that of the peers only where the lab has some. Blocks.
+/// A host for every process of the lab, linked with each other. Blocks.
 ///
 /// # Errors
 /// See [`LinkError`].
-pub fn network(settings: &LinkSettings, seed: u64, peers: bool) -> Result<Network, LinkError> {
-    let hosts = Nf::ALL.into_iter().filter(|nf| peers || *nf != Nf::Peers);
+pub fn network(settings: &LinkSettings, seed: u64, lab: &LabPlan) -> Result<Network, LinkError> {
+    let hosts = Nf::ALL.into_iter().filter(|nf| lab.instances(*nf) > 0);
     let hosts: Vec<&str> = hosts.map(Nf::as_str).collect();
     Network::new(&hosts, settings, seed)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use experiment::scenario::Nf;
 use link::Host;
 use sbi::process::Event;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -91,19 +92,20 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts `binary name --config <folder>/name.toml --supervised`, with its log in the folder; on `host`, if there is
+    /// Starts `binary nf --config <folder>/nf.toml --supervised`, with its log in the folder; on `host`, if there is
     /// one, otherwise where this process is. Its admin port is announced.
     ///
     /// # Errors
     /// The system refuses.
     pub(super) fn spawn(
-        name: &'static str,
+        nf: Nf,
         binary: &Path,
         files: &ProcessFiles,
         arguments: &[&str],
         host: Option<&Host>,
         announcement: Announcement,
     ) -> Result<Self, ChildError> {
+        let name = nf.as_str();
         let failed = |doing| {
             move |source| ChildError::System {
                 name,
@@ -119,7 +121,7 @@ impl Child {
             .map_err(failed("write its log"))?;
         let mut command = Command::new(binary);
         command
-            .arg(name)
+            .arg(nf.command())
             .arg("--config")
             .arg(files.config(name))
             .arg("--supervised")

@@ -23,11 +23,13 @@ use uuid::Uuid;
 
 use super::description::{AdminAddresses, DescribedIssuance, LabDescription};
 use super::folder::{
-    CA_ID, LabFolder, NfFile, NrfListens, WITNESS_ID, id, instance_config, nf_template, profiles,
+    CA_ID, LabFolder, NfFile, NrfListens, PeersFile, SmfFile, id, instance_config, nf_template,
+    profiles, witness_id, witness_ids,
 };
 use super::{FolderError, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, LabPki, PkiError, PkiPlan, PlannedInstance};
 use experiment::files::{PUBLIC, WriteError, sync_tree, write_whole_as};
+use experiment::scenario::Nf;
 
 /// A year, as CA certificates: replicas may be added late.
 const LIFETIME: Duration = Duration::from_secs(365 * 86_400);
@@ -50,6 +52,12 @@ pub enum DeployError {
     /// Its configurations.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// Containers and pods are made for one witness.
+    #[error(
+        "a lab that is laid out for containers has one witness, the SCP, and the scenario has more in [lab]; run it on one machine: \
+         mtc5g run SCENARIO, or mtc5g lab up --scenario SCENARIO"
+    )]
+    Witnesses,
     /// A file.
     #[error("cannot {doing} {}", path.display())]
     Disk {
@@ -65,8 +73,8 @@ pub enum DeployError {
 /// What the hosts of a deployed lab are called: by default as their network functions, replicas without their number.
 ///
 /// ```text
-///  default            nrf1.5gc.mnc001.mcc001.3gppnetwork.org, scp1..., amf.5gc..., smf.5gc...     aliases of containers
-///  "mtc5g.svc"        nrf.mtc5g.svc, scp.mtc5g.svc, amf.mtc5g.svc, smf.mtc5g.svc                  Services of Kubernetes
+///  default            nrf1.5gc.mnc001.mcc001.3gppnetwork.org, scp1..., peers1..., amf.5gc..., smf.5gc...    aliases of containers
+///  "mtc5g.svc"        nrf.mtc5g.svc, scp.mtc5g.svc, peers.mtc5g.svc, amf.mtc5g.svc, smf.mtc5g.svc           Services of Kubernetes
 /// ```
 ///
 /// Certificates name the FQDN of TS 23.003 either way.
@@ -135,6 +143,9 @@ pub fn deploy(
     if folder.join(DESCRIPTION).exists() {
         return Ok(Deployed::Before);
     }
+    if plan.lab.witnesses > 1 {
+        return Err(DeployError::Witnesses);
+    }
     let staging = std::env::temp_dir().join(format!("mtc5g-deploy-{}", Uuid::new_v4()));
     let laid_out = lay_out(folder, &staging, plan, generators, hosts, now);
     let removed = std::fs::remove_dir_all(&staging);
@@ -154,7 +165,7 @@ fn lay_out(
     let nrf = NrfAddress {
         sbi: hosts.one("nrf", SBI_PORT),
         fqdn: pki::fqdn("NRF", 1),
-        log: hosts.one("nrf", LOG_PORT),
+        log: hosts.one("nrf", LOG_PORT).into(),
     };
     let witness = hosts.one("scp", WITNESS_PORT);
     let listen = NrfListens {
@@ -162,7 +173,7 @@ fn lay_out(
         log: any(LOG_PORT),
         admin: any(ADMIN_PORT),
     };
-    let mut nrf_config = LabFolder::nrf_config(&nrf.fqdn, plan, witness, listen);
+    let mut nrf_config = LabFolder::nrf_config(&nrf.fqdn, plan, vec![witness], listen);
     nrf_config.check().map_err(FolderError::from)?;
     let replicas = |nf_type: &str, count| -> Vec<PlannedInstance> {
         (1..=count)
@@ -174,15 +185,22 @@ fn lay_out(
         replicas("AMF", plan.lab.amf),
         replicas("SMF", plan.lab.smf),
     );
+    let peers = [
+        replicas("AUSF", plan.lab.ausf),
+        replicas("UDM", plan.lab.udm),
+        replicas("PCF", plan.lab.pcf),
+    ]
+    .concat();
     let load: Vec<PlannedInstance> = (1..=generators)
         .map(|number| instance("AMF", format!("load{number}.{HOME_DOMAIN}")))
         .collect();
     let pki_plan = PkiPlan {
         remember_subtrees: plan.lab.remember_subtrees,
         ca_id: id(CA_ID),
-        witness_id: id(WITNESS_ID),
-        prefix_url: Some(format!("http://{}", nrf.log)),
-        instances: [&*scp, &*amf, &*smf, &*load].concat(),
+        witnesses: witness_ids(&plan.lab),
+        required_witnesses: plan.lab.require.into(),
+        prefix_url: Some(nrf.log.to_string()),
+        instances: [&*scp, &*amf, &*smf, &*peers, &*load].concat(),
         x509_profiles: profiles(plan),
         ca_lifetime: LIFETIME,
         token_lifetime: LIFETIME,
@@ -200,7 +218,9 @@ fn lay_out(
     public.copy("mtca/ca.pem", &pki.ca_pem)?;
     public.copy("mtca/ca.der", &pki.ca_der)?;
     public.copy("mtca/cosigner.pub", &staging.join("mtca/cosigner.pub"))?;
-    public.copy("mtca/witness.pub", &staging.join("witness/witness.pub"))?;
+    // There is one, which is the SCP.
+    let witness = &pki.witnesses[0];
+    public.copy("mtca/witness.pub", &witness.public_key)?;
     let nrf_owner = owner("nrf");
     nrf_owner.copy("cosigner.key", &pki.cosigner_key)?;
     nrf_owner.copy("authority.pub", &pki.authority_public_key)?;
@@ -235,7 +255,7 @@ fn lay_out(
     nrf_owner.config("nrf.toml", &nrf_config)?;
 
     let scp_owner = owner("scp");
-    scp_owner.copy("witness.key", &pki.witness_key)?;
+    scp_owner.copy("witness.key", &witness.key)?;
     scp_owner.tokens(staging, &scp, |instance| instance.instance_id.to_string())?;
     let template = |state: &str| NfConfig {
         trust: "../public/trust.toml".into(),
@@ -245,13 +265,9 @@ fn lay_out(
         ..nf_template(plan, nrf.clone())
     };
     let mut nf = template("state");
-    nf.instance = scp
-        .iter()
-        .map(|instance| {
-            let mut config = instance_config(instance, Ipv4Addr::UNSPECIFIED);
-            config.listen = any(SBI_PORT);
-            config
-        })
+    let instances = scp.iter();
+    nf.instance = instances
+        .map(|instance| instance_config(instance, any(SBI_PORT)))
         .collect();
     scp_owner.config(
         "scp.toml",
@@ -260,9 +276,10 @@ fn lay_out(
             routing: RoutingConfig::default(),
             witness: WitnessConfig {
                 listen: any(WITNESS_PORT),
-                id: WITNESS_ID.to_owned(),
+                id: witness_id(1).to_string(),
                 key: "witness.key".into(),
                 state: "state/witness".into(),
+                logs: vec![],
             },
         },
     )?;
@@ -274,7 +291,26 @@ fn lay_out(
             tokens: "tokens".into(),
             listen: any(SBI_PORT),
         });
-        owner.config(&format!("{name}.toml"), &NfFile { nf })?;
+        if name == Nf::Smf.as_str() && !peers.is_empty() {
+            owner.config("smf.toml", &SmfFile::of(plan, nf))?;
+        } else {
+            owner.config(&format!("{name}.toml"), &NfFile { nf })?;
+        }
+    }
+    let peers_admin = hosts.one(Nf::Peers.as_str(), ADMIN_PORT);
+    let peers_admin = (!peers.is_empty()).then_some(peers_admin);
+    if let Some(admin) = &peers_admin {
+        let nf = NfConfig {
+            share_ports: true,
+            ..template("state")
+        };
+        let owner_of_peers = owner("peers");
+        owner_of_peers.tokens(staging, &peers, |instance| instance.instance_id.to_string())?;
+        let config = PeersFile::of(plan, nf, &peers, any(SBI_PORT));
+        owner_of_peers.config("peers.toml", &config)?;
+        // Its name has an address only where it runs, and Prometheus complains of others that it is to look up.
+        let announced = targets::fixed(Nf::Peers.as_str(), admin);
+        owner(targets::FOLDER).write("peers.json", PUBLIC, &announced)?;
     }
     owner("load").tokens(staging, &load, numbered)?;
     let description = LabDescription {
@@ -284,6 +320,7 @@ fn lay_out(
             scp: hosts.one("scp", ADMIN_PORT),
             amf: hosts.all("amf", ADMIN_PORT),
             smf: hosts.all("smf", ADMIN_PORT),
+            peers: peers_admin,
         },
         targets: Some(Path::new("..").join(targets::FOLDER)),
         issuance: Some(DescribedIssuance::of(&nrf_config)),
@@ -376,8 +413,11 @@ impl Owner {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use sbi::config::InstanceConfig;
+    use sbi::model::NfType;
+
     use super::*;
-    use crate::topology::RunningLab;
+    use crate::topology::{JoinError, RunningLab};
     use experiment::scenario::{SHIPPED, Scenario};
 
     const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -470,11 +510,14 @@ mod tests {
         let nrf: nf_nrf::config::NrfConfig =
             sbi::config::load(&lab.join("nrf/nrf.toml")).expect("the NRF's");
         assert_eq!(nrf.fqdn, pki::fqdn("NRF", 1));
-        assert_eq!(nrf.witness[0].addr.to_string(), "scp.mtc5g.svc:7779");
+        assert_eq!(
+            nrf.witness[0].submission_prefix.to_string(),
+            "http://scp.mtc5g.svc:7779"
+        );
         let text = std::fs::read_to_string(lab.join("amf/amf.toml")).expect("the AMF's");
         let amf: nf_amf::Config = toml::from_str(&text).expect("the AMF's");
         assert_eq!(amf.nf.nrf.sbi.to_string(), "nrf.mtc5g.svc:7777");
-        assert_eq!(amf.nf.nrf.log.to_string(), "nrf.mtc5g.svc:7778");
+        assert_eq!(amf.nf.nrf.log.to_string(), "http://nrf.mtc5g.svc:7778");
         assert_eq!(amf.nf.nrf.fqdn, pki::fqdn("NRF", 1));
         let (_, admin) = RunningLab::admin_ports(&lab.join("public/lab.toml")).expect("a lab");
         let admin: Vec<String> = admin.iter().map(|(_, at)| at.to_string()).collect();
@@ -483,6 +526,51 @@ mod tests {
         for wrong in ["", ".svc", "mtc5g.svc.", "a b", "http://nrf"] {
             assert!(wrong.parse::<Hosts>().is_err(), "{wrong:?}");
         }
+    }
+
+    /// Such a scenario was refused.
+    #[test]
+    fn where_the_scenario_asks_for_procedures_there_are_peers() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (without, lab) = (folder.path().join("without"), folder.path().join("lab"));
+        let procedures = SHIPPED.iter().find(|shipped| shipped.name == "procedures");
+        let text = procedures.expect("a shipped scenario").text;
+        let plan = Plan::of(&Scenario::parse(text).expect("a valid scenario"));
+        deploy(&lab, &plan, 8, &Hosts::default(), NOW).expect("a lab");
+        let peers = nf_peers::Config::load(&lab.join("peers/peers.toml")).expect("the peers'");
+        let of = |nf_type: NfType| {
+            let instances = peers.nf.instance.iter();
+            let of_type = instances.filter(|instance| instance.nf_type.as_ref() == Some(&nf_type));
+            of_type.count()
+        };
+        let [ausf, udm, pcf] = nf_peers::config::HOSTED.map(of);
+        let planned = [plan.lab.ausf, plan.lab.udm, plan.lab.pcf].map(usize::from);
+        assert_eq!([ausf, udm, pcf], planned);
+        assert!(peers.nf.share_ports && ausf > 0);
+        let has_token = |instance: &InstanceConfig| {
+            let token = instance.token.as_ref();
+            token.is_some_and(|token| token.is_file())
+        };
+        assert!(peers.nf.instance.iter().all(has_token));
+        let text = std::fs::read_to_string(lab.join("smf/smf.toml")).expect("the SMF's");
+        let smf: nf_smf::Config = toml::from_str(&text).expect("the SMF's");
+        assert!(smf.smf.udm && smf.smf.pcf);
+        let announced = targets::read(&lab.join(targets::FOLDER)).expect("a folder");
+        let at = "peers1.5gc.mnc001.mcc001.3gppnetwork.org:9090".to_owned();
+        assert_eq!(announced, [("peers".to_owned(), at.clone())]);
+        let description = lab.join("public/lab.toml");
+        let (_, admin) = RunningLab::admin_ports(&description).expect("a lab");
+        let admin = admin.into_iter().find(|(nf, _)| nf == "peers");
+        assert_eq!(admin.map(|(_, address)| address.to_string()), Some(at));
+        // A generator that needs them finds out before it begins.
+        let running = RunningLab::open(&description).expect("a lab");
+        running.check(&plan).expect("all that it needs");
+        let mut bare = plan.clone();
+        (bare.lab.ausf, bare.lab.udm, bare.lab.pcf) = (0, 0, 0);
+        deploy(&without, &bare, 8, &Hosts::default(), NOW).expect("a lab");
+        assert!(!without.join("peers").exists());
+        let running = RunningLab::open(&without.join("public/lab.toml")).expect("a lab");
+        assert!(matches!(running.check(&plan), Err(JoinError::Peers)));
     }
 
     #[test]

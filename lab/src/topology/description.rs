@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use experiment::scenario::Nf;
 use nf_nrf::config::NrfConfig;
 use sbi::address::Address;
 use sbi::config::NfConfig;
@@ -53,4 +54,20 @@ pub(super) struct AdminAddresses {
     pub(super) scp: Address,
     pub(super) amf: Address,
     pub(super) smf: Address,
+    /// Of the process of AUSFs, UDMs and PCFs; none in a lab without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) peers: Option<Address>,
+}
+
+impl AdminAddresses {
+    /// Those of the network functions that take part in a run of a load generator: AMFs of the lab itself do nothing then.
+    pub(super) fn of_joined(self) -> Vec<(Nf, Address)> {
+        let peers = self.peers.map(|peers| (Nf::Peers, peers));
+        let others = [
+            (Nf::Nrf, self.nrf),
+            (Nf::Scp, self.scp),
+            (Nf::Smf, self.smf),
+        ];
+        others.into_iter().chain(peers).collect()
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mtc_core::time::UnixTime;
 use mtc_log::{DirectoryStorage, StorageError};
 use nf_nrf::config::NrfConfig;
-use nf_scp::config::ScpConfig;
+use nf_scp::config::{ScpConfig, WitnessProcessConfig};
 use sbi::config::{NfConfig, WantedCredential, load, x509_profiles};
 use serde::Deserialize;
 
@@ -22,8 +22,8 @@ pub struct ExistingLab {
     /// Its folder.
     pub folder: LabFolder,
     nrf: NrfConfig,
-    /// Where its witness listens.
-    witness: SocketAddr,
+    /// Where its witnesses listen, and the admin ports of those beside the SCP.
+    witnesses: Vec<SocketAddr>,
     scp: NfConfig,
     amf: NfConfig,
     smf: NfConfig,
@@ -44,6 +44,8 @@ pub enum PlannedSetting {
     CertificateLifetime,
     /// Which credentials network functions have.
     Credentials,
+    /// How many witnesses there are, and must cosign.
+    Witnesses,
     /// First port.
     Port,
     /// File of the secrets of connections.
@@ -59,6 +61,7 @@ impl fmt::Display for PlannedSetting {
             Self::CheckpointInterval => "checkpoint_interval",
             Self::CertificateLifetime => "--certificate-lifetime",
             Self::Credentials => "the credentials of --scenario",
+            Self::Witnesses => "the witnesses of --scenario",
             Self::Port => "--port",
             Self::KeyLog => "--key-log",
         })
@@ -102,15 +105,20 @@ impl ExistingLab {
         let profiles = x509_profiles(&nrf.wanted()?);
         let folder = LabFolder {
             files: ProcessFiles::create(path)?,
-            pki: LabPki::of(path, &profiles, &instances),
+            pki: LabPki::of(path, nrf.witness.len(), &profiles, &instances),
             path: path.to_owned(),
             nrf: scp.nrf.clone(),
             instances,
         };
+        let mut witnesses = vec![witness.listen];
+        for nf in folder.further_witnesses() {
+            let file: WitnessProcessConfig = load(&config_file(path, nf.as_str()))?;
+            witnesses.extend([file.witness.listen, file.admin]);
+        }
         Ok(Self {
             folder,
             nrf,
-            witness: witness.listen,
+            witnesses,
             scp,
             amf,
             smf,
@@ -121,8 +129,8 @@ impl ExistingLab {
     pub fn port_in_use(&self) -> Option<SocketAddr> {
         let nrf = [self.nrf.listen, self.nrf.log_listen, self.nrf.admin];
         let others = [&self.scp, &self.amf, &self.smf].map(|nf| nf.admin);
-        let ports = nrf.into_iter().chain([self.witness]).chain(others);
-        first_in_use(ports)
+        let witnesses = self.witnesses.iter().copied();
+        first_in_use(nrf.into_iter().chain(witnesses).chain(others))
     }
 
     /// The file that gets the secrets of its connections, if it was made so.
@@ -159,6 +167,11 @@ impl ExistingLab {
             (
                 PlannedSetting::Credentials,
                 wanted.len() != self.nrf.credential.len() || !wanted.iter().all(has),
+            ),
+            (
+                PlannedSetting::Witnesses,
+                (self.nrf.witness.len(), self.nrf.required_witnesses)
+                    != (plan.lab.witnesses.into(), plan.lab.require.into()),
             ),
             (
                 PlannedSetting::Port,

@@ -11,10 +11,10 @@ use mtc_core::time::UnixTime;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
 use mtc_tls::profile::TrustDomain;
 use nf_nrf::config::{NrfConfig, WitnessAddress};
-use nf_scp::config::{RoutingConfig, ScpConfig, WitnessConfig};
+use nf_scp::config::{RoutingConfig, ScpConfig, WitnessConfig, WitnessProcessConfig};
 use sbi::access_token::TokenPolicy;
 use sbi::address::Address;
-use sbi::config::{ConfigError, InstanceConfig, NfConfig, NrfAddress, WantedCredential};
+use sbi::config::{ConfigError, InstanceConfig, NfConfig, NrfAddress, TlsConfig, WantedCredential};
 use sbi::enrolment::MTC_PROFILE;
 use sbi::limits::LimitsConfig;
 use sbi::model::{NfType, PlmnId};
@@ -22,12 +22,13 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::pki::{self, LabPki, PkiError, PkiPlan, PlannedInstance};
-use experiment::scenario::{LabPlan, Nf, Scenario};
+use experiment::scenario::{FurtherWitness, LabPlan, MAX_WITNESSES, Nf, Scenario};
 
 use super::{Addresses, targets};
 
 pub(super) const CA_ID: &str = "32473.1";
-pub(super) const WITNESS_ID: &str = "32473.2";
+/// The SCP's; those of further witnesses follow it.
+const FIRST_WITNESS: u32 = 2;
 /// A year: labs are thrown away before.
 const CA_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 /// A day: long enough to set a lab up by hand.
@@ -42,6 +43,11 @@ const NRF_STATE: &str = "state/nrf";
 const NRF_LOG_RECORD: &str = "state/nrf/issuance-logs.json";
 const HEARTBEAT_SECONDS: u32 = 5;
 const STARTUP_SECONDS: u64 = 60;
+/// Instances of a process that give its start a second more: an enrolment and a registration are some milliseconds of processor at both
+/// ends, in builds that are not optimised ten times that.
+const INSTANCES_A_SECOND: u64 = 10;
+/// Instances of a process for which it sends one heartbeat a second: where there are many, each opens a connection.
+const HEARTBEATS_A_SECOND: u64 = 20;
 const WITNESS_DEADLINE_SECONDS: u64 = 5;
 /// For how long after its end a certificate may be renewed: the machine of a lab sleeps for a night.
 const RENEW_EXPIRED_SECONDS: u64 = 12 * 3600;
@@ -51,6 +57,9 @@ const QUEUE: usize = 4096;
 /// hundreds a second.
 const FREE_PORTS: Range<u16> = 10_000..32_000;
 const PORT_ATTEMPTS: usize = 100;
+/// Ports of every lab, see [`Ports::From`], and of each witness that is a process of its own.
+const PORTS: usize = 8;
+const PORTS_OF_WITNESS: usize = 2;
 
 /// What a lab consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,19 +87,9 @@ pub struct Plan {
 pub enum Ports {
     /// Free ports.
     Free,
-    /// From this port on: NRF SBI, NRF log, witness, then the admin ports of NRF, SCP, AMF, SMF and peers; SBIs of the others
-    /// take free ones.
+    /// From this port on: NRF SBI, NRF log, witness, then the admin ports of NRF, SCP, AMF, SMF and peers, then witness and admin
+    /// port of each further witness; SBIs of the others take free ones.
     From(u16),
-}
-
-impl Ports {
-    /// The first of them that another process uses; free ones are looked for when the lab is made.
-    pub fn in_use(self) -> Option<SocketAddr> {
-        match self {
-            Self::Free => None,
-            Self::From(first) => first_in_use(eight_from(first)),
-        }
-    }
 }
 
 /// The first of these addresses that another process listens at. What else is wrong with one its own process says.
@@ -103,6 +102,19 @@ pub(super) fn first_in_use(addresses: impl IntoIterator<Item = SocketAddr>) -> O
 }
 
 impl Plan {
+    /// How many ports its processes have, but for those that they are given at their start.
+    pub fn ports_needed(&self) -> usize {
+        PORTS + PORTS_OF_WITNESS * FurtherWitness::of(self.lab.witnesses).count()
+    }
+
+    /// The first of its ports that another process uses; free ones are looked for when the lab is made.
+    pub fn port_in_use(&self) -> Option<SocketAddr> {
+        match self.ports {
+            Ports::Free => None,
+            Ports::From(first) => first_in_use(ports_from(first, self.ports_needed())),
+        }
+    }
+
     /// The lab that a scenario asks for.
     pub fn of(scenario: &Scenario) -> Self {
         let mut plan = Self {
@@ -232,6 +244,13 @@ impl ProcessFiles {
         self.0.join(LOGS).join(format!("{name}.log"))
     }
 
+    /// The witnesses that have a configuration here. Blocks on the disk.
+    pub(super) fn further_witnesses(&self) -> Vec<Nf> {
+        let witnesses = FurtherWitness::of(MAX_WITNESSES).map(Nf::Witness);
+        let has_config = |nf: &Nf| self.config(nf.as_str()).exists();
+        witnesses.filter(has_config).collect()
+    }
+
     pub(super) fn write_config(
         &self,
         name: &str,
@@ -280,6 +299,10 @@ impl LabFolder {
         addresses: Addresses,
         now: UnixTime,
     ) -> Result<Self, FolderError> {
+        let ports = ports(plan)?;
+        let (first, of_witnesses) = ports
+            .split_first_chunk::<PORTS>()
+            .expect("as many as are needed");
         let [
             sbi,
             log,
@@ -289,14 +312,23 @@ impl LabFolder {
             admin_amf,
             admin_smf,
             admin_peers,
-        ] = ports(plan.ports)?;
+        ] = *first;
         let [sbi, log] = [sbi, log].map(|addr| addresses.at(Nf::Nrf, addr));
         let witness = addresses.at(Nf::Scp, witness);
+        let of_witnesses = of_witnesses.as_chunks::<PORTS_OF_WITNESS>().0;
+        let further: Vec<_> = FurtherWitness::of(plan.lab.witnesses)
+            .zip(of_witnesses)
+            .map(|(witness, [listen, admin])| {
+                let listen = addresses.at(Nf::Witness(witness), *listen);
+                (witness, witness_file(witness, listen, *admin))
+            })
+            .collect();
         let instances = instances(plan);
         let pki_plan = PkiPlan {
             remember_subtrees: plan.lab.remember_subtrees,
             ca_id: id(CA_ID),
-            witness_id: id(WITNESS_ID),
+            witnesses: witness_ids(&plan.lab),
+            required_witnesses: plan.lab.require.into(),
             prefix_url: Some(format!("http://{log}")),
             instances: instances.clone(),
             x509_profiles: profiles(plan),
@@ -313,7 +345,10 @@ impl LabFolder {
             log,
             admin: admin_nrf,
         };
-        let nrf_config = Self::nrf_config(&nrf.fqdn, plan, witness.into(), listen);
+        let listening = further.iter().map(|(_, file)| file.witness.listen);
+        let listening = [witness].into_iter().chain(listening);
+        let listening = listening.map(Address::from).collect();
+        let nrf_config = Self::nrf_config(&nrf.fqdn, plan, listening, listen);
         // The NRF would refuse it at its start, when the PKI is made and the command long done.
         nrf_config.check()?;
         let pki = LabPki::create(path, &pki_plan, now)?;
@@ -329,6 +364,10 @@ impl LabFolder {
             "scp",
             &folder.scp_config(plan, addresses, witness, admin_scp),
         )?;
+        for (witness, file) in &further {
+            let name = Nf::Witness(*witness).as_str();
+            folder.files.write_config(name, file)?;
+        }
         folder.files.write_config(
             "amf",
             &NfFile {
@@ -338,7 +377,13 @@ impl LabFolder {
         let smf = folder.nf_config(plan, "SMF", addresses.of(Nf::Smf), admin_smf);
         if plan.lab.has_peers() {
             folder.files.write_config("smf", &SmfFile::of(plan, smf))?;
-            let peers = folder.peers_file(plan, addresses.of(Nf::Peers), admin_peers);
+            let nf = NfConfig {
+                state: "state/peers".into(),
+                admin: admin_peers,
+                ..nf_template(plan, folder.nrf.clone())
+            };
+            let listen = SocketAddr::from((addresses.of(Nf::Peers), 0));
+            let peers = PeersFile::of(plan, nf, &folder.instances, listen);
             folder.files.write_config(Nf::Peers.as_str(), &peers)?;
         } else {
             folder.files.write_config("smf", &NfFile { nf: smf })?;
@@ -351,27 +396,9 @@ impl LabFolder {
         self.files.config(Nf::Peers.as_str()).exists()
     }
 
-    fn peers_file(&self, plan: &Plan, address: Ipv4Addr, admin: SocketAddr) -> PeersFile {
-        let of_peers = |planned: &&PlannedInstance| {
-            let nf_type = NfType::from(planned.nf_type.as_str());
-            nf_peers::config::HOSTED.contains(&nf_type)
-        };
-        let instances = self.instances.iter().filter(of_peers);
-        let instance = instances.map(|planned| InstanceConfig {
-            nf_type: Some(planned.nf_type.as_str().into()),
-            ..instance_config(planned, address)
-        });
-        PeersFile {
-            nf: NfConfig {
-                state: "state/peers".into(),
-                admin,
-                instance: instance.collect(),
-                ..nf_template(plan, self.nrf.clone())
-            },
-            peers: PeersSection {
-                connection_uses: plan.connection_uses,
-            },
-        }
+    /// The witnesses of the lab that are processes of their own. Blocks on the disk.
+    pub(super) fn further_witnesses(&self) -> Vec<Nf> {
+        self.files.further_witnesses()
     }
 
     /// Its path.
@@ -399,19 +426,28 @@ impl LabFolder {
     pub(super) fn nrf_config(
         fqdn: &str,
         plan: &Plan,
-        witness: Address,
+        witnesses: Vec<Address>,
         listen: NrfListens,
     ) -> NrfConfig {
+        let witnesses = witness_ids(&plan.lab).into_iter().zip(witnesses);
+        let witness = witnesses.map(|(id, address)| WitnessAddress {
+            id: id.to_string(),
+            submission_prefix: address.into(),
+            monitoring_prefix: None,
+            mirror: false,
+        });
         NrfConfig {
             id: Uuid::new_v4(),
             fqdn: fqdn.to_owned(),
             listen: listen.sbi,
             cleartext: None,
+            cmp: None,
             log_listen: listen.log,
             admin: listen.admin,
             trust: "trust.toml".into(),
             cosigner_key: "mtca/cosigner.key".into(),
-            log: LOG.into(),
+            log: PathBuf::from(LOG).into(),
+            object_store: None,
             public: None,
             retire_failed_log: false,
             state: NRF_STATE.into(),
@@ -422,6 +458,7 @@ impl LabFolder {
                 TokenPolicy::Off => TokenPolicy::Off,
                 TokenPolicy::Optional | TokenPolicy::Required => TokenPolicy::Optional,
             },
+            client_credentials: plan.lab.client_credentials,
             access_token_lifetime_seconds: plan.lab.token_lifetime.as_secs(),
             x509: Some("x509".into()),
             credential: plan.credentials(),
@@ -433,11 +470,8 @@ impl LabFolder {
             preload: plan.lab.preload,
             queue: QUEUE,
             witness_deadline_seconds: WITNESS_DEADLINE_SECONDS,
-            required_witnesses: 1,
-            witness: vec![WitnessAddress {
-                id: WITNESS_ID.to_owned(),
-                addr: witness,
-            }],
+            required_witnesses: plan.lab.require.into(),
+            witness: witness.collect(),
             trust_interval_ms: TRUST_INTERVAL.as_millis() as u64,
             discovery_validity_seconds: DISCOVERY_VALIDITY_SECONDS,
             renew_expired_seconds: RENEW_EXPIRED_SECONDS,
@@ -445,6 +479,7 @@ impl LabFolder {
             await_landmarks: false,
             key_log: plan.key_log.clone(),
             clock_offset_seconds: 0,
+            tls: TlsConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -459,12 +494,7 @@ impl LabFolder {
         ScpConfig {
             nf: self.nf_config(plan, "SCP", addresses.of(Nf::Scp), admin),
             routing: RoutingConfig::default(),
-            witness: WitnessConfig {
-                listen: witness,
-                id: WITNESS_ID.to_owned(),
-                key: "witness/witness.key".into(),
-                state: "state/witness".into(),
-            },
+            witness: witness_config(1, witness),
         }
     }
 
@@ -479,15 +509,57 @@ impl LabFolder {
             .instances
             .iter()
             .filter(|instance| instance.nf_type == nf_type);
-        NfConfig {
+        let config = NfConfig {
             state: format!("state/{}", nf_type.to_ascii_lowercase()).into(),
             admin,
             instance: instances
-                .map(|instance| instance_config(instance, address))
+                .map(|instance| instance_config(instance, SocketAddr::from((address, 0))))
                 .collect(),
             ..nf_template(plan, self.nrf.clone())
+        };
+        if config.is_large() {
+            of_many(config)
+        } else {
+            config
         }
     }
+}
+
+/// The configuration of a witness that is a process of its own.
+fn witness_file(
+    witness: FurtherWitness,
+    listen: SocketAddr,
+    admin: SocketAddr,
+) -> WitnessProcessConfig {
+    WitnessProcessConfig {
+        admin,
+        trust: "trust.toml".into(),
+        clock_offset_seconds: 0,
+        limits: LimitsConfig::default(),
+        witness: witness_config(witness.number(), listen),
+    }
+}
+
+/// The witness of a number; the first is the SCP's.
+fn witness_config(number: u8, listen: SocketAddr) -> WitnessConfig {
+    let folder = pki::witness_folder(number.into());
+    WitnessConfig {
+        listen,
+        id: witness_id(number).to_string(),
+        key: format!("{folder}/{}", pki::WITNESS_KEY).into(),
+        state: format!("state/{folder}").into(),
+        logs: vec![],
+    }
+}
+
+/// The cosigner ID of the witness of a number.
+pub(super) fn witness_id(number: u8) -> TrustAnchorId {
+    id(&format!("32473.{}", FIRST_WITNESS + u32::from(number) - 1))
+}
+
+/// The cosigner IDs of a lab's witnesses.
+pub(super) fn witness_ids(lab: &LabPlan) -> Vec<TrustAnchorId> {
+    (1..=lab.witnesses).map(witness_id).collect()
 }
 
 /// What the configurations of all network functions but the NRF share; instances, state and admin port are each one's own.
@@ -505,12 +577,32 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         await_landmarks: plan.await_landmarks,
         key_log: plan.key_log.clone(),
         clock_offset_seconds: 0,
+        tls: TlsConfig::default(),
         access_tokens: plan.access_tokens,
+        client_credentials: plan.lab.client_credentials,
         limits: LimitsConfig::default(),
+        share_ports: false,
         instance: Vec::new(),
         replica: None,
         is_replica: false,
     }
+}
+
+/// What a process of many instances has instead: one port for all, time to start, and heartbeats that cost little.
+fn of_many(config: NfConfig) -> NfConfig {
+    let instances = config.instance.len() as u64;
+    let heartbeat = u32::try_from(instances / HEARTBEATS_A_SECOND).unwrap_or(u32::MAX);
+    NfConfig {
+        share_ports: true,
+        startup_seconds: startup_seconds(instances),
+        heartbeat_seconds: config.heartbeat_seconds.max(heartbeat),
+        ..config
+    }
+}
+
+/// How long the start of a process of so many instances may take.
+pub(super) const fn startup_seconds(instances: u64) -> u64 {
+    STARTUP_SECONDS + instances / INSTANCES_A_SECOND
 }
 
 /// The X.509 baselines of a plan, each once.
@@ -528,13 +620,13 @@ pub(super) struct NrfListens {
     pub(super) admin: SocketAddr,
 }
 
-/// An instance at a free port of `address`, with its token where the PKI puts tokens.
-pub(super) fn instance_config(instance: &PlannedInstance, address: Ipv4Addr) -> InstanceConfig {
+/// An instance that listens there, with its token where the PKI puts tokens.
+pub(super) fn instance_config(instance: &PlannedInstance, listen: SocketAddr) -> InstanceConfig {
     InstanceConfig {
         nf_type: None,
         id: instance.instance_id,
         fqdn: instance.fqdn.clone(),
-        listen: SocketAddr::from((address, 0)),
+        listen,
         token: Some(format!("tokens/{}.jwt", instance.instance_id).into()),
     }
 }
@@ -547,7 +639,7 @@ pub(super) struct NfFile {
 
 /// The configuration of SMFs in a lab with peers.
 #[derive(Serialize)]
-struct SmfFile {
+pub(super) struct SmfFile {
     nf: NfConfig,
     smf: SmfSection,
 }
@@ -560,7 +652,7 @@ struct SmfSection {
 }
 
 impl SmfFile {
-    fn of(plan: &Plan, nf: NfConfig) -> Self {
+    pub(super) fn of(plan: &Plan, nf: NfConfig) -> Self {
         let smf = SmfSection {
             udm: plan.lab.udm > 0,
             pcf: plan.lab.pcf > 0,
@@ -572,9 +664,40 @@ impl SmfFile {
 
 /// The configuration of AUSFs, UDMs and PCFs.
 #[derive(Serialize)]
-struct PeersFile {
+pub(super) struct PeersFile {
     nf: NfConfig,
     peers: PeersSection,
+}
+
+impl PeersFile {
+    /// A process of those of `planned` that are of such a type.
+    pub(super) fn of(
+        plan: &Plan,
+        nf: NfConfig,
+        planned: &[PlannedInstance],
+        listen: SocketAddr,
+    ) -> Self {
+        let of_peers = |planned: &&PlannedInstance| {
+            let nf_type = NfType::from(planned.nf_type.as_str());
+            nf_peers::config::HOSTED.contains(&nf_type)
+        };
+        let instance = planned
+            .iter()
+            .filter(of_peers)
+            .map(|planned| InstanceConfig {
+                nf_type: Some(planned.nf_type.as_str().into()),
+                ..instance_config(planned, listen)
+            });
+        Self {
+            nf: NfConfig {
+                instance: instance.collect(),
+                ..nf
+            },
+            peers: PeersSection {
+                connection_uses: plan.connection_uses,
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -603,19 +726,22 @@ fn instances(plan: &Plan) -> Vec<PlannedInstance> {
         .collect()
 }
 
-fn eight_from(first: u16) -> [SocketAddr; 8] {
-    std::array::from_fn(|n| SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(n as u16))))
+fn ports_from(first: u16, count: usize) -> Vec<SocketAddr> {
+    let ports = (0..count).map(|n| first.saturating_add(n as u16));
+    let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    addresses.collect()
 }
 
-/// Eight addresses. Another process may take one before ours does, which its process then says.
-fn ports(ports: Ports) -> Result<[SocketAddr; 8], FolderError> {
-    let mut taken = match ports {
-        Ports::From(first) => return Ok(eight_from(first)),
+/// The addresses that a lab needs. Another process may take one before ours does, which its process then says.
+fn ports(plan: &Plan) -> Result<Vec<SocketAddr>, FolderError> {
+    let count = plan.ports_needed();
+    let mut taken = match plan.ports {
+        Ports::From(first) => return Ok(ports_from(first, count)),
         Ports::Free => io::ErrorKind::AddrInUse.into(),
     };
     for _ in 0..PORT_ATTEMPTS {
         let random = Uuid::new_v4().as_u128() % FREE_PORTS.len() as u128;
-        let candidates = eight_from(FREE_PORTS.start + random as u16);
+        let candidates = ports_from(FREE_PORTS.start + random as u16, count);
         let is_free = |addr: &SocketAddr| TcpListener::bind(addr).map(drop);
         match candidates.iter().try_for_each(is_free) {
             Ok(()) => return Ok(candidates),

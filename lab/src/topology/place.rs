@@ -12,6 +12,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use nf_nrf::baseline::ROOT_CERTIFICATE_FILE;
 use sbi::config::{ConfigError, Wanted};
@@ -19,12 +20,14 @@ use sbi::trust_file::TrustDocument;
 use serde::de::DeserializeOwned;
 
 use super::description::LabDescription;
-use mtc_tools::web::{HttpError, UrlError, WebFolder};
+use mtc_web::{Client, HttpError, UrlError};
 
 /// The file that describes a lab.
 const DESCRIPTION: &str = "lab.toml";
 /// Longest file in bytes: certificates and configurations have a few thousand.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
+/// How long the server may take for one.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a lab that is up is described.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,25 +172,28 @@ pub(super) async fn describe(url: &str) -> Result<LabDescription, CopyError> {
 }
 
 /// Where a lab's public files are.
-struct Source(WebFolder);
+struct Source(Client);
 
 impl Source {
     fn at(url: &str) -> Result<Self, CopyError> {
         let folder = url.strip_suffix(DESCRIPTION).unwrap_or(url);
-        WebFolder::new(folder)
-            .map(Self)
-            .map_err(|source| CopyError::Url {
-                url: url.to_owned(),
-                source,
-            })
+        let prefix = folder.parse().map_err(|source| CopyError::Url {
+            url: url.to_owned(),
+            source,
+        })?;
+        let client = Client::new(prefix, TIMEOUT);
+        client.map(Self).map_err(|source| CopyError::Fetch {
+            url: url.to_owned(),
+            source,
+        })
     }
 
     fn url(&self, name: &str) -> String {
-        self.0.url(name)
+        self.0.prefix().url(name)
     }
 
     async fn get(&self, name: &str) -> Result<Vec<u8>, CopyError> {
-        let got = self.0.get(name, LONGEST).await;
+        let got = self.0.file(name, LONGEST).await;
         got.map(Vec::from).map_err(|source| CopyError::Fetch {
             url: self.url(name),
             source,
@@ -391,7 +397,7 @@ mod tests {
         std::fs::remove_file(&file).expect("removed");
         let error = copy(&url, &own).await.err();
         assert!(matches!(error, Some(CopyError::Fetch { .. })), "{error:?}");
-        let error = copy("https://127.0.0.1/lab", &own).await.err();
+        let error = copy("http:///lab", &own).await.err();
         assert!(matches!(error, Some(CopyError::Url { .. })), "{error:?}");
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use mtc_core::time::UnixTime;
 use nf_nrf::config::NrfConfig;
-use nf_scp::config::ScpConfig;
+use nf_scp::config::{ScpConfig, WitnessProcessConfig};
 use sbi::access_token::TokenPolicy;
 use sbi::address::{Address, own_address_towards};
 use sbi::config::{ConfigError, InstanceConfig, NfConfig, WantedCredential, load};
@@ -26,13 +26,13 @@ use sbi::trust_file::TrustDocument;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::description::{AdminAddresses, DescribedIssuance, LabDescription};
+use super::description::{DescribedIssuance, LabDescription};
 use super::folder::{NfFile, ProcessFiles, config_file, instance_config};
 use super::place::{CopyError, LabPlace, copy, describe};
 use super::{FolderError, Plan, targets};
 use crate::pki::{self, HOME_DOMAIN, PkiError, PlannedInstance};
 use experiment::results::JoinedLab;
-use experiment::scenario::Nf;
+use experiment::scenario::{FurtherWitness, MAX_WITNESSES, Nf};
 
 /// Long enough for the generator's start.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
@@ -78,12 +78,28 @@ pub enum JoinError {
         /// The key's algorithm.
         leaf_key: String,
     },
+    /// There are none of the network functions of its procedures.
+    #[error(
+        "the lab has no AUSF, UDM and PCF, which this scenario's operations need; start a lab for this scenario: mtc5g lab up --scenario \
+         FILE, or mtc5g init --deploy DIR --scenario FILE"
+    )]
+    Peers,
     /// The network functions serve nobody without an access token.
     #[error(
         "a variant has token = \"none\", and the lab's network functions require access tokens; start a lab for this scenario: mtc5g lab \
          up --scenario FILE"
     )]
     Tokens,
+    /// The lab's certificates have other cosignatures than the scenario asks for.
+    #[error(
+        "the scenario asks for {wanted} witnesses, and the lab has {found}; start a lab for this scenario: mtc5g lab up --scenario FILE"
+    )]
+    Witnesses {
+        /// What the scenario asks for: `2 of 3`.
+        wanted: String,
+        /// What the lab has.
+        found: String,
+    },
     /// The generator's own files.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -196,6 +212,13 @@ impl RunningLab {
             let peers: NfSection = read(peers)?;
             admin.push((Nf::Peers, peers.nf.admin.into()));
         }
+        for witness in FurtherWitness::of(MAX_WITNESSES).map(Nf::Witness) {
+            let file = config_file(&lab, witness.as_str());
+            if file.exists() {
+                let of: WitnessProcessConfig = read(file)?;
+                admin.push((witness, of.admin.into()));
+            }
+        }
         Ok(Self {
             says: said(issuance, instances, &lab.join(&amf.nf.trust)),
             nf: amf.nf,
@@ -220,11 +243,7 @@ impl RunningLab {
             // How many replicas there are is nowhere written.
             says: said(issuance, None, &folder.join(&nf.trust)),
             nf,
-            admin: vec![
-                (Nf::Nrf, admin.nrf),
-                (Nf::Scp, admin.scp),
-                (Nf::Smf, admin.smf),
-            ],
+            admin: admin.of_joined(),
             tokens: Tokens::Pool(folder.join(tokens)),
             targets: targets.map(|targets| folder.join(targets)),
             listen: Ipv4Addr::UNSPECIFIED,
@@ -254,13 +273,11 @@ impl RunningLab {
     /// # Errors
     /// It is not one.
     pub async fn admin_ports_at(url: &str) -> Result<Vec<(String, Address)>, JoinError> {
-        let AdminAddresses { nrf, scp, amf, smf } = describe(url).await?.admin;
-        Ok(named(vec![
-            (Nf::Nrf, nrf),
-            (Nf::Scp, scp),
-            (Nf::Smf, smf),
-            (Nf::Amf, amf),
-        ]))
+        let admin = describe(url).await?.admin;
+        let amf = (Nf::Amf, admin.amf.clone());
+        let mut all = admin.of_joined();
+        all.push(amf);
+        Ok(named(all))
     }
 
     /// The admin ports of its network functions, the AMFs' left out: they do nothing in a run of another generator.
@@ -301,12 +318,25 @@ impl RunningLab {
     /// Refuses a plan that needs what the lab's network functions do not have.
     ///
     /// # Errors
-    /// They lack a credential.
+    /// They lack a credential, have other witnesses, or there are not all kinds of them.
     pub fn check(&self, plan: &Plan) -> Result<(), JoinError> {
+        if plan.lab.has_peers() && !self.admin.iter().any(|(nf, _)| *nf == Nf::Peers) {
+            return Err(JoinError::Peers);
+        }
         if plan.access_tokens == TokenPolicy::Optional
             && self.nf.access_tokens == TokenPolicy::Required
         {
             return Err(JoinError::Tokens);
+        }
+        let of = |witnesses: u8, require: u8| format!("{require} of {witnesses}");
+        let wanted = of(plan.lab.witnesses, plan.lab.require);
+        // One of one is what a scenario says that says nothing of witnesses.
+        if let (2.., Some(witnesses), Some(require)) =
+            (plan.lab.witnesses, self.says.witnesses, self.says.require)
+            && of(witnesses, require) != wanted
+        {
+            let found = of(witnesses, require);
+            return Err(JoinError::Witnesses { wanted, found });
         }
         let lacks = |wanted: &WantedCredential| !self.nf.credential.contains(wanted);
         match plan.credentials().into_iter().find(lacks) {
@@ -367,7 +397,7 @@ impl RunningLab {
                 pki::mint_tokens(lab, path, &planned, TOKEN_LIFETIME, now)?;
                 let configured = planned.iter();
                 Ok(configured
-                    .map(|instance| instance_config(instance, self.listen))
+                    .map(|instance| instance_config(instance, (self.listen, 0).into()))
                     .collect())
             }
             Tokens::Pool(pool) => (1..=count)
@@ -395,7 +425,12 @@ impl RunningLab {
 /// What is said of a lab whose network functions have the trust file `trust`.
 fn said(issuance: Option<DescribedIssuance>, smf: Option<u16>, trust: &Path) -> JoinedLab {
     let trust: Option<TrustDocument> = load(trust).ok();
+    // In a lab the witnesses are one group.
+    let group = trust.as_ref().and_then(|trust| trust.groups.first());
+    let number = |number: usize| u8::try_from(number).ok();
     JoinedLab {
+        witnesses: group.and_then(|group| number(group.members.len())),
+        require: group.and_then(|group| number(group.required)),
         smf,
         certificate_lifetime_s: issuance.map(|of| of.certificate_lifetime_seconds),
         checkpoint_interval_ms: issuance.map(|of| of.checkpoint_interval_ms),
@@ -475,6 +510,8 @@ mod tests {
             checkpoint_interval_ms: Some(planned.checkpoint_interval.as_millis() as u64),
             landmark_interval_s: Some(planned.landmark_interval.as_secs()),
             remember_subtrees: Some(planned.remember_subtrees),
+            witnesses: Some(planned.witnesses),
+            require: Some(planned.require),
             log_entries: None,
         };
         assert_eq!(running.says(), &said);

@@ -9,7 +9,7 @@ use sbi::orders::Order;
 use sbi::process::Event;
 
 use super::child::{Child, ChildError};
-use super::{START_TIMEOUT, Started, Topology, TopologyError};
+use super::{Started, Topology, TopologyError};
 
 impl Topology {
     /// Waits for an event of an NF; an error as soon as any process of the lab has ended or failed, or it takes too long.
@@ -18,9 +18,10 @@ impl Topology {
         nf: Nf,
         is_it: impl Fn(&Event) -> bool,
     ) -> Result<Event, TopologyError> {
+        let start_timeout = self.start_timeout();
         let (child, others) = self.part(nf)?;
         tokio::select! {
-            event = child.await_event(START_TIMEOUT, is_it) => Ok(event?),
+            event = child.await_event(start_timeout, is_it) => Ok(event?),
             error = first_ending(others) => Err(error.into()),
         }
     }

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sbi::address::Address;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -78,6 +79,15 @@ impl Announcement {
         fs::write(&new, serde_json::to_vec(&[group])?)?;
         fs::rename(&new, &self.file)
     }
+}
+
+/// What a file says of a process that is always at `address`, whose name may have none now.
+pub(super) fn fixed(nf: &str, address: &Address) -> Vec<u8> {
+    let group = TargetGroup {
+        targets: vec![address.to_string()],
+        labels: BTreeMap::from([(NF_LABEL.to_owned(), nf.to_owned())]),
+    };
+    serde_json::to_vec(&[group]).expect("texts do not fail")
 }
 
 /// A process that is announced, until this is dropped.

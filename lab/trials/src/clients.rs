@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use test_support::endless::Endless;
+use test_support::body::Written;
 
 /// Streams that a connection of a greedy peer asks for: as many as a server would ever allow.
 pub(crate) const STREAMS: usize = 256;
@@ -46,7 +46,7 @@ where
     for _ in 0..STREAMS {
         let (mut sender, url) = (sender.clone(), url.clone());
         tasks.spawn(async move {
-            let request = Request::post(url).body(Endless([ZEROS.clone()].into()));
+            let request = Request::post(url).body(Written::endless([ZEROS.clone()]));
             let request = request.expect("a request of constants");
             if sender.ready().await.is_ok() {
                 drop(sender.send_request(request).await);

@@ -433,9 +433,9 @@ impl Whole {
 
     /// `mtc5g log verify` of what is served, with the undamaged trust.
     fn verify_log(&self) -> Result<(), String> {
-        let log = self.lab.nrf.log.to_string();
+        let log = self.lab.nrf.log.url("1/");
         let verified = std::process::Command::new(binary())
-            .args(["log", "verify", &format!("http://{log}/1/"), "--trust"])
+            .args(["log", "verify", &log, "--trust"])
             .arg(&self.lab.pki.trust)
             .output();
         match verified {

@@ -122,12 +122,13 @@ impl Port {
                 .lab
                 .nrf
                 .log
-                .resolve()
-                .await
-                .expect("addresses resolve"),
+                .address()
+                .parse()
+                .expect("an address"),
             Self::NrfAdmin => stage.admin(Nf::Nrf),
             Self::Witness => stage
-                .configured(Nf::Nrf, "addr")
+                .configured(Nf::Nrf, "submission_prefix")
+                .trim_start_matches("http://")
                 .parse()
                 .expect("an address"),
             Self::SmfSbi => stage

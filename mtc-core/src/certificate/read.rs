@@ -140,6 +140,18 @@ impl<'a> Certificate<'a> {
         id::split_serial(self.serial)
     }
 
+    /// Whether it has no cosignature of its CA, which every policy requires: nothing but a trusted subtree can make it acceptable.
+    /// Cosignatures of others say nothing: a later draft lets landmark-relative certificates carry some that nobody knows (GREASE).
+    pub fn is_landmark_relative(&self) -> bool {
+        if self.proof.is_unsigned() {
+            return true;
+        }
+        let Ok(ca) = TrustAnchorId::from_name(self.issuer) else {
+            return true;
+        };
+        !self.proof.signatures().any(|(cosigner, _)| cosigner == ca)
+    }
+
     /// The leaf hash of the log entry that this certificate states.
     pub fn leaf_hash(&self) -> Hash {
         self.entry_parts.leaf_hash(self.proof.extensions)

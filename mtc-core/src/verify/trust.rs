@@ -152,6 +152,12 @@ impl CaTrust {
         &self.groups
     }
 
+    /// Whether somebody's cosignature can count: the CA's, or that of a member of a group.
+    pub fn knows(&self, cosigner: &TrustAnchorId) -> bool {
+        let members = self.groups.iter().flat_map(CosignerGroup::members);
+        *cosigner == self.cosigner.id || members.into_iter().any(|member| member.id == *cosigner)
+    }
+
     /// How many subtrees are trusted.
     pub const fn trusted_subtrees(&self) -> usize {
         self.trusted.len()

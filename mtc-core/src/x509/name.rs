@@ -176,7 +176,8 @@ pub fn is_name_of(presented: &str, host: &str) -> bool {
                     .split_once('.')
                     .is_some_and(|(_, of_host)| of_host.eq_ignore_ascii_case(parent))
         }
-        None => presented.eq_ignore_ascii_case(host),
+        // Most are equal in case too, and that is seen many octets at a time.
+        None => presented == host || presented.eq_ignore_ascii_case(host),
     }
 }
 

@@ -18,10 +18,13 @@ use mtc_core::entry::{EntryBody, EntryError, MAX_ENTRY, MtcLogEntry};
 use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber, TreeSize, TrustAnchorId, serial};
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
+use mtc_core::properties::{AnchorPattern, CertificateProperties, PatternError, PropertiesError};
 use mtc_core::time::UnixTime;
+use mtc_core::tlog_proof::{MAX_PROOF, TlogProof, TlogProofError};
 use mtc_core::tree::{ProofError, Subtree, evaluate_inclusion, verify_consistency};
 use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError, Rejection, RevokedRange};
-use mtc_core::wire::{self, WireError};
+use mtc_core::vkey::{self, VkeyError};
+use mtc_core::wire::{self, Reader, WireError};
 use mtc_core::x509::{EndEntity, Role, UsageError, X509Error, extension};
 
 use crate::{CA, log_of, serial_of, subtrees, trust_in};
@@ -32,7 +35,7 @@ use test_support::parts::Parts;
 const NOT_PRODUCIBLE: [(&str, &str); 2] = [("KeyError", "Generation"), ("KeyError", "Signing")];
 
 /// The enums that are errors of the public interface; [`mtc_core::tile::TilePathError`] is none, having no variants.
-const ERRORS: [&str; 15] = [
+const ERRORS: [&str; 19] = [
     "CaError",
     "CertificateError",
     "CheckpointError",
@@ -42,10 +45,14 @@ const ERRORS: [&str; 15] = [
     "KeyError",
     "LandmarkError",
     "NoteError",
+    "PatternError",
     "PolicyError",
     "ProofError",
+    "PropertiesError",
     "Rejection",
+    "TlogProofError",
     "UsageError",
+    "VkeyError",
     "WireError",
     "X509Error",
 ];
@@ -82,6 +89,9 @@ fn every_variant_of_every_error_is_produced() {
     keys(&mut seen);
     landmarks(&mut seen);
     notes_and_checkpoints(&mut seen);
+    verifier_keys(&mut seen);
+    detached_proofs(&mut seen);
+    certificate_properties(&mut seen);
     ca_certificates(&mut seen);
     x509_certificates(&mut seen);
 
@@ -268,12 +278,9 @@ fn identifiers(seen: &mut Seen) {
 }
 
 fn structures(seen: &mut Seen) {
-    let vector = |bytes| wire::Reader::new(bytes).vector(2);
+    let vector = |bytes| Reader::new(bytes).vector(2);
     seen.fails(vector(&[0, 2, 1]), WireError::Truncated);
-    seen.fails(
-        wire::Reader::new(&[1]).finish(),
-        WireError::TrailingBytes(1),
-    );
+    seen.fails(Reader::new(&[1]).finish(), WireError::TrailingBytes(1));
     seen.fails(
         wire::put_vector(&mut Vec::new(), &[0; 256], 1, "a name"),
         WireError::TooLong("a name"),
@@ -752,4 +759,75 @@ fn ca_certificates(seen: &mut Seen) {
         edited(&key_usage, &other_usage),
         CaError::Profile("keyUsage lacks keyCertSign"),
     );
+}
+
+fn verifier_keys(seen: &mut Seen) {
+    let cosigner = Signer::new(CA, SignatureAlgorithm::MlDsa44).cosigner;
+    let good = vkey::encode(&cosigner).expect("of ML-DSA-44");
+    let (name, rest) = good.split_once('+').expect("three fields");
+    let (key_id, key) = rest.split_once('+').expect("three fields");
+    seen.fails(vkey::parse(name), VkeyError::Form);
+    let source = TrustAnchorId::from_signed_text_name("scp").expect_err("no ID");
+    let named = VkeyError::Name {
+        name: "scp".to_owned(),
+        source,
+    };
+    seen.fails(vkey::parse(&format!("scp+{key_id}+{key}")), named);
+    seen.fails(
+        vkey::parse(&format!("{name}+{key_id}+AQ==")),
+        VkeyError::Type(1),
+    );
+    let short = PublicKey::from_raw(SignatureAlgorithm::MlDsa44, &[]).expect_err("no key");
+    seen.fails(
+        vkey::parse(&format!("{name}+{key_id}+Bg==")),
+        VkeyError::Key(short),
+    );
+    seen.fails(
+        vkey::parse(&format!("{name}+00000000+{key}")),
+        VkeyError::KeyId,
+    );
+}
+
+fn detached_proofs(seen: &mut Seen) {
+    const HEADER: &str = "c2sp.org/tlog-proof@v1\n";
+    let hash = format!("{}=\n", "A".repeat(43));
+    let mut fails = |text: &str, error| seen.fails(TlogProof::parse(text.as_bytes()), error);
+    fails("\n\n", TlogProofError::Header);
+    fails(HEADER, TlogProofError::NoCheckpoint);
+    fails(
+        &format!("{HEADER}extra ?\nindex 0\n\n"),
+        TlogProofError::Extra,
+    );
+    fails(&format!("{HEADER}index\n\n"), TlogProofError::Index);
+    fails(
+        &format!("{HEADER}index 0\nAA==\n\n"),
+        TlogProofError::Hash(1),
+    );
+    let many = format!("{HEADER}index 0\n{}\n", hash.repeat(64));
+    fails(&many, TlogProofError::TooManyHashes);
+    fails(&"a".repeat(MAX_PROOF + 1), TlogProofError::NotText);
+}
+
+fn certificate_properties(seen: &mut Seen) {
+    let list = |properties: &[(u8, &[u8])]| {
+        let property =
+            |(kind, data): &(u8, &[u8])| [&[0, *kind, 0, data.len() as u8], *data].concat();
+        let all: Vec<u8> = properties.iter().flat_map(property).collect();
+        [&[0, all.len() as u8], all.as_slice()].concat()
+    };
+    let mut fails = |bytes: &[u8], error| seen.fails(CertificateProperties::parse(bytes), error);
+    let short = Reader::new(&[]).vector(2).expect_err("nothing is there");
+    fails(&[], PropertiesError::Form(short));
+    fails(&list(&[(2, &[]), (2, &[])]), PropertiesError::Order(2));
+    let no_id = TrustAnchorId::from_bytes(&[]).expect_err("no ID");
+    fails(&list(&[(0, &[])]), PropertiesError::TrustAnchorId(no_id));
+    fails(&list(&[(1, &[0, 0])]), PropertiesError::NoGroups);
+    fails(
+        &list(&[(1, &[0, 1, 0])]),
+        PropertiesError::Group(PatternError::Empty),
+    );
+    fails(&list(&[(2, &[7])]), PropertiesError::Negotiation(1));
+    seen.fails(AnchorPattern::from_bytes(&[]), PatternError::Empty);
+    seen.fails(AnchorPattern::from_bytes(&[1]), PatternError::Pairs);
+    seen.fails(AnchorPattern::from_bytes(&[0x81]), PatternError::Component);
 }

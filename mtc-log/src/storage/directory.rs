@@ -18,9 +18,9 @@ use std::time::SystemTime;
 
 use mtc_core::id::TreeSize;
 use mtc_core::tile::{TILE_WIDTH, TilePath};
-use rustix::fs::FlockOperation;
 
-use super::{Object, Storage, StorageError};
+use super::{Object, Storage, StorageError, superseded};
+use crate::lock_file;
 
 /// The directories whose own entry is known to be durable. A batch writes into a few directories per tile level (six levels
 /// at the most) and a handful beside; forgetting one costs an `fsync`.
@@ -186,7 +186,6 @@ impl Storage for DirectoryStorage {
         before: SystemTime,
     ) -> Result<u64, StorageError> {
         let mut removed = 0;
-        let size = trees.iter().copied().max().unwrap_or_default();
         let served = self.served_directory();
         let mut folders = vec![served.join("tile")];
         while let Some(folder) = folders.pop() {
@@ -204,10 +203,19 @@ impl Storage for DirectoryStorage {
                 let Some(tile) = tile_at(&served, &full) else {
                     continue;
                 };
-                if width_in(tile, size) < TILE_WIDTH {
-                    removed += remove_narrower(&path, tile, trees, before)?;
-                } else if is_older(&full, before)? {
-                    removed += entries(&path)?.len() as u64;
+                let mut stored = partial_in(&path)?;
+                let count = stored.len();
+                if let Some(written) = last_written(&full)? {
+                    stored.push((TILE_WIDTH, written));
+                }
+                let superseded = superseded(tile, &stored, trees, before);
+                for width in &superseded {
+                    let file = path.join(width.to_string());
+                    fs::remove_file(&file).map_err(failed("remove", &file))?;
+                    removed += 1;
+                }
+                // A folder that something may be written into stays.
+                if count > 0 && superseded.len() == count {
                     fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
                     self.forget(&path);
                 }
@@ -232,19 +240,10 @@ pub fn read_object(root: &Path, object: &Object) -> Result<Option<Vec<u8>>, Stor
 }
 
 fn lock(path: &Path) -> Result<File, StorageError> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(failed("open", path))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StorageError::Locked {
-            path: path.to_owned(),
-        }),
-        Err(errno) => Err(failed("lock", path)(errno.into())),
-    }
+    let locked = lock_file::take(path).map_err(failed("lock", path))?;
+    locked.ok_or_else(|| StorageError::Locked {
+        path: path.to_owned(),
+    })
 }
 
 /// Where an object is, and where it is while it is written.
@@ -278,39 +277,17 @@ impl ObjectFile {
     }
 }
 
-/// Removes the partial tiles in a folder that wider ones superseded before `before`, except those of `trees`; how many there were.
-/// The narrowest goes first, so that what supersedes a tile is there when it goes.
-fn remove_narrower(
-    folder: &Path,
-    tile: TilePath,
-    trees: &[TreeSize],
-    before: SystemTime,
-) -> Result<u64, StorageError> {
-    let needed: Vec<_> = trees.iter().map(|size| width_in(tile, *size)).collect();
-    let newest = needed.iter().copied().max().unwrap_or(0);
-    let mut widths = Vec::new();
+/// The widths of the partial tiles in a folder, and when they were written.
+fn partial_in(folder: &Path) -> Result<Vec<(u64, SystemTime)>, StorageError> {
+    let mut found = Vec::new();
     for entry in entries(folder)? {
         let name = entry.file_name();
-        widths.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
-    }
-    widths.sort_unstable();
-    let mut removed = 0;
-    for pair in widths.windows(2) {
-        let [width, wider] = *pair else {
-            continue;
-        };
-        // A tree that is wider still is not published: a batch is under way, or was when the process died.
-        if wider > newest || !is_older(&folder.join(wider.to_string()), before)? {
-            break;
+        let width = name.to_str().and_then(|name| name.parse().ok());
+        if let (Some(width), Some(written)) = (width, last_written(&entry.path())?) {
+            found.push((width, written));
         }
-        if needed.contains(&width) {
-            continue;
-        }
-        let path = folder.join(width.to_string());
-        fs::remove_file(&path).map_err(failed("remove", &path))?;
-        removed += 1;
     }
-    Ok(removed)
+    Ok(found)
 }
 
 /// The tile or bundle whose full one has this path.
@@ -322,18 +299,11 @@ fn tile_at(served: &Path, full: &Path) -> Option<TilePath> {
     }
 }
 
-/// How many hashes or entries a tile or bundle has in the tree of `size` entries.
-fn width_in(tile: TilePath, size: TreeSize) -> u64 {
-    let first = tile.index.saturating_mul(TILE_WIDTH);
-    let count = tile.kind.count_in(size);
-    count.saturating_sub(first).min(TILE_WIDTH)
-}
-
-/// Whether there is such a file, last written before `before`.
-fn is_older(file: &Path, before: SystemTime) -> Result<bool, StorageError> {
+/// When a file was last written; `None` if there is no such file.
+fn last_written(file: &Path) -> Result<Option<SystemTime>, StorageError> {
     match fs::metadata(file).and_then(|metadata| metadata.modified()) {
-        Ok(written) => Ok(written < before),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(written) => Ok(Some(written)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("inspect", file)(error)),
     }
 }

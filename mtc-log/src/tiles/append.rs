@@ -40,6 +40,41 @@ impl NewTiles {
         Ok(new)
     }
 
+    /// The partial tiles and the partial bundle at the right edge of the tree's first `size` entries, cut from what the tree has.
+    ///
+    /// # Errors
+    /// A tile cannot be read or is damaged.
+    pub(crate) fn edge(reader: &TreeReader, size: TreeSize) -> Result<Self, TreeError> {
+        let mut edge = Self {
+            objects: Vec::new(),
+            size,
+        };
+        let (number, width) = (size.0 / TILE_WIDTH, (size.0 % TILE_WIDTH) as usize);
+        if width > 0 {
+            let whole = reader.checked_bundle(number)?;
+            let mut bundle = Bundle::default();
+            whole
+                .entries()
+                .take(width)
+                .for_each(|entry| bundle.push(entry));
+            edge.push(TileKind::Entries, number, width, bundle.into_bytes());
+        }
+        for level in 0.. {
+            let kind = TileKind::Hashes(level);
+            let nodes = kind.count_in(size);
+            if nodes == 0 {
+                break;
+            }
+            let (number, width) = (nodes / TILE_WIDTH, (nodes % TILE_WIDTH) as usize);
+            if width > 0 {
+                let whole = reader.tile(level, number)?;
+                let bytes = whole.hashes()[..width].as_flattened().to_vec();
+                edge.push(kind, number, width, bytes);
+            }
+        }
+        Ok(edge)
+    }
+
     fn bundles(&mut self, reader: &TreeReader, entries: &[Vec<u8>]) -> Result<(), TreeError> {
         let first = reader.size.0 / TILE_WIDTH;
         let mut bundle = if reader.size.0.is_multiple_of(TILE_WIDTH) {

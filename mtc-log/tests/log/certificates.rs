@@ -17,8 +17,9 @@ use mtc_log::{
 };
 
 use crate::largest::NullLog;
+use test_support::log_world::{NOW, World, id};
+
 use crate::storage::MemoryStorage;
-use crate::world::{NOW, World, id};
 
 /// Who asks for a certificate.
 struct Subject {

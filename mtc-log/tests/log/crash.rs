@@ -4,87 +4,12 @@ use std::sync::Arc;
 
 use mtc_core::id::TreeSize;
 use mtc_core::time::UnixTime;
-use mtc_log::{AppendError, IssuanceLog, OpenError, PublishError};
+use mtc_log::{AppendError, PublishError};
 
-use crate::storage::{Fault, MemoryStorage};
-use crate::world::{NOW, World, all_entries, entries, tree_of};
+use test_support::log_world::{NOW, World, entries};
+use test_support::storage_contract::{BATCHES, Fault, assert_holds};
 
-/// The log holds exactly these entries, on disk and by its signature.
-fn assert_holds(log: &IssuanceLog, expected: &[Vec<u8>]) {
-    let reader = log.reader().expect("a sound tree");
-    assert_eq!(all_entries(&reader), expected);
-    assert_eq!(log.signed().root(), tree_of(expected).root());
-}
-
-/// Sizes before and after the batch that is interrupted: within a tile, filling it, over its edge, over two edges.
-const BATCHES: [(u64, u64); 5] = [(0, 3), (3, 2), (250, 6), (250, 10), (200, 400)];
-
-/// Interrupts the second of three batches at each of its writes, and gives `check` the log after the first two and what
-/// opening it again yields.
-fn interrupt_everywhere(
-    mut check: impl FnMut(&World, &Arc<MemoryStorage>, &[Vec<u8>], &[Vec<u8>]),
-) {
-    let world = World::new();
-    for (before, count) in BATCHES {
-        for fault in Fault::ALL {
-            for successes in 0.. {
-                let storage = Arc::new(MemoryStorage::default());
-                let mut log = world.create(&storage);
-                let (acknowledged, interrupted) = (
-                    entries("acknowledged", before),
-                    entries("interrupted", count),
-                );
-                if before > 0 {
-                    let batch = log.append(&acknowledged, NOW).expect("the storage works");
-                    log.publish(&batch.checkpoint.to_note())
-                        .expect("the storage works");
-                }
-                storage.fail_after(successes, fault);
-                let result = log.append(&interrupted, NOW);
-                if storage.disarm() {
-                    result.expect("fewer writes than that");
-                    break;
-                }
-                let error = result.expect_err("a write has failed");
-                assert!(
-                    matches!(error, AppendError::Storage(_)) && error.is_fatal(),
-                    "{error:?}"
-                );
-                assert!(matches!(
-                    log.append(&interrupted, NOW),
-                    Err(AppendError::Poisoned(_))
-                ));
-                drop(log);
-                check(&world, &storage, &acknowledged, &interrupted);
-            }
-        }
-    }
-}
-
-#[test]
-fn after_any_interrupted_write_the_log_continues_with_everything_acknowledged() {
-    interrupt_everywhere(|world, storage, acknowledged, interrupted| {
-        let mut log = world.open(storage).unwrap();
-        let whole = [acknowledged, interrupted].concat();
-        let survived = if log.signed().size() == TreeSize(whole.len() as u64) {
-            &whole
-        } else {
-            acknowledged
-        };
-        assert_holds(&log, survived);
-        assert_eq!(
-            log.published()
-                .map_or(TreeSize::EMPTY, mtc_log::CaCheckpoint::size),
-            TreeSize(acknowledged.len() as u64)
-        );
-        // Other entries take the indices of those that no checkpoint covers.
-        let next = entries("next", 300);
-        log.append(&next, NOW).unwrap();
-        assert_holds(&log, &[survived, &next].concat());
-        drop(log);
-        assert_holds(&world.open(storage).unwrap(), &[survived, &next].concat());
-    });
-}
+use crate::storage::MemoryStorage;
 
 #[test]
 fn whichever_objects_of_a_batch_survive_a_crash_the_log_continues() {
@@ -125,27 +50,6 @@ fn whichever_objects_of_a_batch_survive_a_crash_the_log_continues() {
             assert_holds(&log, &[&acknowledged[..], &next].concat());
         }
     }
-}
-
-#[test]
-fn a_second_fault_while_the_log_is_reopened_loses_nothing() {
-    interrupt_everywhere(|world, storage, acknowledged, interrupted| {
-        for fault in Fault::ALL {
-            storage.fail_after(0, fault);
-            assert!(matches!(world.open(storage), Err(OpenError::Storage(_))));
-            assert!(!storage.disarm());
-        }
-        let log = world.open(storage).unwrap();
-        let whole = [acknowledged, interrupted].concat();
-        assert_holds(
-            &log,
-            if log.signed().size() == TreeSize(whole.len() as u64) {
-                &whole
-            } else {
-                acknowledged
-            },
-        );
-    });
 }
 
 #[test]

@@ -7,9 +7,9 @@ use mtc_core::id::{EntryIndex, LogId, LogNumber, TreeSize};
 use mtc_log::{
     CosigningKey, Inspection, IssuanceLog, OpenError, Repaired, TreeError, TreeReader, repair,
 };
+use test_support::log_world::{NOW, World, entries, id};
 
 use crate::storage::MemoryStorage;
-use crate::world::{NOW, World, entries, id};
 
 /// A log of 600 entries, published at 300.
 fn damaged_log() -> (World, Arc<MemoryStorage>) {

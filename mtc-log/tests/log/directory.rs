@@ -9,8 +9,7 @@ use mtc_core::checkpoint::CheckpointError;
 use mtc_core::id::TreeSize;
 use mtc_core::tile::{TileKind, TilePath};
 use mtc_log::{DirectoryStorage, Inspection, Object, OpenError, Storage, StorageError};
-
-use crate::world::{NOW, World, all_entries, entries};
+use test_support::log_world::{NOW, World, all_entries, entries};
 
 /// Relative paths of all files below.
 fn files(root: &Path) -> Vec<String> {
@@ -101,7 +100,7 @@ fn a_log_comes_into_being_only_when_told_to() {
     assert!(matches!(
         DirectoryStorage::open(directory.path().join("absent")),
         Err(StorageError::Io {
-            operation: "open",
+            operation: "lock",
             ..
         }),
     ));

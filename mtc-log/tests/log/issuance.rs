@@ -10,17 +10,18 @@ use mtc_core::id::{EntryIndex, LogId, TreeSize};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{Hash, Subtree, evaluate_inclusion, leaf_hash, verify_consistency};
 use mtc_log::{
-    BatchStep, Clock, DirectoryStorage, Inspection, IssueError, Issued, Issuer, Object, Refusal,
-    Sequencer, SequencerConfig, SequencerConfigError, SequencerError, Storage, TreeError,
-    TreeReader, Witness, WitnessError, WitnessStore, WitnessedLog,
+    BatchStep, Clock, CosigningKey, DirectoryStorage, Inspection, IssueError, Issued, Issuer,
+    Object, Refusal, Sequencer, SequencerConfig, SequencerConfigError, SequencerError, Storage,
+    TreeError, TreeReader, Witness, WitnessError, WitnessStore, WitnessedLog,
 };
+use test_support::log_world::{NOW, World, all_entries, entries, tree_of};
+use test_support::storage_contract::Fault;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::storage::{Fault, MemoryStorage};
-use crate::world::{NOW, World, all_entries, entries, tree_of};
+use crate::storage::MemoryStorage;
 
-const CONFIG: SequencerConfig = SequencerConfig {
+pub(crate) const CONFIG: SequencerConfig = SequencerConfig {
     queue: 1000,
     min_interval: Duration::ZERO,
     required_witnesses: 1,
@@ -29,7 +30,7 @@ const CONFIG: SequencerConfig = SequencerConfig {
 
 /// How a witness behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
+pub(crate) enum Mood {
     Well,
     /// Connections are refused.
     Down,
@@ -47,32 +48,46 @@ enum Mood {
 
 /// A witness in this process, shared with the test.
 #[derive(Clone)]
-struct TestWitness {
+pub(crate) struct TestWitness {
     store: Arc<WitnessStore>,
+    /// Whom the log takes it for.
+    known_as: Cosigner,
     mood: Arc<Mutex<Mood>>,
     requests: Arc<AtomicUsize>,
 }
 
 impl TestWitness {
     fn new(world: &World) -> Self {
+        Self::signing_with(world, world.witness_key())
+    }
+
+    /// One that signs with another key than the world's witness.
+    pub(crate) fn signing_with(world: &World, key: CosigningKey) -> Self {
         let log = WitnessedLog {
             id: world.log,
             ca: world.ca(),
         };
-        let store = WitnessStore::open(
-            Arc::new(MemoryStorage::default()),
-            world.witness_key(),
-            [log],
-        );
+        let store = WitnessStore::open(Arc::new(MemoryStorage::default()), key, [log]);
         let store = Arc::new(store.expect("an empty storage"));
         Self {
+            known_as: store.cosigner().clone(),
             store,
             mood: Arc::new(Mutex::new(Mood::Well)),
             requests: Arc::default(),
         }
     }
 
-    fn set(&self, mood: Mood) {
+    /// The same one, where the log expects another's signatures.
+    pub(crate) fn taken_for(self, known_as: Cosigner) -> Self {
+        Self { known_as, ..self }
+    }
+
+    /// Entries that it has cosigned.
+    pub(crate) fn size(&self) -> TreeSize {
+        self.store.largest()
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
         *self.mood.lock().expect("no panics under the lock") = mood;
     }
 
@@ -94,7 +109,8 @@ impl TestWitness {
     }
 }
 
-fn answer(result: Result<Vec<u8>, Refusal>) -> Result<Vec<u8>, WitnessError> {
+/// A store's answer as it is had over HTTP.
+pub(crate) fn answer(result: Result<Vec<u8>, Refusal>) -> Result<Vec<u8>, WitnessError> {
     result.map_err(|refusal| match refusal {
         Refusal::Conflict { latest } => WitnessError::Conflict { size: latest },
         refusal => WitnessError::Refused {
@@ -106,7 +122,7 @@ fn answer(result: Result<Vec<u8>, Refusal>) -> Result<Vec<u8>, WitnessError> {
 
 impl Witness for TestWitness {
     fn cosigner(&self) -> &Cosigner {
-        self.store.cosigner()
+        &self.known_as
     }
 
     async fn add_checkpoint(&self, body: Vec<u8>) -> Result<Vec<u8>, WitnessError> {
@@ -579,9 +595,9 @@ async fn a_clock_that_goes_backwards_fails_the_batch_only() {
 }
 
 /// A witness that answers when the test lets it.
-struct Gated {
-    witness: TestWitness,
-    gate: Arc<Semaphore>,
+pub(crate) struct Gated {
+    pub(crate) witness: TestWitness,
+    pub(crate) gate: Arc<Semaphore>,
 }
 
 impl Witness for Gated {

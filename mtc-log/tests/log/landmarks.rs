@@ -8,9 +8,10 @@ use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{evaluate_inclusion, leaf_hash};
 use mtc_log::{IssuanceLog, LandmarkPolicy, LandmarkStore, LandmarkStoreError, TreeError};
+use test_support::log_world::{NOW, World, entries};
+use test_support::storage_contract::Fault;
 
-use crate::storage::{Fault, MemoryStorage};
-use crate::world::{NOW, World, entries};
+use crate::storage::MemoryStorage;
 
 const POLICY: LandmarkPolicy = LandmarkPolicy {
     time_between: Duration::from_secs(60),

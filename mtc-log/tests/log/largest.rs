@@ -10,9 +10,9 @@ use mtc_core::tree::{
     self, Hash, HashReader, Subtree, covering_subtrees, evaluate_inclusion, leaf_hash, node_hash,
 };
 use mtc_log::{AppendError, MAX_LOG_SIZE, Object, Storage, StorageError};
+use test_support::log_world::{NOW, World, entries};
 
 use crate::storage::MemoryStorage;
-use crate::world::{NOW, World, entries};
 
 /// A log of null entries up to `size`, and over it whatever is written.
 pub(crate) struct NullLog {

@@ -6,15 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 use mtc_log::{Object, Storage, StorageError};
-
-/// What a failing write leaves behind; both are what [`Storage`] allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The old object: the disk is full, or the process died before the rename.
-    BeforeRename,
-    /// The new object, and yet an error: the directory's `fsync` failed, or the process died before it could answer.
-    AfterRename,
-}
+use test_support::storage_contract::Fault;
 
 /// What a write has done.
 enum Outcome {
@@ -22,10 +14,6 @@ enum Outcome {
     Failed(Fault),
     /// Stored with one bit flipped, and reported as a success: what no [`Storage`] allows and hardware does.
     Flipped,
-}
-
-impl Fault {
-    pub(crate) const ALL: [Self; 2] = [Self::BeforeRename, Self::AfterRename];
 }
 
 /// The bytes outlive every log opened on them, as a disk's do.

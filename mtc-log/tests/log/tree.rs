@@ -6,9 +6,9 @@ use mtc_core::id::{EntryIndex, TreeSize};
 use mtc_core::tree::{self, MemoryTree, Subtree, covering_subtrees, leaf_hash};
 use mtc_log::{TreeError, TreeReader, Trees};
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, proptest};
+use test_support::log_world::{NOW, World, all_entries, entries, tree_of};
 
 use crate::storage::MemoryStorage;
-use crate::world::{NOW, World, all_entries, entries, tree_of};
 
 /// Sizes at which the big log has had a checkpoint, around where tiles fill at levels 0, 1 and 2.
 const SIZES: [u64; 12] = [

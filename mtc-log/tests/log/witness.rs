@@ -14,9 +14,10 @@ use mtc_log::{
     AddCheckpoint, CaCheckpoint, IssuanceLog, Object, Refusal, SignSubtree, Storage, StorageError,
     WitnessOpenError, WitnessStore, WitnessedLog,
 };
+use test_support::log_world::{NOW, World, entries};
+use test_support::storage_contract::Fault;
 
-use crate::storage::{Fault, MemoryStorage};
-use crate::world::{NOW, World, entries};
+use crate::storage::MemoryStorage;
 
 /// How the SHA-256 of the origin `oid/1.3.6.1.4.1.32473.1.0.1` begins.
 const ORIGIN_HASH: &str = "3622e790";

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustls::{CommonState, HandshakeKind};
 
+use crate::anchor_bytes::AnchorBytes;
 use crate::kind::CertificateKind;
 use crate::notes::{Notes, Signature};
 use crate::record::{
@@ -33,6 +34,8 @@ pub struct HandshakeCost {
     pub bytes_received: u64,
     /// Bytes by message and flight; none if the peer sent what no handshake of this project has.
     pub wire: Option<WireBytes>,
+    /// What this side sent to say whom it trusts, and what `trust_anchors` would have taken.
+    pub anchors: AnchorBytes,
     /// The kind of certificate this side presented, if any.
     pub presented: Option<CertificateKind>,
     /// The kind of certificate the peer presented, if any.
@@ -135,6 +138,20 @@ impl Negotiated {
     }
 }
 
+/// What this side sent to say whom it trusts.
+pub(super) fn anchors(side: Side, resumed: bool, notes: &Notes) -> AnchorBytes {
+    let named = notes.anchors.get().copied().unwrap_or_default();
+    if resumed {
+        // A server asks for nothing, and nobody shows a certificate.
+        return match side {
+            Side::Client => named,
+            Side::Server => AnchorBytes::default(),
+        };
+    }
+    let is_chosen = named.stand_in > 0 && notes.own_signature.get().is_some();
+    if is_chosen { named.with_match() } else { named }
+}
+
 /// The lengths of the client's and of the server's protected messages.
 pub(super) fn protected(
     side: Side,
@@ -145,15 +162,22 @@ pub(super) fn protected(
     let finished = finished_length(suite.common.hash_provider.output_len());
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let asked = notes.certificate_request.get().filter(|_| !resumed);
-    let of = |certificate: Option<&u64>, signature: Option<&Signature>| Protected {
+    let of = |certificate: Option<u64>, signature: Option<&Signature>| Protected {
         certificate_request: None,
         // Who signs nothing has presented nothing, whatever it has at hand.
-        certificate: signature.and(certificate).copied(),
+        certificate: signature.and(certificate),
         certificate_verify: signature.map(|made| certificate_verify_length(made.length)),
         finished,
     };
-    let own = of(notes.own_certificate.get(), notes.own_signature.get());
-    let peer = of(notes.peer_certificate.get(), notes.peer_signature.get());
+    let own = of(
+        notes.own_certificate.get().copied(),
+        notes.own_signature.get(),
+    );
+    let accepted = notes.peer_certificate.get();
+    let peer = of(
+        accepted.map(|accepted| accepted.message),
+        notes.peer_signature.get(),
+    );
     let (mut client, mut server) = match side {
         Side::Client => (own, peer),
         Side::Server => (peer, own),

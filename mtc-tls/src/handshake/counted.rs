@@ -31,7 +31,13 @@ pub struct Counted<S> {
     traffic: Arc<Traffic>,
     /// Until the handshake is complete.
     watch: Option<Box<Watch>>,
+    /// What a server has read, until somebody takes its ClientHello from it.
+    hello: Option<Vec<u8>>,
 }
+
+/// Bytes that are kept for whoever looks into ClientHello. rustls takes one of 64 KiB at most, in ordinary records as in BoringSSL's
+/// largest of some kilobytes; what a client spreads over more bytes is not kept, and says nothing.
+const MAX_HELLO: usize = 80 * 1024;
 
 impl<S> Counted<S> {
     pub(super) fn new(stream: S, side: Side) -> Self {
@@ -39,6 +45,7 @@ impl<S> Counted<S> {
             stream,
             traffic: Arc::default(),
             watch: Some(Box::new(Watch::new(side))),
+            hello: (side == Side::Server).then(Vec::new),
         }
     }
 
@@ -60,6 +67,11 @@ impl<S> Counted<S> {
     /// Where the bytes are counted, also those that are still to pass.
     pub fn traffic(&self) -> Arc<Traffic> {
         self.traffic.clone()
+    }
+
+    /// What was read so far, and nothing is kept from now on; nothing if it was too much.
+    pub(super) fn take_hello(&mut self) -> Vec<u8> {
+        self.hello.take().unwrap_or_default()
     }
 
     /// What was watched; what comes now is only counted.
@@ -95,6 +107,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         all.fetch_add(read.len() as u64, Ordering::Relaxed);
         if let Some(watch) = &mut self.watch {
             watch.received(read);
+        }
+        if let Some(hello) = self.hello.as_mut() {
+            if hello.len() + read.len() <= MAX_HELLO {
+                hello.extend_from_slice(read);
+            } else {
+                self.hello = None;
+            }
         }
         polled
     }

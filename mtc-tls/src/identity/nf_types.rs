@@ -4,8 +4,12 @@ use mtc_core::der::{self, DerError, Reader};
 use mtc_core::oid;
 use mtc_core::x509::extension;
 
+use super::alt_names::graphic_text;
+
 /// NF types in one certificate; an NF is of one type, combined ones of a few.
 pub const MAX_NF_TYPES: usize = 8;
+/// Room that is made for them at once.
+const USUAL_NF_TYPES: usize = 1;
 /// Longest NF type, in characters.
 pub(super) const MAX_NF_TYPE_LENGTH: usize = 32;
 
@@ -28,9 +32,9 @@ pub enum NfTypesError {
 }
 
 /// Reads the value of the extension; the order is kept and not judged.
-pub(super) fn parse(value: &[u8]) -> Result<Vec<String>, NfTypesError> {
+pub(crate) fn parse(value: &[u8]) -> Result<Vec<String>, NfTypesError> {
     let mut reader = Reader::new(der::only(value, der::SEQUENCE)?);
-    let mut nf_types: Vec<String> = Vec::new();
+    let mut nf_types: Vec<String> = Vec::with_capacity(USUAL_NF_TYPES);
     while !reader.is_empty() {
         let nf_type = parse_one(reader.contents(der::IA5_STRING)?)?;
         if nf_types.contains(&nf_type) {
@@ -49,11 +53,10 @@ pub(super) fn parse(value: &[u8]) -> Result<Vec<String>, NfTypesError> {
 }
 
 fn parse_one(octets: &[u8]) -> Result<String, NfTypesError> {
-    let in_bounds = (1..=MAX_NF_TYPE_LENGTH).contains(&octets.len());
-    match std::str::from_utf8(octets) {
-        Ok(text) if in_bounds && octets.iter().all(u8::is_ascii_graphic) => Ok(text.to_owned()),
-        _ => Err(NfTypesError::InvalidNfType),
-    }
+    graphic_text(octets)
+        .filter(|text| (1..=MAX_NF_TYPE_LENGTH).contains(&text.len()))
+        .map(str::to_owned)
+        .ok_or(NfTypesError::InvalidNfType)
 }
 
 /// The extension, not critical, in the given order.

@@ -1,8 +1,10 @@
 //! Whatever the messages, the records and the reads: every byte has its part, and the parts are those that were sent.
 
+use std::iter;
+
 use proptest::collection::vec;
 use proptest::option;
-use proptest::prelude::{Just, Strategy, any, prop_assert_eq, proptest};
+use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_assume, proptest};
 
 use super::direction::{HELLO_RETRY_REQUEST, HELLO_START};
 use super::{DirectionBytes, MessageBytes, Protected, Side, Watch};
@@ -118,6 +120,19 @@ impl Plan {
         }
     }
 
+    /// Octets of content in the last record of the client's last flight.
+    fn last_record_of_client(&self) -> u64 {
+        let mut rest = Self::protected(&self.client).total();
+        let records = self.cuts.iter().copied().chain(iter::repeat(1 << 14));
+        for record in records {
+            if rest <= record {
+                break;
+            }
+            rest -= record;
+        }
+        rest
+    }
+
     /// Who sends what, one after the other.
     fn flights(&self) -> Vec<(Side, Flight)> {
         let mut flights = Vec::new();
@@ -228,6 +243,8 @@ proptest! {
         let flights = plan.flights();
         let watch = watched(Side::Client, &plan, &flights, &[]);
         let mut client = Plan::protected(&plan.client);
+        // Where the last record holds one octet, all records but that are an account of a message shorter by one.
+        prop_assume!(longer || plan.last_record_of_client() > 1);
         client.finished = if longer { client.finished + 1 } else { client.finished - 1 };
         prop_assert_eq!(watch.account(&client, &Plan::protected(&plan.server)), None);
     }

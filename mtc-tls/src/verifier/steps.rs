@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mtc_core::certificate::Certificate;
-use mtc_core::verify::{Observer, VerificationStep};
+use mtc_core::verify::{CaTrust, Observer, VerificationStep};
 
 use crate::cpu;
 use crate::kind::CertificateKind;
@@ -35,6 +35,16 @@ impl Protocol {
         self.kind = CertificateKind::of_mtc(certificate);
         self.verification.proof_hashes = proof.inclusion_proof.len() as u64;
         self.verification.cosignatures_carried = proof.signatures().count() as u64;
+    }
+
+    /// Notes the cosignatures that cannot count for one who trusts this.
+    pub(super) fn passes_over(&mut self, certificate: &Certificate<'_>, trust: &CaTrust) {
+        let cosignatures = certificate.proof.signatures();
+        for (cosigner, signature) in cosignatures.filter(|(cosigner, _)| !trust.knows(cosigner)) {
+            let length = 1 + cosigner.as_bytes().len() + 2 + signature.len();
+            self.verification.cosignatures_unknown += 1;
+            self.verification.unknown_cosignature_bytes += length as u64;
+        }
     }
 
     /// The time since the last call belongs to the step that `of` picks.

@@ -1,18 +1,21 @@
 //! Which credential is presented: by the trust anchor names of the peer, in both directions (Section 8 of the draft).
 
 use mtc_core::id::{LandmarkNumber, TrustAnchorId};
+use mtc_core::verify::{Basis, Rejection};
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{MtcCredential, Store};
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::HandshakeError;
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::kind::CertificateKind;
+use mtc_tls::peer::VerifyError;
 use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use rustls::{AlertDescription, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::lab::{DIRECT, INTERMEDIATE, Lab, NEWEST_LANDMARK, OWN_LANDMARK, profile};
+use crate::mtca::Signer;
 use crate::raw::Claims;
 use crate::server::{Server, client_chain, server_chain};
 
@@ -152,6 +155,126 @@ async fn a_client_that_names_nothing_known_gets_the_fallback() {
         );
         assert_eq!((accepted.peer, accepted.cost.received), (None, None));
     }
+}
+
+// Whoever can send no names could not use its landmark-relative certificate: the server looked at it as one that knows no landmark.
+#[tokio::test]
+async fn a_client_that_names_no_landmark_may_present_the_certificate_of_a_trusted_one() {
+    let lab = Lab::new();
+    let key = KeyAlgorithm::EcdsaP256;
+    let (_, relative) = lab.mtca.landmark_relative(lab.index_of(&lab.amf, key));
+    let names = [
+        vec![],
+        vec![lab.mtca.log_id().ca().to_name()],
+        vec![vec![0x30, 0]],
+    ];
+    for (newest, accepted_there) in [(NEWEST, true), (OWN, true), (OLDER, false), (None, false)] {
+        let server = Server::start(lab.smf_endpoint(newest)).await;
+        for names in &names {
+            let claims = Claims::names(names);
+            let (_client, accepted) = tokio::join!(
+                claims.connect_as(server.addr(), relative.clone(), lab.amf.key(key)),
+                server.accept()
+            );
+            let case = format!("the server's landmarks up to {newest:?}, {names:?}");
+            if accepted_there {
+                let accepted = accepted.expect(&case);
+                let peer = accepted.peer.expect("client certificates are required");
+                assert_eq!(
+                    (peer.kind, peer.verification.basis),
+                    (LandmarkRelative, Some(Basis::TrustedSubtree)),
+                    "{case}"
+                );
+                assert_eq!(accepted.profile.unwrap().domain, MtcStandalone, "{case}");
+            } else {
+                let Err(HandshakeError::Refused(why)) = accepted else {
+                    panic!("{case}: {accepted:?}");
+                };
+                assert!(
+                    matches!(*why, VerifyError::Mtc(Rejection::Policy(_))),
+                    "{case}: {why:?}"
+                );
+            }
+        }
+    }
+}
+
+// A later draft has landmark-relative certificates carry cosignatures of nobody, so that verifiers keep ignoring whom they do not know.
+#[tokio::test]
+async fn cosignatures_of_nobody_change_nothing() {
+    let lab = Lab::new();
+    let key = KeyAlgorithm::EcdsaP256;
+    let grease = Signer::new("32473.99");
+    let greased = |nf| {
+        let index = lab.index_of(nf, key);
+        let subtree = lab.mtca.landmark_subtree(index);
+        lab.mtca.certificate(index, subtree, &[&grease])
+    };
+    let greased_set = |nf| {
+        let whole = lab.mtc_credential(nf, key);
+        let landmark = lab.landmark_credential(nf, key, OWN_LANDMARK, greased(nf));
+        lab.set_with(MtcCredential::new(whole.standalone, Some(landmark)))
+    };
+    let server = Server::start(crate::lab::endpoint(greased_set(&lab.smf))).await;
+    let client = crate::lab::endpoint(greased_set(&lab.amf));
+    let (connected, accepted) = server
+        .meet(&client, profile(MtcLandmark), lab.smf.expected())
+        .await;
+    let at_server = accepted.peer.expect("client certificates are required");
+    for peer in [&connected.peer, &at_server] {
+        assert_eq!(
+            (
+                peer.kind,
+                peer.verification.basis,
+                peer.verification.cosignatures_carried,
+                peer.verification.cosignatures_verified
+            ),
+            (LandmarkRelative, Some(Basis::TrustedSubtree), 1, 0)
+        );
+    }
+    let (_client, accepted) = tokio::join!(
+        Claims::names(&[]).connect_as(server.addr(), greased(&lab.amf), lab.amf.key(key)),
+        server.accept()
+    );
+    let peer = accepted.expect("a trusted subtree").peer;
+    assert_eq!(peer.expect("required").kind, LandmarkRelative);
+    // Among cosignatures that count they change nothing either.
+    let index = lab.index_of(&lab.amf, key);
+    let signers = [&grease, &lab.mtca.ca, &lab.mtca.witness];
+    let standalone = lab
+        .mtca
+        .certificate(index, lab.mtca.batch_subtree(index), &signers);
+    let (_client, accepted) = tokio::join!(
+        Claims::names(&[]).connect_as(server.addr(), standalone, lab.amf.key(key)),
+        server.accept()
+    );
+    let peer = accepted.expect("cosigned").peer.expect("required");
+    assert_eq!(
+        (peer.kind, peer.verification.basis),
+        (Standalone, Some(Basis::Cosignatures))
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_certificate_of_a_landmark_that_was_not_named_is_refused() {
+    let lab = Lab::new();
+    let key = KeyAlgorithm::EcdsaP256;
+    let (_, mut relative) = lab.mtca.landmark_relative(lab.index_of(&lab.amf, key));
+    // The last hash of the proof, before the length of the cosignatures, which there are none of.
+    let last_of_proof = relative.len() - 4;
+    relative[last_of_proof] ^= 1;
+    let server = Server::start(lab.smf_endpoint(NEWEST)).await;
+    let (_client, accepted) = tokio::join!(
+        Claims::names(&[]).connect_as(server.addr(), relative, lab.amf.key(key)),
+        server.accept()
+    );
+    let Err(HandshakeError::Refused(why)) = accepted else {
+        panic!("{accepted:?}");
+    };
+    assert!(
+        matches!(*why, VerifyError::Mtc(Rejection::TrustedSubtreeMismatch(_))),
+        "{why:?}"
+    );
 }
 
 #[tokio::test]
@@ -307,6 +430,35 @@ async fn the_server_follows_the_order_of_the_clients_signature_schemes() {
 }
 
 #[tokio::test]
+async fn who_offers_all_reaches_a_server_with_another_key_and_still_comes_first_with_its_own() {
+    let lab = Lab::new();
+    let [with_ml_dsa, with_both] = [&[KeyAlgorithm::MlDsa65][..], &[]].map(|keys| {
+        let mut set = lab.set(&lab.smf, NEWEST);
+        let wanted = |key| keys.is_empty() || keys.contains(&key);
+        set.mtc.retain(|own| wanted(own.standalone.leaf_key));
+        crate::lab::endpoint(set)
+    });
+    let client = lab.amf_endpoint(NEWEST);
+    let own = profile(MtcLandmark);
+    let server = Server::start(with_ml_dsa).await;
+    let (_, accepted) = server.attempt(&client, own, lab.smf.expected()).await;
+    assert!(
+        matches!(accepted, Err(HandshakeError::Setup(_))),
+        "{accepted:?}"
+    );
+    let (connected, _) = server
+        .meet(&client.offering_all(), own, lab.smf.expected())
+        .await;
+    assert_eq!(connected.cost.negotiated.peer_signature, Some("ML_DSA_65"));
+    let server = Server::start(with_both).await;
+    let (connected, accepted) = server
+        .meet(&client.offering_all(), own, lab.smf.expected())
+        .await;
+    assert_eq!(accepted.profile, Some(own));
+    assert!(!connected.cost.negotiated.hello_retried);
+}
+
+#[tokio::test]
 async fn a_client_that_can_verify_no_key_of_the_server_is_told_so() {
     let lab = Lab::new();
     let server = Server::start(lab.smf_endpoint(NEWEST)).await;
@@ -330,42 +482,79 @@ async fn a_client_that_can_verify_no_key_of_the_server_is_told_so() {
     );
 }
 
+/// TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, and TLS_AES_128_GCM_SHA256 of TLS 1.3.
+const SUITES: [[u8; 2]; 2] = [[0xc0, 0x2b], [0x13, 0x01]];
+
+/// A record with a ClientHello that names these suites, secp256r1, ecdsa_secp256r1_sha256 and ML-DSA-65, and has one more extension.
+fn handmade_hello(suites: &[[u8; 2]], extension: &[u8]) -> Vec<u8> {
+    let mut body = [&[3, 3][..], &[7; 32], &[0]].concat();
+    body.extend([0, 2 * suites.len() as u8]);
+    body.extend(suites.concat());
+    body.extend([1, 0]);
+    let extensions = [
+        &[0, 10, 0, 4, 0, 2, 0, 23][..],
+        &[0, 13, 0, 6, 0, 4, 4, 3, 9, 5],
+        extension,
+    ]
+    .concat();
+    body.extend([0, extensions.len() as u8]);
+    body.extend(extensions);
+    let handshake = [&[1, 0, 0, body.len() as u8][..], &body].concat();
+    [&[22, 3, 1, 0, handshake.len() as u8][..], &handshake].concat()
+}
+
+/// What a server answers to these bytes, to the end, and what it makes of them.
+async fn answered(server: &Server, record: &[u8]) -> (Vec<u8>, HandshakeError) {
+    let client = async {
+        let tcp = tokio::net::TcpStream::connect(server.addr()).await;
+        let mut tcp = tcp.expect("a listener");
+        tcp.write_all(record).await.expect("a listener that reads");
+        tcp.shutdown().await.expect("an open connection");
+        let mut answer = Vec::new();
+        let read = tcp.read_to_end(&mut answer).await;
+        read.expect("a connection that is closed and not reset");
+        answer
+    };
+    let (answer, accepted) = tokio::join!(client, server.accept());
+    (answer, accepted.expect_err("no whole client"))
+}
+
 #[tokio::test]
 async fn a_client_of_tls_1_2_is_told_the_version() {
-    /// TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, and TLS_AES_128_GCM_SHA256 of TLS 1.3.
-    const SUITES: [[u8; 2]; 2] = [[0xc0, 0x2b], [0x13, 0x01]];
     let lab = Lab::new();
     // One that names a suite of TLS 1.3 and no version gets as far as rustls.
     for suites in [&SUITES[..1], &SUITES] {
         let server = Server::start(lab.smf_endpoint(NEWEST)).await;
-        let mut body = [&[3, 3][..], &[7; 32], &[0]].concat();
-        body.extend([0, 2 * suites.len() as u8]);
-        body.extend(suites.concat());
-        body.extend([1, 0]);
-        // supported_groups: secp256r1; signature_algorithms: ecdsa_secp256r1_sha256, ML-DSA-65.
-        let extensions = [
-            &[0, 10, 0, 4, 0, 2, 0, 23][..],
-            &[0, 13, 0, 6, 0, 4, 4, 3, 9, 5],
-        ]
-        .concat();
-        body.extend([0, extensions.len() as u8]);
-        body.extend(extensions);
-        let handshake = [&[1, 0, 0, body.len() as u8][..], &body].concat();
-        let record = [&[22, 3, 1, 0, handshake.len() as u8][..], &handshake].concat();
-        let client = async {
-            let mut tcp = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
-            tcp.write_all(&record).await.unwrap();
-            let mut answer = Vec::new();
-            tcp.shutdown().await.unwrap();
-            tcp.read_to_end(&mut answer).await.unwrap();
-            answer
-        };
-        let (answer, accepted) = tokio::join!(client, server.accept());
+        let (answer, error) = answered(&server, &handmade_hello(suites, &[])).await;
         assert_eq!(answer, [21, 3, 3, 0, 2, 2, 70], "{suites:?}");
-        let error = accepted.expect_err("no TLS 1.3");
         assert!(matches!(error, HandshakeError::OldVersion), "{error:?}");
         assert_eq!(error.cause(), "tls: no TLS 1.3 offered");
     }
+}
+
+#[tokio::test]
+async fn malformed_trust_anchors_end_the_handshake() {
+    let lab = Lab::new();
+    let server = Server::start(lab.smf_endpoint(NEWEST)).await;
+    for (extension, alert) in [
+        // A list of three bytes in two; a sound list of one identifier goes on, to the version that is missing here.
+        (&[0xca, 0x34, 0, 4, 0, 3, 1, 1][..], 50),
+        (&[0xca, 0x34, 0, 4, 0, 2, 1, 1], 70),
+    ] {
+        let (answer, error) = answered(&server, &handmade_hello(&SUITES, extension)).await;
+        assert_eq!(answer, [21, 3, 3, 0, 2, 2, alert], "{error:?}");
+        assert_eq!(
+            matches!(error, HandshakeError::TrustAnchors(_)),
+            alert == 50,
+            "{error:?}"
+        );
+    }
+    // At another code point it is none of ours.
+    let elsewhere = lab.smf_endpoint(NEWEST).with_trust_anchors_at(0xfe00);
+    let server = Server::start(elsewhere).await;
+    let malformed = [0xca, 0x34, 0, 4, 0, 3, 1, 1];
+    let (_, error) = answered(&server, &handmade_hello(&SUITES, &malformed)).await;
+    assert!(matches!(error, HandshakeError::OldVersion), "{error:?}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use mtc_tls::credentials::{
 };
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
-use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
 
 use crate::baseline::Baseline;
@@ -46,6 +46,8 @@ pub(crate) const fn profile(domain: TrustDomain) -> ConnectionProfile {
         key_exchange: KeyExchange::X25519MlKem768,
         tickets: Tickets::None,
         tokens: Tokens::Es256,
+        via: Via::Direct,
+        grease: false,
     }
 }
 

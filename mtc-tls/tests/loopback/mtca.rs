@@ -24,7 +24,7 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         let secret = SecretKey::generate(SignatureAlgorithm::MlDsa44).expect("randomness");
         let id = id.parse().expect("a trust anchor ID");
         let key = secret.public_key().expect("a key");

@@ -22,7 +22,7 @@ fn with(tickets: Tickets, domain: TrustDomain) -> ConnectionProfile {
 }
 
 /// A connection to its end, so that the client has what the server sends after the handshake.
-async fn visit(
+pub(crate) async fn visit(
     server: &Server,
     client: &Endpoint,
     profile: ConnectionProfile,

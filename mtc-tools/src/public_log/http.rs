@@ -1,20 +1,24 @@
-//! A log over cleartext HTTP/1.1.
+//! A log below a URL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
+use mtc_web::{Client, HttpError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{PlaceError, ReadError};
-use crate::web::{HttpError, WebFolder};
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a log is served.
 #[derive(Debug)]
 pub(super) struct Http {
     runtime: Handle,
-    folder: WebFolder,
+    client: Client,
     stopped: watch::Sender<bool>,
 }
 
@@ -33,13 +37,14 @@ impl Http {
     /// The log at a URL. The URL of its checkpoint, which a lab prints, is taken for the log's.
     pub(super) fn new(url: &str, runtime: Handle) -> Result<Self, PlaceError> {
         let log = url.strip_suffix("/checkpoint").unwrap_or(url);
-        let folder = WebFolder::new(log).map_err(|source| PlaceError::Url {
+        let prefix = log.parse().map_err(|source| PlaceError::Url {
             url: url.to_owned(),
             source,
         })?;
+        let client = Client::new(prefix, TIMEOUT).map_err(PlaceError::Http)?;
         Ok(Self {
             runtime,
-            folder,
+            client,
             stopped: watch::Sender::new(false),
         })
     }
@@ -49,7 +54,7 @@ impl Http {
     }
 
     pub(super) fn url(&self, object: &str) -> String {
-        self.folder.url(object)
+        self.client.prefix().url(object)
     }
 
     pub(super) fn get(&self, object: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
@@ -75,15 +80,16 @@ impl Http {
 
     async fn fetch(&self, object: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
         let mut stopped = self.stopped.subscribe();
+        let bound = usize::try_from(limit).unwrap_or(usize::MAX);
         let answer = tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => return Err(ReadError::Stopped),
-            answer = self.folder.get(object, limit) => answer,
+            answer = self.client.file(object, bound) => answer,
         };
         match answer {
             Ok(body) => Ok(Some(body.into())),
             Err(HttpError::Status(StatusCode::NOT_FOUND)) => Ok(None),
-            Err(HttpError::TooLong(limit)) => Err(ReadError::TooLong {
+            Err(HttpError::TooLong(_)) => Err(ReadError::TooLong {
                 object: self.url(object),
                 limit,
             }),

@@ -1,5 +1,9 @@
+use procedures::route::Route;
+use sbi::client::Connection;
 use sbi::model::{Document, Snssai};
 use sbi::uri::Scheme;
+
+use crate::test_smf::smf;
 
 use super::*;
 
@@ -12,7 +16,6 @@ fn requester<'a>(config: &'a AmfConfig, api_root: &'a ApiRoot) -> Requester<'a> 
             .expect("a UUID"),
         api_root,
         config,
-        agent: None,
     }
 }
 
@@ -62,45 +65,33 @@ fn the_request_is_complete_and_short_enough_for_strict_peers() {
     assert!((8..=60).contains(&nas_request(5).len()));
 }
 
-/// What becomes of a `Location` of the SMF at `smf1.example.org:7777`.
-async fn located(location: Option<&str>) -> Result<SmContext, SessionError> {
-    let (config, api_root) = (AmfConfig::default(), api_root());
+/// What becomes of a `Location` of the SMF.
+async fn located(location: &str) -> Result<Resource, SessionError> {
     let (io, _peer) = tokio::io::duplex(1024);
     let connection = Connection::handshake(io, Scheme::Https).await;
     let connection = connection.expect("http/2");
-    let endpoint = Endpoint {
-        scheme: Scheme::Https,
-        server_name: "smf1.example.org".to_owned(),
-        addr: None,
-        port: 7777,
-        api_prefix: String::new(),
-    };
-    let smf = SmfConnection {
-        connection: &connection,
-        route: SmfRoute::Direct(&endpoint),
-        requester: requester(&config, &api_root),
-    };
-    smf.located(location)
+    let route = Route::direct(smf());
+    let exchange = Exchange::new(&connection, &route, None);
+    Ok(exchange.resource(location)?)
 }
 
 #[tokio::test]
 async fn the_context_is_where_location_says_at_the_smf_that_was_asked() {
     let uri = "https://SMF1.example.org:7777/nsmf-pdusession/v1/sm-contexts/7";
     let path = "/nsmf-pdusession/v1/sm-contexts/7".to_owned();
-    assert_eq!(located(Some(uri)).await.unwrap().path, path);
+    assert_eq!(located(uri).await.unwrap().path, path);
 }
 
 #[tokio::test]
-async fn a_location_elsewhere_or_none_is_refused() {
-    assert!(matches!(located(None).await, Err(SessionError::NoLocation)));
-    let relative = located(Some("/nsmf-pdusession/v1/sm-contexts/7")).await;
+async fn a_location_elsewhere_is_refused() {
+    let relative = located("/nsmf-pdusession/v1/sm-contexts/7").await;
     assert!(matches!(relative, Err(SessionError::Location(_))));
     for foreign in [
         "https://smf2.example.org:7777/nsmf-pdusession/v1/sm-contexts/7",
         "https://smf1.example.org/nsmf-pdusession/v1/sm-contexts/7",
         "http://smf1.example.org:7777/nsmf-pdusession/v1/sm-contexts/7",
     ] {
-        let refused = located(Some(foreign)).await;
+        let refused = located(foreign).await;
         assert!(
             matches!(refused, Err(SessionError::ForeignLocation(_))),
             "{foreign}"

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use hyper::header::{LOCATION, USER_AGENT};
 use hyper::http::HeaderValue;
 use sbi::header::UserAgent;
-use sbi::model::{Document, Endpoint, SmContextUpdateData};
+use sbi::model::{Document, SmContextUpdateData};
 use sbi::multipart::{Multipart, NAS, NGAP};
 use sbi::problem::{Cause, Problem};
 use sbi::response::Response;
@@ -99,21 +99,13 @@ async fn run(fault: Fault) -> (Result<(), SessionError>, Vec<Request>) {
     let config = AmfConfig::default();
     let api_root: ApiRoot = "https://amf1.example.org:7777".parse().expect("an apiRoot");
     let agent: UserAgent = "AMF-amf1.example.org".parse().expect("a User-Agent");
-    let endpoint = Endpoint {
-        scheme: Scheme::Https,
-        server_name: "smf1.example.org".to_owned(),
-        addr: None,
-        port: 7777,
-        api_prefix: String::new(),
-    };
+    let route = Route::direct(crate::test_smf::smf());
     let connected = SmfConnection {
-        connection: &connection,
-        route: SmfRoute::Direct(&endpoint),
+        exchange: Exchange::new(&connection, &route, Some(&agent)),
         requester: Requester {
             id: uuid::Uuid::from_u128(1).into(),
             api_root: &api_root,
             config: &config,
-            agent: Some(&agent),
         },
     };
     let mut session = contexts

@@ -1,9 +1,9 @@
 //! The durable record of used enrolment tokens.
 //!
 //! ```text
-//! <count> SP <check> LF                                       head, twice: written in turns after each token
+//! <count> SP <check> LF                                       head, twice: written in turns after each sync
 //! <jti> SP <exp> SP <serial> SP <request> SP <check> LF       one line a token, appended and synced before its certificate is
-//!                                                             acknowledged
+//!                                                             acknowledged; those that come while others are synced, together
 //! ```
 //!
 //! A token that is not in the record can be used again, so what is missing must not go unnoticed: each check is over its
@@ -26,6 +26,7 @@ use std::time::Duration;
 use mtc_core::hex;
 use mtc_core::time::UnixTime;
 use sbi::checksum::sha256;
+use sbi::durable::Rounds;
 use sbi::enrolment_claims::EnrolmentClaims;
 use uuid::Uuid;
 
@@ -93,8 +94,21 @@ pub enum UsedTokensError {
 /// Memory and file grow with the number of tokens that the authority mints, about 160 bytes each; tokens that expired
 /// more than seven days ago are dropped when the record is opened.
 #[derive(Clone)]
-pub struct UsedTokens {
-    record: Arc<Mutex<Record>>,
+pub struct UsedTokens(Arc<Shared>);
+
+struct Shared {
+    /// Never locked while the disk is waited for: requests look here.
+    tokens: Mutex<Tokens>,
+    record: Mutex<Record>,
+    /// Tokens that are recorded together.
+    appends: Rounds<(Uuid, Used), UsedTokensError>,
+}
+
+#[derive(Default)]
+struct Tokens {
+    used: HashMap<Uuid, Used>,
+    /// By token, for which request.
+    in_flight: HashMap<Uuid, RequestDigest>,
 }
 
 impl UsedTokens {
@@ -141,12 +155,17 @@ impl UsedTokens {
             file,
             length,
             count: used.len() as u64,
+            newer_head: 0,
+        };
+        let tokens = Tokens {
             used,
             in_flight: HashMap::new(),
         };
-        Ok(Self {
-            record: Arc::new(Mutex::new(record)),
-        })
+        Ok(Self(Arc::new(Shared {
+            tokens: Mutex::new(tokens),
+            record: Mutex::new(record),
+            appends: Rounds::default(),
+        })))
     }
 
     /// Claims the token for one certificate, which `request` (a digest) asks for; no other reservation of it succeeds until
@@ -159,21 +178,21 @@ impl UsedTokens {
         claims: &EnrolmentClaims,
         request: RequestDigest,
     ) -> Result<Reserved, TokenError> {
-        let mut record = lock(&self.record);
-        if let Some(used) = record.used.get(&claims.jti) {
+        let mut tokens = lock(&self.0.tokens);
+        if let Some(used) = tokens.used.get(&claims.jti) {
             return match used.issued {
                 Some((answer, of)) if of == request => Ok(Reserved::Again(answer)),
                 _ => Err(TokenError::AlreadyUsed(claims.jti)),
             };
         }
-        match record.in_flight.get(&claims.jti) {
+        match tokens.in_flight.get(&claims.jti) {
             Some(of) if *of == request => return Err(TokenError::InUse(claims.jti)),
             Some(_) => return Err(TokenError::AlreadyUsed(claims.jti)),
             None => {}
         }
-        record.in_flight.insert(claims.jti, request);
+        tokens.in_flight.insert(claims.jti, request);
         Ok(Reserved::New(Reservation {
-            record: Arc::clone(&self.record),
+            shared: Arc::clone(&self.0),
             jti: claims.jti,
             expiry: UnixTime(claims.exp),
             request,
@@ -213,7 +232,7 @@ impl fmt::Display for Answer {
 /// One token, held for one certificate. Dropping it frees the token unless it was consumed.
 #[must_use = "dropping a reservation frees the token"]
 pub struct Reservation {
-    record: Arc<Mutex<Record>>,
+    shared: Arc<Shared>,
     jti: Uuid,
     expiry: UnixTime,
     request: RequestDigest,
@@ -229,19 +248,22 @@ impl Reservation {
     /// acknowledged. Blocks on the disk.
     ///
     /// # Errors
-    /// The file system refuses. The token is then free again in this process; after a restart it may be used or free.
-    pub fn consume(self, answer: Answer) -> Result<(), UsedTokensError> {
+    /// The file system refuses, perhaps for a token that was recorded at the same time. The token is then free again in this process; after a
+    /// restart it may be used or free.
+    pub fn consume(self, answer: Answer) -> Result<(), Arc<UsedTokensError>> {
         let used = Used {
             expiry: self.expiry,
             issued: Some((answer, self.request)),
         };
-        lock(&self.record).append(self.jti, used)
+        let shared = &self.shared;
+        let append = |tokens: &[_]| shared.append(tokens);
+        shared.appends.join((self.jti, used), append)
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        lock(&self.record).in_flight.remove(&self.jti);
+        lock(&self.shared.tokens).in_flight.remove(&self.jti);
     }
 }
 
@@ -252,9 +274,8 @@ struct Record {
     length: u64,
     /// Acknowledged lines.
     count: u64,
-    used: HashMap<Uuid, Used>,
-    /// By token, for which request.
-    in_flight: HashMap<Uuid, RequestDigest>,
+    /// Which of the two heads was written last.
+    newer_head: u64,
 }
 
 /// What a token was used for.
@@ -265,29 +286,44 @@ struct Used {
     issued: Option<(Answer, RequestDigest)>,
 }
 
+impl Shared {
+    /// Blocks on the disk.
+    fn append(&self, tokens: &[(Uuid, Used)]) -> Result<(), UsedTokensError> {
+        let mut record = lock(&self.record);
+        record.append(tokens)?;
+        lock(&self.tokens).used.extend(tokens.iter().copied());
+        record.count_in()
+    }
+}
+
 impl Record {
-    fn append(&mut self, jti: Uuid, used: Used) -> Result<(), UsedTokensError> {
-        let count = self.count + 1;
-        let line = line(count, jti, &used);
+    fn append(&mut self, tokens: &[(Uuid, Used)]) -> Result<(), UsedTokensError> {
+        let numbered = tokens.iter().zip(self.count + 1..);
+        let lines = numbered.map(|((jti, used), number)| line(number, *jti, used));
+        let lines: String = lines.collect();
         self.file
             .set_len(self.length)
-            .and_then(|()| self.file.write_all_at(line.as_bytes(), self.length))
+            .and_then(|()| self.file.write_all_at(lines.as_bytes(), self.length))
             .and_then(|()| self.file.sync_data())
             .map_err(io_error(&self.path, "append"))?;
-        self.length += line.len() as u64;
-        self.count = count;
-        self.used.insert(jti, used);
-        // Not synced: it may say too little after a crash of the machine, never too much. The other head stays whole.
-        let at = (count % 2) * HEAD as u64;
+        self.length += lines.len() as u64;
+        self.count += tokens.len() as u64;
+        Ok(())
+    }
+
+    /// Not synced: it may say too little after a crash of the machine, never too much. The other head stays whole.
+    fn count_in(&mut self) -> Result<(), UsedTokensError> {
+        self.newer_head = 1 - self.newer_head;
+        let at = self.newer_head * HEAD as u64;
         self.file
-            .write_all_at(head(count).as_bytes(), at)
+            .write_all_at(head(self.count).as_bytes(), at)
             .map_err(io_error(&self.path, "count in"))
     }
 }
 
-/// A panic while the lock was held leaves a record that is still true: `append` changes memory last, in single steps.
-fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
-    record.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic while a lock was held leaves a record that is still true: [`Record::append`] changes memory last, in single steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Octets of one of the two heads: 20 digits, a space, the check, a line feed.
@@ -536,6 +572,22 @@ mod tests {
         let reservation = reserve(&folder.open(NOW), 1);
         assert!(!is_used(&folder.open(NOW), 1));
         drop(reservation);
+    }
+
+    #[test]
+    fn tokens_that_are_used_at_once_are_all_recorded() {
+        let folder = Folder::new();
+        let tokens = folder.open(NOW);
+        std::thread::scope(|scope| {
+            for jti in 1..=40 {
+                let held = reserve(&tokens, jti);
+                scope.spawn(move || held.consume(Answer::Serial(7)).unwrap());
+            }
+        });
+        assert!((1..=40).all(|jti| is_used(&tokens, jti)));
+        let reopened = folder.open(NOW);
+        assert!((1..=40).all(|jti| is_used(&reopened, jti)));
+        assert!(!is_used(&reopened, 41));
     }
 
     #[test]

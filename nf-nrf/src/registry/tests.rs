@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use sbi::model::NfType;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::*;
 
@@ -83,6 +84,29 @@ fn a_heartbeat_restarts_the_timer_without_a_change() {
 }
 
 #[test]
+fn another_load_is_a_change_once_somebody_asks_for_it() {
+    let (mut registry, id, now) = registry();
+    let before = registry.get(id).unwrap().profile.clone();
+    patch(&mut registry, heartbeat(7), now).unwrap();
+    assert_eq!(registry.take_changes(), []);
+    registry.tell_load();
+    patch(&mut registry, heartbeat(7), now).unwrap();
+    assert_eq!(registry.take_changes(), []);
+    patch(&mut registry, heartbeat(8), now).unwrap();
+    let [
+        Change::LoadChanged {
+            before: seven,
+            after,
+        },
+    ] = &registry.take_changes()[..]
+    else {
+        panic!("one change");
+    };
+    assert_eq!((seven.load, after.load), (Some(7), Some(8)));
+    assert_ne!(before.load, after.load);
+}
+
+#[test]
 fn missing_heartbeats_suspend_then_purge() {
     let (mut registry, id, start) = registry();
     let suspended_at = start + INTERVAL + MARGIN;
@@ -104,6 +128,56 @@ fn missing_heartbeats_suspend_then_purge() {
     ));
     let gone = patch(&mut registry, heartbeat(0), suspended_at + GRACE);
     assert!(matches!(gone, Err(ReviseError::UnknownInstance)));
+}
+
+/// The deadlines are a list of their own, which must not know of a record what is not so any more.
+#[test]
+fn only_the_latest_deadline_of_an_instance_counts() {
+    let (mut registry, id, start) = registry();
+    let other = NfProfile::new(Uuid::from_u128(2).into(), NfType::Smf, "smf1.example.org");
+    let other_id = other.nf_instance_id;
+    registry.register(other, start + TICK).unwrap();
+    let patience = INTERVAL + MARGIN;
+    assert_eq!(registry.next_expiry(), Some(start + patience));
+    patch(&mut registry, heartbeat(1), start + INTERVAL).unwrap();
+    assert_eq!(registry.next_expiry(), Some(start + TICK + patience));
+    assert_eq!(registry.late(start + TICK + patience), [other_id]);
+    // Twice at the same time.
+    patch(&mut registry, heartbeat(2), start + INTERVAL).unwrap();
+    assert_eq!(registry.late(start + INTERVAL + patience), [other_id, id]);
+    registry.expire(start + TICK + patience);
+    assert_eq!(registry.next_expiry(), Some(start + INTERVAL + patience));
+    registry.deregister(id);
+    let purged = start + TICK + patience + GRACE;
+    assert_eq!(registry.next_expiry(), Some(purged));
+    registry.expire(purged);
+    assert_eq!(registry.next_expiry(), None);
+    assert!(registry.is_empty());
+}
+
+#[test]
+fn instances_are_counted_by_type_and_listed_by_the_page() {
+    let (mut registry, amf, start) = registry();
+    let smf = |number: u128| NfInstanceId::from(Uuid::from_u128(number));
+    for number in [3, 1, 2] {
+        let profile = NfProfile::new(smf(number), NfType::Smf, "smf1.example.org");
+        registry.register(profile, start).unwrap();
+    }
+    let counts = |registry: &Registry| {
+        let mut counts: Vec<_> = registry.counts().map(|(t, n)| (t.to_string(), n)).collect();
+        counts.sort();
+        counts
+    };
+    let counted = |nf_type: &str, count| (nf_type.to_owned(), count);
+    assert_eq!(counts(&registry), [counted("AMF", 1), counted("SMF", 3)]);
+    let of_smf = Some(&NfType::Smf);
+    assert_eq!(registry.page(of_smf, 0, 2), (3, vec![smf(1), smf(2)]));
+    assert_eq!(registry.page(of_smf, 2, 2), (3, vec![smf(3)]));
+    assert_eq!(registry.page(None, 2, 9), (4, vec![smf(3), amf]));
+    assert_eq!(registry.page(Some(&NfType::Udm), 0, 9), (0, vec![]));
+    registry.deregister(amf);
+    assert_eq!(counts(&registry), [counted("SMF", 3)]);
+    assert_eq!(registry.len(), 3);
 }
 
 #[test]

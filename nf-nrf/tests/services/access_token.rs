@@ -87,6 +87,21 @@ async fn a_registered_consumer_gets_a_token_for_a_type_or_an_instance() {
 }
 
 #[tokio::test]
+async fn a_finer_scope_is_for_whom_it_is_meant() {
+    let (_nrf, amf) = nrf_with(json!({})).await;
+    for (scope, expected) in [
+        (
+            "nnrf-nfm:subscriptions:subs-complete-profile",
+            "unauthorized_client",
+        ),
+        ("nnrf-nfm:nf-instances:read", "invalid_scope"),
+    ] {
+        let form = format!("{GRANT}&targetNfType=NRF&scope={scope}");
+        assert_eq!(error(&ask(&amf, &form).await), expected, "{scope}");
+    }
+}
+
+#[tokio::test]
 async fn the_consumer_chooses_what_signs_its_token() {
     let (nrf, amf) = nrf_with(json!({})).await;
     for (alg, least, most) in [

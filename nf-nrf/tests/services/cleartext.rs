@@ -9,7 +9,7 @@ use nf_nrf::callback::Reach;
 use nf_nrf::cleartext::{self, Cleartext, Registries};
 use nf_nrf::courier::{CleartextDial, Couriers};
 use nf_nrf::metrics::NrfMetrics;
-use nf_nrf::registry::{Change, Registry, SharedRegistry};
+use nf_nrf::registry::{Change, HEARTBEAT_INTERVAL, Registry, SharedRegistry};
 use sbi::client::{Connection, Request};
 use sbi::limits::Limits;
 use sbi::listener::{bind, serve_cleartext_sbi};
@@ -21,14 +21,18 @@ use sbi::response::{JSON, JSON_PATCH, Response};
 use sbi::server::{self, Handler};
 use serde_json::json;
 use tempfile::TempDir;
+use test_support::transcript::{Fresh, Player};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::nrf::{AMF_FQDN, AMF_ID, instance, notifier, profile, refusal};
-use crate::transcript::play;
 
 const DEADLINE: Duration = Duration::from_secs(10);
+const FRESH: [(Fresh, &str); 2] = [
+    (Fresh::Member("/subscriptionId"), "{subscriptionID}"),
+    (Fresh::Member("/validityTime"), "{validityTime}"),
+];
 const MISMATCH: &str = "MTC5G_CERTIFICATE_MISMATCH";
 
 /// An NRF with a cleartext port, and its one client.
@@ -58,11 +62,15 @@ fn serve<H: Handler>(handler: H) -> (SocketAddr, watch::Sender<bool>) {
 
 impl Scene {
     async fn new() -> Self {
+        Self::with_heartbeats_each(HEARTBEAT_INTERVAL).await
+    }
+
+    async fn with_heartbeats_each(seconds: u32) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let notifier = Arc::new(notifier(&folder, &Default::default()));
         let hearing = notifier.clone();
         let on_change = Box::new(move |change: &Change| hearing.announce(change));
-        let claimed = Registry::new(cleartext::settings());
+        let claimed = Registry::new(cleartext::settings(seconds));
         let claimed = Arc::new(SharedRegistry::new(claimed, on_change));
         let certified = Registry::new(Default::default());
         let certified = Arc::new(SharedRegistry::new(certified, Box::new(|_| {})));
@@ -121,11 +129,10 @@ async fn check(transcript: &str) {
     let scene = Scene::new().await;
     let (told, mut hears) = mpsc::unbounded_channel();
     let (subscriber, _stopper) = serve(Subscriber(told));
-    let played = play(transcript, &scene.client, subscriber.port(), &mut hears).await;
-    assert!(
-        played == transcript,
-        "the transcript is now:\n{played}\n---- instead of:\n{transcript}"
-    );
+    Player::new(&scene.client, "127.0.0.1:7777", &FRESH)
+        .told(subscriber.port(), &mut hears)
+        .check(transcript)
+        .await;
 }
 
 #[tokio::test]
@@ -218,7 +225,7 @@ async fn only_the_subscribers_own_address_is_notified() {
 #[tokio::test]
 async fn more_instances_than_fit_are_refused() {
     let scene = Scene::new().await;
-    let most = cleartext::settings().max_instances;
+    let most = cleartext::settings(HEARTBEAT_INTERVAL).max_instances;
     for n in 0..=most {
         let id = uuid::Uuid::from_u128(n as u128 + 1).to_string();
         let status = scene
@@ -227,6 +234,20 @@ async fn more_instances_than_fit_are_refused() {
             .status;
         assert_eq!(status, if n < most { 201 } else { 503 });
     }
+}
+
+/// Those of free5GC send none, and were suspended after twelve seconds whatever the operator said.
+#[tokio::test]
+async fn who_proposes_no_heartbeat_has_the_interval_of_the_configuration() {
+    let day = 24 * 3600;
+    let scene = Scene::with_heartbeats_each(day).await;
+    let timer = async |proposed: serde_json::Value| {
+        let profile = profile("AMF", AMF_ID, AMF_FQDN, "namf-comm", proposed);
+        let answer: serde_json::Value = scene.put(&profile).await.read_json().expect("JSON");
+        answer["heartBeatTimer"].clone()
+    };
+    assert_eq!(timer(json!({})).await, day);
+    assert_eq!(timer(json!({"heartBeatTimer": 30})).await, 30);
 }
 
 /// A browser can be made to send HTTP/1.1 to this machine, and never HTTP/2 with prior knowledge.

@@ -13,7 +13,7 @@ use nf_nrf::registry::{Registry, Settings, SharedRegistry};
 use nf_nrf::services::Services;
 use sbi::client::{Connection, Request};
 use sbi::metrics::Exposition;
-use sbi::response::{JSON, JSON_PATCH};
+use sbi::response::{JSON, JSON_PATCH, Response};
 use sbi::server::{MAX_BODY, Peer, serve_connection};
 use sbi::uri::Scheme;
 use serde_json::json;
@@ -23,14 +23,14 @@ use crate::mtca::Service;
 use crate::nrf::{AMF_FQDN, AMF_ID, api_root, instance, notifier, profile, request, subscribing};
 
 /// An NRF with all its services, and the AMF's connection to it.
-struct Scene {
+pub(crate) struct Scene {
     mtca: Service,
     amf: Connection,
     _folder: TempDir,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let mtca = Service::start();
         let folder = tempfile::tempdir().expect("a folder");
         let registry = Registry::new(Settings::default());
@@ -73,9 +73,13 @@ impl Scene {
         }
     }
 
-    async fn send(&self, request: Request) -> u16 {
+    pub(crate) async fn answer(&self, request: Request) -> Response {
         let answered = self.amf.send(request, Duration::from_secs(10)).await;
-        answered.expect("an answer").status.as_u16()
+        answered.expect("an answer")
+    }
+
+    async fn send(&self, request: Request) -> u16 {
+        self.answer(request).await.status.as_u16()
     }
 
     /// The counters of TS 28.552 and of enrolments that are not 0, by name.
@@ -132,7 +136,10 @@ async fn each_request_is_counted_once_under_its_operation() {
         ("NFS_RegSucc_total", 1),
         ("NFS_UpdateFailEncodeErr_total", 1),
         ("NFS_UpdateReq_total", 1),
-        ("mtc_enrolments_total{result=\"refused\"}", 1),
+        (
+            "mtc_enrolments_total{protocol=\"nnrf-cm\",result=\"refused\"}",
+            1,
+        ),
     ];
     assert_eq!(scene.counted(), counts(&expected));
 }

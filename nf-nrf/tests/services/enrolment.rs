@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Method};
 use mtc_core::certificate::Certificate;
@@ -18,6 +20,7 @@ use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::csr;
 use mtc_tls::identity::NfIdentity;
 use mtc_tls::key::{KeyAlgorithm, NfKey};
+use nf_nrf::certificate_management::CertificateManagement;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
@@ -104,7 +107,7 @@ fn request(
         method,
         path: String::new(),
         query: String::new(),
-        headers: HeaderMap::from_iter(authorization),
+        headers: HeaderMap::from_iter(authorization.into_iter().chain([json()])),
         body: body.into(),
         peer: Arc::new(Peer {
             expired: None,
@@ -113,6 +116,10 @@ fn request(
             profile: None,
         }),
     }
+}
+
+fn json() -> (HeaderName, HeaderValue) {
+    (CONTENT_TYPE, HeaderValue::from_static("application/json"))
 }
 
 fn certificate_request(csr: &[u8], profile: &str) -> Vec<u8> {
@@ -124,7 +131,10 @@ fn certificate_request(csr: &[u8], profile: &str) -> Vec<u8> {
 }
 
 async fn answer(service: &Service, request: &Request, segments: &[&str]) -> Response {
-    let answered = service.enrolment.handle(request, segments).await;
+    let certificates = CertificateManagement {
+        enrolment: service.enrolment.clone(),
+    };
+    let answered = certificates.handle(request, segments).await;
     answered.unwrap_or_else(Problem::into_response)
 }
 
@@ -233,14 +243,13 @@ async fn the_certificate_names_whom_the_token_names() {
 }
 
 #[tokio::test]
-async fn what_else_a_csr_asks_for_is_not_certified() {
+async fn a_subject_that_a_csr_asks_for_is_not_certified() {
     let service = Service::start();
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let mut wish = rcgen::CertificateParams::new([FQDN.to_owned()]).unwrap();
     wish.distinguished_name
         .push(rcgen::DnType::OrganizationName, "Intruder");
-    wish.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    wish.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    wish.key_usages = vec![rcgen::KeyUsagePurpose::KeyEncipherment];
     let csr = wish.serialize_request(&key).unwrap();
     assert!(contains(csr.der(), b"Intruder"));
     let token = service.authority.mint(&claims());
@@ -250,6 +259,56 @@ async fn what_else_a_csr_asks_for_is_not_certified() {
     let leaf = EndEntity::parse(&leaf).unwrap();
     let usage = leaf.check_usage(Clock::default().now(), Some(Role::Client));
     assert_eq!(usage, Ok(()));
+}
+
+#[tokio::test]
+async fn a_csr_that_asks_for_more_than_it_may_is_told_each_member() {
+    let service = Service::start();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let names = [FQDN, FOREIGN_FQDN].map(str::to_owned);
+    let mut wish = rcgen::CertificateParams::new(names).unwrap();
+    wish.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    wish.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    // NFTypes ::= SEQUENCE OF IA5String, of RFC 9310.
+    let nf_types = rcgen::CustomExtension::from_oid_content(
+        &[1, 3, 6, 1, 5, 5, 7, 1, 34],
+        b"\x30\x05\x16\x03NRF".to_vec(),
+    );
+    wish.custom_extensions = vec![nf_types];
+    let csr = wish.serialize_request(&key).unwrap();
+    let token = service.authority.mint(&claims());
+    let refused = enrol(&service, &token, csr.der()).await;
+    assert_eq!(refused.status, 403);
+    let params = details(&refused).invalid_params.into_iter();
+    let mut told: Vec<_> = params
+        .map(|param| (param.param, param.reason.unwrap_or_default()))
+        .collect();
+    told.sort_unstable();
+    let allowed = format!("the token or certificate allows {FQDN}, {SECOND_FQDN}");
+    let expected = [
+        (
+            "/csr: basicConstraints",
+            "cA is for CAs, not for NFs".to_owned(),
+        ),
+        (
+            "/csr: keyUsage",
+            "keyCertSign is for CAs, not for NFs".to_owned(),
+        ),
+        (
+            "/csr: nfTypes",
+            "the CSR asks for NF type NRF, the token or certificate allows AMF".to_owned(),
+        ),
+        (
+            "/csr: subjectAltName",
+            format!("the CSR asks for {FOREIGN_FQDN}, {allowed}"),
+        ),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(member, reason)| (member.to_owned(), reason))
+    );
+    // Nothing was issued for it, so the token is good.
+    issued(&enrol(&service, &token, &amf_csr()).await);
 }
 
 #[tokio::test]

@@ -8,8 +8,10 @@ use hyper::http::HeaderValue;
 use nf_nrf::registry::Change;
 use proptest::prelude::*;
 use sbi::client::Request;
+use sbi::model::{NfProfile, NfType};
 use sbi::response::JSON_PATCH;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::nrf::{
     AMF_FQDN, AMF_ID, Client, NRF_ROOT, Nrf, arbitrary_json, instance, profile, refusal, request,
@@ -441,6 +443,30 @@ async fn the_list_is_hal_and_can_be_filtered_and_paged() {
         (Some(2), vec![href(OTHER_ID)])
     );
     assert_eq!(list("?nf-type=UDM").await, (Some(0), vec![]));
+}
+
+#[tokio::test]
+async fn a_list_is_no_longer_than_a_page_whatever_is_asked() {
+    let (nrf, amf) = nrf_and_amf().await;
+    for number in 0..1002 {
+        let id = Uuid::from_u128(number).into();
+        let profile = NfProfile::new(id, NfType::Smf, "smf1.example.org");
+        let registered = nrf.registry.update(|r| r.register(profile, Instant::now()));
+        registered.expect("there is a place");
+    }
+    let list = async |query: &str| {
+        let response = amf.get(&format!("/nnrf-nfm/v1/nf-instances{query}")).await;
+        let list: Value = response.read_json().expect("list");
+        let total = list["totalItemCount"].as_u64();
+        (total, list["_links"]["item"].as_array().map_or(0, Vec::len))
+    };
+    for query in ["", "?nf-type=SMF", "?limit=5000", "?page-size=5000"] {
+        assert_eq!(list(query).await, (Some(1002), 1000), "{query}");
+    }
+    // Pages of that size follow each other without a gap.
+    for query in ["?page-number=2", "?page-size=5000&page-number=2"] {
+        assert_eq!(list(query).await, (Some(1002), 2), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 //! ```
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -77,7 +77,7 @@ impl Service {
         Self::start_with(|_| {
             let place = Place {
                 log: LogNumber::FIRST,
-                path: "/lab/log".into(),
+                at: PathBuf::from("/lab/log").into(),
             };
             Err(OpenLogError::Lost { place }.into())
         })
@@ -144,7 +144,7 @@ impl Service {
     }
 
     /// The file of an archived certificate.
-    pub(crate) fn archived(&self, serial: u64) -> std::path::PathBuf {
+    pub(crate) fn archived(&self, serial: u64) -> PathBuf {
         let folder = self.folder.path().join("certificates");
         folder.join(format!("{serial:016x}.der"))
     }
@@ -287,7 +287,7 @@ fn storage(path: &Path) -> Arc<dyn Storage> {
     Arc::new(DirectoryStorage::create(path).expect("a new folder"))
 }
 
-fn private_folder(path: std::path::PathBuf) -> PrivateFolder {
+fn private_folder(path: PathBuf) -> PrivateFolder {
     PrivateFolder::open(path).expect("a new folder")
 }
 

@@ -21,10 +21,11 @@ use nf_nrf::registry::{Change, Registry, Settings, SharedRegistry};
 use nf_nrf::subscribing::Subscribing;
 use nf_nrf::subscriptions::Bounds;
 use proptest::prelude::*;
+use sbi::access_token::{AccessTokens, TokenPolicy, TokenVerifier};
 use sbi::client::{Connection, Request};
 use sbi::ledger::Ledger;
 use sbi::metrics::Metrics;
-use sbi::model::PlmnId;
+use sbi::model::{NfType, PlmnId};
 use sbi::problem::{Problem, ProblemDetails};
 use sbi::response::{JSON, Response};
 use sbi::server::{self, Handler, Peer};
@@ -108,15 +109,24 @@ impl Nrf {
             plmn: PlmnId::new("001", "01").expect("digits"),
             registry: Arc::clone(&registry),
             keys: keys.map(|key| TokenKey::new(key).expect("a key")).into(),
+            credentials: None,
             lifetime_seconds: 3600,
             clock: Clock::default(),
             ledger: Arc::new(Ledger::default()),
             metrics: NrfMetrics::new(&Metrics::new().registry),
         };
+        let tokens = AccessTokens::new(
+            TokenPolicy::Optional,
+            Arc::new(TokenVerifier::new(token_keys.clone())),
+            (access_token.id, NfType::Nrf),
+            None,
+            Clock::default(),
+            Arc::new(Ledger::default()),
+        );
         let services = Services {
             access_token,
             management: Management::new(Arc::clone(&registry), api_root()),
-            subscribing: subscribing(&notifier, &registry),
+            subscribing: subscribing(&notifier, &registry).guarded_by(tokens.map(Arc::new)),
             discovery: Arc::new(Discovery::new(Arc::clone(&registry), 60)),
             offload: Offload::default(),
         };
@@ -186,7 +196,7 @@ pub(crate) fn subscribing(notifier: &Arc<Notifier>, registry: &Arc<SharedRegistr
 }
 
 /// A client of the NRF.
-pub(crate) struct Client(Connection);
+pub(crate) struct Client(pub(crate) Connection);
 
 impl Client {
     pub(crate) async fn send(&self, request: Request) -> Response {

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use sbi::client::{Connection, Request};
 use sbi::metrics::{Exposition, Metrics};
 use sbi::problem::Problem;
-use sbi::response::{JSON_PATCH, Response};
+use sbi::response::{FORM, JSON_PATCH, Response};
 use sbi::server::{self, Handler, Peer};
 use sbi::uri::Scheme;
 use serde_json::{Value, json};
@@ -346,8 +346,8 @@ async fn what_is_wrong_with_a_subscription_is_named() {
             (400, "OPTIONAL_IE_INCORRECT", "/requesterFeatures"),
         ),
         (
-            data(json!({"completeProfileSubscription": true})),
-            (403, "SUBSCRIPTION_NOT_ALLOWED", ""),
+            data(json!({"completeProfileSubscription": 1})),
+            (400, "OPTIONAL_IE_INCORRECT", "/completeProfileSubscription"),
         ),
         (
             data(json!({"vendor": "x".repeat(MAX_OCTETS)})),
@@ -365,6 +365,83 @@ async fn what_is_wrong_with_a_subscription_is_named() {
     assert_eq!(amf.get(&one).await.headers["allow"], "PATCH, DELETE");
     let below = amf.get(&format!("{one}/x")).await;
     assert_eq!(refusal(&below).1, "RESOURCE_URI_STRUCTURE_NOT_FOUND");
+}
+
+/// What the NRF answers who asks for complete profiles with a token of this scope, if any.
+async fn for_all(client: &Client, id: &str, fqdn: &str, scope: Option<&str>) -> Response {
+    let asked = json!({"nfStatusNotificationUri": callback(fqdn), "completeProfileSubscription": true,
+        "subscrCond": {"nfType": "SMF"}});
+    let mut asking = subscribe(&asked);
+    if let Some(scope) = scope {
+        let form = format!(
+            "grant_type=client_credentials&nfInstanceId={id}&targetNfType=NRF&scope={scope}"
+        );
+        let form_type = HeaderValue::from_static(FORM);
+        let request = request(Method::POST, "/oauth2/token").body(form_type, form);
+        let answer: Value = client.send(request).await.read_json().expect("JSON");
+        let Some(token) = answer["access_token"].as_str() else {
+            panic!("{answer}");
+        };
+        let bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("ASCII");
+        asking.headers.insert("authorization", bearer);
+    }
+    client.send(asking).await
+}
+
+/// It was refused to everybody.
+#[tokio::test]
+async fn complete_profiles_are_for_who_has_a_token_for_them_which_scps_get() {
+    const SCP_ID: &str = "5b1d9a77-3a51-4c0b-8d55-7e0f6a3b2c04";
+    const SCP_FQDN: &str = "scp1.5gc.mnc001.mcc001.3gppnetwork.org";
+    const BOTH: &str = "nnrf-nfm+nnrf-nfm:subscriptions:subs-complete-profile";
+    let nrf = Nrf::start();
+    let (amf, scp) = (amf(&nrf).await, nrf.connect("SCP", SCP_ID, SCP_FQDN).await);
+    for (client, nf_type, id, fqdn) in [
+        (&amf, "AMF", AMF_ID, AMF_FQDN),
+        (&scp, "SCP", SCP_ID, SCP_FQDN),
+    ] {
+        let profile = profile(nf_type, id, fqdn, "namf-comm", json!({}));
+        assert_eq!(client.put(&profile).await.status, 201);
+    }
+    let asked = for_all(&scp, SCP_ID, SCP_FQDN, Some(BOTH)).await;
+    let path = created(&asked);
+    let answered: Value = asked.read_json().unwrap();
+    assert_eq!(answered.get("completeProfileSubscription"), None);
+    let change = json!([{"op": "replace", "path": "/completeProfileSubscription", "value": false}]);
+    let changed = refusal(&scp.send(renew(&path, change)).await);
+    assert_eq!(
+        (changed.0, changed.1.as_str()),
+        (403, "MODIFICATION_NOT_ALLOWED")
+    );
+    let longer = json!([{"op": "replace", "path": "/validityTime", "value": in_seconds(3600)}]);
+    let renewed = scp.send(renew(&path, longer)).await.status;
+    assert!(renewed.is_success(), "{renewed}");
+
+    for (client, id, fqdn, scope, status, error) in [
+        (&scp, SCP_ID, SCP_FQDN, None, 401, None),
+        (&amf, AMF_ID, AMF_FQDN, None, 401, None),
+        (
+            &amf,
+            AMF_ID,
+            AMF_FQDN,
+            Some("nnrf-nfm"),
+            403,
+            Some("insufficient_scope"),
+        ),
+    ] {
+        let refused = for_all(client, id, fqdn, scope).await;
+        assert_eq!(refused.status, status);
+        let challenge = refused.headers["www-authenticate"].to_str().expect("text");
+        assert!(
+            error.is_none_or(|error| challenge.contains(error)),
+            "{challenge}"
+        );
+    }
+    // On behalf of another, whatever the SCP has.
+    let asked = json!({"nfStatusNotificationUri": callback(AMF_FQDN), "reqNfInstanceId": AMF_ID,
+        "completeProfileSubscription": true});
+    let (status, cause, _) = refusal(&scp.send(subscribe(&asked)).await);
+    assert_eq!((status, cause.as_str()), (403, "SUBSCRIPTION_NOT_ALLOWED"));
 }
 
 #[tokio::test]
@@ -497,6 +574,33 @@ async fn a_subscriber_is_told_of_every_change_in_order() {
         json!([{"op": "REPLACE", "path": "/nfStatus", "origValue": "REGISTERED", "newValue": "SUSPENDED"}])
     );
     assert_eq!(next().await["event"], "NF_DEREGISTERED");
+}
+
+// No heartbeat was told to anybody, whatever the subscription named.
+#[tokio::test]
+async fn a_heartbeat_with_another_load_is_told_to_who_monitors_it() {
+    let nrf = Nrf::start();
+    let network = Network::default();
+    let mut hears = network.join(AMF_FQDN, &[]);
+    deliver(&nrf, &network);
+    let monitoring = json!({"subscrCond": {"nfType": "SMF"}, "requesterFeatures": "1",
+        "reqNotifEvents": ["NF_PROFILE_CHANGED"], "notifCondition": {"monitoredAttributes": ["/load"]}});
+    let smf = smf(&nrf).await;
+    smf.put(&smf_profile(json!({}))).await;
+    let heartbeat = |load: u8| {
+        let operations = json!([{"op": "replace", "path": "/load", "value": load}]);
+        request(Method::PATCH, &instance(SMF_ID)).json_as(JSON_PATCH, &operations)
+    };
+    smf.send(heartbeat(1)).await;
+    created(&amf(&nrf).await.send(subscribe(&data(monitoring))).await);
+    for load in [1, 2] {
+        assert_eq!(smf.send(heartbeat(load)).await.status, 204);
+    }
+    let (_, told) = hears.recv().await.expect("a notification");
+    assert_eq!(
+        told["profileChanges"],
+        json!([{"op": "REPLACE", "path": "/load", "origValue": 1, "newValue": 2}])
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,6 +136,14 @@ impl Ask {
         )
     }
 
+    /// What will do as well if nobody to whom the request is bound can be reached (TS 29.500 clause 6.12.1).
+    pub(super) fn wider_binding(&self) -> Option<RoutingBinding> {
+        match &self.binding {
+            Some(RoutingBinding::Instance { set, .. }) => set.clone().map(RoutingBinding::Set),
+            Some(RoutingBinding::Set(_)) | None => None,
+        }
+    }
+
     /// Whether there is something to discover.
     pub(super) fn discovers(&self) -> bool {
         self.binding.is_some() || self.query.names().next().is_some()

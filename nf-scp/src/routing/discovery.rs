@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use hyper::StatusCode;
 use sbi::client::ClientError;
 use sbi::header::UserAgent;
 use sbi::instance::CallError;
-use sbi::model::{NfInstanceId, NfProfile, SearchResult, ServiceName};
+use sbi::model::{NfInstanceId, NfProfile, NfService, SearchResult, ServiceName};
 use sbi::nnrf::KeptNrf;
 use sbi::selection::{Candidate, Candidates};
 use sbi::uri::{Query, Scheme};
@@ -54,6 +55,8 @@ pub(super) enum Which {
     },
     /// Any of the producer at an authority, `host:port`.
     At(String),
+    /// SCPs that serve one of these SCP domains.
+    Scp(Vec<String>),
 }
 
 /// Why it is not known whom to ask.
@@ -193,11 +196,28 @@ impl Which {
                 });
                 there.into_iter().collect::<Vec<_>>()
             }
+            Self::Scp(domains) => {
+                let serves = profile.scp_domains.iter().any(|one| domains.contains(one));
+                let scp = serves.then(|| scp(profile)).flatten();
+                scp.into_iter().collect()
+            }
         };
         let mut candidates: Vec<Candidate> = candidates;
         candidates.retain(|candidate| candidate.endpoint.scheme == Scheme::Https);
         candidates
     }
+}
+
+/// An SCP as the next hop, which has ports but no services.
+fn scp(profile: &NfProfile) -> Option<Candidate> {
+    let info = profile.scp_info.as_ref()?;
+    let port = *info.scp_ports.get(Scheme::Https.as_str())?;
+    let v4 = profile.ipv4_addresses.first().copied().map(IpAddr::V4);
+    let v6 = profile.ipv6_addresses.first().copied().map(IpAddr::V6);
+    let mut hop = NfService::new(ServiceName::from("scp"));
+    hop.ip_end_points = vec![SocketAddr::new(v4.or(v6)?, port).into()];
+    hop.api_prefix.clone_from(&info.scp_prefix);
+    Candidate::new(profile, &hop, None)
 }
 
 fn belongs(profile: &NfProfile, set: &str) -> bool {
@@ -242,9 +262,7 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
-    use sbi::model::{NfService, NfType};
+    use sbi::model::{NfType, ScpInfo};
     use serde_json::{Map, json};
     use uuid::Uuid;
 
@@ -308,6 +326,32 @@ mod tests {
         let all = vec![profile(1), member];
         let of_set = found(&service(Some("set1.smfset")), all, Instant::now());
         assert_eq!(addrs(&of_set).as_deref(), Some("127.0.0.2:7777"));
+    }
+
+    #[tokio::test]
+    async fn a_next_hop_is_an_scp_of_the_domain_that_says_where_it_is() {
+        let mut scp = profile(1);
+        scp.nf_services.clear();
+        scp.nf_type = NfType::Scp;
+        scp.scp_domains = vec!["a".to_owned()];
+        scp.ipv4_addresses = vec![[127, 0, 0, 3].into()];
+        let info = ScpInfo {
+            scp_ports: [("https".to_owned(), 7777)].into(),
+            scp_prefix: Some("/hop".to_owned()),
+            ..ScpInfo::default()
+        };
+        scp.scp_info = Some(info);
+        let of = |domain: &str, scp: &NfProfile| {
+            let which = Which::Scp(vec![domain.to_owned()]);
+            found(&which, vec![scp.clone()], Instant::now()).candidates
+        };
+        let hop = of("a", &scp).expect("one");
+        let hop = hop.choose(0);
+        assert_eq!(hop.addr.to_string(), "127.0.0.3:7777");
+        assert_eq!(hop.endpoint.api_prefix, "/hop");
+        assert_eq!(of("b", &scp), None);
+        scp.scp_info = None;
+        assert_eq!(of("a", &scp), None);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the SCP tells Prometheus of the requests that it routes.
 
-use prometheus::{IntCounterVec, IntGauge};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
 use sbi::metrics::Registry;
 
 use super::ask::Model;
@@ -17,14 +17,33 @@ pub struct RoutingMetrics {
     retries: IntCounterVec,
     discoveries: IntCounterVec,
     circuits: IntGauge,
+    overloaded: IntGauge,
     connections: IntGauge,
     in_progress: IntGauge,
+    request_bytes: IntCounter,
+    answer_bytes: IntCounter,
+}
+
+/// Which way a body goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// To the producer.
+    Request,
+    /// To the consumer.
+    Answer,
 }
 
 impl RoutingMetrics {
     /// Adds them to `registry`.
     pub fn new(registry: &Registry) -> Self {
+        let bytes = registry.counters(
+            "sbi_routed_body_bytes_total",
+            "Octets of the bodies of routed requests and their answers that this SCP has taken from whoever sends them.",
+            &[("direction", "`request` or `answer`")],
+        );
         Self {
+            request_bytes: bytes.with_label_values(&["request"]),
+            answer_bytes: bytes.with_label_values(&["answer"]),
             requests: registry.counters(
                 "sbi_routed_requests_total",
                 "Requests that this SCP was asked to route.",
@@ -47,9 +66,13 @@ impl RoutingMetrics {
                 "sbi_routing_circuits_open",
                 "Producers that are left alone because requests to them failed several times in a row.",
             ),
+            overloaded: registry.gauge(
+                "sbi_routing_producers_overloaded",
+                "Producers that have asked for fewer requests (`3gpp-Sbi-Oci`), as of the last answer.",
+            ),
             connections: registry.gauge(
                 "sbi_routing_connections",
-                "Connections to producers that are kept or being opened, as of the last that was opened.",
+                "Open connections to producers.",
             ),
             in_progress: registry.gauge(
                 "sbi_routing_requests_in_progress",
@@ -76,28 +99,48 @@ impl RoutingMetrics {
         self.discoveries.with_label_values(&[result]).inc();
     }
 
+    /// Octets of a body were taken.
+    pub(super) fn passed(&self, direction: Direction, octets: u64) {
+        match direction {
+            Direction::Request => self.request_bytes.inc_by(octets),
+            Direction::Answer => self.answer_bytes.inc_by(octets),
+        }
+    }
+
     /// So many circuits are open.
     pub(super) fn open_circuits(&self, count: usize) {
         self.circuits.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// There are so many connections to producers.
-    pub(super) fn connections(&self, count: usize) {
-        self.connections
+    /// So many producers want fewer requests.
+    pub(super) fn overloaded_producers(&self, count: usize) {
+        self.overloaded
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// Counts a connection to a producer for as long as what is returned lives.
+    pub(super) fn connect(&self) -> Counted {
+        Counted::new(&self.connections)
+    }
+
     /// Counts a request as in progress for as long as what is returned lives.
-    pub(super) fn begin(&self) -> InProgress {
-        self.in_progress.inc();
-        InProgress(self.in_progress.clone())
+    pub(super) fn begin(&self) -> Counted {
+        Counted::new(&self.in_progress)
     }
 }
 
-/// A request that is being routed, counted.
-pub(super) struct InProgress(IntGauge);
+/// One more in a gauge.
+#[derive(Debug)]
+pub(super) struct Counted(IntGauge);
 
-impl Drop for InProgress {
+impl Counted {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -13,21 +13,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hyper::body::Body as _;
+use mtc_tls::handshake::HandshakeCost;
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::ConnectionProfile;
+use sbi::body::{Body, BodyError, PASSING_WINDOW};
 use sbi::client::{ClientError, Connection, Request, Used};
 use sbi::instance::{CallError, Instance, Opened};
 use sbi::ledger::HopTotals;
 use sbi::model::NfType;
 use sbi::response::Response;
 use sbi::selection::Candidate;
-use sbi::server::MAX_BODY;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::circuit::Circuit;
-use super::metrics::RoutingMetrics;
+use super::metrics::{Direction, RoutingMetrics};
+use super::upload::{Missing, Upload};
+use super::wire::OtherBytes;
 
 /// Requests in progress on one connection: half of what a server here takes, so that none is ever refused.
 const STREAMS: usize = 128;
@@ -37,8 +41,12 @@ const LANES: usize = 4;
 const MAX_LANES: usize = 1024;
 /// Circuits to remember, those of producers that have failed.
 const MAX_CIRCUITS: usize = 1024;
-/// A producer that does not answer within less is not to be blamed.
-const FAIR_TIME: Duration = Duration::from_secs(1);
+/// Octets of an answer that is taken whole before the consumer has any of it, if the producer says that it has no more: one that breaks
+/// off can still be asked for elsewhere.
+const SMALL_ANSWER: u64 = PASSING_WINDOW as u64;
+/// A producer that does not answer within less is not to be blamed: how long a consumer waits is its own choice, and those here wait for
+/// five seconds.
+const FAIR_TIME: Duration = Duration::from_secs(3);
 
 /// Who a request goes to.
 #[derive(Clone, Debug)]
@@ -73,17 +81,55 @@ pub(super) enum SendError {
     /// There was no connection before the consumer's time was up.
     #[error("no connection in time")]
     Late,
+    /// No SCP is known that serves the producer's domain.
+    #[error("no SCP serves the producer's domain")]
+    NoWay,
+    /// The consumer has not sent its body before its time was up.
+    #[error("the body did not arrive in time")]
+    BodyLate,
+    /// The consumer's body broke off.
+    #[error("the body broke off")]
+    BodyBroken,
+    /// The producer's answer was not all here before the consumer's time was up.
+    #[error("the answer did not arrive in time")]
+    AnswerLate,
+    /// The producer's answer broke off.
+    #[error("the answer broke off")]
+    AnswerBroken(#[source] BodyError),
 }
 
 impl SendError {
     /// Whether the producer has certainly not begun with the request.
     pub(super) fn is_unprocessed(&self) -> bool {
         match self {
-            Self::Full | Self::Late | Self::Call(CallError::Handshake(_)) => true,
+            Self::Full | Self::NoWay | Self::Late | Self::Call(CallError::Handshake(_)) => true,
             Self::Call(CallError::Client(error)) => error.is_unprocessed(),
-            Self::Call(_) => false,
+            Self::Call(_)
+            | Self::BodyLate
+            | Self::BodyBroken
+            | Self::AnswerLate
+            | Self::AnswerBroken(_) => false,
         }
     }
+
+    /// What failed with `error` while the consumer owed `missing` of its body.
+    fn of(error: ClientError, missing: Missing) -> Self {
+        match (missing, &error) {
+            (Missing::Rest, _) => Self::BodyBroken,
+            (Missing::More, ClientError::Timeout(_)) => Self::BodyLate,
+            _ => Self::Call(error.into()),
+        }
+    }
+}
+
+/// A producer's answer.
+pub(super) struct Answer {
+    /// Status and headers.
+    pub(super) head: Response,
+    /// The body, whole if it is small.
+    pub(super) body: Body,
+    /// The place that it takes for as long as its body is on its way.
+    pub(super) place: Option<Place>,
 }
 
 /// One peer in one profile. What fails with one is not laid to another's charge: a consumer chooses its profile, and who is registered
@@ -93,16 +139,19 @@ type Key = (ConnectionProfile, SocketAddr, Option<Uuid>);
 /// The producers that this SCP sends to.
 pub(super) struct Producers {
     instance: Arc<Instance>,
-    lanes: Mutex<BTreeMap<Key, Vec<Arc<Lane>>>>,
+    lanes: Arc<Mutex<Lanes>>,
     circuits: Mutex<HashMap<Key, Circuit>>,
     metrics: RoutingMetrics,
 }
+
+type Lanes = BTreeMap<Key, Vec<Arc<Lane>>>;
 
 /// A connection, or what becomes one.
 #[derive(Default)]
 struct Lane {
     connection: OnceCell<Connection>,
     in_progress: AtomicUsize,
+    other_bytes: OtherBytes,
 }
 
 impl Lane {
@@ -116,18 +165,56 @@ impl Lane {
 }
 
 /// A place on a lane, for one request.
-struct Place(Arc<Lane>);
+pub(super) struct Place {
+    lane: Arc<Lane>,
+    /// Where the octets of its answer are counted that come after it was told.
+    leg: Leg,
+}
 
 impl Place {
-    fn on(lane: &Arc<Lane>) -> Self {
+    fn on(lane: &Arc<Lane>, leg: Leg) -> Self {
         lane.in_progress.fetch_add(1, Ordering::Relaxed);
-        Self(lane.clone())
+        Self {
+            lane: lane.clone(),
+            leg,
+        }
+    }
+
+    /// Counts octets of a body.
+    pub(super) fn count(&self, octets: u64) {
+        self.leg.record(&HopTotals {
+            body_bytes: octets,
+            other_bytes: self.other_bytes(octets),
+            ..HopTotals::default()
+        });
+    }
+
+    /// What is new on the connection, beside so many bytes more of a handshake or of bodies.
+    fn other_bytes(&self, known: u64) -> u64 {
+        let connection = self.lane.connection.get();
+        let wire = connection.map_or(0, |connection| connection.usage().now().wire_bytes);
+        self.lane.other_bytes.count(wire, known)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+        self.lane.in_progress.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where what goes over a connection is counted.
+#[derive(Clone)]
+struct Leg {
+    instance: Arc<Instance>,
+    profile: ConnectionProfile,
+    producer: NfType,
+}
+
+impl Leg {
+    fn record(&self, used: &HopTotals) {
+        let (ledger, own_type) = (self.instance.ledger(), &self.instance.nf_type);
+        ledger.record_leg(self.profile, own_type, &self.producer, used);
     }
 }
 
@@ -135,7 +222,7 @@ impl Producers {
     pub(super) fn new(instance: Arc<Instance>, metrics: RoutingMetrics) -> Self {
         Self {
             instance,
-            lanes: Mutex::default(),
+            lanes: Arc::default(),
             circuits: Mutex::default(),
             metrics,
         }
@@ -148,7 +235,7 @@ impl Producers {
         circuit.is_none_or(|circuit| circuit.admits(Instant::now()))
     }
 
-    /// Sends `request` over a connection in `profile`, which must answer before `deadline`.
+    /// Sends `request` with the body `upload` over a connection in `profile`, which must answer before `deadline`.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -157,18 +244,19 @@ impl Producers {
         to: &Destination,
         profile: ConnectionProfile,
         request: Request,
+        upload: &Upload,
         deadline: Instant,
-    ) -> Result<Response, SendError> {
+    ) -> Result<Answer, SendError> {
         let key = (profile, to.addr, to.expected.instance_id);
         if let Some(circuit) = lock(&self.circuits).get_mut(&key) {
             circuit.begin(Instant::now());
         }
         let begun = Instant::now();
-        let sent = self.send_once(to, profile, request.clone(), deadline).await;
-        let answered = match sent {
+        let sent = self.send_once(to, profile, request.clone(), upload, deadline);
+        let answered = match sent.await {
             // The kept connection had ended, which says nothing of the producer.
-            Err((true, error)) if error.is_unprocessed() => {
-                let again = self.send_once(to, profile, request, deadline).await;
+            Err((true, error)) if error.is_unprocessed() && upload.can_repeat() => {
+                let again = self.send_once(to, profile, request, upload, deadline).await;
                 again.map_err(|(_, error)| error)
             }
             sent => sent.map_err(|(_, error)| error),
@@ -183,48 +271,99 @@ impl Producers {
         to: &Destination,
         profile: ConnectionProfile,
         request: Request,
+        upload: &Upload,
         deadline: Instant,
-    ) -> Result<Response, (bool, SendError)> {
+    ) -> Result<Answer, (bool, SendError)> {
+        let leg = Leg {
+            instance: self.instance.clone(),
+            profile,
+            producer: NfType::from(to.expected.nf_type.as_deref().unwrap_or_default()),
+        };
         let key = (profile, to.addr, to.expected.instance_id);
-        let place = self.place(key).ok_or((false, SendError::Full))?;
-        let lane = &place.0;
+        let place = self.place(key, leg).ok_or((false, SendError::Full))?;
+        let lane = place.lane.clone();
         let was_open = lane.connection.initialized();
         let mut opened = None;
-        let open = async || {
-            let opening = self.instance.open(to.addr, profile, to.expected.clone());
-            let Opened {
-                connection, cost, ..
-            } = opening.await?;
-            opened = Some(cost);
-            // A routed answer is held whole, as a request is. A request is as good as its consumer's token: the SCP's own
-            // would permit what the consumer may not.
-            Ok::<_, CallError>(connection.bounded(MAX_BODY).authorized_by(None))
-        };
-        let connection = timeout_at(deadline, lane.connection.get_or_try_init(open)).await;
-        let connection = match connection {
+        let connection = self.connection(&lane, to, profile, &mut opened);
+        let connection = match timeout_at(deadline, connection).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err((was_open, error.into())),
             Err(_) => return Err((was_open, SendError::Late)),
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        let sent_bytes = request.body.len();
-        let answered = connection.send(request, left).await;
-        let answer_bytes = answered.as_ref().map_or(0, |answer| answer.body.len());
-        // Requests share the connection, so what is neither handshake nor body is nobody's.
+        let passed = connection.pass(request, upload.attempt(), left).await;
+        let answered = match passed {
+            Ok(answer) => gather_small(answer, deadline).await,
+            Err(error) => Err(SendError::of(error, upload.missing())),
+        };
+        let here = answered.as_ref().ok().filter(|(_, _, rest)| !rest);
+        let answer_octets = here.and_then(|(_, body, _)| body.size_hint().exact());
+        let answer_octets = answer_octets.unwrap_or_default();
+        self.metrics.passed(Direction::Answer, answer_octets);
         let used = Used {
             requests: 1,
-            body_bytes: (sent_bytes + answer_bytes) as u64,
+            body_bytes: upload.octets() + answer_octets,
             wire_bytes: 0,
         };
-        let used = HopTotals::of(used, opened.as_ref());
-        let producer = NfType::from(to.expected.nf_type.as_deref().unwrap_or_default());
-        let (ledger, own_type) = (self.instance.ledger(), &self.instance.nf_type);
-        ledger.record_leg(profile, own_type, &producer, &used);
-        answered.map_err(|error| (was_open, CallError::from(error).into()))
+        let mut used = HopTotals::of(used, opened.as_ref());
+        used.other_bytes = place.other_bytes(used.handshake_bytes + used.body_bytes);
+        place.leg.record(&used);
+        match answered {
+            Ok((head, body, is_on_its_way)) => Ok(Answer {
+                head,
+                body,
+                place: is_on_its_way.then_some(place),
+            }),
+            Err(error) => Err((was_open, error)),
+        }
+    }
+
+    /// The connection of a lane, which is opened if it is not there. What that cost is in `opened`.
+    async fn connection<'a>(
+        &self,
+        lane: &'a Lane,
+        to: &Destination,
+        profile: ConnectionProfile,
+        opened: &mut Option<HandshakeCost>,
+    ) -> Result<&'a Connection, CallError> {
+        let open = async || {
+            let (expected, streams) = (to.expected.clone(), STREAMS as u32);
+            let opening = self
+                .instance
+                .open_to_pass(to.addr, profile, expected, streams);
+            let Opened {
+                connection, cost, ..
+            } = opening.await?;
+            *opened = Some(cost);
+            self.note_end(&connection, (profile, to.addr, to.expected.instance_id));
+            // A request is as good as its consumer's token: the SCP's own would permit what the consumer may not.
+            Ok(connection.authorized_by(None))
+        };
+        lane.connection.get_or_try_init(open).await
+    }
+
+    /// Counts a connection, and forgets its lane when it has ended.
+    fn note_end(&self, connection: &Connection, key: Key) {
+        let (counted, ended, lanes) = (
+            self.metrics.connect(),
+            connection.ended(),
+            self.lanes.clone(),
+        );
+        tokio::spawn(async move {
+            ended.await;
+            drop(counted);
+            let mut lanes = lock(&lanes);
+            if let Some(own) = lanes.get_mut(&key) {
+                own.retain(|lane| !lane.is_closed());
+                if own.is_empty() {
+                    lanes.remove(&key);
+                }
+            }
+        });
     }
 
     /// A place on a lane that has one, or on a new lane; none if there may be no more.
-    fn place(&self, key: Key) -> Option<Place> {
+    fn place(&self, key: Key, leg: Leg) -> Option<Place> {
         let mut lanes = lock(&self.lanes);
         let own = lanes.entry(key).or_default();
         own.retain(|lane| !lane.is_closed());
@@ -232,12 +371,12 @@ impl Producers {
             .iter()
             .filter(|lane| lane.in_progress.load(Ordering::Relaxed) < STREAMS);
         if let Some(lane) = with_room.next() {
-            return Some(Place::on(lane));
+            return Some(Place::on(lane, leg));
         }
         if own.len() >= LANES {
             return None;
         }
-        let count = |lanes: &BTreeMap<Key, Vec<Arc<Lane>>>| lanes.values().map(Vec::len).sum();
+        let count = |lanes: &Lanes| lanes.values().map(Vec::len).sum();
         let mut all: usize = count(&lanes);
         if all >= MAX_LANES {
             for own in lanes.values_mut() {
@@ -250,22 +389,25 @@ impl Producers {
             return None;
         }
         let lane = Arc::new(Lane::default());
-        let place = Place::on(&lane);
+        let place = Place::on(&lane, leg);
         lanes.entry(key).or_default().push(lane);
-        self.metrics.connections(all + 1);
         Some(place)
     }
 
     /// Notes what became of a request.
-    fn judge(&self, key: Key, answered: &Result<Response, SendError>, begun: Instant) {
+    fn judge(&self, key: Key, answered: &Result<Answer, SendError>, begun: Instant) {
         let has_failed = match answered {
             Ok(_) => false,
-            Err(SendError::Call(CallError::Client(ClientError::Timeout(_))) | SendError::Late) => {
-                begun.elapsed() >= FAIR_TIME
-            }
-            Err(SendError::Full) => return,
-            Err(SendError::Call(CallError::Client(ClientError::TooLong(_)))) => return,
-            Err(SendError::Call(_)) => true,
+            Err(
+                SendError::Call(CallError::Client(ClientError::Timeout(_)))
+                | SendError::Late
+                | SendError::AnswerLate,
+            ) => begun.elapsed() >= FAIR_TIME,
+            // Nothing is known of the producer.
+            Err(
+                SendError::Full | SendError::NoWay | SendError::BodyLate | SendError::BodyBroken,
+            ) => return,
+            Err(SendError::Call(_) | SendError::AnswerBroken(_)) => true,
         };
         let mut circuits = lock(&self.circuits);
         if has_failed {
@@ -281,6 +423,30 @@ impl Producers {
         }
         let open = circuits.values().filter(|circuit| circuit.is_open());
         self.metrics.open_circuits(open.count());
+    }
+}
+
+/// The head of an answer, its body, which is here if it is small, and whether it is on its way.
+///
+/// # Errors
+/// The body broke off, or was not here before the deadline.
+async fn gather_small(
+    answer: hyper::Response<Body>,
+    deadline: Instant,
+) -> Result<(Response, Body, bool), SendError> {
+    let (parts, body) = answer.into_parts();
+    let head = Response {
+        headers: parts.headers,
+        ..Response::empty(parts.status)
+    };
+    let size = body.size_hint().exact();
+    if size.is_none_or(|size| size > SMALL_ANSWER) {
+        return Ok((head, body, true));
+    }
+    match timeout_at(deadline, body.gathered()).await {
+        Ok(Ok(body)) => Ok((head, body, false)),
+        Ok(Err(error)) => Err(SendError::AnswerBroken(error)),
+        Err(_) => Err(SendError::AnswerLate),
     }
 }
 

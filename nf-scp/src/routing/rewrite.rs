@@ -27,17 +27,27 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 /// The protocol in `Via`.
 const PROTOCOL: &str = "2.0";
 
-/// `request` as it goes to `authority` below `prefix`, if so much of the consumer's time is `left`. Method, path, query and body
-/// are the consumer's, byte for byte.
+/// Where a request goes next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hop<'a> {
+    /// For `:authority`.
+    pub(super) authority: &'a str,
+    /// What stands in front of the API's name there.
+    pub(super) prefix: &'a str,
+    /// The producer, if another SCP is on the way to it.
+    pub(super) target: Option<&'a ApiRoot>,
+}
+
+/// `request` as it goes to `hop`, if so much of the consumer's time is `left`. Method, path and query
+/// are the consumer's, byte for byte, and the body, which is not here, is so too.
 pub(super) fn forwarded(
     request: &Request,
     ask: &Ask,
-    authority: &str,
-    prefix: &str,
+    hop: Hop<'_>,
     name: &str,
     left: Duration,
 ) -> client::Request {
-    let mut path = format!("{prefix}{}", request.path);
+    let mut path = format!("{}{}", hop.prefix, request.path);
     if !request.query.is_empty() {
         path.push('?');
         path.push_str(&request.query);
@@ -55,6 +65,9 @@ pub(super) fn forwarded(
     for name in discovery {
         headers.remove(name);
     }
+    if let Some(target) = hop.target {
+        target.write(&mut headers);
+    }
     if let Some(hops) = ask.hops {
         hops.write(&mut headers);
     }
@@ -64,10 +77,10 @@ pub(super) fn forwarded(
     add_via(&mut headers, name);
     client::Request {
         method: request.method.clone(),
-        authority: authority.to_owned(),
+        authority: hop.authority.to_owned(),
         path,
         headers,
-        body: request.body.clone(),
+        body: Default::default(),
     }
 }
 

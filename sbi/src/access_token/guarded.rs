@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use hyper::{Method, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
 
 use super::AccessTokens;
+use crate::body::Body;
 use crate::operation::ServiceOperation;
 use crate::problem::Problem;
 use crate::response::Response;
@@ -23,14 +24,32 @@ impl<H> Guarded<H> {
     }
 }
 
-impl<H: Handler> Handler for Guarded<H> {
-    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+impl<H: Handler> Guarded<H> {
+    fn check(&self, request: &Request) -> Result<(), Problem> {
         if let Some(tokens) = &self.tokens
-            && let Some(service) = tokens.guarded(&request)?
+            && let Some(service) = tokens.guarded(request)?
         {
-            tokens.check(&request, &service)?;
+            tokens.check(request, &service)?;
         }
+        Ok(())
+    }
+}
+
+impl<H: Handler> Handler for Guarded<H> {
+    const RELAYS: bool = H::RELAYS;
+
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        self.check(&request)?;
         self.handler.handle(request).await
+    }
+
+    fn relays(&self, method: &Method, path: &str, headers: &HeaderMap) -> bool {
+        self.handler.relays(method, path, headers)
+    }
+
+    async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
+        self.check(&request)?;
+        self.handler.relay(request, body).await
     }
 
     fn answered(&self, operation: ServiceOperation, status: Option<StatusCode>) {

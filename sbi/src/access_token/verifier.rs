@@ -1,26 +1,29 @@
 //! Signatures of tokens: each verified once, however many requests carry it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jose::{Jws, JwsError, KeySet};
+use mtc_core::cosign::SignatureAlgorithm;
 use mtc_core::time::UnixTime;
 use mtc_tls::cpu;
 
+use crate::known::{Digest, Known, digest_of};
 use crate::model::AccessTokenClaims;
 
 /// Tokens that are remembered, each some 400 octets: a process hears from fewer consumers than this in the life of a token.
 const MAX_KNOWN: usize = 4096;
 
-/// The hash of a token: what is remembered of its text.
-type Digest = [u8; 32];
-
 /// Verifies tokens with the keys of the NRF. Shared by the instances of a process.
 pub struct TokenVerifier {
     keys: KeySet,
-    known: Mutex<HashMap<Digest, Arc<AccessTokenClaims>>>,
+    known: Known<Digest, Signed>,
+}
+
+/// What a token says, and what it is signed with.
+struct Signed {
+    claims: Arc<AccessTokenClaims>,
+    algorithm: SignatureAlgorithm,
 }
 
 /// The claims of a token of the NRF; nothing is said of what they permit.
@@ -28,6 +31,8 @@ pub struct TokenVerifier {
 pub struct Checked {
     /// The claims.
     pub claims: Arc<AccessTokenClaims>,
+    /// What signed them.
+    pub algorithm: SignatureAlgorithm,
     /// CPU time that the signature took; none if the token had been verified before.
     pub cpu: Option<Duration>,
 }
@@ -37,7 +42,7 @@ impl TokenVerifier {
     pub fn new(keys: KeySet) -> Self {
         Self {
             keys,
-            known: Mutex::default(),
+            known: Known::new(MAX_KNOWN),
         }
     }
 
@@ -46,55 +51,37 @@ impl TokenVerifier {
     /// # Errors
     /// See [`JwsError`].
     pub fn verify(&self, token: &str, now: UnixTime) -> Result<Checked, JwsError> {
-        let mut name = [0; 32];
-        name.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        if let Some(claims) = self.with_known(|known| known.get(&name).cloned()) {
-            return Ok(Checked { claims, cpu: None });
+        let name = digest_of(token);
+        if let Some(known) = self.known.get(&name, now) {
+            return Ok(Checked {
+                claims: known.claims.clone(),
+                algorithm: known.algorithm,
+                cpu: None,
+            });
         }
         let started = cpu::thread_time();
-        let verified = self.keys.verify(Jws::parse(token)?)?;
-        let claims: Arc<AccessTokenClaims> = Arc::new(verified.claims()?);
+        let jws = Jws::parse(token)?;
+        let algorithm = jws.header.algorithm;
+        let claims: Arc<AccessTokenClaims> = Arc::new(self.keys.verify(jws)?.claims()?);
         let cpu = cpu::thread_time().saturating_sub(started);
-        if now.0 < claims.exp {
-            self.with_known(|known| remember(known, name, &claims, now));
-        }
+        let signed = Signed {
+            claims: claims.clone(),
+            algorithm,
+        };
+        let end = UnixTime(claims.exp);
+        self.known.remember(name, Arc::new(signed), end, now);
         Ok(Checked {
             claims,
+            algorithm,
             cpu: Some(cpu),
         })
     }
-
-    /// Every change is a single insert or removal: what a holder that panicked leaves is consistent.
-    fn with_known<T>(
-        &self,
-        act: impl FnOnce(&mut HashMap<Digest, Arc<AccessTokenClaims>>) -> T,
-    ) -> T {
-        act(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Makes room first, by what has ended and otherwise by any: it is verified again when it comes.
-fn remember(
-    known: &mut HashMap<Digest, Arc<AccessTokenClaims>>,
-    name: Digest,
-    claims: &Arc<AccessTokenClaims>,
-    now: UnixTime,
-) {
-    if known.len() >= MAX_KNOWN {
-        known.retain(|_, claims| now.0 < claims.exp);
-    }
-    if known.len() >= MAX_KNOWN
-        && let Some(&any) = known.keys().next()
-    {
-        known.remove(&any);
-    }
-    known.insert(name, claims.clone());
 }
 
 #[cfg(test)]
 mod tests {
     use jose::Header;
-    use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+    use mtc_core::cosign::SecretKey;
     use uuid::Uuid;
 
     use super::*;
@@ -127,7 +114,9 @@ mod tests {
         let verifier = TokenVerifier::new(KeySet::of([key.public_key().unwrap()]));
         let text = token(&key, 0);
         assert!(verifier.verify(&text, NOW).unwrap().cpu.is_some());
-        assert!(verifier.verify(&text, NOW).unwrap().cpu.is_none());
+        let again = verifier.verify(&text, NOW).unwrap();
+        assert!(again.cpu.is_none());
+        assert_eq!(again.algorithm, SignatureAlgorithm::Ed25519);
         // Another text is another token, though its signature may stand elsewhere.
         let (signed, _) = text.rsplit_once('.').unwrap();
         assert!(verifier.verify(&format!("{signed}.AAAA"), NOW).is_err());
@@ -136,33 +125,5 @@ mod tests {
         for _ in 0..2 {
             assert!(verifier.verify(&over, late).unwrap().cpu.is_some());
         }
-    }
-
-    #[test]
-    fn what_is_known_is_bounded() {
-        let claims = |exp| {
-            let key = SecretKey::generate(SignatureAlgorithm::Ed25519).unwrap();
-            let verifier = TokenVerifier::new(KeySet::of([key.public_key().unwrap()]));
-            let mut claims =
-                AccessTokenClaims::clone(&verifier.verify(&token(&key, 0), NOW).unwrap().claims);
-            claims.exp = exp;
-            Arc::new(claims)
-        };
-        let (good, over) = (claims(NOW.0 + 60), claims(NOW.0));
-        let mut known = HashMap::new();
-        let name = |number: usize| {
-            let mut name = [0; 32];
-            name[..8].copy_from_slice(&number.to_be_bytes());
-            name
-        };
-        for number in 0..MAX_KNOWN + 10 {
-            remember(&mut known, name(number), &good, NOW);
-        }
-        assert_eq!(known.len(), MAX_KNOWN);
-        for claims in known.values_mut() {
-            *claims = over.clone();
-        }
-        remember(&mut known, [0xff; 32], &good, NOW);
-        assert_eq!(known.len(), 1);
     }
 }

@@ -56,6 +56,16 @@ pub fn discovery_query(headers: &HeaderMap) -> Result<Query, HeaderError> {
     Ok(query)
 }
 
+/// Whether a request leaves it to an SCP which producer it goes to: model D of TS 23.501 annex E.
+pub fn is_delegated(headers: &HeaderMap) -> bool {
+    let delegates = |name: &HeaderName| *name == ROUTING_BINDING || is_discovery(name);
+    !headers.contains_key(super::TARGET_API_ROOT) && headers.keys().any(delegates)
+}
+
+fn is_discovery(name: &HeaderName) -> bool {
+    name.as_str().starts_with(DISCOVERY)
+}
+
 /// Sets the discovery header of a query parameter. What is no token is percent-encoded.
 ///
 /// # Errors
@@ -167,7 +177,12 @@ impl fmt::Display for MaxForwardHops {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoutingBinding {
     /// To an instance, or to one of its services.
-    Instance(NfInstanceId),
+    Instance {
+        /// The instance.
+        id: NfInstanceId,
+        /// The set of which another will do if that one cannot be reached.
+        set: Option<String>,
+    },
     /// To any instance of a set.
     Set(String),
 }
@@ -194,26 +209,31 @@ impl FromStr for RoutingBinding {
         };
         match value("bl")? {
             "nf-instance" | "nfservice-instance" => {
-                let id = value("nfinst")?.parse();
-                id.map(Self::Instance).map_err(|_| InvalidValue)
+                let id = value("nfinst")?.parse().map_err(|_| InvalidValue)?;
+                let has_set = parameters().any(|(name, _)| name == "nfset");
+                let set = has_set.then(|| set_in(value("nfset")?)).transpose()?;
+                Ok(Self::Instance { id, set })
             }
-            "nf-set" => {
-                let set = value("nfset")?;
-                let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-                let is_set = !set.is_empty() && set.bytes().all(is_token);
-                is_set
-                    .then(|| Self::Set(set.to_owned()))
-                    .ok_or(InvalidValue)
-            }
+            "nf-set" => set_in(value("nfset")?).map(Self::Set),
             _ => Err(InvalidValue),
         }
     }
 }
 
+/// The id of a set, which is a token.
+fn set_in(text: &str) -> Result<String, InvalidValue> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let is_set = !text.is_empty() && text.bytes().all(is_token);
+    is_set.then(|| text.to_owned()).ok_or(InvalidValue)
+}
+
 impl fmt::Display for RoutingBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Instance(id) => write!(f, "bl=nf-instance; nfinst={id}"),
+            Self::Instance { id, set: None } => write!(f, "bl=nf-instance; nfinst={id}"),
+            Self::Instance { id, set: Some(set) } => {
+                write!(f, "bl=nf-instance; nfinst={id}; nfset={set}")
+            }
             Self::Set(set) => write!(f, "bl=nf-set; nfset={set}"),
         }
     }
@@ -301,12 +321,20 @@ mod tests {
 
     #[test]
     fn a_binding_names_an_instance_or_a_set() {
-        let instance = RoutingBinding::Instance(ID.parse().unwrap());
+        let bound = |set: Option<&str>| RoutingBinding::Instance {
+            id: ID.parse().unwrap(),
+            set: set.map(str::to_owned),
+        };
+        let (instance, in_set) = (bound(None), bound(Some("a.smfset")));
         for (text, binding) in [
             (format!("bl=nf-instance; nfinst={ID}"), &instance),
             (
                 format!("bl=nfservice-instance;nfinst={ID};nfservinst=x; servname=nsmf"),
                 &instance,
+            ),
+            (
+                format!("bl=nf-instance; nfinst={ID}; nfset=a.smfset"),
+                &in_set,
             ),
             (
                 "bl=nf-set; nfset=set1.smfset.5gc".to_owned(),
@@ -317,6 +345,7 @@ mod tests {
         }
         for bad in [
             "bl=nf-instance",
+            &format!("bl=nf-instance; nfinst={ID}; nfset=a b"),
             "bl=nf-set; nfset=",
             "bl=nf-set; nfset=a; nfset=b",
             "bl=nfservice-set; nfserviceset=a",

@@ -3,6 +3,7 @@
 //! Sums like everything in the ledger: those of many processes add up exactly.
 
 use mtc_core::verify::Basis;
+use mtc_tls::anchor_bytes::AnchorBytes;
 use mtc_tls::handshake::{HandshakeCost, Negotiated, Sampled, SampledTcp};
 use mtc_tls::record::{MAX_FLIGHTS, MessageBytes, WireBytes};
 use mtc_tls::tcp_info::TcpInfo;
@@ -19,6 +20,8 @@ use super::times::Times;
 pub struct HandshakeDetail {
     /// From the established TCP connection to the completed handshake on this side.
     pub elapsed: Times,
+    /// What this side sent to say whom it trusts, and what `trust_anchors` would have taken.
+    pub anchors: AnchorBytes,
     /// Bytes sent and received, of handshakes whose every byte could be attributed.
     pub wire: WireTotals,
     /// What was negotiated.
@@ -34,6 +37,8 @@ pub struct HandshakeDetail {
 impl HandshakeDetail {
     pub(super) fn record(&mut self, cost: &HandshakeCost) {
         self.elapsed.record(cost.elapsed);
+        self.anchors
+            .combine(&cost.anchors, |mine, more| mine + more);
         self.wire.record(cost.wire.as_ref());
         self.negotiated.record(&cost.negotiated);
         if let Some(verification) = &cost.verification {
@@ -47,6 +52,7 @@ impl HandshakeDetail {
     pub(super) fn combine(&mut self, other: &Self, with: fn(u64, u64) -> u64) {
         let Self {
             elapsed,
+            anchors,
             wire,
             negotiated,
             verification,
@@ -54,6 +60,7 @@ impl HandshakeDetail {
             failures,
         } = other;
         self.elapsed.combine(elapsed, with);
+        self.anchors.combine(anchors, with);
         self.wire.combine(wire, with);
         self.negotiated.combine(negotiated, with);
         self.verification.combine(verification, with);
@@ -209,6 +216,10 @@ pub struct VerificationTotals {
     pub proof_hashes: u64,
     /// Cosignatures carried by certificates.
     pub cosignatures_carried: u64,
+    /// Those of cosigners that the verifier was not told of.
+    pub cosignatures_unknown: u64,
+    /// Bytes of certificates that those take.
+    pub unknown_cosignature_bytes: u64,
     /// Cosignatures that were verified.
     pub cosignatures_verified: u64,
 }
@@ -220,6 +231,8 @@ impl VerificationTotals {
             certificates,
             proof_hashes,
             cosignatures_carried,
+            cosignatures_unknown,
+            unknown_cosignature_bytes,
             cosignatures_verified,
             steps: _,
         } = verification;
@@ -233,6 +246,8 @@ impl VerificationTotals {
         self.certificates += certificates;
         self.proof_hashes += proof_hashes;
         self.cosignatures_carried += cosignatures_carried;
+        self.cosignatures_unknown += cosignatures_unknown;
+        self.unknown_cosignature_bytes += unknown_cosignature_bytes;
         self.cosignatures_verified += cosignatures_verified;
     }
 
@@ -245,6 +260,8 @@ impl VerificationTotals {
             certificates,
             proof_hashes,
             cosignatures_carried,
+            cosignatures_unknown,
+            unknown_cosignature_bytes,
             cosignatures_verified,
         } = other;
         combine_all(
@@ -256,6 +273,11 @@ impl VerificationTotals {
                 (&mut self.certificates, certificates),
                 (&mut self.proof_hashes, proof_hashes),
                 (&mut self.cosignatures_carried, cosignatures_carried),
+                (&mut self.cosignatures_unknown, cosignatures_unknown),
+                (
+                    &mut self.unknown_cosignature_bytes,
+                    unknown_cosignature_bytes,
+                ),
                 (&mut self.cosignatures_verified, cosignatures_verified),
             ],
             with,

@@ -1,8 +1,9 @@
 //! What the UE procedures of TS 23.502 cost, by the hop from a consumer to a producer.
 //!
 //! ```text
-//!  AMF ── one use of a connection ── AUSF        the consumer counts it, under the procedure that it is part of:
-//!   handshake, or none: reused                    requests, handshake, bytes by kind, own CPU time
+//!  AMF ── one use of a connection ── AUSF                 the consumer counts it, under the procedure that it is part of:
+//!   handshake, or none: reused                             requests, handshake, bytes by kind, own CPU time
+//!  AMF ── one use of a connection ── SCP ──> AUSF         the same; what comes after the SCP is in the legs, of no procedure
 //! ```
 //!
 //! The consumer counts both directions, so nothing has to be put together from two sides.
@@ -123,7 +124,7 @@ impl HopTotals {
     }
 }
 
-/// The sums of one procedure, by hop: `AMF-AUSF`.
+/// The sums of one procedure, by hop: `AMF-AUSF`, or `AMF-SCP-AUSF` for the consumer's part of a way through an SCP.
 pub type Hops = BTreeMap<String, HopTotals>;
 
 /// The sums of every procedure that occurred. Hops are of the NF types that this project's consumers call, so they are few.
@@ -132,16 +133,21 @@ pub type Hops = BTreeMap<String, HopTotals>;
 pub struct ProcedureTotals(BTreeMap<Procedure, Hops>);
 
 impl ProcedureTotals {
-    /// Adds one use of a connection.
+    /// Adds one use of a connection by a consumer; `along` are the types of NFs from there to the producer.
     pub fn add(
         &mut self,
         procedure: Procedure,
         consumer: &NfType,
-        producer: &NfType,
+        along: &[NfType],
         used: &HopTotals,
     ) {
+        let names: Vec<&str> = [consumer]
+            .into_iter()
+            .chain(along)
+            .map(NfType::as_str)
+            .collect();
         let hops = self.0.entry(procedure).or_default();
-        let hop = hops.entry(format!("{consumer}-{producer}")).or_default();
+        let hop = hops.entry(names.join("-")).or_default();
         hop.combine(used, u64::saturating_add);
     }
 
@@ -212,13 +218,14 @@ mod tests {
         let mut totals = ProcedureTotals::default();
         let use_of_it = HopTotals::of(used(1_400), None);
         for producer in [NfType::Ausf, NfType::Udm, NfType::Udm] {
-            totals.add(Procedure::Registration, &NfType::Amf, &producer, &use_of_it);
+            let along = [producer];
+            totals.add(Procedure::Registration, &NfType::Amf, &along, &use_of_it);
         }
         let earlier = totals.clone();
         totals.add(
             Procedure::Deregistration,
             &NfType::Amf,
-            &NfType::Udm,
+            &[NfType::Scp, NfType::Udm],
             &use_of_it,
         );
         let sent = serde_json::to_string(&totals).unwrap();
@@ -235,6 +242,6 @@ mod tests {
         totals.combine(&earlier, u64::saturating_sub);
         let later: BTreeMap<_, _> = totals.iter().collect();
         assert_eq!(later[&Procedure::Registration]["AMF-UDM"].requests, 0);
-        assert_eq!(later[&Procedure::Deregistration]["AMF-UDM"].requests, 2);
+        assert_eq!(later[&Procedure::Deregistration]["AMF-SCP-UDM"].requests, 2);
     }
 }

@@ -20,7 +20,7 @@ impl TokenMetrics {
                 &[(
                     "result",
                     "`verified` (its signature, now), `known` (verified before), `absent` (and not required); refused: `missing`, `malformed`, \
-                     `key`, `signature`, `expired`, `audience`, `subject`, `scope`, `slice`",
+                     `key`, `signature`, `expired`, `audience`, `subject`, `assertion` (of whose it is, behind an SCP), `scope`, `slice`",
                 )],
             ),
             fetched: registry.counters(

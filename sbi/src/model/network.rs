@@ -94,6 +94,11 @@ impl Snssai {
         .try_into()
     }
 
+    /// SST and SD as one number, which equal slices have in common and others do not.
+    pub fn number(&self) -> u32 {
+        u32::from(self.sst) << 24 | self.sd_value()
+    }
+
     /// The slice differentiator as a number, `0xffffff` for none.
     fn sd_value(&self) -> u32 {
         self.sd.as_deref().map_or(0xff_ffff, sd_value)
@@ -107,7 +112,7 @@ fn sd_value(hex: &str) -> u32 {
 
 impl PartialEq for Snssai {
     fn eq(&self, other: &Self) -> bool {
-        self.sst == other.sst && self.sd_value() == other.sd_value()
+        self.number() == other.number()
     }
 }
 

@@ -103,9 +103,9 @@ pub struct NfProfile {
     /// When it last restarted and lost its contexts, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_time: Option<String>,
-    /// Its services by service instance id, the current form.
+    /// Its services by service instance id, the current form. Boxed, since a map has room for eleven values as soon as it has one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub nf_service_list: BTreeMap<String, NfService>,
+    pub nf_service_list: BTreeMap<String, Box<NfService>>,
     /// Its services as a list, the older form. Never both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nf_services: Vec<NfService>,
@@ -210,7 +210,8 @@ impl NfProfile {
 
     /// Its services, in whichever form.
     pub fn services(&self) -> impl Iterator<Item = &NfService> {
-        self.nf_service_list.values().chain(&self.nf_services)
+        let listed = self.nf_service_list.values().map(Box::as_ref);
+        listed.chain(&self.nf_services)
     }
 
     /// Its first service `name` that is in operation.
@@ -231,12 +232,13 @@ impl NfProfile {
         match form {
             ServiceForm::Map => {
                 let services = std::mem::take(&mut self.nf_services).into_iter();
-                let keyed = services.map(|service| (service.service_instance_id.clone(), service));
+                let keyed = services
+                    .map(|service| (service.service_instance_id.clone(), Box::new(service)));
                 self.nf_service_list.extend(keyed);
             }
             ServiceForm::Array => {
                 let services = std::mem::take(&mut self.nf_service_list).into_values();
-                self.nf_services.extend(services);
+                self.nf_services.extend(services.map(|service| *service));
             }
         }
     }

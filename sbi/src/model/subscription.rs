@@ -85,6 +85,9 @@ pub struct SubscriptionData {
     /// The network whose instances it is about; none = that of the NRF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plmn_id: Option<PlmnId>,
+    /// Whether to be told all of a profile, and whoever may discover the instance; only in requests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub complete_profile_subscription: bool,
     /// Features of the subscriber, only in requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester_features: Option<String>,
@@ -112,6 +115,7 @@ impl SubscriptionData {
             req_snssais: Vec::new(),
             req_plmn_list: Vec::new(),
             plmn_id: None,
+            complete_profile_subscription: false,
             requester_features: None,
             nrf_supported_features: None,
             other: Other::new(),

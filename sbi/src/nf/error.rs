@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use mtc_core::id::{IdError, LandmarkNumber, LogNumber};
+use mtc_core::id::{LandmarkNumber, LogNumber};
 use mtc_tls::credentials::CredentialError;
 
 use crate::client::ClientError;
@@ -25,9 +25,9 @@ pub enum NfError {
     /// The trust file.
     #[error(transparent)]
     TrustFile(#[from] TrustFileError),
-    /// The CA's ID is too long for a log.
-    #[error("the CA's ID")]
-    Log(#[from] IdError),
+    /// The logs of the CA cannot be followed.
+    #[error("nrf.log")]
+    Log(#[from] TrustError),
     /// An X.509 credential is wanted and there is no root.
     #[error("cannot read the root certificate {}; set x509 to the folder that mtc5g init wrote", path.display())]
     X509Root {
@@ -45,6 +45,18 @@ pub enum NfError {
     /// A port.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The process may not open as many files as its instances need.
+    #[error(
+        "{instances} instances need {needed} file descriptors, and this process may have {limit}: raise the hard limit of open files (ulimit -Hn, LimitNOFILE of systemd), or start fewer"
+    )]
+    Descriptors {
+        /// The instances.
+        instances: usize,
+        /// What they need.
+        needed: u64,
+        /// What it may have.
+        limit: u64,
+    },
     /// An instance has no certificate.
     #[error("{fqdn} did not get its certificates")]
     Obtain {

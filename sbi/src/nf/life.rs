@@ -25,11 +25,13 @@ use super::trust_keeping::keep_trust;
 use crate::access_token::{Guarded, TokenPolicy, TokenVerifier};
 use crate::admin::Admin;
 use crate::clock;
-use crate::config::ProcessSettings;
+use crate::config::{ProcessSettings, TlsConfig};
 use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
-use crate::listener::{ListenError, bind, serve_cleartext_sbi, serve_plain, serve_sbi};
+use crate::listener::{
+    Host, Hosts, ListenError, bind, serve_cleartext_sbi, serve_plain, serve_sbi,
+};
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfType};
 use crate::orders::Orders;
@@ -53,7 +55,10 @@ pub struct Life {
     startup: Duration,
     trust_interval: Duration,
     key_log: Option<Arc<dyn KeyLog>>,
+    tls: TlsConfig,
     access_tokens: Option<(TokenPolicy, Arc<TokenVerifier>)>,
+    client_credentials: bool,
+    spares_memory: bool,
     stop: Stop,
     missing: watch::Sender<String>,
     tasks: JoinSet<()>,
@@ -78,6 +83,7 @@ impl Life {
             startup,
             trust_interval,
             key_log,
+            tls,
         } = settings;
         metrics.tell_type(&nf_type.to_string());
         let mut life = Self {
@@ -90,7 +96,10 @@ impl Life {
             startup,
             trust_interval,
             key_log: None,
+            tls,
             access_tokens: None,
+            client_credentials: false,
+            spares_memory: false,
             stop,
             missing: watch::Sender::new("a clock that is set".to_owned()),
             tasks: JoinSet::new(),
@@ -129,7 +138,8 @@ impl Life {
         });
     }
 
-    /// Has every instance from now on use access tokens as `policy` says, and trust those that are signed with `keys`.
+    /// Has every instance from now on use access tokens as `policy` says, trust those that are signed with `keys`, and use client
+    /// credentials assertions beside them if it is to.
     ///
     /// # Errors
     /// Tokens are used, and no key of them is known.
@@ -137,12 +147,19 @@ impl Life {
         &mut self,
         policy: TokenPolicy,
         keys: Option<KeySet>,
+        client_credentials: bool,
     ) -> Result<(), NfError> {
         if policy != TokenPolicy::Off {
             let keys = keys.ok_or(NfError::NoTokenKeys)?;
             self.access_tokens = Some((policy, Arc::new(TokenVerifier::new(keys))));
+            self.client_credentials = client_credentials;
         }
         Ok(())
+    }
+
+    /// Has every instance from now on keep nothing that it can make again.
+    pub(super) const fn spare_memory(&mut self) {
+        self.spares_memory = true;
     }
 
     /// An instance of the process, of its type if no other is given.
@@ -155,9 +172,16 @@ impl Life {
     ) -> Arc<Instance> {
         let nf_type = nf_type.unwrap_or_else(|| self.nf_type.clone());
         let ledger = self.ledger.clone();
-        let mut instance = Instance::new(id, nf_type, fqdn, credentials, self.clock, ledger);
+        let mut instance = Instance::new(id, nf_type, fqdn, credentials, self.clock, ledger)
+            .reading_hellos_as(self.tls);
+        if self.client_credentials {
+            instance = instance.with_client_credentials();
+        }
         if let Some((policy, verifier)) = &self.access_tokens {
             instance = instance.with_access_tokens(*policy, verifier.clone());
+        }
+        if self.spares_memory {
+            instance = instance.keeping_no_configurations();
         }
         Arc::new(match &self.key_log {
             Some(key_log) => instance.with_key_log(key_log.clone()),
@@ -193,19 +217,48 @@ impl Life {
         client_auth: ClientAuth,
         handler: Arc<H>,
     ) {
-        self.tasks.spawn(serve_sbi(
-            listener,
-            instance.endpoint().clone(),
-            client_auth,
-            Arc::new(Guarded::new(handler, instance.access_tokens().cloned())),
-            self.ledger.clone(),
-            self.limits.clone(),
-            self.stop.clone(),
-        ));
+        let hosts = Hosts::One(host(instance, handler));
+        self.serve_hosts(listener, hosts, client_auth);
         self.events.tell(&Event::SbiListening {
             instance: instance.fqdn.clone(),
             addr,
         });
+    }
+
+    /// As [`Self::serve_sbi`], of several instances at one port: the client says by server name which it means.
+    pub fn serve_sbi_of<'a, H: Handler>(
+        &mut self,
+        listener: TcpListener,
+        addr: SocketAddr,
+        instances: impl IntoIterator<Item = (&'a Instance, Arc<H>)>,
+        client_auth: ClientAuth,
+    ) {
+        let mut names = Vec::new();
+        let hosts = instances.into_iter().map(|(instance, handler)| {
+            names.push(instance.fqdn.clone());
+            (instance.fqdn.clone(), host(instance, handler))
+        });
+        let hosts = Hosts::named(hosts);
+        self.serve_hosts(listener, hosts, client_auth);
+        for instance in names {
+            self.events.tell(&Event::SbiListening { instance, addr });
+        }
+    }
+
+    fn serve_hosts<H: Handler>(
+        &mut self,
+        listener: TcpListener,
+        hosts: Hosts<H>,
+        client_auth: ClientAuth,
+    ) {
+        self.tasks.spawn(serve_sbi(
+            listener,
+            hosts,
+            client_auth,
+            self.ledger.clone(),
+            self.limits.clone(),
+            self.stop.clone(),
+        ));
     }
 
     /// Serves an SBI in cleartext, to peers that nothing authenticates, until the process stops.
@@ -237,6 +290,8 @@ impl Life {
     /// Runs `work` until it ends or the process stops.
     pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
+        // On the heap by itself: a future that takes another takes its place twice, and a process of many instances has thousands.
+        let work = Box::pin(work);
         self.tasks.spawn(async move {
             tokio::select! {
                 () = work => {}
@@ -266,6 +321,14 @@ impl Life {
     /// Waits until every task has ended: requests in progress are finished.
     pub async fn end(mut self) {
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// An instance at a port, whose requests need the access tokens that it wants.
+fn host<H>(instance: &Instance, handler: Arc<H>) -> Host<Guarded<H>> {
+    Host {
+        endpoint: instance.endpoint().clone(),
+        handler: Arc::new(Guarded::new(handler, instance.access_tokens().cloned())),
     }
 }
 

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
+use crate::body::Body;
 use crate::budget::Share;
 
 /// How long a peer may take to take an answer, also one that reads a little now and then, or that answers PINGs and opens no
-/// window. The longest answer is a discovery result of 2 MB, which a link of 300 kbit/s carries in that time.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// window. The longest answer is a discovery result of 2 MB, which a link of 300 kbit/s carries in that time. An answer that is
+/// passed on has as long from its first octet to its last.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The answers of one connection that are not taken yet. Clones share them.
 #[derive(Clone, Default)]
@@ -26,7 +27,7 @@ struct Open {
 
 impl Answers {
     /// `body`, which gives `share` back when HTTP lets go of its last octet.
-    pub(super) fn hold(&self, body: Bytes, share: Share) -> Bytes {
+    pub(super) fn hold(&self, body: Body, share: Share) -> Body {
         let number = {
             let mut open = self.open();
             let number = open.next;
@@ -34,8 +35,7 @@ impl Answers {
             open.since.insert(number, Instant::now());
             number
         };
-        Bytes::from_owner(Held {
-            body,
+        body.guarded(Held {
             answers: self.clone(),
             number,
             _share: share,
@@ -62,16 +62,9 @@ impl Answers {
 }
 
 struct Held {
-    body: Bytes,
     answers: Answers,
     number: u64,
     _share: Share,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.body
-    }
 }
 
 impl Drop for Held {

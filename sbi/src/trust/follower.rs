@@ -74,7 +74,7 @@ impl Follower {
     /// See [`TrustError`]; what was trusted stays.
     pub(super) async fn update(
         &mut self,
-        source: &mut LogSource,
+        source: &LogSource,
         policy: &CaTrust,
         now: UnixTime,
     ) -> Result<bool, TrustError> {
@@ -121,7 +121,7 @@ impl Follower {
     /// It is not served, or not one of this log, or lacks a cosignature.
     pub(super) async fn reference_checkpoint(
         &self,
-        source: &mut LogSource,
+        source: &LogSource,
         policy: &CaTrust,
     ) -> Result<Checkpoint, TrustError> {
         let note = source.fetch(self.log.number(), "checkpoint").await?;
@@ -140,7 +140,7 @@ impl Follower {
     /// The landmarks up to the first that is not consistent with the checkpoint.
     async fn verified(
         &mut self,
-        source: &mut LogSource,
+        source: &LogSource,
         active: &[LandmarkSubtrees],
         checkpoint: &Checkpoint,
     ) -> Result<Vec<TrustedLandmark>, TrustError> {
@@ -171,7 +171,7 @@ impl Follower {
 
     async fn verified_landmark(
         &self,
-        source: &mut LogSource,
+        source: &LogSource,
         landmark: &LandmarkSubtrees,
         checkpoint: &Checkpoint,
         tiles: &mut TileCache,
@@ -204,7 +204,7 @@ impl Follower {
     /// until it misses nothing.
     async fn verified_subtree(
         &self,
-        source: &mut LogSource,
+        source: &LogSource,
         subtree: Subtree,
         checkpoint: &Checkpoint,
         tiles: &mut TileCache,

@@ -19,9 +19,9 @@ use mtc_tls::handshake::{self};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::peer::ExpectedPeer;
-use mtc_tls::profile::{ClientAuth, ConnectionProfile, Tickets, Tokens, TrustDomain};
+use mtc_tls::profile::{ClientAuth, ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
-use sbi::client::ClientError;
+use mtc_web::HttpError;
 use sbi::trust::{TrustError, TrustUpdater};
 use tokio::net::TcpListener;
 
@@ -144,6 +144,8 @@ impl Scene {
             key_exchange: KeyExchange::X25519,
             tickets: Tickets::None,
             tokens: Tokens::Es256,
+            via: Via::Direct,
+            grease: false,
         };
         let expected = ExpectedPeer {
             fqdn: FQDN.to_owned(),
@@ -483,23 +485,13 @@ async fn an_object_that_the_log_does_not_show_is_named() {
         scene.show(3, SIZE);
         scene.server.hide(name);
         let error = scene.refused().await;
-        let TrustError::Fetch {
-            address,
-            path,
-            source,
-        } = error
-        else {
+        let TrustError::Fetch { url, source } = error else {
             panic!("{error:?}");
         };
-        assert_eq!(
-            (address.to_string(), path),
-            (
-                scene.server.addr.to_string(),
-                format!("/{}/{name}", scene.log.id.number())
-            )
-        );
+        let (addr, number) = (scene.server.addr, scene.log.id.number());
+        assert_eq!(url, format!("http://{addr}/{number}/{name}"));
         assert!(
-            matches!(source, ClientError::Status { status, .. } if status == 404),
+            matches!(source, HttpError::Status(status) if status == 404),
             "{source:?}"
         );
         scene.assert_trusted(0).await;
@@ -513,7 +505,7 @@ async fn a_log_that_cannot_be_reached_leaves_the_old_trust() {
     for _ in 0..2 {
         let error = scene.refused().await;
         assert!(
-            matches!(&error, TrustError::Fetch { path, .. } if path == "/1/landmarks"),
+            matches!(&error, TrustError::Fetch { url, .. } if url.ends_with("/1/landmarks")),
             "{error:?}"
         );
     }

@@ -5,7 +5,7 @@ use mtc_tls::kind::CertificateKind;
 use crate::environment::LOOPBACK;
 use crate::report::numbers::{count, whole};
 use crate::report::scenario_text::unapplied;
-use crate::results::{MIN_RTT_MS, Results, VariantResult};
+use crate::results::{AnchorResult, MIN_RTT_MS, Results, VariantResult};
 use crate::scenario::Scenario;
 
 /// Ten segments of 1,448 bytes: what a server may send before the first acknowledgement (RFC 6928).
@@ -52,7 +52,39 @@ pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
     ));
     caveats.extend(security_categories(results));
     caveats.extend(small_log(results));
+    caveats.extend(stand_in(results));
     caveats
+}
+
+/// That names in `certificate_authorities` are not what TLS has for it, and what that is in bytes (docs/method.md).
+fn stand_in(results: &Results) -> Option<String> {
+    let has_paths = |variant: &&VariantResult| variant.auth != CertificateKind::DirectlySigned;
+    let mut variants = results.variants.iter().filter(has_paths).peekable();
+    variants.peek()?;
+    let counted: Vec<String> = variants
+        .filter_map(|variant| {
+            let AnchorResult {
+                stand_in,
+                trust_anchors,
+                available,
+            } = variant.anchor_bytes()?;
+            let [stand_in, real, with_list] = [stand_in, trust_anchors, trust_anchors + available]
+                .map(|bytes| whole(Some(bytes)));
+            Some(format!("{} {stand_in}, {real} ({with_list})", variant.name))
+        })
+        .collect();
+    let counted = if counted.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " Bytes of a handshake for that, those of trust_anchors in its place, and with the list that a server may send: {}.",
+            counted.join("; ")
+        )
+    };
+    Some(format!(
+        "The Merkle Tree CA and its landmarks are named in certificate_authorities, a stand-in for the trust_anchors extension that the draft \
+         wants.{counted}"
+    ))
 }
 
 /// That paths are longer in a larger log, where there are any.
@@ -65,14 +97,22 @@ fn small_log(results: &Results) -> Option<String> {
         (false, _) => (preload(results)?, "log began with"),
         (true, lab) => (lab.as_ref()?.log_entries?, "lab's log had"),
     };
-    (entries < LARGE_LOG).then(|| {
-        format!(
-            "The {log} {} entries, which is small: a certificate's path has up to {} hashes of 32 bytes there, and 20 where a \
-             million entries lie between two landmarks.",
+    let there = match entries {
+        LARGE_LOG.. => return None,
+        // The network functions' own are in it by the time that anybody is shown one.
+        0 => format!(
+            "The {log} no entries but those of the network functions themselves, which is small: a certificate's path has a few hashes of \
+             32 bytes there"
+        ),
+        _ => format!(
+            "The {log} {} entries, which is small: a certificate's path has up to {} hashes of 32 bytes there",
             count(entries),
             hashes(entries)
-        )
-    })
+        ),
+    };
+    Some(format!(
+        "{there}, and 20 where a million entries lie between two landmarks."
+    ))
 }
 
 /// Hashes on the longest path in a tree of so many entries.

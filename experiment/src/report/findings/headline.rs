@@ -1,6 +1,6 @@
 //! The answer in one sentence.
 
-use super::has_post_quantum_keys;
+use super::{goes_as_the_first, has_post_quantum_keys};
 use crate::report::numbers::whole;
 use crate::results::{Results, VariantResult};
 
@@ -28,6 +28,8 @@ pub(in crate::report) fn headline(results: &Results) -> String {
     let Some((first, others)) = results.variants.split_first() else {
         return "Nothing was compared.".to_owned();
     };
+    let others = others.iter().filter(|of| goes_as_the_first(results, of));
+    let others: Vec<&VariantResult> = others.collect();
     let Some(base) = Measured::of(first) else {
         return format!(
             "No handshake of {} was measured on both sides, so there is nothing that the others could be related to.",
@@ -41,9 +43,9 @@ pub(in crate::report) fn headline(results: &Results) -> String {
         whole(Some(base.cpu)),
         first.key_exchange
     );
-    let measured: Vec<Measured<'_>> = others.iter().filter_map(Measured::of).collect();
-    let (group, candidates) = candidates(first, others, &measured);
-    match (others, candidates.as_slice()) {
+    let measured: Vec<Measured<'_>> = others.iter().copied().filter_map(Measured::of).collect();
+    let (group, candidates) = candidates(first, others.len(), &measured);
+    match (others.as_slice(), candidates.as_slice()) {
         ([], _) => format!("{opening}."),
         ([other], []) => format!(
             "{opening}. No handshake of {} was measured on both sides.",
@@ -61,26 +63,26 @@ pub(in crate::report) fn headline(results: &Results) -> String {
 /// Of which variants the answer is, in words and as a list.
 fn candidates<'a, 'b>(
     first: &VariantResult,
-    others: &[VariantResult],
+    others: usize,
     measured: &'a [Measured<'b>],
 ) -> (String, Vec<&'a Measured<'b>>) {
     let of_interest =
         |of: &&Measured<'_>| has_post_quantum_keys(of.variant) && !has_post_quantum_keys(first);
     let post_quantum: Vec<_> = measured.iter().filter(of_interest).collect();
-    let is_part = !post_quantum.is_empty() && post_quantum.len() < others.len();
+    let is_part = !post_quantum.is_empty() && post_quantum.len() < others;
     let candidates = if post_quantum.is_empty() {
         measured.iter().collect()
     } else {
         post_quantum
     };
     let group = match candidates.len() {
-        _ if others.len() == 1 => String::new(),
+        _ if others == 1 => String::new(),
         1 if measured.len() == 1 => "Of the others one was measured: ".to_owned(),
         1 => "Of the others one has post-quantum keys: ".to_owned(),
-        _ if is_part && measured.len() == others.len() => {
+        _ if is_part && measured.len() == others => {
             "Of the others with post-quantum keys ".to_owned()
         }
-        count if measured.len() < others.len() => {
+        count if measured.len() < others => {
             format!("Of the {count} others that were measured ")
         }
         _ => "Of the others ".to_owned(),

@@ -14,6 +14,7 @@ pub(super) fn against(results: &Results, variant: &VariantResult) -> Vec<Finding
             && other.leaf_key == variant.leaf_key
             && other.key_exchange == variant.key_exchange
             && other.options.tickets == variant.options.tickets
+            && other.options.via == variant.options.via
     };
     let rivals: Vec<Rival<'_>> = results
         .variants

@@ -1,6 +1,6 @@
 //! What each step of a migration costs: another key exchange, and then keys that no quantum computer forges signatures of.
 
-use super::{Finding, Tone, has_post_quantum_keys, percent};
+use super::{Finding, Tone, goes_as_the_first, has_post_quantum_keys, percent};
 use crate::report::messages::Messages;
 use crate::report::numbers::{ratio, whole};
 use crate::results::{Metric, Results, VariantResult};
@@ -96,7 +96,7 @@ fn smallest_with(results: &Results, algorithm: &str, first: &VariantResult) -> O
     let has_key = results
         .variants
         .iter()
-        .filter(|of| of.leaf_key == algorithm);
+        .filter(|of| of.leaf_key == algorithm && goes_as_the_first(results, of));
     let measured: Vec<(&VariantResult, f64)> = has_key
         .filter_map(|variant| Some((variant, variant.bytes()?)))
         .collect();

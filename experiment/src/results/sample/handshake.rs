@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mtc_core::verify::Basis;
+use mtc_tls::anchor_bytes::AnchorBytes;
 use mtc_tls::handshake::{HandshakeCost, Negotiated, Sampled, SampledTcp};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::record::{DirectionBytes, MessageBytes, Side, WireBytes};
@@ -36,6 +37,7 @@ pub(super) fn handshake(
         received: Some(kind),
         group: Some("X25519MLKEM768".to_owned()),
         wire: Some(wire(kind, bytes, side)),
+        anchors: anchors(kind, side),
         negotiated: negotiated(),
         verification: Some(verification(kind)),
         sampled: n.is_multiple_of(16).then(|| sampled(kind, verify)),
@@ -70,6 +72,20 @@ fn wire(kind: CertificateKind, bytes: u64, side: Side) -> WireBytes {
     }
 }
 
+/// As with the ID `32473.1` and a landmark below 128.
+fn anchors(kind: CertificateKind, side: Side) -> AnchorBytes {
+    let (stand_in, trust_anchors, available) = match kind {
+        CertificateKind::DirectlySigned => return AnchorBytes::default(),
+        CertificateKind::Standalone => (30, 15, 19),
+        CertificateKind::LandmarkRelative => (33, 18, 19),
+    };
+    AnchorBytes {
+        stand_in,
+        trust_anchors,
+        available: if side == Side::Server { available } else { 0 },
+    }
+}
+
 fn negotiated() -> Negotiated {
     Negotiated {
         version: Some("TLSv1_3"),
@@ -92,6 +108,8 @@ fn verification(kind: CertificateKind) -> Verification {
         certificates,
         proof_hashes,
         cosignatures_carried: cosignatures,
+        cosignatures_unknown: 0,
+        unknown_cosignature_bytes: 0,
         cosignatures_verified: cosignatures,
         steps: None,
     }

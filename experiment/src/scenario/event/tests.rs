@@ -148,3 +148,30 @@ fn a_misspelt_action_is_told_what_was_meant() {
     let told = fault(&["at = \"1s\"\ndo = \"kil\"\nnf = \"smf\""]);
     assert!(told.contains("did you mean \"kill\"?"), "{told}");
 }
+
+#[test]
+fn a_further_witness_can_be_killed_where_there_is_one_and_nothing_else() {
+    let with_witnesses = |events: &[&str]| {
+        let text = HEAD.replace("smf = 4", "smf = 4\nwitnesses = 3");
+        let events = events.iter().map(|event| format!("[[event]]\n{event}\n"));
+        let text = text + &events.collect::<String>();
+        Scenario::parse(&text).map(|scenario| scenario.events)
+    };
+    let kill = "at = \"1s\"\ndo = \"kill\"\nnf = \"witness-3\"";
+    let start = "at = \"2s\"\ndo = \"start\"\nnf = \"witness-3\"";
+    let events = with_witnesses(&[kill, start]).expect("there are three witnesses");
+    assert!(events.iter().all(|event| event.nf.as_str() == "witness-3"));
+
+    let told = fault(&[kill]);
+    assert!(told.contains("of which this lab has none"), "{told}");
+    let fourth = kill.replace("witness-3", "witness-4");
+    assert!(with_witnesses(&[&fourth]).is_err());
+    for (action, why) in [
+        ("re-enrol", "which has no certificate"),
+        ("pause-landmarks", "which trusts no landmarks"),
+    ] {
+        let event = kill.replace("kill", action);
+        let told = with_witnesses(&[&event]).unwrap_err().to_string();
+        assert!(told.contains(why), "{told}");
+    }
+}

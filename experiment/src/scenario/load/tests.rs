@@ -1,14 +1,19 @@
 use super::*;
 use crate::scenario::{Scenario, ScenarioFaults};
 
-fn parse(load: &str) -> Result<LoadPlan, Vec<String>> {
-    let text = format!(
+fn text(load: &str) -> String {
+    format!(
         "[scenario]\nname = \"load\"\n[lab]\n[[variant]]\nname = \"only\"\nauth = \"mtc-landmark\"\n[load]\n{load}"
-    );
-    match Scenario::parse(&text) {
-        Ok(scenario) => Ok(scenario.load),
-        Err(ScenarioFaults(faults)) => Err(faults.iter().map(ToString::to_string).collect()),
-    }
+    )
+}
+
+fn told(ScenarioFaults(faults): ScenarioFaults) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
+}
+
+fn parse(load: &str) -> Result<LoadPlan, Vec<String>> {
+    let scenario = Scenario::parse(&text(load)).map_err(told)?;
+    Ok(scenario.load)
 }
 
 fn fault(load: &str) -> String {
@@ -178,20 +183,36 @@ fn a_plan_survives_the_way_to_the_generator() {
 }
 
 #[test]
-fn sessions_may_go_through_the_scp_and_nothing_else_may() {
-    let via = |operation: &str, via: &str| {
-        parse(&format!(
-            "operation = \"{operation}\"\nvia = \"{via}\"\n{STAGE}"
-        ))
+fn what_has_producers_may_go_through_the_scp_and_nothing_else_may() {
+    let via = |load: &str, via: &str| {
+        let text = text(&format!("{load}\nvia = {via}\n{STAGE}"));
+        let ways = |scenario: Scenario| scenario.variants.iter().map(|of| of.via).collect();
+        Scenario::parse(&text).map(ways).map_err(told)
     };
+    let session = "operation = \"session\"";
     for way in Via::ALL {
-        assert_eq!(via("session", way.as_str()).unwrap().via, way);
+        assert_eq!(via(session, &format!("\"{way}\"")), Ok(vec![way]));
     }
-    assert_eq!(via("discover", "direct").unwrap().via, Via::Direct);
-    let refused = via("discover", "scp-c").unwrap_err();
-    assert!(
-        refused[0].contains("is for operation = \"session\" only"),
-        "{refused:?}"
-    );
-    assert!(via("session", "scp").is_err());
+    let mix = "operation = \"mix\"\nmix = { registration = 1, pdu-session = 2 }";
+    let all = "[\"direct\", \"scp-c\", \"scp-d\"]";
+    assert_eq!(via(mix, all), Ok(Via::ALL.to_vec()));
+    let discover = "operation = \"discover\"";
+    assert_eq!(via(discover, "\"direct\""), Ok(vec![Via::Direct]));
+    for (load, wrong, fault) in [
+        (discover, "\"scp-c\"", "is for operations session,"),
+        (
+            "operation = \"mix\"\nmix = { discover = 1, pdu-session = 2 }",
+            all,
+            "is for operations session,",
+        ),
+        (session, "\"scp\"", "is not a known value"),
+        (session, "[]", "has no way"),
+        (session, "[\"scp-c\", \"scp-c\"]", "has scp-c twice"),
+    ] {
+        let faults = via(load, wrong).unwrap_err();
+        assert!(
+            faults.len() == 1 && faults[0].contains(fault),
+            "{load} {wrong}: {faults:?}"
+        );
+    }
 }

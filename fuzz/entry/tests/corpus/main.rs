@@ -41,6 +41,7 @@ macro_rules! targets {
 // How many mutations: what a target costs decides.
 targets! {
     certificate: 20_000,
+    certificate_properties: 20_000,
     mtc_proof: 20_000,
     ca_certificate: 10_000,
     log_entry: 20_000,
@@ -49,11 +50,15 @@ targets! {
     landmarks: 10_000,
     checkpoint: 4_000,
     tile_path: 10_000,
+    tlog_proof: 4_000,
     tree: 4_000,
     trust: 1_000,
+    verifier_key: 2_000,
     witness_request: 3_000,
     witness_history: 400,
+    mirror_upload: 2_000,
     csr: 10_000,
+    cmp: 4_000,
     nf_identity: 10_000,
     nf_profile: 4_000,
     discovery_query: 10_000,

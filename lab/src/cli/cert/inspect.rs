@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::read_all;
 use crate::cli::exit::{COULD_NOT_RUN, DONE};
 use crate::cli::output::{print, print_json};
-use mtc_tools::certificate_file::FileName;
+use mtc_tools::certificate_file::{FileName, Filed};
 use mtc_tools::inspect::Inspection;
 
 /// Certificates to look at
@@ -51,7 +51,11 @@ impl InspectArguments {
             .into_iter()
             .map(|(file, read)| {
                 let inspected = match &read {
-                    Ok(der) => Inspection::of(der)
+                    Ok(Filed { der, properties }) => Inspection::of(der)
+                        .map(|inspection| match properties {
+                            Some(properties) => inspection.with_properties(properties, der),
+                            None => inspection,
+                        })
                         .map_err(|error| format!("not a certificate: {}", Causes(&error))),
                     Err(error) => Err(Causes(error).to_string()),
                 };

@@ -138,7 +138,7 @@ impl VerifyArguments {
             .map(|(file, read)| Verdict {
                 file,
                 outcome: match read {
-                    Ok(der) => Outcome::of(&party, &der, at),
+                    Ok(filed) => Outcome::of(&party, &filed.der, at),
                     Err(error) => Outcome::Unreadable {
                         reason: Causes(&error).to_string(),
                     },
@@ -268,7 +268,7 @@ fn hint(error: &Unacceptable, der: &[u8]) -> Option<&'static str> {
         }
         Unacceptable::Rejected(Rejection::Policy(PolicyError::NoCaCosignature(_))) => {
             let certificate = Certificate::parse(der).ok()?;
-            certificate.proof.is_unsigned().then_some(
+            certificate.is_landmark_relative().then_some(
                 "landmark-relative: its subtree must be trusted, see --subtrees and mtc5g log verify --write-subtrees",
             )
         }

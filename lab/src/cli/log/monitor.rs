@@ -42,7 +42,7 @@ Exit status: 0 ended by Ctrl-C, or --once found nothing wrong; 1 --once could no
 state cannot be used, or the output cannot be written; 2 usage; 5 the log showed two histories (both checkpoints are printed and are the evidence: keep them).
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct MonitorArguments {
-    /// The http:// URL of one log, or a folder that contains one
+    /// The URL of one log, or a folder that contains one
     #[arg(value_name = "URL|DIR")]
     place: String,
     /// Time between two checks, such as 500ms, 2s, 1m

@@ -39,7 +39,7 @@ A proof is printed after it was checked up to the root of the log's checkpoint.
 Exit status: 0 proven, 1 not proven or the log cannot be read, 2 usage.
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct ProveArguments {
-    /// Folder of the log (as it is served, or the NRF's or lab's folder that contains it), or the http:// URL of one log
+    /// Folder of the log (as it is served, or the NRF's or lab's folder that contains it), or the URL of one log
     #[arg(value_name = "DIR|URL")]
     place: String,
     /// Index of the entry

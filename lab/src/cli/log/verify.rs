@@ -36,7 +36,7 @@ the landmarks with the tree. Without --trust or --ca signatures are not checked,
 Exit status: 0 the log is sound, 1 it is not or cannot be read, 2 usage.
 Formats: docs/tools.md.")]
 pub(in crate::cli) struct VerifyArguments {
-    /// Folder of the log (as it is served, or the NRF's or lab's folder that contains it), or the http:// URL of one log
+    /// Folder of the log (as it is served, or the NRF's or lab's folder that contains it), or the URL of one log
     #[arg(value_name = "DIR|URL")]
     place: String,
     /// Write the subtrees of the active landmarks and their hashes to this file, for cert verify --subtrees; needs --trust or --ca
