@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts the lab with docker compose, loads it, kills NRF and SCP under load, scales it, looks at Prometheus, puts links between
-# its containers, takes it down, and checks that nothing stays. Where no engine answers it says so and is done.
+# Starts the lab with docker compose, loads it, kills NRF and SCP under load, scales it, looks at Prometheus, runs procedures of UEs in a lab
+# made for them with links between its containers, takes it down, and checks that nothing stays. Where no engine answers it says so and is done.
 #
 #   deploy/test-compose.sh [BINARY]          default: target/release/mtc5g
 #   deploy/test-compose.sh --from-source     the image is compiled by deploy/Dockerfile, as docker compose up does
@@ -63,6 +63,15 @@ main() {
     passed "$out/first.log"
     errors "$out/results/first/results.json" 0 0
 
+    step "through the SCP when asked"
+    local way
+    for way in scp-c scp-d; do
+        load run quick --short --attach --via "$way" --out "mtc5g-results/$way" >"$out/$way.log" 2>&1 || { cat "$out/$way.log"; exit 1; }
+        passed "$out/$way.log"
+        errors "$out/results/$way/results.json" 0 0
+        routed "$out/results/$way/results.json"
+    done
+
     step "NRF and SCP are killed under load"
     local under
     under=$(load -d -v "$PWD/deploy/test-compose.toml:/killed.toml:ro" run /killed.toml --attach --out mtc5g-results/killed 2>/dev/null | tail -1)
@@ -107,20 +116,24 @@ main() {
     done
     cat "$out/prometheus"
 
-    step "round trips between the containers"
+    step "procedures of UEs, with round trips between the containers"
+    # Anew: containers that docker-compose 1.29 makes anew keep volumes that its `down -v` then forgets.
+    down
+    nothing_left
+    export COMPOSE_PROFILES=procedures MTC5G_SCENARIO=procedures
+    services+=(peers)
     if [ -c /dev/net/tun ]; then
-        # Anew: containers that docker-compose 1.29 makes anew keep volumes that its `down -v` then forgets.
-        down
-        nothing_left
         export COMPOSE_FILE=docker-compose.yml:docker-compose.link.yml MTC5G_RTT=20ms
-        up
-        healthy nrf scp amf smf
-        load run quick --short --attach --out mtc5g-results/linked >"$out/linked.log" 2>&1 || { cat "$out/linked.log"; exit 1; }
-        passed "$out/linked.log"
-        round_trips "$out/results/linked/results.json" 20
     else
-        echo "SKIPPED: there is no /dev/net/tun"
+        echo "SKIPPED the round trips: there is no /dev/net/tun"
     fi
+    up
+    healthy nrf scp amf smf peers
+    load run procedures --short --attach --out mtc5g-results/procedures >"$out/procedures.log" 2>&1 || { cat "$out/procedures.log"; exit 1; }
+    passed "$out/procedures.log"
+    errors "$out/results/procedures/results.json" 0 0
+    hops "$out/results/procedures/results.json"
+    [ -z "${MTC5G_RTT:-}" ] || round_trips "$out/results/procedures/results.json" 20
     tear_down
     trap - EXIT
     nothing_left
@@ -199,6 +212,33 @@ attempts = sum(variant["attempts"] for variant in results["variants"])
 ok = sum(variant["ok"] for variant in results["variants"])
 print(f"{ok} of {attempts} operations succeeded; errors: {[variant['errors'] for variant in results['variants']]}")
 sys.exit(0 if ok > 0 and least <= attempts - ok <= most else 1)
+PYTHON
+}
+
+# routed FILE: every session of a run went through the SCP, and its callback too.
+routed() {
+    python3 - "$@" <<'PYTHON'
+import json, sys
+variants = json.load(open(sys.argv[1]))["variants"]
+legs = {variant["name"]: {leg: one["requests"] for leg, one in variant["totals"]["legs"].items()} for variant in variants}
+print("requests by leg:", legs)
+both = {"SCP-SMF", "SCP-AMF"}
+sys.exit(0 if all(both <= set(of) and min(of[leg] for leg in both) > 0 for of in legs.values()) else 1)
+PYTHON
+}
+
+# hops FILE: in every variant of a run procedures went to all kinds of peers, whose processes have counted what that cost them.
+hops() {
+    python3 - "$@" <<'PYTHON'
+import json, sys
+wanted = {"AUSF", "UDM", "PCF"}
+variants = json.load(open(sys.argv[1]))["variants"]
+asked = {}
+for variant in variants:
+    of = [(procedure["hops"], procedure["cpu_us_by_nf"]) for procedure in variant["procedures"]]
+    asked[variant["name"]] = {hop.split("-")[-1] for hops, cpu in of for hop in hops} & {nf for hops, cpu in of for nf in cpu}
+print("producers that were asked:", {name: sorted(of) for name, of in asked.items()})
+sys.exit(0 if asked and all(wanted <= of for of in asked.values()) else 1)
 PYTHON
 }
 

@@ -35,6 +35,10 @@ main() {
     deploy/kubernetes/load run quick --short --attach >"$out/quick.log" 2>&1 || { cat "$out/quick.log"; exit 1; }
     grep ^PASSED "$out/quick.log"
 
+    step "through the SCP when asked"
+    deploy/kubernetes/load run quick --short --attach --via scp-c --json >"$out/routed.json" 2>"$out/routed.log" || { cat "$out/routed.log"; exit 1; }
+    routed "$out/routed.json"
+
     step "a file of this machine while NRF and SCP are deleted"
     sed 's/"25s"/"60s"/' deploy/test-compose.toml >"$out/killed.toml" # pods take longer than containers
     deploy/kubernetes/load run "$out/killed.toml" --attach --json >"$out/killed.json" 2>"$out/killed.log" &
@@ -125,6 +129,18 @@ forward() {
     read -r line <&"${forwarder[0]}"
     forwarded=$(sed -n 's/.*127.0.0.1:\([0-9]*\) .*/\1/p' <<<"$line")
     [ -n "$forwarded" ] || { echo "$line" >&2; exit 1; }
+}
+
+# routed FILE: every session of a run went through the SCP, and its callback too.
+routed() {
+    python3 - "$@" <<'PYTHON'
+import json, sys
+variants = json.load(open(sys.argv[1]))["variants"]
+legs = {variant["name"]: {leg: one["requests"] for leg, one in variant["totals"]["legs"].items()} for variant in variants}
+print("requests by leg:", legs)
+both = {"SCP-SMF", "SCP-AMF"}
+sys.exit(0 if all(both <= set(of) and min(of[leg] for leg in both) > 0 for of in legs.values()) else 1)
+PYTHON
 }
 
 # errors FILE: some operations failed, or nothing was disturbed; how many may, the scenario says.
