@@ -3,13 +3,16 @@
 //! Each tool is also shown what it must refuse (another name, another root), and shows what it must be refused for (a stranger's
 //! certificate, none).
 
+use std::fs::File;
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use experiment::scenario::Scenario;
 use lab::topology::{Plan, Ports};
 use mtc_core::vkey;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use test_support::command::{Ended, binary, mtc5g, within};
 use test_support::test_lab::{TestFolder, TestLab};
@@ -111,13 +114,92 @@ impl Scene {
 
     /// Waits until the NRF's log has a text: it is written behind the client's back.
     async fn await_log(&self, text: &str) {
-        let log = self.lab.folder.lab.log_file("nrf");
-        let written = async {
-            while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains(text)) {
-                tokio::task::yield_now().await;
-            }
-        };
-        within(written).await;
+        await_text(&self.lab.folder.lab.log_file("nrf"), text).await;
+    }
+
+    /// Subscribes the AMF, by its X.509 certificate, to what becomes of SMFs, at a server of OpenSSL that shows this certificate and
+    /// wants the NRF's. Then the SMF's priority changes.
+    async fn subscribe_at_openssl(&self, certificate: &str, priority: u16) -> OpensslServer {
+        let server = OpensslServer::start(self.folder.path(), certificate);
+        let uri = format!(
+            "https://amf1.5gc.mnc001.mcc001.3gppnetwork.org:{}/notify",
+            server.port
+        );
+        let instances = &self.lab.folder.lab.instances;
+        let smf = instances.iter().find(|instance| instance.nf_type == "SMF");
+        let smf = smf.expect("an SMF").instance_id;
+        let done = self
+            .sh(&format!(
+                r#"nrf() {{
+                    nf=$1/x509-ecdsa-p256-intermediate-ecdsa-p256; path=$2; shift 2
+                    curl -sSf --http2-prior-knowledge --resolve {NRF}:{PORT}:127.0.0.1 --cacert $nf.root.pem --cert $nf.pem --key $nf.key \
+                        https://{NRF}:{PORT}/nnrf-nfm/v1/$path "$@"
+                }}
+                nrf amf1 subscriptions --json '{{"nfStatusNotificationUri": "{uri}", "subscrCond": {{"nfType": "SMF"}}}}'
+                nrf smf1 nf-instances/{smf} -X PATCH -H 'content-type: application/json-patch+json' \
+                    -d '[{{"op": "replace", "path": "/priority", "value": {priority}}}]'"#
+            ))
+            .await;
+        assert_eq!(done.code(), Some(0), "{done:?}");
+        server
+    }
+}
+
+async fn await_text(file: &Path, text: &str) {
+    let written = async {
+        while !std::fs::read_to_string(file).is_ok_and(|all| all.contains(text)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(written).await;
+}
+
+/// A TLS server of OpenSSL, which says what arrives; until it is dropped.
+struct OpensslServer {
+    port: u16,
+    said: PathBuf,
+    _process: Child,
+}
+
+impl OpensslServer {
+    fn start(folder: &Path, certificate: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a free port").port();
+        let said = folder.join("s_server.txt");
+        let process = Command::new("openssl")
+            .args([
+                "s_server",
+                "-accept",
+                &format!("127.0.0.1:{port}"),
+                "-tls1_3",
+                "-alpn",
+                "h2",
+            ])
+            .args([
+                "-cert",
+                &format!("{certificate}.pem"),
+                "-cert_chain",
+                &format!("{certificate}.pem"),
+            ])
+            .args(["-key", &format!("{certificate}.key")])
+            .args([
+                "-Verify",
+                "2",
+                "-verify_return_error",
+                "-CAfile",
+                &format!("{X509}.root.pem"),
+            ])
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(File::create(&said).expect("a file"))
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        Self {
+            port,
+            said,
+            _process: process.expect("openssl"),
+        }
     }
 }
 
@@ -330,6 +412,19 @@ async fn gnutls_verifies(scene: &Scene) {
     assert!(said.contains("does not match"), "{said}");
     let said = scene.refused(&client("stranger.pem", NRF)).await;
     assert!(said.contains("NOT trusted"), "{said}");
+}
+
+#[tokio::test]
+async fn who_subscribes_by_x509_is_notified_by_x509() {
+    let scene = Scene::with(blocks("toml")[1]).await;
+    scene.block("identity export").await;
+    let exported = scene.sh("mtc5g identity export lab smf1 smf1").await;
+    assert_eq!(exported.code(), Some(0), "{exported:?}");
+    let server = scene.subscribe_at_openssl(X509, 7).await;
+    await_text(&server.said, "PRI * HTTP/2.0").await;
+    scene.make_stranger().await;
+    let _server = scene.subscribe_at_openssl("leaf", 8).await;
+    scene.await_log("UnknownIssuer").await;
 }
 
 #[tokio::test]

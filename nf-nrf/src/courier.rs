@@ -108,7 +108,9 @@ impl Dial for TlsDial {
             nf_type: None,
         };
         let address = (address, callback.port()).into();
-        let opened = self.instance.open_own(address, expected);
+        let opened = self
+            .instance
+            .open_own_in(subscriber.domain, address, expected);
         let opened = timeout(CONNECT_TIME, opened).await;
         Ok(opened.map_err(|_| DialError::Timeout)??.connection)
     }
@@ -142,7 +144,8 @@ pub struct Couriers<D> {
 /// What came of an attempt.
 enum Attempt {
     Ended(Delivery),
-    Again,
+    /// It is to be made again, for this reason.
+    Again(String),
 }
 
 impl<D: Dial> Couriers<D> {
@@ -221,18 +224,21 @@ impl<D: Dial> Couriers<D> {
             return;
         };
         let metrics = self.notifier.metrics();
+        let mut reason = String::new();
         for pause in PAUSES.into_iter().map(Some).chain([None]) {
             if self.notifier.get(&subscription.id).is_none() {
                 return;
             }
-            let attempt = self.attempt(subscription, &told, connection).await;
-            if let Attempt::Ended(delivery) = attempt {
-                metrics.notified(Some(&told.event), delivery);
-                self.notifier.outboxes.set_silent(address, false);
-                if delivery == Delivery::Unknown {
-                    self.end(subscription).await;
+            match self.attempt(subscription, &told, connection).await {
+                Attempt::Ended(delivery) => {
+                    metrics.notified(Some(&told.event), delivery);
+                    self.notifier.outboxes.set_silent(address, false);
+                    if delivery == Delivery::Unknown {
+                        self.end(subscription).await;
+                    }
+                    return;
                 }
-                return;
+                Attempt::Again(why) => reason = why,
             }
             if let Some(pause) = pause {
                 sleep(pause).await;
@@ -240,7 +246,7 @@ impl<D: Dial> Couriers<D> {
         }
         metrics.notified(Some(&told.event), Delivery::GivenUp);
         tracing::warn!(
-            subscription = subscription.id.as_str(), subscriber = %address.subscriber, authority = address.authority,
+            subscription = subscription.id.as_str(), subscriber = %address.subscriber, authority = address.authority, error = reason,
             "a subscriber does not answer: a notification was given up"
         );
         let lost = self.notifier.outboxes.set_silent(address, true);
@@ -261,10 +267,7 @@ impl<D: Dial> Couriers<D> {
             Some(open) => open,
             None => match self.dial.dial(subscription).await {
                 Ok(opened) => opened,
-                Err(error) => {
-                    tracing::debug!(subscriber = %subscription.subscriber.id, error = %Causes(&error), "no connection to a subscriber");
-                    return Attempt::Again;
-                }
+                Err(error) => return Attempt::Again(Causes(&error).to_string()),
             },
         };
         match open.call(request(subscription, told), ANSWER_TIME).await {
@@ -281,10 +284,7 @@ impl<D: Dial> Couriers<D> {
                 answer
             }
             // Its fate is unknown: sent again, it is at worst told twice.
-            Err(error) => {
-                tracing::debug!(subscriber = %subscription.subscriber.id, error = %Causes(&error), "no answer from a subscriber");
-                Attempt::Again
-            }
+            Err(error) => Attempt::Again(Causes(&error).to_string()),
         }
     }
 
@@ -305,8 +305,8 @@ impl<D: Dial> Couriers<D> {
 fn judge(status: StatusCode) -> Attempt {
     match status {
         StatusCode::NOT_FOUND => Attempt::Ended(Delivery::Unknown),
-        StatusCode::TOO_MANY_REQUESTS => Attempt::Again,
-        status if status.is_server_error() => Attempt::Again,
+        StatusCode::TOO_MANY_REQUESTS => Attempt::Again(status.to_string()),
+        status if status.is_server_error() => Attempt::Again(status.to_string()),
         _ => Attempt::Ended(Delivery::Refused),
     }
 }
@@ -384,6 +384,7 @@ mod tests {
             nf_type: NfType::Amf,
             fqdns: Vec::new(),
             address: [127, 0, 0, 1].into(),
+            domain: None,
         };
         let expires = UnixTime(notifier.now().0 + 60);
         let id = SubscriptionId::random();

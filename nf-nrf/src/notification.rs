@@ -204,6 +204,7 @@ mod tests {
             nf_type: NfType::Amf,
             fqdns: vec!["amf1.example.org".to_owned()],
             address: [127, 0, 0, 1].into(),
+            domain: None,
         };
         let id = SubscriptionId::named("0123");
         Subscription::new(id, data, subscriber, UnixTime(1)).expect("valid")

@@ -307,6 +307,7 @@ mod tests {
             nf_type: NfType::Amf,
             fqdns: vec!["amf1.example.org".to_owned()],
             address: [192, 0, 2, 1].into(),
+            domain: None,
         };
         let expires = UnixTime(Clock::default().now().0 + lasts);
         let id = SubscriptionId::random();

@@ -191,6 +191,7 @@ mod tests {
             nf_type: NfType::Amf,
             fqdns: Vec::new(),
             address: [127, 0, 0, 1].into(),
+            domain: None,
         };
         let id = SubscriptionId::random();
         let subscription = Subscription::new(id, data, subscriber, UnixTime(1)).expect("valid");

@@ -16,6 +16,7 @@ use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_core::time::UnixTime;
 use mtc_tls::identity::NfIdentity;
+use mtc_tls::profile::TrustDomain;
 use sbi::access_token::AccessTokens;
 use sbi::json_patch;
 use sbi::model::{
@@ -200,6 +201,7 @@ impl Subscribing {
                 nf_type: nf_type.ok_or_else(|| self.wrong_type(identity, data))?,
                 fqdns: identity.fqdns.clone(),
                 address: request.peer.remote.ip(),
+                domain: not_of_the_mtca(request),
             }
         } else if is_scp(identity) {
             self.on_behalf(id, data, request)?
@@ -267,6 +269,7 @@ impl Subscribing {
             nf_type: profile.nf_type.clone(),
             fqdns: profile.fqdn.iter().chain(of_services).cloned().collect(),
             address: request.peer.remote.ip(),
+            domain: None,
         })
     }
 
@@ -373,7 +376,14 @@ fn claimed(
         nf_type: nf_type.unwrap_or_else(|| NfType::from("CUSTOM_UNNAMED")),
         fqdns: data.req_nf_fqdn.iter().cloned().collect(),
         address: request.peer.remote.ip(),
+        domain: None,
     })
+}
+
+/// The trust domain in which the peer of a connection authenticated itself, if it is one of X.509: that may be all that it has.
+fn not_of_the_mtca(request: &Request) -> Option<TrustDomain> {
+    let domain = request.peer.profile.map(|profile| profile.domain);
+    domain.filter(|domain| matches!(domain, TrustDomain::X509(_)))
 }
 
 fn is_scp(identity: &NfIdentity) -> bool {

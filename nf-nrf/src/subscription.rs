@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use mtc_core::time::UnixTime;
+use mtc_tls::profile::TrustDomain;
 use sbi::model::{
     NfInstanceId, NfProfile, NfService, NfType, ServiceForm, Snssai, SubscriptionContext,
     SubscriptionData, SupportedFeatures,
@@ -52,6 +53,33 @@ pub struct Subscriber {
     pub fqdns: Vec<String>,
     /// The address from which it subscribed.
     pub address: IpAddr,
+    /// The trust domain of a certificate that is not the MTCA's: it is called where it authenticates.
+    #[serde(default, with = "domain", skip_serializing_if = "Option::is_none")]
+    pub domain: Option<TrustDomain>,
+}
+
+/// A trust domain as its text.
+mod domain {
+    use mtc_tls::profile::TrustDomain;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(
+        domain: &Option<TrustDomain>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match domain {
+            Some(domain) => serializer.collect_str(domain),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<TrustDomain>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(de::Error::custom))
+            .transpose()
+    }
 }
 
 /// A subscription.

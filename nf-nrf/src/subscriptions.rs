@@ -190,6 +190,7 @@ mod tests {
             nf_type: NfType::Amf,
             fqdns: vec!["amf1.example.org".to_owned()],
             address: [127, 0, 0, 1].into(),
+            domain: None,
         };
         let id = SubscriptionId::random();
         Arc::new(Subscription::new(id, data, subscriber, UnixTime(expires)).expect("valid"))

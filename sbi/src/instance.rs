@@ -269,7 +269,24 @@ impl Instance {
         addr: SocketAddr,
         expected: ExpectedPeer,
     ) -> Result<Opened, CallError> {
-        let profile = self.own_profile();
+        self.open_own_in(None, addr, expected).await
+    }
+
+    /// As [`Self::open_own`], in the trust domain in which the peer is known to have a certificate, if it is.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn open_own_in(
+        &self,
+        domain: Option<TrustDomain>,
+        addr: SocketAddr,
+        expected: ExpectedPeer,
+    ) -> Result<Opened, CallError> {
+        let own = self.own_profile();
+        let profile = ConnectionProfile {
+            domain: domain.unwrap_or(own.domain),
+            ..own
+        };
         let connected = self.shake_hands_by(&self.own_endpoint, addr, profile, expected);
         self.speak_over(connected.await?, profile).await
     }

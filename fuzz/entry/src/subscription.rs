@@ -58,6 +58,7 @@ fn subscriber() -> Subscriber {
         nf_type: NfType::Amf,
         fqdns: vec!["amf1.5gc.test".to_owned()],
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        domain: None,
     }
 }
 
