@@ -573,6 +573,7 @@ mod tests {
 
     use super::*;
     use crate::credentials::{MtcTrust, Store};
+    use crate::identity::CertificateId;
     use crate::kind::CertificateKind;
     use crate::profile::{Tokens, Via};
     use crate::verification::Verification;
@@ -618,6 +619,7 @@ mod tests {
                 fqdns: Vec::new(),
                 not_after: u64::MAX,
             },
+            certificate: CertificateId::new(&[], &[]),
             expired: false,
             kind: CertificateKind::Standalone,
             verify: Duration::ZERO,

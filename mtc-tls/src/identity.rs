@@ -9,6 +9,7 @@
 //! Nothing here says whether a certificate is authentic; the verifiers do. Everything that cannot be read is refused.
 
 mod alt_names;
+mod certificate_id;
 pub(crate) mod nf_types;
 mod subject;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 pub(crate) use self::alt_names::AltNames;
 pub use self::alt_names::{AltNamesError, MAX_FQDNS};
+pub use self::certificate_id::CertificateId;
 pub use self::nf_types::{MAX_NF_TYPES, NfTypesError};
 pub use self::subject::{NfSubject, SubjectError};
 

@@ -8,7 +8,7 @@ use mtc_core::x509::UsageError;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::identity::{IdentityError, NfIdentity};
+use crate::identity::{CertificateId, IdentityError, NfIdentity};
 use crate::kind::CertificateKind;
 use crate::verification::Verification;
 
@@ -107,6 +107,8 @@ impl ExpectedPeer {
 pub struct VerifiedPeer {
     /// Who it is.
     pub identity: NfIdentity,
+    /// The certificate that says so.
+    pub certificate: CertificateId,
     /// Whether its certificate has expired: it may be renewed, and proves nothing else. Only where
     /// [`ClientAuth::OptionalOrExpired`](crate::profile::ClientAuth::OptionalOrExpired) asks for it.
     pub expired: bool,

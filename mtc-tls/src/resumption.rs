@@ -19,7 +19,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSessions};
 
 use crate::credentials::CredentialSet;
-use crate::identity::{AltNames, IdentityError, NfIdentity};
+use crate::identity::{AltNames, CertificateId, IdentityError, NfIdentity};
 use crate::key::KeyAlgorithm;
 use crate::kind::CertificateKind;
 use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
@@ -115,6 +115,7 @@ pub(crate) fn resumed_peer(
     }
     Ok(Some(VerifiedPeer {
         identity,
+        certificate: CertificateId::of(&leaf),
         expired: false,
         kind,
         verify: std::time::Duration::ZERO,

@@ -30,7 +30,7 @@ use rustls::{
 
 use crate::cpu;
 use crate::credentials::X509Trust;
-use crate::identity::{AltNames, IdentityError, NfIdentity};
+use crate::identity::{AltNames, CertificateId, IdentityError, NfIdentity};
 use crate::kind::CertificateKind;
 use crate::notes::{Notes, PeerCertificate, Signature};
 use crate::peer::{VerifiedPeer, VerifyError};
@@ -188,6 +188,7 @@ impl PeerVerifier {
         protocol.ended(|steps| &mut steps.identity_ns);
         Ok(VerifiedPeer {
             identity,
+            certificate: CertificateId::of(&leaf),
             expired,
             kind: protocol.kind,
             verify: cpu::thread_time().saturating_sub(started),

@@ -45,6 +45,7 @@ impl Lab {
         let (client_io, server_io) = tokio::io::duplex(64 * 1024);
         let peer = Peer {
             expired: None,
+            certificate: None,
             identity: Some(NfIdentity {
                 instance_id: "5b1d9a77-7d24-4b8f-9c61-2f4f0d9e1a01"
                     .parse()

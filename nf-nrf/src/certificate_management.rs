@@ -18,7 +18,7 @@ use mtc_core::causes::Causes;
 use mtc_log::IssueError;
 use mtc_tls::cpu;
 use mtc_tls::csr::Csr;
-use mtc_tls::identity::NfIdentity;
+use mtc_tls::identity::{CertificateId, NfIdentity};
 use sbi::enrolment::{CERTIFICATES, CertificateRequest, IssuedCertificate, LandmarkAnswer};
 use sbi::ledger::StartStep;
 use sbi::problem::{Cause, InvalidParam, Problem};
@@ -161,8 +161,14 @@ impl CertificateManagement {
     async fn applicant(&self, request: &Request) -> Result<Redeemed, Problem> {
         let Some(authorization) = request.headers.get(AUTHORIZATION) else {
             let applicant = match &request.peer.expired {
-                Some(identity) => self.enrolment.renewing_expired(identity)?,
-                None => require_identity(request).map(Applicant::from)?,
+                Some(identity) => {
+                    let certificate = require_certificate(request)?;
+                    self.enrolment.renewing_expired(identity, certificate)?
+                }
+                None => {
+                    let identity = require_identity(request)?;
+                    Applicant::holding(identity, require_certificate(request)?)
+                }
             };
             return Ok(Redeemed::New(applicant));
         };
@@ -224,6 +230,18 @@ fn require_identity(request: &Request) -> Result<&NfIdentity, Problem> {
     })
 }
 
+/// Which client certificate it is.
+///
+/// # Errors
+/// `401`.
+fn require_certificate(request: &Request) -> Result<CertificateId, Problem> {
+    request
+        .peer
+        .certificate
+        .clone()
+        .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "a client certificate is required"))
+}
+
 fn unauthorized(detail: String) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, CHALLENGE)
 }
@@ -239,9 +257,10 @@ impl From<Refusal> for Problem {
                 Self::with_cause(StatusCode::FORBIDDEN, Cause::EnrolmentTokenUsed, detail)
             }
             Refusal::Token(_) => unauthorized(detail),
-            Refusal::ExpiredTooLong { .. } | Refusal::ExpiredProfile | Refusal::Subject(_) => {
-                Self::new(StatusCode::FORBIDDEN, detail)
-            }
+            Refusal::ExpiredTooLong { .. }
+            | Refusal::ExpiredProfile
+            | Refusal::Revoked
+            | Refusal::Subject(_) => Self::new(StatusCode::FORBIDDEN, detail),
             Refusal::Excess(excess) => {
                 let params = excess.into_iter().map(|Excess { member, reason }| {
                     InvalidParam::new(format!("/csr: {member}"), reason)

@@ -48,18 +48,15 @@ use tokio::time::timeout;
 
 use crate::enrolment::{Applicant, Enrolment, Redeemed, digest_of};
 use crate::enrolment_token::{RequestDigest, SharedSecrets};
-use crate::files::PrivateFolder;
 use crate::metrics::NrfMetrics;
+use crate::revoked::RevokedError;
 use crate::witness_times::CLOCK_TOLERANCE;
 
 mod refused;
-mod revoked;
 mod sender;
 mod transactions;
 
 use refused::Refused;
-use revoked::Revoked;
-pub use revoked::RevokedError;
 use sender::{Protector, Sender};
 use transactions::{Nonce, Outcome, Stage, Transactions};
 
@@ -92,7 +89,6 @@ pub struct CmpPort {
     transactions: Arc<Transactions>,
     /// Taken by whoever derives a key from a secret.
     deriving: Arc<Semaphore>,
-    revoked: Revoked,
     metrics: NrfMetrics,
 }
 
@@ -143,19 +139,14 @@ struct Wanted<'a> {
 }
 
 impl CmpPort {
-    /// A port for which `revoked` remembers what was revoked, and whose answers name `name`, the DER of the NRF's subject. Blocks on the
-    /// disk.
-    ///
-    /// # Errors
-    /// What was revoked cannot be read.
+    /// A port whose answers name `name`, the DER of the NRF's subject.
     pub fn new(
         enrolment: Arc<Enrolment>,
         secrets: SharedSecrets,
         endpoint: Endpoint,
         name: &[u8],
-        revoked: PrivateFolder,
-    ) -> Result<Self, RevokedError> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             metrics: enrolment.metrics.clone(),
             enrolment,
             secrets,
@@ -163,8 +154,7 @@ impl CmpPort {
             name: reply::directory_name(name),
             transactions: Arc::default(),
             deriving: Arc::new(Semaphore::new(1)),
-            revoked: Revoked::open(revoked)?,
-        })
+        }
     }
 
     /// The answer to a message: always one, of whatever bytes.
@@ -377,7 +367,7 @@ impl CmpPort {
                 ));
             };
             if let Some((_, serial)) = request.old_certificate
-                && serial != signer.serial()
+                && serial != signer.certificate.serial()
             {
                 let text = "oldCertID is not the certificate that signed the message".to_owned();
                 return Err(Refused::new(Failure::BadCertId, text));
@@ -407,7 +397,10 @@ impl CmpPort {
         let (csr, digest) = (wanted.csr.clone(), wanted.digest);
         let claims = match known.sender {
             Sender::Secret { claims, .. } => Ok(claims.clone()),
-            Sender::Certificate(signer) => Err(Applicant::from(&signer.identity)),
+            Sender::Certificate(signer) => Err(Applicant::holding(
+                &signer.identity,
+                signer.certificate.clone(),
+            )),
         };
         tokio::spawn(async move {
             let issue = async {
@@ -552,7 +545,8 @@ impl CmpPort {
         }
         if !accepted {
             tracing::warn!(sender = %known.sender, "a certificate was issued that its requester does not want");
-            match self.revoked.mark(&certificate, None, self.now()).await {
+            let revoked = &self.enrolment.revoked;
+            match revoked.mark(&certificate, None, self.now()).await {
                 // The same request had the same certificate again.
                 Ok(()) | Err(RevokedError::Already) => {}
                 Err(error) => return Err(error.into()),
@@ -579,13 +573,14 @@ impl CmpPort {
             let text = "certDetails lacks serialNumber or issuer".to_owned();
             return Err(Refused::new(Failure::BadCertTemplate, text));
         };
-        if serial != signer.serial() || issuer != signer.issuer() {
+        if serial != signer.certificate.serial() || issuer != signer.certificate.issuer() {
             return Err(Refused::new(
                 Failure::NotAuthorized,
                 "a certificate can have itself revoked, and no other".to_owned(),
             ));
         }
-        self.revoked
+        let revoked = &self.enrolment.revoked;
+        revoked
             .mark(&signer.leaf, revocation.reason, self.now())
             .await?;
         tracing::warn!(sender = %sender, reason = revocation.reason, "a certificate was revoked by its holder");
@@ -631,7 +626,7 @@ impl CmpPort {
 }
 
 /// What is said to who has revoked a certificate.
-const REVOKED: &str = "recorded: this NRF takes the certificate for nothing in CMP any more; relying parties refuse it from when its serial number is among \
+const REVOKED: &str = "recorded: this NRF certifies nobody on the strength of this certificate any more; relying parties refuse it from when its serial number is among \
                        the revoked ranges that they are given";
 
 /// What of a request cannot be granted as it stands.

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  certificate_management (nnrf-cm)  ┐   token ──────── verify_token, redeem ──┐
-//!  cmp_port (CMP, RFC 9810)          ├─> certificate ── Applicant::from ───────┴─> Applicant ─┐
+//!  cmp_port (CMP, RFC 9810)          ├─> certificate ── Applicant::holding ────┴─> Applicant ─┐
 //!                                    ┘   CSR: possession proven, names no more than that ─────┴─> enrol ─> MTCA or baseline CA
+//!                                          current certificate: not revoked ───────────────────┘
 //! ```
 //!
 //! A certificate that expired a short while ago, within the NRF's `renew_expired_seconds`, says who its holder is here and
@@ -23,7 +24,7 @@ use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
 use mtc_tls::csr::Csr;
-use mtc_tls::identity::{NfIdentity, NfSubject, SubjectError};
+use mtc_tls::identity::{CertificateId, NfIdentity, NfSubject, SubjectError};
 use mtc_tls::profile::TrustDomain;
 use sbi::enrolment::{
     CERTIFICATES, IssuedCertificate, LandmarkAnswer, LandmarkRelativeCertificate, MTC_PROFILE,
@@ -41,6 +42,7 @@ use crate::files::FileError;
 use crate::log_opening::Unopened;
 use crate::metrics::NrfMetrics;
 use crate::mtca::{Issuance, Mtca, MtcaError, validity};
+use crate::revoked::Revoked;
 
 /// Longest wait before the next look at a landmark.
 const LONGEST_LANDMARK_WAIT: Duration = Duration::from_secs(60);
@@ -57,6 +59,8 @@ pub struct Enrolment {
     pub used: UsedTokens,
     /// Remembers the X.509 certificates that tokens were used for.
     pub answers: Answers,
+    /// Remembers which certificates were revoked.
+    pub revoked: Revoked,
     /// Country of subjects.
     pub country: String,
     /// Organisation of subjects: the home domain.
@@ -94,6 +98,11 @@ pub enum Refusal {
         /// For how long it could be renewed.
         within: Duration,
     },
+    /// The certificate that is to be renewed was revoked.
+    #[error(
+        "the certificate was revoked, so that it renews nothing: enrol with a new token (mtc5g token)"
+    )]
+    Revoked,
     /// Another profile than `mtc` with an expired certificate.
     #[error("an expired certificate can be renewed under profile mtc only")]
     ExpiredProfile,
@@ -144,13 +153,15 @@ pub struct Applicant {
     nf_types: Vec<String>,
     fqdns: Vec<String>,
     reservation: Option<Reservation>,
+    /// The certificate by which this is known, if it is not the token.
+    certificate: Option<CertificateId>,
     /// Whether this is known by a certificate that has expired.
     has_expired: bool,
 }
 
-impl From<&NfIdentity> for Applicant {
+impl Applicant {
     /// Who asks for the renewal of a certificate, or for another one beside it.
-    fn from(identity: &NfIdentity) -> Self {
+    pub fn holding(identity: &NfIdentity, certificate: CertificateId) -> Self {
         let NfIdentity {
             instance_id,
             nf_types,
@@ -162,6 +173,7 @@ impl From<&NfIdentity> for Applicant {
             nf_types,
             fqdns,
             reservation: None,
+            certificate: Some(certificate),
             has_expired: false,
         }
     }
@@ -237,6 +249,7 @@ impl Enrolment {
             nf_types: vec![claims.nf_type],
             fqdns: claims.fqdn,
             reservation: Some(reservation),
+            certificate: None,
             has_expired: false,
         }))
     }
@@ -246,7 +259,11 @@ impl Enrolment {
     ///
     /// # Errors
     /// [`Refusal::ExpiredTooLong`].
-    pub fn renewing_expired(&self, identity: &NfIdentity) -> Result<Applicant, Refusal> {
+    pub fn renewing_expired(
+        &self,
+        identity: &NfIdentity,
+        certificate: CertificateId,
+    ) -> Result<Applicant, Refusal> {
         let (now, not_after) = (self.clock.now(), UnixTime(identity.not_after));
         let allowed = now <= not_after.plus(self.renew_expired);
         self.metrics.renewed_expired(allowed);
@@ -265,7 +282,7 @@ impl Enrolment {
         }
         Ok(Applicant {
             has_expired: true,
-            ..Applicant::from(identity)
+            ..Applicant::holding(identity, certificate)
         })
     }
 
@@ -282,6 +299,7 @@ impl Enrolment {
         profile: &str,
         csr: &Csr,
     ) -> Result<IssuedCertificate, Refusal> {
+        self.require_unrevoked(&applicant)?;
         if applicant.has_expired && profile != MTC_PROFILE {
             return Err(Refusal::ExpiredProfile);
         }
@@ -298,6 +316,8 @@ impl Enrolment {
         )
         .map_err(Refusal::Subject)?;
         let issued = self.certify(profile, csr, &subject).await?;
+        // It may have been revoked meanwhile, and what was issued stays here.
+        self.require_unrevoked(&applicant)?;
         if let Some(reservation) = applicant.reservation {
             let (answers, issued) = (self.answers.clone(), issued.clone());
             let record = move || record(reservation, &answers, &issued);
@@ -314,6 +334,17 @@ impl Enrolment {
             "issued a certificate"
         );
         Ok(issued)
+    }
+
+    /// Refuses who is known by a certificate that was revoked.
+    fn require_unrevoked(&self, applicant: &Applicant) -> Result<(), Refusal> {
+        match &applicant.certificate {
+            Some(certificate) if self.revoked.contains(certificate) => {
+                tracing::warn!(nf_instance_id = %applicant.instance_id, "asked to renew a certificate that was revoked");
+                Err(Refusal::Revoked)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Issues under a profile for a subject that is entitled to it.

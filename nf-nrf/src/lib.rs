@@ -63,6 +63,7 @@ pub mod public_files;
 pub mod registry;
 mod registry_files;
 pub mod retired_log;
+pub mod revoked;
 pub mod services;
 pub mod state_lock;
 pub mod subscribing;

@@ -49,7 +49,7 @@ use crate::baseline::{BaselineCa, BaselineError};
 use crate::bootstrapping::Bootstrapping;
 use crate::callback::Reach;
 use crate::cleartext::{self, Cleartext, Registries};
-use crate::cmp_port::{CmpPort, RevokedError};
+use crate::cmp_port::CmpPort;
 use crate::config::NrfConfig;
 use crate::courier::{CleartextDial, Couriers, TlsDial};
 use crate::discovery::Discovery;
@@ -74,6 +74,7 @@ use crate::own::OwnSource;
 use crate::public_files::PublicPort;
 use crate::registry::{Registry, Settings, SharedRegistry};
 use crate::retired_log::RetiredLog;
+use crate::revoked::{Revoked, RevokedError};
 use crate::services::Services;
 use crate::state_lock::{StateLock, StateLockError};
 use crate::subscribing::Subscribing;
@@ -155,8 +156,8 @@ pub enum NrfError {
         /// What is wrong with it.
         source: SharedSecretsError,
     },
-    /// What was revoked by CMP.
-    #[error("certificates that were revoked by CMP")]
+    /// What was revoked.
+    #[error("the record of revoked certificates")]
     Revoked(#[from] RevokedError),
     /// A key of access tokens.
     #[error("token_keys {}", path.display())]
@@ -429,8 +430,7 @@ impl Process {
             secrets,
             Endpoint::new(instance.store.receiver(), config.clock()),
             &subject(&config)?.name_der(),
-            PrivateFolder::open(config.state.join("revoked"))?,
-        )?;
+        );
         let addr = self
             .life
             .serve_plain(cmp.listen, "CMP", "cmp.listen", Arc::new(port))?;
@@ -511,6 +511,7 @@ impl Process {
                 PrivateFolder::open(state.path("answers"))?,
                 config.clock().now(),
             )?,
+            revoked: Revoked::open(PrivateFolder::open(state.path("revoked"))?)?,
             country: config.country.clone(),
             organization: config.plmn.home_domain(),
             clock: config.clock(),

@@ -26,7 +26,7 @@ use mtc_log::{
     WitnessedLog,
 };
 use mtc_tls::clock::Clock;
-use mtc_tls::identity::{NfIdentity, NfSubject};
+use mtc_tls::identity::{CertificateId, NfIdentity, NfSubject};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use mtc_tls::pem;
 use nf_nrf::answers::Answers;
@@ -40,6 +40,7 @@ use nf_nrf::log_opening::{OpenLogError, OpenedLog, open_current};
 use nf_nrf::logs::{LogStart, Logs, LogsError};
 use nf_nrf::mtca::{Issuance, Mtca, MtcaError};
 use nf_nrf::retired_log::RetiredLog;
+use nf_nrf::revoked::Revoked;
 use nf_nrf::witness_client::HttpWitness;
 use sbi::access_token::TokenPolicy;
 use sbi::client::Connection;
@@ -379,6 +380,10 @@ fn config(folder: &Path) -> NrfConfig {
         x509: None,
         credential: Vec::<WantedCredential>::new(),
         plmn: PlmnId::new("001", "01").expect("the test network"),
+        revoked: {
+            let folder = PrivateFolder::open(scene.file("revoked")).unwrap();
+            Revoked::open(folder).unwrap()
+        },
         country: "DE".to_owned(),
         certificate_lifetime_seconds: 3600,
         checkpoint_interval_ms: 100,
@@ -623,6 +628,7 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
     };
     let peer = Peer {
         expired: None,
+        certificate: Some(CertificateId::new(&[], &[])),
         identity: Some(NfIdentity::from_certificate(&old.certificate).unwrap()),
         remote: scene.witness_addr,
         profile: None,

@@ -87,6 +87,7 @@ impl Lab {
         let (client_io, server_io) = tokio::io::duplex(64 * 1024);
         let peer = Peer {
             expired: None,
+            certificate: None,
             identity: Some(NfIdentity {
                 instance_id: id.parse().expect("a UUID"),
                 nf_types: vec![nf_type.to_owned()],

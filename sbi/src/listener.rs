@@ -168,6 +168,7 @@ pub async fn serve_sbi<H: Handler>(
                     .completed(Side::Server, None, &accepted.cost),
             }
             // Nobody but renewal looks at an expired identity, so that whatever asks for an identity refuses it.
+            let certificate = { accepted.peer.as_ref() }.map(|peer| peer.certificate.clone());
             let (identity, expired) = match accepted.peer {
                 Some(peer) if peer.expired => (None, Some(peer.identity)),
                 peer => (peer.map(|peer| peer.identity), None),
@@ -176,6 +177,7 @@ pub async fn serve_sbi<H: Handler>(
             let peer = Arc::new(Peer {
                 identity,
                 expired,
+                certificate,
                 remote,
                 profile: accepted.profile,
             });

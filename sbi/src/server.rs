@@ -33,7 +33,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use mtc_core::time::UnixTime;
 use mtc_tls::clock::Clock;
-use mtc_tls::identity::NfIdentity;
+use mtc_tls::identity::{CertificateId, NfIdentity};
 use mtc_tls::profile::ConnectionProfile;
 use mtc_tls::record::Side;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -107,6 +107,8 @@ pub struct Peer {
     pub identity: Option<NfIdentity>,
     /// Identity from a client certificate that had expired at the handshake, which no service but renewal may look at.
     pub expired: Option<NfIdentity>,
+    /// The certificate that says one of these; none without one.
+    pub certificate: Option<CertificateId>,
     /// Address of the peer.
     pub remote: SocketAddr,
     /// How the connection was authenticated; none without TLS. A call back to the peer is made in the same way.
@@ -119,6 +121,7 @@ impl Peer {
         Self {
             identity: None,
             expired: None,
+            certificate: None,
             remote,
             profile: None,
         }

@@ -120,6 +120,7 @@ impl Scene {
         let peer = Peer {
             identity: Some(nf(instance_id, nf_type)),
             expired: None,
+            certificate: None,
             remote: ([127, 0, 0, 1], 1).into(),
             profile: Some(profile(kind)),
         };

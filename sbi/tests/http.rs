@@ -120,6 +120,7 @@ async fn serve(identity: Option<NfIdentity>) -> Served {
     let metrics = Metrics::new();
     let peer = Arc::new(Peer {
         expired: None,
+        certificate: None,
         identity,
         remote: REMOTE,
         profile: None,

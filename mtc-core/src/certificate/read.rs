@@ -85,6 +85,8 @@ fn read_cosignature<'a>(
 pub struct Certificate<'a> {
     /// The serial number, positive.
     pub serial: u64,
+    /// Its contents octets.
+    pub(crate) serial_octets: &'a [u8],
     /// DER of the issuer's name.
     pub issuer: &'a [u8],
     /// Contents octets of the validity, which nothing here looks into.
@@ -113,6 +115,7 @@ impl<'a> Certificate<'a> {
         fields.finish()?;
         let TbsCertificate {
             serial,
+            serial_octets,
             issuer,
             validity,
             extensions,
@@ -122,6 +125,7 @@ impl<'a> Certificate<'a> {
         entry_parts.check_length(proof.extensions)?;
         Ok(Self {
             serial,
+            serial_octets,
             issuer,
             validity,
             spki: entry_parts.spki,
@@ -181,6 +185,7 @@ pub fn is_mtc(der: &[u8]) -> bool {
 
 pub(super) struct TbsCertificate<'a> {
     serial: u64,
+    serial_octets: &'a [u8],
     issuer: &'a [u8],
     validity: &'a [u8],
     extensions: Option<&'a [u8]>,
@@ -196,8 +201,8 @@ impl<'a> TbsCertificate<'a> {
             fields.expect(der::context(0))?;
             return Err(CertificateError::Version);
         }
-        let serial = der::unsigned(fields.contents(der::INTEGER)?)
-            .map_err(|_| CertificateError::SerialRange)?;
+        let serial_octets = fields.contents(der::INTEGER)?;
+        let serial = der::unsigned(serial_octets).map_err(|_| CertificateError::SerialRange)?;
         if serial == 0 {
             return Err(CertificateError::SerialRange);
         }
@@ -223,6 +228,7 @@ impl<'a> TbsCertificate<'a> {
         };
         Ok(Self {
             serial,
+            serial_octets,
             issuer,
             validity,
             extensions: extensions.map(|extensions| extensions.contents),

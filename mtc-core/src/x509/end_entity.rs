@@ -11,6 +11,10 @@ use super::{Fields, X509Error, validity};
 /// their `extnValue`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndEntity<'a> {
+    /// DER of the issuer's Name.
+    pub issuer: &'a [u8],
+    /// Contents octets of the serial number.
+    pub serial: &'a [u8],
     /// First second of validity.
     pub not_before: UnixTime,
     /// Last second of validity.
@@ -41,7 +45,8 @@ impl<'a> EndEntity<'a> {
         if !fields.is_version_3 {
             return Err(X509Error::Version);
         }
-        Self::new(fields.subject.validity, fields.spki, fields.extensions)
+        let id = (fields.subject.issuer, fields.serial);
+        Self::new(id, fields.subject.validity, fields.spki, fields.extensions)
     }
 
     /// Reads on where the reader of Merkle Tree Certificates stops: it has told the fields apart.
@@ -50,6 +55,7 @@ impl<'a> EndEntity<'a> {
     /// The validity or the extensions are malformed, or there is an extension twice (RFC 5280 section 4.2).
     pub fn of_mtc(certificate: &certificate::Certificate<'a>) -> Result<Self, X509Error> {
         Self::new(
+            (certificate.issuer, certificate.serial_octets),
             certificate.validity,
             certificate.spki,
             certificate.extensions,
@@ -57,12 +63,15 @@ impl<'a> EndEntity<'a> {
     }
 
     fn new(
+        (issuer, serial): (&'a [u8], &'a [u8]),
         validity_contents: &[u8],
         spki: &'a [u8],
         extensions: Option<&'a [u8]>,
     ) -> Result<Self, X509Error> {
         let (not_before, not_after) = validity(validity_contents)?;
         let mut end_entity = Self {
+            issuer,
+            serial,
             not_before,
             not_after,
             spki,

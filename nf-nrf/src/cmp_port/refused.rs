@@ -5,10 +5,10 @@ use mtc_core::causes::Causes;
 use mtc_log::IssueError;
 use mtc_tls::csr::CsrError;
 
-use super::revoked::RevokedError;
 use crate::enrolment::Refusal;
 use crate::enrolment_token::TokenError;
 use crate::mtca::MtcaError;
+use crate::revoked::RevokedError;
 
 /// A failure and the text beside it, which is for whoever runs the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,7 @@ impl From<Refusal> for Refused {
             | Refusal::AnswerExpired
             | Refusal::ExpiredTooLong { .. }
             | Refusal::ExpiredProfile => Failure::NotAuthorized,
+            Refusal::Revoked => Failure::CertRevoked,
             Refusal::Subject(_) | Refusal::Excess(_) => Failure::BadCertTemplate,
             Refusal::Profile { .. } => Failure::BadRequest,
             Refusal::Mtca(MtcaError::Issue(

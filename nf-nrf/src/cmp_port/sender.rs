@@ -15,7 +15,7 @@ use mtc_core::certificate::Certificate as Mtc;
 use mtc_core::cosign::KeyError;
 use mtc_core::x509::Certificate;
 use mtc_tls::endpoint::JudgeError;
-use mtc_tls::identity::NfIdentity;
+use mtc_tls::identity::{CertificateId, NfIdentity};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::profile::TrustDomain;
 use mtc_tls::signing::Signing;
@@ -45,20 +45,7 @@ pub(super) struct Signer {
     pub(super) identity: NfIdentity,
     /// Its DER.
     pub(super) leaf: Vec<u8>,
-    serial: Vec<u8>,
-    issuer: Vec<u8>,
-}
-
-impl Signer {
-    /// Contents octets of the serial number.
-    pub(super) fn serial(&self) -> &[u8] {
-        &self.serial
-    }
-
-    /// DER of the issuer's Name.
-    pub(super) fn issuer(&self) -> &[u8] {
-        &self.issuer
-    }
+    pub(super) certificate: CertificateId,
 }
 
 /// What a sender is known by from one message of a transaction to the next.
@@ -76,9 +63,7 @@ impl Sender {
             Self::Secret { claims, .. } => SenderId::Secret(claims.jti),
             Self::Certificate(signer) => {
                 let mut hash = [0; 32];
-                hash.copy_from_slice(
-                    digest(&SHA256, &[&signer.issuer[..], &signer.serial].concat()).as_ref(),
-                );
+                hash.copy_from_slice(digest(&SHA256, signer.certificate.octets()).as_ref());
                 SenderId::Certificate(hash)
             }
         }
@@ -253,10 +238,9 @@ impl CmpPort {
         let signer = Signer {
             identity,
             leaf: leaf.to_vec(),
-            serial: certificate.serial.to_vec(),
-            issuer: issuer.to_vec(),
+            certificate: CertificateId::new(issuer, certificate.serial),
         };
-        if self.revoked.contains(&signer.issuer, &signer.serial) {
+        if self.enrolment.revoked.contains(&signer.certificate) {
             let text = "the signer's certificate was revoked".to_owned();
             return Err(Refused::new(Failure::CertRevoked, text));
         }

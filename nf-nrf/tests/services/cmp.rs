@@ -18,10 +18,8 @@ use mtc_tls::identity::{NfIdentity, NfSubject};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use nf_nrf::cmp_port::CmpPort;
 use nf_nrf::enrolment_token::SharedSecrets;
-use nf_nrf::files::PrivateFolder;
 use sbi::enrolment::MTC_PROFILE;
 use sbi::enrolment_claims::{CMP_ISSUER, ENROLMENT_ISSUER, EnrolmentClaims};
-use tempfile::TempDir;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -44,7 +42,6 @@ pub(crate) struct Scene {
     /// The NRF's own certificates, an MTC and an X.509 one.
     pub(crate) own: [Vec<u8>; 2],
     _store: Store,
-    folder: TempDir,
 }
 
 /// A reference number and its secret.
@@ -95,16 +92,14 @@ impl Scene {
             }
         }
         let store = Store::new(set);
-        let folder = tempfile::tempdir().expect("a folder");
         let mut scene = Self {
-            port: Arc::new(port(&service, &store, &subject, &folder)),
+            port: Arc::new(port(&service, &store, &subject)),
             service,
             own: own.try_into().expect("two"),
             _store: store,
-            folder,
         };
         // As after a restart.
-        scene.port = Arc::new(port(&scene.service, &scene._store, &subject, &scene.folder));
+        scene.port = Arc::new(port(&scene.service, &scene._store, &subject));
         scene
     }
 
@@ -138,16 +133,13 @@ impl Scene {
     }
 }
 
-fn port(service: &Service, store: &Store, subject: &NfSubject, folder: &TempDir) -> CmpPort {
-    let revoked = PrivateFolder::open(folder.path().to_owned()).expect("a folder");
+fn port(service: &Service, store: &Store, subject: &NfSubject) -> CmpPort {
     CmpPort::new(
         service.enrolment.clone(),
         SharedSecrets::new(KEY).expect("a key"),
         Endpoint::new(store.receiver(), Clock::default()),
         &subject.name_der(),
-        revoked,
     )
-    .expect("a readable folder")
 }
 
 fn claims() -> EnrolmentClaims {
@@ -418,7 +410,7 @@ async fn a_certificate_is_replaced_and_revoked_by_its_holder_alone() {
         refused(&scene.ask(&itself()).await, Failure::CertRevoked, "revoked");
         let update = Draft::new(held(), request(KUR, &next, &next, &[]));
         refused(&scene.ask(&update).await, Failure::CertRevoked, "revoked");
-        let files = fs::read_dir(scene.folder.path()).unwrap();
+        let files = fs::read_dir(scene.service.file("revoked")).unwrap();
         assert_eq!(files.count(), own + 1);
         if profile == MTC_PROFILE {
             let again = with_another_cosignature(&leaf);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use hyper::http::HeaderValue;
-use mtc_tls::identity::NfIdentity;
+use mtc_tls::identity::{CertificateId, NfIdentity};
 use nf_nrf::bootstrapping::Bootstrapping;
 use nf_nrf::discovery::Discovery;
 use nf_nrf::management::Management;
@@ -53,6 +53,7 @@ impl Scene {
         };
         let peer = Peer {
             expired: None,
+            certificate: Some(CertificateId::new(&[], &[])),
             identity: Some(identity),
             remote: ([127, 0, 0, 1], 1).into(),
             profile: None,

@@ -13,12 +13,13 @@ use hyper::header::{
 use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Method};
 use mtc_core::certificate::Certificate;
+use mtc_core::time::UnixTime;
 use mtc_core::verify::{Basis, PolicyError, Rejection};
 use mtc_core::x509::{EndEntity, Role};
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::csr;
-use mtc_tls::identity::NfIdentity;
+use mtc_tls::identity::{CertificateId, NfIdentity};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use nf_nrf::certificate_management::CertificateManagement;
 use rustls::RootCertStore;
@@ -111,6 +112,7 @@ fn request(
         body: body.into(),
         peer: Arc::new(Peer {
             expired: None,
+            certificate: identity.is_some().then(|| CertificateId::new(b"CA", &[1])),
             identity,
             remote: ([127, 0, 0, 1], 1).into(),
             profile: None,
@@ -616,6 +618,7 @@ fn of_expired(service_identity: &NfIdentity, ago: u64, mut request: Request) -> 
     request.peer = Arc::new(Peer {
         identity: None,
         expired: Some(identity),
+        certificate: Some(CertificateId::new(b"CA", &[1])),
         ..Peer::clone(&request.peer)
     });
     request
@@ -651,6 +654,43 @@ async fn a_certificate_that_expired_a_short_while_ago_is_renewed_and_serves_for_
         let refused = answer(&service, &read, segments).await;
         assert_eq!(refused.status, 401);
         assert!(detail(&refused).contains("expired"), "{}", detail(&refused));
+    }
+}
+
+// It was the CMP port's own matter: over nnrf-cm the certificate renewed itself all the same.
+#[tokio::test]
+async fn a_certificate_that_was_revoked_renews_nothing_in_time_or_after() {
+    let service = Service::start();
+    for profile in [MTC_PROFILE, X509] {
+        let token = service.authority.mint(&claims());
+        let first = issued(&enrol_for(&service, &token, &amf_csr(), profile).await);
+        let leaf = leaf(&first);
+        let identity = NfIdentity::from_certificate(&leaf).unwrap();
+        let parsed = EndEntity::parse(&leaf).unwrap();
+        let certificate = CertificateId::new(parsed.issuer, parsed.serial);
+        let renewal = || {
+            let body = certificate_request(&amf_csr(), profile);
+            let mut renewal = request(Method::POST, Some(identity.clone()), None, body);
+            renewal.peer = Arc::new(Peer {
+                certificate: Some(certificate.clone()),
+                ..Peer::clone(&renewal.peer)
+            });
+            renewal
+        };
+        let segments = ["certificates"];
+        issued(&answer(&service, &renewal(), &segments).await);
+        let revoked = &service.enrolment.revoked;
+        revoked.mark(&leaf, None, UnixTime(1)).await.unwrap();
+        let mut late = of_expired(&identity, 60, renewal());
+        late.peer = Arc::new(Peer {
+            certificate: Some(certificate.clone()),
+            ..Peer::clone(&late.peer)
+        });
+        for renewal in [renewal(), late] {
+            let refused = answer(&service, &renewal, &segments).await;
+            assert_eq!(refused.status, 403);
+            assert!(detail(&refused).contains("revoked"), "{}", detail(&refused));
+        }
     }
 }
 

@@ -35,6 +35,7 @@ use nf_nrf::files::PrivateFolder;
 use nf_nrf::log_opening::{OpenLogError, Place, Unopened};
 use nf_nrf::metrics::NrfMetrics;
 use nf_nrf::mtca::Mtca;
+use nf_nrf::revoked::Revoked;
 use sbi::enrolment_claims::EnrolmentClaims;
 use sbi::ledger::Ledger;
 use tempfile::TempDir;
@@ -122,6 +123,8 @@ impl Service {
             used: used.expect("a new record"),
             answers: Answers::open(private_folder(folder.path().join("answers")), CLOCK.now())
                 .expect("a new folder"),
+            revoked: Revoked::open(private_folder(folder.path().join("revoked")))
+                .expect("a new folder"),
             country: "DE".to_owned(),
             organization: HOME_DOMAIN.to_owned(),
             clock: CLOCK,
@@ -143,10 +146,14 @@ impl Service {
         }
     }
 
+    /// A file or folder of the NRF's state.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The file of an archived certificate.
     pub(crate) fn archived(&self, serial: u64) -> PathBuf {
-        let folder = self.folder.path().join("certificates");
-        folder.join(format!("{serial:016x}.der"))
+        self.file("certificates").join(format!("{serial:016x}.der"))
     }
 
     /// Trust in the CA together with its witness, and in no landmark.

@@ -7,7 +7,7 @@ use hyper::Method;
 use jose::KeySet;
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_tls::clock::Clock;
-use mtc_tls::identity::NfIdentity;
+use mtc_tls::identity::{CertificateId, NfIdentity};
 use nf_nrf::access_token::{AccessTokenService, TokenKey};
 use nf_nrf::callback::Reach;
 use nf_nrf::discovery::Discovery;
@@ -157,6 +157,7 @@ impl Nrf {
         let remote = ([127, 0, 0, 1], 1).into();
         let peer = Arc::new(Peer {
             expired: None,
+            certificate: identity.is_some().then(|| CertificateId::new(&[], &[])),
             identity,
             remote,
             profile: None,

@@ -1,12 +1,11 @@
-//! Certificates whose holders had them revoked by CMP: one file each, in a folder of their own.
+//! Certificates that were revoked, by whatever protocol: one file each, in a folder of their own.
 //!
 //! ```text
 //! <SHA-256 of issuer and serial number>.json: { serial, issuer (DER), reason, revokedAt, notAfter }
 //! ```
 //!
 //! By issuer and serial number, since anybody can make another encoding of a certificate: its landmark-relative form, or one with a cosignature
-//! of nobody known. This NRF takes such a certificate for nothing in CMP. That relying parties refuse it is for those to see to who publish what is revoked; they
-//! find here what has to be.
+//! of nobody known. Nobody is certified by this NRF on the strength of such a certificate ([`crate::enrolment`]).
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mtc_core::hex;
 use mtc_core::time::UnixTime;
 use mtc_core::x509::Certificate;
+use mtc_tls::identity::CertificateId;
 use sbi::checksum::sha256;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
@@ -41,8 +41,8 @@ pub enum RevokedError {
 }
 
 /// The revoked certificates. Clones share them.
-#[derive(Clone)]
-pub(super) struct Revoked {
+#[derive(Clone, Debug)]
+pub struct Revoked {
     folder: PrivateFolder,
     /// Names of the files.
     known: Arc<Mutex<HashSet<String>>>,
@@ -69,7 +69,7 @@ impl Revoked {
     ///
     /// # Errors
     /// The disk fails.
-    pub(super) fn open(folder: PrivateFolder) -> Result<Self, RevokedError> {
+    pub fn open(folder: PrivateFolder) -> Result<Self, RevokedError> {
         let known = folder.names(SUFFIX)?.into_iter().collect();
         Ok(Self {
             folder,
@@ -78,22 +78,22 @@ impl Revoked {
     }
 
     /// Whether a certificate was revoked.
-    pub(super) fn contains(&self, issuer: &[u8], serial: &[u8]) -> bool {
-        self.lock().contains(&name(issuer, serial))
+    pub fn contains(&self, certificate: &CertificateId) -> bool {
+        self.lock().contains(&name(certificate))
     }
 
     /// Records a revocation; it survives a crash when this returns.
     ///
     /// # Errors
     /// It was revoked before, or the disk fails.
-    pub(super) async fn mark(
+    pub async fn mark(
         &self,
         certificate: &[u8],
         reason: Option<u8>,
         now: UnixTime,
     ) -> Result<(), RevokedError> {
         let parsed = Certificate::parse(certificate)?;
-        let name = name(parsed.statement.issuer, parsed.serial);
+        let name = name(&CertificateId::new(parsed.statement.issuer, parsed.serial));
         if self.lock().contains(&name) {
             return Err(RevokedError::Already);
         }
@@ -116,9 +116,8 @@ impl Revoked {
     }
 }
 
-/// The DER of the issuer tells where it ends.
-fn name(issuer: &[u8], serial: &[u8]) -> String {
-    format!("{}{SUFFIX}", sha256(&[issuer, serial].concat()))
+fn name(certificate: &CertificateId) -> String {
+    format!("{}{SUFFIX}", sha256(certificate.octets()))
 }
 
 #[cfg(test)]
@@ -136,16 +135,18 @@ mod tests {
         let certificate = certificate.cert.der();
         let parsed = Certificate::parse(certificate).unwrap();
         let (issuer, serial) = (parsed.statement.issuer, parsed.serial);
+        let id = CertificateId::new(issuer, serial);
         let revoked = open();
-        assert!(!revoked.contains(issuer, serial));
+        assert!(!revoked.contains(&id));
         revoked
             .mark(certificate, Some(1), UnixTime(7))
             .await
             .unwrap();
-        assert!(revoked.contains(issuer, serial));
+        assert!(revoked.contains(&id));
         let again = open();
-        assert!(again.contains(issuer, serial));
-        assert!(!again.contains(issuer, &[serial, b"1"].concat()));
+        assert!(again.contains(&id));
+        let other = CertificateId::new(issuer, &[serial, b"1"].concat());
+        assert!(!again.contains(&other));
         let error = again.mark(certificate, None, UnixTime(8)).await;
         assert!(matches!(error, Err(RevokedError::Already)));
         let foreign = again.mark(b"no certificate", None, UnixTime(8)).await;
