@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -145,7 +145,20 @@ impl Client {
     /// # Errors
     /// No answer, or another status than 200.
     pub async fn file(&self, object: &str, limit: usize) -> Result<Bytes, HttpError> {
-        let answer = self.get(object, limit).await?;
+        self.file_for(None, object, limit).await
+    }
+
+    /// As [`Self::file`], for somebody who says who he is: `authorization` is the value of that header.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn file_for(
+        &self,
+        authorization: Option<HeaderValue>,
+        object: &str,
+        limit: usize,
+    ) -> Result<Bytes, HttpError> {
+        let answer = self.get_for(authorization, object, limit).await?;
         if answer.status != StatusCode::OK {
             return Err(HttpError::Status(answer.status));
         }
@@ -162,9 +175,20 @@ impl Client {
     /// # Errors
     /// No answer.
     pub async fn get(&self, object: &str, limit: usize) -> Result<Answer, HttpError> {
+        self.get_for(None, object, limit).await
+    }
+
+    async fn get_for(
+        &self,
+        authorization: Option<HeaderValue>,
+        object: &str,
+        limit: usize,
+    ) -> Result<Answer, HttpError> {
         let ask = || async {
-            self.ask(self.request(Method::GET, object, Bytes::new())?, limit)
-                .await
+            let mut request = self.request(Method::GET, object, Bytes::new())?;
+            let authorization = authorization.clone().map(|value| (AUTHORIZATION, value));
+            request.headers_mut().extend(authorization);
+            self.ask(request, limit).await
         };
         match ask().await {
             // The server may have closed the connection while the request was on its way.
@@ -265,6 +289,14 @@ pub fn trust_of_the_system(is_https: bool) -> Result<ClientConfig, HttpError> {
             return Err(HttpError::Roots(std::io::Error::other(error)));
         }
     }
+    trust_in(roots)
+}
+
+/// Trust in these CAs.
+///
+/// # Errors
+/// [`HttpError::Roots`].
+pub fn trust_in(roots: RootCertStore) -> Result<ClientConfig, HttpError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

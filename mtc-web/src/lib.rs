@@ -12,5 +12,7 @@
 mod client;
 mod prefix;
 
-pub use self::client::{Answer, Client, Connections, HttpError, connections, trust_of_the_system};
+pub use self::client::{
+    Answer, Client, Connections, HttpError, connections, trust_in, trust_of_the_system,
+};
 pub use self::prefix::{Prefix, UrlError};

@@ -27,10 +27,13 @@ use sbi::server::Request;
 
 use crate::enrolment::{Applicant, Enrolment, Excess, Redeemed, Refusal, digest_of};
 use crate::enrolment_token::{RequestDigest, TokenError};
+use crate::kubernetes::PodTokenError;
 use crate::mtca::MtcaError;
 
 /// Seconds after which a request that met an overloaded or unwitnessed log may be repeated.
 const RETRY_ISSUANCE: u32 = 1;
+/// Seconds after which the cluster may be asked again for its keys.
+const RETRY_KEYS: u32 = 5;
 const CHALLENGE: HeaderValue =
     HeaderValue::from_static("Bearer realm=\"nnrf-cm\", error=\"invalid_token\"");
 
@@ -176,8 +179,12 @@ impl CertificateManagement {
             .to_str()
             .ok()
             .and_then(|value| value.strip_prefix("Bearer "))
-            .ok_or_else(|| unauthorized("Authorization is not a Bearer token".to_owned()))?;
-        let claims = self.enrolment.verify_token(token.trim())?;
+            .ok_or_else(|| unauthorized("Authorization is not a Bearer token".to_owned()))?
+            .trim();
+        if let Some(pod) = self.enrolment.pod(token).await? {
+            return Ok(Redeemed::New(pod));
+        }
+        let claims = self.enrolment.verify_token(token)?;
         let digest = digest_of_body(&request.body);
         Ok(self.enrolment.redeem(claims, digest).await?)
     }
@@ -256,7 +263,11 @@ impl From<Refusal> for Problem {
             Refusal::Token(TokenError::AlreadyUsed(_)) | Refusal::AnswerExpired => {
                 Self::with_cause(StatusCode::FORBIDDEN, Cause::EnrolmentTokenUsed, detail)
             }
-            Refusal::Token(_) => unauthorized(detail),
+            Refusal::Pod(error) if error.is_temporary() => {
+                Self::unavailable(Cause::NfCongestion, detail, RETRY_KEYS)
+            }
+            Refusal::Pod(PodTokenError::Account { .. }) => Self::new(StatusCode::FORBIDDEN, detail),
+            Refusal::Token(_) | Refusal::Pod(_) => unauthorized(detail),
             Refusal::ExpiredTooLong { .. }
             | Refusal::ExpiredProfile
             | Refusal::Revoked

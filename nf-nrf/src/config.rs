@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::kubernetes::KubernetesConfig;
 use crate::log_location::{LogLocation, ObjectStoreConfig};
 use crate::registry::HEARTBEAT_INTERVAL;
 
@@ -39,6 +40,10 @@ pub struct NrfConfig {
     /// Certificates by CMP (RFC 9810), see [enrolment.md](enrolment.md). Off unless it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmp: Option<CmpConfig>,
+    /// Certificates for pods of a Kubernetes cluster, by their service-account tokens (see [kubernetes.md](kubernetes.md#identity)). Off
+    /// unless it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesConfig>,
     /// Where its issuance log is served, in cleartext.
     pub log_listen: SocketAddr,
     /// Where health, metrics and measurements are served, in cleartext.
@@ -279,6 +284,9 @@ impl NrfConfig {
         if let Some(cmp) = &mut self.cmp {
             cmp.secrets = folder.join(&cmp.secrets);
         }
+        if let Some(kubernetes) = &mut self.kubernetes {
+            kubernetes.resolve(folder);
+        }
         Ok(self)
     }
 
@@ -331,6 +339,9 @@ impl NrfConfig {
         }
         if let Some(cleartext) = &self.cleartext {
             cleartext.check()?;
+        }
+        if let Some(kubernetes) = &self.kubernetes {
+            kubernetes.check()?;
         }
         if let Some(store) = &self.object_store {
             store.check()?;

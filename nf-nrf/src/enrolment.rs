@@ -3,6 +3,7 @@
 //! ```text
 //!  certificate_management (nnrf-cm)  ┐   token ──────── verify_token, redeem ──┐
 //!  cmp_port (CMP, RFC 9810)          ├─> certificate ── Applicant::holding ────┴─> Applicant ─┐
+//!                                    │   pod's token ── pod ──────────────────────────────────┤
 //!                                    ┘   CSR: possession proven, names no more than that ─────┴─> enrol ─> MTCA or baseline CA
 //!                                          current certificate: not revoked ───────────────────┘
 //! ```
@@ -12,7 +13,8 @@
 //!
 //! Subject and names come from the token or the current certificate, never from the CSR, and a CSR that asks for more is refused with
 //! what it may not ask for. A token is used up when its certificate is acknowledged; whoever repeats that request, since the answer
-//! was lost, gets the same certificate again, after a restart too.
+//! was lost, gets the same certificate again, after a restart too. The token of a pod of Kubernetes is not used up: like a certificate, it is
+//! good for as many as its holder asks for, of one identity.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,7 @@ use crate::enrolment_token::{
     UsedTokensError,
 };
 use crate::files::FileError;
+use crate::kubernetes::{Certifiable, PodTokenError, Pods};
 use crate::log_opening::Unopened;
 use crate::metrics::NrfMetrics;
 use crate::mtca::{Issuance, Mtca, MtcaError, validity};
@@ -57,6 +60,8 @@ pub struct Enrolment {
     pub tokens: TokenVerifier,
     /// Remembers tokens.
     pub used: UsedTokens,
+    /// Checks tokens of a cluster's pods, if they may enrol.
+    pub pods: Option<Pods>,
     /// Remembers the X.509 certificates that tokens were used for.
     pub answers: Answers,
     /// Remembers which certificates were revoked.
@@ -82,6 +87,9 @@ pub enum Refusal {
     /// The token.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The token of a pod.
+    #[error(transparent)]
+    Pod(#[from] PodTokenError),
     /// The same request was answered before, with a certificate that has expired since.
     #[error(
         "the enrolment token was used for a certificate that has expired; mtc5g token mints a new one"
@@ -249,6 +257,32 @@ impl Enrolment {
             nf_types: vec![claims.nf_type],
             fqdns: claims.fqdn,
             reservation: Some(reservation),
+            certificate: None,
+            has_expired: false,
+        }))
+    }
+
+    /// Who a token of a pod is for; none if it is not one, or pods may not enrol here.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::Pod`].
+    pub async fn pod(&self, token: &str) -> Result<Option<Applicant>, Refusal> {
+        let Some(pods) = self.pods.as_ref().filter(|_| Pods::concerns(token)) else {
+            return Ok(None);
+        };
+        let verified = pods.verify(token, self.clock.now()).await;
+        let Certifiable { pod, nf_type, fqdn } =
+            verified.inspect_err(|error| self.metrics.checked_token(error.check()))?;
+        self.metrics.checked_token("pod");
+        let instance_id = pod.instance_id();
+        tracing::info!(nf_instance_id = %instance_id, %pod, uid = pod.uid(), "a pod enrols");
+        Ok(Some(Applicant {
+            instance_id,
+            nf_types: vec![nf_type.to_string()],
+            fqdns: vec![fqdn],
+            reservation: None,
             certificate: None,
             has_expired: false,
         }))

@@ -9,6 +9,7 @@
 //!   bootstrapping GET bootstrapping: where the services are
 //!   openapi      GET openapi.json: what those of them are that no 3GPP document has
 //!   certificate_management POST certificates --> enrolment --> mtca (issuance log, landmarks) or baseline (X.509)
+//!   kubernetes   which NF instance a pod is that shows its service-account token
 //!   cmp_port     POST /.well-known/cmp --> enrolment, on a port of its own
 //!   access_token POST /oauth2/token: who may use which services of those that are registered
 //!   services     all of them on the SBI port, counted
@@ -43,6 +44,7 @@ pub mod etag;
 pub mod files;
 mod inspection;
 pub mod kept_registry;
+pub mod kubernetes;
 pub mod log_api;
 pub mod log_location;
 pub mod log_opening;

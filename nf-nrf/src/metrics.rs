@@ -181,8 +181,8 @@ impl NrfMetrics {
             ),
             token_checks: registry.counters(
                 "mtc_enrolment_token_checks_total",
-                "Enrolment tokens that were checked.",
-                &[("result", "`ok`, `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`, `repeated` (the same request again), `in-use` (while it is answered), `secret` (the MAC is not by the secret of this reference number)")],
+                "Enrolment tokens, and service-account tokens of pods, that were checked.",
+                &[("result", "`ok`, `pod` (a pod's, and good), `malformed`, `algorithm`, `signature`, `issuer`, `expired`, `used`, `repeated` (the same request again), `in-use` (while it is answered), `secret` (the MAC is not by the secret of this reference number); of pods also `key` (none of the cluster's), `no-keys` (they cannot be had), `audience`, `not-yet`, `account` (none that may enrol)")],
             ),
             issued_tokens: registry.counters(
                 "nf_access_tokens_issued_total",

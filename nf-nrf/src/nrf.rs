@@ -61,6 +61,7 @@ use crate::enrolment_token::{
 use crate::files::{FileError, PrivateFolder, read_text};
 use crate::inspection::keep_inspecting;
 use crate::kept_registry;
+use crate::kubernetes::{FetchError, Pods};
 use crate::log_api::LogApi;
 use crate::log_opening::{OpenLogError, OpenedLog, Unopened, open_current};
 use crate::log_place::LogPlace;
@@ -156,6 +157,9 @@ pub enum NrfError {
         /// What is wrong with it.
         source: SharedSecretsError,
     },
+    /// The public keys of the cluster whose pods may enrol.
+    #[error("kubernetes.jwks")]
+    Kubernetes(#[from] FetchError),
     /// What was revoked.
     #[error("the record of revoked certificates")]
     Revoked(#[from] RevokedError),
@@ -488,7 +492,8 @@ impl Process {
     }
 
     /// Builds the enrolment service.
-    fn enrolment(&self, mtca: Result<Arc<Mtca>, Unopened>) -> Result<Enrolment, NrfError> {
+    fn enrolment(&mut self, mtca: Result<Arc<Mtca>, Unopened>) -> Result<Enrolment, NrfError> {
+        let pods = self.pods()?;
         let config = &self.config;
         let state = PrivateFolder::open(config.state.clone())?;
         let mut baselines = Vec::new();
@@ -507,6 +512,7 @@ impl Process {
             baselines,
             tokens,
             used: UsedTokens::open(&state.path(USED_TOKENS), config.clock().now())?,
+            pods,
             answers: Answers::open(
                 PrivateFolder::open(state.path("answers"))?,
                 config.clock().now(),
@@ -519,6 +525,16 @@ impl Process {
             lifetime: config.certificate_lifetime(),
             metrics: self.nrf_metrics.clone(),
         })
+    }
+
+    /// Who pods are, if they may enrol. Their cluster's keys are kept from now on.
+    fn pods(&mut self) -> Result<Option<Pods>, NrfError> {
+        let Some(kubernetes) = &self.config.kubernetes else {
+            return Ok(None);
+        };
+        let (pods, keeping) = Pods::open(kubernetes)?;
+        self.life.spawn(keeping.keep());
+        Ok(Some(pods))
     }
 
     /// The NRF as an instance with the certificates that it has, and when it must have those that are missing.

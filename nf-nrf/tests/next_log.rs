@@ -359,6 +359,7 @@ fn config(folder: &Path) -> NrfConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     NrfConfig {
         cmp: None,
+        kubernetes: None,
         id: Uuid::new_v4(),
         fqdn: "nrf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
         listen: any,
@@ -615,6 +616,7 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
             UsedTokens::begin(&scene.file("used-tokens")).unwrap();
             UsedTokens::open(&scene.file("used-tokens"), CLOCK.now()).unwrap()
         },
+        pods: None,
         answers: {
             let folder = PrivateFolder::open(scene.file("answers")).unwrap();
             Answers::open(folder, CLOCK.now()).unwrap()

@@ -21,6 +21,7 @@ use crate::address::Address;
 use crate::limits::LimitsConfig;
 use crate::model::NfType;
 use crate::pool::{PoolError, claim};
+use crate::service_account::{PodError, PodFqdn, pod_of};
 use mtc_web::Prefix;
 
 /// Why a configuration cannot be used.
@@ -30,6 +31,9 @@ pub enum ConfigError {
     /// A replica has no identity.
     #[error("this replica has no identity")]
     Pool(#[from] PoolError),
+    /// A pod does not know which it is.
+    #[error("this pod has no identity")]
+    Pod(#[from] PodError),
     /// The file cannot be read.
     #[error("cannot read configuration {}; is the path right, and may this user read it?", path.display())]
     Read {
@@ -254,22 +258,66 @@ pub struct NfConfig {
     /// The NF instances of this process, one table each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instance: Vec<InstanceConfig>,
-    /// Instead of `instance`: one instance that takes its identity from a pool of tokens, such as a replica of a container.
+    /// Instead of `instance`: one instance that is told who it is when it starts, such as a replica of a container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaConfig>,
-    /// Whether the instance has taken its identity from a pool; known when the file is resolved.
+    /// Whether the instance has taken its token from a pool; known when the file is resolved.
     #[serde(skip)]
-    pub is_replica: bool,
+    pub took_token: bool,
 }
 
-/// The only instance of a process, which takes its identity from a pool of enrolment tokens.
+/// The only instance of a process, which is told who it is when it starts: by `tokens` or by `pod`, one of the two.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaConfig {
-    /// Folder of enrolment tokens.
-    pub tokens: PathBuf,
+    /// Folder of enrolment tokens, a pool of which it takes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<PathBuf>,
     /// Where its SBI listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The pod that it is (see [kubernetes.md](kubernetes.md#identity)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodConfig>,
+}
+
+/// A pod of Kubernetes as an NF instance.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PodConfig {
+    /// File of its projected service-account token. It is read again whenever the NRF is to be shown it, as the kubelet renews it.
+    pub token: PathBuf,
+    /// Its FQDN, `{pod}` for its name; the same as in the NRF's `[[kubernetes.account]]`.
+    pub fqdn: PodFqdn,
+}
+
+impl ReplicaConfig {
+    /// The instance, with a token that it takes to `state` if it needs one. Blocks on the disk.
+    fn instance(self, folder: &Path, state: &Path) -> Result<InstanceConfig, ConfigError> {
+        let (id, fqdn, token) = match (self.tokens, self.pod) {
+            (Some(pool), None) => {
+                let claimed = claim(&folder.join(pool), state)?;
+                (claimed.instance_id, claimed.fqdn, claimed.token)
+            }
+            (None, Some(PodConfig { token, fqdn })) => {
+                let token = folder.join(token);
+                let pod = pod_of(&token)?;
+                (pod.instance_id(), fqdn.of(&pod), token)
+            }
+            _ => {
+                return Err(ConfigError::Rule {
+                    key: "replica",
+                    rule: "needs tokens or pod, one of the two".to_owned(),
+                });
+            }
+        };
+        Ok(InstanceConfig {
+            nf_type: None,
+            id,
+            fqdn,
+            listen: self.listen,
+            token: Some(token),
+        })
+    }
 }
 
 /// Most instances of a process that keep connections to the NRF open.
@@ -333,24 +381,17 @@ impl NfConfig {
             key,
             rule: rule.to_owned(),
         };
-        self.is_replica = self.replica.is_some();
         self.state = folder.join(&self.state);
         self.key_log = self.key_log.map(|file| folder.join(file));
-        if let Some(ReplicaConfig { tokens, listen }) = self.replica.take() {
+        if let Some(replica) = self.replica.take() {
             if !self.instance.is_empty() {
                 return Err(rule(
                     "replica",
                     "replaces [[instance]]; give one of the two",
                 ));
             }
-            let claimed = claim(&folder.join(tokens), &self.state)?;
-            self.instance.push(InstanceConfig {
-                nf_type: None,
-                id: claimed.instance_id,
-                fqdn: claimed.fqdn,
-                listen,
-                token: Some(claimed.token),
-            });
+            self.took_token = replica.tokens.is_some();
+            self.instance.push(replica.instance(folder, &self.state)?);
         }
         if self.instance.is_empty() {
             return Err(rule(

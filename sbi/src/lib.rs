@@ -53,6 +53,7 @@ pub mod process;
 pub mod response;
 pub mod selection;
 pub mod server;
+pub mod service_account;
 pub mod telemetry;
 pub mod terminal;
 pub mod text_file;

@@ -269,7 +269,7 @@ impl Start {
         let enrolled = many::each(enrolling, ENROLLING).await;
         if let Err(NfError::Obtain { source, .. }) = &enrolled
             && source.token_is_used()
-            && self.config.is_replica
+            && self.config.took_token
         {
             self.give_up_token();
         }

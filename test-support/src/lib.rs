@@ -13,6 +13,7 @@
 //!   feature sbi:
 //!   nf           instances without a certificate, configuration files
 //!   body         bodies that end, do not end, or break off
+//!   cluster      a Kubernetes cluster, as far as it signs tokens of pods
 //!   collector    a collector of traces
 //!   transcript   exchanges as text that reads as documentation
 //!
@@ -31,6 +32,8 @@
 
 #[cfg(feature = "sbi")]
 pub mod body;
+#[cfg(feature = "sbi")]
+pub mod cluster;
 #[cfg(feature = "sbi")]
 pub mod collector;
 #[cfg(feature = "lab")]

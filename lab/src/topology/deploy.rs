@@ -288,7 +288,8 @@ fn lay_out(
         owner.tokens(staging, instances, numbered)?;
         let mut nf = template(REPLICA_STATE);
         nf.replica = Some(ReplicaConfig {
-            tokens: "tokens".into(),
+            tokens: Some("tokens".into()),
+            pod: None,
             listen: any(SBI_PORT),
         });
         if name == Nf::Smf.as_str() && !peers.is_empty() {
@@ -592,7 +593,7 @@ mod tests {
         let text = std::fs::read_to_string(lab.join("smf/smf.toml")).expect("the SMF's");
         let smf: nf_smf::Config = toml::from_str(&text).expect("the SMF's");
         assert_eq!(
-            smf.nf.replica.map(|replica| replica.tokens),
+            smf.nf.replica.and_then(|replica| replica.tokens),
             Some("tokens".into())
         );
     }

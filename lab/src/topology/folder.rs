@@ -442,6 +442,7 @@ impl LabFolder {
             listen: listen.sbi,
             cleartext: None,
             cmp: None,
+            kubernetes: None,
             log_listen: listen.log,
             admin: listen.admin,
             trust: "trust.toml".into(),
@@ -584,7 +585,7 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         share_ports: false,
         instance: Vec::new(),
         replica: None,
-        is_replica: false,
+        took_token: false,
     }
 }
 

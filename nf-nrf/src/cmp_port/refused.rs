@@ -92,6 +92,7 @@ impl From<Refusal> for Refused {
         let failure = match &refusal {
             Refusal::Token(TokenError::InUse(_)) => Failure::SystemUnavail,
             Refusal::Token(_)
+            | Refusal::Pod(_)
             | Refusal::AnswerExpired
             | Refusal::ExpiredTooLong { .. }
             | Refusal::ExpiredProfile => Failure::NotAuthorized,

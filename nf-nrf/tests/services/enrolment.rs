@@ -80,7 +80,7 @@ fn new_key() -> NfKey {
 }
 
 /// A CSR for a new key with these names.
-fn csr(instance: Uuid, fqdns: &[&str]) -> Vec<u8> {
+pub(crate) fn csr(instance: Uuid, fqdns: &[&str]) -> Vec<u8> {
     let fqdns: Vec<_> = fqdns.iter().map(|&fqdn| fqdn.to_owned()).collect();
     csr::create(&new_key(), instance, &fqdns).expect("a key that signs")
 }
@@ -90,11 +90,11 @@ fn amf_csr() -> Vec<u8> {
 }
 
 /// The `Authorization` of a token.
-fn bearer(token: &str) -> Option<String> {
+pub(crate) fn bearer(token: &str) -> Option<String> {
     Some(format!("Bearer {token}"))
 }
 
-fn request(
+pub(crate) fn request(
     method: Method,
     identity: Option<NfIdentity>,
     authorization: Option<String>,
@@ -124,7 +124,7 @@ fn json() -> (HeaderName, HeaderValue) {
     (CONTENT_TYPE, HeaderValue::from_static("application/json"))
 }
 
-fn certificate_request(csr: &[u8], profile: &str) -> Vec<u8> {
+pub(crate) fn certificate_request(csr: &[u8], profile: &str) -> Vec<u8> {
     let body = CertificateRequest {
         csr: STANDARD.encode(csr),
         profile: profile.to_owned(),
@@ -132,7 +132,7 @@ fn certificate_request(csr: &[u8], profile: &str) -> Vec<u8> {
     serde_json::to_vec(&body).expect("JSON")
 }
 
-async fn answer(service: &Service, request: &Request, segments: &[&str]) -> Response {
+pub(crate) async fn answer(service: &Service, request: &Request, segments: &[&str]) -> Response {
     let certificates = CertificateManagement {
         enrolment: service.enrolment.clone(),
     };

@@ -14,5 +14,6 @@ mod management;
 mod mtca;
 mod nrf;
 mod openapi;
+mod pods;
 mod subscriptions;
 mod transcripts;

@@ -32,6 +32,7 @@ use nf_nrf::baseline::{self, BaselineCa};
 use nf_nrf::enrolment::Enrolment;
 use nf_nrf::enrolment_token::{TokenVerifier, UsedTokens};
 use nf_nrf::files::PrivateFolder;
+use nf_nrf::kubernetes::Pods;
 use nf_nrf::log_opening::{OpenLogError, Place, Unopened};
 use nf_nrf::metrics::NrfMetrics;
 use nf_nrf::mtca::Mtca;
@@ -70,21 +71,32 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start() -> Self {
-        Self::start_with(Ok)
+        Self::start_with(Ok, None)
+    }
+
+    /// As [`Self::start`], where pods may enrol too.
+    pub(crate) fn start_for(pods: Pods) -> Self {
+        Self::start_with(Ok, Some(pods))
     }
 
     /// An MTCA without an issuance log, as after a start that could not open it.
     pub(crate) fn start_without_log() -> Self {
-        Self::start_with(|_| {
-            let place = Place {
-                log: LogNumber::FIRST,
-                at: PathBuf::from("/lab/log").into(),
-            };
-            Err(OpenLogError::Lost { place }.into())
-        })
+        Self::start_with(
+            |_| {
+                let place = Place {
+                    log: LogNumber::FIRST,
+                    at: PathBuf::from("/lab/log").into(),
+                };
+                Err(OpenLogError::Lost { place }.into())
+            },
+            None,
+        )
     }
 
-    fn start_with(opened: impl FnOnce(Arc<Mtca>) -> Result<Arc<Mtca>, Unopened>) -> Self {
+    fn start_with(
+        opened: impl FnOnce(Arc<Mtca>) -> Result<Arc<Mtca>, Unopened>,
+        pods: Option<Pods>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (ca_key, witness_key) = (cosigning_key("32473.1"), cosigning_key("32473.9"));
         let (ca, witness) = (ca_key.cosigner().clone(), witness_key.cosigner().clone());
@@ -121,6 +133,7 @@ impl Service {
             baselines: vec![baseline(&folder.path().join("x509"))],
             tokens: authority.verifier(),
             used: used.expect("a new record"),
+            pods,
             answers: Answers::open(private_folder(folder.path().join("answers")), CLOCK.now())
                 .expect("a new folder"),
             revoked: Revoked::open(private_folder(folder.path().join("revoked")))
