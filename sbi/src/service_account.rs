@@ -227,6 +227,11 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Pod {
+    /// The cluster that it is in.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The namespace that it is in.
     pub fn namespace(&self) -> &str {
         &self.namespace

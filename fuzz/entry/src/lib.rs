@@ -7,7 +7,7 @@
 //!      ├──> witness_request, witness_history, mirror_upload                        mtc-log
 //!      ├──> csr, nf_identity                                                       mtc-tls
 //!      ├──> certificate_properties                                                 mtc-core, mtc-tools
-//!      ├──> nf_profile, json_patch, multipart, sbi_headers                         sbi
+//!      ├──> nf_profile, json_patch, multipart, sbi_headers, pod_token              sbi
 //!      ├──> discovery_query, subscription, access_token                            nf-nrf, jose
 //!      └──> cmp                                                                      cmp
 //! ```
@@ -40,6 +40,7 @@ mod multipart;
 mod nf_identity;
 mod nf_profile;
 mod oracle;
+mod pod_token;
 mod sbi_headers;
 mod subscription;
 mod tile_path;
@@ -68,6 +69,7 @@ pub use self::mtc_proof::mtc_proof;
 pub use self::multipart::multipart;
 pub use self::nf_identity::nf_identity;
 pub use self::nf_profile::nf_profile;
+pub use self::pod_token::pod_token;
 pub use self::sbi_headers::sbi_headers;
 pub use self::subscription::subscription;
 pub use self::tile_path::tile_path;
@@ -110,7 +112,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 27] = [
+pub const TARGETS: [Target; 28] = [
     Target {
         name: "certificate",
         run: certificate,
@@ -230,6 +232,11 @@ pub const TARGETS: [Target; 27] = [
         name: "access_token",
         run: access_token,
         seeds: access_token::seeds,
+    },
+    Target {
+        name: "pod_token",
+        run: pod_token,
+        seeds: pod_token::seeds,
     },
     Target {
         name: "json_patch",

@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::exit::{DONE, fail};
 use super::output::{say, usage};
 use super::run::scenario_text;
-use crate::topology::{Deployed, Hosts, LabFolder, Plan, PlannedSetting, Ports, deploy};
+use crate::topology::{Cluster, Deployed, Hosts, LabFolder, Plan, PlannedSetting, Ports, deploy};
 use experiment::files::sync_tree;
 use experiment::scenario::{
     AMF_INSTANCES, FurtherWitness, LabPlan, MORE_INSTANCES, Nf, SHIPPED, SMF_INSTANCES, Scenario,
@@ -249,6 +249,10 @@ pub(super) struct InitArguments {
     /// as mtc5g.svc for the Services of a Kubernetes namespace
     #[arg(long, value_name = "DOMAIN", requires = "deploy")]
     host_domain: Option<Hosts>,
+    /// With --deploy: AMFs and SMFs are pods of the Kubernetes cluster and namespace of the pod whose service-account token is in this file, and
+    /// enrol with tokens of their own; --amf and --smf then limit nothing
+    #[arg(long, value_name = "FILE", requires = "deploy")]
+    pod_token: Option<PathBuf>,
 }
 
 impl InitArguments {
@@ -303,7 +307,18 @@ impl InitArguments {
             }));
         }
         let hosts = self.host_domain.clone().unwrap_or_default();
-        match deploy(&self.folder, &plan, self.load, &hosts, now) {
+        let cluster = match self.pod_token.as_deref().map(Cluster::of).transpose() {
+            Ok(cluster) => cluster,
+            Err(error) => return fail(&error),
+        };
+        match deploy(
+            &self.folder,
+            &plan,
+            self.load,
+            &hosts,
+            cluster.as_ref(),
+            now,
+        ) {
             Ok(Deployed::New) => {
                 tell!("made a lab for containers in {}", self.folder.display());
                 ExitCode::from(DONE)

@@ -31,6 +31,10 @@ use crate::pki::{self, HOME_DOMAIN, LabPki, PkiError, PkiPlan, PlannedInstance};
 use experiment::files::{PUBLIC, WriteError, sync_tree, write_whole_as};
 use experiment::scenario::Nf;
 
+mod pods;
+
+pub use self::pods::Cluster;
+
 /// A year, as CA certificates: replicas may be added late.
 const LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 const SBI_PORT: u16 = 7777;
@@ -128,8 +132,8 @@ pub enum Deployed {
     Before,
 }
 
-/// Lays out a lab on `hosts` for the plan's numbers of AMF and SMF replicas and so many load generators' instances. Blocks on
-/// the disk.
+/// Lays out a lab on `hosts` for the plan's numbers of AMF and SMF replicas and so many load generators' instances. In a `cluster` replicas
+/// are pods, of which there may be any number. Blocks on the disk.
 ///
 /// # Errors
 /// The plan breaks a rule of a configuration, or the disk refuses; then it can be done again.
@@ -138,6 +142,7 @@ pub fn deploy(
     plan: &Plan,
     generators: u16,
     hosts: &Hosts,
+    cluster: Option<&Cluster>,
     now: UnixTime,
 ) -> Result<Deployed, DeployError> {
     if folder.join(DESCRIPTION).exists() {
@@ -147,7 +152,7 @@ pub fn deploy(
         return Err(DeployError::Witnesses);
     }
     let staging = std::env::temp_dir().join(format!("mtc5g-deploy-{}", Uuid::new_v4()));
-    let laid_out = lay_out(folder, &staging, plan, generators, hosts, now);
+    let laid_out = lay_out(folder, &staging, plan, generators, hosts, cluster, now);
     let removed = std::fs::remove_dir_all(&staging);
     laid_out?;
     removed.map_err(failed("remove", &staging))?;
@@ -160,6 +165,7 @@ fn lay_out(
     plan: &Plan,
     generators: u16,
     hosts: &Hosts,
+    cluster: Option<&Cluster>,
     now: UnixTime,
 ) -> Result<(), DeployError> {
     let nrf = NrfAddress {
@@ -180,10 +186,12 @@ fn lay_out(
             .map(|number| instance(nf_type, pki::fqdn(nf_type, number)))
             .collect()
     };
+    // Pods need no tokens from us.
+    let pool = |count| if cluster.is_some() { 0 } else { count };
     let (scp, amf, smf) = (
         replicas("SCP", 1),
-        replicas("AMF", plan.lab.amf),
-        replicas("SMF", plan.lab.smf),
+        replicas("AMF", pool(plan.lab.amf)),
+        replicas("SMF", pool(plan.lab.smf)),
     );
     let peers = [
         replicas("AUSF", plan.lab.ausf),
@@ -252,6 +260,7 @@ fn lay_out(
     nrf_config.token_keys = Some("token-keys".into());
     nrf_config.state = "state".into();
     nrf_config.public = Some("../public".into());
+    nrf_config.kubernetes = cluster.map(Cluster::nrf);
     nrf_owner.config("nrf.toml", &nrf_config)?;
 
     let scp_owner = owner("scp");
@@ -287,10 +296,13 @@ fn lay_out(
         let owner = owner(name);
         owner.tokens(staging, instances, numbered)?;
         let mut nf = template(REPLICA_STATE);
-        nf.replica = Some(ReplicaConfig {
-            tokens: Some("tokens".into()),
-            pod: None,
-            listen: any(SBI_PORT),
+        nf.replica = Some(match cluster {
+            Some(_) => Cluster::replica(name, any(SBI_PORT)),
+            None => ReplicaConfig {
+                tokens: Some("tokens".into()),
+                pod: None,
+                listen: any(SBI_PORT),
+            },
         });
         if name == Nf::Smf.as_str() && !peers.is_empty() {
             owner.config("smf.toml", &SmfFile::of(plan, nf))?;
@@ -449,12 +461,12 @@ mod tests {
         let lab = folder.path().join("lab");
         let plan = plan();
         assert_eq!(
-            deploy(&lab, &plan, 20, &Hosts::default(), NOW).expect("a lab"),
+            deploy(&lab, &plan, 20, &Hosts::default(), None, NOW).expect("a lab"),
             Deployed::New
         );
         let before = files(&lab);
         assert_eq!(
-            deploy(&lab, &plan, 20, &Hosts::default(), NOW).expect("a lab"),
+            deploy(&lab, &plan, 20, &Hosts::default(), None, NOW).expect("a lab"),
             Deployed::Before
         );
         assert_eq!(files(&lab), before, "nothing is made twice");
@@ -507,7 +519,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let lab = folder.path();
         let hosts: Hosts = "mtc5g.svc".parse().expect("a domain");
-        deploy(lab, &plan(), 1, &hosts, NOW).expect("a lab");
+        deploy(lab, &plan(), 1, &hosts, None, NOW).expect("a lab");
         let nrf: nf_nrf::config::NrfConfig =
             sbi::config::load(&lab.join("nrf/nrf.toml")).expect("the NRF's");
         assert_eq!(nrf.fqdn, pki::fqdn("NRF", 1));
@@ -529,6 +541,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn in_a_cluster_replicas_are_pods_and_take_no_tokens() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let token = folder.path().join("token");
+        let claims = test_support::cluster::claims("init", "init-abcde");
+        let signed = test_support::cluster::Cluster::new("one");
+        let signed = signed.token(test_support::cluster::SignedBy::Rsa, &claims);
+        std::fs::write(&token, signed).expect("written");
+        let cluster = Cluster::of(&token).expect("a pod's token");
+        let lab = folder.path().join("lab");
+        deploy(&lab, &plan(), 2, &Hosts::default(), Some(&cluster), NOW).expect("a lab");
+        assert!(!lab.join("amf/tokens").exists() && !lab.join("smf/tokens").exists());
+        assert_eq!(files(&lab.join("load/tokens")).len(), 2);
+        let nrf: nf_nrf::config::NrfConfig =
+            sbi::config::load(&lab.join("nrf/nrf.toml")).expect("the NRF's");
+        let nrf = nrf.resolve(&lab.join("nrf")).expect("no rule is broken");
+        let kubernetes = nrf.kubernetes.expect("pods may enrol");
+        assert_eq!(kubernetes.issuer, test_support::cluster::ISSUER);
+        for account in &kubernetes.account {
+            assert_eq!(account.namespace, "mtc5g");
+            let file = lab.join(format!("{0}/{0}.toml", account.name));
+            let text = std::fs::read_to_string(file).expect("written");
+            let config: toml::Table = text.parse().expect("TOML");
+            let replica: ReplicaConfig = config["nf"]["replica"].clone().try_into().expect("one");
+            assert_eq!(replica.pod.expect("a pod").fqdn, account.fqdn);
+        }
+    }
+
     /// Such a scenario was refused.
     #[test]
     fn where_the_scenario_asks_for_procedures_there_are_peers() {
@@ -537,7 +577,7 @@ mod tests {
         let procedures = SHIPPED.iter().find(|shipped| shipped.name == "procedures");
         let text = procedures.expect("a shipped scenario").text;
         let plan = Plan::of(&Scenario::parse(text).expect("a valid scenario"));
-        deploy(&lab, &plan, 8, &Hosts::default(), NOW).expect("a lab");
+        deploy(&lab, &plan, 8, &Hosts::default(), None, NOW).expect("a lab");
         let peers = nf_peers::Config::load(&lab.join("peers/peers.toml")).expect("the peers'");
         let of = |nf_type: NfType| {
             let instances = peers.nf.instance.iter();
@@ -568,7 +608,7 @@ mod tests {
         running.check(&plan).expect("all that it needs");
         let mut bare = plan.clone();
         (bare.lab.ausf, bare.lab.udm, bare.lab.pcf) = (0, 0, 0);
-        deploy(&without, &bare, 8, &Hosts::default(), NOW).expect("a lab");
+        deploy(&without, &bare, 8, &Hosts::default(), None, NOW).expect("a lab");
         assert!(!without.join("peers").exists());
         let running = RunningLab::open(&without.join("public/lab.toml")).expect("a lab");
         assert!(matches!(running.check(&plan), Err(JoinError::Peers)));
@@ -578,7 +618,7 @@ mod tests {
     fn the_configurations_are_what_the_processes_read() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let lab = folder.path();
-        deploy(lab, &plan(), 1, &Hosts::default(), NOW).expect("a lab");
+        deploy(lab, &plan(), 1, &Hosts::default(), None, NOW).expect("a lab");
         let nrf: nf_nrf::config::NrfConfig =
             sbi::config::load(&lab.join("nrf/nrf.toml")).expect("the NRF's");
         nrf.check().expect("a configuration that holds");

@@ -313,7 +313,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (lab, own) = (folder.path().join("lab"), folder.path().join("own"));
         let plan = plan();
-        deploy(&lab, &plan, 20, &Hosts::default(), NOW).expect("a lab");
+        deploy(&lab, &plan, 20, &Hosts::default(), None, NOW).expect("a lab");
         let (url, _stopper) = serve(lab.join("public")).await;
         for place in [format!("{url}/lab.toml"), format!("{url}/"), url.clone()] {
             let found = RunningLab::find(&LabPlace::from(&*place), &own)
@@ -354,7 +354,7 @@ mod tests {
     async fn what_a_server_says_is_not_believed_when_it_leads_elsewhere() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (lab, own) = (folder.path().join("lab"), folder.path().join("own"));
-        deploy(&lab, &plan(), 1, &Hosts::default(), NOW).expect("a lab");
+        deploy(&lab, &plan(), 1, &Hosts::default(), None, NOW).expect("a lab");
         let file = lab.join("public/lab.toml");
         let text = std::fs::read_to_string(&file).expect("a file");
         let (url, _stopper) = serve(lab.join("public")).await;

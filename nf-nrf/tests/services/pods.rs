@@ -105,7 +105,10 @@ async fn a_pod_gets_certificates_for_itself_as_often_as_it_asks() {
         assert_eq!(issued.status, 201, "{issued:?}");
         let issued: IssuedCertificate = issued.read_json().expect("a certificate");
         let chain = issued.chain_der().expect("DER");
-        service.trust().verify_issuance(&chain[0]).expect("cosigned");
+        service
+            .trust()
+            .verify_issuance(&chain[0])
+            .expect("cosigned");
         let NfIdentity {
             instance_id,
             nf_types,

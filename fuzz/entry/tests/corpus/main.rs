@@ -64,6 +64,7 @@ targets! {
     discovery_query: 10_000,
     subscription: 4_000,
     access_token: 4_000,
+    pod_token: 10_000,
     json_patch: 10_000,
     multipart: 10_000,
     sbi_headers: 4_000,
