@@ -14,6 +14,7 @@ use hyper_util::client::legacy::{self, Client as Pool};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mtc_log::encoding::{EncodingError, decoded, is_encoded};
 use rustls::crypto::aws_lc_rs;
+use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -299,7 +300,7 @@ pub fn trust_of_the_system(is_https: bool) -> Result<ClientConfig, HttpError> {
 pub fn trust_in(roots: RootCertStore) -> Result<ClientConfig, HttpError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&[&TLS13])
         .map_err(std::io::Error::other)
         .map_err(HttpError::Roots)?
         .with_root_certificates(roots)
