@@ -34,7 +34,7 @@ mod written;
 
 pub use comparison::comparison;
 pub use content::Report;
-pub use html::html;
+pub use html::{html, html_page, scroll};
 pub use json::{json, sweep_json};
 pub use plot::{figure_names, plot, why_not_plotted};
 pub use summary::summary;

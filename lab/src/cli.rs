@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, everything else to standard error. How a command ends is in `exit`.
 
+mod audit;
 mod bench;
 mod capacity;
 mod cert;
@@ -79,6 +80,8 @@ enum Command {
     Init(init::InitArguments),
     /// Time signatures, certificate verification and issuance on this machine
     Bench(bench::BenchArguments),
+    /// Make an inventory of certificates and private keys: files, key stores, Kubernetes objects, TLS ports
+    Audit(audit::AuditArguments),
     /// Inspect certificates, and verify Merkle Tree Certificates
     #[command(subcommand)]
     Cert(cert::CertCommand),
@@ -167,6 +170,7 @@ impl Command {
             Self::Lab(LabCommand::Up(arguments)) => arguments.run().await,
             Self::Init(arguments) => arguments.run(),
             Self::Bench(arguments) => arguments.run().await,
+            Self::Audit(arguments) => arguments.run().await,
             Self::Cert(command) => command.run(),
             Self::Log(command) => command.run().await,
             Self::Notarise(arguments) => arguments.run().await,

@@ -56,11 +56,11 @@ pub fn html(report: &Report<'_>) -> String {
         (charts(report))
         (method(report))
     };
-    page(&report.results.run.name, &content)
+    html_page(&report.results.run.name, &content)
 }
 
-/// A page of this content.
-pub(super) fn page(title: &str, content: &Markup) -> String {
+/// A page of this content in the style of reports, self-contained.
+pub fn html_page(title: &str, content: &Markup) -> String {
     let page = html! {
         (DOCTYPE) "\n"
         html lang="en" {
@@ -185,8 +185,8 @@ fn comparison(report: &Report<'_>, first: &str) -> Markup {
     }
 }
 
-/// What may be wider than a screen.
-pub(super) fn scroll(label: &str, content: &Markup) -> Markup {
+/// What may be wider than a screen, such as a table; `label` names it to those who do not see it.
+pub fn scroll(label: &str, content: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(label) { (content) }
     }

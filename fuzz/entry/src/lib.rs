@@ -9,6 +9,7 @@
 //!      ├──> certificate_properties                                                 mtc-core, mtc-tools
 //!      ├──> nf_profile, json_patch, multipart, sbi_headers, pod_token              sbi
 //!      ├──> discovery_query, subscription, access_token                            nf-nrf, jose
+//!      ├──> inventory                                                              inventory
 //!      └──> cmp                                                                      cmp
 //! ```
 //!
@@ -31,6 +32,7 @@ mod der;
 mod discovery_query;
 mod fixture;
 mod identifier;
+mod inventory;
 mod json_patch;
 mod landmarks;
 mod log_entry;
@@ -61,6 +63,7 @@ pub use self::csr::csr;
 pub use self::der::der;
 pub use self::discovery_query::discovery_query;
 pub use self::identifier::identifier;
+pub use self::inventory::inventory;
 pub use self::json_patch::json_patch;
 pub use self::landmarks::landmarks;
 pub use self::log_entry::log_entry;
@@ -147,6 +150,11 @@ pub const TARGETS: [Target; 28] = [
         name: "identifier",
         run: identifier,
         seeds: identifier::seeds,
+    },
+    Target {
+        name: "inventory",
+        run: inventory,
+        seeds: inventory::seeds,
     },
     Target {
         name: "landmarks",

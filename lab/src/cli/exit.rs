@@ -8,7 +8,7 @@ use sbi::tell;
 use experiment::results::{Outcome, Results};
 
 /// What each number below means: in a line of help, and in `docs/lab.md`.
-const STATUSES: [(u8, &str, &str); 6] = [
+const STATUSES: [(u8, &str, &str); 7] = [
     (
         DONE,
         "done",
@@ -39,6 +39,11 @@ const STATUSES: [(u8, &str, &str); 6] = [
         "a log showed two histories",
         "`log monitor` only: the log showed two histories",
     ),
+    (
+        FOUND,
+        "audit found what --fail-on names",
+        "`audit` only: what `--fail-on` names was found",
+    ),
 ];
 
 /// What the numbers mean, for whoever asks for help.
@@ -59,6 +64,8 @@ pub(super) const NOT_AS_WANTED: u8 = 3;
 pub(super) const INVALID: u8 = 4;
 /// A log showed two histories.
 pub(super) const FORK: u8 = 5;
+/// An inventory has what it must not have.
+pub(super) const FOUND: u8 = 6;
 
 /// Says why there is no result.
 pub(super) fn fail(error: &dyn std::error::Error) -> ExitCode {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::charts::sweep_figures;
 use super::super::columns::{Column, Row};
-use super::super::html::{facts, figure, page, row, scenario, scroll};
+use super::super::html::{facts, figure, html_page, row, scenario, scroll};
 use super::super::numbers::ratio;
 use super::super::wording::{LEFT_OUT, machine, settings, title};
 use super::judged;
@@ -27,7 +27,7 @@ const COLUMNS: [(&str, Column); 9] = [
 /// The runs of a sweep as a self-contained HTML page.
 pub fn sweep_html(runs: &[Results]) -> String {
     let Some(first) = runs.first() else {
-        return page("sweep", &html! { h1 { "Nothing was run" } });
+        return html_page("sweep", &html! { h1 { "Nothing was run" } });
     };
     let base = first.variants.first().map_or("the first", |of| &of.name);
     let mut environment = machine(&first.environment);
@@ -56,7 +56,7 @@ pub fn sweep_html(runs: &[Results]) -> String {
             (scenario(first))
         }
     };
-    page(&first.run.name, &content)
+    html_page(&first.run.name, &content)
 }
 
 /// How far each variant's median handshake is from the first one's, over all runs.

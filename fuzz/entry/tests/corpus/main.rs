@@ -67,6 +67,7 @@ targets! {
     pod_token: 10_000,
     json_patch: 10_000,
     multipart: 10_000,
+    inventory: 3_000,
     sbi_headers: 4_000,
 }
 
