@@ -23,8 +23,6 @@ const GENM: u8 = der::context(21);
 const ERROR: u8 = der::context(23);
 const CERT_CONF: u8 = der::context(24);
 const POLL_REQ: u8 = der::context(25);
-/// ENUMERATED.
-const ENUMERATED: u8 = 0x0a;
 /// Octets of a `certReqId`; RFC 9483 has 0 and -1.
 pub const MAX_REQUEST_ID: usize = 8;
 
@@ -181,7 +179,7 @@ impl<'a> Revocation<'a> {
             while !extensions.is_empty() {
                 let extension = Extension::read(&mut extensions)?;
                 if extension.oid == oid::REASON_CODE {
-                    reason = match der::only(extension.value, ENUMERATED)? {
+                    reason = match der::only(extension.value, der::ENUMERATED)? {
                         // RFC 5280 section 5.3.1; removeFromCRL (8) would take a revocation back.
                         [reason @ (0..=6 | 9 | 10)] => Some(*reason),
                         _ => return Err(DerError::InvalidValue("cRLReason")),

@@ -114,7 +114,7 @@ impl Reply<'_> {
                 &der::unsigned_integer(self.version),
                 self.sender,
                 self.recipient,
-                &der::element(der::context(0), &[&generalized_time(self.time)]),
+                &der::element(der::context(0), &[&self.time.to_generalized_der()]),
                 &protection,
                 &octets(2, self.key_id),
                 &octets(4, self.transaction_id),
@@ -124,16 +124,6 @@ impl Reply<'_> {
             ],
         )
     }
-}
-
-fn generalized_time(time: UnixTime) -> Vec<u8> {
-    // 2026-11-29T07:30:00Z without what stands between.
-    let digits: String = time
-        .to_string()
-        .chars()
-        .filter(|character| character.is_ascii_digit() || *character == 'Z')
-        .collect();
-    der::element(der::GENERALIZED_TIME, &[digits.as_bytes()])
 }
 
 /// `GeneralName` of a Name: `directoryName [4]`, explicit because Name is a CHOICE.

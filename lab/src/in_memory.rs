@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use mtc_tls::handshake::HandshakeError;
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::memory::{InMemory, handshake};
 use mtc_tls::profile::TrustDomain;
@@ -69,6 +69,7 @@ const fn x509(
         domain: TrustDomain::X509(X509Profile {
             ca_signature: algorithm,
             intermediates,
+            revocation: X509Revocation::None,
         }),
         leaf_key: algorithm,
     }

@@ -18,9 +18,10 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::{Cosigner, PublicKey};
 use mtc_core::id::{EntryIndex, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
-use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile};
+use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile, X509Revocation};
 use mtc_tls::pem;
 use mtc_tls::profile::Tokens as AccessTokens;
+use mtc_tls::revocation::CRL_FILES;
 use nf_nrf::baseline::{self, CaPem};
 use nf_nrf::enrolment_token::SharedSecrets;
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
@@ -323,17 +324,25 @@ fn write_baselines(
     let write_ca = |profile: X509Profile| {
         let folder = x509.public_folder(&profile.to_string())?;
         let ca = baseline::create(profile, not_before, not_after)?;
-        let CaPem { key, certificate } = &ca.root;
-        folder.secret(baseline::ROOT_KEY_FILE, key)?;
-        folder.public(baseline::ROOT_CERTIFICATE_FILE, certificate.as_bytes())?;
-        let files = baseline::INTERMEDIATE_KEY_FILES
-            .into_iter()
-            .zip(baseline::INTERMEDIATE_CERTIFICATE_FILES);
-        for (CaPem { key, certificate }, (key_file, certificate_file)) in
-            ca.intermediates.iter().zip(files)
+        let [first, second] = baseline::INTERMEDIATE_KEY_FILES;
+        let keys = [baseline::ROOT_KEY_FILE, first, second];
+        let [first, second] = baseline::INTERMEDIATE_CERTIFICATE_FILES;
+        let certificates = [baseline::ROOT_CERTIFICATE_FILE, first, second];
+        let cas = std::iter::once(&ca.root).chain(&ca.intermediates);
+        for (
+            level,
+            CaPem {
+                key,
+                certificate,
+                crl,
+            },
+        ) in cas.enumerate()
         {
-            folder.secret(key_file, key)?;
-            folder.public(certificate_file, certificate.as_bytes())?;
+            folder.secret(keys[level], key)?;
+            folder.public(certificates[level], certificate.as_bytes())?;
+            if let Some(crl) = crl {
+                folder.public(CRL_FILES[level], crl.as_bytes())?;
+            }
         }
         Ok(())
     };
@@ -381,10 +390,12 @@ mod tests {
                 X509Profile {
                     ca_signature: KeyAlgorithm::Ed25519,
                     intermediates: Intermediates::None,
+                    revocation: X509Revocation::None,
                 },
                 X509Profile {
                     ca_signature: KeyAlgorithm::MlDsa65,
                     intermediates: Intermediates::Two,
+                    revocation: X509Revocation::None,
                 },
             ],
             ca_lifetime: Duration::from_secs(86_400),

@@ -31,6 +31,8 @@ pub const IA5_STRING: u8 = 0x16;
 pub const UTC_TIME: u8 = 0x17;
 /// GeneralizedTime.
 pub const GENERALIZED_TIME: u8 = 0x18;
+/// ENUMERATED.
+pub const ENUMERATED: u8 = 0x0a;
 /// SEQUENCE, constructed.
 pub const SEQUENCE: u8 = 0x30;
 /// SET, constructed.

@@ -25,10 +25,20 @@ pub const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 pub const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
 /// basicConstraints, 2.5.29.19.
 pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+/// cRLNumber, 2.5.29.20.
+pub const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
+/// reasonCode, 2.5.29.21.
+pub const REASON_CODE: &[u8] = &[0x55, 0x1d, 21];
+/// cRLDistributionPoints, 2.5.29.31.
+pub const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
 /// authorityKeyIdentifier, 2.5.29.35.
 pub const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
 /// extKeyUsage, 2.5.29.37.
 pub const EXT_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
+/// authorityInfoAccess, 1.3.6.1.5.5.7.1.1.
+pub const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+/// `id-ad-ocsp`, 1.3.6.1.5.5.7.48.1.
+pub const AD_OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1];
 /// `id-pe-nftype` (RFC 9310), 1.3.6.1.5.5.7.1.34.
 pub const NF_TYPES: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 34];
 /// `id-pe-mtcCertificationAuthority-SHA256` (Section 5.5), 1.3.6.1.5.5.7.1.38.
@@ -85,11 +95,11 @@ const NAMES: &[(&[u8], &str)] = &[
     (&[0x55, 0x1d, 18], "issuerAltName"),
     (BASIC_CONSTRAINTS, "basicConstraints"),
     (&[0x55, 0x1d, 30], "nameConstraints"),
-    (&[0x55, 0x1d, 31], "cRLDistributionPoints"),
+    (CRL_DISTRIBUTION_POINTS, "cRLDistributionPoints"),
     (&[0x55, 0x1d, 32], "certificatePolicies"),
     (AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier"),
     (EXT_KEY_USAGE, "extKeyUsage"),
-    (&[0x2b, 6, 1, 5, 5, 7, 1, 1], "authorityInfoAccess"),
+    (AUTHORITY_INFO_ACCESS, "authorityInfoAccess"),
     (NF_TYPES, "nfTypes"),
     (MTC_CA, "mtcCertificationAuthority-SHA256"),
     (TLOG_PREFIX_URL, "mtcTlogPrefixURL"),

@@ -46,12 +46,17 @@ impl UnixTime {
 
     /// The `Time` of a certificate: UTCTime until 2049, GeneralizedTime from then on; the year 9999 at the latest.
     pub fn to_der(self) -> Vec<u8> {
-        let text = Civil::of(self.min(Self(YEAR_9999_END)));
         if self.0 < YEAR_2050 {
-            der::element(der::UTC_TIME, &[&text.digits().as_bytes()[2..]])
+            der::element(der::UTC_TIME, &[&Civil::of(self).digits().as_bytes()[2..]])
         } else {
-            der::element(der::GENERALIZED_TIME, &[text.digits().as_bytes()])
+            self.to_generalized_der()
         }
+    }
+
+    /// A GeneralizedTime, which other messages of PKIX have for every year; the year 9999 at the latest.
+    pub fn to_generalized_der(self) -> Vec<u8> {
+        let text = Civil::of(self.min(Self(YEAR_9999_END)));
+        der::element(der::GENERALIZED_TIME, &[text.digits().as_bytes()])
     }
 
     /// Reads the `Time` of a certificate; times before 1970 are read as 1970.

@@ -170,22 +170,60 @@ impl Intermediates {
     }
 }
 
-/// One X.509 baseline: how its CAs sign and how many intermediates stand between root and leaf.
+/// How peers learn that an X.509 certificate was revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum X509Revocation {
+    /// Not at all.
+    #[default]
+    None,
+    /// By the CRLs of the CAs.
+    Crl,
+    /// Servers' by the OCSP response that they staple, clients', which rustls staples nothing to, by the CRLs of the CAs.
+    OcspStapled,
+}
+
+impl X509Revocation {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::None, Self::Crl, Self::OcspStapled];
+
+    /// The name in scenarios and results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Crl => "crl",
+            Self::OcspStapled => "ocsp-stapled",
+        }
+    }
+
+    /// What a profile's name ends in.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Crl => "-crl",
+            Self::OcspStapled => "-ocsp",
+        }
+    }
+}
+
+/// One X.509 baseline: how its CAs sign, how many intermediates stand between root and leaf, and how its certificates are revoked.
 ///
-/// Every profile has a root of its own, so that the root's name, shown by a peer as trust anchor, selects the chain.
-/// Written as text, and used as a folder name: `ml-dsa-65-direct`, `ml-dsa-65-intermediate`,
-/// `ml-dsa-65-two-intermediates`.
+/// Every profile has a root of its own, so that the root's name, shown by a peer as trust anchor, selects the chain and what is
+/// asked of it. Written as text, and used as a folder name: `ml-dsa-65-direct`, `ml-dsa-65-intermediate`,
+/// `ml-dsa-65-two-intermediates`, each also with `-crl` or `-ocsp` at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct X509Profile {
     /// Algorithm of the root's key and of every intermediate's.
     pub ca_signature: KeyAlgorithm,
     /// What stands between root and leaf.
     pub intermediates: Intermediates,
+    /// How peers learn that a certificate was revoked.
+    pub revocation: X509Revocation,
 }
 
 impl fmt::Display for X509Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.ca_signature, self.intermediates.suffix())
+        let (chain, revocation) = (self.intermediates.suffix(), self.revocation.suffix());
+        write!(f, "{}{chain}{revocation}", self.ca_signature)
     }
 }
 
@@ -193,7 +231,9 @@ impl fmt::Display for X509Profile {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownX509Profile {
     /// None of the endings is there.
-    #[error("X.509 profile {0:?} does not end in -direct, -intermediate or -two-intermediates")]
+    #[error(
+        "X.509 profile {0:?} does not end in -direct, -intermediate or -two-intermediates, with -crl or -ocsp behind it or not"
+    )]
     Chain(String),
     /// What stands before the ending is no key algorithm.
     #[error("X.509 profile {profile:?} names an unknown CA signature algorithm")]
@@ -209,9 +249,13 @@ impl FromStr for X509Profile {
     type Err = UnknownX509Profile;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let checked = [X509Revocation::Crl, X509Revocation::OcspStapled]
+            .into_iter()
+            .find_map(|way| Some((text.strip_suffix(way.suffix())?, way)));
+        let (chain, revocation) = checked.unwrap_or((text, X509Revocation::None));
         let (algorithm, intermediates) = Intermediates::ALL
             .into_iter()
-            .find_map(|chain| Some((text.strip_suffix(chain.suffix())?, chain)))
+            .find_map(|kind| Some((chain.strip_suffix(kind.suffix())?, kind)))
             .ok_or_else(|| UnknownX509Profile::Chain(text.to_owned()))?;
         let ca_signature = algorithm
             .parse()
@@ -222,6 +266,7 @@ impl FromStr for X509Profile {
         Ok(Self {
             ca_signature,
             intermediates,
+            revocation,
         })
     }
 }
@@ -282,11 +327,14 @@ mod tests {
     fn names_of_profiles_round_trip() {
         for ca_signature in KeyAlgorithm::ALL {
             for intermediates in Intermediates::ALL {
-                let profile = X509Profile {
-                    ca_signature,
-                    intermediates,
-                };
-                assert_eq!(profile.to_string().parse(), Ok(profile));
+                for revocation in X509Revocation::ALL {
+                    let profile = X509Profile {
+                        ca_signature,
+                        intermediates,
+                        revocation,
+                    };
+                    assert_eq!(profile.to_string().parse(), Ok(profile));
+                }
             }
         }
         assert_eq!(

@@ -6,6 +6,7 @@
 //!                                                └─ hints      trust anchor names on the wire; trust_anchors: the real ones
 //! handshake::{connect, accept} ──> a stream, who the peer is, what it cost
 //!                                  └─ record: bytes by message; notes: what was signed and verified; tcp_info: TCP facts
+//! revocation                   ──> CRLs and OCSP responses of X.509 CAs
 //! signing                      ──> what an NF signs beside handshakes, and whose it is
 //! memory::handshake            ──> the same of two endpoints in one thread, without sockets
 //! ```
@@ -36,6 +37,7 @@ pub mod provider;
 pub mod record;
 mod resolver;
 mod resumption;
+pub mod revocation;
 mod seat;
 pub mod signal;
 pub mod signing;

@@ -9,6 +9,8 @@ pub const PRIVATE_KEY: &str = "PRIVATE KEY";
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 /// Label of a certificate.
 pub const CERTIFICATE: &str = "CERTIFICATE";
+/// Label of a certificate revocation list.
+pub const X509_CRL: &str = "X509 CRL";
 
 /// Label of what belongs to the chain behind it, [`mtc_core::properties`].
 pub const CERTIFICATE_PROPERTIES: &str = "CERTIFICATE PROPERTIES";

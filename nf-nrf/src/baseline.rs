@@ -9,8 +9,9 @@
 //! A leaf has the subject and the extensions of the NF's MTC leaf byte for byte, and authorityKeyIdentifier before
 //! them, so that the variants differ in how a certificate is authenticated and in nothing else.
 //!
-//! Deviation: TS 33.310 asks for cRLDistributionPoints, which is left out. MTC revokes by serial range, and the row
-//! would only add bytes to one side.
+//! Deviation: TS 33.310 asks for cRLDistributionPoints, which is left out where nobody looks at CRLs: it would only add bytes. The
+//! profiles whose names end in `-crl` and `-ocsp` have it, and the latter authorityInfoAccess too; their CAs sign lists and
+//! answers ([`BaselineCa::list`], [`BaselineCa::answer`]). The intermediates have neither, since where the NRF is is not known when they are made.
 //!
 //! The certificates are written here and not by rcgen, which takes neither a subject as DER nor the ML-DSA key of a
 //! CSR.
@@ -21,9 +22,14 @@ use std::path::{Path, PathBuf};
 use mtc_core::der;
 use mtc_core::time::UnixTime;
 use mtc_tls::identity::NfSubject;
-use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
-use rustls::pki_types::CertificateDer;
+use mtc_tls::key::{NfKey, NfKeyError, X509Profile, X509Revocation};
+use mtc_tls::revocation::crl::List;
+use mtc_tls::revocation::ocsp::{Answer, CertId};
+use mtc_tls::revocation::{
+    CRL_FILES, RevokedCertificate, crl_paths, distribution_point, responder, responder_path,
+};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use zeroize::Zeroizing;
 
 mod ca_certificate;
@@ -85,6 +91,14 @@ pub enum BaselineError {
         /// Why not.
         source: NfKeyError,
     },
+    /// A file has no list of revoked certificates.
+    #[error("X.509 CA {profile}: {file} holds no PEM section X509 CRL")]
+    List {
+        /// The CA.
+        profile: X509Profile,
+        /// The file's name.
+        file: &'static str,
+    },
     /// Key, certificates and profile are not of one CA.
     #[error("X.509 CA {profile}: {rule}")]
     Mismatch {
@@ -110,6 +124,10 @@ pub struct BaselineCa {
     issuer_name: Vec<u8>,
     /// Its subjectKeyIdentifier.
     issuer_key_identifier: Vec<u8>,
+    /// DER of the lists of the CAs above the issuer of leaves, the root's first.
+    lists_above: Vec<Vec<u8>>,
+    /// DER of the extensions by which leaves say where lists and answers are.
+    pointers: Vec<u8>,
 }
 
 impl BaselineCa {
@@ -152,7 +170,29 @@ impl BaselineCa {
         let key_file = INTERMEDIATE_KEY_FILES[..count]
             .last()
             .unwrap_or(&ROOT_KEY_FILE);
-        Self::new(profile, root, intermediates, key(key_file)?)
+        let mut ca = Self::new(profile, root, intermediates, key(key_file)?)?;
+        if profile.revocation != X509Revocation::None {
+            for file in &CRL_FILES[..count] {
+                let list = CertificateRevocationListDer::from_pem_slice(read(file)?.as_bytes())
+                    .map_err(|_| BaselineError::List { profile, file })?;
+                ca.lists_above.push(list.to_vec());
+            }
+        }
+        Ok(ca)
+    }
+
+    /// Has leaves say that lists and answers are below this URL, if their profile has any.
+    #[must_use]
+    pub fn published_below(mut self, url: &str) -> Self {
+        let issuers = crl_paths(self.profile).last().expect("there is the root");
+        let list = distribution_point(&format!("{url}/{issuers}"));
+        let answers = responder(&format!("{url}/{}", responder_path(self.profile)));
+        self.pointers = match self.profile.revocation {
+            X509Revocation::None => Vec::new(),
+            X509Revocation::Crl => list,
+            X509Revocation::OcspStapled => [list, answers].concat(),
+        };
+        self
     }
 
     fn new(
@@ -202,6 +242,8 @@ impl BaselineCa {
             root,
             intermediates,
             key,
+            lists_above: Vec::new(),
+            pointers: Vec::new(),
         })
     }
 
@@ -230,6 +272,64 @@ impl BaselineCa {
         &self.root_name
     }
 
+    /// DER of the lists of the CAs above the issuer of leaves, the root's first; none where nobody asks for lists.
+    pub fn lists_above(&self) -> &[Vec<u8>] {
+        &self.lists_above
+    }
+
+    /// DER of the list of what the issuer of leaves has revoked, for `validity`, under a number that is greater than any before.
+    ///
+    /// # Errors
+    /// [`BaselineError::Key`] if signing fails.
+    pub fn list(
+        &self,
+        number: u64,
+        (this_update, next_update): (UnixTime, UnixTime),
+        revoked: &[RevokedCertificate],
+    ) -> Result<Vec<u8>, BaselineError> {
+        let list = List {
+            issuer: &self.issuer_name,
+            key_identifier: &self.issuer_key_identifier,
+            number,
+            this_update,
+            next_update,
+            revoked,
+        };
+        list.sign(&self.key).map_err(|source| self.failed(source))
+    }
+
+    /// DER of the OCSP response about a leaf, for `validity`.
+    ///
+    /// # Errors
+    /// [`BaselineError::Key`] if signing fails.
+    pub fn answer(
+        &self,
+        cert_id: &CertId,
+        revoked: Option<&RevokedCertificate>,
+        (this_update, next_update): (UnixTime, UnixTime),
+    ) -> Result<Vec<u8>, BaselineError> {
+        let answer = Answer {
+            cert_id,
+            revoked,
+            this_update,
+            next_update,
+        };
+        answer.sign(&self.key).map_err(|source| self.failed(source))
+    }
+
+    /// Whether this is a name for one of its leaves.
+    pub fn is_issuer_in(&self, cert_id: &CertId) -> bool {
+        CertId::new(&self.issuer_name, self.key.spki_der(), cert_id.serial())
+            .is_ok_and(|own| own == *cert_id)
+    }
+
+    const fn failed(&self, source: NfKeyError) -> BaselineError {
+        BaselineError::Key {
+            profile: self.profile,
+            source,
+        }
+    }
+
     /// Issues a leaf for the key in `spki`, a DER SubjectPublicKeyInfo whose holder has proved possession, and returns
     /// the chain to send: the leaf, then the intermediates upwards. Both ends of the validity are inclusive.
     ///
@@ -253,13 +353,11 @@ impl BaselineCa {
             spki,
             extensions: &[
                 &authority_key_identifier(&self.issuer_key_identifier),
+                &self.pointers,
                 shared,
             ],
         };
-        let leaf = tbs.sign(&self.key).map_err(|source| BaselineError::Key {
-            profile: self.profile,
-            source,
-        })?;
+        let leaf = tbs.sign(&self.key).map_err(|source| self.failed(source))?;
         Ok(std::iter::once(leaf.into())
             .chain(self.intermediates.iter().cloned())
             .collect())

@@ -1,4 +1,4 @@
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use mtc_tls::profile::TrustDomain;
 use mtc_tls::provider::KeyExchange;
 
@@ -57,6 +57,7 @@ fn quick_scenario_is_the_comparison_it_promises() {
         TrustDomain::X509(X509Profile {
             ca_signature,
             intermediates,
+            revocation: X509Revocation::None,
         })
     };
     assert_eq!(
@@ -160,6 +161,7 @@ fn ca_signature_defaults_to_the_leaf_key() {
     let expected = TrustDomain::X509(X509Profile {
         ca_signature: KeyAlgorithm::EcdsaP384,
         intermediates: Intermediates::One,
+        revocation: X509Revocation::None,
     });
     assert_eq!(
         Scenario::parse(&text).unwrap().variants[0].authentication,

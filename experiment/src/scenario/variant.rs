@@ -8,7 +8,7 @@
 //!  auth, landmarks ────────────────────────────────────> the kind of certificate that must be served
 //! ```
 
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
@@ -307,6 +307,7 @@ fn read_x509(
     Some(TrustDomain::X509(X509Profile {
         ca_signature: ca_signature?,
         intermediates: intermediates?,
+        revocation: X509Revocation::None,
     }))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mtc_core::landmark::MAX_LANDMARKS;
 use mtc_core::time::UnixTime;
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use sbi::access_token::TokenPolicy;
 use sbi::tell;
 use thiserror::Error;
@@ -194,6 +194,7 @@ impl LabArguments {
                 X509Profile {
                     ca_signature,
                     intermediates,
+                    revocation: X509Revocation::None,
                 },
                 ca_signature,
             )

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::*;
 use crate::credentials::{LandmarkCredential, MtcTrust, X509Credential};
-use crate::key::{Intermediates, KeyAlgorithm, NfKey};
+use crate::key::{Intermediates, KeyAlgorithm, NfKey, X509Revocation};
 use crate::provider::{KeyExchange, provider};
 use crate::trust_anchors::CODE_POINT;
 
@@ -21,6 +21,7 @@ const LANDMARK: LandmarkNumber = LandmarkNumber(5);
 const ROOT: X509Profile = X509Profile {
     ca_signature: KeyAlgorithm::EcdsaP256,
     intermediates: Intermediates::None,
+    revocation: X509Revocation::None,
 };
 
 fn ca() -> TrustAnchorId {

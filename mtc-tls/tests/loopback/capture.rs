@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mtc_core::id::LandmarkNumber;
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::provider::KeyExchange;
 use mtc_tls::record::{DirectionBytes, MessageBytes};
@@ -24,6 +24,7 @@ const NEWEST: Option<LandmarkNumber> = Some(NEWEST_LANDMARK);
 const LONGEST: X509Profile = X509Profile {
     ca_signature: MlDsa87,
     intermediates: Intermediates::Two,
+    revocation: X509Revocation::None,
 };
 
 /// The most that a record holds.

@@ -4,7 +4,7 @@ use mtc_core::certificate::Certificate;
 use mtc_core::id::LandmarkNumber;
 use mtc_core::verify::{PolicyError, Rejection};
 use mtc_tls::handshake::HandshakeError;
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::peer::VerifyError;
 use mtc_tls::profile::{ConnectionProfile, TrustDomain};
@@ -24,6 +24,7 @@ async fn every_leaf_key_meets_every_ca_signature_at_every_length_of_chain_and_ev
         let profiles = Intermediates::ALL.map(|intermediates| X509Profile {
             ca_signature,
             intermediates,
+            revocation: X509Revocation::None,
         });
         let lab = Lab::with("32473.1", &KeyAlgorithm::ALL, &profiles);
         let server = Server::start(lab.smf_endpoint(NEWEST)).await;

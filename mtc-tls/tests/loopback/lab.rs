@@ -14,7 +14,7 @@ use mtc_tls::credentials::{
     X509Trust,
 };
 use mtc_tls::endpoint::Endpoint;
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use mtc_tls::profile::{ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
 
@@ -31,11 +31,13 @@ pub(crate) const NEWEST_LANDMARK: LandmarkNumber = LandmarkNumber(3);
 pub(crate) const DIRECT: X509Profile = X509Profile {
     ca_signature: KeyAlgorithm::EcdsaP256,
     intermediates: Intermediates::None,
+    revocation: X509Revocation::None,
 };
 /// The baseline with one.
 pub(crate) const INTERMEDIATE: X509Profile = X509Profile {
     ca_signature: KeyAlgorithm::MlDsa65,
     intermediates: Intermediates::One,
+    revocation: X509Revocation::None,
 };
 
 /// The connection profile of most tests in a trust domain.

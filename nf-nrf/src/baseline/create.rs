@@ -1,12 +1,13 @@
 //! Making a new baseline CA: root, and the intermediates of its profile.
 
-use aws_lc_rs::digest;
-use mtc_core::der::{self, Reader};
+use mtc_core::der;
 use mtc_core::oid;
 use mtc_core::time::UnixTime;
 use mtc_core::x509::extension;
-use mtc_tls::key::{NfKey, NfKeyError, X509Profile};
+use mtc_tls::key::{NfKey, NfKeyError, X509Profile, X509Revocation};
 use mtc_tls::pem;
+use mtc_tls::revocation::crl::List;
+use mtc_tls::revocation::ocsp::key_identifier;
 use zeroize::Zeroizing;
 
 use super::BaselineError;
@@ -14,6 +15,10 @@ use super::write::{Tbs, authority_key_identifier, random_serial};
 
 /// `BIT STRING '000001'B`: keyCertSign.
 const KEY_CERT_SIGN: [u8; 4] = [der::BIT_STRING, 2, 2, 0x04];
+/// `BIT STRING '0000011'B`: cRLSign too.
+const KEY_CERT_AND_CRL_SIGN: [u8; 4] = [der::BIT_STRING, 2, 1, 0x06];
+/// `BIT STRING '1000011'B`: digitalSignature too, for OCSP responses.
+const STATUS_SIGN: [u8; 4] = [der::BIT_STRING, 2, 1, 0x86];
 /// `BOOLEAN TRUE`
 const TRUE: [u8; 3] = [der::BOOLEAN, 1, 0xff];
 
@@ -23,6 +28,9 @@ pub struct CaPem {
     pub key: Zeroizing<String>,
     /// Certificate.
     pub certificate: String,
+    /// The list of a CA above the issuer of leaves: that no CA is revoked, until the CAs end. The key of such a CA is where no NRF reads it,
+    /// so it signs its list when it is made. None of the issuer of leaves, whose list the NRF signs, and none where nobody asks for lists.
+    pub crl: Option<String>,
 }
 
 /// A new baseline CA as PEM texts.
@@ -52,11 +60,13 @@ pub fn create(
         certificates.push(issuer.certificate(&ca, Some(below), validity)?);
         cas.push(ca);
     }
-    let mut texts = cas
-        .into_iter()
-        .zip(&certificates)
-        .map(|(ca, certificate)| ca.into_pem(certificate))
-        .collect::<Result<Vec<_>, _>>()?;
+    let issuer = cas.len() - 1;
+    let mut texts = Vec::with_capacity(cas.len());
+    for ((level, ca), certificate) in cas.into_iter().enumerate().zip(&certificates) {
+        let has_list = level < issuer && profile.revocation != X509Revocation::None;
+        let crl = has_list.then(|| ca.first_list(validity)).transpose()?;
+        texts.push(ca.into_pem(certificate, crl)?);
+    }
     let intermediates = texts.split_off(1);
     Ok(BaselinePem {
         root: texts.remove(0),
@@ -76,13 +86,23 @@ struct Ca {
 }
 
 impl Ca {
-    /// The name says no more than it must: a long one would add bytes to every baseline leaf and to every peer's hints.
+    /// The name says no more than it must: a long one would add bytes to every baseline leaf and to every peer's hints. Those of profiles
+    /// that differ in revocation differ in one character, so that it costs what it costs and not a longer name.
     fn generate(profile: X509Profile, part: &str) -> Result<Self, BaselineError> {
+        let separator = match profile.revocation {
+            X509Revocation::None => ' ',
+            X509Revocation::Crl => '+',
+            X509Revocation::OcspStapled => ':',
+        };
+        let chain = X509Profile {
+            revocation: X509Revocation::None,
+            ..profile
+        };
         let key = NfKey::generate(profile.ca_signature)
             .map_err(|source| BaselineError::Key { profile, source })?;
         Ok(Self {
             profile,
-            name: common_name(&format!("{profile} {part}")),
+            name: common_name(&format!("{chain}{separator}{part}")),
             key,
         })
     }
@@ -103,10 +123,12 @@ impl Ca {
                 &[&TRUE, &der::unsigned_integer(below.into())],
             ),
         };
-        let identifier = der::element(
-            der::OCTET_STRING,
-            &[&key_identifier(subject.key.spki_der())],
-        );
+        let usage = match profile.revocation {
+            X509Revocation::None => &KEY_CERT_SIGN,
+            X509Revocation::Crl => &KEY_CERT_AND_CRL_SIGN,
+            X509Revocation::OcspStapled => &STATUS_SIGN,
+        };
+        let identifier = der::element(der::OCTET_STRING, &[&identifier_of(&subject.key)]);
         let tbs = Tbs {
             serial: random_serial().map_err(|_| BaselineError::NoRandomness(profile))?,
             issuer: &self.name,
@@ -115,17 +137,36 @@ impl Ca {
             subject: &subject.name,
             spki: subject.key.spki_der(),
             extensions: &[
-                &extension(oid::KEY_USAGE, true, &KEY_CERT_SIGN),
+                &extension(oid::KEY_USAGE, true, usage),
                 &extension(oid::BASIC_CONSTRAINTS, true, &constraints),
                 &extension(oid::SUBJECT_KEY_IDENTIFIER, false, &identifier),
-                &authority_key_identifier(&key_identifier(self.key.spki_der())),
+                &authority_key_identifier(&identifier_of(&self.key)),
             ],
         };
         tbs.sign(&self.key)
             .map_err(|source| BaselineError::Key { profile, source })
     }
 
-    fn into_pem(self, certificate: &[u8]) -> Result<CaPem, BaselineError> {
+    /// That nothing is revoked, for as long as the CA is valid.
+    fn first_list(
+        &self,
+        (not_before, not_after): (UnixTime, UnixTime),
+    ) -> Result<Vec<u8>, BaselineError> {
+        let list = List {
+            issuer: &self.name,
+            key_identifier: &identifier_of(&self.key),
+            number: 1,
+            this_update: not_before,
+            next_update: not_after,
+            revoked: &[],
+        };
+        list.sign(&self.key).map_err(|source| BaselineError::Key {
+            profile: self.profile,
+            source,
+        })
+    }
+
+    fn into_pem(self, certificate: &[u8], crl: Option<Vec<u8>>) -> Result<CaPem, BaselineError> {
         let key = self
             .key
             .to_pem()
@@ -136,6 +177,7 @@ impl Ca {
         Ok(CaPem {
             key,
             certificate: pem::encode(pem::CERTIFICATE, certificate),
+            crl: crl.map(|crl| pem::encode(pem::X509_CRL, &crl)),
         })
     }
 }
@@ -151,16 +193,7 @@ fn common_name(text: &str) -> Vec<u8> {
     der::element(der::SEQUENCE, &[&der::element(der::SET, &[&attribute])])
 }
 
-/// SHA-1 of the public key's bits, as TS 33.310 asks (RFC 5280 Section 4.2.1.2, method 1): a label, not a protection.
-fn key_identifier(spki: &[u8]) -> Vec<u8> {
-    let key_bits = der::only(spki, der::SEQUENCE)
-        .and_then(|contents| {
-            let mut fields = Reader::new(contents);
-            fields.expect(der::SEQUENCE)?;
-            der::whole_octets(fields.contents(der::BIT_STRING)?)
-        })
-        .expect("NfKey's SPKI is well-formed");
-    digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key_bits)
-        .as_ref()
-        .to_vec()
+/// As TS 33.310 asks for it.
+fn identifier_of(key: &NfKey) -> [u8; 20] {
+    key_identifier(key.spki_der()).expect("NfKey's SPKI is well-formed")
 }

@@ -35,14 +35,17 @@ fn subject() -> NfSubject {
 fn write(folder: &Path, pem: &BaselinePem) {
     let file =
         |name: &str, text: &str| fs::write(folder.join(name), text).expect("file is written");
-    file(ROOT_KEY_FILE, &pem.root.key);
-    file(ROOT_CERTIFICATE_FILE, &pem.root.certificate);
-    for (position, intermediate) in pem.intermediates.iter().enumerate() {
-        file(INTERMEDIATE_KEY_FILES[position], &intermediate.key);
-        file(
-            INTERMEDIATE_CERTIFICATE_FILES[position],
-            &intermediate.certificate,
-        );
+    let [first, second] = INTERMEDIATE_KEY_FILES;
+    let keys = [ROOT_KEY_FILE, first, second];
+    let [first, second] = INTERMEDIATE_CERTIFICATE_FILES;
+    let certificates = [ROOT_CERTIFICATE_FILE, first, second];
+    let cas = std::iter::once(&pem.root).chain(&pem.intermediates);
+    for (level, ca) in cas.enumerate() {
+        file(keys[level], &ca.key);
+        file(certificates[level], &ca.certificate);
+        if let Some(crl) = &ca.crl {
+            file(CRL_FILES[level], crl);
+        }
     }
 }
 
@@ -61,6 +64,7 @@ fn profiles() -> impl Iterator<Item = X509Profile> {
         Intermediates::ALL.map(|intermediates| X509Profile {
             ca_signature,
             intermediates,
+            revocation: X509Revocation::None,
         })
     })
 }
@@ -118,6 +122,7 @@ fn a_ca_is_called_by_its_profile_and_its_place() {
     let (_folder, ca) = new_ca(X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
         intermediates: Intermediates::Two,
+        revocation: X509Revocation::None,
     });
     let chain = ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
     let is_in = |der: &[u8], part: &str| {
@@ -139,6 +144,7 @@ fn rustls_refuses_another_name_another_root_and_a_missing_intermediate() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::EcdsaP256,
         intermediates: Intermediates::One,
+        revocation: X509Revocation::None,
     };
     let (_folder, ca) = new_ca(profile);
     let (_other_folder, other) = new_ca(profile);
@@ -154,6 +160,7 @@ fn subject_and_extensions_are_those_of_the_mtc_leaf_after_the_authority_key_iden
     let (_folder, ca) = new_ca(X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
         intermediates: Intermediates::None,
+        revocation: X509Revocation::None,
     });
     let chain = ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
     let mut tbs = der::Reader::new(
@@ -183,6 +190,7 @@ fn a_leaf_identifies_the_nf_and_serves_both_roles() {
     let (_folder, ca) = new_ca(X509Profile {
         ca_signature: KeyAlgorithm::MlDsa44,
         intermediates: Intermediates::One,
+        revocation: X509Revocation::None,
     });
     let chain = ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
     let identity = NfIdentity::from_certificate(&chain[0]).unwrap();
@@ -200,6 +208,7 @@ fn serial_numbers_differ() {
     let (_folder, ca) = new_ca(X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
         intermediates: Intermediates::None,
+        revocation: X509Revocation::None,
     });
     let issue = || ca.issue(leaf_key.spki_der(), &subject(), NOW, END).unwrap();
     assert_ne!(issue(), issue());
@@ -210,6 +219,7 @@ fn a_missing_file_is_named() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
         intermediates: Intermediates::One,
+        revocation: X509Revocation::None,
     };
     let (folder, _) = new_ca(profile);
     fs::remove_file(folder.path().join(INTERMEDIATE_KEY_FILES[0])).unwrap();
@@ -231,6 +241,7 @@ fn the_key_of_a_root_above_an_intermediate_is_not_needed() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
         intermediates: Intermediates::One,
+        revocation: X509Revocation::None,
     };
     let (folder, _) = new_ca(profile);
     fs::remove_file(folder.path().join(ROOT_KEY_FILE)).unwrap();
@@ -242,6 +253,7 @@ fn files_of_different_cas_are_refused() {
     let direct = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
         intermediates: Intermediates::None,
+        revocation: X509Revocation::None,
     };
     let (folder, _) = new_ca(direct);
     let other = create(direct, NOW, END).unwrap();
@@ -274,6 +286,7 @@ fn a_leaf_is_no_ca_certificate() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
         intermediates: Intermediates::None,
+        revocation: X509Revocation::None,
     };
     let (_folder, ca) = new_ca(profile);
     let chain = ca.issue(ca.key.spki_der(), &subject(), NOW, END).unwrap();
@@ -288,6 +301,7 @@ fn a_certificate_of_version_1_with_extensions_is_no_ca_certificate() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::Ed25519,
         intermediates: Intermediates::One,
+        revocation: X509Revocation::None,
     };
     let (_folder, ca) = new_ca(profile);
     let chain = ca.issue(ca.key.spki_der(), &subject(), NOW, END).unwrap();

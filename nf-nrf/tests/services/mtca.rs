@@ -25,7 +25,7 @@ use mtc_log::{
     WitnessError, WitnessStore, WitnessedLog,
 };
 use mtc_tls::clock::Clock;
-use mtc_tls::key::{Intermediates, KeyAlgorithm, NfKey, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, NfKey, X509Profile, X509Revocation};
 use mtc_tls::pem;
 use nf_nrf::answers::Answers;
 use nf_nrf::baseline::{self, BaselineCa};
@@ -51,6 +51,7 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 pub(crate) const BASELINE: X509Profile = X509Profile {
     ca_signature: KeyAlgorithm::EcdsaP256,
     intermediates: Intermediates::One,
+    revocation: X509Revocation::None,
 };
 const CLOCK: Clock = Clock { offset_seconds: 0 };
 
