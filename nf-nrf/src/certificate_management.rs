@@ -20,13 +20,14 @@ use mtc_tls::cpu;
 use mtc_tls::csr::Csr;
 use mtc_tls::identity::{CertificateId, NfIdentity};
 use sbi::enrolment::{CERTIFICATES, CertificateRequest, IssuedCertificate, LandmarkAnswer};
+use sbi::enrolment_claims::EnrolmentClaims;
 use sbi::ledger::StartStep;
 use sbi::problem::{Cause, InvalidParam, Problem};
 use sbi::response::{JSON, Response};
 use sbi::server::Request;
 
-use crate::enrolment::{Applicant, Enrolment, Excess, Redeemed, Refusal, digest_of};
-use crate::enrolment_token::{RequestDigest, TokenError};
+use crate::enrolment::{Applicant, Enrolment, Excess, Redeemed, Refusal};
+use crate::enrolment_token::TokenError;
 use crate::kubernetes::PodTokenError;
 use crate::mtca::MtcaError;
 
@@ -41,6 +42,14 @@ const CHALLENGE: HeaderValue =
 pub struct CertificateManagement {
     /// What issues.
     pub enrolment: Arc<Enrolment>,
+}
+
+/// Who asks for a certificate.
+enum Asking {
+    /// An applicant who needs no token of the enrolment authority.
+    Known(Applicant),
+    /// Whoever has a token with these claims, which is good for one request.
+    WithToken(EnrolmentClaims),
 }
 
 /// A resource of the service. `openapi.json` has each of them.
@@ -125,12 +134,8 @@ impl CertificateManagement {
 
     async fn issue(&self, request: &Request) -> Result<Response, Problem> {
         let (began, started) = (Instant::now(), cpu::thread_time());
-        let redeemed = self.applicant(request).await?;
+        let asking = self.asking(request).await?;
         request.require_media_type(JSON)?;
-        let applicant = match redeemed {
-            Redeemed::Again(issued) => return created(&issued),
-            Redeemed::New(applicant) => applicant,
-        };
         let body: CertificateRequest = serde_json::from_slice(&request.body).map_err(|error| {
             Problem::invalid_msg_format(format!("not a certificate request: {error}"))
         })?;
@@ -139,6 +144,15 @@ impl CertificateManagement {
         })?;
         let csr = Csr::parse_and_verify(&csr)
             .map_err(|error| Problem::mandatory_ie_incorrect("/csr", Causes(&error).to_string()))?;
+        let applicant = match asking {
+            Asking::Known(applicant) => applicant,
+            Asking::WithToken(claims) => {
+                match self.enrolment.redeem(claims, &body.profile, &csr).await? {
+                    Redeemed::Again(issued) => return created(&issued),
+                    Redeemed::New(applicant) => applicant,
+                }
+            }
+        };
         if let Ok(mtca) = &self.enrolment.mtca {
             let cpu = cpu::thread_time().saturating_sub(started);
             mtca.record_step(StartStep::Request, began.elapsed(), cpu);
@@ -161,7 +175,7 @@ impl CertificateManagement {
     }
 
     /// Who asks: by token, or by the connection's certificate.
-    async fn applicant(&self, request: &Request) -> Result<Redeemed, Problem> {
+    async fn asking(&self, request: &Request) -> Result<Asking, Problem> {
         let Some(authorization) = request.headers.get(AUTHORIZATION) else {
             let applicant = match &request.peer.expired {
                 Some(identity) => {
@@ -173,7 +187,7 @@ impl CertificateManagement {
                     Applicant::holding(identity, require_certificate(request)?)
                 }
             };
-            return Ok(Redeemed::New(applicant));
+            return Ok(Asking::Known(applicant));
         };
         let token = authorization
             .to_str()
@@ -182,11 +196,9 @@ impl CertificateManagement {
             .ok_or_else(|| unauthorized("Authorization is not a Bearer token".to_owned()))?
             .trim();
         if let Some(pod) = self.enrolment.pod(token).await? {
-            return Ok(Redeemed::New(pod));
+            return Ok(Asking::Known(pod));
         }
-        let claims = self.enrolment.verify_token(token)?;
-        let digest = digest_of_body(&request.body);
-        Ok(self.enrolment.redeem(claims, digest).await?)
+        Ok(Asking::WithToken(self.enrolment.verify_token(token)?))
     }
 }
 
@@ -199,16 +211,6 @@ fn created(issued: &IssuedCertificate) -> Result<Response, Problem> {
     let location = format!("{CERTIFICATES}/{}", issued.certificate_id);
     let location = HeaderValue::from_str(&location).map_err(|_| Problem::system_failure())?;
     Ok(response.with(LOCATION, location))
-}
-
-/// What makes two requests the same: CSR and profile; whatever else is in a body that is no request.
-fn digest_of_body(body: &[u8]) -> RequestDigest {
-    match serde_json::from_slice::<CertificateRequest>(body) {
-        Ok(CertificateRequest { csr, profile }) => {
-            digest_of(&[profile.as_bytes(), &[0], csr.as_bytes()])
-        }
-        Err(_) => digest_of(&[body]),
-    }
 }
 
 fn serial(id: &str) -> Result<u64, Problem> {

@@ -31,25 +31,27 @@ use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use mtc_core::cosign::KeyError;
+use mtc_core::printable::printable;
 use mtc_core::time::UnixTime;
 use mtc_core::x509::Certificate;
 use mtc_tls::csr::Csr;
 use mtc_tls::endpoint::Endpoint;
+use mtc_tls::identity::CertificateId;
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::pem;
 use mtc_tls::profile::TrustDomain;
 use mtc_tls::signing::Signing;
-use sbi::enrolment::MTC_PROFILE;
+use sbi::enrolment::{IssuedCertificate, MTC_PROFILE};
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, Request};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::enrolment::{Applicant, Enrolment, Redeemed, digest_of};
-use crate::enrolment_token::{RequestDigest, SharedSecrets};
+use crate::enrolment::{Applicant, Enrolment, Redeemed};
+use crate::enrolment_token::SharedSecrets;
 use crate::metrics::NrfMetrics;
-use crate::revoked::RevokedError;
+use crate::revoked::{Revoked, RevokedError};
 use crate::witness_times::CLOCK_TOLERANCE;
 
 mod refused;
@@ -131,8 +133,6 @@ struct Wanted<'a> {
     /// Contents octets of `certReqId`.
     id: &'a [u8],
     csr: Csr,
-    /// What makes two requests of one secret the same.
-    digest: RequestDigest,
     /// DER of the subject that it wants.
     subject: Option<&'a [u8]>,
     has_validity: bool,
@@ -188,7 +188,7 @@ impl CmpPort {
             if matches!(name, "ir" | "cr" | "kur" | "p10cr") {
                 self.metrics.enrolled_by_cmp(Some(refused.failure));
             }
-            tracing::info!(body = name, failure = %refused.failure, %sender, "refused a CMP message: {}", refused.text);
+            tracing::info!(body = name, failure = %refused.failure, %sender, "refused a CMP message: {}", printable(&refused.text));
             Answer {
                 result: refused.failure.as_str(),
                 ..reply::error(refused.failure, &refused.text).into()
@@ -222,7 +222,7 @@ impl CmpPort {
     fn unprotected(&self, header: Option<&Header<'_>>, refused: &Refused) -> Vec<u8> {
         self.metrics
             .answered_cmp("unknown", refused.failure.as_str());
-        tracing::info!(failure = %refused.failure, "refused a CMP message: {}", refused.text);
+        tracing::info!(failure = %refused.failure, "refused a CMP message: {}", printable(&refused.text));
         let body = reply::error(refused.failure, &refused.text);
         Reply {
             version: header
@@ -300,12 +300,10 @@ impl CmpPort {
             }
             Body::Pkcs10(request) => {
                 let csr = Csr::parse_and_verify(request)?;
-                let digest = digest_of(&[b"p10cr\0", known.profile.as_bytes(), &[0], request]);
                 let wanted = Wanted {
                     kind: None,
                     id: PKCS10_REQUEST_ID,
                     csr,
-                    digest,
                     subject: None,
                     has_validity: false,
                 };
@@ -323,7 +321,7 @@ impl CmpPort {
             Body::Revocation(revocation) => {
                 self.begin(known, nonce)?;
                 self.transactions.set(known.transaction, Stage::Ended);
-                self.revoke(known.sender, revocation).await
+                Ok(self.revocation(known.sender, revocation).await)
             }
             Body::CaCertificates => {
                 self.begin(known, nonce)?;
@@ -366,8 +364,9 @@ impl CmpPort {
                     "kur must be signed with the certificate that is to be replaced".to_owned(),
                 ));
             };
-            if let Some((_, serial)) = request.old_certificate
-                && serial != signer.certificate.serial()
+            if let Some((issuer, serial)) = request.old_certificate
+                && (serial != signer.certificate.serial()
+                    || issuer != reply::directory_name(signer.certificate.issuer()))
             {
                 let text = "oldCertID is not the certificate that signed the message".to_owned();
                 return Err(Refused::new(Failure::BadCertId, text));
@@ -379,12 +378,6 @@ impl CmpPort {
             kind: Some(kind),
             id: request.id,
             csr,
-            digest: digest_of(&[
-                b"crmf\0",
-                known.profile.as_bytes(),
-                &[0],
-                request.template_der,
-            ]),
             subject: request.template.subject,
             has_validity: request.template.has_validity,
         })
@@ -394,7 +387,7 @@ impl CmpPort {
     async fn issue(&self, known: &Known<'_>, wanted: &Wanted<'_>) -> Result<Answer, Refused> {
         let (outcome, mut issuing) = watch::channel(None);
         let (enrolment, profile) = (self.enrolment.clone(), known.profile.to_owned());
-        let (csr, digest) = (wanted.csr.clone(), wanted.digest);
+        let (csr, revoked) = (wanted.csr.clone(), self.enrolment.revoked.clone());
         let claims = match known.sender {
             Sender::Secret { claims, .. } => Ok(claims.clone()),
             Sender::Certificate(signer) => Err(Applicant::holding(
@@ -405,20 +398,15 @@ impl CmpPort {
         tokio::spawn(async move {
             let issue = async {
                 let applicant = match claims {
-                    Ok(claims) => match enrolment.redeem(claims, digest).await? {
-                        Redeemed::Again(issued) => return Ok(*issued),
+                    Ok(claims) => match enrolment.redeem(claims, &profile, &csr).await? {
+                        Redeemed::Again(issued) => return again(&issued, &revoked),
                         Redeemed::New(applicant) => applicant,
                     },
                     Err(applicant) => applicant,
                 };
-                enrolment.enrol(applicant, &profile, &csr).await
+                chain(&enrolment.enrol(applicant, &profile, &csr).await?)
             };
-            let issued = issue.await.map_err(Refused::from);
-            let chain = issued.and_then(|issued| {
-                issued
-                    .chain_der()
-                    .map_err(|error| Refused::new(Failure::SystemFailure, error.to_string()))
-            });
+            let chain = issue.await;
             let refused = chain.as_ref().err();
             enrolment
                 .metrics
@@ -450,7 +438,7 @@ impl CmpPort {
             Some(Err(refused)) => {
                 self.transactions.set(transaction, Stage::Ended);
                 let text = &refused.text;
-                tracing::info!(failure = %refused.failure, sender = %known.sender, "refused a CMP request: {text}");
+                tracing::info!(failure = %refused.failure, sender = %known.sender, "refused a CMP request: {}", printable(text));
                 let body =
                     reply::no_certificate(issuing.kind, &issuing.id, Some(refused.failure), text);
                 return Ok(Answer {
@@ -490,6 +478,7 @@ impl CmpPort {
             Stage::Ended
         } else {
             Stage::Issued {
+                id: issuing.id,
                 certificate: leaf.clone(),
             }
         };
@@ -529,11 +518,22 @@ impl CmpPort {
         confirmation: Confirmation<'_>,
         stage: Stage,
     ) -> Result<Answer, Refused> {
-        let Stage::Issued { certificate } = stage else {
+        let Stage::Issued {
+            id: requested,
+            certificate,
+        } = stage
+        else {
             let text = "no certificate waits for its confirmation in this transaction".to_owned();
             return Err(Refused::new(Failure::BadRequest, text));
         };
-        let Confirmation { hash, accepted, .. } = confirmation;
+        let Confirmation { hash, id, accepted } = confirmation;
+        // A PKCS#10 request has no number. RFC 9483 has -1 for it, and OpenSSL 3.0 the 0 of any other first request.
+        let is_first = requested == PKCS10_REQUEST_ID && id == [0];
+        let rejects_all = id.is_empty() && !accepted;
+        if !(id == requested || is_first || rejects_all) {
+            let text = "certReqId is not that of the request".to_owned();
+            return Err(Refused::new(Failure::BadRequest, text));
+        }
         // The length tells the hash, whatever the certificate is signed with: an MTC is signed with none.
         let is_its_hash = [&SHA256, &SHA384, &SHA512]
             .into_iter()
@@ -556,12 +556,19 @@ impl CmpPort {
         Ok(reply::confirmed().into())
     }
 
-    /// Revokes the certificate that asks for it (RFC 9483 section 4.2).
-    async fn revoke(
-        &self,
-        sender: &Sender,
-        revocation: &Revocation<'_>,
-    ) -> Result<Answer, Refused> {
+    /// Revokes the certificate that asks for it, and answers with `rp` whatever comes of it (RFC 9483 section 4.2).
+    async fn revocation(&self, sender: &Sender, revocation: &Revocation<'_>) -> Answer {
+        let Err(Refused { failure, text }) = self.revoke(sender, revocation).await else {
+            return reply::revocation(None, REVOKED).into();
+        };
+        tracing::info!(%failure, %sender, "refused a revocation by CMP: {}", printable(&text));
+        Answer {
+            result: failure.as_str(),
+            ..reply::revocation(Some(failure), &text).into()
+        }
+    }
+
+    async fn revoke(&self, sender: &Sender, revocation: &Revocation<'_>) -> Result<(), Refused> {
         let Sender::Certificate(signer) = sender else {
             return Err(Refused::new(
                 Failure::WrongIntegrity,
@@ -584,7 +591,7 @@ impl CmpPort {
             .mark(&signer.leaf, revocation.reason, self.now())
             .await?;
         tracing::warn!(sender = %sender, reason = revocation.reason, "a certificate was revoked by its holder");
-        Ok(reply::revocation(None, REVOKED).into())
+        Ok(())
     }
 
     /// The certificates of the one who signs the answers to a holder of a certificate of this profile, with such a key as the query says
@@ -629,10 +636,29 @@ impl CmpPort {
 const REVOKED: &str = "recorded: this NRF certifies nobody on the strength of this certificate any more; relying parties refuse it from when its serial number is among \
                        the revoked ranges that they are given";
 
+/// The certificates of an answer, leaf first.
+fn chain(issued: &IssuedCertificate) -> Outcome {
+    issued
+        .chain_der()
+        .map_err(|error| Refused::new(Failure::SystemFailure, error.to_string()))
+}
+
+/// As [`chain`], of a certificate that was issued for the same request before, which its requester may have rejected since.
+fn again(issued: &IssuedCertificate, revoked: &Revoked) -> Outcome {
+    let chain = chain(issued)?;
+    let leaf = chain.first().and_then(|leaf| Certificate::parse(leaf).ok());
+    let is_revoked = leaf.is_some_and(|leaf| revoked.contains(&CertificateId::new(leaf.statement.issuer, leaf.serial)));
+    if is_revoked {
+        let text = "the secret was used for a certificate that was rejected or revoked since; mtc5g token --cmp mints a new one";
+        return Err(Refused::new(Failure::CertRevoked, text.to_owned()));
+    }
+    Ok(chain)
+}
+
 /// What of a request cannot be granted as it stands.
 fn mods(wanted: &Wanted<'_>) -> transactions::Mods {
     transactions::Mods {
-        subject: wanted.subject.map(<[u8]>::to_vec),
+        subject: wanted.subject.map(subject_digest),
         has_validity: wanted.has_validity,
     }
 }
@@ -641,18 +667,26 @@ impl transactions::Mods {
     /// What is not as it was asked for in this certificate; nothing if all is.
     fn said_of(&self, leaf: &[u8]) -> Option<&'static str> {
         let other_subject = self.subject.as_ref().is_some_and(|wanted| {
-            Certificate::parse(leaf).is_ok_and(|leaf| leaf.statement.subject != wanted)
+            Certificate::parse(leaf)
+                .is_ok_and(|leaf| subject_digest(leaf.statement.subject) != *wanted)
         });
         (other_subject || self.has_validity)
             .then_some("subject and validity are those that the NRF gives")
     }
 }
 
+/// SHA-256 of the DER of a subject, which is as long as its sender likes.
+fn subject_digest(subject: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, subject).as_ref());
+    hash
+}
+
 /// The profile that a request is for: as its path says, or its header, which may not contradict each other.
 fn profile<'a>(header: &Header<'a>, label: Option<&'a str>) -> Result<&'a str, Refused> {
     match (label, header.profile) {
         (Some(label), Some(named)) if label != named => {
-            let text = format!("the path is for profile {label}, certProfile for {named}");
+            let text = format!("the path is for profile {label:?}, certProfile for {named:?}");
             Err(Refused::new(Failure::BadRequest, text))
         }
         (Some(name), _) | (None, Some(name)) => Ok(name),

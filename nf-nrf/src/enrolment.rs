@@ -187,6 +187,18 @@ impl Applicant {
     }
 }
 
+impl Applicant {
+    /// Refuses a CSR that asks for more than the applicant may have.
+    fn check(&self, csr: &Csr) -> Result<(), Refusal> {
+        let excess = excess(csr, self);
+        if excess.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::Excess(excess))
+        }
+    }
+}
+
 /// What a token is good for.
 pub enum Redeemed {
     /// A certificate.
@@ -195,10 +207,11 @@ pub enum Redeemed {
     Again(Box<IssuedCertificate>),
 }
 
-/// A digest of what makes two requests with one token the same.
-pub fn digest_of(parts: &[&[u8]]) -> RequestDigest {
+/// A digest of what makes two requests with one token the same: the key, whose possession both have proven, and the profile. A signature is not
+/// the same when it is made again, and what else a request says changes nothing of the certificate.
+fn digest_of(profile: &str, csr: &Csr) -> RequestDigest {
     let mut context = Context::new(&SHA256);
-    for part in parts {
+    for part in [profile.as_bytes(), &[0], &csr.spki_der] {
         context.update(part);
     }
     let mut digest = RequestDigest::default();
@@ -225,41 +238,51 @@ impl Enrolment {
         Ok(verified.inspect_err(|error| self.metrics.checked_token(error.check()))?)
     }
 
-    /// Takes a token for a request. Dropping the applicant frees it again.
+    /// Takes a token for a request under a profile. Dropping the applicant frees it again.
     ///
     /// # Errors
-    /// It was used for another request, or what it was used for cannot be had again.
+    /// It was used for another request, what it was used for cannot be had again, or the CSR asks for more than it may.
     pub async fn redeem(
         &self,
         claims: EnrolmentClaims,
-        request: RequestDigest,
+        profile: &str,
+        csr: &Csr,
     ) -> Result<Redeemed, Refusal> {
         let reserved = self
             .used
-            .reserve(&claims, request)
+            .reserve(&claims, digest_of(profile, csr))
             .inspect_err(|error| self.metrics.checked_token(error.check()))?;
-        let reservation = match reserved {
-            Reserved::New(reservation) => reservation,
+        let EnrolmentClaims {
+            sub: instance_id,
+            nf_type,
+            fqdn: fqdns,
+            jti,
+            ..
+        } = claims;
+        let mut applicant = Applicant {
+            instance_id,
+            nf_types: vec![nf_type],
+            fqdns,
+            reservation: None,
+            certificate: None,
+            has_expired: false,
+        };
+        match reserved {
+            Reserved::New(reservation) => applicant.reservation = Some(reservation),
             Reserved::Again(answer) => {
+                applicant.check(csr)?;
                 self.metrics.checked_token("repeated");
-                let issued = self.issued_before(answer, claims.jti).await?;
+                let issued = self.issued_before(answer, jti).await?;
                 tracing::info!(
-                    nf_instance_id = %claims.sub,
+                    nf_instance_id = %instance_id,
                     certificate = issued.certificate_id,
                     "answered a repeated request with the same certificate"
                 );
                 return Ok(Redeemed::Again(Box::new(issued)));
             }
-        };
+        }
         self.metrics.checked_token("ok");
-        Ok(Redeemed::New(Applicant {
-            instance_id: claims.sub,
-            nf_types: vec![claims.nf_type],
-            fqdns: claims.fqdn,
-            reservation: Some(reservation),
-            certificate: None,
-            has_expired: false,
-        }))
+        Ok(Redeemed::New(applicant))
     }
 
     /// Who a token of a pod is for; none if it is not one, or pods may not enrol here.
@@ -337,10 +360,7 @@ impl Enrolment {
         if applicant.has_expired && profile != MTC_PROFILE {
             return Err(Refusal::ExpiredProfile);
         }
-        let excess = excess(csr, &applicant);
-        if !excess.is_empty() {
-            return Err(Refusal::Excess(excess));
-        }
+        applicant.check(csr)?;
         let subject = NfSubject::new(
             &self.country,
             &self.organization,

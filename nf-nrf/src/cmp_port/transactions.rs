@@ -42,6 +42,8 @@ pub(super) enum Stage {
     Issuing(Box<Issuing>),
     /// certConf for this certificate.
     Issued {
+        /// Contents octets of `certReqId` of the request.
+        id: Vec<u8>,
         /// DER of it.
         certificate: Vec<u8>,
     },
@@ -67,8 +69,8 @@ pub(super) struct Issuing {
 /// What a request wants of a certificate that is the CA's to say.
 #[derive(Clone)]
 pub(super) struct Mods {
-    /// DER of the subject, if it wants one.
-    pub(super) subject: Option<Vec<u8>>,
+    /// SHA-256 of the DER of the subject, if it wants one.
+    pub(super) subject: Option<[u8; 32]>,
     /// Whether it wants a validity.
     pub(super) has_validity: bool,
 }

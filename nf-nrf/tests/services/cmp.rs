@@ -24,8 +24,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::cmp_client::{
-    Answer, Draft, IR, KUR, Protection, confirmation, is_by_secret, poll, request, revocation,
-    signer_of,
+    Answer, Draft, IR, KUR, Protection, confirmation, confirmation_of, is_by_secret, poll,
+    rejection, request, revocation, signer_of, update,
 };
 use crate::mtca::{Authority, BASELINE, HOME_DOMAIN, Service};
 
@@ -188,6 +188,12 @@ async fn a_secret_brings_one_certificate_as_often_as_it_is_asked_for() {
     let answered = scene.send(&wrong).await;
     refused(&Answer::read(&answered), Failure::BadCertId, "certHash");
     let hash = digest(&SHA256, &certificate);
+    // Of a request that was none of this transaction.
+    let other = confirmation_of(hash.as_ref(), 1);
+    let answered = scene
+        .send(&Draft::after(&answered, shared.protects(), other))
+        .await;
+    refused(&Answer::read(&answered), Failure::BadRequest, "certReqId");
     let confirm = Draft::after(&answered, shared.protects(), confirmation(hash.as_ref()));
     let confirmed = scene.ask(&confirm).await;
     assert_eq!(confirmed.body, 19, "{confirmed:?}");
@@ -403,7 +409,10 @@ async fn a_certificate_is_replaced_and_revoked_by_its_holder_alone() {
 
         let serial = |certificate| Certificate::parse(certificate).unwrap().serial.to_vec();
         let other = Draft::new(held(), revocation(&leaf, &serial(&renewed)));
-        refused(&scene.ask(&other).await, Failure::NotAuthorized, "itself");
+        let other = scene.ask(&other).await;
+        refused(&other, Failure::NotAuthorized, "itself");
+        // Whatever comes of it, rr is answered with rp. It was an error.
+        assert_eq!((other.body, other.status), (12, Some(2)), "{other:?}");
         let itself = || Draft::new(held(), revocation(&leaf, &serial(&leaf)));
         let revoked = scene.ask(&itself()).await;
         assert_eq!((revoked.body, revoked.status), (12, Some(0)), "{revoked:?}");
@@ -426,7 +435,73 @@ async fn a_certificate_is_replaced_and_revoked_by_its_holder_alone() {
     let (leaf, _) = scene.enrolled(MTC_PROFILE, KeyAlgorithm::EcdsaP256).await;
     let serial = Certificate::parse(&leaf).unwrap().serial;
     let by_secret = Draft::new(shared.protects(), revocation(&leaf, serial));
-    refused(&scene.ask(&by_secret).await, Failure::WrongIntegrity, "rr");
+    let by_secret = scene.ask(&by_secret).await;
+    refused(&by_secret, Failure::WrongIntegrity, "rr");
+    assert_eq!(by_secret.body, 12);
+}
+
+// Its issuer was not looked at: another CA's certificate may have the same serial number.
+#[tokio::test]
+async fn the_certificate_that_is_replaced_is_named_by_issuer_and_serial_number() {
+    let scene = Scene::start().await;
+    let (leaf, key) = scene.enrolled(X509, KeyAlgorithm::EcdsaP256).await;
+    let own = Certificate::parse(&leaf).unwrap();
+    let other = Certificate::parse(&scene.own[0]).unwrap();
+    let next = new_key(KeyAlgorithm::EcdsaP256);
+    for (issuer, serial, is_own) in [
+        (own.statement.issuer, own.serial, true),
+        (other.statement.issuer, own.serial, false),
+        (own.statement.issuer, other.serial, false),
+    ] {
+        let held = Protection::Certificate {
+            leaf: &leaf,
+            key: &key,
+        };
+        let draft = Draft::new(held, update(&next, issuer, serial));
+        let answer = scene.port.answer(&draft.encode(), Some(X509)).await;
+        let answer = Answer::read(&answer);
+        if is_own {
+            assert!(answer.certificate.is_some(), "{answer:?}");
+        } else {
+            refused(&answer, Failure::BadCertId, "oldCertID");
+        }
+    }
+}
+
+// It was issued again, revoked as it was.
+#[tokio::test]
+async fn a_certificate_that_was_rejected_is_not_given_again() {
+    let scene = Scene::start().await;
+    for profile in [MTC_PROFILE, X509] {
+        let (shared, key) = (scene.mint(), new_key(KeyAlgorithm::EcdsaP256));
+        let first = || Draft {
+            implicit_confirm: false,
+            ..Draft::new(shared.protects(), request(IR, &key, &key, &[]))
+        };
+        let answered = scene.port.answer(&first().encode(), Some(profile)).await;
+        assert!(Answer::read(&answered).certificate.is_some());
+        let reject = Draft::after(&answered, shared.protects(), rejection());
+        assert_eq!(scene.ask(&reject).await.body, 19);
+        let again = scene.port.answer(&first().encode(), Some(profile)).await;
+        refused(&Answer::read(&again), Failure::CertRevoked, "rejected");
+    }
+}
+
+// What a client wrote went into the log as it was, line breaks too.
+#[tokio::test]
+async fn names_of_others_are_answered_as_escapes() {
+    let scene = Scene::start().await;
+    let (shared, key) = (scene.mint(), new_key(KeyAlgorithm::EcdsaP256));
+    let draft = Draft::new(shared.protects(), request(IR, &key, &key, &[]));
+    let answer = scene
+        .port
+        .answer(&draft.encode(), Some("a\n\u{1b}[2Jb"))
+        .await;
+    refused(
+        &Answer::read(&answer),
+        Failure::BadRequest,
+        r#""a\n\u{1b}[2Jb""#,
+    );
 }
 
 #[tokio::test]

@@ -170,6 +170,29 @@ fn mac(secret: &str, message: &[u8]) -> Vec<u8> {
 
 /// ir, cr or kur for a key, of which possession is proven with `prover`.
 pub(crate) fn request(kind: u8, key: &NfKey, prover: &NfKey, extensions: &[u8]) -> Vec<u8> {
+    request_with(kind, (key, prover), extensions, &[])
+}
+
+/// kur for a key in place of the certificate with this issuer (DER of its Name) and serial number.
+pub(crate) fn update(key: &NfKey, issuer: &[u8], serial: &[u8]) -> Vec<u8> {
+    // id-regCtrl-oldCertID, 1.3.6.1.5.5.7.5.1.5.
+    let name = oid(&[0x2b, 6, 1, 5, 5, 7, 5, 1, 5]);
+    let issuer = der::element(der::context(4), &[issuer]);
+    let old = sequence(&[&issuer, &der::element(der::INTEGER, &[serial])]);
+    request_with(
+        KUR,
+        (key, key),
+        &[],
+        &sequence(&[&sequence(&[&name, &old])]),
+    )
+}
+
+fn request_with(
+    kind: u8,
+    (key, prover): (&NfKey, &NfKey),
+    extensions: &[u8],
+    controls: &[u8],
+) -> Vec<u8> {
     let spki = der::only(key.spki_der(), der::SEQUENCE).expect("an SPKI");
     let extensions = if extensions.is_empty() {
         Vec::new()
@@ -177,7 +200,7 @@ pub(crate) fn request(kind: u8, key: &NfKey, prover: &NfKey, extensions: &[u8]) 
         der::element(der::context(9), &[extensions])
     };
     let template = sequence(&[&der::element(der::context(6), &[spki]), &extensions]);
-    let request = sequence(&[&der::unsigned_integer(0), &template]);
+    let request = sequence(&[&der::unsigned_integer(0), &template, controls]);
     let signature = prover.sign(&request).expect("a key that signs");
     let identifier = prover.algorithm().signature_algorithm_identifier();
     let proof = der::element(
@@ -199,11 +222,21 @@ pub(crate) fn revocation(leaf: &[u8], serial: &[u8]) -> Vec<u8> {
     der::element(der::context(RR), &[&details])
 }
 
+/// certConf that rejects whatever was issued.
+pub(crate) fn rejection() -> Vec<u8> {
+    der::element(der::context(CERT_CONF), &[&sequence(&[])])
+}
+
 /// certConf for a certificate with this hash.
 pub(crate) fn confirmation(hash: &[u8]) -> Vec<u8> {
+    confirmation_of(hash, 0)
+}
+
+/// The same for the request with this ID.
+pub(crate) fn confirmation_of(hash: &[u8], id: u64) -> Vec<u8> {
     let status = sequence(&[
         &der::element(der::OCTET_STRING, &[hash]),
-        &der::unsigned_integer(0),
+        &der::unsigned_integer(id),
     ]);
     der::element(der::context(CERT_CONF), &[&sequence(&[&status])])
 }

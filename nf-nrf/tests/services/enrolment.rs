@@ -428,6 +428,29 @@ async fn the_same_request_with_the_same_token_gets_the_same_certificate_again() 
     assert_eq!(other_key.status, 403);
 }
 
+// A request was its octets: whoever signed it again, at random, was told that the token was used.
+#[tokio::test]
+async fn a_request_is_its_key_and_not_its_signature() {
+    let service = Service::start();
+    let key = new_key();
+    let csr_for = |fqdns: &[&str]| {
+        let fqdns: Vec<_> = fqdns.iter().map(|&fqdn| fqdn.to_owned()).collect();
+        csr::create(&key, AMF, &fqdns).expect("a key that signs")
+    };
+    for profile in [MTC_PROFILE, X509] {
+        let token = service.authority.mint(&claims());
+        let (one, other) = (csr_for(&[FQDN]), csr_for(&[FQDN]));
+        assert_ne!(one, other);
+        let first = issued(&enrol_for(&service, &token, &one, profile).await);
+        let again = issued(&enrol_for(&service, &token, &other, profile).await);
+        assert_eq!(again, first);
+        // It says what it may not ask for, whatever was issued.
+        let excess = enrol_for(&service, &token, &csr_for(&[FOREIGN_FQDN]), profile).await;
+        assert_eq!(excess.status, 403);
+        assert!(detail(&excess).contains(FOREIGN_FQDN), "{excess:?}");
+    }
+}
+
 /// The NRF, asked with a token; the first answers are lost on the way.
 struct Lossy {
     service: Arc<Service>,
