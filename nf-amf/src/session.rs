@@ -26,9 +26,9 @@ use procedures::pool::{Kept, Pool};
 use procedures::route::{self, Destination, Exchange, Route};
 use sbi::client::{Connection, Used};
 use sbi::indirect::Scp;
-use sbi::instance::CallError;
+use sbi::instance::{CallError, Opened};
 use sbi::ledger::{HopTotals, Procedure};
-use sbi::model::{NfProfile, NfType, ServiceName};
+use sbi::model::{NfProfile, NfType, SearchResult, ServiceName};
 use sbi::nnrf::{Discover, Nrf};
 use sbi::selection::{Candidate, Candidates, scramble};
 use sbi::uri::Scheme;
@@ -352,8 +352,7 @@ impl Amf {
                 found.map_err(|error| failed(step, error))
             })
             .await?;
-        let candidates = Candidates::of(&result, &NfType::Smf, &ServiceName::NsmfPdusession);
-        candidates.ok_or(SessionError::NoSmf)
+        smfs_of(&result)
     }
 
     pub(crate) fn wanted(&self) -> Discover<'static> {
@@ -402,14 +401,15 @@ impl Amf {
         let known = self.known_smfs();
         // Over a connection that the scenario does not choose, and that is not part of the operation.
         let discover = || async {
-            let reach = Reach {
-                nrf,
-                profile: self.instance.own_profile(),
-                pool: &Pool::new(1),
-                procedure: None,
-                via: None,
-            };
-            self.discover(reach, &mut Vec::new()).await
+            let step = OperationStep::Discover;
+            let opened = nrf.open_own(&self.instance).await;
+            let Opened { connection, .. } = opened.map_err(|error| failed(step, error))?;
+            let found = nrf
+                .discover(&connection, &self.instance, &self.wanted())
+                .await;
+            let found = found.map_err(|error| failed(step, error))?;
+            connection.close().await;
+            smfs_of(&found)
         };
         let smfs = known.get_or_try_init(discover).await?;
         let number = self.handshakes.fetch_add(1, Ordering::Relaxed);
@@ -536,6 +536,11 @@ pub(crate) fn is_unreachable(error: &SessionError) -> bool {
         },
         _ => false,
     }
+}
+
+fn smfs_of(found: &SearchResult) -> Result<Candidates, SessionError> {
+    let candidates = Candidates::of(found, &NfType::Smf, &ServiceName::NsmfPdusession);
+    candidates.ok_or(SessionError::NoSmf)
 }
 
 pub(crate) fn failed(step: OperationStep, error: impl Into<CallError>) -> SessionError {

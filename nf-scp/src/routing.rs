@@ -32,11 +32,10 @@ use hyper::header::{HeaderValue, SERVER};
 use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
-use mtc_tls::profile::ConnectionProfile;
 use sbi::access_token;
 use sbi::body::Body;
 use sbi::header::{RoutingBinding, UserAgent};
-use sbi::instance::Instance;
+use sbi::instance::{Instance, Offer};
 use sbi::model::{NfType, NotificationData, NotificationEventType, ServiceName, SubscriptionData};
 use sbi::nf_status::Watch;
 use sbi::nnrf::{KeptNrf, Nrf};
@@ -111,7 +110,8 @@ struct Routed<'a> {
     request: &'a Request,
     upload: &'a Upload,
     ask: Ask,
-    profile: ConnectionProfile,
+    /// Both legs are authenticated in the same way.
+    offer: Offer,
     deadline: Instant,
     /// The token that the consumer has left to the SCP.
     lent: Option<Lent>,
@@ -223,14 +223,14 @@ impl Router {
         *model = Some(ask.model());
         let patience = ask.time;
         let upload = Upload::new(body, self.metrics.clone());
-        let profile = self.profile_of(request);
+        let offer = self.instance.offer_after(request.peer.profile);
         let deadline = Instant::now() + patience;
-        let lending = self.tokens.for_request(request, &ask.consumer, profile);
+        let lending = self.tokens.for_request(request, &ask.consumer, offer);
         let lent = timeout_at(deadline, lending).await;
         let routed = Routed {
             request,
             upload: &upload,
-            profile,
+            offer,
             deadline,
             ask,
             lent: lent.map_err(|_| timed_out())??,
@@ -255,12 +255,6 @@ impl Router {
             body = passage::pass(body, patience, passenger);
         }
         Ok(into_http(head, body))
-    }
-
-    /// Both legs of a request are authenticated in the same way.
-    fn profile_of(&self, request: &Request) -> ConnectionProfile {
-        let profile = request.peer.profile;
-        profile.unwrap_or_else(|| self.instance.own_profile())
     }
 
     /// Sends to whom the consumer names, and then to whom is discovered for it.
@@ -298,7 +292,7 @@ impl Router {
         };
         let producer = producer.choose(0).clone();
         tried.push(producer.clone());
-        if !self.producers.admits(routed.profile, &producer) {
+        if !self.producers.admits(routed.offer, &producer) {
             let detail = format!("{root} has failed several times in a row");
             return Err(Failure::TryAnother(not_reachable(detail)));
         }
@@ -396,7 +390,7 @@ impl Router {
         while tried.len() < MAX_ATTEMPTS {
             let admitted = |one: &Candidate| {
                 tried.iter().all(|tried| tried.addr != one.addr)
-                    && self.producers.admits(routed.profile, one)
+                    && self.producers.admits(routed.offer, one)
             };
             let producer = candidates.choose_among(self.draw(), |one| {
                 admitted(one) && !self.sheds(routed, one, drawn)
@@ -532,7 +526,7 @@ impl Router {
         let (scps, _) = found.map_err(|_| SendError::NoWay)?;
         let scps = scps.ok_or(SendError::NoWay)?;
         let other = scps.choose_among(self.draw(), |scp| {
-            scp.id != self.instance.id && self.producers.admits(routed.profile, scp)
+            scp.id != self.instance.id && self.producers.admits(routed.offer, scp)
         });
         other.cloned().map(Some).ok_or(SendError::NoWay)
     }
@@ -576,7 +570,7 @@ impl Router {
             request,
             upload,
             ask,
-            profile,
+            offer,
             deadline,
             lent,
         } = routed;
@@ -588,9 +582,7 @@ impl Router {
         };
         let request = rewrite::forwarded(request, ask, hop, &self.name, left);
         let request = request.bearing(lent.as_ref().map(|lent| &lent.bearer));
-        let sent = self
-            .producers
-            .send(to, *profile, request, upload, *deadline);
+        let sent = self.producers.send(to, *offer, request, upload, *deadline);
         let answered = sent.await;
         if let (Some(lent), Ok(answer)) = (lent, &answered)
             && answer.head.status == StatusCode::UNAUTHORIZED

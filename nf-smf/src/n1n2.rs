@@ -138,12 +138,8 @@ impl Transfers {
     async fn deliver(&self, transfer: &Transfer) -> Result<(), TransferError> {
         let amf = self.amfs.find(transfer.amf).await?;
         let Came { profile, scp } = transfer.came;
-        let profile = profile.unwrap_or_else(|| {
-            tracing::error!(
-                "a request over TLS has no connection profile; calling back with the own one"
-            );
-            self.instance.own_profile()
-        });
+        let offer = self.instance.offer_after(profile);
+        let profile = offer.profile();
         let scp = match scp {
             Some(id) => Some(self.amfs.scp(id).await?),
             None => None,
@@ -160,7 +156,7 @@ impl Transfers {
             }
             None => (amf.addr, amf.expected()),
         };
-        let opened = self.instance.open(addr, profile, expected);
+        let opened = self.instance.open(addr, offer, expected);
         let connection = opened.await.map_err(|error| {
             match &scp {
                 Some(scp) => self.amfs.forget_scp(scp.id),

@@ -17,7 +17,7 @@ use mtc_tls::profile::{ConnectionProfile, Via};
 use sbi::client::{ClientError, Connection};
 use sbi::header::UserAgent;
 use sbi::indirect::Scp;
-use sbi::instance::{CallError, Instance, Opened};
+use sbi::instance::{CallError, Instance, Offer, Opened};
 use sbi::ledger::{HopTotals, Procedure};
 use sbi::model::{NfInstanceId, NfType, ServiceName};
 use sbi::nnrf::{KeptNrf, Nrf};
@@ -158,9 +158,8 @@ impl Caller {
         let instance = &self.nrf.instance;
         let route = self.route(producers, root, cause).await?;
         let to = route.destination();
-        let profile = cause.came.profile;
-        let profile = profile.unwrap_or_else(|| instance.own_profile());
-        let opened = self.connection(producers, cause.came, profile, &to);
+        let offer = instance.offer_after(cause.came.profile);
+        let opened = self.connection(producers, cause.came, offer, &to);
         let (kept, cost) = opened.await?;
         let usage = kept.connection.usage();
         // A new connection's handshake is part of its first use.
@@ -174,7 +173,7 @@ impl Caller {
         ))
         .await;
         let finished = match result {
-            Ok(_) => self.connections.give(profile, to.addr, kept),
+            Ok(_) => self.connections.give(offer, to.addr, kept),
             Err(_) => Some(kept.connection),
         };
         if let Some(connection) = finished {
@@ -182,6 +181,7 @@ impl Caller {
             let _ = timeout(CLOSE_TIME, connection.close()).await;
         }
         let used = HopTotals::of(usage.now().since(before), cost.as_ref());
+        let profile = offer.profile();
         let (ledger, consumer) = (instance.ledger(), &instance.nf_type);
         ledger.record_procedure(profile, cause.procedure, consumer, &to.along, &used);
         if let [NfType::Scp, _] = to.along.as_slice() {
@@ -199,15 +199,15 @@ impl Caller {
         &self,
         producers: &Producers,
         came: Came,
-        profile: ConnectionProfile,
+        offer: Offer,
         to: &Destination,
     ) -> Result<(Kept<Connection>, Option<HandshakeCost>), ExchangeError> {
         let is_usable = |connection: &Connection| !connection.is_closed();
-        if let Some(kept) = self.connections.take(profile, to.addr, is_usable) {
+        if let Some(kept) = self.connections.take(offer, to.addr, is_usable) {
             return Ok((kept, None));
         }
         let instance = &self.nrf.instance;
-        let opened = instance.open(to.addr, profile, to.expected.clone()).await;
+        let opened = instance.open(to.addr, offer, to.expected.clone()).await;
         let Opened {
             connection, cost, ..
         } = opened.map_err(|source| {

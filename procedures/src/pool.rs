@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
-use mtc_tls::profile::ConnectionProfile;
+use sbi::instance::Offer;
 
-/// Idle connections to one peer in one profile. More wait only when more operations were under way at a time.
+/// Idle connections to one peer with one offer. More wait only when more operations were under way at a time.
 const MAX_IDLE: usize = 256;
 
-/// Idle connections by profile and peer.
-type Idle<C> = BTreeMap<(ConnectionProfile, SocketAddr), Vec<Kept<C>>>;
+/// Idle connections by offer and peer.
+type Idle<C> = BTreeMap<(Offer, SocketAddr), Vec<Kept<C>>>;
 
 /// The idle connections of one consumer.
 #[derive(Debug)]
@@ -57,12 +57,13 @@ impl<C> Pool<C> {
     /// An idle connection that `is_usable`; those that are not are dropped.
     pub fn take(
         &self,
-        profile: ConnectionProfile,
+        offer: impl Into<Offer>,
         addr: SocketAddr,
         is_usable: impl Fn(&C) -> bool,
     ) -> Option<Kept<C>> {
+        let key = (offer.into(), addr);
         self.with(|idle| {
-            let waiting = idle.get_mut(&(profile, addr))?;
+            let waiting = idle.get_mut(&key)?;
             while let Some(kept) = waiting.pop() {
                 if is_usable(&kept.connection) {
                     return Some(kept);
@@ -73,18 +74,14 @@ impl<C> Pool<C> {
     }
 
     /// Takes a connection back that has served an operation; returns it when it is to be closed.
-    pub fn give(
-        &self,
-        profile: ConnectionProfile,
-        addr: SocketAddr,
-        mut kept: Kept<C>,
-    ) -> Option<C> {
+    pub fn give(&self, offer: impl Into<Offer>, addr: SocketAddr, mut kept: Kept<C>) -> Option<C> {
         kept.used += 1;
         if kept.used >= self.uses {
             return Some(kept.connection);
         }
+        let key = (offer.into(), addr);
         self.with(|idle| {
-            let waiting = idle.entry((profile, addr)).or_default();
+            let waiting = idle.entry(key).or_default();
             if waiting.len() >= MAX_IDLE {
                 return Some(kept.connection);
             }
@@ -101,6 +98,8 @@ impl<C> Pool<C> {
 
 #[cfg(test)]
 mod tests {
+    use mtc_tls::profile::ConnectionProfile;
+
     use super::*;
 
     fn peer(port: u16) -> (ConnectionProfile, SocketAddr) {
@@ -136,8 +135,11 @@ mod tests {
         let pool = Pool::new(9);
         pool.give(profile, addr, Kept::new(7));
         assert!(pool.take(profile, peer(2).1, |_| true).is_none());
-        let other = "mtc-standalone/ml-dsa-65/X25519".parse().unwrap();
+        let other: ConnectionProfile = "mtc-standalone/ml-dsa-65/X25519".parse().unwrap();
         assert!(pool.take(other, addr, |_| true).is_none());
+        // What offers more is no part of what is measured.
+        let offer = Offer::First(profile);
+        assert!(pool.take(offer, addr, |_| true).is_none());
         assert_eq!(
             pool.take(profile, addr, |_| true)
                 .map(|kept| kept.connection),

@@ -35,7 +35,7 @@ use crate::config::Wanted;
 use crate::enrolment::{
     EnrolmentError, IssuedCertificate, LandmarkAnswer, landmark_relative, request_certificate,
 };
-use crate::instance::{CallError, Instance};
+use crate::instance::{CallError, Instance, Offer};
 use crate::ledger::StartStep;
 use crate::metrics::Metrics;
 use crate::nnrf::Nrf;
@@ -187,7 +187,8 @@ impl NrfSource {
         token: Option<&str>,
     ) -> Result<IssuedCertificate, ObtainError> {
         let (csr, wanted) = wanted;
-        let opened = self.nrf.open(instance, profile).await?;
+        // No scenario chooses it, and the NRF may have another key or group than this instance.
+        let opened = self.nrf.open(instance, Offer::First(profile)).await?;
         let authority = self.nrf.authority();
         request_certificate(&opened.connection, &authority, csr, wanted, token)
             .await
@@ -253,7 +254,9 @@ impl CertificateSource for NrfSource {
             .nrf
             .open(
                 &self.instance,
-                connection_profile(self.shown().map_or(self.leaf_key, |shown| shown.leaf_key)),
+                Offer::First(connection_profile(
+                    self.shown().map_or(self.leaf_key, |shown| shown.leaf_key),
+                )),
             )
             .await?;
         let answer = landmark_relative(&opened.connection, &self.nrf.authority(), path).await;

@@ -71,6 +71,30 @@ pub struct Opened {
     pub cost: HandshakeCost,
 }
 
+/// What the client of a connection offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Offer {
+    /// What this profile says and nothing else, so that it can be measured.
+    Only(ConnectionProfile),
+    /// What this profile says first, and then all that can be verified: for connections that no scenario chose, to peers that may have something else.
+    First(ConnectionProfile),
+}
+
+impl Offer {
+    /// The profile.
+    pub const fn profile(self) -> ConnectionProfile {
+        match self {
+            Self::Only(profile) | Self::First(profile) => profile,
+        }
+    }
+}
+
+impl From<ConnectionProfile> for Offer {
+    fn from(profile: ConnectionProfile) -> Self {
+        Self::Only(profile)
+    }
+}
+
 impl Instance {
     /// An instance whose connections use what `store` publishes and are counted in `ledger`.
     pub fn new(
@@ -213,20 +237,13 @@ impl Instance {
     pub async fn shake_hands(
         &self,
         addr: SocketAddr,
-        profile: ConnectionProfile,
+        offer: impl Into<Offer>,
         expected: ExpectedPeer,
     ) -> Result<handshake::Connected, HandshakeError> {
-        self.shake_hands_by(&self.endpoint, addr, profile, expected)
-            .await
-    }
-
-    async fn shake_hands_by(
-        &self,
-        endpoint: &Endpoint,
-        addr: SocketAddr,
-        profile: ConnectionProfile,
-        expected: ExpectedPeer,
-    ) -> Result<handshake::Connected, HandshakeError> {
+        let (endpoint, profile) = match offer.into() {
+            Offer::Only(profile) => (&self.endpoint, profile),
+            Offer::First(profile) => (&self.own_endpoint, profile),
+        };
         let started = Instant::now();
         let span = trace::handshake("client", addr);
         let connecting = handshake::connect(addr, endpoint, profile, expected, CONNECT_TIMEOUT);
@@ -251,14 +268,15 @@ impl Instance {
     pub async fn open(
         &self,
         addr: SocketAddr,
-        profile: ConnectionProfile,
+        offer: impl Into<Offer>,
         expected: ExpectedPeer,
     ) -> Result<Opened, CallError> {
-        let connected = self.shake_hands(addr, profile, expected).await?;
-        self.speak_over(connected, profile).await
+        let offer = offer.into();
+        let connected = self.shake_hands(addr, offer, expected).await?;
+        self.speak_over(connected, offer.profile()).await
     }
 
-    /// Opens a connection that no scenario chose, in [`Self::own_profile`] and offering all that this instance can verify besides.
+    /// Opens a connection that no scenario chose, with [`Self::own_offer`].
     ///
     /// Dropping the future closes the connection.
     ///
@@ -287,8 +305,7 @@ impl Instance {
             domain: domain.unwrap_or(own.domain),
             ..own
         };
-        let connected = self.shake_hands_by(&self.own_endpoint, addr, profile, expected);
-        self.speak_over(connected.await?, profile).await
+        self.open(addr, Offer::First(profile), expected).await
     }
 
     async fn speak_over(
@@ -314,15 +331,16 @@ impl Instance {
     pub async fn open_to_pass(
         &self,
         addr: SocketAddr,
-        profile: ConnectionProfile,
+        offer: impl Into<Offer>,
         expected: ExpectedPeer,
         streams: u32,
     ) -> Result<Opened, CallError> {
+        let offer = offer.into();
         let handshake::Connected { stream, peer, cost } =
-            self.shake_hands(addr, profile, expected).await?;
+            self.shake_hands(addr, offer, expected).await?;
         let traffic = stream.get_ref().0.traffic();
         let connection = Connection::handshake_to_pass(stream, Scheme::Https, streams).await?;
-        let connection = self.ready(connection.over(traffic), profile, &peer);
+        let connection = self.ready(connection.over(traffic), offer.profile(), &peer);
         Ok(Opened {
             connection,
             peer,
@@ -366,8 +384,18 @@ impl Instance {
             .expect("the instance has a certificate for its fqdn, so it is a host name")
     }
 
-    /// The profile for connections that no scenario chose: the MTCA with landmarks where there are some.
-    pub fn own_profile(&self) -> ConnectionProfile {
+    /// For a connection that a request brings about: the same as its own, or what no scenario chose if that had no profile.
+    pub fn offer_after(&self, came: Option<ConnectionProfile>) -> Offer {
+        came.map_or_else(|| self.own_offer(), Offer::Only)
+    }
+
+    /// For connections that no scenario chose.
+    pub fn own_offer(&self) -> Offer {
+        Offer::First(self.own_profile())
+    }
+
+    /// The MTCA with landmarks where there are some.
+    fn own_profile(&self) -> ConnectionProfile {
         let set = self.store.current();
         let has_landmarks = set.mtc_trust.newest_landmark().is_some();
         ConnectionProfile {

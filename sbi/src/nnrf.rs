@@ -15,7 +15,7 @@ use crate::address::Address;
 use crate::client::{ClientError, Connection, Request};
 use crate::config::NrfAddress;
 use crate::header::{CLIENT_CREDENTIALS, UserAgent};
-use crate::instance::{CallError, Instance, Opened};
+use crate::instance::{CallError, Instance, Offer, Opened};
 use crate::model::{
     AccessTokenRsp, NfInstanceId, NfProfile, NfType, PatchItem, SearchResult, ServiceName,
     SubscriptionData,
@@ -73,10 +73,10 @@ impl Nrf {
     pub async fn open(
         &self,
         instance: &Instance,
-        profile: ConnectionProfile,
+        offer: impl Into<Offer>,
     ) -> Result<Opened, CallError> {
         instance
-            .open(self.addr().await?, profile, self.expected())
+            .open(self.addr().await?, offer, self.expected())
             .await
     }
 
@@ -316,7 +316,7 @@ impl TokenSource for NrfTokens {
     }
 }
 
-/// A token of `consumer`, and for how long it is good, asked for by `instance` over a connection of its own in this profile. An
+/// A token of `consumer`, and for how long it is good, asked for by `instance` over a connection of its own with this offer. An
 /// `assertion` of the consumer says that `instance` may.
 ///
 /// # Errors
@@ -324,12 +324,12 @@ impl TokenSource for NrfTokens {
 pub async fn fetch_token(
     nrf: &Nrf,
     instance: &Instance,
-    profile: ConnectionProfile,
+    offer: impl Into<Offer>,
     consumer: (NfInstanceId, &NfType),
     need: &TokenNeed,
     assertion: Option<&HeaderValue>,
 ) -> Result<(Bearer, Duration), CallError> {
-    let Opened { connection, .. } = nrf.open(instance, profile).await?;
+    let Opened { connection, .. } = nrf.open(instance, offer).await?;
     let answer = nrf.access_token(&connection, consumer, need, assertion);
     let answer = answer.await?;
     let bearer = Bearer::of(&answer.access_token).ok_or(ClientError::TokenText)?;

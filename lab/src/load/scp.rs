@@ -68,7 +68,7 @@ impl LoadScp {
 }
 
 async fn discover(nrf: &Nrf, instance: &Instance) -> Result<Scp, FindScpError> {
-    let opened = nrf.open(instance, instance.own_profile()).await?;
+    let opened = nrf.open_own(instance).await?;
     let found = Scp::discover(nrf, &opened.connection, instance, None).await;
     found.map_err(CallError::from)?.ok_or(FindScpError::None)
 }

@@ -16,10 +16,9 @@ use std::time::Duration;
 use hyper::body::Body as _;
 use mtc_tls::handshake::HandshakeCost;
 use mtc_tls::peer::ExpectedPeer;
-use mtc_tls::profile::ConnectionProfile;
 use sbi::body::{Body, BodyError, PASSING_WINDOW};
 use sbi::client::{ClientError, Connection, Request, Used};
-use sbi::instance::{CallError, Instance, Opened};
+use sbi::instance::{CallError, Instance, Offer, Opened};
 use sbi::ledger::HopTotals;
 use sbi::model::NfType;
 use sbi::response::Response;
@@ -134,7 +133,7 @@ pub(super) struct Answer {
 
 /// One peer in one profile. What fails with one is not laid to another's charge: a consumer chooses its profile, and who is registered
 /// at an address need not be there.
-type Key = (ConnectionProfile, SocketAddr, Option<Uuid>);
+type Key = (Offer, SocketAddr, Option<Uuid>);
 
 /// The producers that this SCP sends to.
 pub(super) struct Producers {
@@ -207,14 +206,14 @@ impl Drop for Place {
 #[derive(Clone)]
 struct Leg {
     instance: Arc<Instance>,
-    profile: ConnectionProfile,
+    offer: Offer,
     producer: NfType,
 }
 
 impl Leg {
     fn record(&self, used: &HopTotals) {
         let (ledger, own_type) = (self.instance.ledger(), &self.instance.nf_type);
-        ledger.record_leg(self.profile, own_type, &self.producer, used);
+        ledger.record_leg(self.offer.profile(), own_type, &self.producer, used);
     }
 }
 
@@ -229,9 +228,9 @@ impl Producers {
     }
 
     /// Whether a request may go to `producer` in `profile` now: it has not failed all the time.
-    pub(super) fn admits(&self, profile: ConnectionProfile, producer: &Candidate) -> bool {
+    pub(super) fn admits(&self, offer: Offer, producer: &Candidate) -> bool {
         let circuits = lock(&self.circuits);
-        let circuit = circuits.get(&(profile, producer.addr, Some(producer.id.uuid())));
+        let circuit = circuits.get(&(offer, producer.addr, Some(producer.id.uuid())));
         circuit.is_none_or(|circuit| circuit.admits(Instant::now()))
     }
 
@@ -242,21 +241,21 @@ impl Producers {
     pub(super) async fn send(
         &self,
         to: &Destination,
-        profile: ConnectionProfile,
+        offer: Offer,
         request: Request,
         upload: &Upload,
         deadline: Instant,
     ) -> Result<Answer, SendError> {
-        let key = (profile, to.addr, to.expected.instance_id);
+        let key = (offer, to.addr, to.expected.instance_id);
         if let Some(circuit) = lock(&self.circuits).get_mut(&key) {
             circuit.begin(Instant::now());
         }
         let begun = Instant::now();
-        let sent = self.send_once(to, profile, request.clone(), upload, deadline);
+        let sent = self.send_once(to, offer, request.clone(), upload, deadline);
         let answered = match sent.await {
             // The kept connection had ended, which says nothing of the producer.
             Err((true, error)) if error.is_unprocessed() && upload.can_repeat() => {
-                let again = self.send_once(to, profile, request, upload, deadline).await;
+                let again = self.send_once(to, offer, request, upload, deadline).await;
                 again.map_err(|(_, error)| error)
             }
             sent => sent.map_err(|(_, error)| error),
@@ -269,22 +268,22 @@ impl Producers {
     async fn send_once(
         &self,
         to: &Destination,
-        profile: ConnectionProfile,
+        offer: Offer,
         request: Request,
         upload: &Upload,
         deadline: Instant,
     ) -> Result<Answer, (bool, SendError)> {
         let leg = Leg {
             instance: self.instance.clone(),
-            profile,
+            offer,
             producer: NfType::from(to.expected.nf_type.as_deref().unwrap_or_default()),
         };
-        let key = (profile, to.addr, to.expected.instance_id);
+        let key = (offer, to.addr, to.expected.instance_id);
         let place = self.place(key, leg).ok_or((false, SendError::Full))?;
         let lane = place.lane.clone();
         let was_open = lane.connection.initialized();
         let mut opened = None;
-        let connection = self.connection(&lane, to, profile, &mut opened);
+        let connection = self.connection(&lane, to, offer, &mut opened);
         let connection = match timeout_at(deadline, connection).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err((was_open, error.into())),
@@ -323,19 +322,19 @@ impl Producers {
         &self,
         lane: &'a Lane,
         to: &Destination,
-        profile: ConnectionProfile,
+        offer: Offer,
         opened: &mut Option<HandshakeCost>,
     ) -> Result<&'a Connection, CallError> {
         let open = async || {
             let (expected, streams) = (to.expected.clone(), STREAMS as u32);
             let opening = self
                 .instance
-                .open_to_pass(to.addr, profile, expected, streams);
+                .open_to_pass(to.addr, offer, expected, streams);
             let Opened {
                 connection, cost, ..
             } = opening.await?;
             *opened = Some(cost);
-            self.note_end(&connection, (profile, to.addr, to.expected.instance_id));
+            self.note_end(&connection, (offer, to.addr, to.expected.instance_id));
             // A request is as good as its consumer's token: the SCP's own would permit what the consumer may not.
             Ok(connection.authorized_by(None))
         };

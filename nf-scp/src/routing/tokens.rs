@@ -15,11 +15,10 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use mtc_core::causes::Causes;
-use mtc_tls::profile::ConnectionProfile;
 use sbi::access_token::{Bearer, KeptTokens, TokenNeed, need_of};
 use sbi::client::ClientError;
 use sbi::header::{CLIENT_CREDENTIALS, is_delegated};
-use sbi::instance::{CallError, Instance};
+use sbi::instance::{CallError, Instance, Offer};
 use sbi::model::{NfInstanceId, NfType};
 use sbi::nnrf::{Nrf, fetch_token};
 use sbi::problem::{Cause, Problem};
@@ -69,7 +68,7 @@ impl ConsumerTokens {
         &self,
         request: &Request,
         consumer: &NfType,
-        profile: ConnectionProfile,
+        offer: Offer,
     ) -> Result<Option<Lent>, Problem> {
         let headers = &request.headers;
         let is_left = is_delegated(headers) && !headers.contains_key(AUTHORIZATION);
@@ -78,7 +77,7 @@ impl ConsumerTokens {
             self.instance.client_credentials(),
             headers.get(CLIENT_CREDENTIALS),
             &request.peer.identity,
-            need_of(&request.method, &request.path, profile),
+            need_of(&request.method, &request.path, offer.profile()),
         ) else {
             return Ok(None);
         };
@@ -89,7 +88,7 @@ impl ConsumerTokens {
             bearer,
         };
         let key = (id, need);
-        let fetch = async || self.fetch(&key, consumer, profile, assertion).await;
+        let fetch = async || self.fetch(&key, consumer, offer, assertion).await;
         let token = match self.kept.get(&key, fetch).await? {
             // Another assertion may be taken: of the standalone certificate, for example, where the landmark was not known.
             Err(refused) if refused.assertion != *assertion => fetch().await?.0,
@@ -111,18 +110,11 @@ impl ConsumerTokens {
         &self,
         (id, need): &(NfInstanceId, TokenNeed),
         consumer: &NfType,
-        profile: ConnectionProfile,
+        offer: Offer,
         assertion: &HeaderValue,
     ) -> Result<(Result<Bearer, Refused>, Duration), Problem> {
         let (nrf, consumer) = (&self.nrf, (*id, consumer));
-        let fetching = fetch_token(
-            nrf,
-            &self.instance,
-            profile,
-            consumer,
-            need,
-            Some(assertion),
-        );
+        let fetching = fetch_token(nrf, &self.instance, offer, consumer, need, Some(assertion));
         let fetched = fetching.await;
         let metrics = &self.instance.ledger().metrics().tokens;
         metrics.fetched(fetched.is_ok());

@@ -1,4 +1,5 @@
-//! A network function that is a pod: real processes, the cluster's keys in a file, the token in another.
+//! How network functions come to their first certificate, in real processes: as a pod, with the cluster's keys in a file and the token in another; and
+//! with another key than the NRF has.
 
 use rustix::process::Signal;
 use sbi::service_account::{Pod, unverified_claims};
@@ -91,5 +92,14 @@ async fn a_pod_enrols_with_its_token_and_stays_itself_when_it_is_made_again() {
         std::fs::remove_dir_all(lab.folder.path().join("state/pod")).unwrap();
     }
     assert_eq!(ids[0], ids[1]);
+    lab.topology.stop().await;
+}
+
+// Connections for enrolment offered the key of what was wanted alone: against an NRF with another key there was no first certificate.
+#[tokio::test]
+async fn an_nf_enrols_with_another_key_than_the_nrf_has() {
+    let folder = TestFolder::new(&small());
+    folder.set("smf", "leaf_key", "\"ecdsa-p256\"");
+    let lab = TestLab::start(folder).await;
     lab.topology.stop().await;
 }
