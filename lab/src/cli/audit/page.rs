@@ -72,18 +72,20 @@ const CERTIFICATE_COLUMNS: [&str; 8] = [
     "Days left",
     "Renew from",
     "Role",
-    "Key",
-    "Signature",
+    "Key, signature",
+    "Quantum",
     "Bytes",
     "Chain, bytes",
 ];
+/// What names and places need; numbers are narrow.
+const WIDE: &str = "min-width: 22rem";
 
 fn certificates(inventory: &Inventory) -> Markup {
     let table = html! {
         table.cards {
             thead {
                 tr {
-                    th scope="col" { "Subject, and where" }
+                    th scope="col" style=(WIDE) { "Subject, and where" }
                     @for heading in CERTIFICATE_COLUMNS { th scope="col" { (heading) } }
                 }
             }
@@ -115,15 +117,16 @@ fn certificate(entry: &CertificateEntry) -> Markup {
         (Role::Leaf, "directly-signed") => "leaf",
         (Role::Leaf, _) => "leaf, MTC",
     };
+    let bytes = |bytes: usize| html! { (bytes) };
     let cells = [
-        date(&entry.not_after).to_owned(),
-        entry.days_left.to_string(),
-        renewal.to_owned(),
-        role.to_owned(),
-        judged(&entry.key),
-        judged(&entry.signature),
-        entry.bytes.to_string(),
-        entry.chain.bytes.to_string(),
+        html! { (date(&entry.not_after)) },
+        html! { (entry.days_left) },
+        html! { (renewal) },
+        html! { (role) },
+        html! { (entry.key.name) br; small { (entry.signature.name) } },
+        html! { (entry.key.quantum.as_str()) br; small { (entry.signature.quantum.as_str()) } },
+        bytes(entry.bytes),
+        bytes(entry.chain.bytes),
     ];
     html! {
         "\n"
@@ -131,11 +134,26 @@ fn certificate(entry: &CertificateEntry) -> Markup {
             th scope="row" {
                 (entry.subject)
                 @for remark in &entry.remarks { small.broken { (remark) } }
-                @for place in &entry.places { small { (described(place)) } }
+                (places(&entry.places))
                 @for key in &entry.private_keys { small { "its key: " (key) } }
                 @if !entry.same_key.is_empty() { small { "the same key in " (entry.same_key.len()) " more" } }
             }
             @for (label, cell) in CERTIFICATE_COLUMNS.iter().zip(cells) { td data-label=(label) { (cell) } }
+        }
+    }
+}
+
+/// The first place; the others unfold.
+fn places(places: &[Place]) -> Markup {
+    html! {
+        @if let [first, more @ ..] = places {
+            small { (described(first)) }
+            @if !more.is_empty() {
+                details {
+                    summary { "and at " (more.len()) " more" }
+                    @for place in more { small { (described(place)) } }
+                }
+            }
         }
     }
 }
@@ -153,7 +171,7 @@ fn keys(inventory: &Inventory) -> Markup {
         table.cards {
             thead {
                 tr {
-                    th scope="col" { "Where" }
+                    th scope="col" style=(WIDE) { "Where" }
                     @for heading in KEY_COLUMNS { th scope="col" { (heading) } }
                 }
             }
