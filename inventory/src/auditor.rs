@@ -1,6 +1,6 @@
 //! Makes an inventory: takes files, folders, texts and ports, follows what they name, and hands everything to the collector.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,8 +13,9 @@ use thiserror::Error;
 
 use crate::collector::{Collector, Origin, Reference};
 use crate::endpoint::{self, Endpoint};
-use crate::form::{self, Passwords};
+use crate::form;
 use crate::model::{Inventory, Place};
+use crate::passwords::Passwords;
 use crate::walk::{self, Content, ReadError, Step};
 
 /// Files that are read because others name them. A configuration names about ten.
@@ -38,7 +39,7 @@ pub struct Auditor {
     folders: HashSet<(u64, u64)>,
     /// Files that have been read, past all links.
     read: HashSet<PathBuf>,
-    references: Vec<(PathBuf, Reference)>,
+    references: VecDeque<(PathBuf, Reference)>,
 }
 
 impl Auditor {
@@ -52,7 +53,7 @@ impl Auditor {
             targets: Vec::new(),
             folders: HashSet::new(),
             read: HashSet::new(),
-            references: Vec::new(),
+            references: VecDeque::new(),
         }
     }
 
@@ -132,7 +133,7 @@ impl Auditor {
     /// Reads the files that others have named, and makes the inventory as of `now`.
     pub fn finish(mut self, now: UnixTime) -> Inventory {
         let mut followed = 0;
-        while let Some((folder, reference)) = self.references.pop() {
+        while let Some((folder, reference)) = self.references.pop_front() {
             followed += 1;
             if followed > MAX_REFERENCES {
                 let reason =
@@ -206,7 +207,7 @@ impl Auditor {
             usage: kubeadm_usage(path),
         };
         let references = self.collector.add(&origin, found);
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         self.references.extend(
             references
                 .into_iter()

@@ -3,29 +3,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use mtc_core::ca::CaCertificate;
 use mtc_core::causes::Causes;
 use mtc_core::hex;
-use mtc_core::oid;
 use mtc_core::time::UnixTime;
 use mtc_core::x509::{self, Certificate};
-use mtc_tools::inspect::{Inspection, Kind};
 use sha2::{Digest as _, Sha256};
 
 use crate::algorithm::Algorithm;
 use crate::der_file::request_parts;
+use crate::description::{chains, describe};
 use crate::found::{Found, Item};
 use crate::model::{
     CertificateEntry, Chain, EndpointEntry, FORMAT, Inventory, KeyEntry, Place, Problem,
-    Protection, Renewal, RequestEntry, Role, Summary, UnresolvedReference,
+    Protection, RequestEntry, Role, Summary, UnresolvedReference,
 };
 use crate::private_key::PrivateKey;
 
 /// Problems that are listed; all are counted.
 const MAX_PROBLEMS: usize = 1000;
-/// Certificates in a chain.
-const MAX_CHAIN: usize = 10;
-const SECONDS_PER_DAY: i64 = 86_400;
 /// Permissions of group and others to read.
 const READ_BY_OTHERS: u32 = 0o044;
 
@@ -65,6 +60,8 @@ pub(crate) struct Collector {
     revocation_lists: usize,
     files: usize,
     uses: HashMap<PathBuf, Vec<String>>,
+    /// When secrets are renewed, by what places in them begin with.
+    schedules: HashMap<String, UnixTime>,
     unresolved: Vec<UnresolvedReference>,
 }
 
@@ -88,10 +85,7 @@ impl Collector {
         let mut certificates = Vec::new();
         for Found { part, usage, item } in found {
             let mut place = Place::of(origin.location, part);
-            place.link_to = origin
-                .file
-                .filter(|_| origin.is_link)
-                .map(|file| shown(file));
+            place.link_to = origin.file.filter(|_| origin.is_link).map(shown);
             place
                 .uses
                 .extend(usage.clone().or_else(|| origin.usage.map(str::to_owned)));
@@ -111,6 +105,9 @@ impl Collector {
                     is_elsewhere,
                     usage,
                 }),
+                Item::Schedule { secret, date } => {
+                    self.schedules.insert(secret, date);
+                }
                 Item::Fault(reason) => self.problem(place, reason),
             }
         }
@@ -275,54 +272,26 @@ impl Collector {
     }
 
     fn entry(&self, fingerprint: Fingerprint, held: &Held, now: UnixTime) -> CertificateEntry {
-        let certificate = Certificate::parse(&held.der).expect("only what parses is added");
-        let inspection = Inspection::of(&held.der).expect("it reads what `Certificate` reads");
-        let statement = &certificate.statement;
-        let (key, signature) = algorithms(&certificate, &inspection);
         let places = held.places.iter().map(|(place, file)| {
             let mut place = place.clone();
             add_uses(&mut place, file.as_deref(), &self.uses);
             place
         });
-        let left = i128::from(statement.not_after.0) - i128::from(now.0);
-        let quantum_vulnerable = key.quantum.is_exposed() || signature.quantum.is_exposed();
-        let mut remarks = inspection.faults.clone();
-        remarks.extend(key.weakness());
-        // Nobody checks the signature of a root.
-        if statement.subject != statement.issuer {
-            remarks.extend(signature.weakness());
-        }
+        let scheduled = held
+            .places
+            .iter()
+            .filter_map(|(place, _)| self.schedule_of(place));
         CertificateEntry {
-            fingerprint: hex::encode(&fingerprint),
-            kind: kind(inspection.kind).to_owned(),
-            role: role(&certificate, inspection.kind),
-            subject: inspection.subject,
-            issuer: inspection.issuer,
-            serial: inspection.serial_hex,
-            alternative_names: inspection
-                .alternative_names
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            nf_types: inspection
-                .nf_types
-                .iter()
-                .map(|kind| mtc_core::printable::printable(kind))
-                .collect(),
-            key,
-            signature,
-            quantum_vulnerable,
-            bytes: held.der.len(),
-            chain: held.chain,
-            not_before: inspection.not_before,
-            not_after: inspection.not_after,
-            days_left: i64::try_from(left.div_euclid(SECONDS_PER_DAY.into())).unwrap_or(i64::MAX),
-            renewal: renewal(statement.not_before, statement.not_after, now),
             places: places.collect(),
-            private_keys: Vec::new(),
-            same_key: Vec::new(),
-            remarks,
+            chain: held.chain,
+            ..describe(&fingerprint, &held.der, scheduled.min(), now)
         }
+    }
+
+    /// When cert-manager says that it renews what is in the secret that a place is in.
+    fn schedule_of(&self, place: &Place) -> Option<UnixTime> {
+        let (secret, _) = place.part.as_deref()?.split_once(", ")?;
+        self.schedules.get(secret).copied()
     }
 
     fn summary(&self, certificates: &[CertificateEntry], keys: &[KeyEntry]) -> Summary {
@@ -399,99 +368,14 @@ fn add_uses(place: &mut Place, file: Option<&Path>, uses: &HashMap<PathBuf, Vec<
     place.uses.extend(more.cloned());
 }
 
-/// For each certificate of a place, the chain that begins with it: each is the issuer of the one before it.
-fn chains(certificates: &[(Place, Vec<u8>)]) -> Vec<Chain> {
-    let names: Vec<_> = certificates
-        .iter()
-        .map(|(_, der)| {
-            Certificate::parse(der)
-                .ok()
-                .map(|parsed| (parsed.statement.issuer, parsed.statement.subject))
-        })
-        .collect();
-    let chain = |start: usize| {
-        let mut chain = Chain {
-            certificates: 1,
-            bytes: certificates[start].1.len(),
-        };
-        for next in start + 1..certificates.len().min(start + MAX_CHAIN) {
-            let (Some((issuer, subject)), Some((_, above))) = (names[next - 1], names[next]) else {
-                break;
-            };
-            if issuer == subject || issuer != above {
-                break;
-            }
-            chain.certificates += 1;
-            chain.bytes += certificates[next].1.len();
-        }
-        chain
-    };
-    (0..certificates.len()).map(chain).collect()
-}
-
 fn spki(der: &[u8]) -> &[u8] {
     Certificate::parse(der)
         .map(|certificate| certificate.spki)
         .unwrap_or_default()
 }
 
-fn algorithms(certificate: &Certificate<'_>, inspection: &Inspection) -> (Algorithm, Algorithm) {
-    let key = Algorithm::of_key(certificate.spki);
-    let signature = match inspection.kind {
-        Kind::Standalone | Kind::LandmarkRelative => {
-            let cosigners = inspection.mtc.iter().flat_map(|mtc| &mtc.cosigners);
-            Algorithm::of_proof(
-                &cosigners
-                    .map(|cosigner| cosigner.signature_bytes)
-                    .collect::<Vec<_>>(),
-            )
-        }
-        _ => Algorithm::of_signature(certificate.signature_algorithm),
-    };
-    (key, signature)
-}
-
-fn role(certificate: &Certificate<'_>, kind: Kind) -> Role {
-    let constraints = certificate.statement.extension(oid::BASIC_CONSTRAINTS);
-    let is_ca = match constraints {
-        Some(constraints) => x509::is_ca(constraints.value).unwrap_or_default(),
-        // Before version 3 nothing said it; a certificate for itself is a root's.
-        None => {
-            certificate.statement.extensions.is_empty()
-                && certificate.statement.subject == certificate.statement.issuer
-        }
-    };
-    if is_ca || kind == Kind::Mtca || CaCertificate::parse(certificate.whole).is_ok() {
-        Role::Authority
-    } else {
-        Role::Leaf
-    }
-}
-
-/// As `mtc5g cert inspect --json` has them.
-const fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Standalone => "standalone",
-        Kind::LandmarkRelative => "landmark-relative",
-        Kind::MalformedMtc => "malformed-mtc",
-        Kind::Mtca => "mtca",
-        Kind::DirectlySigned => "directly-signed",
-    }
-}
-
 fn name(name: &[u8]) -> String {
     x509::distinguished_name(name).unwrap_or_else(|error| format!("(malformed: {error})"))
-}
-
-/// Two thirds of the lifetime.
-fn renewal(not_before: UnixTime, not_after: UnixTime, now: UnixTime) -> Renewal {
-    let lifetime = not_after.0.saturating_sub(not_before.0);
-    let date = UnixTime(not_before.0.saturating_add(lifetime - lifetime / 3)).min(not_after);
-    Renewal {
-        date: date.to_string(),
-        due: date <= now,
-        rule: "two-thirds".to_owned(),
-    }
 }
 
 fn shown(path: &Path) -> String {

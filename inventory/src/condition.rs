@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::model::Inventory;
+use crate::model::{CertificateEntry, EndpointEntry, Inventory};
 
 const DAYS_PER_WEEK: i64 = 7;
 
@@ -35,45 +35,22 @@ impl Condition {
         let certificates = inventory.certificates.iter();
         match self {
             Self::QuantumVulnerable => {
-                let certificates =
-                    certificates
-                        .filter(|entry| entry.quantum_vulnerable)
-                        .map(|entry| {
-                            let place = entry
-                                .places
-                                .first()
-                                .map(ToString::to_string)
-                                .unwrap_or_default();
-                            format!(
-                                "{place}: {}, key {}, signature {}",
-                                entry.subject, entry.key.name, entry.signature.name
-                            )
-                        });
+                let certificates = certificates.filter(|entry| entry.quantum_vulnerable);
                 let ports = inventory
                     .endpoints
                     .iter()
                     .filter(|port| port.is_vulnerable());
-                let ports = ports.map(|port| {
-                    let group = port
-                        .group
-                        .as_ref()
-                        .map(|group| group.name.as_str())
-                        .unwrap_or_default();
-                    format!("{}: key exchange {group}", port.address)
-                });
-                certificates.chain(ports).collect()
+                certificates
+                    .map(algorithms)
+                    .chain(ports.map(key_exchange))
+                    .collect()
             }
-            Self::Expiring(days) => certificates
-                .filter(|entry| entry.days_left < days)
-                .map(|entry| {
-                    let place = entry
-                        .places
-                        .first()
-                        .map(ToString::to_string)
-                        .unwrap_or_default();
-                    format!("{place}: {}, until {}", entry.subject, entry.not_after)
-                })
-                .collect(),
+            Self::Expiring(days) => {
+                let expiring = certificates.filter(|entry| entry.days_left < days);
+                expiring
+                    .map(|entry| format!("{}, until {}", named(entry), entry.not_after))
+                    .collect()
+            }
             Self::OpenKey => {
                 let open = inventory.private_keys.iter().filter(|key| key.open);
                 open.map(|key| {
@@ -93,6 +70,34 @@ impl Condition {
             }
         }
     }
+}
+
+/// Where a certificate is, and whose.
+fn named(entry: &CertificateEntry) -> String {
+    let place = entry
+        .places
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    format!("{place}: {}", entry.subject)
+}
+
+fn algorithms(entry: &CertificateEntry) -> String {
+    format!(
+        "{}, key {}, signature {}",
+        named(entry),
+        entry.key.name,
+        entry.signature.name
+    )
+}
+
+fn key_exchange(port: &EndpointEntry) -> String {
+    let group = port
+        .group
+        .as_ref()
+        .map(|group| group.name.as_str())
+        .unwrap_or_default();
+    format!("{}: key exchange {group}", port.address)
 }
 
 impl FromStr for Condition {

@@ -1,35 +1,12 @@
-//! DER: which of the things that are kept in it a SEQUENCE is.
+//! Things that are kept in DER: how each is told from the others, and added to what was found.
 
 use mtc_core::der::{self, DerError, Reader};
 use mtc_core::x509::Certificate;
 
-use crate::form::Passwords;
 use crate::found::{Findings, Item};
-use crate::pkcs12;
-use crate::private_key::PrivateKey;
 
 /// `id-signedData`, 1.2.840.113549.1.7.2.
 const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2];
-
-/// Reads a file that begins as DER; whether it was something that is looked for.
-pub(crate) fn read(bytes: &[u8], passwords: &Passwords, findings: &mut Findings) -> bool {
-    if Certificate::parse(bytes).is_ok() {
-        certificate(bytes, findings);
-    } else if pkcs12::is_store(bytes) {
-        pkcs12::read(bytes, passwords, findings);
-    } else if signed_certificates(bytes).is_ok() {
-        pkcs7(bytes, findings);
-    } else if is_request(bytes).is_ok() {
-        request(bytes, findings);
-    } else if is_revocation_list(bytes).is_ok() {
-        findings.add(Item::RevocationList);
-    } else if let Some(key) = PrivateKey::read(bytes) {
-        findings.add(Item::PrivateKey(key));
-    } else {
-        return false;
-    }
-    true
-}
 
 /// Adds what is said to be a certificate.
 pub(crate) fn certificate(bytes: &[u8], findings: &mut Findings) {
@@ -67,7 +44,7 @@ pub(crate) fn pkcs7(bytes: &[u8], findings: &mut Findings) {
 }
 
 /// `ContentInfo { id-signedData, [0] SignedData { version, digests, contents, [0] certificates ... } }`: the last.
-fn signed_certificates(bytes: &[u8]) -> Result<&[u8], DerError> {
+pub(crate) fn signed_certificates(bytes: &[u8]) -> Result<&[u8], DerError> {
     let mut fields = Reader::new(der::only(bytes, der::SEQUENCE)?);
     if fields.contents(der::OID)? != SIGNED_DATA {
         return Err(DerError::InvalidValue("contentType"));
@@ -81,7 +58,7 @@ fn signed_certificates(bytes: &[u8]) -> Result<&[u8], DerError> {
 }
 
 /// `CertificationRequest { { 0, subject, key, [0] attributes }, algorithm, signature }` (RFC 2986).
-fn is_request(bytes: &[u8]) -> Result<(), DerError> {
+pub(crate) fn is_request(bytes: &[u8]) -> Result<(), DerError> {
     let mut fields = Reader::new(der::only(bytes, der::SEQUENCE)?);
     let mut info = Reader::new(fields.contents(der::SEQUENCE)?);
     der::unsigned(info.contents(der::INTEGER)?)?;
@@ -106,7 +83,7 @@ pub(crate) fn request_parts(bytes: &[u8]) -> Result<(&[u8], &[u8]), DerError> {
 }
 
 /// `CertificateList { { 1, algorithm, issuer, thisUpdate ... }, algorithm, signature }` (RFC 5280 section 5.1).
-fn is_revocation_list(bytes: &[u8]) -> Result<(), DerError> {
+pub(crate) fn is_revocation_list(bytes: &[u8]) -> Result<(), DerError> {
     let mut fields = Reader::new(der::only(bytes, der::SEQUENCE)?);
     let mut list = Reader::new(fields.contents(der::SEQUENCE)?);
     list.optional(der::INTEGER)?;

@@ -4,12 +4,16 @@
 //! kind: List                      each of its items
 //! kind: Secret                    data (base64), stringData
 //! kind: ConfigMap                 data, binaryData (base64)
+//! kind: Certificate               cert-manager's: when it renews what is in which secret
 //! kind: Config  (kubeconfig)      clusters: certificate-authority[-data]; users: client-certificate[-data], client-key[-data]
 //! anything else                   texts in PEM, or in base64 of PEM (webhooks, certificate signing requests);
 //!                                 files that keys such as cert, private_key, pem name (Open5GS, free5GC, mtc5g)
 //! ```
 
-use crate::form::{Passwords, read_within};
+use mtc_core::der;
+use mtc_core::printable::printable;
+use mtc_core::time::UnixTime;
+
 use crate::found::{Findings, Item};
 use crate::pem;
 use crate::tree::Node;
@@ -59,9 +63,12 @@ const FILE_KEYS: [&str; 34] = [
     "ca_file",
 ];
 
-/// Reads one document.
-pub(crate) fn read(document: &Node, passwords: &Passwords, depth: usize, findings: &mut Findings) {
-    let reader = Reader { passwords, depth };
+/// How what stands in a document is read, by its name and its bytes.
+pub(crate) type Inner<'a> = &'a dyn Fn(&str, &[u8], &mut Findings);
+
+/// Reads one document. `is_inner` says that it stands in another, `inner` reads what stands in it.
+pub(crate) fn read(document: &Node, is_inner: bool, inner: Inner<'_>, findings: &mut Findings) {
+    let reader = Reader { is_inner, inner };
     reader.object(document, findings);
 }
 
@@ -71,8 +78,8 @@ pub(crate) fn is_worth_telling(text: &str) -> bool {
 }
 
 struct Reader<'a> {
-    passwords: &'a Passwords,
-    depth: usize,
+    is_inner: bool,
+    inner: Inner<'a>,
 }
 
 impl Reader<'_> {
@@ -84,6 +91,7 @@ impl Reader<'_> {
             Some("Secret") => self.secret(object, findings),
             Some("ConfigMap") => self.config_map(object, findings),
             Some("Config") => self.kubeconfig(object, findings),
+            Some("Certificate") => schedule(object, findings),
             Some(list) if list.ends_with("List") && object.get("items").is_some() => {
                 for item in object.get("items").map(Node::items).unwrap_or_default() {
                     // Items of a SecretList printed by the API itself do not say their kind.
@@ -173,7 +181,7 @@ impl Reader<'_> {
     fn reference(&self, path: &str, findings: &mut Findings) {
         findings.add(Item::Reference {
             path: path.to_owned(),
-            is_elsewhere: self.depth > 0, // a document in an object is for a container
+            is_elsewhere: self.is_inner, // a document in an object is for a container
         });
     }
 
@@ -187,7 +195,7 @@ impl Reader<'_> {
 
     fn inner(&self, name: &str, bytes: &[u8], usage: Option<&str>, findings: &mut Findings) {
         findings.within(name, usage, |findings| {
-            read_within(name, bytes, self.passwords, self.depth + 1, findings);
+            (self.inner)(name, bytes, findings);
         });
     }
 
@@ -230,6 +238,33 @@ fn titled(kind: &str, object: &Node) -> String {
         (None, Some(name)) => format!("{kind} {name}"),
         _ => kind.to_owned(),
     }
+}
+
+/// When cert-manager renews what is in the secret that it keeps for a certificate.
+fn schedule(certificate: &Node, findings: &mut Findings) {
+    let named = certificate
+        .get("spec")
+        .and_then(|spec| spec.text("secretName"));
+    let date = certificate
+        .get("status")
+        .and_then(|status| status.text("renewalTime"));
+    if let (Some(name), Some(date)) = (named, date.and_then(moment)) {
+        let namespace = certificate
+            .get("metadata")
+            .and_then(|metadata| metadata.text("namespace"));
+        let namespace = namespace
+            .map(|namespace| format!("{namespace}/"))
+            .unwrap_or_default();
+        let secret = printable(&format!("Secret {namespace}{name}"));
+        findings.add(Item::Schedule { secret, date });
+    }
+}
+
+/// A time as Kubernetes writes it, `2027-01-28T00:00:00Z`.
+fn moment(text: &str) -> Option<UnixTime> {
+    let digits = text.replace(['-', ':', 'T'], "");
+    let time = der::element(der::GENERALIZED_TIME, &[digits.as_bytes()]);
+    UnixTime::from_der(&mut der::Reader::new(&time)).ok()
 }
 
 fn secret_usage(kind: &str, name: &str) -> Option<&'static str> {

@@ -212,7 +212,7 @@ fn describe(connection: &ClientConnection, entry: &mut EndpointEntry) {
         let name = format!("{:?}", suite.suite());
         // rustls marks those of TLS 1.3, which the registry does not.
         name.strip_prefix("TLS13_")
-            .map_or(name.clone(), |rest| format!("TLS_{rest}"))
+            .map_or_else(|| name.clone(), |rest| format!("TLS_{rest}"))
     });
     entry.group = connection
         .negotiated_key_exchange_group()

@@ -1,14 +1,14 @@
 //! What a file is, by its bytes first and by its name where they do not say.
 
-use std::fmt;
-
-use zeroize::Zeroizing;
+use mtc_core::der;
+use mtc_core::x509::Certificate;
 
 use crate::document;
-use crate::found::{Findings, Found};
-use crate::model::Protection;
+use crate::found::{Findings, Found, Item};
+use crate::passwords::Passwords;
+use crate::private_key::PrivateKey;
 use crate::tree::{self, Language};
-use crate::{der_file, java_store, pem};
+use crate::{der_file, java_store, pem, pkcs12};
 
 /// Documents within documents: a key store in a secret in a list in a ConfigMap is four.
 const MAX_DEPTH: usize = 5;
@@ -31,60 +31,6 @@ const NAMED_AS_CERTIFICATE: [&str; 14] = [
 ];
 /// What every JKS store begins with is no text either; this is U+FEFF in UTF-8, which some editors put before text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
-
-/// Passwords that are tried on key stores: those that were given, the empty one, and `changeit`, which Java's own stores have.
-pub struct Passwords(Vec<Tried>);
-
-impl Passwords {
-    /// Those that were given, before the two that everybody knows.
-    pub fn new(given: impl IntoIterator<Item = Zeroizing<String>>) -> Self {
-        let given = given.into_iter().map(Tried::Given);
-        Self(
-            given
-                .chain([Tried::Known(""), Tried::Known("changeit")])
-                .collect(),
-        )
-    }
-
-    pub(crate) fn all(&self) -> &[Tried] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Passwords {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.len() - 2 {
-            0 => f.write_str("none was given; the empty one, \"changeit\""),
-            1 => f.write_str("the one given, the empty one, \"changeit\""),
-            more => write!(f, "the {more} given, the empty one, \"changeit\""),
-        }
-    }
-}
-
-/// One password.
-pub(crate) enum Tried {
-    /// Of whoever makes the inventory.
-    Given(Zeroizing<String>),
-    /// Known to everybody.
-    Known(&'static str),
-}
-
-impl Tried {
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::Given(text) => text,
-            Self::Known(text) => text,
-        }
-    }
-
-    /// What a key under this password is protected by.
-    pub(crate) const fn protection(&self) -> Protection {
-        match self {
-            Self::Given(_) => Protection::Encrypted,
-            Self::Known(_) => Protection::KnownPassword,
-        }
-    }
-}
 
 /// Reads a file. `name` is its name, without its folder; whether it held anything that is looked for, or was to.
 pub(crate) fn read(name: &str, bytes: &[u8], passwords: &Passwords) -> Vec<Found> {
@@ -116,7 +62,7 @@ pub(crate) fn read_within(
     if java_store::is_store(bytes) {
         return java_store::read(bytes, passwords, findings);
     }
-    if bytes.first() == Some(&0x30) && der_file::read(bytes, passwords, findings) {
+    if bytes.first() == Some(&der::SEQUENCE) && read_der(bytes, passwords, findings) {
         return;
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -136,7 +82,10 @@ pub(crate) fn read_within(
     match tree::read(text, language) {
         Ok(documents) => {
             for document in &documents {
-                document::read(document, passwords, depth, findings);
+                let inner = |name: &str, bytes: &[u8], findings: &mut Findings| {
+                    read_within(name, bytes, passwords, depth + 1, findings);
+                };
+                document::read(document, depth > 0, &inner, findings);
             }
         }
         // Not what its name says. What is in PEM in it can be read all the same.
@@ -148,6 +97,26 @@ pub(crate) fn read_within(
             }
         }
     }
+}
+
+/// Reads a file that begins as DER; whether it was something that is looked for.
+fn read_der(bytes: &[u8], passwords: &Passwords, findings: &mut Findings) -> bool {
+    if Certificate::parse(bytes).is_ok() {
+        der_file::certificate(bytes, findings);
+    } else if pkcs12::is_store(bytes) {
+        pkcs12::read(bytes, passwords, findings);
+    } else if der_file::signed_certificates(bytes).is_ok() {
+        der_file::pkcs7(bytes, findings);
+    } else if der_file::is_request(bytes).is_ok() {
+        der_file::request(bytes, findings);
+    } else if der_file::is_revocation_list(bytes).is_ok() {
+        findings.add(Item::RevocationList);
+    } else if let Some(key) = PrivateKey::read(bytes) {
+        findings.add(Item::PrivateKey(key));
+    } else {
+        return false;
+    }
+    true
 }
 
 fn extension(name: &str) -> Option<String> {

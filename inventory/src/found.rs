@@ -1,6 +1,7 @@
 //! What readers of all forms find, one by one, and the bound on how much that may be.
 
 use mtc_core::printable::printable;
+use mtc_core::time::UnixTime;
 
 use crate::private_key::PrivateKey;
 
@@ -34,6 +35,13 @@ pub(crate) enum Item {
         path: String,
         /// Whether that is seen from another file system, a container's, and not from where the document lies.
         is_elsewhere: bool,
+    },
+    /// When what is in a secret is renewed.
+    Schedule {
+        /// The secret, as the parts of a document are called.
+        secret: String,
+        /// From when on.
+        date: UnixTime,
     },
     /// What cannot be read, and why.
     Fault(String),

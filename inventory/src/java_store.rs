@@ -15,9 +15,9 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use mtc_core::x509::Certificate;
 
 use crate::der_file;
-use crate::form::{Passwords, Tried};
 use crate::found::{Findings, Item};
 use crate::model::Protection;
+use crate::passwords::{Passwords, Tried};
 use crate::private_key::PrivateKey;
 
 const JKS: u32 = 0xfeed_feed;

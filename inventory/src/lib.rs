@@ -25,12 +25,14 @@ mod collector;
 mod condition;
 mod csv;
 mod der_file;
+mod description;
 mod document;
 mod endpoint;
 mod form;
 mod found;
 mod java_store;
 mod model;
+mod passwords;
 mod pem;
 mod pkcs12;
 mod private_key;
@@ -44,9 +46,9 @@ pub use self::cbom::cbom;
 pub use self::condition::{Condition, UnknownCondition};
 pub use self::csv::csv;
 pub use self::endpoint::{Endpoint, EndpointError};
-pub use self::form::Passwords;
 pub use self::model::{
     CertificateEntry, Chain, Count, EndpointEntry, Group, Inventory, KeyEntry, Place, Problem,
     Protection, Renewal, RequestEntry, Role, Summary, UnresolvedReference, schema,
 };
+pub use self::passwords::Passwords;
 pub use self::text::text;

@@ -156,7 +156,8 @@ pub struct Renewal {
     pub date: String,
     /// Whether that is in the past.
     pub due: bool,
-    /// The rule behind it: `two-thirds`, of the lifetime, which is what cert-manager and most ACME clients do.
+    /// Who says so: `cert-manager`, by the `renewalTime` of the Certificate whose secret it is in, or nobody, and then it is `two-thirds` of
+    /// the lifetime, as cert-manager and most ACME clients have it.
     pub rule: String,
 }
 

@@ -42,9 +42,11 @@ pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 pub(crate) fn read(text: &str, findings: &mut Findings) {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let Some(label) = label(line, BEGIN) else {
-            continue;
-        };
+        let label = line
+            .trim()
+            .strip_prefix(BEGIN)
+            .and_then(|rest| rest.strip_suffix(DASHES));
+        let Some(label) = label else { continue };
         if label != PKCS7 {
             findings.next_position(); // of which each certificate counts
         }
@@ -52,8 +54,10 @@ pub(crate) fn read(text: &str, findings: &mut Findings) {
         let mut is_encrypted = false;
         let mut is_whole = false;
         for line in lines.by_ref() {
-            if let Some(end) = self::label(line, END) {
-                is_whole = end == label;
+            if let Some(end) = line.trim().strip_prefix(END) {
+                // What is behind it on its line is not looked at.
+                let rest = end.strip_prefix(label);
+                is_whole = rest.is_some_and(|rest| rest.starts_with(DASHES));
                 break;
             }
             // Headers of RFC 1421, which OpenSSL writes around a key that it has encrypted in the old way.
@@ -75,10 +79,6 @@ pub(crate) fn read(text: &str, findings: &mut Findings) {
             Some(bytes) => section(label, &bytes, findings),
         }
     }
-}
-
-fn label<'a>(line: &'a str, before: &str) -> Option<&'a str> {
-    line.trim().strip_prefix(before)?.strip_suffix(DASHES)
 }
 
 fn section(label: &str, bytes: &[u8], findings: &mut Findings) {

@@ -20,9 +20,9 @@ use mtc_core::der::{self, DerError, Reader};
 use mtc_core::x509::Certificate;
 
 use crate::der_file;
-use crate::form::{Passwords, Tried};
 use crate::found::{Findings, Item};
 use crate::model::Protection;
+use crate::passwords::{Passwords, Tried};
 use crate::private_key::PrivateKey;
 
 /// `id-data`, 1.2.840.113549.1.7.1.

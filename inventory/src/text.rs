@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::algorithm::Quantum;
-use crate::model::{CertificateEntry, EndpointEntry, Inventory, Place, Role};
+use crate::model::{CertificateEntry, EndpointEntry, Inventory, Place, Protection, Role, Summary};
 
 /// Characters of a subject in the table; the rest is in the other forms.
 const SUBJECT: usize = 44;
@@ -42,64 +42,67 @@ pub fn text(inventory: &Inventory) -> String {
 fn summary(inventory: &Inventory) -> String {
     let summary = &inventory.summary;
     let mut text = format!(
-        "{} certificates ({} of end entities, {} of authorities), {} private keys, {} TLS ports; {} files read\n",
-        summary.certificates,
+        "{} ({} of end entities, {} of authorities), {}, {}; {} read\n",
+        counted(summary.certificates, "certificate"),
         summary.leaves,
         summary.authorities,
-        summary.private_keys,
-        summary.endpoints,
-        summary.files
+        counted(summary.private_keys, "private key"),
+        counted(summary.endpoints, "TLS port"),
+        counted(summary.files, "file"),
     );
-    let mut line = |label: &str, value: String| {
+    for (label, value) in figures(summary).into_iter().chain(next(inventory)) {
         let _ = writeln!(text, "  {label:<22}{value}"); // a String takes everything
-    };
-    line(
-        "quantum-vulnerable",
-        format!(
-            "{} of {} certificates{}",
-            summary.quantum_vulnerable,
-            summary.certificates,
-            match (summary.vulnerable_key_exchanges, summary.endpoints) {
-                (_, 0) => String::new(),
-                (vulnerable, all) => format!("; key exchange of {vulnerable} of {all} TLS ports"),
-            }
-        ),
-    );
-    if summary.merkle_tree_certificates > 0 {
-        line(
-            "Merkle Tree",
-            format!("{} certificates", summary.merkle_tree_certificates),
-        );
-    }
-    line("expired", summary.expired.to_string());
-    line(
-        "renewal due",
-        format!(
-            "{} (two thirds of the lifetime have passed)",
-            summary.renewal_due
-        ),
-    );
-    let next: Vec<_> = inventory
-        .certificates
-        .iter()
-        .filter(|entry| entry.days_left >= 0)
-        .take(NEXT)
-        .map(|entry| format!("{} {}", date(&entry.not_after), short(&entry.subject)))
-        .collect();
-    if !next.is_empty() {
-        line("next to expire", next.join("; "));
-    }
-    line("open private keys", summary.open_private_keys.to_string());
-    if summary.problems > 0 {
-        line("not read", format!("{}; see below", summary.problems));
     }
     for (algorithm, count) in &summary.by_key_algorithm {
-        line(
-            algorithm,
-            format!("{} leaves, {} authorities", count.leaves, count.authorities),
-        );
+        let (leaves, authorities) = (count.leaves, count.authorities);
+        let _ = writeln!(
+            text,
+            "  {algorithm:<22}{leaves} of end entities, {authorities} of authorities"
+        ); // the same
     }
     text
+}
+
+fn figures(summary: &Summary) -> Vec<(&'static str, String)> {
+    let mut vulnerable = format!(
+        "{} of {} certificates",
+        summary.quantum_vulnerable, summary.certificates
+    );
+    if summary.endpoints > 0 {
+        vulnerable += &format!(
+            "; key exchange of {} of {} TLS ports",
+            summary.vulnerable_key_exchanges, summary.endpoints
+        );
+    }
+    let mut lines = vec![
+        ("quantum-vulnerable", vulnerable),
+        ("expired", summary.expired.to_string()),
+        ("renewal due", summary.renewal_due.to_string()),
+        ("open private keys", summary.open_private_keys.to_string()),
+    ];
+    if summary.merkle_tree_certificates > 0 {
+        lines.push((
+            "Merkle Tree",
+            counted(summary.merkle_tree_certificates, "certificate"),
+        ));
+    }
+    if summary.problems > 0 {
+        lines.push(("not read", format!("{}; see below", summary.problems)));
+    }
+    lines
+}
+
+/// What expires next.
+fn next(inventory: &Inventory) -> Option<(&'static str, String)> {
+    let valid = inventory
+        .certificates
+        .iter()
+        .filter(|entry| entry.days_left >= 0);
+    let next = valid
+        .take(NEXT)
+        .map(|entry| format!("{} {}", date(&entry.not_after), short(&entry.subject)));
+    let next = next.collect::<Vec<_>>().join("; ");
+    (!next.is_empty()).then_some(("next to expire", next))
 }
 
 fn certificates(inventory: &Inventory, text: &mut String) {
@@ -229,7 +232,6 @@ fn keys(inventory: &Inventory, text: &mut String) {
         .map(str::to_owned),
     ];
     rows.extend(inventory.private_keys.iter().map(|key| {
-        use crate::model::Protection;
         let protection = match key.protection {
             Protection::None => "nothing",
             Protection::KnownPassword => "a password everybody knows",
@@ -297,7 +299,7 @@ fn port(port: &EndpointEntry) -> [String; 8] {
             "-"
         }
         .to_owned(),
-        format!("{} certificates", port.chain.len()),
+        counted(port.chain.len(), "certificate"),
     ]
 }
 
@@ -339,6 +341,11 @@ fn described(place: &Place) -> String {
         None => place.to_string(),
         Some(usage) => format!("{place} [{usage}]"),
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 fn date(moment: &str) -> &str {

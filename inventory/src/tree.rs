@@ -65,9 +65,9 @@ pub(crate) enum Node {
     /// A text, a number, a truth value, or nothing: as it is written.
     Scalar(String),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<Self>),
     /// Names and values, in their order.
-    Map(Vec<(String, Node)>),
+    Map(Vec<(String, Self)>),
 }
 
 impl Node {

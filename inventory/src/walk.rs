@@ -128,7 +128,7 @@ pub(crate) fn walk(root: &Path, seen: &mut HashSet<(u64, u64)>, mut step: impl F
 fn list(folder: &Path, seen: &mut HashSet<(u64, u64)>) -> io::Result<Vec<PathBuf>> {
     let opened = File::open(folder)?;
     let metadata = opened.metadata()?;
-    let kind = i64::from(rustix::fs::fstatfs(&opened)?.f_type);
+    let kind = rustix::fs::fstatfs(&opened)?.f_type;
     if PSEUDO_FILE_SYSTEMS.contains(&kind) || !seen.insert((metadata.dev(), metadata.ino())) {
         return Ok(Vec::new());
     }

@@ -85,6 +85,7 @@ async fn an_estate_is_told_whole() {
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let inventory = document(&ended);
     places_and_uses(&estate, &inventory);
+    authorities_and_references(&estate, &inventory);
     renewal_and_algorithms(&inventory);
     private_keys(&estate, &inventory);
     problems(&estate, &inventory);
@@ -128,6 +129,9 @@ fn places_and_uses(estate: &Estate, inventory: &Value) {
     );
     // The chain in PKCS#12 and PKCS#7: the leaf and its CA.
     assert_eq!(amf["chain"]["certificates"], 2);
+}
+
+fn authorities_and_references(estate: &Estate, inventory: &Value) {
     let kubernetes = certificate(inventory, "CN=kubernetes");
     assert_eq!(
         estate.places(&kubernetes["places"]),
@@ -460,12 +464,11 @@ async fn objects_come_from_kubectl_through_a_pipe() {
         .args([format!("--cert={certificate}"), format!("--key={key}")])
         .output();
     let object = within(object).await.expect("kubectl runs").stdout;
-    let list = [
-        b"{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[",
-        &*object,
-        b"]}",
-    ]
-    .concat();
+    let schedule = "{\"apiVersion\":\"cert-manager.io/v1\",\"kind\":\"Certificate\",\"metadata\":{\"name\":\"x\"},\
+                    \"spec\":{\"secretName\":\"a\"},\"status\":{\"renewalTime\":\"2027-01-28T12:00:00Z\"}}";
+    let object = String::from_utf8(object).expect("JSON");
+    let list =
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{object},{schedule}]}}");
     let mut audit = Command::new(binary())
         .args(["audit", "--json", "-"])
         .stdin(Stdio::piped())
@@ -473,7 +476,7 @@ async fn objects_come_from_kubectl_through_a_pipe() {
         .spawn()
         .expect("it starts");
     let mut stdin = audit.stdin.take().expect("it is piped");
-    stdin.write_all(&list).await.expect("it reads");
+    stdin.write_all(list.as_bytes()).await.expect("it reads");
     drop(stdin);
     let output = within(audit.wait_with_output()).await.expect("it ends");
     let inventory: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -483,6 +486,9 @@ async fn objects_come_from_kubectl_through_a_pipe() {
         inventory["certificates"][0]["private_keys"][0],
         "-: Secret a, tls.key"
     );
+    let renewal = &inventory["certificates"][0]["renewal"];
+    assert_eq!(renewal["date"], "2027-01-28T12:00:00Z");
+    assert_eq!(renewal["rule"], "cert-manager");
 }
 
 /// Key and certificate of a server, for itself: their files.
@@ -692,4 +698,23 @@ async fn a_lab_of_ours_is_seen_for_what_it_is() {
         assert_eq!(entry["quantum_vulnerable"], false, "{entry}");
         assert_eq!(entry["signature"]["name"], "id-alg-mtcProof");
     }
+    let address = lab.folder.lab.nrf.sbi.to_string();
+    let inventory = document(&mtc5g(["audit", "--json", &address]).await);
+    let port = &inventory["endpoints"][0];
+    assert_eq!(port["version"], "TLS 1.3", "{port}");
+    assert_eq!(port["group"]["name"], "X25519MLKEM768");
+    assert_eq!(port["group"]["quantum"], "hybrid");
+    assert_eq!(port["signature_scheme"], "ml_dsa_65");
+    assert_eq!(port["application_protocol"], "h2");
+    assert_eq!(inventory["certificates"][0]["kind"], "standalone");
+    let judged = mtc5g([
+        "audit",
+        &address,
+        &folder,
+        "--csv",
+        "--fail-on",
+        "expiring=0d",
+    ])
+    .await;
+    assert_eq!(judged.code(), Some(0), "{judged:?}");
 }

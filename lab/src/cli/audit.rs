@@ -109,9 +109,9 @@ impl AuditArguments {
             self.show(&inventory)?;
             Ok(self.judge(&inventory))
         });
-        match ended.await.map_err(AuditError::from).flatten() {
-            Ok(status) => ExitCode::from(status),
-            Err(error) => fail(&error),
+        match ended.await.map_err(AuditError::from) {
+            Ok(Ok(status)) => ExitCode::from(status),
+            Ok(Err(error)) | Err(error) => fail(&error),
         }
     }
 

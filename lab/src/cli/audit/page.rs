@@ -67,15 +67,14 @@ fn by_algorithm(summary: &Summary) -> Markup {
     }
 }
 
-const CERTIFICATE_COLUMNS: [&str; 8] = [
+const CERTIFICATE_COLUMNS: [&str; 7] = [
     "Expires",
     "Days left",
     "Renew from",
     "Role",
     "Key, signature",
     "Quantum",
-    "Bytes",
-    "Chain, bytes",
+    "Bytes, of its chain",
 ];
 /// What names and places need; numbers are narrow.
 const WIDE: &str = "min-width: 22rem";
@@ -117,7 +116,6 @@ fn certificate(entry: &CertificateEntry) -> Markup {
         (Role::Leaf, "directly-signed") => "leaf",
         (Role::Leaf, _) => "leaf, MTC",
     };
-    let bytes = |bytes: usize| html! { (bytes) };
     let cells = [
         html! { (date(&entry.not_after)) },
         html! { (entry.days_left) },
@@ -125,8 +123,7 @@ fn certificate(entry: &CertificateEntry) -> Markup {
         html! { (role) },
         html! { (entry.key.name) br; small { (entry.signature.name) } },
         html! { (entry.key.quantum.as_str()) br; small { (entry.signature.quantum.as_str()) } },
-        bytes(entry.bytes),
-        bytes(entry.chain.bytes),
+        html! { (entry.bytes) br; small { (entry.chain.bytes) } },
     ];
     html! {
         "\n"
@@ -135,10 +132,25 @@ fn certificate(entry: &CertificateEntry) -> Markup {
                 (entry.subject)
                 @for remark in &entry.remarks { small.broken { (remark) } }
                 (places(&entry.places))
-                @for key in &entry.private_keys { small { "its key: " (key) } }
+                (keys_of(&entry.private_keys))
                 @if !entry.same_key.is_empty() { small { "the same key in " (entry.same_key.len()) " more" } }
             }
             @for (label, cell) in CERTIFICATE_COLUMNS.iter().zip(cells) { td data-label=(label) { (cell) } }
+        }
+    }
+}
+
+/// Where the private key of a certificate lies: the first place; the others unfold.
+fn keys_of(places: &[String]) -> Markup {
+    html! {
+        @if let [first, more @ ..] = places {
+            small { "its key: " (first) }
+            @if !more.is_empty() {
+                details {
+                    summary { "and at " (more.len()) " more" }
+                    @for place in more { small { (place) } }
+                }
+            }
         }
     }
 }
