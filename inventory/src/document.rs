@@ -290,7 +290,7 @@ fn names_a_file(name: &str, text: &str) -> bool {
     FILE_KEYS.contains(&name.as_str())
         && is_path
         && text.len() <= MAX_PATH
-        && !text.contains(['\n', '\0'])
+        && !text.contains(['\n', '\0', '{']) // nor a template for one
         && !text.contains("://")
 }
 

@@ -36,7 +36,7 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 pub(crate) fn read(name: &str, bytes: &[u8], passwords: &Passwords) -> Vec<Found> {
     let mut findings = Findings::default();
     read_within(name, bytes, passwords, 0, &mut findings);
-    if findings.len() == 0 && is_named_as_certificate(name) {
+    if findings.is_empty() && is_named_as_certificate(name) {
         findings.fault(if bytes.is_empty() {
             "is empty"
         } else {

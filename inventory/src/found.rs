@@ -60,6 +60,7 @@ pub(crate) struct Findings {
     /// Place of a PEM block or a bag within the innermost part.
     position: usize,
     iterations_left: u64,
+    has_other: bool,
 }
 
 impl Default for Findings {
@@ -71,6 +72,7 @@ impl Default for Findings {
             usage: None,
             position: 0,
             iterations_left: MAX_ITERATIONS,
+            has_other: false,
         }
     }
 }
@@ -131,6 +133,16 @@ impl Findings {
             usage: self.usage.clone(),
             item,
         });
+    }
+
+    /// Notes something that is read and not told of, such as a public key.
+    pub(crate) const fn add_other(&mut self) {
+        self.has_other = true;
+    }
+
+    /// Whether there is nothing at all, not even what is not told of.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.found.is_empty() && !self.has_other
     }
 
     /// How many there are.

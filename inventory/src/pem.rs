@@ -2,6 +2,8 @@
 //!
 //! One damaged section does not hide the others, which is why this is not the reader of [`mtc_tools::certificate_file`].
 
+use std::iter::Peekable;
+
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -40,48 +42,73 @@ pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Reads every section of a text.
 pub(crate) fn read(text: &str, findings: &mut Findings) {
-    let mut lines = text.lines();
+    let mut lines = text.lines().map(str::trim).peekable();
     while let Some(line) = lines.next() {
         let label = line
-            .trim()
             .strip_prefix(BEGIN)
             .and_then(|rest| rest.strip_suffix(DASHES));
         let Some(label) = label else { continue };
         if label != PKCS7 {
             findings.next_position(); // of which each certificate counts
         }
-        let mut body = Zeroizing::new(String::new());
-        let mut is_encrypted = false;
-        let mut is_whole = false;
-        for line in lines.by_ref() {
-            if let Some(end) = line.trim().strip_prefix(END) {
+        let section = Section::read(label, &mut lines);
+        let shown = printable(label);
+        match base64(&section.body) {
+            _ if !is_of_interest(label) => findings.add_other(),
+            _ if !section.is_whole => findings.fault(format!("PEM section {shown:?} has no end")),
+            None => findings.fault(format!("PEM section {shown:?} is not text in base64")),
+            Some(_) if section.is_encrypted => {
+                findings.add(Item::PrivateKey(PrivateKey::sealed(Protection::Encrypted)));
+            }
+            Some(bytes) => add(label, &bytes, findings),
+        }
+    }
+}
+
+/// What stands between two lines of dashes.
+struct Section {
+    body: Zeroizing<String>,
+    /// Whether headers say that the body is encrypted.
+    is_encrypted: bool,
+    /// Whether its end is there.
+    is_whole: bool,
+}
+
+impl Section {
+    /// Reads to the end of the section, or to where the next one begins.
+    fn read<'a>(label: &str, lines: &mut Peekable<impl Iterator<Item = &'a str>>) -> Self {
+        let mut section = Self {
+            body: Zeroizing::new(String::new()),
+            is_encrypted: false,
+            is_whole: false,
+        };
+        while let Some(line) = lines.next_if(|line| !line.starts_with(BEGIN)) {
+            if let Some(end) = line.strip_prefix(END) {
                 // What is behind it on its line is not looked at.
                 let rest = end.strip_prefix(label);
-                is_whole = rest.is_some_and(|rest| rest.starts_with(DASHES));
+                section.is_whole = rest.is_some_and(|rest| rest.starts_with(DASHES));
                 break;
             }
             // Headers of RFC 1421, which OpenSSL writes around a key that it has encrypted in the old way.
             match line.split_once(':') {
                 Some((name, value)) => {
-                    is_encrypted |= name.trim() == "Proc-Type" && value.contains("ENCRYPTED");
+                    section.is_encrypted |= name == "Proc-Type" && value.contains("ENCRYPTED");
                 }
-                None if line.trim().starts_with(BEGIN) => break,
-                None => body.push_str(line.trim()),
+                None => section.body.push_str(line),
             }
         }
-        let shown = printable(label);
-        match base64(&body) {
-            _ if !is_whole => findings.fault(format!("PEM section {shown:?} has no end")),
-            None => findings.fault(format!("PEM section {shown:?} is not text in base64")),
-            Some(_) if is_encrypted => {
-                findings.add(Item::PrivateKey(PrivateKey::sealed(Protection::Encrypted)));
-            }
-            Some(bytes) => section(label, &bytes, findings),
-        }
+        section
     }
 }
 
-fn section(label: &str, bytes: &[u8], findings: &mut Findings) {
+/// Whether a section is one of those that are looked for: others, of PGP for one, look the same and are not PEM.
+fn is_of_interest(label: &str) -> bool {
+    label.contains("CERTIFICATE")
+        || label.ends_with("PRIVATE KEY")
+        || [PKCS7, "X509 CRL"].contains(&label)
+}
+
+fn add(label: &str, bytes: &[u8], findings: &mut Findings) {
     match label {
         "CERTIFICATE" | "X509 CERTIFICATE" => der_file::certificate(bytes, findings),
         // A certificate, and behind it what OpenSSL trusts it for.
@@ -121,4 +148,84 @@ fn openssh(bytes: &[u8]) -> PrivateKey {
         Some(b"none") | None => Protection::None,
         Some(_) => Protection::Encrypted,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found in a text: a word for each.
+    fn words(text: &str) -> Vec<String> {
+        let mut findings = Findings::default();
+        read(text, &mut findings);
+        let word = |item| match item {
+            Item::PrivateKey(key) => format!("{:?} key", key.protection),
+            Item::RevocationList => "list".to_owned(),
+            Item::Fault(reason) => reason,
+            _ => "other".to_owned(),
+        };
+        findings
+            .into_found()
+            .into_iter()
+            .map(|found| word(found.item))
+            .collect()
+    }
+
+    fn block(label: &str, body: &str) -> String {
+        format!("{BEGIN}{label}-----\n{body}\n{END}{label}-----\n")
+    }
+
+    #[test]
+    fn a_damaged_section_does_not_hide_the_next() {
+        let list = block("X509 CRL", "AAAA");
+        let cut = list.replace("-----END X509 CRL-----\n", "");
+        let no_end = "PEM section \"X509 CRL\" has no end";
+        assert_eq!(
+            words(&format!("text\n{list}more\n{list}")),
+            ["list", "list"]
+        );
+        assert_eq!(
+            words(&block("X509 CRL", "?!")),
+            ["PEM section \"X509 CRL\" is not text in base64"]
+        );
+        assert_eq!(
+            words(&format!("{}{list}", block("X509 CRL", "?!"))).len(),
+            2
+        );
+        assert_eq!(words(&cut), [no_end]);
+        // Cut short before another: that is read too.
+        assert_eq!(words(&format!("{cut}{list}")), [no_end, "list"]);
+        assert_eq!(
+            words(&list.replace("-----END X509 CRL", "-----END CERTIFICATE")),
+            [no_end]
+        );
+    }
+
+    #[test]
+    fn keys_of_every_kind_are_told_by_what_protects_them() {
+        let old = block(
+            "RSA PRIVATE KEY",
+            "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA",
+        );
+        assert_eq!(words(&old), ["Encrypted key"]);
+        let openssh = |cipher: &str| {
+            let length = [0, 0, 0, cipher.len() as u8];
+            let bytes = [OPENSSH, &length, cipher.as_bytes()].concat();
+            block("OPENSSH PRIVATE KEY", &ENGINE.encode(bytes))
+        };
+        assert_eq!(words(&openssh("none")), ["None key"]);
+        assert_eq!(words(&openssh("aes256-ctr")), ["Encrypted key"]);
+        assert_eq!(words(&block("MADE-UP PRIVATE KEY", "AAAA")), ["None key"]);
+    }
+
+    #[test]
+    fn what_only_looks_like_pem_is_left_alone() {
+        assert_eq!(words(&block("PGP PUBLIC KEY BLOCK", "?!")), [""; 0]);
+        assert_eq!(words(&block("PUBLIC KEY", "AAAA")), [""; 0]);
+        assert_eq!(
+            words(&format!("    {}", block("X509 CRL", "    AAAA\n    "))),
+            ["list"],
+            "indented"
+        );
+    }
 }

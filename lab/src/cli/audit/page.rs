@@ -74,10 +74,10 @@ const CERTIFICATE_COLUMNS: [&str; 7] = [
     "Role",
     "Key, signature",
     "Quantum",
-    "Bytes, of its chain",
+    "Bytes, chain",
 ];
 /// What names and places need; numbers are narrow.
-const WIDE: &str = "min-width: 22rem";
+const WIDE: &str = "min-width: 19rem";
 
 fn certificates(inventory: &Inventory) -> Markup {
     let table = html! {
