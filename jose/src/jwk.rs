@@ -121,7 +121,11 @@ impl Jwk {
         }
     }
 
-    fn key(&self) -> Result<PublicKey, KeySetError> {
+    /// The key, whatever its name.
+    ///
+    /// # Errors
+    /// It is none of the algorithms that are used here.
+    pub fn public_key(&self) -> Result<PublicKey, KeySetError> {
         let of_curve = |crv: &String, wanted: &[SignatureAlgorithm]| {
             let known = wanted.iter().find(|known| curve(**known) == crv);
             known
@@ -189,6 +193,13 @@ pub fn thumbprint(key: &PublicKey) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(members))
 }
 
+/// The thumbprint of an RSA key (RFC 7638), which signs nothing here but what software of others sends; both numbers big-endian.
+pub fn rsa_thumbprint(modulus: &[u8], exponent: &[u8]) -> String {
+    let [n, e] = [modulus, exponent].map(|octets| URL_SAFE_NO_PAD.encode(octets));
+    let members = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
+    URL_SAFE_NO_PAD.encode(Sha256::digest(members))
+}
+
 /// The keys that a signer is trusted with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet {
@@ -219,7 +230,7 @@ impl KeySet {
             if named.iter().any(|(known, _)| *known == name) {
                 return Err(KeySetError::Twice(name));
             }
-            named.push((name, key.key()?));
+            named.push((name, key.public_key()?));
         }
         Ok(Self { keys: named })
     }

@@ -198,16 +198,20 @@ impl<'a> Jws<'a> {
     }
 
     pub(crate) fn is_signed_by(&self, key: &PublicKey) -> bool {
-        let algorithm = self.header.algorithm;
-        key.algorithm() == algorithm
-            && ecdsa::from_jws(algorithm, &self.signature)
-                .is_some_and(|signature| key.verifies(self.signed.as_bytes(), &signature))
+        key.algorithm() == self.header.algorithm
+            && verifies(key, self.signed.as_bytes(), &self.signature)
     }
 
     /// Of a signature that was verified.
     pub(crate) fn into_verified(self) -> Verified {
         Verified(self.payload)
     }
+}
+
+/// Whether `signature`, in the form that JWS has it, is that of `key` on `message`.
+pub fn verifies(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    ecdsa::from_jws(key.algorithm(), signature)
+        .is_some_and(|signature| key.verifies(message, &signature))
 }
 
 fn decode(part: &str, name: &'static str) -> Result<Vec<u8>, JwsError> {

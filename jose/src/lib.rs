@@ -14,5 +14,5 @@ mod jwk;
 mod jws;
 
 pub use algorithm::{UnknownAlgorithm, alg, algorithm};
-pub use jwk::{Jwk, JwkSet, KeySet, KeySetError, MAX_KEYS, thumbprint};
-pub use jws::{Header, Jws, JwsError, MAX_JWS, Verified, sign};
+pub use jwk::{Jwk, JwkSet, KeySet, KeySetError, MAX_KEYS, rsa_thumbprint, thumbprint};
+pub use jws::{Header, Jws, JwsError, MAX_JWS, Verified, sign, verifies};

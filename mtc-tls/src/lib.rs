@@ -7,6 +7,7 @@
 //! handshake::{connect, accept} ──> a stream, who the peer is, what it cost
 //!                                  └─ record: bytes by message; notes: what was signed and verified; tcp_info: TCP facts
 //! revocation                   ──> CRLs and OCSP responses of X.509 CAs
+//! https                        ──> X.509 certificates for clients of others, who show none
 //! signing                      ──> what an NF signs beside handshakes, and whose it is
 //! memory::handshake            ──> the same of two endpoints in one thread, without sockets
 //! ```
@@ -22,6 +23,7 @@ pub mod endpoint;
 mod grease;
 pub mod handshake;
 mod hints;
+pub mod https;
 pub mod identity;
 pub mod key;
 pub mod key_log;

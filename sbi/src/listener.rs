@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mtc_tls::endpoint::Sampling;
 use mtc_tls::handshake;
+use mtc_tls::https::HttpsServer;
 use mtc_tls::profile::ClientAuth;
 use mtc_tls::record::Side;
 use rustix::process::{Resource, getrlimit};
@@ -226,6 +227,48 @@ pub async fn serve_plain<H: Handler>(
         };
         async move {
             let served = serve_cleartext_within(terms, tcp, remote, handler, stop.wait());
+            if let Err(error) = served.await {
+                tracing::debug!(%remote, error = %Causes(&error), "connection ended");
+            }
+        }
+    })
+    .await;
+}
+
+/// Serves a port of HTTPS to clients that show no certificate until stopped, then finishes what is in progress.
+pub async fn serve_https<H: Handler>(
+    listener: TcpListener,
+    server: HttpsServer,
+    handler: Arc<H>,
+    limits: Limits,
+    stop: Stop,
+) {
+    let connection_stop = stop.clone();
+    let budget = limits.budget.clone();
+    accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
+        let (server, handler, stop) = (server.clone(), handler.clone(), connection_stop.clone());
+        let terms = Terms {
+            metrics: None,
+            budget: budget.clone(),
+            newcomer: Some(newcomer),
+        };
+        async move {
+            let accepted = tokio::select! {
+                accepted = timeout(HANDSHAKE_TIMEOUT, server.accept(tcp)) => accepted,
+                () = stop.clone().wait() => return,
+            };
+            let stream = match accepted {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    tracing::info!(%remote, error = %Causes(&error), "handshake with a client failed");
+                    return;
+                }
+                Err(_) => {
+                    tracing::debug!(%remote, "closing: no handshake in time");
+                    return;
+                }
+            };
+            let served = serve_cleartext_within(terms, stream, remote, handler, stop.wait());
             if let Err(error) = served.await {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }

@@ -303,7 +303,7 @@ where
     serve(builder, terms, io, peer, handler, shutdown).await
 }
 
-/// Serves HTTP/1.1 or HTTP/2 with prior knowledge on `io`, a cleartext stream: the admin, log and witness ports. Requests are
+/// Serves HTTP/1.1 or HTTP/2 on `io`, a cleartext stream or one whose peer showed no certificate: the admin, log and witness ports. Requests are
 /// paid from a budget of the connection's own.
 ///
 /// # Errors

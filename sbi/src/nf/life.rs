@@ -12,6 +12,7 @@ use std::time::Duration;
 use jose::KeySet;
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::CredentialSet;
+use mtc_tls::https::HttpsServer;
 use mtc_tls::key_log::KeyLogFile;
 use mtc_tls::profile::ClientAuth;
 use rustls::KeyLog;
@@ -30,7 +31,7 @@ use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::listener::{
-    Host, Hosts, ListenError, bind, serve_cleartext_sbi, serve_plain, serve_sbi,
+    Host, Hosts, ListenError, bind, serve_cleartext_sbi, serve_https, serve_plain, serve_sbi,
 };
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfType};
@@ -206,6 +207,19 @@ impl Life {
         self.tasks
             .spawn(serve_plain(listener, handler, limits, stop));
         Ok(bound)
+    }
+
+    /// Serves HTTPS with the X.509 certificates of an instance, to clients that show none, until the process stops.
+    pub fn serve_https<H: Handler>(
+        &mut self,
+        listener: TcpListener,
+        instance: &Instance,
+        handler: Arc<H>,
+    ) {
+        let server = HttpsServer::new(instance.store.receiver());
+        let (limits, stop) = (self.limits.clone(), self.stop.clone());
+        self.tasks
+            .spawn(serve_https(listener, server, handler, limits, stop));
     }
 
     /// Serves the SBI of an instance, which others reach at `addr`, until the process stops.
