@@ -66,8 +66,7 @@ impl Binding {
     /// # Errors
     /// Every rule of form has its variant in [`BindingError`].
     pub fn parse(binding: &Value) -> Result<Self, BindingError> {
-        let flattened: Flattened =
-            Deserialize::deserialize(binding).map_err(RequestError::Form)?;
+        let flattened: Flattened = Deserialize::deserialize(binding).map_err(RequestError::Form)?;
         let (header, payload, mac) = flattened.decode()?;
         let Written {
             alg,
@@ -101,8 +100,7 @@ impl Binding {
     /// The first that is not so.
     pub fn verify(&self, mac_key: &[u8], url: &str, key: &AccountKey) -> Result<(), BindingError> {
         let mac_key = hmac::Key::new(hmac::HMAC_SHA256, mac_key);
-        hmac::verify(&mac_key, self.signed.as_bytes(), &self.mac)
-            .map_err(|_| BindingError::Mac)?;
+        hmac::verify(&mac_key, self.signed.as_bytes(), &self.mac).map_err(|_| BindingError::Mac)?;
         if self.url != url {
             return Err(BindingError::Url);
         }

@@ -143,8 +143,7 @@ impl AccountKey {
                     n: modulus,
                     e: exponent,
                 };
-                let verified =
-                    components.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature);
+                let verified = components.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature);
                 verified.is_ok()
             }
             _ => false,
@@ -186,7 +185,10 @@ mod tests {
     #[test]
     fn a_key_reads_back_as_itself() {
         for algorithm in SignatureAlgorithm::ALL {
-            let key = SecretKey::generate(algorithm).unwrap().public_key().unwrap();
+            let key = SecretKey::generate(algorithm)
+                .unwrap()
+                .public_key()
+                .unwrap();
             let key = AccountKey::of(key);
             assert!(key.to_jwk().get("kid").is_none());
             assert_eq!(AccountKey::from_jwk(&key.to_jwk()).unwrap(), key);

@@ -22,6 +22,4 @@ pub use payload::{
     AccountUpdate, Finalize, Identifier, KeyChange, NewAccount, NewOrder, RevokeCertificate,
 };
 pub use problem::ErrorKind;
-pub use request::{
-    By, Header, MAX_REQUEST, RequestError, Signed, Verified, decode,
-};
+pub use request::{By, Header, MAX_REQUEST, RequestError, Signed, Verified, decode};

@@ -72,9 +72,7 @@ impl ErrorKind {
     pub const fn status(self) -> u16 {
         match self {
             Self::Unauthorized => 401,
-            Self::ExternalAccountRequired
-            | Self::OrderNotReady
-            | Self::RejectedIdentifier => 403,
+            Self::ExternalAccountRequired | Self::OrderNotReady | Self::RejectedIdentifier => 403,
             Self::RateLimited => 429,
             Self::ServerInternal => 503,
             _ => 400,

@@ -87,7 +87,9 @@ pub(crate) struct Flattened {
 
 impl Flattened {
     /// Header and payload, decoded.
-    pub(crate) fn decode<H: DeserializeOwned>(&self) -> Result<(H, Vec<u8>, Vec<u8>), RequestError> {
+    pub(crate) fn decode<H: DeserializeOwned>(
+        &self,
+    ) -> Result<(H, Vec<u8>, Vec<u8>), RequestError> {
         let header = decode(&self.protected, "protected")?;
         let header = serde_json::from_slice(&header).map_err(RequestError::Header)?;
         let payload = decode(&self.payload, "payload")?;

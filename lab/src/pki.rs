@@ -4,6 +4,7 @@
 //! Secrets are created with mode 0600, folders that no other NF reads from with 0700; there is no moment in which
 //! another user could open them. Nothing is ever written over.
 
+mod acme;
 mod cmp;
 mod error;
 mod folder;
@@ -26,6 +27,7 @@ use nf_nrf::baseline::{self, CaPem};
 use nf_nrf::enrolment_token::SharedSecrets;
 use sbi::trust_file::{CosignerEntry, GroupEntry, TrustDocument};
 
+pub use self::acme::{ExternalAccount, mint_acme};
 pub use self::cmp::{CmpEnrolment, mint_cmp};
 pub use self::error::PkiError;
 pub use self::plan::{COUNTRY, HOME_DOMAIN, PkiPlan, PlannedInstance, fqdn};
@@ -131,6 +133,7 @@ impl LabPki {
         enrolment.public("authority.pub", public_pem(&authority).as_bytes())?;
         enrolment.secret("authority.key", &authority.to_pem()?)?;
         enrolment.secret("cmp.key", &*SharedSecrets::new_key())?;
+        enrolment.secret("acme.key", &*SharedSecrets::new_key())?;
 
         let token_keys = write_token_keys(&folder.private_folder(TOKEN_KEYS)?)?;
         folder.public(TOKEN_KEY_SET, &token_keys)?;
@@ -555,8 +558,8 @@ mod tests {
             .into_iter()
             .filter(|path| secret(path))
             .collect();
-        // Of the CA, the enrolment authority and CMP secrets; of witnesses; of access tokens; of baseline CAs; and the enrolment tokens.
-        assert_eq!(secrets.len(), 3 + 3 + 3 + 4 + 2);
+        // Of the CA, the enrolment authority, CMP secrets and external accounts; of witnesses; of access tokens; of baseline CAs; and the enrolment tokens.
+        assert_eq!(secrets.len(), 4 + 3 + 3 + 4 + 2);
         for path in secrets {
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
@@ -664,6 +667,16 @@ mod tests {
         let key = fs::read_to_string(folder.path().join("enrolment/cmp.key")).unwrap();
         let secrets = SharedSecrets::new(&key).ok().unwrap();
         assert_eq!(secrets.of(reference.jti), cmp.secret);
+
+        let acme = mint_acme(folder.path(), id, Duration::from_secs(60), NOW).unwrap();
+        let bound = verifier.verify_external_account(&acme.key_id, NOW).unwrap();
+        assert_eq!(
+            (bound.sub, &bound.fqdn, &acme.fqdns),
+            (old.sub, &old.fqdn, &old.fqdn)
+        );
+        let key = fs::read_to_string(folder.path().join("enrolment/acme.key")).unwrap();
+        let secrets = SharedSecrets::new(&key).ok().unwrap();
+        assert_eq!(secrets.mac_key_text(bound.jti), acme.mac_key);
 
         let unknown = renew_token(
             folder.path(),

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::credentials::{Receiver, X509Credential};
-use crate::key::KeyAlgorithm;
+use crate::key::{KeyAlgorithm, X509Profile};
 use crate::provider::{KeyExchange, provider, signature_scheme};
 
 /// The later in this order, the fewer clients can verify it.
@@ -78,9 +78,14 @@ fn choose<'a>(
         let mut needed = algorithms(own).into_iter().map(signature_scheme);
         needed.all(|scheme| schemes.contains(&scheme))
     };
-    let rank = |of: KeyAlgorithm| PREFERENCE.iter().position(|preferred| *preferred == of);
     credentials
         .iter()
         .filter(is_verified)
-        .min_by_key(|own| algorithms(own).map(rank))
+        .min_by_key(|own| rank(own.profile, own.credential.leaf_key))
+}
+
+/// The place of a certificate among those that a client can verify: the least is shown.
+pub fn rank(profile: X509Profile, leaf_key: KeyAlgorithm) -> impl Ord {
+    let place = |of: KeyAlgorithm| PREFERENCE.iter().position(|preferred| *preferred == of);
+    [profile.ca_signature, leaf_key].map(place)
 }

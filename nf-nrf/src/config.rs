@@ -14,6 +14,7 @@ use sbi::config::{
 };
 use sbi::limits::LimitsConfig;
 use sbi::model::PlmnId;
+use sbi::uri::{ApiRoot, Scheme};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -44,6 +45,9 @@ pub struct NrfConfig {
     /// unless it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesConfig>,
+    /// Certificates by ACME (RFC 8555), see [enrolment.md](enrolment.md). Off unless it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<AcmeConfig>,
     /// Where its issuance log is served, in cleartext.
     pub log_listen: SocketAddr,
     /// Where health, metrics and measurements are served, in cleartext.
@@ -158,6 +162,48 @@ pub struct CmpConfig {
     /// File of the key that the secrets of `mtc5g token --cmp` are derived from, 64 hexadecimal digits; `mtc5g init` makes
     /// `enrolment/cmp.key`.
     pub secrets: PathBuf,
+}
+
+/// Certificates by ACME.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcmeConfig {
+    /// Where it listens, for HTTPS with an X.509 certificate of the NRF: there must be one in `credential`.
+    pub listen: SocketAddr,
+    /// File of the key that the external accounts of `mtc5g token --acme` are derived from, 64 hexadecimal digits; `mtc5g init` makes
+    /// `enrolment/acme.key`.
+    pub external_accounts: PathBuf,
+    /// Where clients reach it, `https://` with a name of the NRF's certificate and a port, if that is not `fqdn` and the port of `listen`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl AcmeConfig {
+    /// Checks that clients are told to come over HTTPS, and that there is a certificate for it.
+    fn check(&self, wanted: &[Wanted]) -> Result<(), ConfigError> {
+        let rule = |key, rule: &str| ConfigError::Rule {
+            key,
+            rule: rule.to_owned(),
+        };
+        let is_usable = |url: &String| {
+            let root = url.parse::<ApiRoot>();
+            root.is_ok_and(|root| root.scheme() == Scheme::Https && root.prefix().is_empty())
+        };
+        if !self.url.as_ref().is_none_or(is_usable) {
+            let text = "must be https://, a name and perhaps a port, as in https://nrf1.5gc.mnc001.mcc001.3gppnetwork.org:7781";
+            return Err(rule("acme.url", text));
+        }
+        if wanted
+            .iter()
+            .any(|wanted| matches!(wanted, Wanted::X509(..)))
+        {
+            return Ok(());
+        }
+        Err(rule(
+            "acme",
+            "needs an X.509 certificate of the NRF, since clients of others verify no other: add a [[credential]] with profile = \"x509-...\"",
+        ))
+    }
 }
 
 /// The registry in cleartext.
@@ -284,6 +330,9 @@ impl NrfConfig {
         if let Some(cmp) = &mut self.cmp {
             cmp.secrets = folder.join(&cmp.secrets);
         }
+        if let Some(acme) = &mut self.acme {
+            acme.external_accounts = folder.join(&acme.external_accounts);
+        }
         if let Some(kubernetes) = &mut self.kubernetes {
             kubernetes.resolve(folder);
         }
@@ -366,6 +415,9 @@ impl NrfConfig {
         }
         let wanted = self.wanted()?;
         self.tls.check(&wanted)?;
+        if let Some(acme) = &self.acme {
+            acme.check(&wanted)?;
+        }
         if !wanted.iter().any(|wanted| matches!(wanted, Wanted::Mtc(_))) {
             return Err(rule(
                 "credential",

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  certificate_management (nnrf-cm)  ┐   token ──────── verify_token, redeem ──┐
-//!  cmp_port (CMP, RFC 9810)          ├─> certificate ── Applicant::holding ────┴─> Applicant ─┐
+//!  cmp_port (CMP, RFC 9810)          ├─> certificate ── Applicant::holding ────┼─> Applicant ─┐
+//!  acme_port (ACME, RFC 8555)        ├─> account ────── Applicant::known ──────┘              │
 //!                                    │   pod's token ── pod ──────────────────────────────────┤
 //!                                    ┘   CSR: possession proven, names no more than that ─────┴─> enrol ─> MTCA or baseline CA
 //!                                          current certificate: not revoked ───────────────────┘
@@ -188,8 +189,23 @@ impl Applicant {
 }
 
 impl Applicant {
+    /// Whom the authority has made known before: an NF instance of a type, with these FQDNs.
+    pub const fn known(instance_id: Uuid, nf_types: Vec<String>, fqdns: Vec<String>) -> Self {
+        Self {
+            instance_id,
+            nf_types,
+            fqdns,
+            reservation: None,
+            certificate: None,
+            has_expired: false,
+        }
+    }
+
     /// Refuses a CSR that asks for more than the applicant may have.
-    fn check(&self, csr: &Csr) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal::Excess`].
+    pub fn check(&self, csr: &Csr) -> Result<(), Refusal> {
         let excess = excess(csr, self);
         if excess.is_empty() {
             Ok(())
@@ -235,6 +251,16 @@ impl Enrolment {
     /// [`Refusal::Token`].
     pub fn verify_reference(&self, reference: &str) -> Result<EnrolmentClaims, Refusal> {
         let verified = self.tokens.verify_reference(reference, self.clock.now());
+        Ok(verified.inspect_err(|error| self.metrics.checked_token(error.check()))?)
+    }
+
+    /// What the key identifier of an external account says, which is nothing without the account's MAC key.
+    ///
+    /// # Errors
+    /// [`Refusal::Token`].
+    pub fn verify_external_account(&self, key_id: &str) -> Result<EnrolmentClaims, Refusal> {
+        let now = self.clock.now();
+        let verified = self.tokens.verify_external_account(key_id, now);
         Ok(verified.inspect_err(|error| self.metrics.checked_token(error.check()))?)
     }
 

@@ -14,7 +14,7 @@ use mtc_core::cosign::{PublicKey, SignatureAlgorithm};
 use mtc_core::time::UnixTime;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
-use sbi::enrolment_claims::{CMP_ISSUER, ENROLMENT_ISSUER, EnrolmentClaims};
+use sbi::enrolment_claims::{ACME_ISSUER, CMP_ISSUER, ENROLMENT_ISSUER, EnrolmentClaims};
 use uuid::Uuid;
 
 mod shared_secret;
@@ -137,6 +137,18 @@ impl TokenVerifier {
         now: UnixTime,
     ) -> Result<EnrolmentClaims, TokenError> {
         self.verify_of(CMP_ISSUER, reference, now)
+    }
+
+    /// The claims of the key identifier of an external account that is good at `now`. It proves nothing without the MAC key of that account.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_external_account(
+        &self,
+        key_id: &str,
+        now: UnixTime,
+    ) -> Result<EnrolmentClaims, TokenError> {
+        self.verify_of(ACME_ISSUER, key_id, now)
     }
 
     fn verify_of(

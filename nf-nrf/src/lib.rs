@@ -11,6 +11,7 @@
 //!   certificate_management POST certificates --> enrolment --> mtca (issuance log, landmarks) or baseline (X.509)
 //!   kubernetes   which NF instance a pod is that shows its service-account token
 //!   cmp_port     POST /.well-known/cmp --> enrolment, on a port of its own
+//!   acme_port    POST /acme/... --> enrolment, over HTTPS on a port of its own
 //!   access_token POST /oauth2/token: who may use which services of those that are registered
 //!   services     all of them on the SBI port, counted
 //!   cleartext    a registry apart for those without certificates, on a port of its own
@@ -25,6 +26,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
 
 pub mod access_token;
+pub mod acme_port;
 pub mod allowed;
 pub mod answers;
 pub mod baseline;

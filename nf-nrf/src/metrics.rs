@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use acme::ErrorKind;
 use cmp::Failure;
 use hyper::StatusCode;
 use mtc_core::id::TreeSize;
@@ -33,6 +34,7 @@ struct Inner {
     discovery: Counts,
     enrolments: IntCounterVec,
     cmp_messages: IntCounterVec,
+    acme_requests: IntCounterVec,
     token_checks: IntCounterVec,
     issued_tokens: IntCounterVec,
     denied_tokens: IntCounterVec,
@@ -169,7 +171,7 @@ impl NrfMetrics {
             enrolments: registry.counters(
                 "mtc_enrolments_total",
                 "Certificate requests by other network functions.",
-                &[("protocol", "`nnrf-cm`, `cmp`"), ("result", "`ok`, `refused` (the request's fault), `failed`, `given-up` (nobody waited for the answer)")],
+                &[("protocol", "`nnrf-cm`, `cmp`, `acme`"), ("result", "`ok`, `refused` (the request's fault), `failed`, `given-up` (nobody waited for the answer)")],
             ),
             cmp_messages: registry.counters(
                 "mtc_cmp_messages_total",
@@ -177,6 +179,14 @@ impl NrfMetrics {
                 &[
                     ("body", "`ir`, `cr`, `kur`, `p10cr`, `rr`, `certConf`, `pollReq`, `genm`, `error`, `other`, or `unknown` if it is not known who sent it"),
                     ("result", "`ok`, `waiting` (to be polled for), or the PKIFailureInfo of RFC 9810, such as `badPOP`"),
+                ],
+            ),
+            acme_requests: registry.counters(
+                "mtc_acme_requests_total",
+                "Signed ACME requests that were answered.",
+                &[
+                    ("resource", "`new-account`, `account`, `orders`, `new-order`, `order`, `authorization`, `finalize`, `certificate`, `landmark-relative`, `revoke-cert`, `key-change`"),
+                    ("result", "`ok`, `waiting` (there is no landmark yet), or the error type of RFC 8555, such as `badNonce`"),
                 ],
             ),
             token_checks: registry.counters(
@@ -400,6 +410,22 @@ impl NrfMetrics {
     /// A CMP message with this body was answered, with this result.
     pub(crate) fn answered_cmp(&self, body: &str, result: &str) {
         self.0.cmp_messages.with_label_values(&[body, result]).inc();
+    }
+
+    /// An order by ACME has got its certificate, or has been refused.
+    pub(crate) fn enrolled_by_acme(&self, refused: Option<ErrorKind>) {
+        let result = match refused {
+            None => "ok",
+            Some(ErrorKind::ServerInternal | ErrorKind::RateLimited) => "failed",
+            Some(_) => "refused",
+        };
+        self.count_enrolment("acme", result);
+    }
+
+    /// A signed ACME request for this resource was answered, with this result.
+    pub(crate) fn answered_acme(&self, resource: &str, result: &str) {
+        let counter = &self.0.acme_requests;
+        counter.with_label_values(&[resource, result]).inc();
     }
 
     /// An enrolment token was looked at: `ok`, `used`, or the check that it failed ([`TokenError::check`]).

@@ -44,6 +44,7 @@ use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use crate::access_token::{AccessTokenService, TokenKey};
+use crate::acme_port::{self, AcmePort};
 use crate::answers::Answers;
 use crate::baseline::{BaselineCa, BaselineError};
 use crate::bootstrapping::Bootstrapping;
@@ -160,6 +161,14 @@ pub enum NrfError {
     /// The public keys of the cluster whose pods may enrol.
     #[error("kubernetes.jwks")]
     Kubernetes(#[from] FetchError),
+    /// The key of ACME's external accounts.
+    #[error("acme.external_accounts {}", path.display())]
+    ExternalAccounts {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SharedSecretsError,
+    },
     /// What was revoked.
     #[error("the record of revoked certificates")]
     Revoked(#[from] RevokedError),
@@ -241,6 +250,8 @@ struct Process {
     life: Life,
     config: NrfConfig,
     nrf_metrics: NrfMetrics,
+    /// Below which its issuance logs are served.
+    log_root: ApiRoot,
     /// No other NRF uses the state folder meanwhile.
     _state: StateLock,
 }
@@ -282,6 +293,7 @@ impl Process {
         let mut process = Self {
             life,
             nrf_metrics,
+            log_root: cleartext::api_root(config.log_listen, &config.fqdn)?,
             _state: StateLock::take(&state)?,
             config,
         };
@@ -395,6 +407,7 @@ impl Process {
         let addr = self
             .life
             .serve_plain(addr, "issuance log", "log_listen", port)?;
+        self.log_root = cleartext::api_root(addr, &self.config.fqdn)?;
         Ok(reachable(addr))
     }
 
@@ -404,6 +417,7 @@ impl Process {
         instance: &Arc<Instance>,
     ) -> Result<(), NrfError> {
         self.serve_cmp(&enrolment, instance)?;
+        self.serve_acme(&enrolment, instance)?;
         let (listener, addr) = bind(self.config.listen, "SBI", "listen")?;
         let services = Arc::new(self.services(addr, instance, enrolment)?);
         let auth = ClientAuth::OptionalOrExpired {
@@ -439,6 +453,39 @@ impl Process {
             .life
             .serve_plain(cmp.listen, "CMP", "cmp.listen", Arc::new(port))?;
         tracing::info!(%addr, "serving CMP at http://{addr}/.well-known/cmp");
+        Ok(())
+    }
+
+    /// Serves ACME if the configuration says so.
+    fn serve_acme(
+        &mut self,
+        enrolment: &Arc<Enrolment>,
+        instance: &Arc<Instance>,
+    ) -> Result<(), NrfError> {
+        let config = self.config.clone();
+        let Some(acme) = config.acme else {
+            return Ok(());
+        };
+        let path = acme.external_accounts;
+        let key = Zeroizing::new(read_text(&path)?);
+        let external_accounts = SharedSecrets::new(&key)
+            .map_err(|source| NrfError::ExternalAccounts { path, source })?;
+        let (listener, addr) = bind(acme.listen, "ACME", "acme.listen")?;
+        let own_root = ApiRoot::new(Scheme::Https, &config.fqdn, addr.port())?;
+        let root = acme.url.unwrap_or_else(|| own_root.to_string());
+        tracing::info!(%addr, "serving ACME at {root}/acme/directory");
+        let place = acme_port::Place {
+            root,
+            logs: self.log_root.to_string(),
+            ca_certificate: TrustFile::load(&config.trust)?.certificate_der,
+        };
+        let port = AcmePort::new(
+            enrolment.clone(),
+            external_accounts,
+            &PrivateFolder::open(config.state.join("acme"))?,
+            place,
+        )?;
+        self.life.serve_https(listener, instance, Arc::new(port));
         Ok(())
     }
 

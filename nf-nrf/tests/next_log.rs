@@ -349,6 +349,7 @@ fn trust_file(ca: &Cosigner, witness: &Cosigner, log: LogNumber) -> TrustFile {
             .require(group)
             .expect("not the CA"),
         certificate,
+        certificate_der: Vec::new(),
         logs: vec![log],
         cosigners: vec![witness.clone()],
         token_keys: None,
@@ -358,6 +359,7 @@ fn trust_file(ca: &Cosigner, witness: &Cosigner, log: LogNumber) -> TrustFile {
 fn config(folder: &Path) -> NrfConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     NrfConfig {
+        acme: None,
         cmp: None,
         kubernetes: None,
         id: Uuid::new_v4(),

@@ -17,11 +17,15 @@ pub const ENROLMENT_ISSUER: &str = "mtc5g-enrolment-authority";
 /// it as what it is not: a token that needs no secret beside it.
 pub const CMP_ISSUER: &str = "mtc5g-enrolment-authority/cmp";
 
+/// The `iss` of the key identifier of an external account for ACME, a token too, which goes over the wire for the NRF to read. Nobody may
+/// use it without the MAC key that belongs to it.
+pub const ACME_ISSUER: &str = "mtc5g-enrolment-authority/acme";
+
 /// Claims of an enrolment token (docs/interfaces.md), a JWT signed with ES256.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrolmentClaims {
-    /// Who minted the token, and what for: [`ENROLMENT_ISSUER`] or [`CMP_ISSUER`].
+    /// Who minted the token, and what for: [`ENROLMENT_ISSUER`], [`CMP_ISSUER`] or [`ACME_ISSUER`].
     pub iss: String,
     /// The NF instance that may enrol.
     pub sub: Uuid,
@@ -31,7 +35,7 @@ pub struct EnrolmentClaims {
     pub fqdn: Vec<String>,
     /// Last second in which the token is good, Unix time.
     pub exp: u64,
-    /// Names this token; each is good for one certificate.
+    /// Names this token; each is good for one certificate, or one account of ACME.
     pub jti: Uuid,
 }
 

@@ -192,7 +192,8 @@ impl TrustDocument {
     /// # Errors
     /// The first rule that it breaks.
     pub fn resolve(&self, folder: &Path) -> Result<TrustFile, TrustFileFault> {
-        let certificate = read_ca_certificate(&folder.join(&self.ca_certificate))?;
+        let certificate_der = read_ca_certificate(&folder.join(&self.ca_certificate))?;
+        let certificate = CaCertificate::parse(&certificate_der)?;
         let logs = self.resolve_logs()?;
         let cosigners = self.resolve_cosigners(&certificate.cosigner)?;
         if self.groups.len() > MAX_ENTRIES {
@@ -212,6 +213,7 @@ impl TrustDocument {
         let token_keys = token_keys.map(|path| read_token_keys(&folder.join(path)));
         Ok(TrustFile {
             certificate,
+            certificate_der,
             trust,
             logs,
             cosigners,
@@ -289,6 +291,8 @@ impl GroupEntry {
 pub struct TrustFile {
     /// What the CA certificate says.
     pub certificate: CaCertificate,
+    /// Its DER.
+    pub certificate_der: Vec<u8>,
     /// Trust in the CA under the file's policy, with no trusted subtree yet.
     pub trust: CaTrust,
     /// The logs that are known, at least one.
@@ -336,10 +340,10 @@ fn read_token_keys(path: &Path) -> Result<KeySet, TrustFileFault> {
     })
 }
 
-fn read_ca_certificate(path: &Path) -> Result<CaCertificate, TrustFileFault> {
+fn read_ca_certificate(path: &Path) -> Result<Vec<u8>, TrustFileFault> {
     let certificate = CertificateDer::from_pem_slice(read(path)?.as_bytes())
         .map_err(|_| TrustFileFault::NotPem(path.to_owned()))?;
-    Ok(CaCertificate::parse(&certificate)?)
+    Ok(certificate.to_vec())
 }
 
 #[cfg(test)]

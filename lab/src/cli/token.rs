@@ -1,5 +1,7 @@
 //! `mtc5g token DIR INSTANCE`
 
+mod acme;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,25 +28,35 @@ pub(super) struct TokenArguments {
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
     hours: u64,
     /// Mint a reference number and secret for CMP (RFC 9810) instead, as a configuration of openssl cmp; nrf.toml must have [cmp]
-    #[arg(long)]
+    #[arg(long, group = "protocol")]
     cmp: bool,
-    /// Profile of the certificate that is asked for by CMP: mtc, or an X.509 one such as x509-ecdsa-p256-intermediate
-    #[arg(long, default_value = sbi::enrolment::MTC_PROFILE, requires = "cmp")]
+    /// Mint an external account for ACME (RFC 8555) instead, as a configuration of certbot; nrf.toml must have [acme]
+    #[arg(long, group = "protocol")]
+    acme: bool,
+    /// Profile of the certificate that is asked for by CMP or ACME: mtc, or an X.509 one such as x509-ecdsa-p256-intermediate
+    #[arg(long, default_value = sbi::enrolment::MTC_PROFILE, requires = "protocol")]
     profile: String,
 }
 
-/// Why nothing is minted for CMP.
+/// Why nothing is minted for CMP or ACME.
 #[derive(Debug, thiserror::Error)]
-enum CmpError {
+enum MintError {
     /// What the NRF serves is not known.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The NRF serves no CMP.
+    /// The NRF does not serve the protocol.
     #[error(
-        "the NRF serves no CMP: add these lines at the end of {}, with a free port, and start it again\n\n[cmp]\nlisten = \"127.0.0.10:7780\"\nsecrets = \"enrolment/cmp.key\"\n",
-        .0.display()
+        "the NRF serves no {protocol}: add these lines at the end of {}, with a free port, and start it again\n\n{lines}",
+        configuration.display()
     )]
-    NotServed(PathBuf),
+    NotServed {
+        /// Which.
+        protocol: &'static str,
+        /// Of the NRF.
+        configuration: PathBuf,
+        /// What it lacks.
+        lines: &'static str,
+    },
     /// Minting.
     #[error(transparent)]
     Pki(#[from] PkiError),
@@ -81,6 +93,20 @@ impl TokenArguments {
                 Err(error) => fail(&error),
             };
         }
+        if self.acme {
+            return match self.write_acme(lifetime, now) {
+                Ok(acme::Written { path, root }) => {
+                    say(format_args!(
+                        "wrote {path}, valid for {} h and one account; use it with\n  REQUESTS_CA_BUNDLE={root} certbot certonly --config {path}",
+                        self.hours,
+                        path = path.display(),
+                        root = root.display(),
+                    ));
+                    ExitCode::from(DONE)
+                }
+                Err(error) => fail(&error),
+            };
+        }
         match renew_token(&self.folder, self.instance, lifetime, now) {
             Ok(path) => {
                 say(format_args!(
@@ -94,10 +120,15 @@ impl TokenArguments {
         }
     }
 
-    fn write_cmp(&self, lifetime: Duration, now: UnixTime) -> Result<PathBuf, CmpError> {
+    fn write_cmp(&self, lifetime: Duration, now: UnixTime) -> Result<PathBuf, MintError> {
         let nrf = self.folder.join("nrf.toml");
         let server = sbi::config::load::<NrfConfig>(&nrf)?.cmp;
-        let server = server.ok_or(CmpError::NotServed(nrf))?.listen;
+        let server = server.ok_or(MintError::NotServed {
+            protocol: "CMP",
+            configuration: nrf,
+            lines: "[cmp]\nlisten = \"127.0.0.10:7780\"\nsecrets = \"enrolment/cmp.key\"\n",
+        })?;
+        let server = server.listen;
         let minted = mint_cmp(&self.folder, self.instance, lifetime, now)?;
         let path = self
             .folder
@@ -111,7 +142,7 @@ impl TokenArguments {
             &path,
         );
         files::write_whole_as(&path, files::SECRET, text.as_bytes())
-            .map_err(|WriteError { path, source }| CmpError::Write { path, source })?;
+            .map_err(|WriteError { path, source }| MintError::Write { path, source })?;
         Ok(path)
     }
 }

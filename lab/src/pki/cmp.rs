@@ -32,7 +32,8 @@ pub fn mint_cmp(
 ) -> Result<CmpEnrolment, PkiError> {
     let path = folder.join("enrolment/cmp.key");
     let key = Zeroizing::new(read(path.clone())?);
-    let secrets = SharedSecrets::new(&key).map_err(|source| PkiError::CmpKey { path, source })?;
+    let secrets =
+        SharedSecrets::new(&key).map_err(|source| PkiError::SharedKey { path, source })?;
     let claims = EnrolmentClaims {
         iss: CMP_ISSUER.to_owned(),
         ..claims(&instance_of(folder, instance_id)?, now.plus(lifetime))

@@ -93,9 +93,9 @@ pub enum PkiError {
     /// The enrolment authority's public key is not one.
     #[error("enrolment/authority.pub")]
     Authority(#[from] AuthorityKeyError),
-    /// The key of CMP secrets is not one.
+    /// The key of CMP secrets or of ACME's external accounts is not one.
     #[error("{}; openssl rand -hex 32 makes one", path.display())]
-    CmpKey {
+    SharedKey {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

@@ -441,6 +441,7 @@ impl LabFolder {
             fqdn: fqdn.to_owned(),
             listen: listen.sbi,
             cleartext: None,
+            acme: None,
             cmp: None,
             kubernetes: None,
             log_listen: listen.log,

@@ -1,12 +1,13 @@
-//! Secrets that an NF shares with the NRF for its enrolment by CMP, without anybody having to tell the NRF.
+//! Secrets that an NF shares with the NRF for its enrolment by CMP or ACME, without anybody having to tell the NRF.
 //!
 //! ```text
 //!  authority (mtc5g token --cmp)  claims ── ES256 ──> reference number, which is sent in the clear (senderKID)
 //!                                 HMAC(key, jti) ───> secret, which is sent to nobody
+//!                                                     by ACME: key identifier (kid) and MAC key of an external account, alike
 //!  NRF                            reference number ─> claims, verified ─> HMAC(key, jti) ─> has the secret protected this message?
 //! ```
 //!
-//! The one key is known to those two. Whoever has it alone can make no reference number, and whoever listens has no secret.
+//! The one key, of each protocol, is known to those two. Whoever has it alone can make no reference number, and whoever listens has no secret.
 
 use aws_lc_rs::{hmac, rand};
 use base64::Engine;
@@ -17,12 +18,14 @@ use zeroize::Zeroizing;
 
 /// Parts these HMACs from others of the same key.
 const CONTEXT: &[u8] = b"mtc5g cmp secret\0";
+/// As before, of ACME.
+const ACME_CONTEXT: &[u8] = b"mtc5g acme external account\0";
 /// Octets of the key.
 const KEY: usize = 32;
 
 /// The text is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("key of CMP secrets: not {} hexadecimal digits", 2 * KEY)]
+#[error("key of shared secrets: not {} hexadecimal digits", 2 * KEY)]
 pub struct SharedSecretsError;
 
 /// What the secrets are derived from. Holds a secret, hence no `Debug`.
@@ -49,10 +52,24 @@ impl SharedSecrets {
 
     /// The secret of the reference number with this `jti`: base64url, so that it is text, and its octets are what CMP uses.
     pub fn of(&self, jti: Uuid) -> Zeroizing<String> {
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(self.derive(CONTEXT, jti)))
+    }
+
+    /// The MAC key of the external account whose key identifier has this `jti`, in base64url, as clients are told it.
+    pub fn mac_key_text(&self, jti: Uuid) -> Zeroizing<String> {
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(self.derive(ACME_CONTEXT, jti)))
+    }
+
+    /// The MAC key of the external account whose key identifier has this `jti`.
+    pub fn mac_key(&self, jti: Uuid) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.derive(ACME_CONTEXT, jti).as_ref().to_vec())
+    }
+
+    fn derive(&self, purpose: &[u8], jti: Uuid) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
-        context.update(CONTEXT);
+        context.update(purpose);
         context.update(jti.as_bytes());
-        Zeroizing::new(URL_SAFE_NO_PAD.encode(context.sign()))
+        context.sign()
     }
 }
 
@@ -68,6 +85,9 @@ mod tests {
         assert_eq!(keys[0].of(Uuid::from_u128(1)), secret);
         assert_ne!(keys[0].of(Uuid::from_u128(2)), secret);
         assert_ne!(keys[1].of(Uuid::from_u128(1)), secret);
+        let mac_key = keys[0].mac_key(Uuid::from_u128(1));
+        assert_eq!(mac_key.len(), 32);
+        assert_ne!(*secret, URL_SAFE_NO_PAD.encode(&*mac_key));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What the NRF answers on its SBI port, over real HTTP/2 and with the peer's identity given instead of a certificate.
 
 mod access_token;
+mod acme;
+mod acme_certbot;
+mod acme_client;
 mod bad_input;
 mod bootstrapping;
 mod cleartext;

@@ -170,15 +170,26 @@ impl Service {
         self.file("certificates").join(format!("{serial:016x}.der"))
     }
 
-    /// Trust in the CA together with its witness, and in no landmark.
-    pub(crate) fn trust(&self) -> CaTrust {
+    /// The CA's certificate.
+    fn ca(&self) -> CaCertificate {
         let number = self.log.number();
-        let certificate = CaCertificate {
+        CaCertificate {
             cosigner: self.ca.clone(),
             min_serial: serial(number, EntryIndex(0)).expect("an index"),
             max_serial: serial(number, EntryIndex((1 << 48) - 1)).expect("an index"),
             prefix_url: None,
-        };
+        }
+    }
+
+    /// Its DER.
+    pub(crate) fn ca_certificate(&self) -> Vec<u8> {
+        let now = CLOCK.now();
+        self.ca().to_der(now, now.plus(LIFETIME))
+    }
+
+    /// Trust in the CA together with its witness, and in no landmark.
+    pub(crate) fn trust(&self) -> CaTrust {
+        let certificate = self.ca();
         let witness = CosignerGroup::new(vec![self.witness.clone()], 1).expect("1 of 1");
         CaTrust::ca_alone(&certificate)
             .require(witness)
