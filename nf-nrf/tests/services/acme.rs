@@ -16,7 +16,6 @@ use mtc_tls::https::HttpsServer;
 use mtc_tls::identity::{NfIdentity, NfSubject};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use nf_nrf::acme_port::{AcmePort, Place};
-use nf_nrf::cmp_port::Revoked;
 use nf_nrf::enrolment_token::SharedSecrets;
 use nf_nrf::files::PrivateFolder;
 use sbi::enrolment::MTC_PROFILE;
@@ -49,7 +48,7 @@ pub(crate) const X509: &str = "x509-ecdsa-p256-intermediate";
 const LOGS: &str = "http://127.0.0.10:7778";
 const PROPERTIES: &str = "application/pem-certificate-chain-with-properties";
 /// As clients that know properties and can do without say it.
-const WITH_PROPERTIES: &str =
+pub(crate) const WITH_PROPERTIES: &str =
     "application/pem-certificate-chain-with-properties, application/pem-certificate-chain;q=0.5";
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

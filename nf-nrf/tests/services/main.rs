@@ -4,6 +4,7 @@ mod access_token;
 mod acme;
 mod acme_certbot;
 mod acme_client;
+mod acme_instant;
 mod bad_input;
 mod bootstrapping;
 mod cleartext;
