@@ -15,6 +15,7 @@
 //!   body         bodies that end, do not end, or break off
 //!   cluster      a Kubernetes cluster, as far as it signs tokens of pods
 //!   collector    a collector of traces
+//!   detour       a way for clients of others to a name that has no address
 //!   transcript   exchanges as text that reads as documentation
 //!
 //!   feature lab:
@@ -38,6 +39,8 @@ pub mod cluster;
 pub mod collector;
 #[cfg(feature = "lab")]
 pub mod command;
+#[cfg(feature = "sbi")]
+pub mod detour;
 #[cfg(feature = "lab")]
 pub mod issued_log;
 #[cfg(feature = "lab")]

@@ -10,7 +10,7 @@
 //!      ├──> nf_profile, json_patch, multipart, sbi_headers, pod_token              sbi
 //!      ├──> discovery_query, subscription, access_token                            nf-nrf, jose
 //!      ├──> inventory                                                              inventory
-//!      └──> cmp                                                                      cmp
+//!      └──> cmp, acme                                                                cmp, acme
 //! ```
 //!
 //! Every function panics when an invariant of its module's documentation does not hold, and otherwise says whether the
@@ -22,6 +22,7 @@
 //! encoding*, that what is accepted is encoded to the very bytes that were read.
 
 mod access_token;
+mod acme;
 mod ca_certificate;
 mod certificate;
 mod certificate_properties;
@@ -54,6 +55,7 @@ mod witness_history;
 mod witness_request;
 
 pub use self::access_token::access_token;
+pub use self::acme::acme;
 pub use self::ca_certificate::ca_certificate;
 pub use self::certificate::certificate;
 pub use self::certificate_properties::certificate_properties;
@@ -115,7 +117,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 28] = [
+pub const TARGETS: &[Target] = &[
     Target {
         name: "certificate",
         run: certificate,
@@ -210,6 +212,11 @@ pub const TARGETS: [Target; 28] = [
         name: "csr",
         run: csr,
         seeds: csr::seeds,
+    },
+    Target {
+        name: "acme",
+        run: acme,
+        seeds: acme::seeds,
     },
     Target {
         name: "cmp",

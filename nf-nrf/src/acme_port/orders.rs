@@ -110,7 +110,7 @@ struct Record {
 pub(super) fn certificate_name(certificate: &[u8]) -> Result<String, X509Error> {
     let parsed = Certificate::parse(certificate)?;
     let names = [parsed.statement.issuer, parsed.serial].concat();
-    Ok(sha256(&names).to_string())
+    Ok(sha256(&names))
 }
 
 fn leaf_name(issued: &IssuedCertificate) -> Option<String> {

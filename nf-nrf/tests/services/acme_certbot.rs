@@ -8,7 +8,6 @@
 //! but TLS.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -20,8 +19,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sbi::enrolment::MTC_PROFILE;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use test_support::detour::Detour;
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -30,7 +28,7 @@ use crate::acme::{AMF, FQDN, NRF_FQDN, PORT, Scene, X509};
 /// A client in a folder of its own, and the way to the port that it asks.
 struct Client {
     scene: Scene,
-    proxy: String,
+    detour: Detour,
     folder: TempDir,
     _serving: JoinSet<()>,
 }
@@ -51,14 +49,14 @@ impl Client {
         let scene = Scene::start().await;
         let mut serving = JoinSet::new();
         let port = scene.serve_https(&mut serving).await;
-        let proxy = detour(port, &mut serving).await;
+        let detour = Detour::start(format!("{NRF_FQDN}:{PORT}"), port).await;
         let folder = tempfile::tempdir().expect("a folder");
         let root = scene.service.enrolment.baselines[0].root();
         let root = pem::encode(pem::CERTIFICATE, root);
         fs::write(folder.path().join("root.pem"), root).expect("written");
         Self {
             scene,
-            proxy,
+            detour,
             folder,
             _serving: serving,
         }
@@ -76,7 +74,7 @@ impl Client {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path())
-            .env("HTTPS_PROXY", format!("http://{}", self.proxy))
+            .env("HTTPS_PROXY", &self.detour.url)
             .env("REQUESTS_CA_BUNDLE", &root)
             .env("LEGO_CA_CERTIFICATES", &root)
             .kill_on_drop(true);
@@ -116,38 +114,6 @@ impl Client {
         let minted = self.scene.mint();
         (minted.key_id, URL_SAFE_NO_PAD.encode(&*minted.mac_key))
     }
-}
-
-/// Leads whoever asks for the NRF's name to where its port is; the address of the proxy.
-async fn detour(port: SocketAddr, serving: &mut JoinSet<()>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let proxy = listener.local_addr().expect("bound").to_string();
-    serving.spawn(async move {
-        let mut connections = JoinSet::new();
-        loop {
-            let (stream, _) = listener.accept().await.expect("a connection");
-            connections.spawn(async move {
-                let mut client = BufReader::new(stream);
-                let mut line = String::new();
-                client.read_line(&mut line).await.expect("a request");
-                assert!(
-                    line.starts_with(&format!("CONNECT {NRF_FQDN}:{PORT} ")),
-                    "{line}"
-                );
-                while line != "\r\n" {
-                    line.clear();
-                    client.read_line(&mut line).await.expect("a header");
-                }
-                client
-                    .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
-                    .await
-                    .expect("answered");
-                let mut server = TcpStream::connect(port).await.expect("served");
-                let _ = copy_bidirectional(&mut client, &mut server).await;
-            });
-        }
-    });
-    proxy
 }
 
 fn directory(profile: &str) -> String {

@@ -59,6 +59,7 @@ targets! {
     mirror_upload: 2_000,
     csr: 10_000,
     cmp: 4_000,
+    acme: 10_000,
     nf_identity: 10_000,
     nf_profile: 4_000,
     discovery_query: 10_000,
