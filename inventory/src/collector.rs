@@ -21,6 +21,9 @@ use crate::private_key::PrivateKey;
 
 /// Problems that are listed; all are counted.
 const MAX_PROBLEMS: usize = 1000;
+/// Certificates, keys, requests and references in an inventory, each place counted: the web's certificate authorities are at some ten
+/// thousand places of a machine.
+const MAX_THINGS: usize = 1_000_000;
 /// Permissions of group and others to read.
 const READ_BY_OTHERS: u32 = 0o044;
 
@@ -57,6 +60,8 @@ pub(crate) struct Collector {
     endpoints: Vec<EndpointEntry>,
     problems: Vec<Problem>,
     problem_count: usize,
+    /// How many things were added.
+    things: usize,
     revocation_lists: usize,
     files: usize,
     uses: HashMap<PathBuf, Vec<String>>,
@@ -83,6 +88,17 @@ impl Collector {
     pub(crate) fn add(&mut self, origin: &Origin<'_>, found: Vec<Found>) -> Vec<Reference> {
         let mut references = Vec::new();
         let mut certificates = Vec::new();
+        let before = self.things;
+        self.things += found.len();
+        if self.things > MAX_THINGS {
+            if before <= MAX_THINGS {
+                let reason = format!(
+                    "there are more than {MAX_THINGS} certificates and keys; from here on they are left out"
+                );
+                self.problem(Place::of(origin.location, None), reason);
+            }
+            return references;
+        }
         for Found { part, usage, item } in found {
             let mut place = Place::of(origin.location, part);
             place.link_to = origin.file.filter(|_| origin.is_link).map(shown);
