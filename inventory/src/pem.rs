@@ -10,6 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use mtc_core::der::{self, Reader};
 use mtc_core::printable::printable;
 use mtc_core::properties::CertificateProperties;
+use mtc_core::x509::Certificate;
 use zeroize::Zeroizing;
 
 use crate::der_file;
@@ -24,17 +25,19 @@ const END: &str = "-----END ";
 const DASHES: &str = "-----";
 /// The first octets of an OpenSSH private key.
 const OPENSSH: &[u8] = b"openssh-key-v1\0";
-/// Padding is left out by some writers.
+/// Some writers leave padding out, or something in the bits that it leaves over.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 /// Base64 as PEM and Kubernetes have it: with or without padding, and with line ends in between.
 pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let packed: Zeroizing<Vec<u8>> = Zeroizing::new(
         text.bytes()
-            .filter(|byte| !byte.is_ascii_whitespace())
+            .filter(|byte| !matches!(byte, b' ' | b'\t'..=b'\r'))
             .collect(),
     );
     ENGINE.decode(&*packed).ok().map(Zeroizing::new)
@@ -55,7 +58,14 @@ pub(crate) fn read(text: &str, findings: &mut Findings) {
         let shown = printable(label);
         match base64(&section.body) {
             _ if !is_of_interest(label) => findings.add_other(),
-            _ if !section.is_whole => findings.fault(format!("PEM section {shown:?} has no end")),
+            bytes if !section.is_whole => {
+                findings.fault(format!("PEM section {shown:?} has no end"));
+                // It may be whole but for its last line.
+                let bytes = bytes.filter(|bytes| Certificate::parse(bytes).is_ok());
+                if let Some(bytes) = bytes {
+                    der_file::certificate(&bytes, findings);
+                }
+            }
             None => findings.fault(format!("PEM section {shown:?} is not text in base64")),
             Some(_) if section.is_encrypted => {
                 findings.add(Item::PrivateKey(PrivateKey::sealed(Protection::Encrypted)));
