@@ -119,7 +119,7 @@ made_anew() {
 
 # The NF instance that a pod is.
 instance() {
-    lab logs "$1" | sed -n 's/.*sbi-listening[^:]*:[^a-z]*\([a-z0-9.]*\).*/\1/p'
+    lab logs "$1" | sed -n 's/.*sbi-listening[^:]*:[^a-z]*\([a-z0-9.-]*\).*/\1/p'
 }
 
 # forward OBJECT PORT: sets forwarded to a port of this machine.

@@ -222,7 +222,7 @@ impl PodTokenError {
             Self::Claims(_) | Self::Malformed(_) => "malformed",
             Self::Algorithm(_) => "algorithm",
             Self::Key(KeyError::Unknown(_)) => "key",
-            Self::Key(KeyError::NoKeys(_)) => "no-keys",
+            Self::Key(KeyError::NoKeys) => "no-keys",
             Self::BadSignature(_) => "signature",
             Self::Issuer { .. } => "issuer",
             Self::Audience { .. } => "audience",
@@ -234,7 +234,7 @@ impl PodTokenError {
 
     /// Whether the same token may be good in a moment.
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Key(KeyError::NoKeys(_)))
+        matches!(self, Self::Key(KeyError::NoKeys))
     }
 }
 

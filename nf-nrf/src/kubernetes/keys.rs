@@ -170,9 +170,9 @@ pub enum KeyError {
     /// The cluster has no such key.
     #[error("kid {0:?} is no key of the cluster")]
     Unknown(String),
-    /// It is not known and cannot be asked for.
-    #[error("the cluster's keys cannot be had: {0}")]
-    NoKeys(String),
+    /// It is not known and cannot be asked for. Why, is for the operator: whoever asks is nobody known.
+    #[error("the cluster's keys cannot be had now; the NRF's log says why")]
+    NoKeys,
 }
 
 /// A key of the cluster. It verifies signatures of one algorithm.
@@ -231,8 +231,8 @@ struct Found {
     keys: Arc<[ClusterKey]>,
     /// Before this nothing is fetched.
     next: Instant,
-    /// Why the last fetch failed.
-    error: Option<String>,
+    /// Whether the last fetch succeeded.
+    is_fresh: bool,
 }
 
 impl Found {
@@ -241,9 +241,10 @@ impl Found {
     }
 
     fn missing(&self, name: &str) -> KeyError {
-        match &self.error {
-            None => KeyError::Unknown(name.to_owned()),
-            Some(error) => KeyError::NoKeys(error.clone()),
+        if self.is_fresh {
+            KeyError::Unknown(name.to_owned())
+        } else {
+            KeyError::NoKeys
         }
     }
 }
@@ -261,14 +262,14 @@ impl ClusterKeys {
     /// # Errors
     /// The file cannot be used. A server is asked later.
     pub(super) fn open(source: KeySource) -> Result<(Self, Keeping), FetchError> {
-        let (keys, error) = match &source.location {
-            KeysLocation::File(file) => (read_keys(file, &source.location)?, None),
-            KeysLocation::Url { .. } => (Vec::new(), Some("not yet".to_owned())),
+        let keys = match &source.location {
+            KeysLocation::File(file) => read_keys(file, &source.location)?,
+            KeysLocation::Url { .. } => Vec::new(),
         };
         let (publish, found) = watch::channel(Found {
+            is_fresh: !keys.is_empty(),
             keys: keys.into(),
             next: Instant::now(),
-            error,
         });
         let wanted = Arc::<Notify>::default();
         let keeping = Keeping {
@@ -297,7 +298,7 @@ impl ClusterKeys {
         let now = found.borrow();
         now.find(name).ok_or_else(|| match fetched {
             Ok(Ok(())) => now.missing(name),
-            _ => KeyError::NoKeys("no answer".to_owned()),
+            _ => KeyError::NoKeys,
         })
     }
 }
@@ -338,9 +339,9 @@ impl Keeping {
             };
             self.publish.send_modify(|found| {
                 found.next = Instant::now() + pause;
-                match fetched {
-                    Ok(keys) => (found.keys, found.error) = (keys.into(), None),
-                    Err(error) => found.error = Some(Causes(&error).to_string()),
+                found.is_fresh = fetched.is_ok();
+                if let Ok(keys) = fetched {
+                    found.keys = keys.into();
                 }
             });
             sleep(pause).await;

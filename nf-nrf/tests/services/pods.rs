@@ -423,7 +423,7 @@ async fn without_keys_a_pod_is_told_to_come_again() {
         bearer: None,
         ..config
     };
-    for (config, expected) in [(untrusted, "cannot connect"), (unknown, "status 401")] {
+    for config in [untrusted, unknown] {
         let (pods, keeping) = Pods::open(&config).expect("nothing is asked yet");
         tokio::spawn(keeping.keep());
         let service = Service::start_for(pods);
@@ -433,7 +433,7 @@ async fn without_keys_a_pod_is_told_to_come_again() {
         assert_eq!(refused.status, 503, "{refused:?}");
         assert!(refused.headers.contains_key("retry-after"));
         let text = String::from_utf8_lossy(&refused.body).into_owned();
-        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("log says why"), "{text}");
     }
 }
 
@@ -449,7 +449,7 @@ async fn whoever_waits_for_keys_does_not_wait_for_ever() {
     let refused = tokio::time::timeout(Duration::from_secs(60), waiting).await;
     let refused = refused.expect("it ends");
     assert!(
-        matches!(refused, Err(PodTokenError::Key(KeyError::NoKeys(_)))),
+        matches!(refused, Err(PodTokenError::Key(KeyError::NoKeys))),
         "{refused:?}"
     );
 }
