@@ -237,6 +237,8 @@ async fn a_log_that_is_lost_with_its_disk_is_had_again_from_the_mirror() {
     // The disk is lost while the mirror has been sent a checkpoint, and not yet all of its entries: the CA has signed it, so no other log of
     // that size may be.
     lab.topology.kill(Nf::Nrf).await.unwrap();
+    let before = path.join("log-before");
+    copy_folder(&path.join("log"), &before);
     let pending = next_checkpoint(&path, &lab.folder.lab.pki.cosigner_key, id);
     let offered = path.join("add-checkpoint");
     std::fs::write(&offered, pending).unwrap();
@@ -251,6 +253,48 @@ async fn a_log_that_is_lost_with_its_disk_is_had_again_from_the_mirror() {
     assert_eq!(refused.code(), Some(1), "{}", refused.stdout);
     let error = refused.error();
     assert!(error.contains("too old to go on from"), "{error}");
+
+    // Nor may an older copy of the files be, that somebody puts back without this command. It was: only what the mirror had cosigned was looked at.
+    std::fs::rename(&before, path.join("log")).unwrap();
+    let config = lab.folder.lab.config_file("nrf");
+    let mut nrf = Started::new(["nrf", "--config", config.to_str().unwrap()]);
+    nrf.says("says that it has been sent a checkpoint of").await;
+    nrf.signal(Signal::TERM);
+    nrf.end().await;
+    lab.topology.stop().await;
+}
+
+// Where the trust file is old, a log that has been retired was restored, and would have gone on.
+#[tokio::test]
+async fn a_log_that_others_have_followed_is_restored_only_when_it_is_meant() {
+    let folder = TestFolder::new(&small());
+    let mut lab = TestLab::start(folder).await;
+    let path = lab.folder.path().to_owned();
+    let mut copy = path.join("copy");
+    lab.topology.kill(Nf::Nrf).await.unwrap();
+    copy_folder(&path.join("log"), &copy);
+    within(lab.topology.restart_with(Nf::Nrf, &["--next-log", "2"]))
+        .await
+        .unwrap();
+    lab.topology.kill(Nf::Nrf).await.unwrap();
+    std::fs::remove_dir_all(path.join("log")).unwrap();
+    std::fs::remove_dir_all(path.join("state/nrf")).unwrap();
+    copy = copy.join("log");
+    let from = copy.to_str().expect("a path that is text");
+
+    let refused = restore(&path, from).await;
+    assert_eq!(refused.code(), Some(1), "{}", refused.stdout);
+    let error = refused.error();
+    assert!(error.contains("has cosigned log 2"), "{error}");
+    assert!(!path.join("log").exists(), "nothing was written");
+
+    let config = lab.folder.lab.config_file("nrf");
+    let config = config.to_str().unwrap();
+    let meant = [
+        "log", "restore", "--config", config, "--from", from, "--log", "1",
+    ];
+    let meant = mtc5g(meant).await;
+    assert_eq!(meant.code(), Some(0), "{}", meant.stderr);
     lab.topology.stop().await;
 }
 

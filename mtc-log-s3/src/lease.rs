@@ -27,7 +27,8 @@ use crate::worker::Worker;
 const LOCK: &str = "lock";
 /// For how long others stay away from a writer that was killed on another machine.
 const TERM: Duration = Duration::from_secs(30);
-/// Two renewals may fail.
+/// Two renewals may fail at once. One that nobody answers is given up after 25 s ([`crate::s3`]), when the lease has all but run out: then
+/// whoever writes waits for the next.
 const RENEWAL: Duration = Duration::from_secs(10);
 /// How long giving it up may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -248,7 +249,7 @@ impl Keeper {
                     self.until.store(until, Ordering::Relaxed);
                     return true;
                 }
-                // An earlier renewal whose answer was lost; each is met once.
+                // An earlier renewal of ours whose answer was lost. What is found is newer each time, and nobody writes beside us, so this ends.
                 Ok(Written::Other(Some(lock))) if self.is_own(&lock) => {
                     condition = Condition::as_found(Some(&lock));
                 }

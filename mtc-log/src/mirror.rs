@@ -17,7 +17,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mtc_core::checkpoint::CheckpointError;
 use mtc_core::cosign::Cosigner;
@@ -92,15 +92,14 @@ struct Slot {
     log: WitnessedLog,
     origin_hash: String,
     /// None until the log is heard of.
-    mirrored: Mutex<Option<Arc<MirroredLog>>>,
+    mirrored: OnceLock<Arc<MirroredLog>>,
+    /// Held locked while room is made for it.
+    opening: Mutex<()>,
 }
 
 impl Slot {
     fn mirrored(&self) -> Option<Arc<MirroredLog>> {
-        self.mirrored
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.mirrored.get().cloned()
     }
 }
 
@@ -140,7 +139,8 @@ impl MirrorStore {
             let slot = Slot {
                 log,
                 origin_hash,
-                mirrored: Mutex::new(mirrored),
+                mirrored: mirrored.map_or_else(OnceLock::new, OnceLock::from),
+                opening: Mutex::default(),
             };
             if store.logs.insert(origin.clone(), slot).is_some() {
                 return Err(MirrorOpenError::DuplicateLog { origin });
@@ -170,16 +170,16 @@ impl MirrorStore {
 
     /// The log in a slot; room is made for one whose CA has signed a checkpoint.
     fn log_in(&self, slot: &Slot) -> Result<Arc<MirroredLog>, Refusal> {
-        let mut mirrored = slot.mirrored.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mirrored) = &*mirrored {
-            return Ok(Arc::clone(mirrored));
+        // Whoever panicked has left no log, or a whole one.
+        let _opening = slot.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mirrored) = slot.mirrored() {
+            return Ok(mirrored);
         }
         let storage = self.storages.of(&slot.origin_hash, true)?;
         let storage = storage.expect("one that is missing is made");
         let opened = self.open_log(&slot.log, storage).map(Arc::new);
         let opened = opened.map_err(|error| Refusal::Mirror(Box::new(error)))?;
-        *mirrored = Some(Arc::clone(&opened));
-        Ok(opened)
+        Ok(Arc::clone(slot.mirrored.get_or_init(|| opened)))
     }
 
     /// Begins an upload as `add-entries` asks for it.
@@ -237,7 +237,7 @@ impl MirrorStore {
         }
     }
 
-    /// The logs of which there is something, and how far they are.
+    /// The logs of which there is something, and how far they are. Does not block: it waits for no write.
     pub fn progress(&self) -> Vec<(LogId, MirrorProgress)> {
         let logs = self.logs.values().filter_map(Slot::mirrored);
         logs.map(|log| {

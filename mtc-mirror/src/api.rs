@@ -33,7 +33,7 @@ use sbi::server::{Handler, Request};
 use sbi::telemetry::{Quoted, Throttle};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::metrics::MirrorMetrics;
 
@@ -48,6 +48,9 @@ const MAX_UPLOADS: usize = 64;
 const UPLOAD_BUDGET: usize = 128 << 20;
 /// How long an upload may be silent.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Octets a second that an upload must bring, but for a silence at the start: whoever sends fewer holds one of few places. What
+/// has come until it is broken off is stored, so that a slow log goes on where it was.
+const LEAST_RATE: u64 = 64 * 1024;
 /// Octets that are read in vain of an upload that was refused: this project's clients send 4 MiB, and a package, at a time.
 const MAX_DRAINED: usize = 32 << 20;
 /// When a client is told to come again that finds no room.
@@ -117,6 +120,7 @@ impl Handler for MirrorApi {
             },
             reader: UploadReader::default(),
             share: self.budget.share(0, false).expect("nothing takes no room"),
+            pace: Pace::default(),
         };
         // A client that is gone takes nothing with it of what it has sent.
         let receiving = tokio::spawn(async move {
@@ -217,6 +221,30 @@ struct Receiver {
     reader: UploadReader,
     /// Pays for what `reader` and the upload hold.
     share: Share,
+    pace: Pace,
+}
+
+/// How fast a body comes.
+#[derive(Default)]
+struct Pace {
+    /// Time that was spent waiting for it, and not for the disk.
+    waited: Duration,
+    received: u64,
+}
+
+impl Pace {
+    /// The data of the next frame; none after the last, or when it takes too long.
+    async fn next(&mut self, body: &mut Body) -> Option<Bytes> {
+        let earned = Duration::from_millis(self.received.saturating_mul(1000) / LEAST_RATE);
+        let left = (SILENCE + earned).saturating_sub(self.waited);
+        let began = Instant::now();
+        let frame = timeout(left.min(SILENCE), body.next()).await;
+        self.waited += began.elapsed();
+        // Trailers say nothing here.
+        let data = frame.ok()??.ok()?.into_data().unwrap_or_default();
+        self.received += data.len() as u64;
+        Some(data)
+    }
 }
 
 /// Why an upload is not read to its end.
@@ -246,7 +274,7 @@ impl Receiver {
         let mut upload = None;
         let broken = self.read(&mut body, &mut upload).await.err();
         let answer = self.answer(broken, upload).await;
-        drain(body).await;
+        drain(body, self.pace).await;
         answer
     }
 
@@ -258,6 +286,8 @@ impl Receiver {
         let refusal = match (broken, upload) {
             (Some(Broken::Refused(refusal)), _) => refusal,
             (Some(Broken::Failed), _) => return Err(Problem::system_failure()),
+            (Some(Broken::NoRoom), None) => return Err(no_room()),
+            (Some(Broken::NoRoom), Some(upload)) if !upload.has_some() => return Err(no_room()),
             (None | Some(Broken::Encoding(_) | Broken::NoRoom), Some(upload)) => {
                 match self.finish(upload).await? {
                     Ok(Uploaded::Mirrored(lines)) => {
@@ -269,7 +299,6 @@ impl Receiver {
                     Err(refusal) => refusal,
                 }
             }
-            (Some(Broken::NoRoom), None) => return Err(no_room()),
             (Some(Broken::Encoding(error)), None) => return Ok(refused(400, &error)),
             (None, None) => UploadError::NoHeader.into(),
         };
@@ -281,10 +310,7 @@ impl Receiver {
 
     /// Reads until all packages are there, or the body ends or breaks off, which is the same.
     async fn read(&mut self, body: &mut Body, upload: &mut Option<Upload>) -> Result<(), Broken> {
-        while let Ok(Some(Ok(frame))) = timeout(SILENCE, body.next()).await {
-            let Ok(mut data) = frame.into_data() else {
-                continue;
-            };
+        while let Some(mut data) = self.pace.next(body).await {
             while !data.is_empty() {
                 let piece = data.split_to(data.len().min(PieceDecoder::MAX_PIECE));
                 if self.take(piece, upload).await? {
@@ -341,11 +367,10 @@ impl Receiver {
 }
 
 /// Reads what is left of a body that is not wanted, unless it is too much: over HTTP/1.1 a connection that is closed before loses the answer.
-async fn drain(mut body: Body) {
+async fn drain(mut body: Body, mut pace: Pace) {
     let mut left = MAX_DRAINED;
-    while let Ok(Some(Ok(frame))) = timeout(SILENCE, body.next()).await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        let Some(less) = left.checked_sub(length) else {
+    while let Some(data) = pace.next(&mut body).await {
+        let Some(less) = left.checked_sub(data.len()) else {
             return;
         };
         left = less;
@@ -398,3 +423,6 @@ fn into_http(response: Response) -> hyper::Response<Body> {
     *http.headers_mut() = headers;
     http
 }
+
+#[cfg(test)]
+mod tests;

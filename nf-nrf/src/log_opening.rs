@@ -174,6 +174,21 @@ pub enum OpenLogError {
         /// Size of the tree that it has cosigned, which is signed by the CA.
         seen: TreeSize,
     },
+    /// A mirror has been sent a later checkpoint, and not yet what is under it. It says so and shows no signature: no proof.
+    #[error(
+        "the issuance log in {} has {size} entries, and mirror {mirror} says that it has been sent a checkpoint of {seen}: this is an older copy.          Restore the latest copy of the files; if they are lost, {}. If the mirror is wrong, take its [[witness]] out",
+        place.at, place.next()
+    )]
+    Behind {
+        /// The log.
+        place: Place,
+        /// Its size.
+        size: TreeSize,
+        /// The mirror.
+        mirror: TrustAnchorId,
+        /// Size of the tree that it has been told of.
+        seen: TreeSize,
+    },
     /// A witness has cosigned a later log.
     #[error(
         "witness {witness} has cosigned log {later}, so the log in {} has been retired, and this NRF's files are an older copy. \
@@ -224,6 +239,7 @@ impl OpenLogError {
             | Self::Lost { .. }
             | Self::Landmarks { .. }
             | Self::RolledBack { .. }
+            | Self::Behind { .. }
             | Self::Superseded { .. } => true,
             _ => false,
         }
@@ -464,12 +480,30 @@ async fn check_witness(
         }
     }
     match later {
-        None => Ok(()),
+        None => check_pending(opened, witness).await,
         Some(later) => Err(OpenLogError::Superseded {
             place: place_of(&opened.logs),
             witness: witness.id(),
             later,
         }),
+    }
+}
+
+/// No mirror waits for entries that the log lacks. One that does not answer is passed over, as any witness.
+async fn check_pending(opened: &OpenedLog, witness: &HttpWitness) -> Result<(), OpenLogError> {
+    let own = opened.log.signed();
+    match witness.pending_after(own).await {
+        Ok(None) => Ok(()),
+        Ok(Some(seen)) => Err(OpenLogError::Behind {
+            place: place_of(&opened.logs),
+            size: own.size(),
+            mirror: witness.id(),
+            seen,
+        }),
+        Err(error) => {
+            tracing::warn!(error = %Causes(&error), mirror = %witness.id(), "cannot ask the mirror for its pending checkpoint");
+            Ok(())
+        }
     }
 }
 

@@ -158,6 +158,12 @@ struct Retirement {
     reason: String,
 }
 
+/// The logs that may follow a log of a CA.
+pub fn after(log: LogNumber) -> impl Iterator<Item = LogNumber> {
+    let number = u64::from(log.get());
+    (number + 1..=number + LOOK_AHEAD).filter_map(|number| LogNumber::new(number).ok())
+}
+
 impl Logs {
     /// Reads which log is current. `first` is the configured place, `known` are the logs in the trust file, whose greatest is
     /// current where there is no record. Blocks on the disk.
@@ -320,8 +326,7 @@ impl Logs {
 
     /// The logs that may follow the current one.
     pub fn within_reach(&self) -> impl Iterator<Item = LogNumber> {
-        let current = self.record.current;
-        (current + 1..=current + LOOK_AHEAD).filter_map(|number| LogNumber::new(number).ok())
+        after(self.current())
     }
 
     fn write(&mut self, record: Record) -> Result<(), LogsError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hyper::http::HeaderValue;
 use mtc_core::cosign::Cosigner;
 use mtc_core::id::{LogId, TreeSize, TrustAnchorId};
-use mtc_log::{CaCheckpoint, MirrorInfo, Uploaded, Witness, WitnessError};
+use mtc_log::{AddCheckpoint, CaCheckpoint, MirrorInfo, Uploaded, Witness, WitnessError};
 use mtc_web::{Answer, Client, HttpError, Prefix};
 use sbi::checksum::sha256;
 use tokio::sync::OnceCell;
@@ -84,6 +84,31 @@ impl HttpWitness {
         Ok(note
             .map(|note| CaCheckpoint::verify(&note, log, ca))
             .transpose()?)
+    }
+
+    /// The size of a checkpoint later than `own` that a mirror has been sent, if it has: it is the first to be sent one, and shows it when it has
+    /// all of the entries. Before that it tells its size to who offers it another one; `own` changes nothing there. None for other witnesses.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses.
+    pub async fn pending_after(
+        &self,
+        own: &CaCheckpoint,
+    ) -> Result<Option<TreeSize>, WitnessError> {
+        if !self.is_mirror {
+            return Ok(None);
+        }
+        let offered = AddCheckpoint {
+            old_size: own.size(),
+            proof: Vec::new(),
+            checkpoint: own.to_note(),
+        };
+        match self.add_checkpoint(offered.encode()).await {
+            Err(WitnessError::Conflict { size }) => {
+                Ok(Some(size).filter(|size| *size > own.size()))
+            }
+            answered => answered.map(|_| None),
+        }
     }
 
     async fn fetch_latest(&self, log: &LogId) -> Result<Option<Vec<u8>>, WitnessError> {

@@ -11,6 +11,7 @@
 //! part of a pending one. So it does not matter who uploads what first, or twice.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mtc_core::checkpoint;
@@ -44,7 +45,13 @@ pub(super) struct MirroredLog {
     trees: Trees,
     /// Held locked from a comparison to the end of the write that follows from it.
     state: Mutex<State>,
+    /// Of whoever only wants to know, and does not wait for a write.
+    sizes: Sizes,
 }
+
+/// Sizes of the newest pending checkpoint, of what is stored and of the mirror checkpoint; each is true, not all of one moment.
+#[derive(Default)]
+struct Sizes([AtomicU64; 3]);
 
 struct State {
     /// Newest last, not smaller than `mirrored`; that one is what is in [`Object::PendingCheckpoint`]. Empty until the first.
@@ -77,6 +84,15 @@ impl Stored {
 }
 
 impl State {
+    fn sizes(&self) -> [TreeSize; 3] {
+        let pending = self.pending.back();
+        [
+            pending.map_or(TreeSize::EMPTY, CaCheckpoint::size),
+            self.stored.size,
+            self.mirrored_size(),
+        ]
+    }
+
     fn mirrored_size(&self) -> TreeSize {
         self.mirrored
             .as_ref()
@@ -143,16 +159,20 @@ impl MirroredLog {
                 source,
             })?;
         let stored = recover(&*storage, &trees, &tree, newest.size)?;
+        let state = State {
+            pending: pending.into_iter().collect(),
+            stored,
+            mirrored,
+        };
+        let sizes = Sizes::default();
+        sizes.tell(&state);
         Ok(Self {
             log,
             key,
             storage,
             trees,
-            state: Mutex::new(State {
-                pending: pending.into_iter().collect(),
-                stored,
-                mirrored,
-            }),
+            state: Mutex::new(state),
+            sizes,
         })
     }
 
@@ -164,15 +184,12 @@ impl MirroredLog {
         Arc::clone(&self.storage)
     }
 
-    /// Sizes of the newest pending checkpoint, of what is stored and of the mirror checkpoint.
+    /// Sizes of the newest pending checkpoint, of what is stored and of the mirror checkpoint. Waits for nobody.
     pub(super) fn sizes(&self) -> [TreeSize; 3] {
-        let state = self.state();
-        let pending = state.pending.back();
-        [
-            pending.map_or(TreeSize::EMPTY, CaCheckpoint::size),
-            state.stored.size,
-            state.mirrored_size(),
-        ]
+        let Sizes(sizes) = &self.sizes;
+        sizes
+            .each_ref()
+            .map(|size| TreeSize(size.load(Ordering::Relaxed)))
     }
 
     /// Makes a checkpoint that the CA has signed the pending one, durably.
@@ -193,6 +210,7 @@ impl MirroredLog {
             state.pending.pop_front();
         }
         state.pending.push_back(checkpoint);
+        self.sizes.tell(&state);
         Ok(())
     }
 
@@ -272,6 +290,7 @@ impl MirroredLog {
             size: tree.size(),
             root: tree.root(),
         };
+        self.sizes.tell(&state);
         Ok(())
     }
 
@@ -308,6 +327,7 @@ impl MirroredLog {
                 "stored entries do not hash to the checkpoint; they have to be uploaded again"
             );
             state.stored = Stored::of(state.mirrored.as_ref());
+            self.sizes.tell(&state);
             self.remember_stored(&state)?;
             return Err(UploadRefusal::Damaged { size });
         }
@@ -326,6 +346,7 @@ impl MirroredLog {
         );
         state.mirrored = Some(mirrored);
         state.pending.retain(|pending| pending.size() >= size);
+        self.sizes.tell(&state);
         Ok(answer)
     }
 
@@ -378,6 +399,14 @@ impl MirroredLog {
     fn state(&self) -> MutexGuard<'_, State> {
         // A thread that panicked has not assigned to it: what is there is still true.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sizes {
+    fn tell(&self, state: &State) {
+        for (size, now) in self.0.iter().zip(state.sizes()) {
+            size.store(now.0, Ordering::Relaxed);
+        }
     }
 }
 

@@ -58,6 +58,12 @@ impl Upload {
         rest.packages().next()
     }
 
+    /// Whether it has brought anything, or has nothing to bring.
+    pub const fn has_some(&self) -> bool {
+        let UploadHeader { start, end, .. } = self.header;
+        self.next > start || start == end
+    }
+
     /// Bytes of entries that it holds: 4 MiB at most, and a package.
     pub const fn held(&self) -> usize {
         self.batch_bytes

@@ -1,7 +1,8 @@
 //! A mirror cosigns nothing that it has not stored, and stores nothing that is not the log's.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use mtc_core::checkpoint::verify_subtree_line;
 use mtc_core::id::TreeSize;
@@ -17,6 +18,7 @@ use mtc_log::{
 use proptest::prelude::*;
 
 use crate::storage::MemoryStorage;
+use crate::witness::HeldStorage;
 use test_support::log_world::{NOW, World, all_entries, entries};
 use test_support::storage_contract::Fault;
 
@@ -138,6 +140,50 @@ fn open(world: &World, disk: &Disk) -> Result<MirrorStore, MirrorOpenError> {
         ca: world.ca(),
     };
     MirrorStore::open(disk.clone(), world.witness_key(), [known])
+}
+
+/// A disk whose writes wait.
+struct Held(Arc<HeldStorage>);
+
+impl LogStorages for Held {
+    fn of(&self, _: &str, create: bool) -> Result<Option<Arc<dyn Storage>>, StorageError> {
+        Ok(create.then(|| Arc::clone(&self.0) as Arc<dyn Storage>))
+    }
+}
+
+// Whoever counted requests waited for the disk with them, on a thread that serves others.
+#[test]
+fn progress_is_told_while_a_checkpoint_is_being_stored() {
+    let mut scene = Scene::new();
+    let checkpoint = scene.grow(10);
+    let storage = Arc::new(HeldStorage::default());
+    let known = WitnessedLog {
+        id: scene.world.log,
+        ca: scene.world.ca(),
+    };
+    let held = MirrorStore::open(Held(storage.clone()), scene.world.witness_key(), [known]);
+    scene.mirror = held.expect("nothing is stored");
+    let pending = || {
+        let progress = scene.mirror.progress();
+        progress.first().map(|(_, progress)| progress.pending)
+    };
+    assert_eq!(pending(), None);
+    let request = AddCheckpoint {
+        old_size: TreeSize::EMPTY,
+        proof: vec![],
+        checkpoint: checkpoint.to_note(),
+    };
+    let (mirror, request) = (&scene.mirror, request.encode());
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| mirror.add_checkpoint(&request).expect("the CA's"));
+        storage.entered.wait();
+        scope.spawn(|| tell.send(mirror.progress().len()));
+        let told = told.recv_timeout(Duration::from_secs(10));
+        storage.proceed.wait();
+        assert_eq!(told, Ok(1));
+    });
+    assert_eq!(pending(), Some(TreeSize(10)));
 }
 
 /// Reads a body as a server does that gets it in pieces, until it ends or is refused.

@@ -428,10 +428,20 @@ impl Storage for SlowStorage {
 }
 
 /// A storage whose writes wait until they may go on.
-struct HeldStorage {
+pub(crate) struct HeldStorage {
     storage: MemoryStorage,
-    entered: Barrier,
-    proceed: Barrier,
+    pub(crate) entered: Barrier,
+    pub(crate) proceed: Barrier,
+}
+
+impl Default for HeldStorage {
+    fn default() -> Self {
+        Self {
+            storage: MemoryStorage::default(),
+            entered: Barrier::new(2),
+            proceed: Barrier::new(2),
+        }
+    }
 }
 
 impl Storage for HeldStorage {
@@ -453,11 +463,7 @@ impl Storage for HeldStorage {
 #[test]
 fn the_largest_size_is_told_while_a_checkpoint_is_being_stored() {
     let scene = Scene::new();
-    let storage = Arc::new(HeldStorage {
-        storage: MemoryStorage::default(),
-        entered: Barrier::new(2),
-        proceed: Barrier::new(2),
-    });
+    let storage = Arc::new(HeldStorage::default());
     let witness = open(&scene.world, &storage).unwrap();
     let request = scene.request(0, &scene.small).encode();
     let (tell, told) = mpsc::channel();

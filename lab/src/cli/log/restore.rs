@@ -11,14 +11,15 @@ use mtc_core::landmark::LandmarkSequence;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::Subtree;
 use mtc_log::{
-    AddCheckpoint, CaCheckpoint, DirectoryStorage, RestoreError, Storage, StorageError, TreeError,
-    TreeReader, Witness as _, WitnessError,
+    CaCheckpoint, DirectoryStorage, RestoreError, Storage, StorageError, TreeError, TreeReader,
+    WitnessError,
 };
 use mtc_tools::public_log::{LandmarksError, ObservedError, PlaceError, PublicLog, ReadError};
 use mtc_web::HttpError;
 use nf_nrf::config::NrfConfig;
 use nf_nrf::log_location::LogLocation;
 use nf_nrf::log_place::folder_of;
+use nf_nrf::logs;
 use nf_nrf::witness_client::HttpWitness;
 use sbi::checksum::sha256;
 use sbi::config::ConfigError;
@@ -46,7 +47,7 @@ Nothing is written over a log.
 
 An old copy must never be continued: others have seen entries that it lacks. So every witness of the configuration is asked what it
 has cosigned, and one that has cosigned more, or something else, or does not answer, is a reason to refuse; --without-witness is for one
-that is gone for good. The NRF asks again when it starts, and signs nothing before as many as it requires agree.
+that is gone for good. So is one that has cosigned a later log, unless --log says which is meant. The NRF asks again when it starts, and signs nothing before as many as it requires agree.
 
 The CA's key, the trust file and the configuration are not in any log: restore them from a backup. The record of used enrolment
 tokens is lost with the NRF's state: mtc5g nrf --forget-used-tokens starts a new one.
@@ -83,7 +84,8 @@ enum RestoreLogError {
     #[error("--from")]
     Place(#[from] PlaceError),
     #[error(
-        "the configuration has the log at {0}: restore it into a folder (log = \"FOLDER\") and copy the files in it into the bucket, under the names that they have there"
+        "the configuration has the log at {0}: restore it into a folder (log = \"FOLDER\") and copy the files in it into the bucket, under the names that they have there, \
+         state/signed-checkpoint last: what has that is a log, whole or not"
     )]
     Bucket(LogLocation),
     #[error("the CA's ID")]
@@ -132,6 +134,15 @@ enum RestoreLogError {
         seen: TreeSize,
         next: u16,
     },
+    #[error(
+        "witness {id} has cosigned log {later}, so log {log}, the newest of the trust file, is retired: restore the one that follows it \
+         (--log {later}). To have log {log} again all the same, to show and not to go on with: --log {log}"
+    )]
+    Later {
+        id: TrustAnchorId,
+        log: LogNumber,
+        later: LogNumber,
+    },
     #[error("{}", folder.display())]
     Folder {
         folder: PathBuf,
@@ -147,6 +158,8 @@ enum RestoreLogError {
 /// What is to be restored.
 struct Lost {
     id: LogId,
+    /// Whether the operator has said which.
+    is_asked_for: bool,
     folder: PathBuf,
     trust_file: TrustFile,
     config: NrfConfig,
@@ -236,6 +249,7 @@ impl Lost {
         };
         Ok(Self {
             id: LogId::new(*trust_file.trust.id(), number)?,
+            is_asked_for: log.is_some(),
             folder,
             trust_file,
             config,
@@ -269,51 +283,56 @@ impl Lost {
             let latest = witness.latest(&self.id, self.trust_file.trust.cosigner());
             match latest.await {
                 Ok(latest) => {
-                    self.ask_pending(address.mirror, &witness, copy).await?;
+                    self.ask_pending(&witness, copy).await?;
+                    self.ask_later(&witness).await?;
                     seen.push((id, latest));
                 }
-                Err(error) => {
-                    let source = Box::new(error);
-                    return Err(RestoreLogError::Silent { id, source });
-                }
+                Err(error) => return Err(silent(id, error)),
             }
         }
         Ok(seen)
     }
 
-    /// A mirror is the first to be sent a checkpoint, and shows it when it has all of the entries. Before that it tells its size to who offers
-    /// it another one; that of the copy changes nothing there.
+    /// A log that others have followed is retired, and must not come to life again.
+    async fn ask_later(&self, witness: &HttpWitness) -> Result<(), RestoreLogError> {
+        if self.is_asked_for {
+            return Ok(());
+        }
+        let (id, log) = (witness.id(), self.id.number());
+        let ca = self.trust_file.trust.cosigner();
+        for later in logs::after(log) {
+            let of = LogId::new(*self.id.ca(), later)?;
+            let latest = witness.latest(&of, ca);
+            if latest.await.map_err(|error| silent(id, error))?.is_some() {
+                return Err(RestoreLogError::Later { id, log, later });
+            }
+        }
+        Ok(())
+    }
+
+    /// A mirror has not been sent a later checkpoint than that of the copy.
     async fn ask_pending(
         &self,
-        is_mirror: bool,
         witness: &HttpWitness,
         copy: &CaCheckpoint,
     ) -> Result<(), RestoreLogError> {
-        if !is_mirror {
-            return Ok(());
-        }
-        let (id, size) = (witness.id(), copy.size());
-        let offered = AddCheckpoint {
-            old_size: size,
-            proof: Vec::new(),
-            checkpoint: copy.to_note(),
-        };
-        match witness.add_checkpoint(offered.encode()).await {
-            Err(WitnessError::Conflict { size: pending }) if pending > size => {
-                Err(RestoreLogError::Old {
-                    id,
-                    size,
-                    seen: pending,
-                    next: self.id.number().get().saturating_add(1),
-                })
-            }
-            Ok(_) | Err(WitnessError::Conflict { .. }) => Ok(()),
-            Err(error) => {
-                let source = Box::new(error);
-                Err(RestoreLogError::Silent { id, source })
-            }
+        let id = witness.id();
+        let pending = witness.pending_after(copy).await;
+        match pending.map_err(|error| silent(id, error))? {
+            None => Ok(()),
+            Some(seen) => Err(RestoreLogError::Old {
+                id,
+                size: copy.size(),
+                seen,
+                next: self.id.number().get().saturating_add(1),
+            }),
         }
     }
+}
+
+fn silent(id: TrustAnchorId, error: WitnessError) -> RestoreLogError {
+    let source = Box::new(error);
+    RestoreLogError::Silent { id, source }
 }
 
 impl Copy {
