@@ -44,6 +44,8 @@ pub mod note;
 pub mod oid;
 pub mod printable;
 pub mod properties;
+#[cfg(feature = "std")]
+pub mod revocation_list;
 mod sha256;
 pub mod tile;
 pub mod time;

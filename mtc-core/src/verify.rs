@@ -15,6 +15,7 @@ mod observer;
 mod policy;
 mod relying_party;
 mod remembered;
+mod revoked;
 mod trust;
 mod trusted_subtree;
 
@@ -23,7 +24,8 @@ use thiserror::Error;
 pub use self::observer::{Observer, VerificationStep};
 pub use self::policy::{CosignerGroup, Policy, PolicyError};
 pub use self::relying_party::{RelyingParty, Unacceptable};
-pub use self::trust::{CaTrust, RevokedRange};
+pub use self::revoked::{RevokedRange, RevokedRanges};
+pub use self::trust::CaTrust;
 pub use self::trusted_subtree::TrustedSubtree;
 use crate::certificate::{Certificate, CertificateError, ParsedProof};
 use crate::cosign::CosignedMessage;
@@ -151,7 +153,7 @@ impl CaTrust {
                 last,
             });
         }
-        if self.is_revoked(serial) {
+        if self.revoked().contains(serial) {
             return Err(Rejection::Revoked(serial));
         }
         Ok(entry)

@@ -25,6 +25,7 @@ use mtc_core::id::{
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteSignature, SignedNote};
 use mtc_core::properties::{AnchorPattern, CertificateProperties};
+use mtc_core::revocation_list::RevocationList;
 use mtc_core::tile::{MAX_LEVEL, TileKind, TilePath};
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{
@@ -32,6 +33,7 @@ use mtc_core::tree::{
     evaluate_inclusion, inclusion_proof, inclusion_proof_length, leaf_hash, node_hash,
     subtree_hash, verify_consistency,
 };
+use mtc_core::verify::{RevokedRange, RevokedRanges};
 use mtc_core::wire;
 use proptest::array::uniform32;
 use proptest::collection::{btree_map, vec};
@@ -739,6 +741,33 @@ proptest! {
             prop_assert!(size - first >= u64::from(tile.width));
             prop_assert_eq!(tile.is_partial(), size - first < 256);
         }
+    }
+
+    #[test]
+    fn revoked_ranges_hold_what_any_of_them_holds_in_one_form_whatever_their_order(
+        ranges in vec((0..60_u64, 0..60_u64), 0..20),
+        order in vec(any::<Index>(), 20),
+    ) {
+        let range = |&(first, last): &(u64, u64)| RevokedRange { first, last };
+        let merged: RevokedRanges = ranges.iter().map(range).collect();
+        for serial in 0..64 {
+            let held = ranges.iter().any(|(first, last)| (first..=last).contains(&&serial));
+            prop_assert_eq!(merged.contains(serial), held, "{}", serial);
+        }
+        let mut shuffled = ranges.clone();
+        for (at, other) in order.iter().enumerate().take(ranges.len()) {
+            shuffled.swap(at, other.index(ranges.len()));
+        }
+        let one_by_one = shuffled.iter().map(range).fold(RevokedRanges::default(), |all, next| all.with(next));
+        prop_assert_eq!(&one_by_one, &merged);
+        let list = RevocationList {
+            ca: "32473.1".parse().expect("an ID"),
+            number: 1,
+            issued: UnixTime(1),
+            next: UnixTime(2),
+            ranges: merged,
+        };
+        prop_assert_eq!(RevocationList::parse(&list.to_text(), list.ca), Ok(list));
     }
 
     #[test]

@@ -110,6 +110,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 /// ```text
 /// log/checkpoint                     what a log serves, laid out as c2sp.org/tlog-tiles and mtc-tlog say
 /// log/landmarks
+/// log/revoked                        what the CA has revoked, which its owner puts here: nothing in this crate looks into it
 /// log/tile/<L>/<N>[.p/<W>]
 /// log/tile/entries/<N>[.p/<W>]
 /// state/signed-checkpoint            what the CA has signed, perhaps not cosigned by witnesses yet
@@ -127,6 +128,8 @@ pub enum Object {
     Checkpoint,
     /// The served landmark document.
     Landmarks,
+    /// The served list of revoked serial numbers (`mtc_core::revocation_list`).
+    Revoked,
     /// The newest checkpoint that the CA has signed.
     SignedCheckpoint,
     /// The landmarks in the form that detects damage.
@@ -140,12 +143,13 @@ pub enum Object {
 }
 
 impl Object {
-    /// The object that a log serves under `path`, relative to the log's prefix: `checkpoint`, `landmarks`, or a tile's
+    /// The object that a log serves under `path`, relative to the log's prefix: `checkpoint`, `landmarks`, `revoked`, or a tile's
     /// canonical path. Nothing else has a name, so a path from the network cannot reach outside the served objects.
     pub fn served_at(path: &str) -> Option<Self> {
         match path {
             "checkpoint" => Some(Self::Checkpoint),
             "landmarks" => Some(Self::Landmarks),
+            "revoked" => Some(Self::Revoked),
             _ => path.parse().ok().map(Self::Tile),
         }
     }
@@ -157,6 +161,7 @@ impl fmt::Display for Object {
             Self::Tile(path) => write!(f, "log/{path}"),
             Self::Checkpoint => f.write_str("log/checkpoint"),
             Self::Landmarks => f.write_str("log/landmarks"),
+            Self::Revoked => f.write_str("log/revoked"),
             Self::SignedCheckpoint => f.write_str("state/signed-checkpoint"),
             Self::LandmarkState => f.write_str("state/landmarks"),
             Self::PendingCheckpoint => f.write_str("state/pending-checkpoint"),

@@ -60,6 +60,7 @@ pub fn keeps_what_is_put(place: &impl Place) {
         Object::Checkpoint,
         Object::LandmarkState,
         Object::Landmarks,
+        Object::Revoked,
         Object::WitnessedCheckpoint([7; 32]),
         tile(TileKind::Hashes(0), 0, 1),
         tile(TileKind::Entries, 1_234_567, 256),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes ──> certificate, mtc_proof, ca_certificate, log_entry, der, identifier     mtc-core: DER and TLS structures
-//!      ├──> landmarks, checkpoint, tlog_proof, verifier_key, tile_path             mtc-core: texts
+//!      ├──> landmarks, checkpoint, revocation_list, tlog_proof, verifier_key, tile_path  mtc-core: texts
 //!      ├──> tree, trust                                                            mtc-core: proofs, relying party
 //!      ├──> witness_request, witness_history, mirror_upload                        mtc-log
 //!      ├──> csr, nf_identity                                                       mtc-tls
@@ -44,6 +44,7 @@ mod nf_identity;
 mod nf_profile;
 mod oracle;
 mod pod_token;
+mod revocation_list;
 mod sbi_headers;
 mod subscription;
 mod tile_path;
@@ -75,6 +76,7 @@ pub use self::multipart::multipart;
 pub use self::nf_identity::nf_identity;
 pub use self::nf_profile::nf_profile;
 pub use self::pod_token::pod_token;
+pub use self::revocation_list::revocation_list;
 pub use self::sbi_headers::sbi_headers;
 pub use self::subscription::subscription;
 pub use self::tile_path::tile_path;
@@ -162,6 +164,11 @@ pub const TARGETS: &[Target] = &[
         name: "landmarks",
         run: landmarks,
         seeds: landmarks::seeds,
+    },
+    Target {
+        name: "revocation_list",
+        run: revocation_list,
+        seeds: revocation_list::seeds,
     },
     Target {
         name: "tlog_proof",

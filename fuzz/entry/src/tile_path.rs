@@ -18,6 +18,7 @@ pub fn tile_path(data: &[u8]) -> Verdict {
             None => {}
             Some(Object::Checkpoint) => assert_eq!(text, "checkpoint"),
             Some(Object::Landmarks) => assert_eq!(text, "landmarks"),
+            Some(Object::Revoked) => assert_eq!(text, "revoked"),
             Some(other) => panic!("{text:?} reaches {other}"),
         }
         return Verdict::Refused;

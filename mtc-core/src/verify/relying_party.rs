@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use super::policy::{Policy, PolicyError};
-use super::trust::{CaTrust, RevokedRange};
+use super::revoked::RevokedRange;
+use super::trust::CaTrust;
 use super::trusted_subtree::TrustedSubtree;
 use super::{Accepted, Rejection};
 use crate::ca::CaCertificate;

@@ -6,20 +6,12 @@ use std::sync::Arc;
 
 use super::policy::{CosignerGroup, PolicyError};
 use super::remembered::VerifiedSubtrees;
+use super::revoked::{RevokedRange, RevokedRanges};
 use super::trusted_subtree::TrustedSubtree;
 use crate::ca::CaCertificate;
 use crate::cosign::Cosigner;
 use crate::id::{LogNumber, TrustAnchorId};
 use crate::tree::{Hash, Subtree};
-
-/// Serial numbers that are not accepted, first and last included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RevokedRange {
-    /// The first.
-    pub first: u64,
-    /// The last.
-    pub last: u64,
-}
 
 /// A trusted CA: its cosigner, the policy, trusted subtrees and revoked serial numbers.
 #[derive(Clone, Debug)]
@@ -33,8 +25,7 @@ pub struct CaTrust {
     trusted: Vec<TrustedSubtree>,
     /// The ends alone: a search among them touches a fifth of the memory, which is in no cache after signatures were made.
     ends: Vec<u64>,
-    /// Ascending, and none touches the next.
-    revoked: Vec<RevokedRange>,
+    revoked: RevokedRanges,
     /// Shared by those who share policy and revocation.
     verified: Option<Arc<VerifiedSubtrees>>,
 }
@@ -57,7 +48,7 @@ impl CaTrust {
             groups: Vec::new(),
             trusted: Vec::new(),
             ends: Vec::new(),
-            revoked: Vec::new(),
+            revoked: RevokedRanges::default(),
             verified: None,
         }
     }
@@ -114,16 +105,19 @@ impl CaTrust {
         if range.first > range.last {
             return;
         }
-        self.revoked.push(range);
-        self.revoked.sort_by_key(|range| range.first);
-        self.revoked.dedup_by(|next, kept| {
-            let touches = next.first <= kept.last.saturating_add(1);
-            if touches {
-                kept.last = kept.last.max(next.last);
-            }
-            touches
-        });
+        self.revoked = self.revoked.with(range);
         self.forget_verified_subtrees();
+    }
+
+    /// This trust with exactly these serial numbers revoked. Forgets verified subtrees if they are others than before.
+    #[must_use]
+    pub fn with_revoked(&self, revoked: &RevokedRanges) -> Self {
+        let mut trust = self.clone();
+        if trust.revoked != *revoked {
+            trust.revoked = revoked.clone();
+            trust.forget_verified_subtrees();
+        }
+        trust
     }
 
     /// This trust, but the CA's cosignature suffices: without quorums, and with no verified subtree remembered.
@@ -163,7 +157,8 @@ impl CaTrust {
         self.trusted.len()
     }
 
-    pub(super) fn issuer_name(&self) -> &[u8] {
+    /// DER of the Name that the CA's certificates have as issuer.
+    pub fn issuer_name(&self) -> &[u8] {
         &self.issuer_name
     }
 
@@ -172,11 +167,9 @@ impl CaTrust {
         &self.serials
     }
 
-    pub(super) fn is_revoked(&self, serial: u64) -> bool {
-        let after = self.revoked.partition_point(|range| range.first <= serial);
-        self.revoked[..after]
-            .last()
-            .is_some_and(|range| serial <= range.last)
+    /// The serial numbers that are revoked.
+    pub const fn revoked(&self) -> &RevokedRanges {
+        &self.revoked
     }
 
     pub(super) fn trusted_hash(&self, log_number: LogNumber, subtree: Subtree) -> Option<&Hash> {
@@ -216,36 +209,6 @@ mod tests {
             max_serial,
             prefix_url: None,
         })
-    }
-
-    fn range(first: u64, last: u64) -> RevokedRange {
-        RevokedRange { first, last }
-    }
-
-    #[test]
-    fn revoked_ranges_merge_when_they_touch_and_each_serial_is_found() {
-        let mut trust = trust(10, 90);
-        for (first, last) in [(50, 60), (30, 30), (55, 70), (31, 32), (40, 39), (72, 72)] {
-            trust.revoke(range(first, last));
-        }
-        let merged = [range(30, 32), range(50, 70), range(72, 72)];
-        assert_eq!(trust.revoked, merged);
-        for serial in 0..100 {
-            let revoked = merged
-                .iter()
-                .any(|range| (range.first..=range.last).contains(&serial));
-            assert_eq!(trust.is_revoked(serial), revoked, "{serial}");
-        }
-    }
-
-    #[test]
-    fn ranges_at_the_end_of_the_numbers_merge_without_overflow() {
-        let mut trust = trust(0, u64::MAX);
-        assert_eq!(trust.revoked, []);
-        trust.revoke(range(u64::MAX, u64::MAX));
-        trust.revoke(range(5, u64::MAX));
-        assert_eq!(trust.revoked, [range(5, u64::MAX)]);
-        assert!(!trust.is_revoked(4));
     }
 
     #[test]

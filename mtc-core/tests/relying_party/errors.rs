@@ -19,10 +19,13 @@ use mtc_core::id::{EntryIndex, IdError, LogId, LogNumber, TreeSize, TrustAnchorI
 use mtc_core::landmark::{LandmarkError, LandmarkSequence};
 use mtc_core::note::{NoteError, NoteSignature, SignedNote};
 use mtc_core::properties::{AnchorPattern, CertificateProperties, PatternError, PropertiesError};
+use mtc_core::revocation_list::{MAX_RANGES, RevocationList, RevocationListError};
 use mtc_core::time::UnixTime;
 use mtc_core::tlog_proof::{MAX_PROOF, TlogProof, TlogProofError};
 use mtc_core::tree::{ProofError, Subtree, evaluate_inclusion, verify_consistency};
-use mtc_core::verify::{CaTrust, CosignerGroup, PolicyError, Rejection, RevokedRange};
+use mtc_core::verify::{
+    CaTrust, CosignerGroup, PolicyError, Rejection, RevokedRange, RevokedRanges,
+};
 use mtc_core::vkey::{self, VkeyError};
 use mtc_core::wire::{self, Reader, WireError};
 use mtc_core::x509::{EndEntity, Role, UsageError, X509Error, extension};
@@ -32,10 +35,14 @@ use test_support::mtca::{Mtca, Signer};
 use test_support::parts::Parts;
 
 /// What the crypto library would have to fail for.
-const NOT_PRODUCIBLE: [(&str, &str); 2] = [("KeyError", "Generation"), ("KeyError", "Signing")];
+const NOT_PRODUCIBLE: [(&str, &str); 3] = [
+    ("KeyError", "Generation"),
+    ("KeyError", "Signing"),
+    ("RevocationListError", "Key"),
+];
 
 /// The enums that are errors of the public interface; [`mtc_core::tile::TilePathError`] is none, having no variants.
-const ERRORS: [&str; 19] = [
+const ERRORS: [&str; 20] = [
     "CaError",
     "CertificateError",
     "CheckpointError",
@@ -50,6 +57,7 @@ const ERRORS: [&str; 19] = [
     "ProofError",
     "PropertiesError",
     "Rejection",
+    "RevocationListError",
     "TlogProofError",
     "UsageError",
     "VkeyError",
@@ -91,6 +99,7 @@ fn every_variant_of_every_error_is_produced() {
     notes_and_checkpoints(&mut seen);
     verifier_keys(&mut seen);
     detached_proofs(&mut seen);
+    revocation_lists(&mut seen);
     certificate_properties(&mut seen);
     ca_certificates(&mut seen);
     x509_certificates(&mut seen);
@@ -806,6 +815,50 @@ fn detached_proofs(seen: &mut Seen) {
     let many = format!("{HEADER}index 0\n{}\n", hash.repeat(64));
     fails(&many, TlogProofError::TooManyHashes);
     fails(&"a".repeat(MAX_PROOF + 1), TlogProofError::NotText);
+}
+
+fn revocation_lists(seen: &mut Seen) {
+    let key = SecretKey::generate(SignatureAlgorithm::Ed25519).expect("randomness");
+    let ca = Cosigner {
+        id: CA.parse().expect("an ID"),
+        key: key.public_key().expect("a key"),
+    };
+    let list = RevocationList {
+        ca: ca.id,
+        number: 1,
+        issued: UnixTime(1),
+        next: UnixTime(2),
+        ranges: RevokedRanges::default(),
+    };
+    let note = list.sign(&key).expect("it signs");
+    let mut fails = |note: &str, expected| {
+        seen.fails(RevocationList::verify(note.as_bytes(), &ca), expected);
+    };
+    fails("", RevocationListError::Note(NoteError::NoSignatureBlock));
+    let changed = note.replace("\n1 2\n", "\n1 3\n");
+    fails(&changed, RevocationListError::BadSignature(ca.id));
+    let renamed = note.replace("\u{2014} oid", "\u{2014} x");
+    fails(&renamed, RevocationListError::NotSigned(ca.id));
+    let apart = (0..=MAX_RANGES as u64).map(|at| RevokedRange {
+        first: 2 * at,
+        last: 2 * at,
+    });
+    let too_many = RevocationList {
+        ranges: apart.collect(),
+        ..list
+    };
+    seen.fails(too_many.sign(&key), RevocationListError::TooMany);
+    let line = RevocationListError::Line {
+        line: 1,
+        rule: "is not mtc5g/revoked/v1",
+    };
+    seen.fails(RevocationList::parse("x\n", ca.id), line);
+    let other = "32473.99".parse().expect("an ID");
+    let other_ca = RevocationListError::OtherCa {
+        expected: "oid/1.3.6.1.4.1.32473.99".to_owned(),
+        found: ca.id.signed_text_name(),
+    };
+    seen.fails(RevocationList::parse(&list.to_text(), other), other_ca);
 }
 
 fn certificate_properties(seen: &mut Seen) {

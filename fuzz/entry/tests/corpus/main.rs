@@ -50,6 +50,7 @@ targets! {
     landmarks: 10_000,
     checkpoint: 4_000,
     tile_path: 10_000,
+    revocation_list: 4_000,
     tlog_proof: 4_000,
     tree: 4_000,
     trust: 1_000,
