@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use mtc_core::certificate::{self, Certificate, MtcProof};
 use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
-use mtc_core::verify::{Accepted, CaTrust, Rejection, TrustedSubtree};
+use mtc_core::verify::{Accepted, CaTrust, Rejection, RevokedRanges, TrustedSubtree};
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::grease;
 use crate::hints::MtcAnchor;
+use crate::identity::CertificateId;
 use crate::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
 use crate::provider::{KeyExchange, provider};
 
@@ -261,6 +262,33 @@ impl MtcTrust {
         })
     }
 
+    /// This trust with exactly these serial numbers revoked.
+    #[must_use]
+    pub fn with_revoked(&self, revoked: &RevokedRanges) -> Self {
+        let with = |trust: &CaTrust| Arc::new(trust.with_revoked(revoked));
+        Self {
+            cosigners: with(&self.cosigners),
+            ca_alone: with(&self.ca_alone),
+            landmarks: self.landmarks.clone().map(|landmarks| LandmarkTrust {
+                trust: with(&landmarks.trust),
+                ..landmarks
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// The serial numbers that are revoked.
+    pub fn revoked(&self) -> &RevokedRanges {
+        self.cosigners.revoked()
+    }
+
+    /// Whether a certificate is this CA's and revoked.
+    fn is_revoked(&self, certificate: &CertificateId) -> bool {
+        let serial = certificate.small_serial();
+        serial.is_some_and(|serial| self.revoked().contains(serial))
+            && certificate.issuer() == self.cosigners.issuer_name()
+    }
+
     /// Verifies that a standalone certificate was issued, as a peer that knows no landmark will
     /// ([`CaTrust::verify_issuance`]: not its time, names or usage).
     ///
@@ -385,6 +413,11 @@ impl CredentialSet {
             mtc: Vec::new(),
             x509: Vec::new(),
         }
+    }
+
+    /// Whether a certificate that was accepted once would not be any more, since it was revoked.
+    pub fn is_revoked(&self, certificate: &CertificateId) -> bool {
+        self.mtc_trust.is_revoked(certificate)
     }
 
     /// The trust anchors of the Merkle Tree Certificates of a key, as `trust_anchors` would list them.

@@ -21,7 +21,7 @@ use crate::anchor_bytes::AnchorBytes;
 use crate::clock::Clock;
 use crate::credentials::{Credential, CredentialSet, Receiver};
 use crate::grease;
-use crate::identity::NfIdentity;
+use crate::identity::{CertificateId, NfIdentity};
 use crate::key::KeyAlgorithm;
 use crate::notes::Notes;
 use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
@@ -233,6 +233,19 @@ impl Endpoint {
     /// What is published now.
     pub fn credentials(&self) -> Arc<CredentialSet> {
         self.credentials.current()
+    }
+
+    /// Waits until this certificate is revoked, as the trust that is published says; for ever, if it never is.
+    ///
+    /// Dropping the future loses nothing.
+    pub fn revoked(&self, certificate: CertificateId) -> impl Future<Output = ()> + Send + use<> {
+        let mut credentials = self.credentials.clone();
+        async move {
+            let is_revoked = |set: &CredentialSet| set.is_revoked(&certificate);
+            if !credentials.wait_for(is_revoked).await {
+                std::future::pending().await
+            }
+        }
     }
 
     /// Whose certificate the first of `chain` is, DER, and its key: judged as a client's in a handshake of this domain, now.
@@ -573,7 +586,6 @@ mod tests {
 
     use super::*;
     use crate::credentials::{MtcTrust, Store};
-    use crate::identity::CertificateId;
     use crate::kind::CertificateKind;
     use crate::profile::{Tokens, Via};
     use crate::verification::Verification;

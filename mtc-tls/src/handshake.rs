@@ -518,7 +518,8 @@ fn resumed(
         return Ok(None);
     }
     let chain = connection.peer_certificates().unwrap_or_default();
-    resumed_peer(chain, role, expected, endpoint.clock().now(), domain)
+    let (now, set) = (endpoint.clock().now(), endpoint.credentials());
+    resumed_peer(chain, role, expected, now, domain, &set)
         .map_err(|error| HandshakeError::Refused(Arc::new(error)))
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A session carries no certificate, so who the peer is comes from the chain of the first handshake, which both sides keep;
-//! whether it is still valid is looked at again.
+//! whether it is still valid, and not revoked, is looked at again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -93,21 +93,29 @@ pub(crate) fn resumed_peer(
     expected: Option<&ExpectedPeer>,
     now: UnixTime,
     domain: TrustDomain,
+    set: &CredentialSet,
 ) -> Result<Option<VerifiedPeer>, VerifyError> {
     let Some(leaf) = chain.first() else {
         return Ok(None);
     };
-    let certificate;
+    let mtc;
     let (leaf, kind) = match domain {
         TrustDomain::X509(_) => (EndEntity::parse(leaf), CertificateKind::DirectlySigned),
         _ => {
-            certificate = Certificate::parse(leaf).map_err(Rejection::from)?;
-            let kind = CertificateKind::of_mtc(&certificate);
-            (EndEntity::of_mtc(&certificate), kind)
+            mtc = Certificate::parse(leaf).map_err(Rejection::from)?;
+            let kind = CertificateKind::of_mtc(&mtc);
+            (EndEntity::of_mtc(&mtc), kind)
         }
     };
     let leaf = leaf.map_err(UsageError::from)?;
     leaf.check_usage(now, Some(role))?;
+    let certificate = CertificateId::of(&leaf);
+    if let Some(serial) = certificate
+        .small_serial()
+        .filter(|_| set.is_revoked(&certificate))
+    {
+        return Err(Rejection::Revoked(serial).into());
+    }
     let names = AltNames::of(&leaf).map_err(IdentityError::from)?;
     let identity = NfIdentity::of(&leaf, names)?;
     if let Some(expected) = expected {
@@ -115,7 +123,7 @@ pub(crate) fn resumed_peer(
     }
     Ok(Some(VerifiedPeer {
         identity,
-        certificate: CertificateId::of(&leaf),
+        certificate,
         expired: false,
         kind,
         verify: std::time::Duration::ZERO,

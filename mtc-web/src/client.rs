@@ -6,7 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_NONE_MATCH,
+};
 use hyper::{Method, Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -69,6 +72,15 @@ pub enum HttpError {
     /// The certificates that this system trusts cannot be read.
     #[error("cannot read the CA certificates that this system trusts")]
     Roots(#[source] std::io::Error),
+}
+
+/// A file, and what its server tells it from others of that name by (RFC 9110 section 8.8.3).
+#[derive(Clone, Debug)]
+pub struct Tagged {
+    /// Its bytes, without their encoding.
+    pub bytes: Bytes,
+    /// Its `ETag`, if it has one.
+    pub tag: Option<HeaderValue>,
 }
 
 /// What a server answered, whatever its status.
@@ -159,16 +171,49 @@ impl Client {
         object: &str,
         limit: usize,
     ) -> Result<Bytes, HttpError> {
-        let answer = self.get_for(authorization, object, limit).await?;
+        let header = authorization.map(|value| (AUTHORIZATION, value));
+        let file = self.file_with(header, object, limit).await?;
+        file.map(|file| file.bytes)
+            .ok_or(HttpError::Status(StatusCode::NOT_MODIFIED))
+    }
+
+    /// As [`Self::file`]; none if it is still the one with this tag.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub async fn file_unless(
+        &self,
+        object: &str,
+        limit: usize,
+        tag: Option<&HeaderValue>,
+    ) -> Result<Option<Tagged>, HttpError> {
+        let header = tag.map(|tag| (IF_NONE_MATCH, tag.clone()));
+        self.file_with(header, object, limit).await
+    }
+
+    /// None if the header asks for what is newer, and nothing is.
+    async fn file_with(
+        &self,
+        header: Option<(HeaderName, HeaderValue)>,
+        object: &str,
+        limit: usize,
+    ) -> Result<Option<Tagged>, HttpError> {
+        let is_conditional = matches!(&header, Some((IF_NONE_MATCH, _)));
+        let answer = self.get_with(header, object, limit).await?;
+        if answer.status == StatusCode::NOT_MODIFIED && is_conditional {
+            return Ok(None);
+        }
         if answer.status != StatusCode::OK {
             return Err(HttpError::Status(answer.status));
         }
+        let tag = answer.headers.get(ETAG).cloned();
         let encodings = answer.headers.get_all(CONTENT_ENCODING);
         let encodings = encodings.iter().map(HeaderValue::as_bytes);
-        decoded(encodings, answer.body, limit).map_err(|error| match error {
+        let bytes = decoded(encodings, answer.body, limit).map_err(|error| match error {
             EncodingError::TooLong(_) => HttpError::TooLong(limit),
             error => HttpError::Encoding(error),
-        })
+        })?;
+        Ok(Some(Tagged { bytes, tag }))
     }
 
     /// `GET`. The body is at most `limit` octets long, and what gzip adds.
@@ -176,19 +221,18 @@ impl Client {
     /// # Errors
     /// No answer.
     pub async fn get(&self, object: &str, limit: usize) -> Result<Answer, HttpError> {
-        self.get_for(None, object, limit).await
+        self.get_with(None, object, limit).await
     }
 
-    async fn get_for(
+    async fn get_with(
         &self,
-        authorization: Option<HeaderValue>,
+        header: Option<(HeaderName, HeaderValue)>,
         object: &str,
         limit: usize,
     ) -> Result<Answer, HttpError> {
         let ask = || async {
             let mut request = self.request(Method::GET, object, Bytes::new())?;
-            let authorization = authorization.clone().map(|value| (AUTHORIZATION, value));
-            request.headers_mut().extend(authorization);
+            request.headers_mut().extend(header.clone());
             self.ask(request, limit).await
         };
         match ask().await {

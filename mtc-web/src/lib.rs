@@ -13,6 +13,6 @@ mod client;
 mod prefix;
 
 pub use self::client::{
-    Answer, Client, Connections, HttpError, connections, trust_in, trust_of_the_system,
+    Answer, Client, Connections, HttpError, Tagged, connections, trust_in, trust_of_the_system,
 };
 pub use self::prefix::{Prefix, UrlError};

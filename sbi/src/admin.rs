@@ -5,11 +5,13 @@
 //! GET /readyz         200 when every instance is enrolled, registered and has trust state, else 503 with what is missing
 //! GET /metrics        text format of Prometheus, or OpenMetrics for who accepts it
 //! GET /measurements   handshake totals by connection profile (JSON): `ledger::Measurements`
+//! POST ...            what a network function lets its operator order (`Commands`), if it proves that he has
 //! ```
 //!
 //! HEAD is answered as GET is, without the body.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 
 use hyper::{Method, StatusCode};
 use tokio::sync::watch;
@@ -20,17 +22,36 @@ use crate::problem::Problem;
 use crate::response::Response;
 use crate::server::{Handler, MAX_IGNORED_BODY, Request};
 
+/// Octets of an order.
+const MAX_ORDER: usize = 16 * 1024;
+
+/// What the operator of a network function may order at a path of its admin port. The port authenticates nobody: orders must.
+pub trait Commands: Send + Sync {
+    /// The path.
+    fn path(&self) -> &'static str;
+
+    /// Carries out an order.
+    fn handle<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send + 'a>>;
+}
+
 /// Answers on the admin port.
-#[derive(Debug)]
 pub struct Admin {
     /// What is still missing before the process is ready; empty when it is.
     pub missing: watch::Receiver<String>,
     /// What `/measurements` shows, and its metrics, which `/metrics` shows.
     pub ledger: Arc<Ledger>,
+    /// What can be ordered, from when the network function is there.
+    pub commands: OnceLock<Box<dyn Commands>>,
 }
 
 impl Handler for Admin {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        if let Some(commands) = self.commands_at(&request.path) {
+            return commands.handle(&request).await;
+        }
         // The server takes the body off an answer to HEAD.
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return Err(Problem::method_not_allowed("GET, HEAD"));
@@ -46,12 +67,20 @@ impl Handler for Admin {
         }
     }
 
-    fn max_body(&self, _method: &Method, _path: &str) -> usize {
-        MAX_IGNORED_BODY
+    fn max_body(&self, _method: &Method, path: &str) -> usize {
+        match self.commands_at(path) {
+            Some(_) => MAX_ORDER,
+            None => MAX_IGNORED_BODY,
+        }
     }
 }
 
 impl Admin {
+    fn commands_at(&self, path: &str) -> Option<&dyn Commands> {
+        let commands = self.commands.get()?;
+        (commands.path() == path).then_some(&**commands)
+    }
+
     fn metrics(&self, format: Exposition) -> Response {
         let Metrics {
             ready, registry, ..
@@ -89,7 +118,12 @@ mod tests {
     async fn head_is_answered_as_get_and_nothing_else_is() {
         let (_missing, missing) = watch::channel(String::new());
         let ledger = Arc::default();
-        let admin = Admin { missing, ledger };
+        let commands = OnceLock::new();
+        let admin = Admin {
+            missing,
+            ledger,
+            commands,
+        };
         let status = async |method: Method, path: &str| {
             let request = Request {
                 method,

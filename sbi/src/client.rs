@@ -5,6 +5,7 @@
 //! producer answered with an error.
 
 use std::error::Error;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -265,10 +266,25 @@ impl Connection {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Self::start(io, scheme, &builder()).await
+        Self::start(io, scheme, &builder(), pending()).await
     }
 
-    /// As [`Connection::handshake`], for `streams` requests at a time whose answers are [passed on](Connection::pass): the
+    /// As [`Connection::handshake`], but the connection is closed, whatever is under way on it, when `end` completes.
+    ///
+    /// # Errors
+    /// [`ClientError::Handshake`].
+    pub async fn handshake_until<IO>(
+        io: IO,
+        scheme: Scheme,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Self, ClientError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::start(io, scheme, &builder(), end).await
+    }
+
+    /// As [`Connection::handshake_until`], for `streams` requests at a time whose answers are [passed on](Connection::pass): the
     /// producer may send a window of each before it is taken, so that an answer that nobody takes stops no other.
     ///
     /// # Errors
@@ -277,6 +293,7 @@ impl Connection {
         io: IO,
         scheme: Scheme,
         streams: u32,
+        end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, ClientError>
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -286,13 +303,14 @@ impl Connection {
             .initial_stream_window_size(PASSING_WINDOW)
             .initial_connection_window_size(PASSING_WINDOW.saturating_mul(streams))
             .max_send_buf_size(PASSING_WINDOW as usize);
-        Self::start(io, scheme, &builder).await
+        Self::start(io, scheme, &builder, end).await
     }
 
     async fn start<IO>(
         io: IO,
         scheme: Scheme,
         builder: &http2::Builder<TokioExecutor>,
+        end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, ClientError>
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -302,7 +320,11 @@ impl Connection {
         let (opened, open) = watch::channel(());
         let driver = tokio::spawn(async move {
             let _opened = opened;
-            if let Err(error) = connection.await {
+            let ended = tokio::select! {
+                ended = connection => ended,
+                () = end => return,
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "http/2 client connection ended");
             }
         });

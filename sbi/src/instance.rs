@@ -315,7 +315,8 @@ impl Instance {
     ) -> Result<Opened, CallError> {
         let handshake::Connected { stream, peer, cost } = connected;
         let traffic = stream.get_ref().0.traffic();
-        let connection = Connection::handshake(stream, Scheme::Https).await?;
+        let end = self.revoked(&peer);
+        let connection = Connection::handshake_until(stream, Scheme::Https, end).await?;
         let connection = self.ready(connection.over(traffic), profile, &peer);
         Ok(Opened {
             connection,
@@ -339,13 +340,29 @@ impl Instance {
         let handshake::Connected { stream, peer, cost } =
             self.shake_hands(addr, offer, expected).await?;
         let traffic = stream.get_ref().0.traffic();
-        let connection = Connection::handshake_to_pass(stream, Scheme::Https, streams).await?;
+        let end = self.revoked(&peer);
+        let connection = Connection::handshake_to_pass(stream, Scheme::Https, streams, end).await?;
         let connection = self.ready(connection.over(traffic), offer.profile(), &peer);
         Ok(Opened {
             connection,
             peer,
             cost,
         })
+    }
+
+    /// Waits until the certificate of a peer is revoked.
+    fn revoked(&self, peer: &VerifiedPeer) -> impl Future<Output = ()> + Send + 'static {
+        let certificate = peer.certificate.clone();
+        let revoked = self.endpoint.revoked(certificate.clone());
+        let closed = self.ledger.metrics().revocation.closed.clone();
+        async move {
+            revoked.await;
+            closed.with_label_values(&["client"]).inc();
+            tracing::warn!(
+                ?certificate,
+                "closing: the server's certificate was revoked"
+            );
+        }
     }
 
     fn ready(

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mtc_tls::endpoint::Sampling;
+use mtc_tls::endpoint::{Endpoint, Sampling};
 use mtc_tls::handshake;
 use mtc_tls::https::HttpsServer;
+use mtc_tls::identity::CertificateId;
 use mtc_tls::profile::ClientAuth;
 use mtc_tls::record::Side;
 use rustix::process::{Resource, getrlimit};
@@ -150,8 +151,8 @@ pub async fn serve_sbi<H: Handler>(
             let profile = accepted.as_ref().ok().and_then(|accepted| accepted.profile);
             trace::shook_hands(&span, profile, accepted.as_ref().err());
             drop(span);
-            let (accepted, handler) = match (accepted, meant) {
-                (Ok(accepted), Some(host)) => (accepted, host.handler.clone()),
+            let (accepted, host) = match (accepted, meant) {
+                (Ok(accepted), Some(host)) => (accepted, host),
                 // There is no handshake with nobody.
                 (Ok(_), None) => return,
                 (Err(error), _) => {
@@ -198,15 +199,30 @@ pub async fn serve_sbi<H: Handler>(
                 budget,
                 newcomer: Some(newcomer),
             };
-            let served = serve_sbi_within(terms, accepted.stream, peer, handler, stop.wait())
-                .instrument(connection)
-                .await;
+            let (certificate, handler) = (peer.certificate.clone(), host.handler.clone());
+            let serving = serve_sbi_within(terms, accepted.stream, peer, handler, stop.wait());
+            let served = tokio::select! {
+                served = serving.instrument(connection) => served,
+                () = revoked(&host.endpoint, certificate.as_ref()) => {
+                    ledger.metrics().revocation.closed.with_label_values(&["server"]).inc();
+                    tracing::warn!(%remote, ?certificate, "closing: the client's certificate was revoked");
+                    return;
+                }
+            };
             if let Err(error) = served {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }
         }
     })
     .await;
+}
+
+/// Waits until the certificate that a connection's client has shown is revoked.
+async fn revoked(endpoint: &Endpoint, certificate: Option<&CertificateId>) {
+    match certificate.cloned() {
+        Some(certificate) => endpoint.revoked(certificate).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Serves a cleartext port (admin, log, witness) until stopped, then finishes what is in progress.

@@ -21,12 +21,14 @@ mod handshakes;
 mod process;
 mod registry;
 mod requests;
+mod revocation;
 mod tokens;
 
 pub use exposition::Exposition;
 pub use handshakes::HandshakeMetrics;
 pub use registry::{Definition, Kind, Label, Registry};
 pub use requests::{OpenConnection, RequestMetrics};
+pub use revocation::RevocationMetrics;
 pub use tokens::TokenMetrics;
 
 const SIDE: Label = (
@@ -56,6 +58,8 @@ pub struct Metrics {
     pub trust_updates: IntCounterVec,
     /// `mtc_trust_update_timestamp_seconds`.
     pub trust_updated: IntGauge,
+    /// Revocation.
+    pub revocation: RevocationMetrics,
     /// `mtc_certificates_obtained_total` by `profile`.
     pub certificates: IntCounterVec,
     /// `mtc_certificate_renewal_timestamp_seconds`: of the first to expire.
@@ -148,6 +152,7 @@ impl Metrics {
                 "mtc_trust_update_timestamp_seconds",
                 "Unix time of the last successful check of the log; 0 for none.",
             ),
+            revocation: RevocationMetrics::new(&registry),
             certificates: registry.counters(
                 "mtc_certificates_obtained_total",
                 "Certificates obtained.",

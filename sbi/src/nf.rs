@@ -55,7 +55,7 @@ pub use roots::x509_trust;
 
 use presence::{Contact, Presence};
 use registration::{Described, Registrar, Registration, is_temporary};
-use trust_keeping::publish_trust;
+use trust_keeping::{publish_trust, show_revoked};
 
 /// Instances that enrol at the same time: enough to keep the processors busy while most wait for a checkpoint that covers them.
 const ENROLLING: usize = 256;
@@ -63,6 +63,8 @@ const ENROLLING: usize = 256;
 const REGISTERING: usize = 32;
 /// How long deregistration may hold up a stop.
 const DEREGISTER_TIME: Duration = Duration::from_secs(2);
+/// Folder of what a process has learnt of its CA, in that of its state.
+const TRUST: &str = "trust";
 /// Pause after a heartbeat, or a look at the log, that did not get through.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -236,7 +238,8 @@ async fn prepare(
         config.nrf.log.clone(),
         trust_file.logs.iter().copied(),
         trust_file.trust.clone(),
-    )?;
+    )?
+    .keeping_revoked_in(&config.state.join(TRUST))?;
     let initial = CredentialSet::new(
         MtcTrust::new(trust_file.trust),
         x509_trust(config.x509.as_deref(), &wanted)?,
@@ -446,6 +449,7 @@ impl Start {
             }
             sleep(RETRY_PAUSE).await;
         }
+        show_revoked(updater, &self.life.metrics);
         publish_trust(
             updater.trust(),
             instances.iter().map(|up| &up.instance),

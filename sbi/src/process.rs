@@ -58,6 +58,11 @@ pub enum Event {
         /// The FQDN of the NF instance.
         instance: String,
     },
+    /// Another list of revoked serial numbers is in force.
+    Revoked {
+        /// Its number.
+        number: u64,
+    },
     /// A command's answer, as the NF defines it.
     Answer {
         /// Its JSON.

@@ -7,6 +7,8 @@
 //!                                              │
 //!  a new MtcTrust <────────────────────────────┘   a log all or nothing; a failed update keeps what it had
 //!
+//!        ── revoked ────────> signed by the CA, newer than the list before: refused from now on, and open connections end
+//!
 //!  log N+1 ── checkpoint ──> cosigned to policy? then the CA has gone on there, and it is followed too
 //! ```
 //!
@@ -16,15 +18,18 @@
 
 mod follower;
 mod last_failure;
+mod revocation;
 mod source;
 mod tiles;
 
+use std::path::Path;
 use std::time::Duration;
 
 use hyper::StatusCode;
 use mtc_core::checkpoint::CheckpointError;
 use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TreeSize};
 use mtc_core::landmark::LandmarkError;
+use mtc_core::revocation_list::RevocationList;
 use mtc_core::tile::TilePath;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::ProofError;
@@ -34,6 +39,8 @@ use mtc_web::{HttpError, Prefix};
 
 use self::follower::Follower;
 pub(crate) use self::last_failure::LastFailure;
+use self::revocation::Revocation;
+pub use self::revocation::RevocationError;
 use self::source::LogSource;
 use self::tiles::MAX_TILES;
 use mtc_core::causes::Causes;
@@ -97,6 +104,9 @@ pub enum TrustError {
         /// What is wrong with its proof.
         source: ProofError,
     },
+    /// The list of revoked serial numbers.
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
     /// The landmark's ID exceeds its bound.
     #[error(transparent)]
     Credential(#[from] CredentialError),
@@ -130,9 +140,10 @@ pub struct TrustUpdater {
     /// Trust in the cosigners alone, to which landmarks are added.
     cosigners: MtcTrust,
     trust: MtcTrust,
+    revocation: Revocation,
     /// By number, at least one.
     logs: Vec<Follower>,
-    /// Whether the logs have other landmarks than `trust`.
+    /// Whether the logs have other landmarks than `trust`, or revoke other serial numbers.
     is_stale: bool,
     /// Why the newest log was read in part only.
     last_failure: LastFailure,
@@ -166,10 +177,28 @@ impl TrustUpdater {
             policy,
             trust: cosigners.clone(),
             cosigners,
+            revocation: Revocation::default(),
             logs,
             is_stale: false,
             last_failure: LastFailure::default(),
         })
+    }
+
+    /// Keeps the CA's lists of revoked serial numbers in a folder, so that no older one is taken after a restart, and begins with the
+    /// one that is there. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`TrustError::Revocation`]: it cannot be read, or is damaged.
+    pub fn keeping_revoked_in(mut self, folder: &Path) -> Result<Self, TrustError> {
+        self.revocation.keep_in(folder, self.policy.cosigner())?;
+        self.revoke();
+        self.trust = self.cosigners.clone();
+        Ok(self)
+    }
+
+    /// The list of revoked serial numbers that is in force.
+    pub const fn revocation_list(&self) -> Option<&RevocationList> {
+        self.revocation.list()
     }
 
     /// The trust that was established last.
@@ -188,7 +217,7 @@ impl TrustUpdater {
         self.logs.last().map(|follower| follower.log().number())
     }
 
-    /// Asks the logs for landmarks, and returns the new trust if there are other ones than before.
+    /// Asks the logs for landmarks and for what is revoked, and returns the new trust if there is something else than before.
     ///
     /// Dropping the future keeps the old trust.
     ///
@@ -196,6 +225,8 @@ impl TrustUpdater {
     /// The newest log's, see [`TrustError`]; the old trust stays. A retired log that fails is logged.
     pub async fn update(&mut self, now: UnixTime) -> Result<Option<MtcTrust>, TrustError> {
         self.forget_expired(now);
+        // Before what takes longer: who is revoked waits for nobody.
+        let revoked = self.update_revoked().await;
         self.update_retired(now).await;
         let mut looked = self.update_newest(now).await;
         if !looked.as_ref().is_err_and(TrustError::is_silence) {
@@ -206,6 +237,7 @@ impl TrustUpdater {
                 Err(error) => looked = looked.and(Err(error)),
             }
         }
+        looked = looked.and(revoked);
         match looked {
             Err(error) if !self.is_stale => return Err(error),
             Err(error) if self.last_failure.is_new(&error) => {
@@ -250,6 +282,25 @@ impl TrustUpdater {
             self.is_stale |= newest.update(&self.source, &self.policy, now).await?;
         }
         Ok(())
+    }
+
+    async fn update_revoked(&mut self) -> Result<(), TrustError> {
+        let Some(newest) = self.newest_log() else {
+            return Ok(());
+        };
+        let ca = self.policy.cosigner();
+        if self.revocation.update(&self.source, newest, ca).await? {
+            self.revoke();
+        }
+        Ok(())
+    }
+
+    /// Has the next trust refuse what is revoked.
+    fn revoke(&mut self) {
+        if let Some(list) = self.revocation.list() {
+            self.cosigners = self.cosigners.with_revoked(&list.ranges);
+            self.is_stale = true;
+        }
     }
 
     /// Looks at the logs that the newest has followed. Such a log is never extended, so one without landmarks that are

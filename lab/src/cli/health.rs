@@ -67,7 +67,12 @@ mod tests {
         let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "admin", "admin").unwrap();
         let (_missing, missing) = watch::channel(String::new());
         let ledger = Arc::default();
-        let admin = Admin { missing, ledger };
+        let commands = std::sync::OnceLock::new();
+        let admin = Admin {
+            missing,
+            ledger,
+            commands,
+        };
         let (_stopper, stop) = Stop::new();
         let serving = serve_plain(listener, Arc::new(admin), Limits::default(), stop);
         tokio::spawn(serving);

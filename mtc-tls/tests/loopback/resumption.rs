@@ -1,6 +1,7 @@
 //! Sessions: who may resume one, what that costs, and what ends them.
 
 use mtc_core::id::LandmarkNumber;
+use mtc_core::verify::{RevokedRange, RevokedRanges};
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::Store;
 use mtc_tls::endpoint::Endpoint;
@@ -171,6 +172,44 @@ async fn a_new_set_of_credentials_ends_the_sessions_of_its_side() {
     }
     let after = visit(&server, &client, profile, lab.smf.expected()).await;
     assert!(!resumed(&after));
+}
+
+#[tokio::test]
+async fn a_session_with_a_peer_that_is_revoked_is_resumed_by_neither_side() {
+    let lab = Lab::new();
+    for tickets in [Tickets::Stateful, Tickets::Stateless] {
+        for at_server in [true, false] {
+            let stores = [&lab.smf, &lab.amf].map(|nf| Store::new(lab.set(nf, NEWEST)));
+            let [serving, calling] = &stores;
+            let server = Server::start(Endpoint::new(serving.receiver(), Clock::default())).await;
+            let client = Endpoint::new(calling.receiver(), Clock::default());
+            let profile = with(tickets, TrustDomain::MtcLandmark);
+            let expected = || lab.smf.expected();
+            let (connected, accepted) = visit(&server, &client, profile, expected()).await;
+            assert!(resumed(&visit(&server, &client, profile, expected()).await));
+            let (store, peer) = if at_server {
+                (serving, accepted.peer.expect("it has shown a certificate"))
+            } else {
+                (calling, connected.peer)
+            };
+            let serial = peer.certificate.small_serial().expect("an MTC");
+            let range = RevokedRange {
+                first: serial,
+                last: serial,
+            };
+            let ranges = RevokedRanges::default().with(range);
+            store.update(|set| set.mtc_trust = set.mtc_trust.with_revoked(&ranges));
+            assert!(store.current().is_revoked(&peer.certificate));
+            let (connected, accepted) = server.attempt(&client, profile, expected()).await;
+            let error = if at_server {
+                accepted.err()
+            } else {
+                connected.err()
+            };
+            let error = error.expect("it is refused").cause();
+            assert_eq!(error, "tls: refused: revoked");
+        }
+    }
 }
 
 #[tokio::test]

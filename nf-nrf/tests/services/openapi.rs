@@ -219,7 +219,11 @@ async fn anybody_is_given_the_document_and_once_is_enough() {
 async fn the_admin_port_has_the_paths_of_the_document_and_no_others() {
     let (_missing, missing) = watch::channel(String::new());
     let ledger = Arc::default();
-    let admin = Admin { missing, ledger };
+    let admin = Admin {
+        missing,
+        ledger,
+        commands: Default::default(),
+    };
     let send = async |path: &str| {
         let request = server::Request {
             method: Method::GET,

@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jose::KeySet;
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::error::NfError;
 use super::trust_keeping::keep_trust;
 use crate::access_token::{Guarded, TokenPolicy, TokenVerifier};
-use crate::admin::Admin;
+use crate::admin::{Admin, Commands};
 use crate::clock;
 use crate::config::{ProcessSettings, TlsConfig};
 use crate::instance::Instance;
@@ -62,6 +62,7 @@ pub struct Life {
     spares_memory: bool,
     stop: Stop,
     missing: watch::Sender<String>,
+    admin: Option<Arc<Admin>>,
     tasks: JoinSet<()>,
 }
 
@@ -103,12 +104,15 @@ impl Life {
             spares_memory: false,
             stop,
             missing: watch::Sender::new("a clock that is set".to_owned()),
+            admin: None,
             tasks: JoinSet::new(),
         };
         let handler = Arc::new(Admin {
             missing: life.missing.subscribe(),
             ledger: life.ledger.clone(),
+            commands: OnceLock::new(),
         });
+        life.admin = Some(handler.clone());
         let addr = life.serve_plain(admin, "admin", "admin", handler)?;
         life.spawn(clock::watch(life.metrics.clone()));
         life.events.tell(&Event::AdminListening { addr });
@@ -120,6 +124,13 @@ impl Life {
     /// When a start that goes on now must be done.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.startup
+    }
+
+    /// Lets the operator order this on the admin port from now on; once.
+    pub fn take_commands(&self, commands: Box<dyn Commands>) {
+        if let Some(admin) = &self.admin {
+            let _ = admin.commands.set(commands);
+        }
     }
 
     /// Tells the admin port what the process lacks before it is ready; an empty text: nothing.
@@ -297,6 +308,7 @@ impl Life {
             self.trust_interval,
             instances,
             self.metrics.clone(),
+            self.events.clone(),
             orders,
         ));
     }

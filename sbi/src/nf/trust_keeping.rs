@@ -11,7 +11,8 @@ use tokio::time::sleep;
 use crate::instance::Instance;
 use crate::metrics::{Metrics, unix_now};
 use crate::orders::Orders;
-use crate::trust::{LastFailure, TrustUpdater};
+use crate::process::{Event, Events};
+use crate::trust::{LastFailure, TrustError, TrustUpdater};
 
 /// Longest pause between looks at a log that fails, unless four of the usual ones are longer: landmarks come every few seconds at the most, and
 /// certificates live for hours, so ten seconds after it is back is early enough.
@@ -24,9 +25,11 @@ pub(super) async fn keep_trust(
     interval: Duration,
     instances: Vec<Arc<Instance>>,
     metrics: Metrics,
+    events: Events,
     orders: Orders,
 ) {
     let mut failures = 0;
+    let mut in_force = updater.revocation_list().map(|list| list.number);
     let mut last_failure = LastFailure::default();
     loop {
         let looked = if orders.landmarks_are_paused() {
@@ -41,6 +44,9 @@ pub(super) async fn keep_trust(
             }
             Ok(None) => "unchanged",
             Err(error) => {
+                if matches!(error, TrustError::Revocation(_)) {
+                    metrics.revocation.refused.inc();
+                }
                 if last_failure.is_new(&error) {
                     tracing::warn!(error = %Causes(&error), "trust state not updated, keeping the old one");
                 } else {
@@ -50,6 +56,12 @@ pub(super) async fn keep_trust(
             }
         };
         metrics.trust_updates.with_label_values(&[result]).inc();
+        show_revoked(&updater, &metrics);
+        if let Some(number) = updater.revocation_list().map(|list| list.number)
+            && in_force.replace(number) != Some(number)
+        {
+            events.tell(&Event::Revoked { number });
+        }
         if result == "failed" {
             failures = u32::saturating_add(failures, 1);
         } else {
@@ -60,6 +72,13 @@ pub(super) async fn keep_trust(
             failures = 0;
         }
         sleep(trust_pause(interval, failures)).await;
+    }
+}
+
+/// Shows the list of revoked serial numbers that is in force.
+pub(super) fn show_revoked(updater: &TrustUpdater, metrics: &Metrics) {
+    if let Some(list) = updater.revocation_list() {
+        metrics.revocation.show(list);
     }
 }
 

@@ -54,6 +54,10 @@ impl Signer {
         }
     }
 
+    pub(crate) const fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
     pub(crate) const fn id(&self) -> TrustAnchorId {
         self.cosigner.id
     }

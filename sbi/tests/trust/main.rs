@@ -2,6 +2,7 @@
 
 mod log;
 mod next_log;
+mod revoked;
 mod server;
 mod warnings;
 
@@ -15,7 +16,7 @@ use mtc_core::verify::PolicyError;
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{CredentialSet, MtcTrust, Store};
 use mtc_tls::endpoint::Endpoint;
-use mtc_tls::handshake::{self};
+use mtc_tls::handshake::{self, HandshakeError};
 use mtc_tls::key::KeyAlgorithm;
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::peer::ExpectedPeer;
@@ -132,6 +133,20 @@ impl Scene {
 
     /// The kind of certificate in a handshake with the NF of entry `index` of `log`.
     async fn handshake_in(&self, log: &Log, index: u64) -> CertificateKind {
+        let shook_hands = self.try_handshake_in(log, index).await;
+        shook_hands.expect("a certificate that verifies")
+    }
+
+    /// As [`Self::handshake`], which may fail.
+    async fn try_handshake(&self, index: u64) -> Result<CertificateKind, HandshakeError> {
+        self.try_handshake_in(&self.log, index).await
+    }
+
+    async fn try_handshake_in(
+        &self,
+        log: &Log,
+        index: u64,
+    ) -> Result<CertificateKind, HandshakeError> {
         let nothing_known = MtcTrust::new(log.policy());
         let nf = CredentialSet {
             mtc: vec![log.credential(index)],
@@ -161,8 +176,9 @@ impl Scene {
         };
         let connect = handshake::connect(addr, &relying_party, profile, expected, DEADLINE);
         let (accepted, connected) = tokio::join!(accept, connect);
+        let connected = connected?;
         accepted.expect("a handshake");
-        connected.expect("a certificate that verifies").peer.kind
+        Ok(connected.peer.kind)
     }
 }
 

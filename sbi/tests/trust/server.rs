@@ -117,9 +117,12 @@ impl Server {
         assert!(hidden.is_some(), "{name} was shown");
     }
 
-    /// The objects that were asked for since the last call, in order.
+    /// The objects that were asked for since the last call, in order, without the lists of revoked serial numbers, which are asked for
+    /// each time.
     pub(crate) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.shown.asked())
+        let mut asked = std::mem::take(&mut *self.shown.asked());
+        asked.retain(|path| !path.ends_with("/revoked"));
+        asked
     }
 
     /// Closes the port and every connection; when this returns, they are closed.
