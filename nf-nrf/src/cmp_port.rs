@@ -633,8 +633,8 @@ impl CmpPort {
 }
 
 /// What is said to who has revoked a certificate.
-const REVOKED: &str = "recorded: this NRF certifies nobody on the strength of this certificate any more; relying parties refuse it from when its serial number is among \
-                       the revoked ranges that they are given";
+const REVOKED: &str = "recorded: this NRF certifies nobody on the strength of this certificate any more; a Merkle Tree Certificate is refused by relying \
+                       parties as soon as they have fetched the next list of revoked serial numbers";
 
 /// The certificates of an answer, leaf first.
 fn chain(issued: &IssuedCertificate) -> Outcome {

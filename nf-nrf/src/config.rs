@@ -112,6 +112,10 @@ pub struct NrfConfig {
     /// landmarks may be active during a certificate's lifetime.
     #[serde(default = "default_landmark_interval")]
     pub landmark_interval_seconds: u64,
+    /// For how many seconds a list of revoked serial numbers is good, at least 10; the next one is made when half of them are over, or
+    /// something is revoked (see [revocation.md](revocation.md)).
+    #[serde(default = "default_revocation_list_lifetime")]
+    pub revocation_list_lifetime_seconds: u64,
     /// Null entries to begin a new log with, at most 10,000,000, so that proofs have a realistic depth.
     #[serde(default)]
     pub preload: u64,
@@ -281,6 +285,10 @@ const fn default_checkpoint_interval() -> u64 {
     100
 }
 
+const fn default_revocation_list_lifetime() -> u64 {
+    3600
+}
+
 const fn default_landmark_interval() -> u64 {
     3600
 }
@@ -373,6 +381,12 @@ impl NrfConfig {
         }
         if self.access_token_lifetime_seconds < 10 {
             return Err(rule("access_token_lifetime_seconds", "must be at least 10"));
+        }
+        if self.revocation_list_lifetime_seconds < 10 {
+            return Err(rule(
+                "revocation_list_lifetime_seconds",
+                "must be at least 10",
+            ));
         }
         if self.landmark_interval_seconds == 0 || self.trust_interval_ms == 0 {
             return Err(rule(

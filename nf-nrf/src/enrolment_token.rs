@@ -15,7 +15,10 @@ use mtc_core::time::UnixTime;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 use sbi::enrolment_claims::{ACME_ISSUER, CMP_ISSUER, ENROLMENT_ISSUER, EnrolmentClaims};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
+
+use crate::revocation::{ORDER_ISSUER, RevocationOrder};
 
 mod shared_secret;
 mod used;
@@ -151,34 +154,55 @@ impl TokenVerifier {
         self.verify_of(ACME_ISSUER, key_id, now)
     }
 
+    /// What an operator orders to be revoked, by an order that is good at `now`.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_order(&self, order: &str, now: UnixTime) -> Result<RevocationOrder, TokenError> {
+        let order: RevocationOrder = self.decode(order)?;
+        check(ORDER_ISSUER, &order.iss, order.exp, now)?;
+        Ok(order)
+    }
+
     fn verify_of(
         &self,
         issuer: &'static str,
         token: &str,
         now: UnixTime,
     ) -> Result<EnrolmentClaims, TokenError> {
+        let claims: EnrolmentClaims = self.decode(token)?;
+        check(issuer, &claims.iss, claims.exp, now)?;
+        Ok(claims)
+    }
+
+    /// The claims that the authority has signed.
+    fn decode<T: DeserializeOwned>(&self, token: &str) -> Result<T, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong(token.len()));
         }
-        let claims = jsonwebtoken::decode::<EnrolmentClaims>(token, &self.key, &self.validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::InvalidSignature => TokenError::BadSignature,
-                ErrorKind::InvalidAlgorithm => TokenError::Algorithm,
-                _ => TokenError::Malformed(error),
-            })?
-            .claims;
-        if claims.iss != issuer {
-            return Err(TokenError::Issuer {
-                found: claims.iss,
-                expected: issuer,
-            });
-        }
-        let expired = UnixTime(claims.exp);
-        if now > expired {
-            return Err(TokenError::Expired { expired, now });
-        }
-        Ok(claims)
+        let decoded = jsonwebtoken::decode::<T>(token, &self.key, &self.validation);
+        let decoded = decoded.map_err(|error| match error.kind() {
+            ErrorKind::InvalidSignature => TokenError::BadSignature,
+            ErrorKind::InvalidAlgorithm => TokenError::Algorithm,
+            _ => TokenError::Malformed(error),
+        });
+        Ok(decoded?.claims)
     }
+}
+
+/// Purpose and time of what the authority has signed.
+fn check(expected: &'static str, iss: &str, exp: u64, now: UnixTime) -> Result<(), TokenError> {
+    if iss != expected {
+        return Err(TokenError::Issuer {
+            found: iss.to_owned(),
+            expected,
+        });
+    }
+    let expired = UnixTime(exp);
+    if now > expired {
+        return Err(TokenError::Expired { expired, now });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

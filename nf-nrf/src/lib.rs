@@ -67,6 +67,7 @@ pub mod public_files;
 pub mod registry;
 mod registry_files;
 pub mod retired_log;
+pub mod revocation;
 pub mod revoked;
 pub mod services;
 pub mod state_lock;

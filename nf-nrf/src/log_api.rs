@@ -3,6 +3,7 @@
 //! ```text
 //! GET /<log number>/checkpoint                    changes
 //! GET /<log number>/landmarks                     changes
+//! GET /<log number>/revoked                       changes; 304 for who has it
 //! GET /<log number>/tile/<L>/<N>[.p/<W>]          never changes
 //! GET /<log number>/tile/entries/<N>[.p/<W>]      never changes
 //! ```
@@ -16,12 +17,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hyper::header::CACHE_CONTROL;
+use hyper::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use hyper::http::HeaderValue;
 use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use mtc_core::id::LogNumber;
 use mtc_log::{Object, Storage, read_served};
+use sbi::checksum::sha256;
 use sbi::problem::Problem;
 use sbi::response::Response;
 use sbi::server::{Handler, MAX_IGNORED_BODY, Request};
@@ -83,6 +85,9 @@ impl Handler for LogApi {
             }
             Err(_) => return Err(Problem::system_failure()),
         };
+        if object == Object::Revoked {
+            return Ok(tagged(&request, bytes));
+        }
         let (content_type, cache) = match object {
             Object::Tile(_) => (BINARY, NEVER_CHANGES),
             _ => (TEXT, CHANGES),
@@ -109,6 +114,22 @@ fn gone(number: LogNumber) -> Problem {
         StatusCode::GONE,
         format!("log {number} has been retired and cannot be read"),
     )
+}
+
+/// A text that relying parties ask for again and again, and that is not sent to who has it (RFC 9110 section 13.1.2).
+fn tagged(request: &Request, bytes: Vec<u8>) -> Response {
+    let tag = format!("\"{}\"", sha256(&bytes));
+    let has_it = request
+        .headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let response = if has_it {
+        Response::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        Response::bytes(StatusCode::OK, TEXT, bytes)
+    };
+    let tag = HeaderValue::from_str(&tag).expect("hexadecimal digits");
+    response.with(CACHE_CONTROL, CHANGES).with(ETAG, tag)
 }
 
 /// A path's log and object.

@@ -8,6 +8,7 @@ use cmp::Failure;
 use hyper::StatusCode;
 use mtc_core::id::TreeSize;
 use mtc_core::landmark::Landmark;
+use mtc_core::revocation_list::RevocationList;
 use mtc_log::{BatchStep, CaCheckpoint, Issuer, Observer, WitnessError, WitnessFault};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use sbi::metrics::{Registry, unix_now};
@@ -50,6 +51,8 @@ struct Inner {
     landmark: IntGauge,
     landmark_entries: IntGauge,
     landmark_since: IntGauge,
+    revocation_number: IntGauge,
+    revocation_failures: IntCounter,
     landmark_interval: IntGauge,
     inspected_entries: IntGauge,
     inspected_at: IntGauge,
@@ -245,6 +248,8 @@ impl NrfMetrics {
                 "mtc_log_landmark_timestamp_seconds",
                 "Unix time at which this process last allocated a landmark, or started.",
             ),
+            revocation_number: registry.gauge("mtc_ca_revocation_list_number", "Number of the newest list of revoked serial numbers that this CA has published; 0 for none."),
+            revocation_failures: registry.counter("mtc_ca_revocation_list_failures_total", "Attempts to publish a list of revoked serial numbers that failed."),
             landmark_interval: registry.gauge("mtc_log_landmark_interval_seconds", "Least time from a landmark to the next."),
             inspected_entries: registry.gauge(
                 "mtc_log_inspected_entries",
@@ -343,6 +348,16 @@ impl NrfMetrics {
         self.0.landmark.set(gauge(landmark.number.0));
         self.0.landmark_entries.set(gauge(landmark.tree_size.0));
         self.0.landmark_since.set(unix_now());
+    }
+
+    /// A list of revoked serial numbers was published.
+    pub(crate) fn revocation_list(&self, list: &RevocationList) {
+        self.0.revocation_number.set(gauge(list.number));
+    }
+
+    /// A list of revoked serial numbers could not be published.
+    pub(crate) fn revocation_list_failed(&self) {
+        self.0.revocation_failures.inc();
     }
 
     /// Landmarks are at least so far apart.

@@ -25,6 +25,7 @@ use mtc_tls::clock::Clock;
 use mtc_tls::identity::{NfIdentity, NfSubject};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::files::{FileError, PrivateFolder};
 use crate::inspection::damaged;
@@ -298,6 +299,39 @@ impl Mtca {
             certificate,
             not_after,
         })
+    }
+
+    /// Whether an entry of the current log has been published.
+    pub fn holds(&self, index: EntryIndex) -> bool {
+        let published = self.issuer.published();
+        let published = published.borrow();
+        { published.as_ref() }.is_some_and(|published| published.size().holds(index))
+    }
+
+    /// The serial numbers of an NF instance's certificates that have not expired.
+    ///
+    /// # Errors
+    /// The archive cannot be read.
+    pub async fn serials_of(self: &Arc<Self>, instance: Uuid) -> Result<Vec<u64>, MtcaError> {
+        let mtca = self.clone();
+        blocking(move || mtca.read_serials_of(instance)).await
+    }
+
+    /// Blocks on the disk.
+    fn read_serials_of(&self, instance: Uuid) -> Result<Vec<u64>, FileError> {
+        let now = self.clock.now();
+        let mut serials = Vec::new();
+        for name in self.archive.names(ARCHIVE_SUFFIX)? {
+            let certificate = self.archive.read(&name)?.unwrap_or_default();
+            let Ok(identity) = NfIdentity::from_certificate(&certificate) else {
+                continue;
+            };
+            let serial = Certificate::parse(&certificate).map(|certificate| certificate.serial);
+            if identity.instance_id == instance && UnixTime(identity.not_after) >= now {
+                serials.extend(serial);
+            }
+        }
+        Ok(serials)
     }
 
     /// Blocks on the disk.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use mtc_core::causes::Causes;
 use mtc_core::cosign::{Cosigner, KeyError};
-use mtc_core::id::{IdError, LogId, LogNumber};
+use mtc_core::id::{IdError, LogId, LogNumber, TrustAnchorId};
 use mtc_log::{
     Issuer, LandmarkStore, Object, Sequencer, SequencerConfig, SequencerConfigError, Storage,
     StorageError,
@@ -76,6 +76,7 @@ use crate::own::OwnSource;
 use crate::public_files::PublicPort;
 use crate::registry::{Registry, Settings, SharedRegistry};
 use crate::retired_log::RetiredLog;
+use crate::revocation::{PublishError, Publisher, RevocationCommand};
 use crate::revoked::{Revoked, RevokedError};
 use crate::services::Services;
 use crate::state_lock::{StateLock, StateLockError};
@@ -172,6 +173,9 @@ pub enum NrfError {
     /// What was revoked.
     #[error("the record of revoked certificates")]
     Revoked(#[from] RevokedError),
+    /// The list of what was revoked.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     /// A key of access tokens.
     #[error("token_keys {}", path.display())]
     TokenKey {
@@ -328,9 +332,10 @@ impl Process {
             opened => opened?,
         };
         let current = log.id.number();
-        let log_api = log.api();
+        let (log_api, storage) = (log.api(), log.storage.clone());
         let mtca = process.mtca(log)?;
-        let enrolment = Arc::new(process.enrolment(Ok(mtca))?);
+        let enrolment = Arc::new(process.enrolment(Ok(mtca), trust_file.trust.id())?);
+        process.publish_revoked(&enrolment, Some(storage))?;
         let log_addr = process.serve_log(Ok(log_api)).await?;
         process.life.lacks("own certificates");
         let (mut keeper, deadline) = process.load_certificates(&trust_file, &enrolment)?;
@@ -347,7 +352,8 @@ impl Process {
         let keeping = keeper.keep(Orders::none().of_instance(0));
         process.life.spawn(keeping);
         let logs = trust_file.logs.into_iter().chain([current]);
-        let updater = TrustUpdater::new(log_addr, logs, trust_file.trust)?;
+        let updater = TrustUpdater::new(log_addr, logs, trust_file.trust)?
+            .keeping_revoked_in(&process.config.state.join("trust"))?;
         process
             .life
             .keep_trust(updater, vec![instance.clone()], Orders::none());
@@ -370,7 +376,9 @@ impl Process {
     ) -> Result<Self, NrfError> {
         self.nrf_metrics.unopened();
         self.life.lacks("own certificates");
-        let enrolment = Arc::new(self.enrolment(Err(unopened.clone()))?);
+        let ca = trust_file.trust.id();
+        let enrolment = Arc::new(self.enrolment(Err(unopened.clone()), ca)?);
+        self.publish_revoked(&enrolment, None)?;
         let (mut keeper, deadline) = self.load_certificates(trust_file, &enrolment)?;
         let is_x509 = |wanted| matches!(wanted, Wanted::X509(..));
         keeper.complete_of(is_x509, deadline).await?;
@@ -539,7 +547,11 @@ impl Process {
     }
 
     /// Builds the enrolment service.
-    fn enrolment(&mut self, mtca: Result<Arc<Mtca>, Unopened>) -> Result<Enrolment, NrfError> {
+    fn enrolment(
+        &mut self,
+        mtca: Result<Arc<Mtca>, Unopened>,
+        ca: &TrustAnchorId,
+    ) -> Result<Enrolment, NrfError> {
         let pods = self.pods()?;
         let config = &self.config;
         let state = PrivateFolder::open(config.state.clone())?;
@@ -564,7 +576,7 @@ impl Process {
                 PrivateFolder::open(state.path("answers"))?,
                 config.clock().now(),
             )?,
-            revoked: Revoked::open(PrivateFolder::open(state.path("revoked"))?)?,
+            revoked: Revoked::open(PrivateFolder::open(state.path("revoked"))?, ca)?,
             country: config.country.clone(),
             organization: config.plmn.home_domain(),
             clock: config.clock(),
@@ -582,6 +594,41 @@ impl Process {
         let (pods, keeping) = Pods::open(kubernetes)?;
         self.life.spawn(keeping.keep());
         Ok(Some(pods))
+    }
+
+    /// Publishes what is revoked beside the log in `storage`, if that is open, and takes orders to revoke.
+    fn publish_revoked(
+        &mut self,
+        enrolment: &Arc<Enrolment>,
+        storage: Option<Arc<dyn Storage>>,
+    ) -> Result<(), NrfError> {
+        let config = self.config.clone();
+        let mut published = None;
+        if let (Some(storage), Ok(mtca)) = (storage, &enrolment.mtca) {
+            let path = &config.cosigner_key;
+            let key = NfKey::from_pem(&Zeroizing::new(read_text(path)?));
+            let key = key.map_err(|source| OpenLogError::CosignerKey {
+                path: path.clone(),
+                source,
+            })?;
+            let publisher = Publisher::new(
+                *mtca.log().ca(),
+                key.into_secret(),
+                Duration::from_secs(config.revocation_list_lifetime_seconds),
+                PrivateFolder::open(config.state.clone())?,
+                storage,
+                &enrolment.revoked,
+                config.clock(),
+                self.nrf_metrics.clone(),
+            )?;
+            published = Some(publisher.published());
+            self.life.spawn(publisher.keep());
+        }
+        self.life.take_commands(Box::new(RevocationCommand {
+            enrolment: enrolment.clone(),
+            published,
+        }));
+        Ok(())
     }
 
     /// The NRF as an instance with the certificates that it has, and when it must have those that are missing.

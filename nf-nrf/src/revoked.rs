@@ -1,21 +1,28 @@
 //! Certificates that were revoked, by whatever protocol: one file each, in a folder of their own.
 //!
 //! ```text
-//! <SHA-256 of issuer and serial number>.json: { serial, issuer (DER), reason, revokedAt, notAfter }
+//! <SHA-256 of issuer and serial number>.json: { serial, issuer (DER), reason, revokedAt, notAfter }      X.509
+//! <first>-<last>.json:                        { first, last, reason, revokedAt }                         serial numbers of the MTCA
+//!                                                                     └─> crate::revocation publishes them
 //! ```
 //!
 //! By issuer and serial number, since anybody can make another encoding of a certificate: its landmark-relative form, or one with a cosignature
 //! of nobody known. Nobody is certified by this NRF on the strength of such a certificate ([`crate::enrolment`]).
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mtc_core::hex;
+use mtc_core::id::TrustAnchorId;
+use mtc_core::revocation_list::MAX_RANGES;
 use mtc_core::time::UnixTime;
+use mtc_core::verify::{RevokedRange, RevokedRanges};
 use mtc_core::x509::Certificate;
 use mtc_tls::identity::CertificateId;
 use sbi::checksum::sha256;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::files::{FileError, PrivateFolder};
@@ -29,12 +36,25 @@ pub enum RevokedError {
     /// It has been before.
     #[error("the certificate has been revoked already")]
     Already,
+    /// Nobody could be told.
+    #[error(
+        "{0} ranges of serial numbers would be revoked, and a list has at most {MAX_RANGES}: revoke what lies between some of them too"
+    )]
+    TooMany(usize),
     /// It cannot be read, though it was issued or accepted here.
     #[error("the certificate cannot be read")]
     Certificate(#[from] mtc_core::x509::X509Error),
     /// The disk.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A record is not one.
+    #[error("{} is damaged: restore it; without it, what it revokes would be valid again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// The process is ending.
     #[error("the NRF is stopping")]
     Ending(#[from] tokio::task::JoinError),
@@ -44,45 +64,103 @@ pub enum RevokedError {
 #[derive(Clone, Debug)]
 pub struct Revoked {
     folder: PrivateFolder,
-    /// Names of the files.
+    /// DER of the Name of the MTCA.
+    mtca: Arc<[u8]>,
+    /// Names of the files of X.509 certificates.
     known: Arc<Mutex<HashSet<String>>>,
+    /// Serial numbers of the MTCA.
+    ranges: Arc<watch::Sender<RevokedRanges>>,
+    /// Held by whoever adds ranges: how many there may be is looked at before.
+    adding: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a file says.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
-    /// Contents octets, hexadecimal.
-    serial: String,
-    /// DER of the Name, hexadecimal.
-    issuer: String,
-    /// `CRLReason` (RFC 5280 section 5.3.1).
-    reason: Option<u8>,
-    /// Unix time.
-    revoked_at: u64,
-    /// Unix time.
-    not_after: u64,
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Record {
+    /// A certificate.
+    #[serde(rename_all = "camelCase")]
+    Certificate {
+        /// Contents octets, hexadecimal.
+        serial: String,
+        /// DER of the Name, hexadecimal.
+        issuer: String,
+        /// `CRLReason` (RFC 5280 section 5.3.1).
+        reason: Option<u8>,
+        /// Unix time.
+        revoked_at: u64,
+        /// Unix time.
+        not_after: u64,
+    },
+    /// Serial numbers of the MTCA.
+    #[serde(rename_all = "camelCase")]
+    Range {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+        /// `CRLReason`.
+        reason: Option<u8>,
+        /// Unix time.
+        revoked_at: u64,
+    },
 }
 
 impl Revoked {
-    /// Those in a folder. Blocks on the disk.
+    /// Those in a folder, of a CA that issues Merkle Tree Certificates and of any others. Blocks on the disk.
     ///
     /// # Errors
-    /// The disk fails.
-    pub fn open(folder: PrivateFolder) -> Result<Self, RevokedError> {
-        let known = folder.names(SUFFIX)?.into_iter().collect();
+    /// The disk fails, or a record is damaged.
+    pub fn open(folder: PrivateFolder, mtca: &TrustAnchorId) -> Result<Self, RevokedError> {
+        let mtca = mtca.to_name();
+        let mut known = HashSet::new();
+        let mut ranges = Vec::new();
+        for (name, json) in folder.list(SUFFIX)? {
+            let record = serde_json::from_slice(&json);
+            let record = record.map_err(|source| RevokedError::Damaged {
+                path: folder.path(&name),
+                source,
+            })?;
+            match record {
+                Record::Range { first, last, .. } => ranges.push(RevokedRange { first, last }),
+                Record::Certificate { serial, issuer, .. } => {
+                    let id = hex::decode(&issuer).zip(hex::decode(&serial));
+                    let id = id.map(|(issuer, serial)| CertificateId::new(&issuer, &serial));
+                    // An NRF of before has recorded those of the MTCA like all others.
+                    let own = id.as_ref().and_then(|id| serial_of(id, &mtca));
+                    ranges.extend(own.map(single));
+                    known.insert(name);
+                }
+            }
+        }
         Ok(Self {
             folder,
+            mtca: mtca.into(),
             known: Arc::new(Mutex::new(known)),
+            ranges: Arc::new(watch::Sender::new(ranges.into_iter().collect())),
+            adding: Arc::default(),
         })
     }
 
     /// Whether a certificate was revoked.
     pub fn contains(&self, certificate: &CertificateId) -> bool {
-        self.lock().contains(&name(certificate))
+        match serial_of(certificate, &self.mtca) {
+            Some(serial) => self.ranges.borrow().contains(serial),
+            None => self.lock().contains(&name(certificate)),
+        }
     }
 
-    /// Records a revocation; it survives a crash when this returns.
+    /// The serial number of a certificate, if it is one of the MTCA.
+    pub fn serial(&self, certificate: &CertificateId) -> Option<u64> {
+        serial_of(certificate, &self.mtca)
+    }
+
+    /// The serial numbers of the MTCA that are revoked, now and from now on.
+    pub fn ranges(&self) -> watch::Receiver<RevokedRanges> {
+        self.ranges.subscribe()
+    }
+
+    /// Records the revocation of a certificate, DER; it survives a crash when this returns.
     ///
     /// # Errors
     /// It was revoked before, or the disk fails.
@@ -93,27 +171,100 @@ impl Revoked {
         now: UnixTime,
     ) -> Result<(), RevokedError> {
         let parsed = Certificate::parse(certificate)?;
-        let name = name(&CertificateId::new(parsed.statement.issuer, parsed.serial));
-        if self.lock().contains(&name) {
+        let id = CertificateId::new(parsed.statement.issuer, parsed.serial);
+        self.mark_id(&id, parsed.statement.not_after, reason, now)
+            .await
+    }
+
+    /// As [`Self::mark`], of a certificate that is valid until `not_after`.
+    ///
+    /// # Errors
+    /// As [`Self::mark`].
+    pub async fn mark_id(
+        &self,
+        certificate: &CertificateId,
+        not_after: UnixTime,
+        reason: Option<u8>,
+        now: UnixTime,
+    ) -> Result<(), RevokedError> {
+        if self.contains(certificate) {
             return Err(RevokedError::Already);
         }
-        let record = Record {
-            serial: hex::encode(parsed.serial),
-            issuer: hex::encode(parsed.statement.issuer),
+        if let Some(serial) = serial_of(certificate, &self.mtca) {
+            return self.revoke([single(serial)], reason, now).await;
+        }
+        let name = name(certificate);
+        let record = Record::Certificate {
+            serial: hex::encode(certificate.serial()),
+            issuer: hex::encode(certificate.issuer()),
             reason,
             revoked_at: now.0,
-            not_after: parsed.statement.not_after.0,
+            not_after: not_after.0,
         };
-        let json = serde_json::to_vec(&record).expect("numbers and texts do not fail");
-        let (folder, file) = (self.folder.clone(), name.clone());
-        spawn_blocking(move || folder.write_durably(&file, &json)).await??;
+        self.write(name.clone(), &record).await?;
         self.lock().insert(name);
+        Ok(())
+    }
+
+    /// Records the revocation of serial numbers of the MTCA; it survives a crash when this returns. What was revoked before stays so.
+    ///
+    /// # Errors
+    /// There would be too many ranges, or the disk fails: some of these may have been recorded then.
+    pub async fn revoke(
+        &self,
+        ranges: impl IntoIterator<Item = RevokedRange>,
+        reason: Option<u8>,
+        now: UnixTime,
+    ) -> Result<(), RevokedError> {
+        let _adding = self.adding.lock().await;
+        let before = self.ranges.borrow().clone();
+        let new: Vec<_> = ranges
+            .into_iter()
+            .filter(|range| !before.covers(*range))
+            .collect();
+        let all: RevokedRanges = before.iter().chain(new.iter().copied()).collect();
+        if all.len() > MAX_RANGES {
+            return Err(RevokedError::TooMany(all.len()));
+        }
+        for RevokedRange { first, last } in new {
+            let record = Record::Range {
+                first,
+                last,
+                reason,
+                revoked_at: now.0,
+            };
+            let name = format!("{first:016x}-{last:016x}{SUFFIX}");
+            self.write(name, &record).await?;
+            let range = RevokedRange { first, last };
+            self.ranges
+                .send_modify(|ranges| *ranges = ranges.with(range));
+        }
+        Ok(())
+    }
+
+    async fn write(&self, name: String, record: &Record) -> Result<(), RevokedError> {
+        let json = serde_json::to_vec(record).expect("numbers and texts do not fail");
+        let folder = self.folder.clone();
+        spawn_blocking(move || folder.write_durably(&name, &json)).await??;
         Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn single(serial: u64) -> RevokedRange {
+    RevokedRange {
+        first: serial,
+        last: serial,
+    }
+}
+
+/// The serial number of a certificate of this CA.
+fn serial_of(certificate: &CertificateId, issuer: &[u8]) -> Option<u64> {
+    let serial = certificate.small_serial();
+    serial.filter(|_| certificate.issuer() == issuer)
 }
 
 fn name(certificate: &CertificateId) -> String {
@@ -124,26 +275,29 @@ fn name(certificate: &CertificateId) -> String {
 mod tests {
     use super::*;
 
+    const CA: &str = "32473.1";
+
+    fn open(folder: &tempfile::TempDir) -> Result<Revoked, RevokedError> {
+        let folder = PrivateFolder::open(folder.path().to_owned()).unwrap();
+        Revoked::open(folder, &CA.parse().unwrap())
+    }
+
     #[tokio::test]
     async fn a_revocation_survives_a_restart_and_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || {
-            let folder = PrivateFolder::open(folder.path().to_owned()).unwrap();
-            Revoked::open(folder).unwrap()
-        };
         let certificate = rcgen::generate_simple_self_signed(["amf1.test".to_owned()]).unwrap();
         let certificate = certificate.cert.der();
         let parsed = Certificate::parse(certificate).unwrap();
         let (issuer, serial) = (parsed.statement.issuer, parsed.serial);
         let id = CertificateId::new(issuer, serial);
-        let revoked = open();
+        let revoked = open(&folder).unwrap();
         assert!(!revoked.contains(&id));
         revoked
             .mark(certificate, Some(1), UnixTime(7))
             .await
             .unwrap();
         assert!(revoked.contains(&id));
-        let again = open();
+        let again = open(&folder).unwrap();
         assert!(again.contains(&id));
         let other = CertificateId::new(issuer, &[serial, b"1"].concat());
         assert!(!again.contains(&other));
@@ -151,5 +305,41 @@ mod tests {
         assert!(matches!(error, Err(RevokedError::Already)));
         let foreign = again.mark(b"no certificate", None, UnixTime(8)).await;
         assert!(matches!(foreign, Err(RevokedError::Certificate(_))));
+        assert!(again.ranges().borrow().is_empty());
+    }
+
+    #[tokio::test]
+    async fn serial_numbers_of_the_mtca_are_ranges_and_survive_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = CA.parse::<TrustAnchorId>().unwrap().to_name();
+        let id = |serial: u8| CertificateId::new(&issuer, &[serial]);
+        let revoked = open(&folder).unwrap();
+        let range = |first, last| RevokedRange { first, last };
+        let given = [range(3, 5), range(9, 9)];
+        revoked.revoke(given, Some(1), UnixTime(7)).await.unwrap();
+        revoked
+            .mark_id(&id(6), UnixTime(9), None, UnixTime(8))
+            .await
+            .unwrap();
+        for revoked in [&revoked, &open(&folder).unwrap()] {
+            let ranges: Vec<_> = revoked.ranges().borrow().iter().collect();
+            assert_eq!(ranges, [range(3, 6), range(9, 9)]);
+            assert!(revoked.contains(&id(4)) && !revoked.contains(&id(7)));
+            assert!(!revoked.contains(&CertificateId::new(b"another CA", &[4])));
+            let again = revoked
+                .mark_id(&id(4), UnixTime(9), None, UnixTime(8))
+                .await;
+            assert!(matches!(again, Err(RevokedError::Already)));
+        }
+        let many = (0..MAX_RANGES as u64).map(|at| range(100 + 2 * at, 100 + 2 * at));
+        let error = revoked.revoke(many, None, UnixTime(8)).await;
+        assert!(matches!(error, Err(RevokedError::TooMany(count)) if count == MAX_RANGES + 2));
+    }
+
+    #[test]
+    fn a_damaged_record_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("0-1.json"), "{\"first\":0").unwrap();
+        assert!(matches!(open(&folder), Err(RevokedError::Damaged { .. })));
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use hyper::http::HeaderValue;
 use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 use mtc_core::id::{LogId, LogNumber};
 use mtc_core::time::UnixTime;
@@ -32,9 +33,10 @@ const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 /// Makes a full and a partial tile of hashes and of entries, and a tile on level 1.
 const ENTRIES: usize = 300;
 /// What is in the folder of such a log, and served.
-const SERVED: [&str; 7] = [
+const SERVED: [&str; 8] = [
     "checkpoint",
     "landmarks",
+    "revoked",
     "tile/0/000",
     "tile/0/001.p/44",
     "tile/1/000.p/1",
@@ -124,6 +126,33 @@ fn write_log(storage: &Arc<dyn Storage>) {
     landmarks
         .allocate(log.published().expect("just published"), NOW)
         .expect("the log has grown");
+    let revoked = storage.put(&Object::Revoked, b"a list\n");
+    revoked.expect("written");
+}
+
+// Relying parties ask for it as often as for landmarks, and have it already.
+#[tokio::test]
+async fn the_list_of_revoked_serial_numbers_is_not_sent_to_who_has_it() {
+    let served = Served::start().await;
+    let response = served.get("/1/revoked").await;
+    assert_eq!(
+        (response.status.as_u16(), &response.body[..]),
+        (200, &b"a list\n"[..])
+    );
+    let again = |tag: HeaderValue| {
+        let mut request = Request::new(Method::GET, "nrf1.example.org:7000", "/1/revoked");
+        request.headers.insert(IF_NONE_MATCH, tag);
+        served.client.send(request, DEADLINE)
+    };
+    let tag = response.headers[ETAG].clone();
+    let known = again(tag.clone()).await.unwrap();
+    assert_eq!((known.status.as_u16(), &known.body[..]), (304, &b""[..]));
+    fs::write(served.file("log/revoked"), "another\n").unwrap();
+    let another = again(tag).await.unwrap();
+    assert_eq!(
+        (another.status.as_u16(), &another.body[..]),
+        (200, &b"another\n"[..])
+    );
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

@@ -385,12 +385,13 @@ fn config(folder: &Path) -> NrfConfig {
         plmn: PlmnId::new("001", "01").expect("the test network"),
         revoked: {
             let folder = PrivateFolder::open(scene.file("revoked")).unwrap();
-            Revoked::open(folder).unwrap()
+            Revoked::open(folder, policy().id()).unwrap()
         },
         country: "DE".to_owned(),
         certificate_lifetime_seconds: 3600,
         checkpoint_interval_ms: 100,
         landmark_interval_seconds: 30,
+        revocation_list_lifetime_seconds: 3600,
         preload: 0,
         queue: 16,
         witness_deadline_seconds: 10,

@@ -468,6 +468,7 @@ impl LabFolder {
             country: pki::COUNTRY.to_owned(),
             certificate_lifetime_seconds: plan.lab.certificate_lifetime.as_secs(),
             checkpoint_interval_ms: plan.lab.checkpoint_interval.as_millis() as u64,
+            revocation_list_lifetime_seconds: 3600,
             landmark_interval_seconds: plan.lab.landmark_interval.as_secs().max(1),
             preload: plan.lab.preload,
             queue: QUEUE,

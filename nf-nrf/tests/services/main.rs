@@ -19,5 +19,6 @@ mod mtca;
 mod nrf;
 mod openapi;
 mod pods;
+mod revocation;
 mod subscriptions;
 mod transcripts;

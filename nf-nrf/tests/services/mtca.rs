@@ -37,8 +37,8 @@ use nf_nrf::log_opening::{OpenLogError, Place, Unopened};
 use nf_nrf::metrics::NrfMetrics;
 use nf_nrf::mtca::Mtca;
 use nf_nrf::revoked::Revoked;
-use sbi::enrolment_claims::EnrolmentClaims;
 use sbi::ledger::Ledger;
+use serde::Serialize;
 use tempfile::TempDir;
 
 pub(crate) const HOME_DOMAIN: &str = "5gc.mnc001.mcc001.3gppnetwork.org";
@@ -137,7 +137,7 @@ impl Service {
             pods,
             answers: Answers::open(private_folder(folder.path().join("answers")), CLOCK.now())
                 .expect("a new folder"),
-            revoked: Revoked::open(private_folder(folder.path().join("revoked")))
+            revoked: Revoked::open(private_folder(folder.path().join("revoked")), &ca.id)
                 .expect("a new folder"),
             country: "DE".to_owned(),
             organization: HOME_DOMAIN.to_owned(),
@@ -244,7 +244,7 @@ impl Authority {
         Self(NfKey::generate(KeyAlgorithm::EcdsaP256).expect("randomness"))
     }
 
-    pub(crate) fn mint(&self, claims: &EnrolmentClaims) -> String {
+    pub(crate) fn mint(&self, claims: &impl Serialize) -> String {
         let key = EncodingKey::from_ec_der(&self.0.to_pkcs8().expect("encodes"));
         jsonwebtoken::encode(&Header::new(Algorithm::ES256), claims, &key).expect("claims encode")
     }
