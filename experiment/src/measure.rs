@@ -23,7 +23,7 @@ mod slice;
 mod sparse;
 
 pub use histogram::{Histogram, HistogramError};
-pub use load_result::{GeneratorUse, LoadResult, VariantMismatch};
+pub use load_result::{GeneratorUse, LoadResult, VariantMismatch, Watched};
 pub use shard::{Shard, UnknownShard};
 pub use slice::{ClientSlice, SLICES, SliceSums, Slicing};
 pub use sparse::SparseHistogram;

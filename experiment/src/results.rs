@@ -35,7 +35,7 @@ mod verdict;
 
 pub use arrivals::{GeneratorResult, OperationResult, VariantArrivals, is_too_late, started_late};
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
-pub use events::{ClockStep, EventRecord, Issuance, RunHistory, TimelinePoint};
+pub use events::{ClockStep, EventRecord, Issuance, RevocationRecord, RunHistory, TimelinePoint};
 pub use handshake::{
     AnchorResult, CpuSplit, HandshakeResult, MIN_RTT_MS, RoundTrips, SideResult, TcpResult,
     VerificationResult,

@@ -138,6 +138,7 @@ async fn load(
         variants: vec![profile.clone()],
         profiles: vec![profile],
         seed,
+        watched: 0,
         shard: Shard::WHOLE,
     };
     let command = serde_json::to_string(&command)?;
@@ -320,6 +321,7 @@ mod tests {
             lateness: Histogram::default(),
             generator: GeneratorUse::default(),
             variants: vec![totals],
+            watched: Default::default(),
         };
         Probe::of(rate, &load, LIMITS.p99, Duration::from_millis(1))
     }

@@ -23,6 +23,7 @@ mod output;
 mod plot;
 mod report;
 mod results_file;
+mod revoke;
 mod run;
 mod scenarios;
 mod share;
@@ -105,6 +106,8 @@ enum Command {
     Identity(identity::IdentityCommand),
     /// Mint a new enrolment token for an NF instance whose token is used up or has expired
     Token(token::TokenArguments),
+    /// Revoke certificates of a lab's network functions, or list what is revoked
+    Revoke(revoke::RevokeArguments),
     /// Run the NRF of a lab: registry, discovery, Merkle Tree CA
     Nrf(nrf::NrfArguments),
     /// Run the SCP of a lab: the witness
@@ -181,6 +184,7 @@ impl Command {
             Self::Link(arguments) => arguments.run().await,
             Self::Identity(command) => command.run().await,
             Self::Token(arguments) => arguments.run(),
+            Self::Revoke(arguments) => arguments.run().await,
             Self::Nrf(arguments) => arguments.run().await,
             Self::Scp(process) => process.run(nf_scp::run).await,
             Self::Witness(process) => process.run(nf_scp::witness::run).await,

@@ -16,6 +16,7 @@ pub mod load;
 pub mod notary;
 pub mod pki;
 mod preflight;
+mod revocation;
 pub mod run;
 pub mod top;
 pub mod topology;

@@ -9,6 +9,7 @@ mod cmp;
 mod error;
 mod folder;
 mod plan;
+mod revocation;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub use self::acme::{ExternalAccount, mint_acme};
 pub use self::cmp::{CmpEnrolment, mint_cmp};
 pub use self::error::PkiError;
 pub use self::plan::{COUNTRY, HOME_DOMAIN, PkiPlan, PlannedInstance, fqdn};
+pub use self::revocation::revocation_order;
 pub use self::tokens::{mint_tokens, renew_token};
 
 pub(crate) use self::folder::Folder;

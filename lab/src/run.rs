@@ -390,6 +390,7 @@ async fn measure(
             .collect(),
         seed: scenario.seed,
         shard,
+        watched: director::revoked(&scenario.events),
     };
     let slice = scenario.load.measured() / SLICES as u32;
     let mut counters = Counters::begin(topology).await?;
@@ -461,6 +462,7 @@ async fn measure(
     counters.agree(topology, scenario).await;
     let ended = counters.end(topology).await?;
     slices.sample(topology).await;
+    let watched = load.watched.clone();
     let counted = |side| Counted {
         totals: ended.of(side, scenario),
         slices: slices.of(side, scenario),
@@ -475,7 +477,7 @@ async fn measure(
         own,
         lab: counted(Origin::Lab),
         history: RunHistory {
-            events: director.finish(),
+            events: director.finish(&watched),
             timeline,
             issuance: slices.issuance(),
             clock_steps: clock.finish(),

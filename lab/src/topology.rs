@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use experiment::scenario::Nf;
 use link::{Host, Network};
+use nf_nrf::revocation::What;
 use sbi::address::{Address, ResolveError};
 use sbi::backoff;
 use sbi::client::ClientError;
@@ -47,7 +48,7 @@ pub use self::throwaway::{Throwaway, ThrowawayError, leave_logs, remove_abandone
 
 use self::folder::{ProcessFiles, startup_seconds};
 use self::targets::Announcement;
-use crate::pki::PlannedInstance;
+use crate::pki::{PkiError, PlannedInstance, revocation_order};
 
 /// How long a process of few instances may take to reach what is waited for.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -70,6 +71,12 @@ pub enum TopologyError {
         /// The name.
         source: ResolveError,
     },
+    /// An order to revoke cannot be signed.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The NRF has recorded a revocation and told nobody.
+    #[error("the NRF has not published what was revoked; its log says why")]
+    NotPublished,
     /// A process does not answer on its admin port.
     #[error("the admin port of {} at {addr} does not answer; is it up?", nf.as_str())]
     Admin {
@@ -306,6 +313,31 @@ impl Topology {
             move |planned: &&PlannedInstance| planned.nf_type.eq_ignore_ascii_case(nf.as_str());
         let instances = self.instances.iter().filter(of_type);
         instances.map(|planned| planned.fqdn.as_str())
+    }
+
+    /// Whether a process of the lab was started.
+    pub fn has_started(&self, nf: Nf) -> bool {
+        self.children.iter().any(|(of, _)| *of == nf)
+    }
+
+    /// Revokes the certificates of the first instances of an NF, as an operator does, and returns the number of the list that has them.
+    ///
+    /// # Errors
+    /// The NRF refuses, or has not published the list in time.
+    pub async fn revoke(&mut self, nf: Nf, instances: usize) -> Result<u64, TopologyError> {
+        let of_type =
+            |planned: &&PlannedInstance| planned.nf_type.eq_ignore_ascii_case(nf.as_str());
+        let ids = self.instances.iter().filter(of_type).take(instances);
+        let ids: Vec<_> = ids.map(|planned| planned.instance_id).collect();
+        let now = mtc_tls::clock::Clock::default().now();
+        let mut newest = None;
+        for instance in ids {
+            let order = revocation_order(self.files.folder(), What::Instance(instance), None, now);
+            newest = self.carry_out(order?).await?.list;
+        }
+        newest
+            .map(|list| list.number)
+            .ok_or(TopologyError::NotPublished)
     }
 
     /// Starts a process again on the same files, and waits until it is ready.

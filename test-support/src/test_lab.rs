@@ -195,6 +195,7 @@ impl TestLab {
                 warmup: Duration::ZERO,
                 ..plan
             }),
+            watched: 0,
             shard: Shard::WHOLE,
             scenario: "test".to_owned(),
             variants: profiles.clone(),

@@ -25,6 +25,33 @@ pub struct LoadResult {
     pub generator: GeneratorUse,
     /// One for each variant, in the scenario's order.
     pub variants: Vec<ClientTotals>,
+    /// Instances that were to be watched: the first ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
+}
+
+/// Until when the operations of an instance succeeded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watched {
+    /// When the last one that succeeded ended, from the start of the measured part.
+    pub last_ok: Option<Duration>,
+    /// How many ended later, and failed.
+    pub failed_since: u64,
+}
+
+impl Watched {
+    /// Counts an operation that ended `at`.
+    pub fn record(&mut self, at: Duration, succeeded: bool) {
+        match self.last_ok {
+            Some(last) if at <= last => {}
+            _ if succeeded => {
+                self.last_ok = Some(at);
+                self.failed_since = 0;
+            }
+            _ => self.failed_since += 1,
+        }
+    }
 }
 
 /// What load generators used in the measured part; sums over all of them.
@@ -79,6 +106,7 @@ impl LoadResult {
             lateness,
             generator,
             variants,
+            watched,
         } = other;
         if variants.len() != self.variants.len() {
             return Err(VariantMismatch {
@@ -92,6 +120,12 @@ impl LoadResult {
         self.lateness.merge(lateness);
         self.generator.cpu += generator.cpu;
         self.generator.wall += generator.wall;
+        let most = self.watched.len().max(watched.len());
+        self.watched.resize(most, Watched::default());
+        for (mine, theirs) in self.watched.iter_mut().zip(watched) {
+            mine.last_ok = mine.last_ok.max(theirs.last_ok);
+            mine.failed_since += theirs.failed_since;
+        }
         self.variants
             .iter_mut()
             .zip(variants)

@@ -8,6 +8,7 @@ use crate::results::{Results, VariantResult};
 
 mod caveats;
 mod headline;
+mod revocation;
 mod rivals;
 mod steps;
 mod tokens;
@@ -54,7 +55,7 @@ impl From<Tone> for &str {
 }
 
 /// What the figures say: what another key exchange costs, how Merkle Tree Certificates compare with their rivals, what post-quantum
-/// keys cost, and what access tokens do.
+/// keys cost, what access tokens do, and how long a revoked network function was still accepted.
 pub(super) fn findings(results: &Results) -> Vec<Finding> {
     let mtc = results
         .variants
@@ -66,6 +67,7 @@ pub(super) fn findings(results: &Results) -> Vec<Finding> {
     findings.extend(steps::post_quantum_keys(results));
     findings.extend(tokens::access_tokens(results));
     findings.extend(tokens::assertions(results));
+    findings.extend(revocation::revocations(results));
     findings
 }
 

@@ -1,5 +1,6 @@
 //! The events of a run as they happened.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sbi::ledger::IssuanceTotals;
@@ -60,7 +61,7 @@ pub struct EventRecord {
     pub action: String,
     /// To which network function.
     pub nf: String,
-    /// How many instances re-enrolled; `re-enrol` only.
+    /// How many instances re-enrolled or were revoked; `re-enrol` and `revoke` only.
     pub instances: Option<u16>,
     /// When it was to happen.
     pub planned_s: f64,
@@ -69,21 +70,48 @@ pub struct EventRecord {
     /// When what it had begun was over: the process gone, ready again, the instances registered again; none if the load
     /// ended before.
     pub ended_s: Option<f64>,
+    /// What became of a revocation; `revoke` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<RevocationRecord>,
+}
+
+/// How a revocation got about. Times are in seconds from the start of the measured part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RevocationRecord {
+    /// The number of the list that has it.
+    pub number: u64,
+    /// When the list was published: `mtc5g revoke` would have returned.
+    pub published_s: f64,
+    /// When each network function's process had it in force.
+    pub in_force_s: BTreeMap<String, f64>,
+    /// When the last operation of a revoked instance ended that succeeded, for which others had accepted its certificate.
+    #[serde(default)]
+    pub last_accepted_s: Option<f64>,
+    /// Operations of revoked instances that ended after that, and failed.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 impl EventRecord {
+    /// From the revocation to the last operation for which a revoked instance was accepted, in seconds; zero if there was none after.
+    pub fn accepted_for_s(&self) -> Option<f64> {
+        let last = self.revocation.as_ref()?.last_accepted_s;
+        Some((last.unwrap_or_default() - self.began_s?).max(0.0))
+    }
+
     /// An event that has not begun.
     pub fn planned(event: &Event) -> Self {
         Self {
             action: event.action.as_str().to_owned(),
             nf: event.nf.as_str().to_owned(),
             instances: match event.action {
-                Action::ReEnrol { instances, .. } => Some(instances),
+                Action::ReEnrol { instances, .. } | Action::Revoke { instances } => Some(instances),
                 _ => None,
             },
             planned_s: event.at.as_secs_f64(),
             began_s: None,
             ended_s: None,
+            revocation: None,
         }
     }
 }

@@ -66,6 +66,7 @@ impl Results {
             .filter_map(|fallback| self.unmet_fallback(fallback));
         unfinished
             .chain(self.errors_outside_events())
+            .chain(self.not_revoked_in_time())
             .chain(fallbacks)
             .collect()
     }
@@ -83,6 +84,30 @@ impl Results {
             min_percent: percent(fallback.min_share),
             max_percent: percent(fallback.max_share),
         })
+    }
+
+    fn not_revoked_in_time(&self) -> Vec<Violation> {
+        let Some(within) = self.expect.revoked_within else {
+            return Vec::new();
+        };
+        let within_s = within.as_secs_f64();
+        let events = self.events.iter();
+        let late = events.filter_map(|event| {
+            let (revocation, accepted) = (event.revocation.as_ref()?, event.accepted_for_s()?);
+            let what = if revocation.refused == 0 {
+                "never refused".to_owned()
+            } else if accepted > within_s {
+                format!("accepted for {accepted:.2} s after it")
+            } else {
+                return None;
+            };
+            Some(Violation::NotRevoked {
+                nf: event.nf.clone(),
+                what,
+                within_s,
+            })
+        });
+        late.collect()
     }
 
     /// A failure is known to have ended between two points of the timeline; it is outside when all of that time is.

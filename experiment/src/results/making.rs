@@ -43,6 +43,7 @@ impl Results {
             lateness,
             generator,
             variants,
+            watched: _,
         } = load;
         let max_lateness_ms = scenario.load.max_lateness.as_secs_f64() * 1e3;
         let operations = variants.iter().map(|variant| variant.attempts).sum();

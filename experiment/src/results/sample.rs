@@ -138,6 +138,7 @@ fn part(scenario: &Scenario) -> Part {
             wall: Duration::from_secs(45),
         },
         variants,
+        watched: Default::default(),
     };
     let slices = network_functions.iter().map(in_slices).collect();
     let nothing = vec![NfTotals::default(); network_functions.len()];
@@ -243,6 +244,7 @@ pub(crate) fn full() -> Results {
             planned_s: 10.0,
             began_s: Some(10.0),
             ended_s: Some(11.5),
+            revocation: None,
         }],
         timeline: vec![TimelinePoint {
             at_s: 1.0,

@@ -202,6 +202,7 @@ fn a_variant_without_handshakes_has_no_figures() {
         lateness: Histogram::default(),
         generator: GeneratorUse::default(),
         variants: vec![ClientTotals::default(); 5],
+        watched: Default::default(),
     };
     let results = Results::new(
         environment(),
@@ -232,6 +233,7 @@ fn parts_for_other_variants_are_refused() {
         lateness: Histogram::default(),
         generator: GeneratorUse::default(),
         variants: vec![ClientTotals::default(); 5],
+        watched: Default::default(),
     };
     let mismatch = Results::new(environment(), &scenario, load, 1, &[]);
     assert_eq!(

@@ -171,6 +171,16 @@ pub enum Violation {
         /// The most that is expected.
         max_percent: String,
     },
+    /// A revoked instance was accepted for longer than the scenario expects, or nobody refused it.
+    #[error("a revoked {nf} was {what}; expected is a refusal within {within_s} s")]
+    NotRevoked {
+        /// Of which network function.
+        nf: String,
+        /// What became of it.
+        what: String,
+        /// What is expected.
+        within_s: f64,
+    },
     /// The emulated link is not one that a network has.
     #[error(
         "the emulated link failed to carry {count} packets, which no link of the scenario would have lost"
@@ -405,6 +415,7 @@ impl Violation {
             Self::ErrorsOutsideEvents { .. }
                 | Self::EventNotOver { .. }
                 | Self::FallbackShare { .. }
+                | Self::NotRevoked { .. }
         )
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!            kill, stop              start                    a process: up ──> down ──> up
 //!  running ────────────> down ────────────────> running       restart is stop and start in one
+//!        revoke                                               instances: accepted ──> refused by everybody
 //!        pause-landmarks          resume-landmarks            a process's trust in landmarks: fresh ──> stale ──> fresh
 //! ```
 //!
@@ -54,6 +55,11 @@ pub enum Action {
         /// `over`: the time over which they are spread evenly; default zero, all at once.
         over: Duration,
     },
+    /// `revoke`: the certificates of instances are revoked, as by `mtc5g revoke`. They go on trying.
+    Revoke {
+        /// `instances`: how many, the first of the configuration; default 1.
+        instances: u16,
+    },
 }
 
 impl Action {
@@ -67,6 +73,7 @@ impl Action {
             Self::PauseLandmarks => "pause-landmarks",
             Self::ResumeLandmarks => "resume-landmarks",
             Self::ReEnrol { .. } => RE_ENROL,
+            Self::Revoke { .. } => REVOKE,
         }
     }
 }
@@ -78,8 +85,9 @@ impl fmt::Display for Action {
 }
 
 const RE_ENROL: &str = "re-enrol";
-/// `None` stands for [`Action::ReEnrol`], which has keys of its own.
-const ACTIONS: [(&str, Option<Action>); 7] = [
+const REVOKE: &str = "revoke";
+/// `None` stands for [`Action::ReEnrol`], which has keys of its own; so has [`Action::Revoke`], which stands here with their defaults.
+const ACTIONS: [(&str, Option<Action>); 8] = [
     (Action::Kill.as_str(), Some(Action::Kill)),
     (Action::Stop.as_str(), Some(Action::Stop)),
     (Action::Start.as_str(), Some(Action::Start)),
@@ -93,6 +101,7 @@ const ACTIONS: [(&str, Option<Action>); 7] = [
         Some(Action::ResumeLandmarks),
     ),
     (RE_ENROL, None),
+    (REVOKE, Some(Action::Revoke { instances: 1 })),
 ];
 
 /// Reads the events of a scenario whose measured part has `length`; `instances_of` tells how many instances an NF has.
@@ -136,6 +145,7 @@ fn read_event(
         check_target(reader, table, action, nf, instances_of(nf));
     }
     let action = match action? {
+        Some(Action::Revoke { .. }) => read_revocation(reader, table, nf, instances_of)?,
         Some(action) => {
             for key in ["instances", "over"] {
                 reader.refuse(table, key, "is for do = \"re-enrol\" only");
@@ -159,8 +169,9 @@ fn check_target(
     instances: Option<u16>,
 ) {
     let moves_landmarks = matches!(action, Action::PauseLandmarks | Action::ResumeLandmarks);
+    let revokes = matches!(action, Action::Revoke { .. });
     match nf {
-        Nf::Amf if !moves_landmarks => {
+        Nf::Amf if !moves_landmarks && !revokes => {
             let rule = format!(
                 "is \"amf\", whose process generates the load: a {action} would end the run"
             );
@@ -217,6 +228,29 @@ fn read_re_enrolment(
     })
 }
 
+fn read_revocation(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    nf: Option<Nf>,
+    instances_of: impl Fn(Nf) -> Option<u16>,
+) -> Option<Action> {
+    reader.refuse(table, "over", "is for do = \"re-enrol\" only");
+    if let Some(other) = nf.filter(|nf| *nf != Nf::Amf) {
+        let rule = format!(
+            "is {:?}: only of AMFs does the load show when one was accepted last",
+            other.as_str()
+        );
+        reader.fault_at(table, "nf", rule, Some("use \"amf\"".into()));
+        return None;
+    }
+    let all = nf.and_then(instances_of).filter(|all| *all > 0);
+    let at_most = all.map_or(*SMF_INSTANCES.end(), u64::from);
+    let instances = reader.optional(table, "instances", 1, integer(1..=at_most));
+    Some(Action::Revoke {
+        instances: u16::try_from(instances?).expect("SMF_INSTANCES fits in u16"),
+    })
+}
+
 /// Follows the state of each process through its events in the order of time.
 fn check_sequence(reader: &mut Reader<'_>, tables: &[Table<'_>], read: &[Option<Event>]) {
     let mut in_time: Vec<(usize, &Event)> = read
@@ -249,7 +283,7 @@ fn check_sequence(reader: &mut Reader<'_>, tables: &[Table<'_>], read: &[Option<
                 Action::Start | Action::Restart => (is_up, is_paused) = (true, false),
                 Action::PauseLandmarks => is_paused = true,
                 Action::ResumeLandmarks => is_paused = false,
-                Action::ReEnrol { .. } => {}
+                Action::ReEnrol { .. } | Action::Revoke { .. } => {}
             }
         }
     }

@@ -18,6 +18,7 @@ const KEYS: &[&str] = &[
     "recovery",
     "max_dropped_ratio",
     "fallback",
+    "revoked_within",
 ];
 const SHARE: RangeInclusive<f64> = 0.0..=1.0;
 const RECOVERY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
@@ -36,6 +37,9 @@ pub struct Expectation {
     pub max_dropped_ratio: f64,
     /// `[[expect.fallback]]`: variants whose peers may be served standalone instead of landmark-relative certificates.
     pub fallback: Vec<Fallback>,
+    /// `revoked_within`: how long after a revocation a revoked instance may still be accepted; default any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_within: Option<Duration>,
 }
 
 /// When operations may fail.
@@ -97,12 +101,19 @@ pub(super) fn read(
     let recovery = reader.optional(&table, "recovery", DEFAULT_RECOVERY, span_of_time(RECOVERY));
     let max_dropped_ratio = reader.optional(&table, "max_dropped_ratio", 0.0, number(SHARE));
     let fallback = read_fallbacks(reader, &table, variants);
+    let revoked_within = table
+        .has("revoked_within")
+        .then(|| reader.required(&table, "revoked_within", span_of_time(RECOVERY)));
     Some(Expectation {
         errors: errors?,
         max_error_ratio: max_error_ratio?,
         recovery: recovery?,
         max_dropped_ratio: max_dropped_ratio?,
         fallback: fallback?,
+        revoked_within: match revoked_within {
+            Some(read) => Some(read?),
+            None => None,
+        },
     })
 }
 

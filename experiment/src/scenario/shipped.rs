@@ -34,6 +34,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "quick",
     "registration-storm",
     "resumption",
+    "revocation",
     "rolling-restart",
     "rtt-loss-grid",
     "session",

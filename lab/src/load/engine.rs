@@ -16,7 +16,7 @@ use nf_amf::{Ended, ErrorClass};
 
 use super::{Arrival, Failure, Operation, Outcome, Pacer, Schedule};
 use experiment::measure::{ClientTotals, Histogram, Slicing};
-use experiment::measure::{GeneratorUse, LoadResult};
+use experiment::measure::{GeneratorUse, LoadResult, Watched};
 
 /// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,6 +34,8 @@ pub struct Engine {
     pub max_lateness: Duration,
     /// Who waits for the time of an arrival.
     pub pacer: Pacer,
+    /// Instances of which it is told when the last of their operations succeeded.
+    pub watched: usize,
 }
 
 /// The part of a run that is going on.
@@ -155,6 +157,7 @@ struct Run<O, P> {
     cpu_before: Duration,
     used: GeneratorUse,
     variants: Vec<ClientTotals>,
+    watched: Vec<Watched>,
     /// Sums over `variants`, kept so that progress costs nothing.
     done: u64,
     errors: u64,
@@ -191,6 +194,7 @@ impl<O: Operation, P: Observer> Run<O, P> {
             cpu_before: Duration::ZERO,
             used: GeneratorUse::default(),
             variants: vec![ClientTotals::default(); schedule.variants()],
+            watched: vec![Watched::default(); engine.watched],
             done: 0,
             errors: 0,
             dropped: 0,
@@ -378,6 +382,10 @@ impl<O: Operation, P: Observer> Run<O, P> {
         if arrival.warmup {
             return;
         }
+        if let Some(watched) = self.watched.get_mut(arrival.instance) {
+            let ended = (arrival.at + latency).saturating_sub(self.measured_from);
+            watched.record(ended, outcome.result.is_ok());
+        }
         let slice = self.slicing.index(arrival.at);
         let totals = &mut self.variants[arrival.variant];
         let mut succeeded = None;
@@ -452,6 +460,7 @@ impl<O: Operation, P: Observer> Run<O, P> {
             lateness: self.lateness,
             generator: self.used,
             variants: self.variants,
+            watched: self.watched,
         }
     }
 }

@@ -53,6 +53,9 @@ pub enum Command {
         seed: u64,
         /// Which of the arrivals are this generator's.
         shard: Shard,
+        /// How many instances, the first ones, are watched ([`LoadResult::watched`]).
+        #[serde(default)]
+        watched: usize,
     },
     /// The answer to [`Answer::Settled`]: the measured part may begin.
     Measure,
@@ -97,6 +100,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                     profiles,
                     seed,
                     shard,
+                    watched,
                 }) => match AmfOperation::new(&running, &plan, &profiles, &events).await {
                     Ok(operation) => {
                         let variants = profiles.len();
@@ -107,6 +111,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
                             drain: DRAIN,
                             max_lateness: plan.max_lateness,
                             pacer: Pacer::Thread,
+                            watched,
                         };
                         let schedule = schedule.shard(shard);
                         let observer = metrics.observer(&scenario, names, |progress| {

@@ -82,6 +82,9 @@ pub enum PkiError {
         /// Why not.
         source: jsonwebtoken::errors::Error,
     },
+    /// An order to revoke cannot be signed.
+    #[error("cannot sign the order")]
+    Order(#[source] jsonwebtoken::errors::Error),
     /// A file of the lab cannot be read.
     #[error("cannot read {}; is this a lab's folder, and is the instance in that lab?", path.display())]
     Read {

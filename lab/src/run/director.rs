@@ -19,9 +19,22 @@ use tokio::time::{Instant, sleep_until};
 use super::counters::Counters;
 use super::{ProgressListener, RunError};
 use crate::topology::Topology;
-use experiment::results::EventRecord;
+use experiment::measure::Watched;
+use experiment::results::{EventRecord, RevocationRecord};
 use experiment::scenario::Nf;
 use experiment::scenario::{Action, Event};
+
+/// The processes that follow what is revoked.
+const FOLLOWERS: [Nf; 4] = [Nf::Nrf, Nf::Scp, Nf::Amf, Nf::Smf];
+
+/// How many instances of the load generator the events revoke, the first ones.
+pub(super) fn revoked(events: &[Event]) -> usize {
+    let revoked = events.iter().map(|event| match event.action {
+        Action::Revoke { instances } => instances.into(),
+        _ => 0,
+    });
+    revoked.max().unwrap_or(0)
+}
 
 /// A step of an event: all of it, or one of its instances.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +59,11 @@ enum Awaited {
     Ready,
     /// The instances that have not re-enrolled yet, by name.
     Instances(Vec<String>),
+    /// The network functions that have not this list, or a later one, in force yet.
+    InForce {
+        number: u64,
+        missing: Vec<Nf>,
+    },
 }
 
 /// Plays the events of one run.
@@ -202,12 +220,27 @@ impl Director {
                 });
                 self.awaited[index] = Some(Awaited::Instances(awaited.collect()));
             }
+            Action::Revoke { instances } => {
+                let number = topology.revoke(*nf, (*instances).into()).await?;
+                self.records[index].revocation = Some(RevocationRecord {
+                    number,
+                    published_s: self.began.elapsed().as_secs_f64(),
+                    ..RevocationRecord::default()
+                });
+                let missing = FOLLOWERS.into_iter().filter(|nf| topology.has_started(*nf));
+                let missing = missing.collect();
+                self.awaited[index] = Some(Awaited::InForce { number, missing });
+            }
         }
         Ok(())
     }
 
     /// Hears what a process tells.
     pub(super) fn hear(&mut self, nf: Nf, reported: &ProcessEvent) {
+        if let ProcessEvent::Revoked { number } = reported {
+            self.is_in_force(nf, *number);
+            return;
+        }
         for index in 0..self.events.len() {
             if self.events[index].nf != nf {
                 continue;
@@ -227,8 +260,43 @@ impl Director {
         }
     }
 
-    /// The record of every event.
-    pub(super) fn finish(self) -> Vec<EventRecord> {
+    /// A list of revoked serial numbers is in force in a process.
+    fn is_in_force(&mut self, nf: Nf, number: u64) {
+        for index in 0..self.events.len() {
+            let Some(Awaited::InForce {
+                number: wanted,
+                missing,
+            }) = &mut self.awaited[index]
+            else {
+                continue;
+            };
+            if number < *wanted || !missing.contains(&nf) {
+                continue;
+            }
+            missing.retain(|of| *of != nf);
+            let is_over = missing.is_empty();
+            let now = self.began.elapsed().as_secs_f64();
+            if let Some(record) = &mut self.records[index].revocation {
+                record.in_force_s.insert(nf.as_str().to_owned(), now);
+            }
+            if is_over {
+                self.awaited[index] = None;
+                self.is_over(index);
+            }
+        }
+    }
+
+    /// The record of every event; `watched` is until when the operations of instances succeeded.
+    pub(super) fn finish(mut self, watched: &[Watched]) -> Vec<EventRecord> {
+        for record in &mut self.records {
+            let Some(revocation) = &mut record.revocation else {
+                continue;
+            };
+            let revoked = watched.iter().take(record.instances.unwrap_or(0).into());
+            let last = revoked.clone().filter_map(|of| of.last_ok).max();
+            revocation.last_accepted_s = last.map(|last| last.as_secs_f64());
+            revocation.refused = revoked.map(|of| of.failed_since).sum();
+        }
         self.records
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use experiment::scenario::Nf;
 use link::Host;
+use nf_nrf::revocation::Answer;
 use sbi::address::Address;
 use sbi::client::{ClientError, Connection, Request};
 use sbi::ledger::Measurements;
@@ -49,6 +50,17 @@ impl Topology {
             sum.merge(&self.admin_port(nf, addr).measurements().await?);
         }
         Ok(sum)
+    }
+
+    /// Has the NRF carry out an order.
+    pub(super) async fn carry_out(&mut self, order: String) -> Result<Answer, TopologyError> {
+        let addr = self.admin(Nf::Nrf)?;
+        let port = self.admin_port(Nf::Nrf, addr);
+        let answered = async {
+            let connection = port.connect().await?;
+            crate::revocation::carry_out(&connection, &addr.to_string(), order).await
+        };
+        answered.await.map_err(|source| port.failed(source))
     }
 
     /// Whether every replica of a network function that runs without us is ready, and there is one.

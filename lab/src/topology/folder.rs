@@ -232,6 +232,10 @@ impl ProcessFiles {
         Ok(Self(folder.to_owned()))
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
     pub(super) fn config(&self, name: &str) -> PathBuf {
         config_file(&self.0, name)
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::results::sample::quick;
-use crate::results::{RunHistory, TimelinePoint};
+use crate::results::{RevocationRecord, RunHistory, TimelinePoint};
 use crate::scenario::Expectation;
 
 /// The NRF is killed at 2 s, started at 4 s and ready at 5 s.
@@ -14,6 +14,7 @@ fn nrf_crash() -> Vec<EventRecord> {
         planned_s: began_s,
         began_s: Some(began_s),
         ended_s,
+        revocation: None,
     };
     vec![
         record(Action::Kill, 2.0, Some(2.01)),
@@ -52,6 +53,42 @@ fn during_events() -> Expectation {
         max_error_ratio: 1.0,
         recovery: Duration::from_secs(1),
         ..Expectation::default()
+    }
+}
+
+#[test]
+fn a_revoked_instance_may_be_accepted_for_as_long_as_is_expected_and_must_be_refused_then() {
+    let revoked = |last_accepted_s, refused| {
+        let mut results = quick();
+        results.expect.revoked_within = Some(Duration::from_secs(1));
+        let event = EventRecord {
+            action: "revoke".to_owned(),
+            nf: "amf".to_owned(),
+            instances: Some(1),
+            planned_s: 2.0,
+            began_s: Some(2.0),
+            ended_s: Some(2.5),
+            revocation: Some(RevocationRecord {
+                last_accepted_s,
+                refused,
+                ..RevocationRecord::default()
+            }),
+        };
+        results.happened(RunHistory {
+            events: vec![event],
+            ..RunHistory::default()
+        });
+        results.violations()
+    };
+    for good in [
+        revoked(Some(2.9), 3),
+        revoked(Some(1.9), 3),
+        revoked(None, 3),
+    ] {
+        assert_eq!(good, []);
+    }
+    for bad in [revoked(Some(3.5), 3), revoked(Some(2.9), 0)] {
+        assert!(matches!(bad[..], [Violation::NotRevoked { .. }]), "{bad:?}");
     }
 }
 

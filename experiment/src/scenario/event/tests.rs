@@ -83,6 +83,21 @@ fn the_load_generator_s_process_cannot_be_ended() {
 }
 
 #[test]
+fn amf_instances_are_revoked_one_unless_it_is_said_and_no_others_are() {
+    let event = |nf, more| format!("at = \"1s\"\ndo = \"revoke\"\nnf = \"{nf}\"\n{more}");
+    let revoked = |read: Result<Vec<Event>, Vec<String>>| read.expect("no fault")[0].action;
+    let one = Action::Revoke { instances: 1 };
+    assert_eq!(revoked(read(&[&event("amf", "")])), one);
+    let two = Action::Revoke { instances: 2 };
+    assert_eq!(revoked(read(&[&event("amf", "instances = 2")])), two);
+    let told = fault(&[&event("smf", "")]);
+    assert!(told.contains("only of AMFs"), "{told}");
+    for more in ["instances = 0", "instances = 3", "over = \"1s\""] {
+        fault(&[&event("amf", more)]);
+    }
+}
+
+#[test]
 fn an_event_after_the_load_is_refused() {
     let at = |at| format!("at = \"{at}\"\ndo = \"kill\"\nnf = \"scp\"");
     let told = fault(&[&at("10s")]);

@@ -61,6 +61,7 @@ max_share = 0.6"#;
         max_error_ratio: 0.25,
         recovery: Duration::from_secs(3),
         max_dropped_ratio: 0.1,
+        revoked_within: None,
         fallback: vec![Fallback {
             variant: "landmark".to_owned(),
             min_share: 0.05,

@@ -12,6 +12,7 @@ const ENGINE: Engine = Engine {
     drain: Duration::from_secs(10),
     max_lateness: Duration::from_millis(1),
     pacer: Pacer::Task,
+    watched: 0,
 };
 
 /// Takes a fixed time, well or badly, and notes when it was started.
@@ -349,6 +350,7 @@ fn results_of_different_scenarios_do_not_merge() {
         lateness: Histogram::default(),
         generator: GeneratorUse::default(),
         variants: vec![ClientTotals::default(); variants],
+        watched: Default::default(),
     };
     let mismatch = experiment::measure::VariantMismatch {
         expected: 2,
