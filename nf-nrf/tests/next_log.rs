@@ -383,10 +383,6 @@ fn config(folder: &Path) -> NrfConfig {
         x509: None,
         credential: Vec::<WantedCredential>::new(),
         plmn: PlmnId::new("001", "01").expect("the test network"),
-        revoked: {
-            let folder = PrivateFolder::open(scene.file("revoked")).unwrap();
-            Revoked::open(folder, policy().id()).unwrap()
-        },
         country: "DE".to_owned(),
         certificate_lifetime_seconds: 3600,
         checkpoint_interval_ms: 100,
@@ -623,6 +619,10 @@ async fn who_asks_for_the_landmark_of_a_retired_log_learns_that_there_will_be_no
         answers: {
             let folder = PrivateFolder::open(scene.file("answers")).unwrap();
             Answers::open(folder, CLOCK.now()).unwrap()
+        },
+        revoked: {
+            let folder = PrivateFolder::open(scene.file("revoked")).unwrap();
+            Revoked::open(folder, running.mtca.log().ca()).unwrap()
         },
         country: "DE".to_owned(),
         organization: "5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
