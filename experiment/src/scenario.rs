@@ -57,6 +57,8 @@ pub const MORE_INSTANCES: &str = "load grows with load.stages.rate and not with 
      generators that share a deployed lab: mtc5g init --deploy --load N";
 const CERTIFICATE_LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(365 * 86_400);
+const STATUS_LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(30 * 86_400);
 const TOKEN_LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(86_400);
 const CHECKPOINT_INTERVAL: RangeInclusive<Duration> =
@@ -194,6 +196,9 @@ pub struct LabPlan {
     pub client_credentials: bool,
     /// `token_lifetime`: for how long an access token is good, default 1 h; consumers fetch the next one after four fifths of it.
     pub token_lifetime: Duration,
+    /// `status_lifetime`: for how long a CRL or an OCSP response of the X.509 CAs is good, at least 10 s, default 1 h; network functions
+    /// fetch the next one after half of it.
+    pub status_lifetime: Duration,
     /// `remember_subtrees`: whether a process verifies the cosignatures of a subtree once and not for every certificate in it,
     /// default true.
     pub remember_subtrees: bool,
@@ -261,6 +266,7 @@ fn read_scenario(
             "tokens",
             "client_credentials",
             "token_lifetime",
+            "status_lifetime",
             "remember_subtrees",
             "witnesses",
             "require",
@@ -430,6 +436,12 @@ fn read_lab(
         Duration::from_secs(3600),
         span_of_time(TOKEN_LIFETIME),
     );
+    let status_lifetime = reader.optional(
+        table,
+        "status_lifetime",
+        Duration::from_secs(3600),
+        span_of_time(STATUS_LIFETIME),
+    );
     let remember = reader.optional(table, "remember_subtrees", true, truth);
     let witnesses = reader.optional(table, "witnesses", 1, integer(WITNESSES));
     let require = witnesses.and_then(|witnesses| {
@@ -449,6 +461,7 @@ fn read_lab(
         tokens: tokens?,
         client_credentials: client_credentials?,
         token_lifetime: token_lifetime?,
+        status_lifetime: status_lifetime?,
         remember_subtrees: remember?,
         witnesses: u8::try_from(witnesses?).expect("MAX_WITNESSES is one"),
         require: u8::try_from(require?).expect("at most as many"),

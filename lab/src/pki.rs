@@ -20,7 +20,7 @@ use mtc_core::ca::CaCertificate;
 use mtc_core::cosign::{Cosigner, PublicKey};
 use mtc_core::id::{EntryIndex, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
-use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile, X509Revocation};
+use mtc_tls::key::{KeyAlgorithm, NfKey, X509Profile};
 use mtc_tls::pem;
 use mtc_tls::profile::Tokens as AccessTokens;
 use mtc_tls::revocation::CRL_FILES;
@@ -363,7 +363,7 @@ mod tests {
 
     use mtc_core::cosign::SecretKey;
     use mtc_core::verify::{CaTrust, CosignerGroup};
-    use mtc_tls::key::Intermediates;
+    use mtc_tls::key::{Intermediates, X509Revocation};
     use nf_nrf::baseline::BaselineCa;
     use nf_nrf::enrolment_token::TokenVerifier;
     use sbi::trust_file::TrustFile;

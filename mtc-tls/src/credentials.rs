@@ -13,8 +13,8 @@ use mtc_core::certificate::{self, Certificate, MtcProof};
 use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TrustAnchorId};
 use mtc_core::time::UnixTime;
 use mtc_core::verify::{Accepted, CaTrust, Rejection, RevokedRanges, TrustedSubtree};
-use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::CertificateDer;
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::grease;
 use crate::hints::MtcAnchor;
 use crate::identity::CertificateId;
-use crate::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile};
+use crate::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile, X509Revocation};
 use crate::provider::{KeyExchange, provider};
 
 /// Why a credential or a trust anchor cannot be used.
@@ -44,6 +44,14 @@ pub enum CredentialError {
         /// Whose root it is.
         profile: X509Profile,
         /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// CRLs cannot be used.
+    #[error("CRLs of {profile}")]
+    Lists {
+        /// Whose they are.
+        profile: X509Profile,
+        /// What is wrong with them.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A landmark's ID exceeds its bound.
@@ -105,6 +113,28 @@ impl Credential {
             greased: Arc::default(),
             ..*self
         }
+    }
+
+    /// This credential with the OCSP response (DER) that servers staple to it.
+    #[must_use]
+    pub fn stapling(&self, response: Vec<u8>) -> Self {
+        let mut certified = (*self.certified).clone();
+        certified.ocsp = Some(response);
+        Self {
+            certified: Arc::new(certified),
+            greased: Arc::default(),
+            ..*self
+        }
+    }
+
+    /// DER of the OCSP response that is stapled, if there is one.
+    pub fn staple(&self) -> Option<&[u8]> {
+        self.certified.ocsp.as_deref()
+    }
+
+    /// DER of the certificates, the leaf first, without the root.
+    pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        self.certified.cert.iter().map(AsRef::as_ref)
     }
 
     /// This credential or, for connections on which what nobody knows is sent, the one with a cosignature of nobody.
@@ -205,6 +235,13 @@ pub struct X509Credential {
     pub profile: X509Profile,
     /// The chain and its key.
     pub credential: Credential,
+}
+
+impl X509Credential {
+    /// Whether `new` is what is presented in place of this one.
+    fn is_replaced_by(&self, new: &Self) -> bool {
+        self.profile == new.profile && self.credential.leaf_key == new.credential.leaf_key
+    }
 }
 
 /// Trust in the MTCA: always its cosigners, and landmarks once some were verified.
@@ -353,8 +390,12 @@ impl fmt::Debug for MtcTrust {
 pub struct X509Trust {
     pub(crate) profile: X509Profile,
     pub(crate) hint: Arc<[DistinguishedName]>,
+    pub(crate) root: CertificateDer<'static>,
+    roots: Arc<RootCertStore>,
     pub(crate) servers: Arc<WebPkiServerVerifier>,
     pub(crate) clients: Arc<dyn ClientCertVerifier>,
+    /// Whether these verify with lists of what is revoked, where their profile has any.
+    pub(crate) has_lists: bool,
 }
 
 impl X509Trust {
@@ -372,22 +413,66 @@ impl X509Trust {
             profile,
             source,
         };
+        let root = CertificateDer::from(root.to_vec());
         let mut roots = RootCertStore::empty();
         roots
-            .add(CertificateDer::from(root))
+            .add(root.clone())
             .map_err(|error| failed(error.into()))?;
         let roots = Arc::new(roots);
         let provider = provider(&KeyExchange::ALL);
         Ok(Self {
             profile,
             hint: roots.subjects().into(),
+            root,
             servers: WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone())
                 .build()
                 .map_err(|error| failed(error.into()))?,
-            clients: WebPkiClientVerifier::builder_with_provider(roots, provider)
+            clients: WebPkiClientVerifier::builder_with_provider(roots.clone(), provider)
                 .build()
                 .map_err(|error| failed(error.into()))?,
+            roots,
+            has_lists: false,
         })
+    }
+
+    /// The same trust in what stands in none of these CRLs (DER), one of each CA: a chain with a CA that has none is refused, and one with a
+    /// CA whose CRL is stale. Servers that staple an OCSP response are judged by that, and their CAs by nothing.
+    ///
+    /// # Errors
+    /// Not a CRL that webpki takes.
+    pub fn with_lists(&self, lists: &[Vec<u8>]) -> Result<Self, CredentialError> {
+        let profile = self.profile;
+        let failed = |error: VerifierBuilderError| CredentialError::Lists {
+            profile,
+            source: error.into(),
+        };
+        let provider = provider(&KeyExchange::ALL);
+        let lists = || {
+            let lists = lists.iter().cloned();
+            lists.map(CertificateRevocationListDer::from)
+        };
+        let servers =
+            WebPkiServerVerifier::builder_with_provider(self.roots.clone(), provider.clone())
+                .with_crls(lists())
+                .enforce_revocation_expiration();
+        let clients = WebPkiClientVerifier::builder_with_provider(self.roots.clone(), provider)
+            .with_crls(lists())
+            .enforce_revocation_expiration();
+        let servers = match profile.revocation {
+            X509Revocation::OcspStapled => self.servers.clone(),
+            _ => servers.build().map_err(failed)?,
+        };
+        Ok(Self {
+            servers,
+            clients: clients.build().map_err(failed)?,
+            has_lists: true,
+            ..self.clone()
+        })
+    }
+
+    /// DER of the root certificate.
+    pub fn root(&self) -> &[u8] {
+        &self.root
     }
 }
 
@@ -402,6 +487,8 @@ pub struct CredentialSet {
     pub mtc: Vec<MtcCredential>,
     /// X.509 credentials, one a profile and leaf key algorithm.
     pub x509: Vec<X509Credential>,
+    /// Those that are not presented yet, since their OCSP response is missing: the ones before them still are.
+    pub unstapled: Vec<X509Credential>,
 }
 
 impl CredentialSet {
@@ -412,6 +499,47 @@ impl CredentialSet {
             x509_trust,
             mtc: Vec::new(),
             x509: Vec::new(),
+            unstapled: Vec::new(),
+        }
+    }
+
+    /// Presents these X.509 credentials from now on, each that needs an OCSP response when it has one: until then the one before it.
+    pub fn present_x509(&mut self, credentials: Vec<X509Credential>) {
+        let before = std::mem::take(&mut self.x509);
+        self.unstapled.clear();
+        for credential in credentials {
+            if credential.profile.revocation != X509Revocation::OcspStapled
+                || credential.credential.staple().is_some()
+            {
+                self.x509.push(credential);
+                continue;
+            }
+            let mut before = before
+                .iter()
+                .filter(|before| before.is_replaced_by(&credential));
+            match before.next() {
+                Some(same) if same.credential.leaf() == credential.credential.leaf() => {
+                    self.x509.push(same.clone());
+                }
+                other => {
+                    self.x509.extend(other.cloned());
+                    self.unstapled.push(credential);
+                }
+            }
+        }
+    }
+
+    /// Staples an OCSP response (DER) to the certificate with this leaf, which is presented from now on. Of a certificate that is not there
+    /// any more, nothing.
+    pub fn staple(&mut self, leaf: &[u8], response: &[u8]) {
+        let is_it = |own: &X509Credential| own.credential.leaf() == leaf;
+        if let Some(position) = self.unstapled.iter().position(is_it) {
+            let new = self.unstapled.swap_remove(position);
+            self.x509.retain(|before| !before.is_replaced_by(&new));
+            self.x509.push(new);
+        }
+        if let Some(own) = self.x509.iter_mut().find(|own| is_it(own)) {
+            own.credential = own.credential.stapling(response.to_vec());
         }
     }
 

@@ -31,7 +31,7 @@ use crate::record::Side;
 use crate::resumption::resumed_peer;
 use crate::signal::Signal;
 use crate::tcp_info::TcpInfo;
-use crate::trust_anchors::TrustAnchorsError;
+use crate::trust_anchors::{self, TrustAnchorsError};
 
 mod cost;
 mod counted;
@@ -337,6 +337,9 @@ async fn accept_unbounded<'a>(
             return Err(HandshakeError::UnknownName);
         };
         let records = start.io.take_hello();
+        if trust_anchors::asks_for_status(&records) {
+            let _ = notes.status_asked.set(());
+        }
         let anchors = match endpoint.trust_anchors(&records) {
             Ok(anchors) => anchors,
             Err(error) => {

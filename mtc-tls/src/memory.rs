@@ -26,6 +26,7 @@ use crate::kind::CertificateKind;
 use crate::notes::Notes;
 use crate::peer::{ExpectedPeer, VerifiedPeer};
 use crate::profile::{ClientAuth, ConnectionProfile};
+use crate::trust_anchors::asks_for_status;
 
 /// What a handshake in memory cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,9 @@ pub fn handshake(
         |accepted, records| {
             let anchors = server.trust_anchors(records);
             let anchors = anchors.map_err(|error| rustls::Error::General(error.to_string()))?;
+            if asks_for_status(records) {
+                let _ = server_notes.status_asked.set(());
+            }
             let lease = server.server(
                 &accepted.client_hello(),
                 anchors.as_ref(),

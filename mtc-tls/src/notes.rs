@@ -34,6 +34,10 @@ pub(crate) struct Notes {
     pub(crate) anchors: OnceLock<AnchorBytes>,
     /// Length of this side's Certificate message.
     pub(crate) own_certificate: OnceLock<u64>,
+    /// Whether the client of this server asked for the status of its certificate.
+    pub(crate) status_asked: OnceLock<()>,
+    /// What is stapled to this side's certificate.
+    pub(crate) own_status: OnceLock<u64>,
     /// The peer's certificate, once that was accepted.
     pub(crate) peer_certificate: OnceLock<PeerCertificate>,
     /// The signature in this side's CertificateVerify.
@@ -47,6 +51,8 @@ pub(crate) struct Notes {
 pub(crate) struct PeerCertificate {
     /// Length of the Certificate message.
     pub(crate) message: u64,
+    /// What was stapled to it.
+    pub(crate) status: Option<u64>,
     /// Where the SubjectPublicKeyInfo that was judged stands in the end entity's certificate, which rustls shows again with the
     /// signature: its key need be neither copied nor read a second time.
     pub(crate) spki: Range<usize>,

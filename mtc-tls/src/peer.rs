@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use mtc_core::verify::Rejection;
 use mtc_core::x509::UsageError;
+use rustls::CertificateError;
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::identity::{CertificateId, IdentityError, NfIdentity};
 use crate::kind::CertificateKind;
+use crate::revocation::StatusError;
+use crate::revocation::ocsp::OcspError;
 use crate::verification::Verification;
 
 /// Why a peer's certificate was refused.
@@ -22,6 +25,9 @@ pub enum VerifyError {
     /// The X.509 chain, or the name in it, is refused.
     #[error("the certificate chain is not trusted")]
     X509(#[source] rustls::Error),
+    /// Whether the certificate was revoked is not shown as it has to be, or it was.
+    #[error("the certificate's status")]
+    Status(#[from] StatusError),
     /// The certificate may not be used now or in this role.
     #[error("the certificate may not be used")]
     Usage(#[from] UsageError),
@@ -62,7 +68,20 @@ impl VerifyError {
             Self::Mtc(Rejection::TrustedSubtreeMismatch(_)) => "trusted subtree mismatch",
             Self::Mtc(Rejection::Policy(_)) => "cosigner policy",
             Self::Mtc(_) => "not authentic",
+            Self::X509(rustls::Error::InvalidCertificate(CertificateError::Revoked))
+            | Self::Status(StatusError::Ocsp(OcspError::Revoked(_))) => "revoked",
+            Self::X509(rustls::Error::InvalidCertificate(
+                CertificateError::UnknownRevocationStatus,
+            ))
+            | Self::Status(StatusError::NoCrl) => "no CRL",
+            Self::X509(rustls::Error::InvalidCertificate(
+                CertificateError::ExpiredRevocationList
+                | CertificateError::ExpiredRevocationListContext { .. },
+            )) => "stale CRL",
             Self::X509(_) => "certificate chain",
+            Self::Status(StatusError::NotStapled) => "no stapled OCSP response",
+            Self::Status(StatusError::Ocsp(OcspError::Stale(_))) => "stale OCSP response",
+            Self::Status(_) => "OCSP response",
             Self::Usage(UsageError::Expired { .. }) => "expired",
             Self::Usage(UsageError::NotYetValid { .. }) => "not yet valid",
             Self::Usage(_) => "usage",

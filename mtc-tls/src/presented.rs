@@ -11,7 +11,7 @@ use crate::cpu;
 use crate::credentials::Credential;
 use crate::kind::CertificateKind;
 use crate::notes::{Notes, Signature};
-use crate::record::certificate_length;
+use crate::record::{certificate_length, staple_length};
 use crate::seat::Seat;
 
 /// A credential as the configuration of some connections presents it, and how it is authenticated.
@@ -29,6 +29,8 @@ struct Shown {
     certified: Arc<CertifiedKey>,
     /// Of the Certificate message.
     length: u64,
+    /// Of what is stapled for those who ask.
+    status: Option<u64>,
 }
 
 impl Presented {
@@ -47,6 +49,9 @@ impl Presented {
         let shown = self.shown.get_or_init(|| self.show());
         let _ = notes.presented.set(self.kind);
         let _ = notes.own_certificate.set(shown.length);
+        if let (Some(status), Some(())) = (shown.status, notes.status_asked.get()) {
+            let _ = notes.own_status.set(status);
+        }
         shown.certified.clone()
     }
 
@@ -58,6 +63,7 @@ impl Presented {
         });
         Shown {
             length: certificate_length(certified.cert.iter().map(AsRef::as_ref)),
+            status: certified.ocsp.as_deref().and_then(staple_length),
             certified: Arc::new(CertifiedKey {
                 key,
                 ..(**certified).clone()

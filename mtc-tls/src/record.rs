@@ -42,6 +42,9 @@ pub struct MessageBytes {
     pub certificate_request: u64,
     /// Certificate; 8 bytes if none is presented where one was asked for.
     pub certificate: u64,
+    /// The OCSP response that is stapled to the certificate in Certificate, with the header of its extension; not in `certificate`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub certificate_status: u64,
     /// CertificateVerify.
     pub certificate_verify: u64,
     /// Finished.
@@ -52,9 +55,17 @@ pub struct MessageBytes {
     pub record_layer: u64,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
 impl MessageBytes {
     /// All parts with the names that results use, in the order in which they travel.
-    pub const fn parts(&self) -> [(&'static str, u64); 10] {
+    pub const fn parts(&self) -> [(&'static str, u64); 11] {
         [
             ("client_hello", self.client_hello),
             ("hello_retry_request", self.hello_retry_request),
@@ -62,6 +73,7 @@ impl MessageBytes {
             ("encrypted_extensions", self.encrypted_extensions),
             ("certificate_request", self.certificate_request),
             ("certificate", self.certificate),
+            ("certificate_status", self.certificate_status),
             ("certificate_verify", self.certificate_verify),
             ("finished", self.finished),
             ("new_session_ticket", self.new_session_ticket),
@@ -83,6 +95,7 @@ impl MessageBytes {
             encrypted_extensions,
             certificate_request,
             certificate,
+            certificate_status,
             certificate_verify,
             finished,
             new_session_ticket,
@@ -95,6 +108,7 @@ impl MessageBytes {
             (&mut self.encrypted_extensions, encrypted_extensions),
             (&mut self.certificate_request, certificate_request),
             (&mut self.certificate, certificate),
+            (&mut self.certificate_status, certificate_status),
             (&mut self.certificate_verify, certificate_verify),
             (&mut self.finished, finished),
             (&mut self.new_session_ticket, new_session_ticket),
@@ -144,6 +158,8 @@ pub struct WireBytes {
 pub(crate) struct Protected {
     pub(crate) certificate_request: Option<u64>,
     pub(crate) certificate: Option<u64>,
+    /// What is stapled to it.
+    pub(crate) certificate_status: Option<u64>,
     pub(crate) certificate_verify: Option<u64>,
     pub(crate) finished: u64,
 }
@@ -153,6 +169,7 @@ impl Protected {
         let optional = [
             self.certificate_request,
             self.certificate,
+            self.certificate_status,
             self.certificate_verify,
         ];
         optional.into_iter().flatten().sum::<u64>() + self.finished
@@ -161,6 +178,7 @@ impl Protected {
     fn state(&self, messages: &mut MessageBytes) {
         messages.certificate_request = self.certificate_request.unwrap_or_default();
         messages.certificate = self.certificate.unwrap_or_default();
+        messages.certificate_status = self.certificate_status.unwrap_or_default();
         messages.certificate_verify = self.certificate_verify.unwrap_or_default();
         messages.finished = self.finished;
     }
@@ -177,6 +195,15 @@ const EXTENSION_HEADER: u64 = 4;
 pub(crate) fn certificate_length<'a>(chain: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     let entries: u64 = chain.into_iter().map(|der| 3 + der.len() as u64 + 2).sum();
     MESSAGE_HEADER + 1 + 3 + entries
+}
+
+/// What a stapled OCSP response adds to a Certificate message: `CertificateStatusType status_type; opaque OCSPResponse<1..2^24-1>` in an
+/// extension of the first entry (RFC 8446 Section 4.4.2.1); none if nothing is stapled.
+pub(crate) const fn staple_length(response: &[u8]) -> Option<u64> {
+    if response.is_empty() {
+        return None;
+    }
+    Some(EXTENSION_HEADER + 1 + 3 + response.len() as u64)
 }
 
 /// The length of a CertificateVerify message: `SignatureScheme algorithm; opaque signature<0..2^16-1>`.

@@ -23,6 +23,8 @@ use thiserror::Error;
 /// Where BoringSSL has the extension until IANA assigns a code point.
 pub const CODE_POINT: u16 = 0xca34;
 
+/// `status_request` (RFC 6066 section 8).
+const STATUS_REQUEST: u16 = 5;
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 /// `legacy_version(2) random(32)`.
@@ -83,6 +85,14 @@ impl TrustAnchors {
         std::iter::from_fn(move || ids.vector(1).ok())
             .filter_map(|id| TrustAnchorId::from_bytes(id).ok())
     }
+}
+
+/// Whether the ClientHello that these records begin with asks for the status of the server's certificate (RFC 6066 section 8).
+pub(crate) fn asks_for_status(records: &[u8]) -> bool {
+    matches!(
+        extension(&handshake_bytes(records), STATUS_REQUEST),
+        Ok(Some(_))
+    )
 }
 
 /// The bytes of handshake messages in records up to the first of another type.

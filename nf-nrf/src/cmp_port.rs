@@ -148,6 +148,7 @@ impl CmpPort {
     ) -> Self {
         Self {
             metrics: enrolment.metrics.clone(),
+            revoked: enrolment.revoked.clone(),
             enrolment,
             secrets,
             endpoint,

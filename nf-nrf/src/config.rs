@@ -92,6 +92,10 @@ pub struct NrfConfig {
     /// Folder of the CAs of the X.509 baselines, `<folder>/<profile>/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x509: Option<PathBuf>,
+    /// For how many seconds a CRL or an OCSP response of the X.509 baselines is good, at least 10; NFs get another when half of them
+    /// are over (see [revocation-x509.md](revocation-x509.md)).
+    #[serde(default = "default_status_lifetime")]
+    pub status_lifetime_seconds: u64,
     /// The NRF's own credentials, at least one of them `mtc`. The X.509 ones also say which baselines it issues.
     pub credential: Vec<WantedCredential>,
     /// Home network: organisation of the certificates' subjects.
@@ -281,6 +285,11 @@ const fn default_token_lifetime() -> u64 {
     3600
 }
 
+/// An hour.
+const fn default_status_lifetime() -> u64 {
+    3600
+}
+
 const fn default_checkpoint_interval() -> u64 {
     100
 }
@@ -388,6 +397,9 @@ impl NrfConfig {
                 "must be at least 10",
             ));
         }
+        if self.status_lifetime_seconds < 10 {
+            return Err(rule("status_lifetime_seconds", "must be at least 10"));
+        }
         if self.landmark_interval_seconds == 0 || self.trust_interval_ms == 0 {
             return Err(rule(
                 "landmark_interval_seconds, trust_interval_ms",
@@ -455,6 +467,21 @@ impl NrfConfig {
     /// Lifetime of certificates.
     pub const fn certificate_lifetime(&self) -> Duration {
         Duration::from_secs(self.certificate_lifetime_seconds)
+    }
+
+    /// How long CRLs and OCSP responses are good.
+    pub const fn status_lifetime(&self) -> Duration {
+        Duration::from_secs(self.status_lifetime_seconds)
+    }
+
+    /// The URL of `log_listen`, as certificates say it: by the address, or by this NRF's name where it listens at every address.
+    pub fn log_url(&self) -> String {
+        let ip = self.log_listen.ip();
+        if ip.is_unspecified() {
+            format!("http://{}:{}", self.fqdn, self.log_listen.port())
+        } else {
+            format!("http://{}", self.log_listen)
+        }
     }
 
     /// How long after its end a certificate may be renewed.

@@ -76,5 +76,6 @@ pub mod subscription;
 pub mod subscriptions;
 pub mod witness_client;
 pub mod witness_times;
+pub mod x509_status;
 
 pub use self::nrf::{NrfError, run};

@@ -41,6 +41,7 @@ struct Inner {
     denied_tokens: IntCounterVec,
     expired_renewals: IntCounterVec,
     issued: IntCounterVec,
+    status_signed: IntCounterVec,
     issuance: Histogram,
     phases: HistogramVec,
     batch: Histogram,
@@ -211,6 +212,11 @@ impl NrfMetrics {
                 "mtc_expired_renewals_total",
                 "Renewals with a certificate that had expired.",
                 &[("result", "`allowed`, `refused`")],
+            ),
+            status_signed: registry.counters(
+                "mtc_x509_status_signed_total",
+                "What the X.509 CAs have signed of certificates that were revoked.",
+                &[("kind", "`crl` or `ocsp`")],
             ),
             issued: registry.counters(
                 "mtc_certificates_issued_total",
@@ -395,6 +401,11 @@ impl NrfMetrics {
     /// A certificate was issued under a profile.
     pub fn issued(&self, profile: &str) {
         self.0.issued.with_label_values(&[profile]).inc();
+    }
+
+    /// A CRL (`crl`) or an OCSP response (`ocsp`) was signed.
+    pub fn signed_status(&self, kind: &'static str) {
+        self.0.status_signed.with_label_values(&[kind]).inc();
     }
 
     fn enrolled(&self, status: Option<StatusCode>) {

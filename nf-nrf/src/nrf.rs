@@ -84,6 +84,7 @@ use crate::subscribing::Subscribing;
 use crate::subscriptions::Bounds;
 use crate::witness_client::HttpWitness;
 use crate::witness_times::WitnessTimes;
+use crate::x509_status::X509Status;
 
 /// The record of used enrolment tokens in the private folder.
 const USED_TOKENS: &str = "used-tokens";
@@ -336,7 +337,7 @@ impl Process {
         let mtca = process.mtca(log)?;
         let enrolment = Arc::new(process.enrolment(Ok(mtca), trust_file.trust.id())?);
         process.publish_revoked(&enrolment, Some(storage))?;
-        let log_addr = process.serve_log(Ok(log_api)).await?;
+        let log_addr = process.serve_log(Ok(log_api), &enrolment)?;
         process.life.lacks("own certificates");
         let (mut keeper, deadline) = process.load_certificates(&trust_file, &enrolment)?;
         keeper.complete(deadline).await?;
@@ -349,6 +350,9 @@ impl Process {
             .newest_own_landmark()
             .filter(|(log, _)| *log == current);
         let instance = keeper.instance().clone();
+        process
+            .keep_x509_status(log_addr, &instance, deadline)
+            .await?;
         let keeping = keeper.keep(Orders::none().of_instance(0));
         process.life.spawn(keeping);
         let logs = trust_file.logs.into_iter().chain([current]);
@@ -390,8 +394,9 @@ impl Process {
             error,
             "the issuance log cannot be opened; registration, discovery and X.509 certificates are still served"
         );
-        self.serve_log(Err(unopened)).await?;
+        let log_addr = self.serve_log(Err(unopened), &enrolment)?;
         let instance = keeper.instance().clone();
+        self.keep_x509_status(log_addr, &instance, deadline).await?;
         self.life.spawn(keeper.keep(Orders::none().of_instance(0)));
         self.serve_sbi(enrolment, &instance).await?;
         self.life.lacks(error.clone());
@@ -404,10 +409,17 @@ impl Process {
         self.life.end().await;
     }
 
-    /// Serves the log, and returns where it is reached from this machine.
-    async fn serve_log(&mut self, log: Result<LogApi, Unopened>) -> Result<SocketAddr, NrfError> {
+    /// Serves the log and what the X.509 CAs say, and returns where both are reached from this machine.
+    fn serve_log(
+        &mut self,
+        log: Result<LogApi, Unopened>,
+        enrolment: &Arc<Enrolment>,
+    ) -> Result<SocketAddr, NrfError> {
+        let lists = PrivateFolder::open(self.config.state.join("x509-lists"))?;
+        let lifetime = self.config.status_lifetime();
         let port = Arc::new(PublicPort {
             log,
+            status: X509Status::open(enrolment.clone(), lists, lifetime)?,
             files: self.config.public.clone(),
             openapi: OpenApi::default(),
         });
@@ -417,6 +429,22 @@ impl Process {
             .serve_plain(addr, "issuance log", "log_listen", port)?;
         self.log_root = cleartext::api_root(addr, &self.config.fqdn)?;
         Ok(reachable(addr))
+    }
+
+    /// Asks its own CAs for what every other instance asks them for.
+    async fn keep_x509_status(
+        &mut self,
+        log: SocketAddr,
+        instance: &Arc<Instance>,
+        deadline: tokio::time::Instant,
+    ) -> Result<(), NrfError> {
+        let roots = instance.store.current().x509_trust.clone();
+        let own = [instance.clone()];
+        let keeper = self.life.x509_status(log, &roots, &own, deadline).await?;
+        if let Some(keeper) = keeper {
+            self.life.spawn(keeper.keep(own.to_vec()));
+        }
+        Ok(())
     }
 
     async fn serve_sbi(
@@ -558,7 +586,8 @@ impl Process {
         let mut baselines = Vec::new();
         for profile in x509_profiles(&config.wanted()?) {
             let x509 = config.x509.as_ref().ok_or(NrfError::NoX509)?;
-            baselines.push(BaselineCa::load(&x509.join(profile.to_string()), profile)?);
+            let ca = BaselineCa::load(&x509.join(profile.to_string()), profile)?;
+            baselines.push(ca.published_below(&config.log_url()));
         }
         let authority = &config.enrolment_authority;
         let tokens =

@@ -3,6 +3,7 @@
 //! ```text
 //! GET /openapi.json                                          ──> what is served, and what on the other ports
 //! GET /lab/lab.toml, /lab/trust.toml, /lab/x509/<profile>/root.crt ──> PUBLIC/lab.toml, ...
+//! GET /x509/<profile>/<CRL>, GET|POST /x509/<profile>/ocsp                  ──> what the X.509 CAs say (x509_status)
 //! GET anything else                                              ──> the issuance log
 //! ```
 //!
@@ -26,6 +27,7 @@ use tokio::task::spawn_blocking;
 use crate::log_api::LogApi;
 use crate::log_opening::Unopened;
 use crate::openapi::{self, OpenApi};
+use crate::x509_status::{self, X509Status};
 
 /// Where the files are below the port's root.
 const PREFIX: &str = "/lab/";
@@ -40,6 +42,8 @@ const LONGEST: u64 = 1 << 20;
 pub struct PublicPort {
     /// The issuance logs, if the current one could be opened.
     pub log: Result<LogApi, Unopened>,
+    /// What the X.509 CAs say of certificates that were revoked.
+    pub status: X509Status,
     /// Folder of the files, if there are any.
     pub files: Option<PathBuf>,
     /// What describes both.
@@ -50,6 +54,9 @@ impl Handler for PublicPort {
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
         if request.path == openapi::PATH {
             return self.openapi.handle(&request);
+        }
+        if request.path.starts_with(x509_status::PREFIX) {
+            return self.status.handle(request).await;
         }
         match (&self.files, request.path.strip_prefix(PREFIX)) {
             (Some(folder), Some(name)) => file(folder, name, &request.method).await,
@@ -63,8 +70,12 @@ impl Handler for PublicPort {
         }
     }
 
-    fn max_body(&self, _method: &Method, _path: &str) -> usize {
-        MAX_IGNORED_BODY
+    fn max_body(&self, method: &Method, path: &str) -> usize {
+        if path.starts_with(x509_status::PREFIX) {
+            self.status.max_body(method, path)
+        } else {
+            MAX_IGNORED_BODY
+        }
     }
 }
 

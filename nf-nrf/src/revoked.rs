@@ -20,6 +20,7 @@ use mtc_core::time::UnixTime;
 use mtc_core::verify::{RevokedRange, RevokedRanges};
 use mtc_core::x509::Certificate;
 use mtc_tls::identity::CertificateId;
+use mtc_tls::revocation::RevokedCertificate;
 use sbi::checksum::sha256;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -106,6 +107,35 @@ enum Record {
     },
 }
 
+impl Record {
+    fn read(folder: &PrivateFolder, name: &str, json: &[u8]) -> Result<Self, RevokedError> {
+        serde_json::from_slice(json).map_err(|source| RevokedError::Damaged {
+            path: folder.path(name),
+            source,
+        })
+    }
+
+    /// As lists and answers of this issuer (DER of the Name) have it, and until when the certificate is valid; none of another's.
+    fn certificate(&self, issuer: &[u8]) -> Option<(RevokedCertificate, UnixTime)> {
+        let Self::Certificate {
+            serial,
+            issuer: of,
+            reason,
+            revoked_at,
+            not_after,
+        } = self
+        else {
+            return None;
+        };
+        let revoked = RevokedCertificate {
+            serial: hex::decode(serial).filter(|_| *of == hex::encode(issuer))?,
+            revoked_at: UnixTime(*revoked_at),
+            reason: *reason,
+        };
+        Some((revoked, UnixTime(*not_after)))
+    }
+}
+
 impl Revoked {
     /// Those in a folder, of a CA that issues Merkle Tree Certificates and of any others. Blocks on the disk.
     ///
@@ -116,12 +146,7 @@ impl Revoked {
         let mut known = HashSet::new();
         let mut ranges = Vec::new();
         for (name, json) in folder.list(SUFFIX)? {
-            let record = serde_json::from_slice(&json);
-            let record = record.map_err(|source| RevokedError::Damaged {
-                path: folder.path(&name),
-                source,
-            })?;
-            match record {
+            match Record::read(&folder, &name, &json)? {
                 Record::Range { first, last, .. } => ranges.push(RevokedRange { first, last }),
                 Record::Certificate { serial, issuer, .. } => {
                     let id = hex::decode(&issuer).zip(hex::decode(&serial));
@@ -148,6 +173,51 @@ impl Revoked {
             Some(serial) => self.ranges.borrow().contains(serial),
             None => self.lock().contains(&name(certificate)),
         }
+    }
+
+    /// How many X.509 certificates there are: another number says that there are others.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The X.509 certificates of one issuer (DER of the Name), in the order of their serial numbers; without those that have expired, which
+    /// nobody accepts anyway. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk fails, or a record is damaged.
+    pub fn of_issuer(
+        &self,
+        issuer: &[u8],
+        now: UnixTime,
+    ) -> Result<Vec<RevokedCertificate>, RevokedError> {
+        let mut found = Vec::new();
+        for (name, json) in self.folder.list(SUFFIX)? {
+            let record = Record::read(&self.folder, &name, &json)?;
+            found.extend(record.certificate(issuer).filter(|(_, not_after)| *not_after >= now));
+        }
+        let mut found: Vec<_> = found.into_iter().map(|(revoked, _)| revoked).collect();
+        found.sort_unstable_by(|one, other| one.serial.cmp(&other.serial));
+        Ok(found)
+    }
+
+    /// The revocation of one X.509 certificate. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As [`Self::of_issuer`].
+    pub fn find(
+        &self,
+        issuer: &[u8],
+        serial: &[u8],
+    ) -> Result<Option<RevokedCertificate>, RevokedError> {
+        let name = name(&CertificateId::new(issuer, serial));
+        if !self.lock().contains(&name) {
+            return Ok(None);
+        }
+        let Some(json) = self.folder.read(&name)? else {
+            return Ok(None);
+        };
+        let record = Record::read(&self.folder, &name, &json)?;
+        Ok(record.certificate(issuer).map(|(revoked, _)| revoked))
     }
 
     /// The serial number of a certificate, if it is one of the MTCA.
@@ -297,8 +367,20 @@ mod tests {
             .await
             .unwrap();
         assert!(revoked.contains(&id));
+        let entry = RevokedCertificate {
+            serial: serial.to_vec(),
+            revoked_at: UnixTime(7),
+            reason: Some(1),
+        };
+        assert_eq!(revoked.find(issuer, serial).unwrap(), Some(entry.clone()));
+        assert_eq!(revoked.find(b"another", serial).unwrap(), None);
+        let of = |issuer: &[u8], now| revoked.of_issuer(issuer, UnixTime(now)).unwrap();
+        assert_eq!(of(issuer, 8), [entry]);
+        assert_eq!(of(issuer, u64::MAX), []);
+        assert_eq!(of(b"another", 8), []);
         let again = open(&folder).unwrap();
         assert!(again.contains(&id));
+        assert_eq!(again.count(), 1);
         let other = CertificateId::new(issuer, &[serial, b"1"].concat());
         assert!(!again.contains(&other));
         let error = again.mark(certificate, None, UnixTime(8)).await;

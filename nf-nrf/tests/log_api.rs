@@ -69,6 +69,7 @@ impl Served {
         };
         let files = Some(folder.path().join("public"));
         let api = Arc::new(PublicPort {
+            status: Default::default(),
             log: Ok(log),
             files,
             openapi: OpenApi::default(),

@@ -381,6 +381,7 @@ fn config(folder: &Path) -> NrfConfig {
         client_credentials: true,
         access_token_lifetime_seconds: 3600,
         x509: None,
+        status_lifetime_seconds: 3600,
         credential: Vec::<WantedCredential>::new(),
         plmn: PlmnId::new("001", "01").expect("the test network"),
         country: "DE".to_owned(),

@@ -738,9 +738,10 @@ impl<S: CertificateSource> Keeper<S> {
                 }
             }
         }
-        self.instance
-            .store
-            .update(|set| (set.mtc, set.x509) = (mtc, x509));
+        self.instance.store.update(|set| {
+            set.mtc = mtc;
+            set.present_x509(x509);
+        });
         let first = self
             .stored
             .credentials

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mtc_tls::handshake::{HandshakeCost, HandshakeError};
+use mtc_tls::key::X509Profile;
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::ConnectionProfile;
 use mtc_tls::record::Side;
@@ -28,6 +29,7 @@ mod procedure;
 mod start;
 mod times;
 mod tokens;
+mod x509_status;
 
 pub use detail::{
     HandshakeDetail, NegotiatedTotals, SampledTotals, TcpTotals, VerificationTotals, WireTotals,
@@ -39,6 +41,7 @@ pub use procedure::{HopTotals, Hops, Procedure, ProcedureTotals};
 pub use start::{HandshakeSum, StartHandshakes, StartStep, StartTotals, StepTotals};
 pub use times::Times;
 pub use tokens::TokenTotals;
+pub use x509_status::X509StatusTotals;
 
 /// Sums over the handshakes of one side (as client or as server).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,6 +256,9 @@ pub struct Measurements {
     /// How its instances got their certificates and registrations.
     #[serde(default, skip_serializing_if = "StartTotals::is_empty")]
     pub start: StartTotals,
+    /// What was fetched of the revocation of X.509 certificates, by the profile of their CAs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub x509_status: BTreeMap<String, X509StatusTotals>,
 }
 
 impl Measurements {
@@ -267,6 +273,10 @@ impl Measurements {
         self.failed_accepts += other.failed_accepts;
         self.issuance.merge(&other.issuance);
         self.start.merge(&other.start);
+        for (profile, totals) in &other.x509_status {
+            let mine = self.x509_status.entry(profile.clone()).or_default();
+            mine.merge(totals);
+        }
         self.failed_accepts_by_cause
             .combine(&other.failed_accepts_by_cause, u64::saturating_add);
     }
@@ -286,6 +296,7 @@ struct Counts {
     failed_accepts_by_cause: NamedCounts,
     issuance: IssuanceTotals,
     start: StartTotals,
+    x509_status: BTreeMap<X509Profile, X509StatusTotals>,
 }
 
 impl Ledger {
@@ -438,6 +449,22 @@ impl Ledger {
         self.with(|counts| counts.issuance.record(issue, checkpoint));
     }
 
+    /// Counts a CRL of so many octets that this process fetched.
+    pub fn record_crl(&self, profile: X509Profile, octets: u64) {
+        self.metrics.x509_status.fetched("crl", octets);
+        self.with_status(profile, |status| status.record_crl(octets));
+    }
+
+    /// Counts an OCSP response that this process fetched, and its request: so many octets together.
+    pub fn record_ocsp(&self, profile: X509Profile, octets: u64) {
+        self.metrics.x509_status.fetched("ocsp", octets);
+        self.with_status(profile, |status| status.record_response(octets));
+    }
+
+    fn with_status(&self, profile: X509Profile, act: impl FnOnce(&mut X509StatusTotals)) {
+        self.with(|counts| act(counts.x509_status.entry(profile).or_default()));
+    }
+
     /// Counts a step of an instance's start or of its renewal, see [`StartStep`]: how long it took, and the CPU time of its
     /// cryptography outside handshakes.
     pub fn record_step(&self, step: StartStep, elapsed: Duration, cpu: Duration) {
@@ -461,6 +488,11 @@ impl Ledger {
             failed_accepts_by_cause: counts.failed_accepts_by_cause.clone(),
             issuance: counts.issuance,
             start: counts.start.clone(),
+            x509_status: counts
+                .x509_status
+                .iter()
+                .map(|(profile, totals)| (profile.to_string(), *totals))
+                .collect(),
         })
     }
 

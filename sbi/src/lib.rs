@@ -62,3 +62,4 @@ pub mod trust;
 pub mod trust_file;
 pub mod uri;
 pub mod vault;
+pub mod x509_status;

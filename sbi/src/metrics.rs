@@ -23,6 +23,7 @@ mod registry;
 mod requests;
 mod revocation;
 mod tokens;
+mod x509_status;
 
 pub use exposition::Exposition;
 pub use handshakes::HandshakeMetrics;
@@ -30,6 +31,7 @@ pub use registry::{Definition, Kind, Label, Registry};
 pub use requests::{OpenConnection, RequestMetrics};
 pub use revocation::RevocationMetrics;
 pub use tokens::TokenMetrics;
+pub use x509_status::X509StatusMetrics;
 
 const SIDE: Label = (
     "side",
@@ -48,6 +50,8 @@ pub struct Metrics {
     pub requests: RequestMetrics,
     /// Access tokens.
     pub tokens: TokenMetrics,
+    /// What is fetched of the revocation of X.509 certificates.
+    pub x509_status: X509StatusMetrics,
     /// `mtc_newest_landmark`.
     pub newest_landmark: IntGauge,
     /// `mtc_newest_landmark_timestamp_seconds`.
@@ -131,6 +135,7 @@ impl Metrics {
             handshakes: HandshakeMetrics::new(&registry),
             requests: RequestMetrics::new(&registry),
             tokens: TokenMetrics::new(&registry),
+            x509_status: X509StatusMetrics::new(&registry),
             newest_landmark: registry.gauge(
                 "mtc_newest_landmark",
                 "Number of the newest landmark that is trusted; 0 for none.",

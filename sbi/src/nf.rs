@@ -39,6 +39,7 @@ use crate::server::Handler;
 use crate::trust::TrustUpdater;
 use crate::trust_file::TrustFile;
 use crate::vault::{Vault, folder_of_vaults};
+use crate::x509_status::StatusKeeper;
 
 mod descriptors;
 mod error;
@@ -125,6 +126,7 @@ pub async fn start<N: NetworkFunction>(
     let (mut start, mut updater) = prepare(config, nf_type, metrics, events, stop, orders).await?;
     let began = Instant::now();
     let mut keepers = start.certificates().await?;
+    let status = start.x509_status(&keepers).await?;
     let instances = start.listen(&keepers, build).await?;
     let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
     start.trust(&mut updater, &instances, own_landmark).await?;
@@ -145,6 +147,10 @@ pub async fn start<N: NetworkFunction>(
     }
     start.life.lacks("");
     start.maintain(&instances, presences, keepers, updater);
+    if let Some(status) = status {
+        let all = instances.iter().map(|up| up.instance.clone()).collect();
+        start.life.spawn(status.keep(all));
+    }
     let Start {
         life, nrf, config, ..
     } = start;
@@ -325,6 +331,19 @@ impl Start {
                 .await
                 .map_err(|source| NfError::Obtain { fqdn, source })
         }
+    }
+
+    /// Waits until there are lists for all X.509 profiles that have them, and answers for the own certificates.
+    async fn x509_status(
+        &self,
+        keepers: &[Keeper<NrfSource>],
+    ) -> Result<Option<StatusKeeper>, NfError> {
+        let instances = keepers.iter().map(|keeper| keeper.instance().clone());
+        let roots = &self.initial.x509_trust;
+        let prefix = self.config.nrf.log.clone();
+        self.life
+            .x509_status(prefix, roots, &instances.collect::<Vec<_>>(), self.deadline)
+            .await
     }
 
     /// Waits for the landmarks of all certificates, and gets the landmark-relative ones.

@@ -43,6 +43,7 @@ pub fn small() -> Plan {
             tokens: true,
             client_credentials: true,
             token_lifetime: Duration::from_secs(3600),
+            status_lifetime: Duration::from_secs(3600),
             remember_subtrees: true,
             witnesses: 1,
             require: 1,

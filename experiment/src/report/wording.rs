@@ -277,8 +277,13 @@ pub(super) fn composition(variant: &VariantResult) -> String {
     } else {
         ""
     };
+    let revocation = match variant.options.revocation.as_deref() {
+        Some("crl") => ", CRLs",
+        Some("ocsp-stapled") => ", stapled OCSP responses of servers and CRLs for clients",
+        _ => "",
+    };
     let key = format!(
-        "{} keys, {}{tickets}{grease}{via}",
+        "{} keys, {}{revocation}{tickets}{grease}{via}",
         variant.leaf_key, variant.key_exchange
     );
     match (&variant.ca_signature, variant.chain) {

@@ -1,5 +1,6 @@
 //! What a variant is made of beyond kind, keys and group, and what must therefore be served.
 
+use mtc_tls::key::{X509Profile, X509Revocation};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::{Tickets, Tokens, TrustDomain, Via};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,10 @@ pub struct VariantOptions {
     /// Whether both ends sent trust anchors and cosignatures that nobody knows.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grease: bool,
+    /// How peers learn that an X.509 certificate was revoked, if they do: `crl` or `ocsp-stapled`. Those of the mtc kinds look at the revoked
+    /// ranges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<String>,
     /// How requests reach their producers, if not directly: `scp-c` or `scp-d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
@@ -52,6 +57,13 @@ impl VariantOptions {
             tickets: (variant.tickets != Tickets::None).then(|| variant.tickets.to_string()),
             token: (variant.tokens != Tokens::default()).then(|| variant.tokens.to_string()),
             grease: variant.grease,
+            revocation: match variant.authentication {
+                TrustDomain::X509(X509Profile {
+                    revocation: way @ (X509Revocation::Crl | X509Revocation::OcspStapled),
+                    ..
+                }) => Some(way.as_str().to_owned()),
+                _ => None,
+            },
             via: (variant.via != Via::Direct).then(|| variant.via.to_string()),
         }
     }

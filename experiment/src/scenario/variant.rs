@@ -1,7 +1,7 @@
 //! `[[variant]]`: the ways of authenticating both ends of a connection that a scenario compares.
 //!
 //! ```text
-//!  auth, chain, ca_signature ─┐
+//!  auth, chain, ca_signature, revocation ─┐
 //!  auth, cosigners, landmarks ┴─> TrustDomain ────┐
 //!  leaf_key, key_exchange, tickets, token, grease ┤
 //!  load.via ──────────────────────────────────────┴─> ConnectionProfile    what both ends do
@@ -23,6 +23,7 @@ const KEYS: &[&str] = &[
     "auth",
     "chain",
     "ca_signature",
+    "revocation",
     "leaf_key",
     "key_exchange",
     "cosigners",
@@ -40,8 +41,9 @@ pub struct Variant {
     /// `auth`.
     pub auth: CertificateKind,
     /// `auth` and what belongs to it. `x509` has `chain`, the number of intermediates sent with the leaf (0 to 2, default
-    /// 1), and `ca_signature`, the algorithm of root and intermediates (default the variant's `leaf_key`);
-    /// `mtc-standalone` has `cosigners`, `mtc-landmark` has `landmarks`.
+    /// 1), `ca_signature`, the algorithm of root and intermediates (default the variant's `leaf_key`), and `revocation`, how peers learn
+    /// that a certificate was revoked: `none` (default), `crl` or `ocsp-stapled`. The mtc kinds can have `revocation = "ranges"`, which is
+    /// what they do anyway: whoever verifies one looks at the revoked ranges (Section 7.5). `mtc-standalone` has `cosigners`, `mtc-landmark` has `landmarks`.
     pub authentication: TrustDomain,
     /// `leaf_key`: the NFs' own key, which signs CertificateVerify; default `ml-dsa-65`.
     pub leaf_key: KeyAlgorithm,
@@ -168,6 +170,9 @@ fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
     let grease = reader.optional(table, "grease", false, reader::truth);
     let authentication = auth.and_then(|auth| {
         refuse_foreign_keys(reader, table, auth);
+        if auth != CertificateKind::DirectlySigned {
+            check_ranges(reader, table);
+        }
         match auth {
             CertificateKind::DirectlySigned => read_x509(reader, table, leaf_key),
             CertificateKind::Standalone => read_cosigners(reader, table),
@@ -282,6 +287,53 @@ const CA_SIGNATURE_OF_MTC: (&str, &str) = (
     "is for auth = \"x509\" only: the MTCA's cosigner key is the lab's",
 );
 
+/// How peers learn that a certificate was revoked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Revocation {
+    OfX509(X509Revocation),
+    Ranges,
+}
+
+const REVOCATION: [(&str, Revocation); 4] = [
+    (
+        X509Revocation::None.as_str(),
+        Revocation::OfX509(X509Revocation::None),
+    ),
+    (
+        X509Revocation::Crl.as_str(),
+        Revocation::OfX509(X509Revocation::Crl),
+    ),
+    (
+        X509Revocation::OcspStapled.as_str(),
+        Revocation::OfX509(X509Revocation::OcspStapled),
+    ),
+    (RANGES, Revocation::Ranges),
+];
+
+/// What verifiers of Merkle Tree Certificates look at.
+pub(crate) const RANGES: &str = "ranges";
+
+/// Refuses every way but the one that Merkle Tree Certificates have.
+fn check_ranges(reader: &mut Reader<'_>, table: &Table<'_>) {
+    let ranges = Revocation::Ranges;
+    let read = reader.optional(table, "revocation", ranges, |value| {
+        match choice(&REVOCATION)(value)? {
+            Revocation::Ranges => Ok(ranges),
+            Revocation::OfX509(X509Revocation::None) => Err(reader::Refusal::new(
+                "is \"none\", which is for auth = \"x509\" only: whoever verifies a Merkle Tree Certificate looks at the revoked ranges, of which \
+                 there may be none",
+            )
+            .hint("leave it out, or write \"ranges\"")),
+            Revocation::OfX509(_) => Err(reader::Refusal::new(
+                "is for auth = \"x509\" only: Merkle Tree Certificates are revoked by ranges of serial numbers",
+            )
+            .hint("leave it out, or write \"ranges\"")),
+        }
+    });
+    // What was refused is a fault already.
+    let _ = read;
+}
+
 fn key_algorithm(value: &toml::de::DeValue<'_>) -> Result<KeyAlgorithm, reader::Refusal> {
     choice(&KeyAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm)))(value)
 }
@@ -304,10 +356,25 @@ fn read_x509(
             .optional(table, "ca_signature", KeyAlgorithm::MlDsa65, key_algorithm)
             .and(None),
     };
+    let revocation =
+        reader.optional(
+            table,
+            "revocation",
+            X509Revocation::None,
+            |value| {
+                match choice(&REVOCATION)(value)? {
+            Revocation::OfX509(way) => Ok(way),
+            Revocation::Ranges => Err(reader::Refusal::new(
+                "is \"ranges\", which is for the mtc kinds only: an X.509 CA has no revoked ranges",
+            )
+            .hint("write \"crl\", \"ocsp-stapled\" or \"none\"")),
+        }
+            },
+        );
     Some(TrustDomain::X509(X509Profile {
+        revocation: revocation?,
         ca_signature: ca_signature?,
         intermediates: intermediates?,
-        revocation: X509Revocation::None,
     }))
 }
 
@@ -418,6 +485,26 @@ mod tests {
                 "auth = \"x509\"\nchain = 2",
                 "x509-ml-dsa-65-two-intermediates",
                 DirectlySigned,
+            ),
+            (
+                "auth = \"x509\"\nrevocation = \"none\"",
+                "x509-ml-dsa-65-intermediate",
+                DirectlySigned,
+            ),
+            (
+                "auth = \"x509\"\nrevocation = \"crl\"",
+                "x509-ml-dsa-65-intermediate-crl",
+                DirectlySigned,
+            ),
+            (
+                "auth = \"x509\"\nchain = 0\nrevocation = \"ocsp-stapled\"",
+                "x509-ml-dsa-65-direct-ocsp",
+                DirectlySigned,
+            ),
+            (
+                "auth = \"mtc-landmark\"\nrevocation = \"ranges\"",
+                "mtc-landmark",
+                LandmarkRelative,
             ),
         ] {
             let variant = parse(keys).unwrap();
@@ -551,6 +638,22 @@ mod tests {
             (
                 "auth = \"mtc-landmark\"\ncosigners = [\"ca\"]",
                 "cosigners is for auth",
+            ),
+            (
+                "auth = \"x509\"\nrevocation = \"ranges\"",
+                "revocation is \"ranges\", which is for the mtc kinds only",
+            ),
+            (
+                "auth = \"mtc-standalone\"\nrevocation = \"crl\"",
+                "revocation is for auth = \"x509\" only",
+            ),
+            (
+                "auth = \"mtc-landmark\"\nrevocation = \"none\"",
+                "revocation is \"none\", which is for auth = \"x509\" only",
+            ),
+            (
+                "auth = \"x509\"\nrevocation = \"ocsp\"",
+                "did you mean \"ocsp-stapled\"?",
             ),
             (
                 "auth = \"x509\"\ntickets = \"stateles\"",

@@ -213,6 +213,7 @@ impl LabArguments {
                 tokens: true,
                 client_credentials: true,
                 token_lifetime: Duration::from_secs(3600),
+                status_lifetime: Duration::from_secs(3600),
                 remember_subtrees: true,
                 witnesses: 1,
                 require: 1,

@@ -467,6 +467,7 @@ impl LabFolder {
             client_credentials: plan.lab.client_credentials,
             access_token_lifetime_seconds: plan.lab.token_lifetime.as_secs(),
             x509: Some("x509".into()),
+            status_lifetime_seconds: plan.lab.status_lifetime.as_secs(),
             credential: plan.credentials(),
             plmn: PlmnId::new("001", "01").expect("the test network"),
             country: pki::COUNTRY.to_owned(),

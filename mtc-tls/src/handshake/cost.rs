@@ -162,20 +162,24 @@ pub(super) fn protected(
     let finished = finished_length(suite.common.hash_provider.output_len());
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let asked = notes.certificate_request.get().filter(|_| !resumed);
-    let of = |certificate: Option<u64>, signature: Option<&Signature>| Protected {
-        certificate_request: None,
-        // Who signs nothing has presented nothing, whatever it has at hand.
-        certificate: signature.and(certificate),
-        certificate_verify: signature.map(|made| certificate_verify_length(made.length)),
-        finished,
-    };
+    let of =
+        |certificate: Option<u64>, status: Option<u64>, signature: Option<&Signature>| Protected {
+            certificate_request: None,
+            // Who signs nothing has presented nothing, whatever it has at hand.
+            certificate: signature.and(certificate),
+            certificate_status: signature.and(status),
+            certificate_verify: signature.map(|made| certificate_verify_length(made.length)),
+            finished,
+        };
     let own = of(
         notes.own_certificate.get().copied(),
+        notes.own_status.get().copied(),
         notes.own_signature.get(),
     );
     let accepted = notes.peer_certificate.get();
     let peer = of(
         accepted.map(|accepted| accepted.message),
+        accepted.and_then(|accepted| accepted.status),
         notes.peer_signature.get(),
     );
     let (mut client, mut server) = match side {

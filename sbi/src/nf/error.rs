@@ -14,6 +14,7 @@ use crate::listener::ListenError;
 use crate::trust::TrustError;
 use crate::trust_file::TrustFileError;
 use crate::vault::VaultError;
+use crate::x509_status::FetchError;
 
 /// Why a process of NF instances cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,9 @@ pub enum NfError {
     /// There is no trust state.
     #[error("no trust state from the log")]
     Trust(#[source] TrustError),
+    /// What the X.509 CAs say of certificates that were revoked is not there.
+    #[error("no CRLs or OCSP responses of the X.509 CAs")]
+    X509Status(#[from] FetchError),
     /// The log does not have the landmarks of this process's own certificates.
     #[error(
         "log {log} lacks landmark {landmark}, which this NF's certificates rely on; if the log belongs to another lab or is an older copy, remove the NF's state and enrol it again"

@@ -10,17 +10,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jose::KeySet;
+use mtc_core::causes::Causes;
 use mtc_tls::clock::Clock;
-use mtc_tls::credentials::CredentialSet;
+use mtc_tls::credentials::{CredentialSet, X509Trust};
 use mtc_tls::https::HttpsServer;
 use mtc_tls::key_log::KeyLogFile;
 use mtc_tls::profile::ClientAuth;
+use mtc_web::Prefix;
 use rustls::KeyLog;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
+use super::RETRY_PAUSE;
 use super::error::NfError;
 use super::trust_keeping::keep_trust;
 use crate::access_token::{Guarded, TokenPolicy, TokenVerifier};
@@ -39,6 +42,7 @@ use crate::orders::Orders;
 use crate::process::{Event, Events, Stop};
 use crate::server::Handler;
 use crate::trust::TrustUpdater;
+use crate::x509_status::StatusKeeper;
 
 /// A process of NF instances: what its parts share, and the tasks that end with it.
 ///
@@ -311,6 +315,33 @@ impl Life {
             self.events.clone(),
             orders,
         ));
+    }
+
+    /// Fetches what these roots' profiles need to know which certificates were revoked, and what is to be stapled to those of `instances`;
+    /// returns what keeps that fresh, or nothing where nothing is needed. `prefix` is that of the CA's logs.
+    ///
+    /// # Errors
+    /// It cannot be had before `deadline`.
+    pub async fn x509_status(
+        &self,
+        prefix: impl Into<Prefix>,
+        roots: &[X509Trust],
+        instances: &[Arc<Instance>],
+        deadline: Instant,
+    ) -> Result<Option<StatusKeeper>, NfError> {
+        let keeper = StatusKeeper::new(prefix, roots, self.clock, self.ledger.clone())?;
+        let Some(mut keeper) = keeper else {
+            return Ok(None);
+        };
+        self.lacks("CRLs and OCSP responses");
+        while let Err(error) = keeper.update(instances).await {
+            if Instant::now() >= deadline {
+                return Err(error.into());
+            }
+            tracing::info!(error = %Causes(&error), "no CRL or OCSP response yet");
+            sleep(RETRY_PAUSE).await;
+        }
+        Ok(Some(keeper))
     }
 
     /// Runs `work` until it ends or the process stops.
