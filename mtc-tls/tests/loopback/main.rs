@@ -20,6 +20,7 @@ mod nf;
 mod raw;
 mod refusals;
 mod resumption;
+mod revocation;
 mod server;
 mod shared_port;
 mod signing;
