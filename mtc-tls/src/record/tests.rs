@@ -113,6 +113,7 @@ impl Plan {
     fn protected(of: &MessageBytes) -> Protected {
         let sent = |length: u64| (length > 0).then_some(length);
         Protected {
+            certificate_status: sent(of.certificate_status),
             certificate_request: sent(of.certificate_request),
             certificate: sent(of.certificate),
             certificate_verify: sent(of.certificate_verify),

@@ -22,3 +22,4 @@ mod pods;
 mod revocation;
 mod subscriptions;
 mod transcripts;
+mod x509_status;
