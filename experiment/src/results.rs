@@ -32,6 +32,7 @@ mod tokens;
 mod variant;
 mod variant_options;
 mod verdict;
+mod x509_status;
 
 pub use arrivals::{GeneratorResult, OperationResult, VariantArrivals, is_too_late, started_late};
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
@@ -54,6 +55,7 @@ pub use tokens::{AssertionResult, TokenResult};
 pub use variant::{Histograms, VariantResult};
 pub use variant_options::{LandmarkState, VariantOptions};
 pub use verdict::{Outcome, Verdict, Violation};
+pub use x509_status::StatusResult;
 
 /// The schema that this version writes and reads; it changes when a field changes its meaning.
 pub const SCHEMA: &str = "mtc5g-results/1";

@@ -14,7 +14,7 @@ use std::time::Duration;
 use mtc_tls::handshake::{HandshakeCost, HandshakeError};
 use mtc_tls::key::X509Profile;
 use mtc_tls::kind::CertificateKind;
-use mtc_tls::profile::ConnectionProfile;
+use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::record::Side;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +149,10 @@ pub struct NfTotals {
     /// Access tokens on connections they accepted.
     #[serde(default, skip_serializing_if = "TokenTotals::is_empty")]
     pub tokens: TokenTotals,
+    /// What the processes that had such connections fetched to know which certificates of their X.509 profile were revoked, whatever the
+    /// connections are for which they did.
+    #[serde(default, skip_serializing_if = "X509StatusTotals::is_empty")]
+    pub status: X509StatusTotals,
 }
 
 impl NfTotals {
@@ -161,6 +165,7 @@ impl NfTotals {
         self.legs.combine(&other.legs, u64::saturating_add);
         self.tokens
             .combine(&other.tokens, |mine, theirs| mine + theirs);
+        self.status.merge(&other.status);
     }
 
     /// What was counted after `earlier`, see [`HandshakeTotals::since`].
@@ -178,6 +183,7 @@ impl NfTotals {
             procedures,
             legs,
             tokens,
+            status: self.status.since(&earlier.status),
         }
     }
 }
@@ -256,9 +262,6 @@ pub struct Measurements {
     /// How its instances got their certificates and registrations.
     #[serde(default, skip_serializing_if = "StartTotals::is_empty")]
     pub start: StartTotals,
-    /// What was fetched of the revocation of X.509 certificates, by the profile of their CAs.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub x509_status: BTreeMap<String, X509StatusTotals>,
 }
 
 impl Measurements {
@@ -273,10 +276,6 @@ impl Measurements {
         self.failed_accepts += other.failed_accepts;
         self.issuance.merge(&other.issuance);
         self.start.merge(&other.start);
-        for (profile, totals) in &other.x509_status {
-            let mine = self.x509_status.entry(profile.clone()).or_default();
-            mine.merge(totals);
-        }
         self.failed_accepts_by_cause
             .combine(&other.failed_accepts_by_cause, u64::saturating_add);
     }
@@ -482,17 +481,22 @@ impl Ledger {
             profiles: counts
                 .profiles
                 .iter()
-                .map(|(profile, totals)| (profile.to_string(), totals.clone()))
+                .map(|(profile, totals)| {
+                    let status = match profile.domain {
+                        TrustDomain::X509(x509) => counts.x509_status.get(&x509).copied(),
+                        _ => None,
+                    };
+                    let totals = NfTotals {
+                        status: status.unwrap_or_default(),
+                        ..totals.clone()
+                    };
+                    (profile.to_string(), totals)
+                })
                 .collect(),
             failed_accepts: counts.failed_accepts,
             failed_accepts_by_cause: counts.failed_accepts_by_cause.clone(),
             issuance: counts.issuance,
             start: counts.start.clone(),
-            x509_status: counts
-                .x509_status
-                .iter()
-                .map(|(profile, totals)| (profile.to_string(), *totals))
-                .collect(),
         })
     }
 

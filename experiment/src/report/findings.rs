@@ -10,6 +10,7 @@ mod caveats;
 mod headline;
 mod revocation;
 mod rivals;
+mod status;
 mod steps;
 mod tokens;
 
@@ -55,7 +56,7 @@ impl From<Tone> for &str {
 }
 
 /// What the figures say: what another key exchange costs, how Merkle Tree Certificates compare with their rivals, what post-quantum
-/// keys cost, what access tokens do, and how long a revoked network function was still accepted.
+/// keys cost, what access tokens do, how long a revoked network function was still accepted, and what it takes to know what was revoked.
 pub(super) fn findings(results: &Results) -> Vec<Finding> {
     let mtc = results
         .variants
@@ -68,6 +69,7 @@ pub(super) fn findings(results: &Results) -> Vec<Finding> {
     findings.extend(tokens::access_tokens(results));
     findings.extend(tokens::assertions(results));
     findings.extend(revocation::revocations(results));
+    findings.extend(status::revocation(results));
     findings
 }
 

@@ -33,7 +33,7 @@ impl Messages {
             sides.iter().map(of).sum()
         };
         let hellos = both(&["client_hello", "hello_retry_request", "server_hello"]);
-        let certificate = both(&["certificate"]);
+        let certificate = both(&["certificate", "certificate_status"]);
         let certificate_verify = both(&["certificate_verify"]);
         let all: f64 = sides.iter().flat_map(|side| side.values()).sum();
         Some(Self {

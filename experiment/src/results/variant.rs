@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::rounding::{microseconds, to_tenth};
 use super::tokens::TokenResult;
 use super::{
-    AnchorResult, HandshakeResult, Latency, Metric, ProcedureResult, Ratio, Slice, VariantArrivals,
-    VariantOptions,
+    AnchorResult, HandshakeResult, Latency, Metric, ProcedureResult, Ratio, Slice, StatusResult,
+    VariantArrivals, VariantOptions,
 };
 use crate::measure::{ClientTotals, Histogram};
 use crate::scenario::{Measure, Timed, Variant};
@@ -86,6 +86,9 @@ pub struct VariantResult {
     /// The access tokens of its requests, where there were some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokenResult>,
+    /// What it took to know which certificates were revoked, where peers ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusResult>,
     /// What each procedure of a UE cost, where operations consist of some.
     #[serde(default)]
     pub procedures: Vec<ProcedureResult>,
@@ -134,10 +137,18 @@ impl VariantResult {
             client,
             server,
             tokens,
+            status,
             ..
         } = &totals;
         let mut both = client.clone();
         both.merge(server);
+        let handshake = HandshakeResult::of(
+            &totals,
+            load.tcp_connect.quantile_ms(0.5),
+            load.handshake.quantile_ms(0.5),
+        );
+        let stapled = handshake.server.bytes_by_message.get("certificate_status");
+        let status = StatusResult::of(status, stapled.copied());
         Self {
             name: variant.name.clone(),
             auth: variant.auth,
@@ -164,11 +175,8 @@ impl VariantResult {
             verify_us_server: server.mean(server.verify_ns).map(microseconds),
             to_first: Vec::new(),
             slices: Slice::of_client(load.slices),
-            handshake: HandshakeResult::of(
-                &totals,
-                load.tcp_connect.quantile_ms(0.5),
-                load.handshake.quantile_ms(0.5),
-            ),
+            handshake,
+            status,
             tokens: TokenResult::of(tokens, load.attempts),
             procedures,
             errors: load.errors,

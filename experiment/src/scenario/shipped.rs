@@ -35,6 +35,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "registration-storm",
     "resumption",
     "revocation",
+    "revocation-cost",
     "rolling-restart",
     "rtt-loss-grid",
     "session",

@@ -29,6 +29,11 @@ impl X509StatusTotals {
         self.response_bytes += octets;
     }
 
+    /// Whether there was anything.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Adds what another process fetched.
     pub const fn merge(&mut self, other: &Self) {
         let Self {

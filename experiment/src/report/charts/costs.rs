@@ -80,7 +80,7 @@ fn byte_parts(variant: &VariantResult) -> Option<Vec<f64>> {
     let mut parts = vec![
         of(client, "client_hello"),
         of(server, "server_hello"),
-        of(server, "certificate"),
+        of(server, "certificate") + of(server, "certificate_status"),
         of(client, "certificate"),
         of(server, "certificate_verify"),
         of(client, "certificate_verify"),
