@@ -5,7 +5,7 @@
 //!      ├──> landmarks, checkpoint, revocation_list, tlog_proof, verifier_key, tile_path  mtc-core: texts
 //!      ├──> tree, trust                                                            mtc-core: proofs, relying party
 //!      ├──> witness_request, witness_history, mirror_upload                        mtc-log
-//!      ├──> csr, nf_identity                                                       mtc-tls
+//!      ├──> csr, nf_identity, revocation                                           mtc-tls
 //!      ├──> certificate_properties                                                 mtc-core, mtc-tools
 //!      ├──> nf_profile, json_patch, multipart, sbi_headers, pod_token              sbi
 //!      ├──> discovery_query, subscription, access_token                            nf-nrf, jose
@@ -45,6 +45,7 @@ mod nf_profile;
 mod oracle;
 mod pod_token;
 mod revocation_list;
+mod revocation;
 mod sbi_headers;
 mod subscription;
 mod tile_path;
@@ -77,6 +78,7 @@ pub use self::nf_identity::nf_identity;
 pub use self::nf_profile::nf_profile;
 pub use self::pod_token::pod_token;
 pub use self::revocation_list::revocation_list;
+pub use self::revocation::revocation;
 pub use self::sbi_headers::sbi_headers;
 pub use self::subscription::subscription;
 pub use self::tile_path::tile_path;
@@ -214,6 +216,11 @@ pub const TARGETS: &[Target] = &[
         name: "mirror_upload",
         run: mirror_upload,
         seeds: mirror_upload::seeds,
+    },
+    Target {
+        name: "revocation",
+        run: revocation,
+        seeds: revocation::seeds,
     },
     Target {
         name: "csr",

@@ -58,6 +58,7 @@ targets! {
     witness_request: 3_000,
     witness_history: 400,
     mirror_upload: 2_000,
+    revocation: 10_000,
     csr: 10_000,
     cmp: 4_000,
     acme: 10_000,
