@@ -10,6 +10,7 @@
 //! certificate alive. What a process has fetched before it is started again is not remembered, so that a list from before, which has to be
 //! fresh all the same, is not noticed then.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +102,39 @@ struct Lists {
     due: UnixTime,
 }
 
+/// What was fetched of them.
+struct Fetched {
+    /// What is trusted with these lists.
+    trust: X509Trust,
+    newest: Vec<u64>,
+    due: UnixTime,
+}
+
+/// Trust in the root of a profile with the lists that its CAs have now, for who has certificates of it and needs that once. `prefix` is that of
+/// the CA's logs. Trust in a profile without lists is that of the set.
+///
+/// # Errors
+/// They cannot be had.
+pub async fn current_trust(
+    prefix: impl Into<Prefix>,
+    set: &CredentialSet,
+    profile: X509Profile,
+    clock: Clock,
+) -> Result<X509Trust, FetchError> {
+    let roots = set.x509_trust.iter();
+    let own: Vec<_> = roots
+        .filter(|root| root.profile() == profile)
+        .cloned()
+        .collect();
+    match StatusKeeper::new(prefix, &own, clock, Arc::default())? {
+        Some(keeper) => {
+            let known = &keeper.lists[0];
+            Ok(keeper.fetch(known, set).await?.trust)
+        }
+        None => own.into_iter().next().ok_or(FetchError::NoChain(profile)),
+    }
+}
+
 impl StatusKeeper {
     /// A keeper for what these roots' profiles need; none if they need nothing. `prefix` is that of the CA's logs.
     ///
@@ -156,19 +190,30 @@ impl StatusKeeper {
         result
     }
 
-    /// Fetches for ever what is due; errors are logged and tried again.
+    /// Fetches for ever what is due; errors are logged, one for each kind in a row, and tried again.
     pub async fn keep(mut self, instances: Vec<Arc<Instance>>) {
-        let mut pause = PAUSE;
+        let (mut pause, mut failing) = (PAUSE, None);
+        let ledger = self.ledger.clone();
+        let metrics = &ledger.metrics().x509_status;
         loop {
             sleep(pause).await;
             match self.update(&instances).await {
                 Ok(()) => {
-                    self.ledger.metrics().x509_status.is_fresh();
+                    metrics.is_fresh();
+                    if failing.take().is_some() {
+                        tracing::info!("CRLs and OCSP responses are fresh again");
+                    }
                     pause = PAUSE;
                 }
                 Err(error) => {
-                    self.ledger.metrics().x509_status.failed();
-                    tracing::warn!(error = %Causes(&error), "no CRL or OCSP response, keeping the old one while it is fresh");
+                    metrics.failed();
+                    let is_new =
+                        failing.replace(discriminant(&error)) != Some(discriminant(&error));
+                    if is_new {
+                        tracing::warn!(error = %Causes(&error), "no CRL or OCSP response, keeping the old one while it is fresh");
+                    } else {
+                        tracing::debug!(error = %Causes(&error), "still no CRL or OCSP response");
+                    }
                     pause = (2 * pause).min(LONGEST_PAUSE);
                 }
             }
@@ -180,17 +225,31 @@ impl StatusKeeper {
         position: usize,
         instances: &[Arc<Instance>],
     ) -> Result<(), FetchError> {
-        let profile = self.lists[position].profile;
-        let set = instances.first().map(|first| first.store.current());
-        let known = set.as_ref().and_then(|set| authorities(set, profile));
-        let (trust, authorities) = known.ok_or(FetchError::NoChain(profile))?;
-        let mut fetched = Vec::new();
-        let mut newest = Vec::new();
-        let mut due = None;
-        for ((path, authority), before) in crl_paths(profile)
-            .zip(authorities)
-            .zip(&self.lists[position].newest)
-        {
+        let Some(set) = instances.first().map(|first| first.store.current()) else {
+            return Ok(());
+        };
+        let known = &self.lists[position];
+        let Fetched { trust, newest, due } = self.fetch(known, &set).await?;
+        for instance in instances {
+            instance.store.update(|set| {
+                let mut roots = set.x509_trust.iter_mut();
+                if let Some(own) = roots.find(|own| own.profile() == trust.profile()) {
+                    *own = trust.clone();
+                }
+            });
+        }
+        self.lists[position].newest = newest;
+        self.lists[position].due = due;
+        Ok(())
+    }
+
+    /// Fetches the lists of a profile, whose CAs are known by the chains of a set's certificates.
+    async fn fetch(&self, known: &Lists, set: &CredentialSet) -> Result<Fetched, FetchError> {
+        let profile = known.profile;
+        let (trust, authorities) = authorities(set, profile).ok_or(FetchError::NoChain(profile))?;
+        let (mut lists, mut newest, mut due) = (Vec::new(), Vec::new(), None);
+        let paths = crl_paths(profile).zip(authorities).zip(&known.newest);
+        for ((path, authority), before) in paths {
             let url = self.client.prefix().url(&path);
             let list = match self.client.file(&path, MAX_CRL).await {
                 Ok(list) => list,
@@ -207,21 +266,13 @@ impl StatusKeeper {
             let (number, half) = read.map_err(|source| FetchError::Crl { url, source })?;
             newest.push(number);
             due = due.min(Some(half)).or(Some(half));
-            fetched.push(list.to_vec());
+            lists.push(list.to_vec());
         }
-        let trust = trust.with_lists(&fetched)?;
-        for instance in instances {
-            instance.store.update(|set| {
-                let mut roots = set.x509_trust.iter_mut();
-                if let Some(own) = roots.find(|own| own.profile() == profile) {
-                    *own = trust.clone();
-                }
-            });
-        }
-        let soonest = self.clock.now().plus(Duration::from_secs(1));
-        self.lists[position].newest = newest;
-        self.lists[position].due = due.unwrap_or(soonest).max(soonest);
-        Ok(())
+        Ok(Fetched {
+            trust: trust.with_lists(&lists)?,
+            newest,
+            due: due.unwrap_or_default(),
+        })
     }
 
     /// Whether a certificate needs an answer that it has not, or not for long.

@@ -13,14 +13,16 @@ use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{CredentialSet, MtcTrust, Store};
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::{self, Connected, HandshakeError};
-use mtc_tls::key::X509Profile;
+use mtc_tls::key::{X509Profile, X509Revocation};
 use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::profile::{ConnectionProfile, TrustDomain};
+use mtc_web::Prefix;
 use sbi::config::Wanted;
 use sbi::nf::NfError;
 use sbi::trust::{TrustError, TrustUpdater};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use sbi::vault::RestoreError;
+use sbi::x509_status::{FetchError, current_trust};
 use thiserror::Error;
 
 use super::{Identity, IdentityError};
@@ -47,8 +49,11 @@ pub enum ConnectError {
     /// The log's landmarks cannot be read, which the profile needs.
     #[error("the landmarks of the lab's log; is the lab up?")]
     Landmarks(#[from] TrustError),
+    /// The CRLs cannot be had, which the profile needs.
+    #[error("the CRLs of the lab's CAs; is the lab up?")]
+    Lists(#[from] FetchError),
     /// The CA's certificate does not say where the log is.
-    #[error("the CA certificate of the lab has no URL of its logs, and {0} needs landmarks")]
+    #[error("the CA certificate of the lab has no URL of its logs, and {0} needs what is there")]
     NoLog(TrustDomain),
     /// The handshake failed.
     #[error("no handshake")]
@@ -82,6 +87,14 @@ pub async fn connect(
         }
     }
     set.x509_trust = sbi::nf::x509_trust(Some(&lab.join("x509")), &roots)?;
+    if let TrustDomain::X509(x509) = profile.domain
+        && x509.revocation != X509Revocation::None
+    {
+        let file = TrustFile::load(&lab.join("trust.toml"))?;
+        let trust = current_trust(log_of(&file, profile.domain)?, &set, x509, clock).await?;
+        set.x509_trust.retain(|root| root.profile() != x509);
+        set.x509_trust.push(trust);
+    }
     let endpoint = Endpoint::new(Store::new(set).receiver(), clock);
     let expected = ExpectedPeer {
         fqdn: name.to_owned(),
@@ -101,10 +114,15 @@ async fn mtc_trust(
     if profile.domain != TrustDomain::MtcLandmark {
         return Ok(MtcTrust::new(file.trust));
     }
-    let prefix = file.certificate.prefix_url.as_deref();
-    let prefix = prefix.and_then(|url| url.parse().ok());
-    let prefix: mtc_web::Prefix = prefix.ok_or(ConnectError::NoLog(profile.domain))?;
+    let prefix = log_of(&file, profile.domain)?;
     let mut updater = TrustUpdater::new(prefix, file.logs, file.trust)?;
     updater.update(clock.now()).await?;
     Ok(updater.trust().clone())
+}
+
+/// Where the lab's log is, and what else is served beside it.
+fn log_of(file: &TrustFile, domain: TrustDomain) -> Result<Prefix, ConnectError> {
+    let prefix = file.certificate.prefix_url.as_deref();
+    let prefix = prefix.and_then(|url| url.parse().ok());
+    prefix.ok_or(ConnectError::NoLog(domain))
 }

@@ -2,34 +2,44 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::slice::from_ref;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::{Method, StatusCode};
+use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
+use mtc_core::verify::CaTrust;
 use mtc_core::x509::Certificate;
 use mtc_tls::clock::Clock;
+use mtc_tls::credentials::{Credential, CredentialSet, MtcTrust, X509Credential, X509Trust};
 use mtc_tls::identity::NfSubject;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, NfKey, X509Profile, X509Revocation};
 use mtc_tls::pem;
 use mtc_tls::revocation::CRL_FILES;
-use mtc_tls::revocation::crl::Crl;
+use mtc_tls::revocation::crl::{Crl, MAX_CRL};
 use mtc_tls::revocation::ocsp::{CertId, OcspError, Response as Ocsp, Status};
+use mtc_web::Prefix;
 use nf_nrf::baseline::{self, BaselineCa, CaPem};
 use nf_nrf::enrolment::Enrolment;
 use nf_nrf::files::PrivateFolder;
 use nf_nrf::revoked::Revoked;
 use nf_nrf::x509_status::X509Status;
 use sbi::client::Connection;
+use sbi::instance::Instance;
+use sbi::model::NfType;
+use sbi::problem::Problem;
 use sbi::response::Response;
-use sbi::server::serve_cleartext;
+use sbi::server::{Handler, Request, serve_cleartext};
 use sbi::uri::Scheme;
+use sbi::x509_status::{FetchError, StatusKeeper};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::mtca::Service;
 use crate::nrf::request;
@@ -72,7 +82,10 @@ fn ca(folder: &Path, profile: X509Profile, url: &str) -> BaselineCa {
 struct Scene {
     profile: X509Profile,
     enrolment: Arc<Enrolment>,
+    trust: CaTrust,
     status: Arc<X509Status>,
+    /// What is served instead of the list of leaves' issuer.
+    instead: Arc<Mutex<Option<Vec<u8>>>>,
     url: String,
     folder: TempDir,
     serving: JoinSet<()>,
@@ -81,6 +94,7 @@ struct Scene {
 impl Scene {
     async fn start(algorithm: KeyAlgorithm) -> Self {
         let service = Service::start();
+        let trust = service.trust();
         let mut enrolment = Arc::into_inner(service.enrolment).expect("nobody else's");
         let folder = tempfile::tempdir().expect("a folder");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -95,20 +109,25 @@ impl Scene {
             profile,
             status: status(&enrolment, &folder),
             enrolment,
+            trust,
+            instead: Arc::default(),
             url,
             folder,
             serving: JoinSet::new(),
         };
-        let status = scene.status.clone();
+        let served = Arc::new(Altered {
+            status: scene.status.clone(),
+            instead: scene.instead.clone(),
+        });
         scene.serving.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, remote) = listener.accept().await.expect("a connection");
-                let status = status.clone();
+                let served = served.clone();
                 connections.spawn(serve_cleartext(
                     stream,
                     remote,
-                    status,
+                    served,
                     std::future::pending(),
                 ));
             }
@@ -122,8 +141,15 @@ impl Scene {
 
     /// A leaf, in a file too.
     fn leaf(&self, name: &str) -> Vec<u8> {
+        let (chain, _) = self.chain();
+        self.write(name, pem::encode(pem::CERTIFICATE, &chain[0]));
+        chain[0].clone()
+    }
+
+    /// What goes to an NF, and its key.
+    fn chain(&self) -> (Vec<Vec<u8>>, NfKey) {
         let fqdn = "amf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned();
-        let id = uuid::Uuid::from_u128(1);
+        let id = Uuid::from_u128(1);
         let subject = NfSubject::new("DE", "example.org", id, &["AMF".to_owned()], &[fqdn]);
         let key = NfKey::generate(KeyAlgorithm::EcdsaP256).expect("a key");
         let now = Clock::default().now();
@@ -134,8 +160,33 @@ impl Scene {
             now.plus(LIFETIME),
         );
         let chain = chain.expect("issued");
-        self.write(name, &pem::encode(pem::CERTIFICATE, &chain[0]));
-        chain[0].to_vec()
+        (chain.iter().map(|der| der.to_vec()).collect(), key)
+    }
+
+    /// An instance with this certificate, which it cannot present yet.
+    fn instance(&self, (chain, key): (Vec<Vec<u8>>, &NfKey)) -> Arc<Instance> {
+        let root = X509Trust::new(self.profile, self.ca().root()).expect("a root");
+        let mut set = CredentialSet::new(MtcTrust::new(self.trust.clone()), vec![root]);
+        let not_after = Clock::default().now().plus(LIFETIME);
+        set.present_x509(vec![X509Credential {
+            profile: self.profile,
+            credential: Credential::new(chain, key, not_after).expect("the key's"),
+        }]);
+        Arc::new(Instance::new(
+            Uuid::from_u128(1).into(),
+            NfType::Amf,
+            "amf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
+            set,
+            Clock::default(),
+            Arc::default(),
+        ))
+    }
+
+    fn keeper(&self, instance: &Instance) -> StatusKeeper {
+        let url: Prefix = self.url.parse().expect("a URL");
+        let roots = &instance.store.current().x509_trust;
+        let keeper = StatusKeeper::new(url, roots, Clock::default(), Arc::default());
+        keeper.expect("no TLS").expect("the profile needs it")
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -201,6 +252,30 @@ impl Scene {
             .openssl(&format!("{arguments} -cert {leaf} -url {url}"))
             .await;
         said.expect("an answer")
+    }
+}
+
+/// What a CA serves, or somebody on the way.
+struct Altered {
+    status: Arc<X509Status>,
+    instead: Arc<Mutex<Option<Vec<u8>>>>,
+}
+
+impl Handler for Altered {
+    async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let instead = self.instead.lock().expect("no panic").clone();
+        match instead.filter(|_| request.path.ends_with("/intermediate.crl")) {
+            Some(list) => Ok(Response::bytes(
+                StatusCode::OK,
+                "application/pkix-crl",
+                list,
+            )),
+            None => self.status.handle(request).await,
+        }
+    }
+
+    fn max_body(&self, method: &Method, path: &str) -> usize {
+        self.status.max_body(method, path)
     }
 }
 
@@ -350,6 +425,101 @@ async fn what_is_asked_in_a_path_is_answered_and_what_cannot_be_read_has_no_answ
     let path = format!("/x509/{}/ocsp", scene.profile);
     let answer = scene.get(&path).await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn an_instance_staples_what_it_is_told_and_presents_no_certificate_that_was_revoked() {
+    let scene = Scene::start(KeyAlgorithm::MlDsa44).await;
+    let (chain, key) = scene.chain();
+    let leaf = chain[0].clone();
+    let instance = scene.instance((chain.clone(), &key));
+    let presented = |instance: &Instance| {
+        let set = instance.store.current();
+        let staples = set
+            .x509
+            .iter()
+            .map(|own| own.credential.staple().map(<[u8]>::len));
+        (staples.collect::<Vec<_>>(), set.unstapled.len())
+    };
+    assert_eq!(presented(&instance), (vec![], 1));
+    let mut keeper = scene.keeper(&instance);
+    keeper.update(from_ref(&instance)).await.expect("served");
+    let (staples, unstapled) = presented(&instance);
+    assert!(
+        matches!(staples[..], [Some(length)] if length > 2420),
+        "{staples:?}"
+    );
+    assert_eq!(unstapled, 0);
+
+    let now = Clock::default().now();
+    scene
+        .enrolment
+        .revoked
+        .mark(&leaf, None, now)
+        .await
+        .expect("recorded");
+    // It is fresh, so that nothing is asked; another instance with the key is told.
+    keeper
+        .update(from_ref(&instance))
+        .await
+        .expect("nothing is due");
+    let thief = scene.instance((chain, &key));
+    let refused = scene.keeper(&thief).update(from_ref(&thief)).await;
+    let Err(FetchError::Ocsp { source, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(matches!(source, OcspError::Revoked(_)), "{source:?}");
+    assert_eq!(presented(&thief), (vec![], 1));
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_the_cas_newest_of_now_is_refused_and_the_one_before_stays() {
+    let scene = Scene::start(KeyAlgorithm::EcdsaP256).await;
+    let (chain, key) = scene.chain();
+    let instance = scene.instance((chain, &key));
+    let mut keeper = scene.keeper(&instance);
+    let serve = |list: Option<Vec<u8>>| *scene.instead.lock().expect("no panic") = list;
+    let now = Clock::default().now();
+    // More than half of its time is over, so that each update fetches another.
+    let times = (now.minus(LIFETIME), now.plus(LIFETIME / 2));
+    let list = |number, times| {
+        scene
+            .ca()
+            .list(number, times, &[])
+            .expect("a key that signs")
+    };
+    serve(Some(list(7, times)));
+    keeper.update(from_ref(&instance)).await.expect("served");
+
+    let other = tempfile::tempdir().expect("a folder");
+    let other = ca(other.path(), scene.profile, &scene.url);
+    let forged = other.list(8, times, &[]).expect("a key that signs");
+    let ended = list(8, (now.minus(2 * LIFETIME), now.minus(LIFETIME)));
+    let mut damaged = list(8, times);
+    damaged.truncate(100);
+    for (served, expected) in [
+        (list(6, times), "CRL went back from number 7 to 6"),
+        (forged, "CRL: the CA's signature does not verify"),
+        (scene.list("root.crl").await, "CRL of another CA"),
+        (ended, "CRL was to be replaced by"),
+        (damaged, "CRL: CertificateList is malformed"),
+        (vec![0; MAX_CRL + 1], "the answer is longer than"),
+    ] {
+        serve(Some(served));
+        let refused = keeper
+            .update(from_ref(&instance))
+            .await
+            .expect_err(expected);
+        let said = Causes(&refused).to_string();
+        assert!(said.contains(expected), "{said}");
+    }
+    serve(Some(list(7, times)));
+    keeper.update(from_ref(&instance)).await.expect("the same");
+    serve(None);
+    keeper
+        .update(from_ref(&instance))
+        .await
+        .expect("a newer one");
 }
 
 #[test]
