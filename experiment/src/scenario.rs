@@ -25,12 +25,14 @@ mod expect;
 mod fault;
 mod link;
 mod load;
+mod mixed;
 mod nf;
 mod reader;
 mod shipped;
 mod short;
 mod sweep;
 mod thresholds;
+mod upgraded;
 mod variant;
 
 pub use claims::Measure;
@@ -45,6 +47,7 @@ use reader::{Reader, Table, integer, span_of_time, text, truth};
 pub use shipped::{SHIPPED, Shipped};
 pub use sweep::Setting;
 pub use thresholds::{Amount, Figure, Operator, Relation, Statistic, Term, Threshold, Timed};
+pub use upgraded::Upgraded;
 use variant::MAX_VARIANTS;
 pub use variant::Variant;
 
@@ -207,6 +210,8 @@ pub struct LabPlan {
     /// `require`: how many of them must cosign, and relying parties ask for; default more than half, the fewest for which no two
     /// histories of the log can both be cosigned unless a witness cosigns both.
     pub require: u8,
+    /// `upgraded`: which share of the AMFs and SMFs has Merkle Tree Certificates, the others X.509 only; default all, and none is mixed.
+    pub upgraded: Option<Upgraded>,
 }
 
 impl LabPlan {
@@ -270,6 +275,7 @@ fn read_scenario(
             "remember_subtrees",
             "witnesses",
             "require",
+            "upgraded",
         ],
     );
     let load_table = reader.section(&root, "load", load::KEYS);
@@ -280,16 +286,21 @@ fn read_scenario(
         None => (None, None),
     };
     // Which peers there are depends on the operation.
-    let lab = lab_table.map(|table| {
+    let lab = lab_table.as_ref().map(|table| {
         let operation = load.as_ref().and_then(Option::as_ref);
         let operation = operation.map(|load| &load.operation);
-        read_lab(reader, &table, operation)
+        read_lab(reader, table, operation)
     });
     let has_tokens = !matches!(&lab, Some(Some(LabPlan { tokens: false, .. })));
     let variants = variant::read(reader, &root, has_tokens);
     let variants = match (variants, &load_table, ways) {
         (Some(variants), Some(load), Some(ways)) => variant::by(reader, load, variants, &ways),
         // What is left out of the load is a fault already.
+        (variants, ..) => variants,
+    };
+    let share = lab.as_ref().and_then(|lab| lab.as_ref()?.upgraded);
+    let variants = match (variants, &lab_table, share) {
+        (Some(variants), Some(table), Some(share)) => mixed::mix(reader, table, share, variants),
         (variants, ..) => variants,
     };
     let link = match reader.optional_section(&root, "link", link::KEYS) {
@@ -448,7 +459,12 @@ fn read_lab(
         let majority = witnesses / 2 + 1;
         reader.optional(table, "require", majority, integer(1..=witnesses))
     });
+    let upgraded = match table.has("upgraded") {
+        true => Some(reader.required(table, "upgraded", reader::number(0.0..=1.0))?),
+        false => None,
+    };
     let plan = LabPlan {
+        upgraded: upgraded.map(Upgraded::new),
         amf: u16::try_from(amf?).expect("AMF_INSTANCES fits in u16"),
         smf: u16::try_from(smf?).expect("SMF_INSTANCES fits in u16"),
         ausf: ausf?,

@@ -30,7 +30,7 @@ use crate::presented::Presented;
 use crate::profile::{ClientAuth, ConnectionProfile, Tickets, TrustDomain};
 use crate::provider::{KeyExchange, provider, signature_scheme};
 use crate::record::certificate_request_length;
-use crate::resolver::{ClientResolver, ServerChoice, choose_for_client};
+use crate::resolver::{ClientResolver, ServerChoice, Service, choose_for_client};
 use crate::resumption::{ServerKey, ServerSessions, Sessions};
 use crate::seat::{Occupant, Seat};
 use crate::signal::Signal;
@@ -78,6 +78,8 @@ pub struct Endpoint {
     offers_all: bool,
     /// Where a client is served that says nothing of what it trusts.
     fallback: TrustDomain,
+    /// Whether it has Merkle Tree Certificates for mixed estates.
+    upgraded: bool,
     sampling: Sampling,
     /// Who is told the secrets of connections.
     key_log: Arc<dyn KeyLog>,
@@ -158,6 +160,7 @@ impl Endpoint {
             trust_anchors: trust_anchors::CODE_POINT,
             offers_all: false,
             fallback: TrustDomain::MtcStandalone,
+            upgraded: true,
             sampling: Sampling::default(),
             key_log: Arc::new(NoKeyLog),
             slots: SLOTS,
@@ -215,6 +218,27 @@ impl Endpoint {
     #[must_use]
     pub fn with_fallback(self, fallback: TrustDomain) -> Self {
         Self { fallback, ..self }
+    }
+
+    /// In the domain of mixed estates, presents and trusts X.509 only, as a party does that is not upgraded. In all others it makes no
+    /// difference.
+    #[must_use]
+    pub fn not_upgraded(self) -> Self {
+        Self {
+            upgraded: false,
+            // Configurations show what they were made to show.
+            pools: Arc::new(Pools::new(self.slots)),
+            ..self
+        }
+    }
+
+    /// A connection's domain as this party knows it.
+    const fn known(&self, domain: TrustDomain) -> TrustDomain {
+        if self.upgraded {
+            domain
+        } else {
+            domain.not_upgraded()
+        }
     }
 
     /// What a client says that it trusts by the extension `trust_anchors`, if the ClientHello in these records has it.
@@ -308,7 +332,7 @@ impl Endpoint {
     ) -> Result<Slot<ClientConfig>, rustls::Error> {
         let mut groups = vec![profile.key_exchange];
         let mut keys = vec![profile.leaf_key];
-        if let TrustDomain::X509(x509) = profile.domain {
+        if let TrustDomain::X509(x509) | TrustDomain::MtcLandmarkOr(x509) = profile.domain {
             keys.push(x509.ca_signature);
         }
         if self.offers_all {
@@ -318,11 +342,12 @@ impl Endpoint {
         let provider = provider(&each_once(groups));
         let schemes = each_once(keys).into_iter().map(signature_scheme).collect();
         let seat = Arc::new(Seat::default());
-        let mut verifier = verifier(set, profile.domain, schemes, &provider, &seat)?;
-        let resolver = ClientResolver::new(set, profile, &seat);
-        verifier.hint = greased(verifier.hint, profile.grease, profile.domain, set);
-        let anchors = AnchorBytes::naming(&anchors(&verifier.hint, profile.domain), &[]);
-        let wishes = wishes::names(profile, set.mtc_trust.ca()).map_err(long_id)?;
+        let domain = self.known(profile.domain);
+        let mut verifier = verifier(set, domain, schemes, &provider, &seat)?;
+        let resolver = ClientResolver::new(set, profile, self.upgraded, &seat);
+        verifier.hint = greased(verifier.hint, profile.grease, domain, set);
+        let anchors = AnchorBytes::naming(&anchors(&verifier.hint, domain), &[]);
+        let wishes = wishes::names(profile, self.upgraded, set.mtc_trust.ca()).map_err(long_id)?;
         if !wishes.is_empty() {
             let wishes = wishes
                 .iter()
@@ -378,7 +403,9 @@ impl Endpoint {
             domain,
             signal,
             presented,
-        } = choose_for_client(&set, hello, anchors, self.fallback);
+            downgrade,
+        } = choose_for_client(&set, hello, anchors, self.service());
+        let _ = notes.downgrade.set(downgrade);
         let (certificate, credential) = presented.ok_or_else(|| {
             let named_nobody = match (anchors, hello.certificate_authorities()) {
                 (None, None) => ", which stands for a client that names no certificate_authorities (openssl: -requestCAfile)",
@@ -417,6 +444,13 @@ impl Endpoint {
         Ok(Lease { set, kind, slot })
     }
 
+    const fn service(&self) -> Service {
+        Service {
+            fallback: self.fallback,
+            upgraded: self.upgraded,
+        }
+    }
+
     fn new_server(
         &self,
         set: &Arc<CredentialSet>,
@@ -425,16 +459,16 @@ impl Endpoint {
     ) -> Result<Slot<ServerConfig>, rustls::Error> {
         let schemes = KeyAlgorithm::ALL.map(signature_scheme).to_vec();
         let seat = Arc::new(Seat::default());
-        let verifier = verifier(set, kind.domain, schemes, &self.any_group, &seat)?;
+        let domain = self.known(kind.domain);
+        let verifier = verifier(set, domain, schemes, &self.any_group, &seat)?;
         let landmarks = set.mtc_trust.landmarks.as_ref();
         let verifier = PeerVerifier {
             mandatory: kind.client_auth == ClientAuth::Required,
             expired_within: kind.client_auth.expired_within(),
             // Who has not used the stand-in is not answered by it.
-            hint: match (kind.domain, kind.signal) {
-                (TrustDomain::X509(_), _) | (_, Signal::StandIn) => {
-                    greased(verifier.hint, kind.grease, kind.domain, set)
-                }
+            hint: match (domain, kind.signal) {
+                (TrustDomain::X509(_) | TrustDomain::MtcLandmarkOr(_), _)
+                | (_, Signal::StandIn) => greased(verifier.hint, kind.grease, domain, set),
                 _ => Arc::default(),
             },
             trust: verifier
@@ -443,7 +477,7 @@ impl Endpoint {
             ..verifier
         };
         let anchors = AnchorBytes::naming(
-            &anchors(&verifier.hint, kind.domain),
+            &anchors(&verifier.hint, domain),
             &set.anchors(kind.leaf_key),
         );
         let authorities = verifier.hint.iter().map(AsRef::as_ref);
@@ -545,6 +579,16 @@ fn verifier(
             Trust::mtc(trust.ca_alone.clone()),
             trust.ca_alone_hint().map_err(long_id)?,
         ),
+        (TrustDomain::MtcLandmarkOr(profile), _) => {
+            let part = |domain| verifier(set, domain, Vec::new(), provider, seat);
+            let mtc = part(TrustDomain::MtcLandmark)?;
+            let x509 = part(TrustDomain::X509(profile))?;
+            let trust = Trust::Either {
+                mtc: Box::new(mtc.trust),
+                x509: Box::new(x509.trust),
+            };
+            (trust, mtc.hint.iter().chain(&*x509.hint).cloned().collect())
+        }
         (TrustDomain::X509(profile), _) => {
             let trust = set
                 .x509_trust

@@ -36,7 +36,7 @@ use crate::trust_anchors::{self, TrustAnchorsError};
 mod cost;
 mod counted;
 
-pub use cost::{HandshakeCost, Negotiated, Sampled, SampledTcp};
+pub use cost::{HandshakeCost, Negotiated, Sampled, SampledTcp, slow_start_waits};
 pub use counted::{Counted, Traffic};
 
 /// Why a connection could not be had.
@@ -480,6 +480,10 @@ impl Observed {
                 .own_signature
                 .get()
                 .and_then(|_| notes.presented.get().copied()),
+            downgrade: notes
+                .own_signature
+                .get()
+                .and_then(|_| notes.downgrade.get().copied().flatten()),
             received: peer.map(|peer| peer.kind).filter(|_| !negotiated.resumed),
             group: group_name(connection),
             verification: peer

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod cpu;
 pub mod credentials;
 pub mod csr;
+pub mod downgrade;
 pub mod endpoint;
 mod grease;
 pub mod handshake;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustls::SignatureScheme;
 
 use crate::anchor_bytes::AnchorBytes;
+use crate::downgrade::Downgrade;
 use crate::kind::CertificateKind;
 use crate::peer::Verdict;
 
@@ -28,6 +29,8 @@ pub(crate) struct Notes {
     pub(crate) verdict: Verdict,
     /// The kind of certificate that this side presents.
     pub(crate) presented: OnceLock<CertificateKind>,
+    /// Why that is worse than it could be, if it is.
+    pub(crate) downgrade: OnceLock<Option<Downgrade>>,
     /// Length of the CertificateRequest message.
     pub(crate) certificate_request: OnceLock<u64>,
     /// What this side sends to say whom it trusts.

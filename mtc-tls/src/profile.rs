@@ -19,6 +19,9 @@ pub enum TrustDomain {
     MtcStandalone,
     /// The MTCA's own cosigner and no other.
     MtcStandaloneCa,
+    /// The MTCA with its landmarks and, with peers that have none of its certificates, the X.509 root of a baseline: an estate of which a
+    /// part is upgraded.
+    MtcLandmarkOr(X509Profile),
     /// The X.509 root of a baseline.
     X509(X509Profile),
 }
@@ -35,16 +38,26 @@ impl TrustDomain {
     /// The kind of certificate that is served in this domain by peers that have all of theirs.
     pub const fn kind(self) -> CertificateKind {
         match self {
-            Self::MtcLandmark => CertificateKind::LandmarkRelative,
+            Self::MtcLandmark | Self::MtcLandmarkOr(_) => CertificateKind::LandmarkRelative,
             Self::MtcLandmarkStale | Self::MtcStandalone | Self::MtcStandaloneCa => {
                 CertificateKind::Standalone
             }
             Self::X509(_) => CertificateKind::DirectlySigned,
         }
     }
+
+    /// What is left of it for a party that is not upgraded: of the mixed one the X.509 root, of every other itself.
+    #[must_use]
+    pub const fn not_upgraded(self) -> Self {
+        match self {
+            Self::MtcLandmarkOr(profile) => Self::X509(profile),
+            other => other,
+        }
+    }
 }
 
 const X509_PREFIX: &str = "x509-";
+const MIXED_PREFIX: &str = "mtc-landmark-or-x509-";
 
 impl fmt::Display for TrustDomain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,6 +66,7 @@ impl fmt::Display for TrustDomain {
             Self::MtcLandmarkStale => f.write_str("mtc-landmark-stale"),
             Self::MtcStandalone => f.write_str("mtc-standalone"),
             Self::MtcStandaloneCa => f.write_str("mtc-standalone-ca"),
+            Self::MtcLandmarkOr(profile) => write!(f, "{MIXED_PREFIX}{profile}"),
             Self::X509(profile) => write!(f, "{X509_PREFIX}{profile}"),
         }
     }
@@ -63,7 +77,7 @@ impl fmt::Display for TrustDomain {
 pub enum UnknownTrustDomain {
     /// Neither an MTC domain nor an X.509 one.
     #[error(
-        "unknown trust domain {0:?}; known: mtc-landmark, mtc-landmark-stale, mtc-standalone, mtc-standalone-ca, x509-<algorithm>-direct, x509-<algorithm>-intermediate, x509-<algorithm>-two-intermediates"
+        "unknown trust domain {0:?}; known: mtc-landmark, mtc-landmark-stale, mtc-standalone, mtc-standalone-ca, mtc-landmark-or-x509-<...>, x509-<algorithm>-direct, x509-<algorithm>-intermediate, x509-<algorithm>-two-intermediates"
     )]
     Name(String),
     /// An X.509 profile that does not exist.
@@ -75,6 +89,9 @@ impl FromStr for TrustDomain {
     type Err = UnknownTrustDomain;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(profile) = text.strip_prefix(MIXED_PREFIX) {
+            return Ok(Self::MtcLandmarkOr(profile.parse()?));
+        }
         match text.strip_prefix(X509_PREFIX) {
             Some(profile) => Ok(Self::X509(profile.parse()?)),
             None => Self::MTC
@@ -372,6 +389,7 @@ mod tests {
             "mtc-landmark/ml-dsa-65/X25519/stateful/tokens-ml-dsa-44/scp-d",
             "mtc-landmark/ml-dsa-65/X25519/grease",
             "mtc-standalone/ml-dsa-65/X25519/stateful/tokens-ml-dsa-44/scp-d/grease",
+            "mtc-landmark-or-x509-ml-dsa-65-intermediate/ml-dsa-65/X25519MLKEM768",
             "x509-ml-dsa-65-direct/ml-dsa-65/X25519MLKEM768",
             "x509-ed25519-intermediate/ed25519/X25519",
             "x509-ml-dsa-87-two-intermediates/ml-dsa-87/SecP256r1MLKEM768",
@@ -382,6 +400,7 @@ mod tests {
             "",
             "mtc-landmark",
             "mtc/ed25519/X25519",
+            "mtc-landmark-or-x509/ed25519/X25519",
             "x509-rsa-direct/ed25519/X25519",
             "x509/ed25519/X25519",
             "mtc-landmark/ml-dsa-65/X25519/none",

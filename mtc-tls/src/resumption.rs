@@ -101,6 +101,9 @@ pub(crate) fn resumed_peer(
     let mtc;
     let (leaf, kind) = match domain {
         TrustDomain::X509(_) => (EndEntity::parse(leaf), CertificateKind::DirectlySigned),
+        TrustDomain::MtcLandmarkOr(_) if Certificate::parse(leaf).is_err() => {
+            (EndEntity::parse(leaf), CertificateKind::DirectlySigned)
+        }
         _ => {
             mtc = Certificate::parse(leaf).map_err(Rejection::from)?;
             let kind = CertificateKind::of_mtc(&mtc);

@@ -58,6 +58,13 @@ pub(crate) enum Trust {
     },
     /// An X.509 root.
     X509(X509Trust),
+    /// The MTCA for its certificates, an X.509 root for all others.
+    Either {
+        /// The MTCA.
+        mtc: Box<Self>,
+        /// The root.
+        x509: Box<Self>,
+    },
 }
 
 impl Trust {
@@ -77,6 +84,21 @@ impl Trust {
                 with_landmarks: landmarks.cloned(),
             },
             Self::X509(_) => self,
+            Self::Either { mtc, x509 } => Self::Either {
+                mtc: Box::new(mtc.or_landmarks(landmarks)),
+                x509,
+            },
+        }
+    }
+
+    /// By whom a peer that presents this is judged.
+    fn of_peer(&self, end_entity: &[u8]) -> &Self {
+        match self {
+            Self::Mtc { .. } | Self::X509(_) => self,
+            Self::Either { mtc, x509 } => match Certificate::parse(end_entity) {
+                Ok(_) => mtc,
+                Err(_) => x509,
+            },
         }
     }
 }
@@ -143,7 +165,8 @@ impl PeerVerifier {
     ) -> Result<VerifiedPeer, VerifyError> {
         let started = cpu::thread_time();
         let mut protocol = Protocol::new(1 + intermediates.len(), notes.sampled);
-        let leaf = match &self.trust {
+        let trust = self.trust.of_peer(end_entity);
+        let leaf = match trust {
             Trust::Mtc {
                 of_domain,
                 with_landmarks,
@@ -159,6 +182,8 @@ impl PeerVerifier {
                 protocol.verification.basis = Some(accepted.basis);
                 EndEntity::of_mtc(&certificate)
             }
+            // None of these: `of_peer` has chosen.
+            Trust::Either { .. } => unreachable!("neither part of a mixed trust is mixed"),
             Trust::X509(trust) => {
                 check_chain(trust, end_entity, intermediates, server, now)?;
                 if let Some(Server { staple, .. }) = server
@@ -175,7 +200,7 @@ impl PeerVerifier {
         let role = match server {
             Some(Server { name, .. }) => {
                 // webpki has looked at it together with an X.509 chain.
-                if let Trust::Mtc { .. } = self.trust {
+                if let Trust::Mtc { .. } = trust {
                     check_server_name(&names, name)?;
                     protocol.ended(|steps| &mut steps.server_name_ns);
                 }

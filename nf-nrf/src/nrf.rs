@@ -674,6 +674,7 @@ impl Process {
             NfInstanceId::from(config.id),
             config.fqdn.clone(),
             CredentialSet::new(MtcTrust::new(trust_file.trust.clone()), x509),
+            true,
         );
         let source = OwnSource {
             enrolment: enrolment.clone(),

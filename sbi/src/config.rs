@@ -121,6 +121,19 @@ pub struct InstanceConfig {
     /// File of its enrolment token; needed until it has a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<PathBuf>,
+    /// Whether it presents and trusts Merkle Tree Certificates where a client of a mixed estate names them beside an X.509 root; `false` is for
+    /// labs, whose share of such instances a scenario sets. It enrols by one either way.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub upgraded: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// How a server of this process reads ClientHello.
@@ -316,6 +329,7 @@ impl ReplicaConfig {
             fqdn,
             listen: self.listen,
             token: Some(token),
+            upgraded: true,
         })
     }
 }

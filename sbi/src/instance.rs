@@ -131,6 +131,13 @@ impl Instance {
         self
     }
 
+    /// Presents and trusts X.509 only on connections of mixed estates ([`Endpoint::not_upgraded`]).
+    #[must_use]
+    pub fn not_upgraded(mut self) -> Self {
+        self.endpoint = self.endpoint.not_upgraded();
+        self
+    }
+
     /// Writes the secrets of this instance's connections to `key_log`.
     #[must_use]
     pub fn with_key_log(mut self, key_log: Arc<dyn KeyLog>) -> Self {

@@ -63,6 +63,10 @@ pub struct HandshakeTotals {
     pub presented: KindCounts,
     /// Full handshakes by the kind of certificate the peer presented.
     pub received: KindCounts,
+    /// Certificates that this side presented and that were worse than both ends could have had, by reason
+    /// ([`Downgrade`](mtc_tls::downgrade::Downgrade)).
+    #[serde(default, skip_serializing_if = "NamedCounts::is_empty")]
+    pub downgrades: NamedCounts,
     /// What they consisted of.
     #[serde(default)]
     pub detail: HandshakeDetail,
@@ -80,6 +84,9 @@ impl HandshakeTotals {
         if !cost.negotiated.resumed {
             self.presented.add(cost.presented, 1);
             self.received.add(cost.received, 1);
+        }
+        if let Some(downgrade) = cost.downgrade {
+            self.downgrades.add(downgrade.as_str(), 1);
         }
         self.detail.record(cost);
     }
@@ -118,6 +125,7 @@ impl HandshakeTotals {
             bytes_received,
             presented,
             received,
+            downgrades,
             detail,
         } = other;
         self.handshakes = with(self.handshakes, *handshakes);
@@ -128,6 +136,7 @@ impl HandshakeTotals {
         self.bytes_received = with(self.bytes_received, *bytes_received);
         self.presented.combine(presented, with);
         self.received.combine(received, with);
+        self.downgrades.combine(downgrades, with);
         self.detail.combine(detail, with);
     }
 }

@@ -296,6 +296,7 @@ impl Start {
             NfInstanceId::from(config.id),
             config.fqdn.clone(),
             self.initial.clone(),
+            config.upgraded,
         );
         if let Some(tokens) = instance.access_tokens() {
             tokens.fetch_from(NrfTokens {

@@ -45,6 +45,7 @@ pub fn small() -> Plan {
             token_lifetime: Duration::from_secs(3600),
             status_lifetime: Duration::from_secs(3600),
             remember_subtrees: true,
+            upgraded: None,
             witnesses: 1,
             require: 1,
         },

@@ -8,6 +8,7 @@ use crate::results::{Results, VariantResult};
 
 mod caveats;
 mod headline;
+mod mixed;
 mod revocation;
 mod rivals;
 mod status;
@@ -16,6 +17,7 @@ mod tokens;
 
 pub(super) use caveats::caveats;
 pub(super) use headline::headline;
+pub(super) use mixed::reasons;
 
 /// One thing the figures say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +72,7 @@ pub(super) fn findings(results: &Results) -> Vec<Finding> {
     findings.extend(tokens::assertions(results));
     findings.extend(revocation::revocations(results));
     findings.extend(status::revocation(results));
+    findings.extend(mixed::served(results));
     findings
 }
 

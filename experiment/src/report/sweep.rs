@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use mtc_core::printable::printable_lines;
+use mtc_tls::kind::CertificateKind;
 
 use super::columns::{Column, Row};
 use super::content::Judgement;
-use super::numbers::at;
+use super::findings::reasons;
+use super::numbers::{at, time, whole};
 use super::wording::{LEFT_OUT, settings, title};
 use crate::results::{Outcome, Results, VariantResult};
 
@@ -41,7 +43,39 @@ pub fn sweep(runs: &[Results]) -> String {
          answers are not in them.\n",
     );
     let _ = writeln!(text, "{LEFT_OUT}.");
+    served(&mut text, runs);
     printable_lines(&text)
+}
+
+/// What was served in the runs of a mixed estate.
+fn served(text: &mut String, runs: &[Results]) {
+    let is_mixed = |of: &VariantResult| of.options.upgraded.is_some();
+    if !runs.iter().flat_map(|run| &run.variants).any(is_mixed) {
+        return;
+    }
+    text.push_str(
+        "\n| run | variant | landmark-relative, % | standalone, % | X.509, % | bytes per handshake | CPU per handshake, µs | \
+         worse than one end could have had |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for run in runs {
+        for variant in &run.variants {
+            let kinds = variant.shown();
+            let all: u64 = CertificateKind::ALL.map(|kind| kinds.of(kind)).iter().sum();
+            let of = |kind| format!("{:.1}", 100.0 * kinds.of(kind) as f64 / all.max(1) as f64);
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} | {} | {} |",
+                settings(run),
+                variant.name,
+                of(CertificateKind::LandmarkRelative),
+                of(CertificateKind::Standalone),
+                of(CertificateKind::DirectlySigned),
+                whole(variant.bytes()),
+                time(variant.cpu_us()),
+                reasons(variant),
+            );
+        }
+    }
 }
 
 /// The last line of a sweep on a terminal: its verdict, which is the worst of its runs.
@@ -119,6 +153,27 @@ mod tests {
         let text = sweep(&passed);
         assert!(
             text.contains("**Passed**\n\n- : latencies are not valid and are left out: 61 of 540"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_mixed_estate_has_a_table_of_what_was_served_and_why_it_was_no_better() {
+        assert!(!sweep(&[quick()]).contains("| X.509, % |"));
+        let mut results = quick();
+        results.run.cell = [("lab.upgraded".to_owned(), "1".to_owned())].into();
+        let variant = &mut results.variants[4];
+        variant.options.upgraded = Some(1.0);
+        variant.downgrades = [
+            ("no-landmark-yet".to_owned(), 3),
+            ("peer-not-upgraded".to_owned(), 1_200),
+        ]
+        .into();
+        let text = sweep(&[results]);
+        let row = "| lab.upgraded = 1 | mtc-landmark | 100.0 | 0.0 | 0.0 |";
+        assert!(text.contains(row), "{text}");
+        assert!(
+            text.contains("| 3 no-landmark-yet, 1,200 peer-not-upgraded |"),
             "{text}"
         );
     }

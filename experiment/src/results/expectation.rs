@@ -76,6 +76,10 @@ impl Results {
             .variants
             .iter()
             .find(|of| of.name == fallback.variant)?;
+        if variant.options.upgraded == Some(0.0) {
+            // Nobody there has anything to fall back from.
+            return None;
+        }
         let share = variant.fallback_share();
         let expected = fallback.min_share..=fallback.max_share;
         (!expected.contains(&share)).then(|| Violation::FallbackShare {
@@ -171,12 +175,16 @@ impl Results {
 }
 
 impl VariantResult {
-    /// Of the certificates that both sides showed, the share of standalone ones.
+    /// Of the certificates that both sides showed, the share of standalone ones; in a mixed estate, of the Merkle Tree Certificates among
+    /// them.
     pub fn fallback_share(&self) -> f64 {
         let NfTotals { client, server, .. } = &self.totals;
         let shown = [&client.received, &server.received];
         let standalone = shown.map(|kinds| kinds.of(CertificateKind::Standalone));
-        let all = shown.map(of_any_kind);
+        let all = shown.map(|kinds| match self.options.upgraded {
+            Some(_) => of_any_kind(kinds) - kinds.of(CertificateKind::DirectlySigned),
+            None => of_any_kind(kinds),
+        });
         share(standalone.iter().sum(), all.iter().sum())
     }
 }

@@ -201,6 +201,10 @@ pub(crate) fn full() -> Results {
     results.variants[1].tokens = TokenResult::of(&tokens, 1);
     results.variants[1].options.token = Some("ml-dsa-44".to_owned());
     results.variants[4].options.grease = true;
+    results.variants[4].options.upgraded = Some(1.0);
+    results.variants[4].downgrades = [("no-landmark-yet".to_owned(), 2)].into();
+    let client = &mut results.variants[4].totals.client;
+    client.downgrades.add("no-landmark-yet", 2);
     let verification = &mut results.variants[4].handshake.client.verification;
     verification.cosignatures_unknown = Some(1.0);
     verification.unknown_cosignature_bytes = Some(70.0);

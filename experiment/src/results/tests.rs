@@ -102,6 +102,41 @@ fn a_certificate_of_another_kind_is_a_violation_on_either_side() {
 }
 
 #[test]
+fn in_a_mixed_estate_both_kinds_are_as_they_should_be_and_nothing_else() {
+    // The share, and of which kinds two certificates more are a violation.
+    for (share, broken_by) in [
+        (0.0, [false, true, true]),
+        (0.5, [false, true, false]),
+        (1.0, [true, true, false]),
+    ] {
+        for (kind, breaks) in [DirectlySigned, Standalone, LandmarkRelative]
+            .into_iter()
+            .zip(broken_by)
+        {
+            let mut results = quick();
+            let variant = &mut results.variants[4];
+            variant.options.upgraded = Some(share);
+            if share == 0.0 {
+                let totals = &mut variant.totals;
+                for side in [&mut totals.client, &mut totals.server] {
+                    for kinds in [&mut side.received, &mut side.presented] {
+                        *kinds = KindCounts::default();
+                        kinds.add(Some(DirectlySigned), 10);
+                    }
+                }
+            }
+            variant.totals.client.received.add(Some(kind), 2);
+            let violations = results.violations();
+            assert_eq!(
+                !violations.is_empty(),
+                breaks,
+                "{share} {kind}: {violations:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn with_stale_landmarks_the_fallback_is_what_must_be_served() {
     let landmark = |key: &str| {
         let text = format!(

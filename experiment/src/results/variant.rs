@@ -49,6 +49,9 @@ pub struct VariantResult {
     pub errors: BTreeMap<String, u64>,
     /// Handshakes by kind of certificate served, as the clients received it.
     pub credential_kinds: KindCounts,
+    /// Certificates that either side presented and that were worse than both ends could have had, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub downgrades: BTreeMap<String, u64>,
     /// Completed handshakes by negotiated group.
     pub groups: BTreeMap<String, u64>,
     /// From the established TCP connection to the completed handshake, at the load generator.
@@ -125,6 +128,7 @@ impl VariantResult {
                 Some(profile.ca_signature.to_string()),
             ),
             TrustDomain::MtcLandmark
+            | TrustDomain::MtcLandmarkOr(_)
             | TrustDomain::MtcLandmarkStale
             | TrustDomain::MtcStandalone
             | TrustDomain::MtcStandaloneCa => (None, None),
@@ -162,6 +166,11 @@ impl VariantResult {
             dropped: load.dropped,
             arrivals,
             credential_kinds: client.received,
+            downgrades: both
+                .downgrades
+                .iter()
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
             handshake_ms: Latency::of(&load.handshake),
             operation_ms: Latency::of(&load.operation),
             tcp_connect_ms: Latency::of(&load.tcp_connect),
@@ -189,6 +198,16 @@ impl VariantResult {
             },
             totals,
         }
+    }
+
+    /// Certificates that both sides showed, by kind, as those who received them have counted.
+    pub fn shown(&self) -> KindCounts {
+        let NfTotals { client, server, .. } = &self.totals;
+        let mut shown = client.received;
+        for kind in CertificateKind::ALL {
+            shown.add(Some(kind), server.received.of(kind));
+        }
+        shown
     }
 
     /// Mean TLS bytes of both sides per handshake.

@@ -5,7 +5,7 @@ use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::{Tickets, Tokens, TrustDomain, Via};
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::Variant;
+use crate::scenario::{Upgraded, Variant};
 
 /// Whether relying parties know the landmarks of their peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub enum LandmarkState {
 }
 
 /// Parts of a variant; results of older versions have none of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VariantOptions {
     /// Whose cosignatures standalone certificates carry; empty for X.509.
@@ -40,6 +40,9 @@ pub struct VariantOptions {
     /// How requests reach their producers, if not directly: `scp-c` or `scp-d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
+    /// Of a mixed estate, which share of its AMFs and SMFs has Merkle Tree Certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgraded: Option<f64>,
 }
 
 impl VariantOptions {
@@ -48,7 +51,9 @@ impl VariantOptions {
             TrustDomain::X509(_) => (&[], None),
             TrustDomain::MtcStandalone => (&["ca", "witness"], None),
             TrustDomain::MtcStandaloneCa => (&["ca"], None),
-            TrustDomain::MtcLandmark => (&["ca", "witness"], Some(LandmarkState::Fresh)),
+            TrustDomain::MtcLandmark | TrustDomain::MtcLandmarkOr(_) => {
+                (&["ca", "witness"], Some(LandmarkState::Fresh))
+            }
             TrustDomain::MtcLandmarkStale => (&["ca", "witness"], Some(LandmarkState::Stale)),
         };
         Self {
@@ -65,14 +70,23 @@ impl VariantOptions {
                 _ => None,
             },
             via: (variant.via != Via::Direct).then(|| variant.via.to_string()),
+            upgraded: variant.upgraded.map(Upgraded::share),
         }
     }
 
-    /// The kind of certificate that must be served in a variant that asks for `auth`: with stale landmarks, the fallback.
+    /// The kind of certificate that must be served in a variant that asks for `auth`: with stale landmarks, the fallback; where nobody is
+    /// upgraded, X.509.
     pub(super) fn expected_kind(&self, auth: CertificateKind) -> CertificateKind {
         match self.landmarks {
+            _ if self.upgraded == Some(0.0) => CertificateKind::DirectlySigned,
             Some(LandmarkState::Stale) => CertificateKind::Standalone,
             Some(LandmarkState::Fresh) | None => auth,
         }
+    }
+
+    /// Whether some of its network functions are upgraded and some are not, so that two kinds of certificate are as they should be.
+    pub fn is_mixed(&self) -> bool {
+        self.upgraded
+            .is_some_and(|share| share > 0.0 && share < 1.0)
     }
 }

@@ -507,8 +507,13 @@ impl VariantResult {
         let clients = seen(&server.received, &client.presented)
             .into_iter()
             .map(|other| ("clients", other));
+        // Who is served X.509 in a mixed estate, its downgrades say.
+        let is_foreign = |other: &(&str, (&str, u64))| {
+            !(self.options.is_mixed() && other.1.0 == CertificateKind::DirectlySigned.as_str())
+        };
         servers
             .chain(clients)
+            .filter(is_foreign)
             .map(move |(side, (found, count))| Violation::OtherKind {
                 variant: self.name.clone(),
                 side,

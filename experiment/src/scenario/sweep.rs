@@ -22,6 +22,8 @@ const MAX_CELLS: usize = 100;
 const TABLE: &str = "sweep";
 /// A key whose list of values is an axis also where it stands: the plainest way to say what is swept most often.
 const LISTED_IN_PLACE: &str = "load.connections.reused";
+/// A key that needs no table in `[sweep]`, and which it is.
+const SHORT: (&str, &str) = ("upgraded", "lab.upgraded");
 
 /// A key of the scenario and the value that a cell gives it, as written, without quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +130,11 @@ fn collect<'t>(
             name.to_string()
         } else {
             format!("{prefix}.{name}")
+        };
+        let key = if key == SHORT.0 {
+            SHORT.1.to_owned()
+        } else {
+            key
         };
         let span = value.span();
         match value.into_inner() {

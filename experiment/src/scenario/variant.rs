@@ -15,6 +15,7 @@ use mtc_tls::provider::KeyExchange;
 
 use super::MAX_NAME;
 use super::reader::{self, Reader, Table, choice, list, text};
+use super::upgraded::Upgraded;
 
 /// As many as a chart can tell apart by colour and dash.
 pub(super) const MAX_VARIANTS: usize = 12;
@@ -57,6 +58,8 @@ pub struct Variant {
     pub grease: bool,
     /// `load.via`: how its requests reach their producers, default directly.
     pub via: Via,
+    /// `lab.upgraded`: how many of its network functions have Merkle Tree Certificates, where not all.
+    pub upgraded: Option<Upgraded>,
 }
 
 impl Variant {
@@ -72,6 +75,7 @@ impl Variant {
             tokens,
             grease,
             via,
+            upgraded: _,
         } = self;
         ConnectionProfile {
             domain: *authentication,
@@ -189,6 +193,7 @@ fn read_variant(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Variant> {
         tokens: tokens?,
         grease: grease?,
         via: Via::Direct,
+        upgraded: None,
     })
 }
 

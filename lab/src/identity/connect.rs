@@ -111,7 +111,10 @@ async fn mtc_trust(
     clock: Clock,
 ) -> Result<MtcTrust, ConnectError> {
     let file = TrustFile::load(&lab.join("trust.toml"))?;
-    if profile.domain != TrustDomain::MtcLandmark {
+    if !matches!(
+        profile.domain,
+        TrustDomain::MtcLandmark | TrustDomain::MtcLandmarkOr(_)
+    ) {
         return Ok(MtcTrust::new(file.trust));
     }
     let prefix = log_of(&file, profile.domain)?;

@@ -128,20 +128,19 @@ impl Plan {
             connection_uses: scenario.load.connections.uses(),
         };
         for variant in &scenario.variants {
-            match variant.authentication {
-                TrustDomain::X509(profile) => {
-                    if !plan.x509.contains(&(profile, variant.leaf_key)) {
-                        plan.x509.push((profile, variant.leaf_key));
-                    }
-                }
+            let (mtc, x509) = match variant.authentication {
+                TrustDomain::X509(profile) => (false, Some(profile)),
+                TrustDomain::MtcLandmarkOr(profile) => (true, Some(profile)),
                 TrustDomain::MtcLandmark
                 | TrustDomain::MtcLandmarkStale
                 | TrustDomain::MtcStandalone
-                | TrustDomain::MtcStandaloneCa => {
-                    if !plan.mtc.contains(&variant.leaf_key) {
-                        plan.mtc.push(variant.leaf_key);
-                    }
-                }
+                | TrustDomain::MtcStandaloneCa => (true, None),
+            };
+            let x509 = x509.map(|profile| (profile, variant.leaf_key));
+            plan.x509
+                .extend(x509.filter(|credential| !plan.x509.contains(credential)));
+            if mtc && !plan.mtc.contains(&variant.leaf_key) {
+                plan.mtc.push(variant.leaf_key);
             }
         }
         if plan.mtc.is_empty() {
@@ -517,11 +516,19 @@ impl LabFolder {
             .instances
             .iter()
             .filter(|instance| instance.nf_type == nf_type);
+        let listen = SocketAddr::from((address, 0));
+        let instances: Vec<_> = instances.collect();
+        let upgraded = plan.lab.upgraded.map(|share| share.of(instances.len()));
         let config = NfConfig {
             state: format!("state/{}", nf_type.to_ascii_lowercase()).into(),
             admin,
             instance: instances
-                .map(|instance| instance_config(instance, SocketAddr::from((address, 0))))
+                .into_iter()
+                .enumerate()
+                .map(|(number, instance)| InstanceConfig {
+                    upgraded: upgraded.is_none_or(|upgraded| number < upgraded),
+                    ..instance_config(instance, listen)
+                })
                 .collect(),
             ..nf_template(plan, self.nrf.clone())
         };
@@ -636,6 +643,7 @@ pub(super) fn instance_config(instance: &PlannedInstance, listen: SocketAddr) ->
         fqdn: instance.fqdn.clone(),
         listen,
         token: Some(format!("tokens/{}.jwt", instance.instance_id).into()),
+        upgraded: true,
     }
 }
 

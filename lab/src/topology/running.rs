@@ -415,6 +415,7 @@ impl RunningLab {
                         fqdn: claimed.fqdn,
                         listen: SocketAddr::from((self.listen, 0)),
                         token: Some(claimed.token),
+                        upgraded: true,
                     })
                 })
                 .collect(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustls::{CommonState, HandshakeKind};
 
 use crate::anchor_bytes::AnchorBytes;
+use crate::downgrade::Downgrade;
 use crate::kind::CertificateKind;
 use crate::notes::{Notes, Signature};
 use crate::record::{
@@ -38,6 +39,8 @@ pub struct HandshakeCost {
     pub anchors: AnchorBytes,
     /// The kind of certificate this side presented, if any.
     pub presented: Option<CertificateKind>,
+    /// Why that is worse than both ends could have had, if it is.
+    pub downgrade: Option<Downgrade>,
     /// The kind of certificate the peer presented, if any.
     pub received: Option<CertificateKind>,
     /// The negotiated key exchange group, e.g. `X25519MLKEM768`.
@@ -96,24 +99,30 @@ impl SampledTcp {
         flights.iter().filter(|flight| **flight > window).count() as u64
     }
 
-    /// Round trips that these flights wait for acknowledgements, by slow start: the window is the initial one and grows by
-    /// each segment acknowledged, a flight's first window leaves at once, and all of a flight is acknowledged before the
-    /// next. Losses are not in it.
+    /// As [`slow_start_waits`], with the segments and the window of this connection.
     pub fn extra_round_trips(&self, flights: &[u64; MAX_FLIGHTS]) -> u64 {
-        let mss = u64::from(self.established.mss).max(1);
-        let mut window = u64::from(self.established.congestion_window).max(1);
-        let mut waits = 0;
-        for flight in flights {
-            let mut left = flight.div_ceil(mss);
-            while left > window {
-                left -= window;
-                window += window;
-                waits += 1;
-            }
-            window += left;
-        }
-        waits
+        let mss = u64::from(self.established.mss);
+        let window = u64::from(self.established.congestion_window);
+        slow_start_waits(flights.iter().copied(), mss, window)
     }
+}
+
+/// Round trips that flights of so many bytes wait for acknowledgements, by slow start: the window (segments) is the initial one and grows
+/// by each segment (of `mss` bytes) acknowledged, a flight's first window leaves at once, and all of a flight is acknowledged before the
+/// next. Losses are not in it.
+pub fn slow_start_waits(flights: impl IntoIterator<Item = u64>, mss: u64, window: u64) -> u64 {
+    let mut window = window.max(1);
+    let mut waits = 0;
+    for flight in flights {
+        let mut left = flight.div_ceil(mss.max(1));
+        while left > window {
+            left -= window;
+            window = window.saturating_mul(2);
+            waits += 1;
+        }
+        window = window.saturating_add(left);
+    }
+    waits
 }
 
 impl Negotiated {

@@ -164,9 +164,62 @@ fn served(
         records = with_extension(&records, CERTIFICATE_AUTHORITIES, &listed(2, names));
     }
     let (accepted, anchors) = read(&records);
-    let choice = choose_for_client(set, &accepted.client_hello(), anchors.as_ref(), fallback);
+    let service = Service {
+        fallback,
+        upgraded: true,
+    };
+    let choice = choose_for_client(set, &accepted.client_hello(), anchors.as_ref(), service);
     let (kind, _) = choice.presented.expect("a key that the client can verify");
     (choice.signal, choice.domain, kind)
+}
+
+/// What a client gets that names these, from a server that is upgraded, and why it is no better.
+fn downgraded(set: &CredentialSet, names: &[Vec<u8>]) -> (CertificateKind, Option<Downgrade>) {
+    const CERTIFICATE_AUTHORITIES: u16 = 47;
+    let mut list = Vec::new();
+    for name in names {
+        put_uint(&mut list, name.len() as u64, 2);
+        list.extend_from_slice(name);
+    }
+    let data = [&(list.len() as u16).to_be_bytes()[..], &list].concat();
+    let (accepted, _) = read(&with_extension(&hello(), CERTIFICATE_AUTHORITIES, &data));
+    let service = Service {
+        fallback: TrustDomain::MtcStandalone,
+        upgraded: true,
+    };
+    let choice = choose_for_client(set, &accepted.client_hello(), None, service);
+    let (kind, _) = choice.presented.expect("a key that the client can verify");
+    (kind, choice.downgrade)
+}
+
+#[test]
+fn names_that_were_lost_on_the_way_are_noticed() {
+    use CertificateKind::{DirectlySigned, LandmarkRelative, Standalone};
+    let set = set();
+    let name = |id: &str| id.parse::<TrustAnchorId>().expect("an ID").to_name();
+    let log = LogId::new(ca(), LogNumber::FIRST).expect("a log");
+    let group = log.landmark_group(LANDMARK).expect("a group").to_name();
+    let root = set.x509_trust[0].hint[0].as_ref().to_vec();
+    let [upgraded, not_upgraded] = ["32473.1.8.1", "32473.1.8.2"].map(name);
+    let foreign = name("32473.2");
+    for (names, expected) in [
+        (
+            &[group, root.clone(), upgraded.clone()][..],
+            (LandmarkRelative, None),
+        ),
+        (
+            &[root.clone(), upgraded],
+            (DirectlySigned, Some(Downgrade::NamesMissing)),
+        ),
+        (
+            &[root.clone(), not_upgraded],
+            (DirectlySigned, Some(Downgrade::PeerNotUpgraded)),
+        ),
+        (&[root], (DirectlySigned, None)),
+        (&[foreign], (Standalone, Some(Downgrade::NothingNamed))),
+    ] {
+        assert_eq!(downgraded(&set, names), expected);
+    }
 }
 
 #[test]

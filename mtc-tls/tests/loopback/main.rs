@@ -15,6 +15,7 @@ mod credential_choice;
 mod grease;
 mod lab;
 mod memory;
+mod mixed;
 mod mtca;
 mod nf;
 mod raw;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mtc_core::verify::Basis;
+use mtc_tls::downgrade::Downgrade;
 use mtc_tls::handshake::{HandshakeCost, HandshakeError};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::ConnectionProfile;
@@ -27,6 +28,12 @@ const RESULT: Label = (
     "result",
     "`ok`, or the class of the failure: `connect`, `setup`, `tls`, `timeout`",
 );
+const REASON: Label = (
+    "reason",
+    "`not-upgraded`: this side has no Merkle Tree Certificate; `peer-not-upgraded`: the peer verifies X.509 only; `names-missing`: the peer named \
+     no trust anchor of the MTCA though it is upgraded; `nothing-named`: the peer named nobody known; `no-landmark-yet`: this side's certificate waits for its landmark; \
+     `no-common-landmark`: the peer's newest landmark is too old, or of another log; `peer-stale`: the peer knows no landmark of the log",
+);
 const VARIANT: [Label; 4] = [SIDE, CREDENTIAL, LEAF_KEY, KEY_EXCHANGE];
 const OK: &str = "ok";
 const UNKNOWN: &str = "unknown";
@@ -45,6 +52,7 @@ struct Inner {
     remembered_subtree: IntCounter,
     cosigned: IntCounter,
     cosignatures: IntCounter,
+    downgrades: HashMap<Downgrade, [IntCounter; 2]>,
     selected: Mutex<HashMap<Labels, Arc<Selected>>>,
 }
 
@@ -86,6 +94,15 @@ impl HandshakeMetrics {
             &[("basis", "`trusted-subtree` and `remembered-subtree` (no signature was verified), `cosignatures`")],
         );
         let by_basis = |basis: &str| verifications.with_label_values(&[basis]);
+        let downgrades = registry.counters(
+            "mtc_downgrades_total",
+            "Certificates that this side presented in completed handshakes and that were worse than both ends could have had, by reason.",
+            &[SIDE, REASON],
+        );
+        let downgrades = Downgrade::ALL.map(|reason| {
+            let of = |side: Side| downgrades.with_label_values(&[side.as_str(), reason.as_str()]);
+            (reason, [Side::Client, Side::Server].map(of))
+        });
         Self(Arc::new(Inner {
             duration: registry.times(
                 "sbi_handshake_duration_seconds",
@@ -120,6 +137,7 @@ impl HandshakeMetrics {
                 "mtc_cosignatures_verified_total",
                 "Cosignatures of peers' certificates that were verified.",
             ),
+            downgrades: downgrades.into_iter().collect(),
             selected: Mutex::default(),
         }))
     }
@@ -143,6 +161,13 @@ impl HandshakeMetrics {
             metrics.verify.inc_by(cost.verify.as_secs_f64());
             metrics.sent.inc_by(cost.bytes_sent);
             metrics.received.inc_by(cost.bytes_received);
+        }
+        let downgraded = cost.downgrade.and_then(|of| self.0.downgrades.get(&of));
+        if let Some([client, server]) = downgraded {
+            match side {
+                Side::Client => client.inc(),
+                Side::Server => server.inc(),
+            }
         }
         if let Some(verification) = &cost.verification {
             match verification.basis {
@@ -196,9 +221,11 @@ impl Inner {
         } = labels;
         let expected =
             profile.map_or_else(|| UNKNOWN.to_owned(), |profile| profile.domain.to_string());
+        let x509 = profile.map(|profile| profile.domain.not_upgraded().to_string());
         let credential = match credential {
             // Which X.509 it was only the domain says.
-            Credential::Shown(CertificateKind::DirectlySigned) | Credential::Expected => expected,
+            Credential::Shown(CertificateKind::DirectlySigned) => x509.unwrap_or(expected),
+            Credential::Expected => expected,
             Credential::Shown(kind) => kind.to_string(),
             Credential::Resumed => "resumed".to_owned(),
             Credential::None => "none".to_owned(),

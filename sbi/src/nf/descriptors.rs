@@ -44,6 +44,7 @@ mod tests {
             fqdn: format!("smf{number}.test"),
             listen: ([127, 0, 0, 1], 0).into(),
             token: None,
+            upgraded: true,
         });
         config.instance = instances.collect();
         config

@@ -178,18 +178,22 @@ impl Life {
         self.spares_memory = true;
     }
 
-    /// An instance of the process, of its type if no other is given.
+    /// An instance of the process, of its type if no other is given, and [not upgraded](Instance::not_upgraded) if told so.
     pub fn instance(
         &self,
         nf_type: Option<NfType>,
         id: NfInstanceId,
         fqdn: String,
         credentials: CredentialSet,
+        upgraded: bool,
     ) -> Arc<Instance> {
         let nf_type = nf_type.unwrap_or_else(|| self.nf_type.clone());
         let ledger = self.ledger.clone();
         let mut instance = Instance::new(id, nf_type, fqdn, credentials, self.clock, ledger)
             .reading_hellos_as(self.tls);
+        if !upgraded {
+            instance = instance.not_upgraded();
+        }
         if self.client_credentials {
             instance = instance.with_client_credentials();
         }

@@ -34,6 +34,7 @@ pub(super) fn handshake(
         bytes_sent: bytes,
         bytes_received: bytes - 152,
         presented: Some(kind),
+        downgrade: None,
         received: Some(kind),
         group: Some("X25519MLKEM768".to_owned()),
         wire: Some(wire(kind, bytes, side)),
