@@ -36,6 +36,8 @@ pub use comparison::comparison;
 pub use content::Report;
 pub use html::{html, html_page, scroll};
 pub use json::{json, sweep_json};
+pub(crate) use markdown::escape as markdown_escape;
+pub(crate) use numbers::count;
 pub use plot::{figure_names, plot, why_not_plotted};
 pub use summary::summary;
 pub use sweep::{sweep, sweep_html, sweep_verdict};

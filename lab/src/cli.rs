@@ -8,6 +8,7 @@ mod capacity;
 mod cert;
 mod compare;
 mod configuration;
+mod estimate;
 mod exit;
 mod health;
 mod identity;
@@ -67,6 +68,8 @@ enum Command {
     Metrics(metrics::MetricsArguments),
     /// List every key of the configuration files, with defaults (Markdown; --json for JSON Schema)
     Configuration(configuration::ConfigurationArguments),
+    /// Say what certificates of each kind will cost an estate, from a few numbers and measured costs
+    Estimate(estimate::EstimateArguments),
     /// Compare two runs of a scenario: what differs by more than their spread
     Compare(compare::CompareArguments),
     /// Print, redraw or combine results
@@ -167,6 +170,7 @@ impl Command {
             Self::Scenarios(arguments) => arguments.run(),
             Self::Metrics(arguments) => arguments.run(),
             Self::Configuration(arguments) => arguments.run(),
+            Self::Estimate(arguments) => arguments.run(),
             Self::Compare(arguments) => arguments.run(),
             Self::Report(command) => command.run(),
             Self::Plot(arguments) => arguments.run(),

@@ -12,7 +12,7 @@ pub(super) fn bullets(out: &mut String, lines: impl IntoIterator<Item = String>)
 }
 
 /// Keeps outside text from becoming markup or breaking a table.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -8,7 +8,7 @@ const MISSING: &str = "–";
 pub(super) const NOT_VALID: &str = "!";
 
 /// A whole number with its thousands set apart: `14,860`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
