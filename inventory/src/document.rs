@@ -7,7 +7,8 @@
 //! kind: Certificate               cert-manager's: when it renews what is in which secret
 //! kind: Config  (kubeconfig)      clusters: certificate-authority[-data]; users: client-certificate[-data], client-key[-data]
 //! anything else                   texts in PEM, or in base64 of PEM (webhooks, certificate signing requests);
-//!                                 files that keys such as cert, private_key, pem name (Open5GS, free5GC, mtc5g)
+//!                                 files that keys such as cert, private_key, pem name (Open5GS, free5GC, mtc5g);
+//!                                 files in arguments such as --tls-cert-file=... (kubeadm's static pods)
 //! ```
 
 use mtc_core::der;
@@ -222,6 +223,11 @@ impl Reader<'_> {
             findings.within(path, None, |findings| pem::read(text, findings));
         } else if text.starts_with(BEGIN_IN_BASE64) {
             self.base64(path, value, None, findings);
+        } else if let Some((option, file)) = argument(text) {
+            let usage = usage_of(option);
+            findings.within(&format!("{path} --{option}"), Some(usage), |findings| {
+                self.reference(file, findings);
+            });
         } else if names_a_file(name, text) {
             let usage = usage_of(name);
             findings.within(path, Some(usage), |findings| self.reference(text, findings));
@@ -294,15 +300,26 @@ fn names_a_file(name: &str, text: &str) -> bool {
         && !text.contains("://")
 }
 
+/// Name and value of an argument that names a file with certificates or a key: `--tls-cert-file=/etc/kubernetes/pki/apiserver.crt`.
+fn argument(text: &str) -> Option<(&str, &str)> {
+    let (option, file) = text.strip_prefix("--")?.split_once('=')?;
+    let is_one = ["cert", "key", "ca-file", "cafile"]
+        .iter()
+        .any(|part| option.contains(part));
+    (is_one && file.starts_with('/') && file.len() <= MAX_PATH).then_some((option, file))
+}
+
 /// What a file is for that stands under this key.
 fn usage_of(name: &str) -> &'static str {
     let name = name.to_ascii_lowercase();
     let is = |part: &str| name.contains(part);
-    match (
-        is("key"),
-        is("ca") && !is("cert") || is("cacert") || is("cafile") || is("root") || is("authority"),
-        is("client"),
-    ) {
+    let is_ca = is("ca") && !is("cert")
+        || is("cacert")
+        || is("cafile")
+        || is("ca-file")
+        || is("root")
+        || is("authority");
+    match (is("key"), is_ca, is("client")) {
         (true, _, true) => "key of a client, in a configuration",
         (true, _, false) => "key of a server, in a configuration",
         (false, true, _) => "trusted, in a configuration",
@@ -314,6 +331,56 @@ fn usage_of(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Files that a document in YAML names, each with what it is for.
+    fn references(text: &str) -> Vec<(String, String)> {
+        let mut findings = Findings::default();
+        for document in crate::tree::read(text, crate::tree::Language::Yaml).unwrap() {
+            read(&document, false, &|_, _, _| {}, &mut findings);
+        }
+        let reference = |found: crate::found::Found| match found.item {
+            Item::Reference { path, .. } => Some((path, found.usage.unwrap_or_default())),
+            _ => None,
+        };
+        findings
+            .into_found()
+            .into_iter()
+            .filter_map(reference)
+            .collect()
+    }
+
+    #[test]
+    fn static_pods_name_files_in_their_arguments() {
+        let pod = "apiVersion: v1
+kind: Pod
+metadata: {name: kube-apiserver}
+spec:
+  containers:
+  - command:
+    - kube-apiserver
+    - --advertise-address=192.0.2.1
+    - --client-ca-file=/etc/kubernetes/pki/ca.crt
+    - --tls-cert-file=/etc/kubernetes/pki/apiserver.crt
+    - --tls-private-key-file=/etc/kubernetes/pki/apiserver.key
+    - --kubelet-client-certificate=/etc/kubernetes/pki/apiserver-kubelet-client.crt
+    - --tls-cipher-suites=TLS_AES_128_GCM_SHA256
+";
+        let named = |name: &str, usage: &str| {
+            (
+                format!("/etc/kubernetes/pki/{name}"),
+                format!("{usage}, in a configuration"),
+            )
+        };
+        assert_eq!(
+            references(pod),
+            [
+                named("ca.crt", "trusted"),
+                named("apiserver.crt", "certificate of a server"),
+                named("apiserver.key", "key of a server"),
+                named("apiserver-kubelet-client.crt", "certificate of a client"),
+            ]
+        );
+    }
 
     #[test]
     fn keys_of_configurations_say_what_a_file_is_for() {

@@ -324,7 +324,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(text, language).unwrap(),
-                [expected.clone()],
+                std::slice::from_ref(&expected),
                 "{language}"
             );
         }

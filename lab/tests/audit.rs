@@ -46,11 +46,7 @@ impl Estate {
 
     /// Places of an inventory, seen from the estate.
     fn places(&self, list: &Value) -> Vec<String> {
-        let texts = list
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(|place| place_text(place));
+        let texts = list.as_array().expect("a list").iter().map(place_text);
         texts.map(|text| self.relative(&text)).collect()
     }
 
@@ -434,7 +430,7 @@ async fn folders_that_nobody_may_read_are_told_and_the_rest_is_read() {
     let closed = folder.path().join("closed");
     fs::create_dir(&closed).expect("a folder");
     fs::write(folder.path().join("open.crt"), "nothing").expect("a file");
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).expect("it is ours");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).expect("it is ours");
     let is_forbidden = fs::read_dir(&closed).is_err(); // not to root
     let ended = mtc5g(["audit", "--json", &folder.path().display().to_string()]).await;
     let problems = document(&ended)["problems"].to_string();
