@@ -13,22 +13,23 @@ const FQDN: &str = "smf-0.smf.5gc.mnc001.mcc001.3gppnetwork.org";
 
 /// Has the NRF of a lab certify pods of the service account `smf`.
 fn certify_pods(folder: &TestFolder, cluster: &Cluster) {
-    std::fs::write(folder.path().join("jwks.json"), cluster.jwks().to_string()).unwrap();
+    std::fs::write(folder.path().join("jwks.json"), cluster.jwks().to_string())
+        .expect("the lab's folder");
     let file = folder.lab.config_file("nrf");
-    let config = std::fs::read_to_string(&file).unwrap();
+    let config = std::fs::read_to_string(&file).expect("the lab's folder");
     let kubernetes = format!(
         "\n[kubernetes]\nissuer = \"{ISSUER}\"\njwks = \"jwks.json\"\n\
          [[kubernetes.account]]\nnamespace = \"mtc5g\"\nname = \"smf\"\nnf_type = \"SMF\"\n\
          fqdn = \"{{pod}}.smf.5gc.mnc001.mcc001.3gppnetwork.org\"\n"
     );
-    std::fs::write(&file, config + &kubernetes).unwrap();
+    std::fs::write(&file, config + &kubernetes).expect("the lab's folder");
 }
 
 /// Writes the configuration of an SMF that is a pod, and returns its file.
 fn pod_config(folder: &TestFolder) -> String {
-    let smf = std::fs::read_to_string(folder.lab.config_file("smf")).unwrap();
-    let mut config: toml::Table = smf.parse().unwrap();
-    let nf = config["nf"].as_table_mut().unwrap();
+    let smf = std::fs::read_to_string(folder.lab.config_file("smf")).expect("the lab's folder");
+    let mut config: toml::Table = smf.parse().expect("TOML");
+    let nf = config["nf"].as_table_mut().expect("a table");
     nf.remove("instance");
     for (key, value) in [("state", "state/pod"), ("admin", "127.0.0.1:0")] {
         nf.insert(key.to_owned(), value.into());
@@ -41,14 +42,16 @@ fn pod_config(folder: &TestFolder) -> String {
     };
     nf.insert("replica".to_owned(), replica.into());
     let file = folder.lab.config_file("pod");
-    std::fs::write(&file, config.to_string()).unwrap();
-    file.to_str().unwrap().to_owned()
+    std::fs::write(&file, config.to_string()).expect("the lab's folder");
+    file.to_str()
+        .expect("temporary folders are text")
+        .to_owned()
 }
 
 fn write_token(folder: &TestFolder, cluster: &Cluster, claims: &Value) -> Pod {
     let token = cluster.token(SignedBy::Rsa, claims);
-    std::fs::write(folder.path().join("pod.jwt"), &token).unwrap();
-    Pod::try_from(unverified_claims(&token).unwrap()).unwrap()
+    std::fs::write(folder.path().join("pod.jwt"), &token).expect("the lab's folder");
+    Pod::try_from(unverified_claims(&token).expect("claims")).expect("a pod's")
 }
 
 #[tokio::test]
