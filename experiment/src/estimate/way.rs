@@ -1,6 +1,6 @@
 //! A way of authenticating both ends of a connection, as a scenario asks for it and as a run has measured it.
 
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::{Tickets, Tokens, TrustDomain, Via};
 use mtc_tls::provider::KeyExchange;
@@ -46,6 +46,7 @@ impl Way {
             CertificateKind::DirectlySigned => TrustDomain::X509(X509Profile {
                 ca_signature: variant.ca_signature.as_ref()?.parse().ok()?,
                 intermediates: intermediates(variant.chain?)?,
+                revocation: X509Revocation::None,
             }),
             CertificateKind::Standalone if options.cosigners == ["ca"] => {
                 TrustDomain::MtcStandaloneCa
