@@ -228,3 +228,134 @@ pub fn decode(text: &str, name: &'static str) -> Result<Vec<u8>, RequestError> {
         .decode(text)
         .map_err(|_| RequestError::Base64(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+    use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const URL: &str = "https://nrf1.test/acme/new-order";
+
+    fn encode(octets: impl AsRef<[u8]>) -> String {
+        URL_SAFE_NO_PAD.encode(octets)
+    }
+
+    /// A request whose signature is `sign`'s.
+    fn request(header: &Value, payload: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+        let (protected, payload) = (encode(header.to_string()), encode(payload));
+        let signature = encode(sign(format!("{protected}.{payload}").as_bytes()));
+        let request = json!({"protected": protected, "payload": payload, "signature": signature});
+        request.to_string().into_bytes()
+    }
+
+    #[test]
+    fn a_request_is_its_signers_and_nobody_elses() {
+        let key = SecretKey::generate(SignatureAlgorithm::MlDsa65).unwrap();
+        let own = AccountKey::of(key.public_key().unwrap());
+        let header = json!({"alg": "ML-DSA-65", "nonce": "n", "url": URL, "jwk": own.to_jwk()});
+        let bytes = request(&header, "{}", |message| key.sign(message).unwrap());
+        let signed = Signed::parse(&bytes).unwrap();
+        assert_eq!(signed.header.by, By::Key(own.clone()));
+        assert_eq!(
+            (signed.header.nonce.as_deref(), &*signed.header.url),
+            (Some("n"), URL)
+        );
+        let other = SecretKey::generate(SignatureAlgorithm::MlDsa65).unwrap();
+        let other = AccountKey::of(other.public_key().unwrap());
+        assert!(matches!(
+            signed.clone().verify(&other),
+            Err(RequestError::Signature)
+        ));
+        let payload = signed.verify(&own).unwrap();
+        assert!(payload.require_empty().is_err());
+        assert_eq!(payload.read::<Value>().unwrap(), json!({}));
+    }
+
+    #[test]
+    fn rsa_signs_for_accounts() {
+        let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let public = key.public_key();
+        let [n, e] = [public.modulus(), public.exponent()];
+        let [n, e] = [n, e].map(|number| encode(number.big_endian_without_leading_zero()));
+        let jwk = json!({"kty": "RSA", "n": n, "e": e});
+        let own = AccountKey::from_jwk(&jwk).unwrap();
+        let sign = |message: &[u8]| {
+            let mut signature = vec![0; key.public_modulus_len()];
+            key.sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            )
+            .unwrap();
+            signature
+        };
+        let verify = |alg: &str, payload: &str, signed_payload: &str| {
+            let header = json!({"alg": alg, "url": URL, "kid": "1"});
+            let bytes = request(&header, signed_payload, sign);
+            let mut changed: Value = serde_json::from_slice(&bytes).unwrap();
+            changed["payload"] = json!(encode(payload));
+            let signed = Signed::parse(changed.to_string().as_bytes());
+            signed.and_then(|signed| signed.verify(&own))
+        };
+        assert!(verify("RS256", "{}", "{}").is_ok());
+        assert!(matches!(
+            verify("RS256", "{ }", "{}"),
+            Err(RequestError::Signature)
+        ));
+        // The key says which algorithm, and no header another.
+        assert!(matches!(
+            verify("ES256", "{}", "{}"),
+            Err(RequestError::Signature)
+        ));
+        for alg in ["RS512", "PS256", "HS256", "none"] {
+            let refused = verify(alg, "{}", "{}");
+            assert!(matches!(refused, Err(RequestError::Algorithm(_))), "{alg}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let header = json!({"alg": "EdDSA", "url": URL, "kid": "1"});
+        let whole = request(&header, "", |_| vec![0; 64]);
+        assert!(Signed::parse(&whole).is_ok());
+        let with = |member: &str, value: Value| {
+            let mut request: Value = serde_json::from_slice(&whole).unwrap();
+            request[member] = value;
+            Signed::parse(request.to_string().as_bytes())
+        };
+        for (member, value) in [
+            ("header", json!({"kid": "2"})),
+            ("signatures", json!([])),
+            ("signature", json!("AA==")),
+            ("payload", json!("+/")),
+            ("payload", json!(null)),
+            ("protected", json!(encode("[]"))),
+            (
+                "protected",
+                json!(encode(r#"{"alg":"EdDSA","alg":"ES256","url":"","kid":""}"#)),
+            ),
+        ] {
+            assert!(with(member, value.clone()).is_err(), "{member} {value}");
+        }
+        assert!(matches!(
+            Signed::parse(&vec![b' '; MAX_REQUEST + 1]),
+            Err(RequestError::TooLong(_))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_and_no_header_are_too_strange(bytes: Vec<u8>, header in ".*", payload: Vec<u8>) {
+            let _ = Signed::parse(&bytes);
+            let request = json!({"protected": encode(&header), "payload": encode(&payload), "signature": ""});
+            let _ = Signed::parse(request.to_string().as_bytes());
+        }
+    }
+}

@@ -89,3 +89,48 @@ pub fn rank(profile: X509Profile, leaf_key: KeyAlgorithm) -> impl Ord {
     let place = |of: KeyAlgorithm| PREFERENCE.iter().position(|preferred| *preferred == of);
     [profile.ca_signature, leaf_key].map(place)
 }
+
+#[cfg(test)]
+mod tests {
+    use mtc_core::time::UnixTime;
+
+    use super::*;
+    use crate::credentials::Credential;
+    use crate::key::{Intermediates, NfKey, X509Profile};
+
+    fn credential(ca_signature: KeyAlgorithm, leaf_key: KeyAlgorithm) -> X509Credential {
+        let key = NfKey::generate(leaf_key).unwrap();
+        let pair = rcgen::KeyPair::from_pem(&key.to_pem().unwrap()).unwrap();
+        let wished = rcgen::CertificateParams::new(["nrf1.test".to_owned()]).unwrap();
+        let certificate = wished.self_signed(&pair).unwrap().der().to_vec();
+        X509Credential {
+            profile: X509Profile {
+                ca_signature,
+                intermediates: Intermediates::One,
+            },
+            credential: Credential::new(vec![certificate], &key, UnixTime(0)).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_client_is_shown_what_it_can_verify_and_p_256_first() {
+        use KeyAlgorithm::{EcdsaP256, EcdsaP384, Ed25519, MlDsa65};
+        let pairs = [
+            (MlDsa65, EcdsaP256),
+            (Ed25519, Ed25519),
+            (EcdsaP256, EcdsaP384),
+            (EcdsaP256, EcdsaP256),
+        ];
+        let credentials = pairs.map(|(ca, leaf)| credential(ca, leaf));
+        let shown = |known: &[KeyAlgorithm]| {
+            let schemes: Vec<_> = known.iter().copied().map(signature_scheme).collect();
+            let chosen = choose(&credentials, &schemes)?;
+            Some((chosen.profile.ca_signature, chosen.credential.leaf_key))
+        };
+        assert_eq!(shown(&KeyAlgorithm::ALL), Some((EcdsaP256, EcdsaP256)));
+        assert_eq!(shown(&[Ed25519, MlDsa65]), Some((Ed25519, Ed25519)));
+        assert_eq!(shown(&[MlDsa65, EcdsaP256]), Some((EcdsaP256, EcdsaP256)));
+        assert_eq!(shown(&[EcdsaP384]), None);
+        assert_eq!(shown(&[]), None);
+    }
+}

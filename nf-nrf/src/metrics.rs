@@ -189,7 +189,7 @@ impl NrfMetrics {
                 "mtc_acme_requests_total",
                 "Signed ACME requests that were answered.",
                 &[
-                    ("resource", "`new-account`, `account`, `orders`, `new-order`, `order`, `authorization`, `finalize`, `certificate`, `landmark-relative`, `revoke-cert`, `key-change`"),
+                    ("resource", "`directory`, `new-nonce`, `new-account`, `account`, `orders`, `new-order`, `order`, `authorization`, `finalize`, `certificate`, `landmark-relative`, `revoke-cert`, `key-change`"),
                     ("result", "`ok`, `waiting` (there is no landmark yet), or the error type of RFC 8555, such as `badNonce`"),
                 ],
             ),

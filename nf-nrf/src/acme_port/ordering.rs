@@ -188,7 +188,8 @@ impl Issuing {
             request,
         } = self;
         let issued = enrolment.enrol(applicant, &order.profile, &csr).await?;
-        let granted = spawn_blocking(move || orders.grant(&order, request, &issued)).await;
+        let now = enrolment.clock.now();
+        let granted = spawn_blocking(move || orders.grant(&order, request, &issued, now)).await;
         let granted = granted.map_err(|_| failed())?;
         granted.map_err(|error| {
             tracing::error!(error = %Causes(&error), "cannot keep what an ACME order has brought, so the order brings nothing");

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use acme::Identifier;
+use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
 use mtc_core::x509::{Certificate, X509Error};
 use sbi::checksum::sha256;
@@ -83,6 +84,16 @@ impl Order {
             State::Valid(_) => "valid",
             State::Invalid(_) => "invalid",
         }
+    }
+
+    /// Whether there is a certificate.
+    const fn is_granted(&self) -> bool {
+        matches!(self.state, State::Valid(_))
+    }
+
+    /// Whether it is not over: a certificate that is being issued is awaited.
+    fn is_kept(&self, now: UnixTime) -> bool {
+        self.expires >= now || matches!(self.state, State::Processing(_))
     }
 
     /// The names as FQDNs.
@@ -160,23 +171,21 @@ impl Orders {
         now: UnixTime,
     ) -> Result<Order, Refused> {
         let mut known = self.lock();
-        let is_granted = |order: &Order| matches!(order.state, State::Valid(_));
-        let own = |is_wanted: fn(&Order) -> bool, known: &HashMap<Uuid, Order>| {
-            let own = known.values().filter(|order| order.account == account);
-            own.filter(|order| is_wanted(order)).count()
+        // Those with a certificate are on disk too, and go with their file.
+        known.retain(|_, order| order.is_granted() || order.is_kept(now));
+        let count = |is_counted: &dyn Fn(&Order) -> bool| {
+            known.values().filter(|order| is_counted(order)).count()
         };
-        if known.len() >= MOST_OF_ONE {
-            self.forget(&mut known, now);
-        }
-        if known.values().filter(|order| !is_granted(order)).count() >= MOST {
+        if count(&|order| !order.is_granted()) >= MOST {
             let text = format!("{MOST} orders wait; try again later");
             return Err(Refused::limited(text, RETRY));
         }
-        if own(|order| !matches!(order.state, State::Valid(_)), &known) >= MOST_OF_ONE {
+        if count(&|order| order.account == account && !order.is_granted()) >= MOST_OF_ONE {
             let text = format!("{MOST_OF_ONE} orders of this account wait; finalise them");
             return Err(Refused::limited(text, RETRY));
         }
-        if own(|order| matches!(order.state, State::Valid(_)), &known) >= MOST_VALID_OF_ONE {
+        let is_own = |order: &Order| order.account == account && order.is_kept(now);
+        if count(&|order| is_own(order) && order.is_granted()) >= MOST_VALID_OF_ONE {
             let text = format!("{MOST_VALID_OF_ONE} certificates of this account have not expired");
             return Err(Refused::limited(text, RETRY));
         }
@@ -196,7 +205,7 @@ impl Orders {
     pub(super) fn get(&self, id: Uuid, account: Uuid, now: UnixTime) -> Option<Order> {
         let known = self.lock();
         let order = known.get(&id).filter(|order| order.account == account)?;
-        (order.expires >= now).then(|| order.clone())
+        order.is_kept(now).then(|| order.clone())
     }
 
     /// The names of an account's orders.
@@ -204,7 +213,7 @@ impl Orders {
         let known = self.lock();
         let own = known
             .values()
-            .filter(|order| order.account == account && order.expires >= now);
+            .filter(|order| order.account == account && order.is_kept(now));
         own.map(|order| order.id).collect()
     }
 
@@ -254,7 +263,9 @@ impl Orders {
         order: &Order,
         request: RequestDigest,
         issued: &IssuedCertificate,
+        now: UnixTime,
     ) -> Result<(), FileError> {
+        self.forget(now);
         let record = Record {
             account: order.account,
             identifiers: order.identifiers.clone(),
@@ -293,18 +304,18 @@ impl Orders {
         Ok(record.map(|record| record.issued))
     }
 
-    /// Forgets what has expired. What cannot be removed from the disk now is at the next start.
-    fn forget(&self, known: &mut HashMap<Uuid, Order>, now: UnixTime) {
-        known.retain(|id, order| {
-            let is_kept = order.expires >= now || matches!(order.state, State::Processing(_));
-            if !is_kept
-                && matches!(order.state, State::Valid(_))
-                && let Err(error) = self.folder.remove(&file(*id))
-            {
-                tracing::warn!(%error, "cannot remove an expired ACME order");
+    /// Forgets the orders whose certificates have expired. Blocks on the disk; what cannot be removed from it now is at the next start.
+    fn forget(&self, now: UnixTime) {
+        let expired: Vec<_> = {
+            let mut known = self.lock();
+            let expired = known.extract_if(|_, order| order.is_granted() && !order.is_kept(now));
+            expired.map(|(id, _)| id).collect()
+        };
+        for id in expired {
+            if let Err(error) = self.folder.remove(&file(id)) {
+                tracing::warn!(error = %Causes(&error), "cannot remove an expired ACME order");
             }
-            is_kept
-        });
+        }
     }
 
     /// A panic while the lock was held leaves orders that are still true: each is changed in single steps.
@@ -388,7 +399,7 @@ mod tests {
         assert_eq!(known.take(order.id, [7; 32]).unwrap(), Taken::New);
         assert_eq!(known.take(order.id, [7; 32]).unwrap(), Taken::Before);
         assert!(known.take(order.id, [8; 32]).is_err());
-        known.grant(&order, [7; 32], &issued).unwrap();
+        known.grant(&order, [7; 32], &issued, NOW).unwrap();
 
         let again = orders(&folder, NOW);
         let found = again.get(order.id, order.account, NOW).unwrap();
@@ -401,8 +412,12 @@ mod tests {
 
         let late = UnixTime(NOW.0 + 11);
         assert!(again.get(order.id, order.account, late).is_none());
-        orders(&folder, late);
+        let other = begin(&again, 1, late).unwrap();
+        assert!(folder.path().join(file(order.id)).exists());
+        again.grant(&other, [7; 32], &issued, late).unwrap();
         assert!(!folder.path().join(file(order.id)).exists());
+        orders(&folder, late);
+        assert!(!folder.path().join(file(other.id)).exists());
     }
 
     #[test]
