@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::credentials::Credential;
-    use crate::key::{Intermediates, NfKey, X509Profile};
+    use crate::key::{Intermediates, NfKey, X509Profile, X509Revocation};
 
     fn credential(ca_signature: KeyAlgorithm, leaf_key: KeyAlgorithm) -> X509Credential {
         let key = NfKey::generate(leaf_key).unwrap();
@@ -107,6 +107,7 @@ mod tests {
             profile: X509Profile {
                 ca_signature,
                 intermediates: Intermediates::One,
+                revocation: X509Revocation::None,
             },
             credential: Credential::new(vec![certificate], &key, UnixTime(0)).unwrap(),
         }

@@ -148,7 +148,6 @@ impl CmpPort {
     ) -> Self {
         Self {
             metrics: enrolment.metrics.clone(),
-            revoked: enrolment.revoked.clone(),
             enrolment,
             secrets,
             endpoint,

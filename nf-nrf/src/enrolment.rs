@@ -225,7 +225,7 @@ pub enum Redeemed {
 
 /// A digest of what makes two requests with one token the same: the key, whose possession both have proven, and the profile. A signature is not
 /// the same when it is made again, and what else a request says changes nothing of the certificate.
-fn digest_of(profile: &str, csr: &Csr) -> RequestDigest {
+pub fn digest_of(profile: &str, csr: &Csr) -> RequestDigest {
     let mut context = Context::new(&SHA256);
     for part in [profile.as_bytes(), &[0], &csr.spki_der] {
         context.update(part);

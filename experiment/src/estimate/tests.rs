@@ -91,10 +91,11 @@ fn the_costs_that_come_with_the_command_are_those_of_the_published_run() {
 
 #[test]
 fn a_bench_of_some_handshakes_predicts_another() {
-    use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+    use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
     let x509 = TrustDomain::X509(X509Profile {
         ca_signature: KeyAlgorithm::MlDsa65,
         intermediates: Intermediates::One,
+        revocation: X509Revocation::None,
     });
     // A machine of half the published speed, in which P-256 is faster than elsewhere.
     let bench = |domain, leaf_key, bytes, cpu_us, verify_us| BenchHandshake {

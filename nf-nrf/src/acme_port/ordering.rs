@@ -139,7 +139,7 @@ impl AcmePort {
         let csr = Csr::parse_and_verify(&der)?;
         let applicant = account.applicant(order.fqdns());
         check(&csr, &order, account, &applicant)?;
-        let request = digest_of(&[b"acme\0", &der]);
+        let request = digest_of(&order.profile, &csr);
         if self.orders.take(id, request)? == Taken::New {
             let issuing = Issuing {
                 enrolment: self.enrolment.clone(),

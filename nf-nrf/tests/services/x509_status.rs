@@ -102,7 +102,7 @@ impl Scene {
         let profile = profile(algorithm);
         // The service's own folder goes with it.
         let revoked = PrivateFolder::open(folder.path().join("revoked")).expect("a folder");
-        enrolment.revoked = Revoked::open(revoked).expect("a readable folder");
+        enrolment.revoked = Revoked::open(revoked, trust.id()).expect("a readable folder");
         enrolment.baselines.push(ca(folder.path(), profile, &url));
         let enrolment = Arc::new(enrolment);
         let mut scene = Self {

@@ -255,7 +255,7 @@ async fn open_connections_end_at_whoever_learns_that_the_other_is_revoked() {
             nf_type: None,
         };
         let open = async |by: &Instance| {
-            let opened = by.open(addr, by.own_profile(), expected.clone()).await;
+            let opened = by.open(addr, by.own_offer(), expected.clone()).await;
             opened.expect("nobody is revoked yet").connection
         };
         let (connection, others) = (open(&client).await, open(&another).await);
@@ -281,7 +281,7 @@ async fn open_connections_end_at_whoever_learns_that_the_other_is_revoked() {
         assert_eq!(answer.status, 204, "another's connection stays");
         // Of TLS 1.3 a client may think that it is done before it hears that it is refused.
         let refused = match client
-            .open(addr, client.own_profile(), expected.clone())
+            .open(addr, client.own_offer(), expected.clone())
             .await
         {
             Ok(opened) => opened.connection.send(get("/"), DEADLINE).await.is_err(),
