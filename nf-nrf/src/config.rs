@@ -515,6 +515,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn acme_is_served_by_https_with_a_certificate_that_clients_verify() {
+        let key = |profile: &str, url: Option<&str>| {
+            let acme = AcmeConfig {
+                listen: ([127, 0, 0, 10], 7781).into(),
+                external_accounts: PathBuf::new(),
+                url: url.map(str::to_owned),
+            };
+            let credential = WantedCredential {
+                profile: profile.to_owned(),
+                leaf_key: "ecdsa-p256".to_owned(),
+            };
+            let wanted = credential.understand().expect("there is such a one");
+            match acme.check(&[wanted]) {
+                Err(ConfigError::Rule { key, .. }) => key,
+                checked => checked.map_or("another", |()| ""),
+            }
+        };
+        let x509 = "x509-ecdsa-p256-intermediate";
+        assert_eq!(key(x509, None), "");
+        assert_eq!(key(x509, Some("https://nrf1.test:7781")), "");
+        assert_eq!(key("mtc", None), "acme");
+        for url in [
+            "http://nrf1.test",
+            "https://nrf1.test/",
+            "https://nrf1.test/x",
+            "nrf1.test",
+        ] {
+            assert_eq!(key(x509, Some(url)), "acme.url", "{url}");
+        }
+    }
+
+    #[test]
     fn cleartext_beyond_this_machine_must_be_meant() {
         let check = |listen: &str, beyond_loopback| {
             let listen = listen.parse().expect("an address");
