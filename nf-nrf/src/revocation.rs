@@ -277,7 +277,7 @@ mod tests {
         let first = publish(&publisher);
         let old = scene.storage.get(&Object::Revoked).unwrap().unwrap();
         let (made, _) = publisher
-            .make(2, first.ranges.clone(), Clock::default().now())
+            .make(2, first.ranges, Clock::default().now())
             .unwrap();
         let again = scene.start(&scene.revoked());
         assert_eq!(publish(&again), made);
