@@ -1,33 +1,50 @@
-//! What an inventory says of the certificates that there are: the fields of `mtc5g audit --json` that an estimate needs.
+//! What an inventory says of the certificates that there are: of `mtc5g audit --json`, how many leaves have keys of which algorithm.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+/// The version of the inventory's form.
+const FORMAT: u32 = 1;
 
 /// Leaf certificates of an inventory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
-    /// Leaf certificates.
+    /// Leaf certificates, each counted once.
     pub leaf_certificates: u64,
     /// Those by the algorithm of their key.
-    pub by_algorithm: BTreeMap<String, u64>,
+    pub by_key_algorithm: BTreeMap<String, u64>,
 }
 
 /// No inventory.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// Not JSON.
-    #[error("not an inventory in JSON")]
+    /// Not JSON, or not of this form.
+    #[error("not what mtc5g audit --json prints")]
     Json(#[from] serde_json::Error),
-    /// No certificates.
-    #[error(
-        "no inventory of mtc5g audit: it must have certificates, a list of objects with algorithm and, of CAs, ca = true"
-    )]
-    Form,
+    /// Of another version.
+    #[error("format must be {FORMAT}, is {0}")]
+    Format(u32),
     /// Nothing to estimate.
     #[error("the inventory has no leaf certificate")]
     Empty,
+}
+
+/// The fields that are needed; an inventory has more.
+#[derive(Deserialize)]
+struct Document {
+    format: u32,
+    summary: Summary,
+}
+
+#[derive(Deserialize)]
+struct Summary {
+    by_key_algorithm: BTreeMap<String, Count>,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    leaves: u64,
 }
 
 impl Audit {
@@ -36,28 +53,23 @@ impl Audit {
     /// # Errors
     /// It is no inventory, or has no leaf certificate.
     pub fn parse(text: &str) -> Result<Self, AuditError> {
-        let document: Value = serde_json::from_str(text)?;
-        let certificates = document.get("certificates").and_then(Value::as_array);
-        let mut by_algorithm = BTreeMap::new();
-        for certificate in certificates.ok_or(AuditError::Form)? {
-            let algorithm = ["key_algorithm", "algorithm"]
-                .into_iter()
-                .find_map(|key| certificate.get(key)?.as_str());
-            let algorithm = algorithm.ok_or(AuditError::Form)?;
-            let is_ca = ["ca", "is_ca"]
-                .into_iter()
-                .any(|key| certificate.get(key).and_then(Value::as_bool) == Some(true));
-            if !is_ca {
-                *by_algorithm.entry(algorithm.to_owned()).or_default() += 1;
-            }
+        let Document { format, summary } = serde_json::from_str(text)?;
+        if format != FORMAT {
+            return Err(AuditError::Format(format));
         }
-        let leaf_certificates = by_algorithm.values().sum();
+        let counts = summary.by_key_algorithm.into_iter();
+        let leaves = counts.filter(|(_, count)| count.leaves > 0);
+        let by_key_algorithm: BTreeMap<_, _> =
+            leaves.map(|(name, count)| (name, count.leaves)).collect();
+        let leaf_certificates = by_key_algorithm
+            .values()
+            .fold(0, |sum: u64, count| sum.saturating_add(*count));
         if leaf_certificates == 0 {
             return Err(AuditError::Empty);
         }
         Ok(Self {
             leaf_certificates,
-            by_algorithm,
+            by_key_algorithm,
         })
     }
 }
@@ -66,24 +78,42 @@ impl Audit {
 mod tests {
     use super::*;
 
+    fn parse(counts: &str) -> Result<Audit, AuditError> {
+        Audit::parse(&format!(
+            r#"{{"format": 1, "made": "2026-11-29T12:00:00Z", "certificates": [],
+                "summary": {{"certificates": 9, "by_key_algorithm": {{{counts}}}}}}}"#
+        ))
+    }
+
     #[test]
-    fn leaves_count_by_algorithm_and_cas_do_not() {
-        let audit = Audit::parse(
-            r#"{"certificates": [{"algorithm": "ecdsa-p256"}, {"algorithm": "ecdsa-p256", "ca": false},
-                {"algorithm": "rsa-2048"}, {"algorithm": "rsa-4096", "ca": true}]}"#,
-        )
-        .unwrap();
-        assert_eq!(audit.leaf_certificates, 3);
-        assert_eq!(audit.by_algorithm["ecdsa-p256"], 2);
-        assert!(!audit.by_algorithm.contains_key("rsa-4096"));
+    fn leaves_count_by_algorithm_and_authorities_do_not() {
+        let audit = parse(
+            r#""ecdsa-p256": {"leaves": 2, "authorities": 1}, "rsa-2048": {"leaves": 3, "authorities": 0},
+               "rsa-4096": {"leaves": 0, "authorities": 2}"#,
+        );
+        let audit = audit.unwrap();
+        assert_eq!(audit.leaf_certificates, 5);
+        assert_eq!(audit.by_key_algorithm["ecdsa-p256"], 2);
+        assert!(!audit.by_key_algorithm.contains_key("rsa-4096"));
     }
 
     #[test]
     fn what_is_no_inventory_is_refused() {
-        for text in ["", "[]", "{}", r#"{"certificates": [{}]}"#] {
-            assert!(Audit::parse(text).is_err(), "{text}");
+        let negative = r#""rsa-2048": {"leaves": -1, "authorities": 0}"#;
+        assert!(matches!(parse(negative), Err(AuditError::Json(_))));
+        assert!(matches!(parse(""), Err(AuditError::Empty)));
+        for text in ["", "[]", "{}", r#"{"format": 1}"#] {
+            assert!(
+                matches!(Audit::parse(text), Err(AuditError::Json(_))),
+                "{text}"
+            );
         }
-        let none = Audit::parse(r#"{"certificates": []}"#).unwrap_err();
-        assert!(matches!(none, AuditError::Empty));
+        let later = r#"{"format": 2, "summary": {"by_key_algorithm": {}}}"#;
+        assert!(matches!(Audit::parse(later), Err(AuditError::Format(2))));
+        let most = u64::MAX;
+        let many = parse(&format!(
+            r#""a": {{"leaves": {most}}}, "b": {{"leaves": {most}}}"#
+        ));
+        assert_eq!(many.unwrap().leaf_certificates, most);
     }
 }

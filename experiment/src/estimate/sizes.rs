@@ -1,7 +1,7 @@
 //! Bytes of a full mutual handshake, from the lengths of its parts (docs/estimate.md, "Bytes").
 //!
 //! ```text
-//!  client  ClientHello ............ 165 + names + key share      server  ServerHello ...... 90 + key share
+//!  client  ClientHello ............ 197 + names + key share      server  ServerHello ...... 90 + key share
 //!          Certificate, CertificateVerify, Finished                      EncryptedExtensions, CertificateRequest
 //!          record layer                                                  Certificate, CertificateVerify, Finished, record layer
 //! ```

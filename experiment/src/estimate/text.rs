@@ -92,7 +92,7 @@ fn basis(estimate: &Estimate) -> Vec<String> {
         format!("CPU times: {}", estimate.costs),
     ];
     if let Some(audit) = &estimate.audit {
-        let each = audit.by_algorithm.iter();
+        let each = audit.by_key_algorithm.iter();
         let each: Vec<String> = each
             .map(|(name, count)| format!("{count} {name}"))
             .collect();

@@ -46,7 +46,8 @@ pub(crate) fn describe(duration: Duration) -> String {
         .rev()
         .find(|(_, unit)| seconds >= *unit)
         .unwrap_or(&("s", 1.0));
-    format!("{}{suffix}", seconds / unit)
+    // Without the digits that a division of decimal fractions leaves behind.
+    format!("{}{suffix}", (seconds / unit * 1e6).round() / 1e6)
 }
 
 #[cfg(test)]
@@ -89,6 +90,7 @@ mod tests {
     #[test]
     fn describes_in_the_largest_unit() {
         assert_eq!(describe(Duration::from_millis(10)), "10ms");
+        assert_eq!(describe(Duration::from_micros(50)), "50us");
         assert_eq!(describe(Duration::from_secs(60)), "1m");
         assert_eq!(describe(Duration::ZERO), "0s");
     }

@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn an_inventory_has_as_many_instances_as_leaf_certificates() {
         let audit = Audit::parse(
-            r#"{"certificates": [{"algorithm": "rsa-2048"}, {"algorithm": "rsa-2048"}]}"#,
+            r#"{"format": 1, "summary": {"by_key_algorithm": {"rsa-2048": {"leaves": 2}}}}"#,
         );
         let estate = arguments("--preset operator").estate(Some(&audit.expect("an inventory")));
         let estate = estate.expect("an estate");

@@ -27,7 +27,7 @@ const STATUSES: [(u8, &str, &str); 7] = [
     (
         NOT_AS_WANTED,
         "a threshold is broken or an expectation failed",
-        "a valid measurement that does not show what was wanted: `run`, a threshold is broken or an expectation failed; `compare`, a figure is higher than `--fail-above` allows",
+        "a valid measurement that does not show what was wanted: `run`, a threshold is broken or an expectation failed; `compare`, a figure is higher than `--fail-above` allows; `estimate --against`, the model is too far off",
     ),
     (
         INVALID,
