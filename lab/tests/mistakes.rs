@@ -10,6 +10,7 @@ use hyper::{Method, StatusCode};
 use lab::topology::LabFolder;
 use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
+use mtc_tls::key::NfKey;
 use mtc_tls::peer::ExpectedPeer;
 use rustix::process::Signal;
 use rustls::{AlertDescription, Error as TlsError};
@@ -202,9 +203,12 @@ async fn an_expired_token_is_told_with_both_times() {
 #[tokio::test]
 async fn a_token_is_good_once() {
     let lab = TestLab::start(TestFolder::new(&small())).await;
-    let nf = TestNf::new(&lab.folder.lab, 100);
+    let mut nf = TestNf::new(&lab.folder.lab, 100);
     let token = nf.token();
-    nf.enrol(&token).await.unwrap();
+    let first = nf.enrol(&token).await.unwrap();
+    // The same key asks for the same.
+    assert_eq!(nf.enrol(&token).await.unwrap(), first);
+    nf.key = NfKey::generate(nf.key.algorithm()).unwrap();
     let refused = nf.enrol(&token).await.unwrap_err();
     assert!(refused.token_is_used());
     let (status, detail) = refusal(&refused);
