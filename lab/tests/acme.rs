@@ -3,7 +3,7 @@
 use std::fs;
 
 use lab::topology::Plan;
-use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile};
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use tokio::process::Command;
 
 use test_support::command::mtc5g;
@@ -28,6 +28,7 @@ async fn certbot_gets_a_certificate_that_relying_parties_verify() {
     let profile = X509Profile {
         ca_signature: KeyAlgorithm::EcdsaP256,
         intermediates: Intermediates::One,
+        revocation: X509Revocation::None,
     };
     let plan = Plan {
         x509: vec![(profile, KeyAlgorithm::EcdsaP256)],

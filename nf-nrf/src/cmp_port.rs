@@ -647,7 +647,9 @@ fn chain(issued: &IssuedCertificate) -> Outcome {
 fn again(issued: &IssuedCertificate, revoked: &Revoked) -> Outcome {
     let chain = chain(issued)?;
     let leaf = chain.first().and_then(|leaf| Certificate::parse(leaf).ok());
-    let is_revoked = leaf.is_some_and(|leaf| revoked.contains(&CertificateId::new(leaf.statement.issuer, leaf.serial)));
+    let is_revoked = leaf.is_some_and(|leaf| {
+        revoked.contains(&CertificateId::new(leaf.statement.issuer, leaf.serial))
+    });
     if is_revoked {
         let text = "the secret was used for a certificate that was rejected or revoked since; mtc5g token --cmp mints a new one";
         return Err(Refused::new(Failure::CertRevoked, text.to_owned()));

@@ -193,7 +193,11 @@ impl Revoked {
         let mut found = Vec::new();
         for (name, json) in self.folder.list(SUFFIX)? {
             let record = Record::read(&self.folder, &name, &json)?;
-            found.extend(record.certificate(issuer).filter(|(_, not_after)| *not_after >= now));
+            found.extend(
+                record
+                    .certificate(issuer)
+                    .filter(|(_, not_after)| *not_after >= now),
+            );
         }
         let mut found: Vec<_> = found.into_iter().map(|(revoked, _)| revoked).collect();
         found.sort_unstable_by(|one, other| one.serial.cmp(&other.serial));

@@ -146,13 +146,8 @@ fn port(service: &Service, folder: &TempDir) -> AcmePort {
         ca_certificate: service.ca_certificate(),
     };
     let secrets = SharedSecrets::new(KEY).expect("a key");
-    AcmePort::new(
-        service.enrolment.clone(),
-        secrets,
-        &open("acme"),
-        place,
-    )
-    .expect("a readable folder")
+    AcmePort::new(service.enrolment.clone(), secrets, &open("acme"), place)
+        .expect("a readable folder")
 }
 
 pub(crate) fn claims() -> EnrolmentClaims {
