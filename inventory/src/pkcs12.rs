@@ -1,4 +1,4 @@
-//! PKCS#12 key stores (RFC 7292), as OpenSSL, keytool and Windows write them.
+//! PKCS#12 key stores (RFC 7292), as OpenSSL and keytool write them: in DER. What is in BER of indefinite length is told as no store.
 //!
 //! ```text
 //! PFX { 3, authSafe, macData }

@@ -33,11 +33,12 @@ Examples:
   kubectl get secrets,configmaps -A -o yaml | mtc5g audit -
   mtc5g audit --json /etc/ssl | jq '.certificates[] | select(.quantum_vulnerable)'
 
-What is read: PEM, DER, PKCS#7, PKCS#12, Java key stores, Kubernetes objects and kubeconfigs, configurations of network functions, and the files
-that these name. A port is asked by one handshake, TLS 1.2 or 1.3. Nothing is verified, nothing is changed, and no private key is printed or kept.
+What is read: PEM, DER, PKCS#7, PKCS#12, Java key stores, Kubernetes objects, kubeconfigs,
+configurations of network functions, and the files that these name. A port is asked by one
+handshake, TLS 1.2 or 1.3. Nothing is verified or changed, and no private key is printed or kept.
 
-Exit status: 0 done, also if some files could not be read (see --fail-on incomplete); 1 a target cannot be read; 2 usage; 6 what --fail-on names
-was found.
+Exit status: 0 done, also if some files could not be read (see --fail-on incomplete); 1 a target
+cannot be read; 2 usage; 6 what --fail-on names was found.
 Formats: docs/audit.md.")]
 pub(super) struct AuditArguments {
     /// A file, a folder and all below it, HOST:PORT or https://HOST; - reads standard input
@@ -61,7 +62,7 @@ pub(super) struct AuditArguments {
     /// End with status 6 if this is found, once for each: quantum-vulnerable, expiring=30d, open-key, incomplete
     #[arg(long, value_name = "CONDITION")]
     fail_on: Vec<Condition>,
-    /// Passwords of key stores, one a line [and that in MTC5G_STORE_PASSWORD, the empty one and \"changeit\"]
+    /// Passwords of key stores, one a line [and that in MTC5G_STORE_PASSWORD, the empty one and "changeit"]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// Look here for files that configurations name, as if this folder were / (a container's or another machine's)
