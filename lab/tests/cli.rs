@@ -56,6 +56,10 @@ async fn help_lists_the_subcommands_and_what_they_take() {
             &["nrf", "--help"],
             &["--config", "--create-log", "--supervised", "--log-format"],
         ),
+        (
+            &["audit", "--help"],
+            &["TARGET", "--json", "--cbom", "--fail-on", "Exit status"],
+        ),
         (&["scp", "--help"], &["--config"]),
         (&["amf", "--help"], &["--config"]),
         (&["smf", "--help"], &["--config"]),
