@@ -147,7 +147,9 @@ impl Scene {
 
 async fn await_text(file: &Path, text: &str) {
     let written = async {
-        while !std::fs::read_to_string(file).is_ok_and(|all| all.contains(text)) {
+        // Whoever speaks HTTP/2 writes octets that are no text.
+        let read = || std::fs::read(file).map(|all| String::from_utf8_lossy(&all).into_owned());
+        while !read().is_ok_and(|all| all.contains(text)) {
             tokio::task::yield_now().await;
         }
     };

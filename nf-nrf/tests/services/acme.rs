@@ -13,7 +13,7 @@ use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{Credential, CredentialSet, MtcTrust, Store, X509Credential, X509Trust};
 use mtc_tls::csr::{self, Csr};
 use mtc_tls::https::HttpsServer;
-use mtc_tls::identity::{NfIdentity, NfSubject};
+use mtc_tls::identity::{CertificateId, NfIdentity, NfSubject};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
 use nf_nrf::acme_port::{AcmePort, Place};
 use nf_nrf::enrolment_token::SharedSecrets;
@@ -127,14 +127,9 @@ impl Scene {
 
     /// Whether a certificate was revoked.
     pub(crate) fn is_revoked(&self, certificate: &[u8]) -> bool {
-        let serial = Certificate::parse(certificate)
-            .expect("a certificate")
-            .serial;
-        let serial = mtc_core::hex::encode(serial);
-        let records = std::fs::read_dir(self.folder.path().join("revoked")).expect("a folder");
-        let mut records =
-            records.map(|record| std::fs::read_to_string(record.expect("a record").path()));
-        records.any(|record| record.expect("readable").contains(&serial))
+        let certificate = Certificate::parse(certificate).expect("a certificate");
+        let id = CertificateId::new(certificate.statement.issuer, certificate.serial);
+        self.service.enrolment.revoked.contains(&id)
     }
 }
 
