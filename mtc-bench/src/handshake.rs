@@ -172,8 +172,11 @@ impl Meeting {
             })
         };
         let provider = |groups| {
+            // A ClientHello names all of them.
+            let suites = aws_lc_rs::DEFAULT_CIPHER_SUITES.iter().copied();
             Arc::new(CryptoProvider {
                 kx_groups: groups,
+                cipher_suites: suites.filter(|suite| suite.tls13().is_some()).collect(),
                 ..aws_lc_rs::default_provider()
             })
         };

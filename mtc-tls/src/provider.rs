@@ -81,11 +81,14 @@ impl FromStr for KeyExchange {
     }
 }
 
-/// The provider for a side that accepts these groups, in order of preference.
+/// The provider for a side that accepts these groups, in order of preference. A ClientHello names all of its cipher suites, whatever version is
+/// spoken, so it has those of TLS 1.3 alone: another crate in the same build may have rustls bring others.
 pub(crate) fn provider(groups: &[KeyExchange]) -> Arc<CryptoProvider> {
     let kx_groups = groups.iter().map(|exchange| exchange.group()).collect();
+    let suites = aws_lc_rs::DEFAULT_CIPHER_SUITES.iter().copied();
     Arc::new(CryptoProvider {
         kx_groups,
+        cipher_suites: suites.filter(|suite| suite.tls13().is_some()).collect(),
         ..aws_lc_rs::default_provider()
     })
 }
@@ -99,5 +102,28 @@ pub(crate) const fn signature_scheme(algorithm: KeyAlgorithm) -> SignatureScheme
         KeyAlgorithm::MlDsa44 => SignatureScheme::ML_DSA_44,
         KeyAlgorithm::MlDsa65 => SignatureScheme::ML_DSA_65,
         KeyAlgorithm::MlDsa87 => SignatureScheme::ML_DSA_87,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suites_are_those_of_tls_1_3_whatever_else_the_build_has() {
+        let names = provider(&KeyExchange::ALL);
+        let names = names.cipher_suites.iter().map(|suite| suite.suite());
+        let names: Vec<_> = names.collect();
+        use rustls::CipherSuite::{
+            TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+        };
+        assert_eq!(
+            names,
+            [
+                TLS13_AES_256_GCM_SHA384,
+                TLS13_AES_128_GCM_SHA256,
+                TLS13_CHACHA20_POLY1305_SHA256,
+            ]
+        );
     }
 }
