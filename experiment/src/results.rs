@@ -36,7 +36,9 @@ mod x509_status;
 
 pub use arrivals::{GeneratorResult, OperationResult, VariantArrivals, is_too_late, started_late};
 pub use comparison::{Comparison, EnvironmentDifference, VariantComparison};
-pub use events::{ClockStep, EventRecord, Issuance, RevocationRecord, RunHistory, TimelinePoint};
+pub use events::{
+    ClockStep, EventRecord, Issuance, RevocationRecord, RevokedInVariant, RunHistory, TimelinePoint,
+};
 pub use handshake::{
     AnchorResult, CpuSplit, HandshakeResult, MIN_RTT_MS, RoundTrips, SideResult, TcpResult,
     VerificationResult,

@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use mtc_core::id::LandmarkNumber;
 use mtc_core::wire::WireError;
 use mtc_tls::identity::NfIdentity;
+use mtc_tls::key::{X509Profile, X509Revocation};
 use mtc_tls::pem;
 use mtc_tools::chain_properties::{UnknownProperties, properties};
+use nf_nrf::revocation::What;
 use sbi::vault::{self, CredentialDer, RestoreError, Stored};
 use thiserror::Error;
 use uuid::Uuid;
@@ -214,6 +216,39 @@ pub fn export(
         }
     }
     Ok(written)
+}
+
+/// What is revoked of instances of the lab in `lab`, each in the form of an order: their X.509 certificates, where peers look at what was
+/// revoked of them, and then all their Merkle Tree Certificates. Blocks on the disk.
+///
+/// # Errors
+/// Their credentials cannot be read, or are damaged.
+pub(crate) fn certificates_of(lab: &Path, instances: &[Uuid]) -> Result<Vec<What>, IdentityError> {
+    let mut found = find(&lab.join(STATE))?;
+    found.retain(|identity| instances.contains(&identity.instance));
+    let (mut x509, mut mtc) = (Vec::new(), Vec::new());
+    for identity in found {
+        for credential in &identity.stored.credentials {
+            if credential.is_mtc() {
+                mtc.push(What::Instance(identity.instance));
+                continue;
+            }
+            let profile = credential.profile.strip_prefix("x509-");
+            let profile = profile.and_then(|profile| profile.parse::<X509Profile>().ok());
+            if profile.is_none_or(|profile| profile.revocation == X509Revocation::None) {
+                continue;
+            }
+            let damaged = |error| IdentityError::Damaged(identity.name.clone(), error);
+            let chain = credential.der().map_err(damaged)?.chain;
+            x509.extend(
+                chain
+                    .first()
+                    .and_then(|leaf| What::of_certificate(leaf).ok()),
+            );
+        }
+    }
+    mtc.dedup();
+    Ok(x509.into_iter().chain(mtc).collect())
 }
 
 /// The network functions whose credentials are below a folder.

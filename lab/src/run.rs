@@ -477,7 +477,7 @@ async fn measure(
         own,
         lab: counted(Origin::Lab),
         history: RunHistory {
-            events: director.finish(&watched),
+            events: director.finish(&watched, &scenario.variants),
             timeline,
             issuance: slices.issuance(),
             clock_steps: clock.finish(),

@@ -34,6 +34,7 @@ use sbi::address::{Address, ResolveError};
 use sbi::backoff;
 use sbi::client::ClientError;
 use sbi::process::Event;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -48,6 +49,7 @@ pub use self::throwaway::{Throwaway, ThrowawayError, leave_logs, remove_abandone
 
 use self::folder::{ProcessFiles, startup_seconds};
 use self::targets::Announcement;
+use crate::identity::{IdentityError, certificates_of};
 use crate::pki::{PkiError, PlannedInstance, revocation_order};
 
 /// How long a process of few instances may take to reach what is waited for.
@@ -71,6 +73,9 @@ pub enum TopologyError {
         /// The name.
         source: ResolveError,
     },
+    /// It is not known what to revoke.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// An order to revoke cannot be signed.
     #[error(transparent)]
     Pki(#[from] PkiError),
@@ -320,24 +325,30 @@ impl Topology {
         self.children.iter().any(|(of, _)| *of == nf)
     }
 
-    /// Revokes the certificates of the first instances of an NF, as an operator does, and returns the number of the list that has them.
+    /// Revokes the certificates of the first instances of an NF, as an operator does, and returns the number of the list that has the Merkle
+    /// Tree Certificates; none if there are none.
     ///
     /// # Errors
     /// The NRF refuses, or has not published the list in time.
-    pub async fn revoke(&mut self, nf: Nf, instances: usize) -> Result<u64, TopologyError> {
+    pub async fn revoke(&mut self, nf: Nf, instances: usize) -> Result<Option<u64>, TopologyError> {
         let of_type =
             |planned: &&PlannedInstance| planned.nf_type.eq_ignore_ascii_case(nf.as_str());
         let ids = self.instances.iter().filter(of_type).take(instances);
         let ids: Vec<_> = ids.map(|planned| planned.instance_id).collect();
+        let lab = self.files.folder().to_owned();
+        let all = spawn_blocking(move || certificates_of(&lab, &ids)).await;
         let now = mtc_tls::clock::Clock::default().now();
         let mut newest = None;
-        for instance in ids {
-            let order = revocation_order(self.files.folder(), What::Instance(instance), None, now);
-            newest = self.carry_out(order?).await?.list;
+        for what in all.expect("reading does not panic")? {
+            let is_listed = matches!(what, What::Instance(_));
+            let order = revocation_order(self.files.folder(), what, None, now);
+            let list = self.carry_out(order?).await?.list;
+            if is_listed {
+                let list = list.ok_or(TopologyError::NotPublished)?;
+                newest = Some(list.number);
+            }
         }
-        newest
-            .map(|list| list.number)
-            .ok_or(TopologyError::NotPublished)
+        Ok(newest)
     }
 
     /// Starts a process again on the same files, and waits until it is ready.

@@ -25,12 +25,12 @@ pub struct LoadResult {
     pub generator: GeneratorUse,
     /// One for each variant, in the scenario's order.
     pub variants: Vec<ClientTotals>,
-    /// Instances that were to be watched: the first ones.
+    /// Instances that were to be watched: the first ones. Of each, one for each variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub watched: Vec<Watched>,
+    pub watched: Vec<Vec<Watched>>,
 }
 
-/// Until when the operations of an instance succeeded.
+/// Until when the operations of an instance in a variant succeeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Watched {
@@ -51,6 +51,11 @@ impl Watched {
             }
             _ => self.failed_since += 1,
         }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.last_ok = self.last_ok.max(other.last_ok);
+        self.failed_since += other.failed_since;
     }
 }
 
@@ -121,10 +126,12 @@ impl LoadResult {
         self.generator.cpu += generator.cpu;
         self.generator.wall += generator.wall;
         let most = self.watched.len().max(watched.len());
-        self.watched.resize(most, Watched::default());
+        let unseen = vec![Watched::default(); variants.len()];
+        self.watched.resize(most, unseen);
         for (mine, theirs) in self.watched.iter_mut().zip(watched) {
-            mine.last_ok = mine.last_ok.max(theirs.last_ok);
-            mine.failed_since += theirs.failed_since;
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                mine.merge(theirs);
+            }
         }
         self.variants
             .iter_mut()

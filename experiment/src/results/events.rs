@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use mtc_tls::key::X509Revocation;
 use sbi::ledger::IssuanceTotals;
 use serde::{Deserialize, Serialize};
 
@@ -78,25 +79,49 @@ pub struct EventRecord {
 /// How a revocation got about. Times are in seconds from the start of the measured part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RevocationRecord {
-    /// The number of the list that has it.
-    pub number: u64,
-    /// When the list was published: `mtc5g revoke` would have returned.
+    /// The number of the list of revoked serial numbers that has it; none if the instances had no Merkle Tree Certificates.
+    pub number: Option<u64>,
+    /// When all was carried out and the list published: `mtc5g revoke` would have returned.
     pub published_s: f64,
-    /// When each network function's process had it in force.
+    /// When each network function's process had the list in force.
     pub in_force_s: BTreeMap<String, f64>,
-    /// When the last operation of a revoked instance ended that succeeded, for which others had accepted its certificate.
-    #[serde(default)]
+    /// What became of the revoked instances in each variant, in the scenario's order.
+    pub variants: Vec<RevokedInVariant>,
+}
+
+/// Until when revoked instances were accepted in a variant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RevokedInVariant {
+    /// Its name.
+    pub name: String,
+    /// How peers learn there that a certificate was revoked: `ranges`, `crl`, `ocsp-stapled`, or `none`.
+    pub revocation: String,
+    /// When the last operation of a revoked instance ended that succeeded, for which others had accepted its certificate; in seconds from the
+    /// start of the measured part.
     pub last_accepted_s: Option<f64>,
     /// Operations of revoked instances that ended after that, and failed.
-    #[serde(default)]
     pub refused: u64,
 }
 
+impl RevokedInVariant {
+    /// Whether peers look there at what was revoked.
+    pub fn is_looked_at(&self) -> bool {
+        self.revocation != X509Revocation::None.as_str()
+    }
+}
+
 impl EventRecord {
-    /// From the revocation to the last operation for which a revoked instance was accepted, in seconds; zero if there was none after.
-    pub fn accepted_for_s(&self) -> Option<f64> {
-        let last = self.revocation.as_ref()?.last_accepted_s;
-        Some((last.unwrap_or_default() - self.began_s?).max(0.0))
+    /// From the revocation to the last operation for which a revoked instance was accepted, in seconds, in each variant; zero if there was none
+    /// after.
+    pub fn accepted_for_s(&self) -> impl Iterator<Item = (&RevokedInVariant, f64)> {
+        let revoked = self.revocation.iter().zip(self.began_s);
+        revoked.flat_map(|(revocation, began)| {
+            let variants = revocation.variants.iter();
+            variants.map(move |variant| {
+                let last = variant.last_accepted_s.unwrap_or_default();
+                (variant, (last - began).max(0.0))
+            })
+        })
     }
 
     /// An event that has not begun.

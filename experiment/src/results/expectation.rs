@@ -96,9 +96,14 @@ impl Results {
         };
         let within_s = within.as_secs_f64();
         let events = self.events.iter();
-        let late = events.filter_map(|event| {
-            let (revocation, accepted) = (event.revocation.as_ref()?, event.accepted_for_s()?);
-            let what = if revocation.refused == 0 {
+        let accepted = events.flat_map(|event| {
+            let accepted = event.accepted_for_s();
+            accepted.map(move |(variant, accepted)| (event, variant, accepted))
+        });
+        let late = accepted.filter_map(|(event, variant, accepted)| {
+            let what = if !variant.is_looked_at() {
+                return None;
+            } else if variant.refused == 0 {
                 "never refused".to_owned()
             } else if accepted > within_s {
                 format!("accepted for {accepted:.2} s after it")
@@ -106,6 +111,7 @@ impl Results {
                 return None;
             };
             Some(Violation::NotRevoked {
+                variant: variant.name.clone(),
                 nf: event.nf.clone(),
                 what,
                 within_s,

@@ -172,8 +172,10 @@ pub enum Violation {
         max_percent: String,
     },
     /// A revoked instance was accepted for longer than the scenario expects, or nobody refused it.
-    #[error("a revoked {nf} was {what}; expected is a refusal within {within_s} s")]
+    #[error("{variant}: a revoked {nf} was {what}; expected is a refusal within {within_s} s")]
     NotRevoked {
+        /// The variant.
+        variant: String,
         /// Of which network function.
         nf: String,
         /// What became of it.

@@ -88,6 +88,14 @@ impl Variant {
         }
     }
 
+    /// How peers learn that a certificate was revoked: `none`, `crl` or `ocsp-stapled`, and `ranges` of the mtc kinds.
+    pub const fn revocation(&self) -> &'static str {
+        match self.authentication {
+            TrustDomain::X509(profile) => profile.revocation.as_str(),
+            _ => RANGES,
+        }
+    }
+
     /// The kind of certificate that must be served: that of `auth`, except where landmarks are stale by intent.
     pub const fn expected_kind(&self) -> CertificateKind {
         self.authentication.kind()

@@ -8,7 +8,6 @@ use std::time::Duration;
 use mtc_core::id::{EntryIndex, LogNumber, serial, split_serial};
 use mtc_core::revocation_list::{RevocationList, RevocationListError};
 use mtc_core::time::UnixTime;
-use mtc_core::x509::Certificate;
 use mtc_tools::certificate_file;
 use mtc_tools::trust_text::RevokedText;
 use mtc_web::{Client, HttpError, Prefix};
@@ -209,13 +208,7 @@ impl RevokeArguments {
         }
         if let Some(file) = &self.certificate {
             let der = certificate_file::read_certificate(file)?;
-            let certificate = Certificate::parse(&der)?;
-            let statement = &certificate.statement;
-            return Ok(What::certificate(
-                statement.issuer,
-                certificate.serial,
-                statement.not_after.0,
-            ));
+            return Ok(What::of_certificate(&der)?);
         }
         Ok(What::Instance(self.instance.unwrap_or_default()))
     }

@@ -157,7 +157,7 @@ struct Run<O, P> {
     cpu_before: Duration,
     used: GeneratorUse,
     variants: Vec<ClientTotals>,
-    watched: Vec<Watched>,
+    watched: Vec<Vec<Watched>>,
     /// Sums over `variants`, kept so that progress costs nothing.
     done: u64,
     errors: u64,
@@ -194,7 +194,7 @@ impl<O: Operation, P: Observer> Run<O, P> {
             cpu_before: Duration::ZERO,
             used: GeneratorUse::default(),
             variants: vec![ClientTotals::default(); schedule.variants()],
-            watched: vec![Watched::default(); engine.watched],
+            watched: vec![vec![Watched::default(); schedule.variants()]; engine.watched],
             done: 0,
             errors: 0,
             dropped: 0,
@@ -384,7 +384,7 @@ impl<O: Operation, P: Observer> Run<O, P> {
         }
         if let Some(watched) = self.watched.get_mut(arrival.instance) {
             let ended = (arrival.at + latency).saturating_sub(self.measured_from);
-            watched.record(ended, outcome.result.is_ok());
+            watched[arrival.variant].record(ended, outcome.result.is_ok());
         }
         let slice = self.slicing.index(arrival.at);
         let totals = &mut self.variants[arrival.variant];

@@ -20,9 +20,8 @@ use super::counters::Counters;
 use super::{ProgressListener, RunError};
 use crate::topology::Topology;
 use experiment::measure::Watched;
-use experiment::results::{EventRecord, RevocationRecord};
-use experiment::scenario::Nf;
-use experiment::scenario::{Action, Event};
+use experiment::results::{EventRecord, RevocationRecord, RevokedInVariant};
+use experiment::scenario::{Action, Event, Nf, Variant};
 
 /// The processes that follow what is revoked.
 const FOLLOWERS: [Nf; 4] = [Nf::Nrf, Nf::Scp, Nf::Amf, Nf::Smf];
@@ -227,9 +226,14 @@ impl Director {
                     published_s: self.began.elapsed().as_secs_f64(),
                     ..RevocationRecord::default()
                 });
-                let missing = FOLLOWERS.into_iter().filter(|nf| topology.has_started(*nf));
-                let missing = missing.collect();
-                self.awaited[index] = Some(Awaited::InForce { number, missing });
+                match number {
+                    Some(number) => {
+                        let missing = FOLLOWERS.into_iter().filter(|nf| topology.has_started(*nf));
+                        let missing = missing.collect();
+                        self.awaited[index] = Some(Awaited::InForce { number, missing });
+                    }
+                    None => self.is_over(index),
+                }
             }
         }
         Ok(())
@@ -286,16 +290,28 @@ impl Director {
         }
     }
 
-    /// The record of every event; `watched` is until when the operations of instances succeeded.
-    pub(super) fn finish(mut self, watched: &[Watched]) -> Vec<EventRecord> {
+    /// The record of every event; `watched` is until when the operations of instances succeeded, of each in each of the variants.
+    pub(super) fn finish(
+        mut self,
+        watched: &[Vec<Watched>],
+        variants: &[Variant],
+    ) -> Vec<EventRecord> {
         for record in &mut self.records {
             let Some(revocation) = &mut record.revocation else {
                 continue;
             };
             let revoked = watched.iter().take(record.instances.unwrap_or(0).into());
-            let last = revoked.clone().filter_map(|of| of.last_ok).max();
-            revocation.last_accepted_s = last.map(|last| last.as_secs_f64());
-            revocation.refused = revoked.map(|of| of.failed_since).sum();
+            let variants = variants.iter().enumerate().map(|(position, variant)| {
+                let revoked = revoked.clone().filter_map(|of| of.get(position));
+                let last = revoked.clone().filter_map(|of| of.last_ok).max();
+                RevokedInVariant {
+                    name: variant.name.clone(),
+                    revocation: variant.revocation().to_owned(),
+                    last_accepted_s: last.map(|last| last.as_secs_f64()),
+                    refused: revoked.map(|of| of.failed_since).sum(),
+                }
+            });
+            revocation.variants = variants.collect();
         }
         self.records
     }

@@ -1,6 +1,7 @@
 //! What an operator orders to be revoked: a JWT by the enrolment authority, as its tokens are, for another purpose.
 
 use mtc_core::hex;
+use mtc_core::x509::{Certificate, X509Error};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -51,6 +52,20 @@ pub enum What {
 }
 
 impl What {
+    /// A certificate, DER.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of_certificate(certificate: &[u8]) -> Result<Self, X509Error> {
+        let certificate = Certificate::parse(certificate)?;
+        let statement = &certificate.statement;
+        Ok(Self::certificate(
+            statement.issuer,
+            certificate.serial,
+            statement.not_after.0,
+        ))
+    }
+
     /// A certificate by issuer and serial number.
     pub fn certificate(issuer: &[u8], serial: &[u8], not_after: u64) -> Self {
         Self::Certificate {

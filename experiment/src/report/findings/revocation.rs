@@ -1,7 +1,7 @@
 //! How long a revoked network function was still accepted.
 
 use super::{Finding, Tone};
-use crate::results::{EventRecord, Results};
+use crate::results::{EventRecord, Results, RevokedInVariant};
 
 /// What became of each revocation.
 pub(super) fn revocations(results: &Results) -> Vec<Finding> {
@@ -23,17 +23,42 @@ fn revocation(event: &EventRecord) -> Option<Finding> {
         }
         _ => "it was not in force everywhere when the load ended".to_owned(),
     };
-    let accepted = event.accepted_for_s()?;
+    let published = revocation.published_s - began;
+    let done = match revocation.number {
+        Some(number) => {
+            format!("list {number} was published {published:.2} s after the order, and {in_force}")
+        }
+        None => format!("it was recorded {published:.2} s after the order"),
+    };
+    let accepted: Vec<_> = event.accepted_for_s().map(in_variant).collect();
     let text = format!(
-        "{instances} instance{plural} of {} revoked at {began:.2} s: list {} was published {:.2} s after the order, and {in_force}. The last \
-         operation for which a revoked certificate was accepted ended {accepted:.2} s after the order; {} later ones were refused.",
+        "{instances} instance{plural} of {} revoked at {began:.2} s: {done}. The last operation for which a revoked certificate was accepted \
+         ended {}.",
         event.nf,
-        revocation.number,
-        revocation.published_s - began,
-        revocation.refused
+        accepted.join("; ")
     );
     Some(Finding {
         tone: Tone::Even,
         text,
     })
+}
+
+fn in_variant((variant, accepted): (&RevokedInVariant, f64)) -> String {
+    let RevokedInVariant {
+        name,
+        revocation,
+        refused,
+        ..
+    } = variant;
+    let way = if variant.is_looked_at() {
+        revocation
+    } else {
+        "nobody looks"
+    };
+    match refused {
+        0 => format!("in {name} ({way}) with the load"),
+        refused => format!(
+            "in {name} ({way}) {accepted:.2} s after the order, and {refused} later ones were refused"
+        ),
+    }
 }

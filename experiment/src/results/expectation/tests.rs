@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::results::sample::quick;
-use crate::results::{RevocationRecord, RunHistory, TimelinePoint};
+use crate::results::{RevocationRecord, RevokedInVariant, RunHistory, TimelinePoint};
 use crate::scenario::Expectation;
 
 /// The NRF is killed at 2 s, started at 4 s and ready at 5 s.
@@ -58,7 +58,7 @@ fn during_events() -> Expectation {
 
 #[test]
 fn a_revoked_instance_may_be_accepted_for_as_long_as_is_expected_and_must_be_refused_then() {
-    let revoked = |last_accepted_s, refused| {
+    let in_variant = |way: &str, last_accepted_s, refused| {
         let mut results = quick();
         results.expect.revoked_within = Some(Duration::from_secs(1));
         let event = EventRecord {
@@ -69,8 +69,12 @@ fn a_revoked_instance_may_be_accepted_for_as_long_as_is_expected_and_must_be_ref
             began_s: Some(2.0),
             ended_s: Some(2.5),
             revocation: Some(RevocationRecord {
-                last_accepted_s,
-                refused,
+                variants: vec![RevokedInVariant {
+                    name: "one".to_owned(),
+                    revocation: way.to_owned(),
+                    last_accepted_s,
+                    refused,
+                }],
                 ..RevocationRecord::default()
             }),
         };
@@ -80,7 +84,9 @@ fn a_revoked_instance_may_be_accepted_for_as_long_as_is_expected_and_must_be_ref
         });
         results.violations()
     };
+    let revoked = |last_accepted_s, refused| in_variant("crl", last_accepted_s, refused);
     for good in [
+        in_variant("none", Some(3.5), 0),
         revoked(Some(2.9), 3),
         revoked(Some(1.9), 3),
         revoked(None, 3),
