@@ -27,6 +27,8 @@ use crate::hints::MtcAnchor;
 use crate::identity::CertificateId;
 use crate::key::{KeyAlgorithm, NfKey, NfKeyError, X509Profile, X509Revocation};
 use crate::provider::{KeyExchange, provider};
+use crate::revocation::RevokedSerials;
+use crate::revocation::crl::CrlError;
 
 /// Why a credential or a trust anchor cannot be used.
 #[derive(Debug, Error)]
@@ -396,6 +398,8 @@ pub struct X509Trust {
     pub(crate) clients: Arc<dyn ClientCertVerifier>,
     /// Whether these verify with lists of what is revoked, where their profile has any.
     pub(crate) has_lists: bool,
+    /// What stands in the lists.
+    pub(crate) revoked: RevokedSerials,
 }
 
 impl X509Trust {
@@ -432,16 +436,23 @@ impl X509Trust {
                 .map_err(|error| failed(error.into()))?,
             roots,
             has_lists: false,
+            revoked: RevokedSerials::default(),
         })
     }
 
     /// The same trust in what stands in none of these CRLs (DER), one of each CA: a chain with a CA that has none is refused, and one with a
-    /// CA whose CRL is stale. Servers that staple an OCSP response are judged by that, and their CAs by nothing.
+    /// CA whose CRL is stale. Servers that staple an OCSP response are judged by that, and refused if they stand in a list all the same; their
+    /// CAs are judged by nothing.
     ///
     /// # Errors
     /// Not a CRL that webpki takes.
     pub fn with_lists(&self, lists: &[Vec<u8>]) -> Result<Self, CredentialError> {
         let profile = self.profile;
+        let unreadable = |error: CrlError| CredentialError::Lists {
+            profile,
+            source: error.into(),
+        };
+        let revoked = RevokedSerials::of(lists).map_err(unreadable)?;
         let failed = |error: VerifierBuilderError| CredentialError::Lists {
             profile,
             source: error.into(),
@@ -466,6 +477,7 @@ impl X509Trust {
             servers,
             clients: clients.build().map_err(failed)?,
             has_lists: true,
+            revoked,
             ..self.clone()
         })
     }
@@ -543,9 +555,11 @@ impl CredentialSet {
         }
     }
 
-    /// Whether a certificate that was accepted once would not be any more, since it was revoked.
+    /// Whether a certificate that was accepted once would not be any more, since it was revoked: by ranges, or by a CRL of an X.509 CA.
     pub fn is_revoked(&self, certificate: &CertificateId) -> bool {
+        let mut roots = self.x509_trust.iter();
         self.mtc_trust.is_revoked(certificate)
+            || roots.any(|root| root.revoked.contains(certificate))
     }
 
     /// The trust anchors of the Merkle Tree Certificates of a key, as `trust_anchors` would list them.

@@ -69,7 +69,9 @@ impl VerifyError {
             Self::Mtc(Rejection::Policy(_)) => "cosigner policy",
             Self::Mtc(_) => "not authentic",
             Self::X509(rustls::Error::InvalidCertificate(CertificateError::Revoked))
-            | Self::Status(StatusError::Ocsp(OcspError::Revoked(_))) => "revoked",
+            | Self::Status(StatusError::Revoked | StatusError::Ocsp(OcspError::Revoked(_))) => {
+                "revoked"
+            }
             Self::X509(rustls::Error::InvalidCertificate(
                 CertificateError::UnknownRevocationStatus,
             ))

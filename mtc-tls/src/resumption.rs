@@ -25,6 +25,7 @@ use crate::kind::CertificateKind;
 use crate::peer::{ExpectedPeer, VerifiedPeer, VerifyError};
 use crate::pool::{Kept, lock};
 use crate::profile::{ClientAuth, Tickets, Tokens, TrustDomain, Via};
+use crate::revocation::StatusError;
 use crate::signal::Signal;
 
 /// Sessions that a server keeps for each kind of connection.
@@ -113,11 +114,11 @@ pub(crate) fn resumed_peer(
     let leaf = leaf.map_err(UsageError::from)?;
     leaf.check_usage(now, Some(role))?;
     let certificate = CertificateId::of(&leaf);
-    if let Some(serial) = certificate
-        .small_serial()
-        .filter(|_| set.is_revoked(&certificate))
-    {
-        return Err(Rejection::Revoked(serial).into());
+    if set.is_revoked(&certificate) {
+        return Err(match (kind, certificate.small_serial()) {
+            (CertificateKind::DirectlySigned, _) | (_, None) => StatusError::Revoked.into(),
+            (_, Some(serial)) => Rejection::Revoked(serial).into(),
+        });
     }
     let names = AltNames::of(&leaf).map_err(IdentityError::from)?;
     let identity = NfIdentity::of(&leaf, names)?;

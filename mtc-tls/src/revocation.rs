@@ -7,17 +7,22 @@
 //! ```
 //!
 //! Both are written by the CA itself: what revokes is online anyway, and a delegated responder would send its certificate with every
-//! response. Whether a certificate stands in a CRL is for webpki to say; here a CRL is read as far as whoever fetches it has to, for
-//! its number, its times and its signature.
+//! response. Whether a certificate stands in a CRL is for webpki to say in a handshake; here a CRL is read as far as whoever fetches it has
+//! to, for its number, its times and its signature, and for the serial numbers in it, so that it ends what began before ([`RevokedSerials`]).
 
 pub mod crl;
 pub mod ocsp;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use mtc_core::der;
 use mtc_core::oid;
 use mtc_core::time::UnixTime;
 use mtc_core::x509::extension;
 
+use self::crl::{Crl, CrlError};
+use crate::identity::CertificateId;
 use crate::key::X509Profile;
 
 /// The CRLs of the CAs of a profile, that of the root first, as they are called where they are served and stored.
@@ -46,6 +51,45 @@ pub struct RevokedCertificate {
     pub reason: Option<u8>,
 }
 
+/// What stands in the CRLs of the CAs of a profile. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct RevokedSerials(Arc<[RevokedByIssuer]>);
+
+/// What stands in the CRL of one CA.
+#[derive(Debug)]
+struct RevokedByIssuer {
+    /// DER of the Name.
+    issuer: Box<[u8]>,
+    /// Contents octets.
+    serials: BTreeSet<Box<[u8]>>,
+}
+
+impl RevokedSerials {
+    /// What stands in these CRLs (DER).
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub fn of(lists: &[Vec<u8>]) -> Result<Self, CrlError> {
+        let read = lists.iter().map(|list| {
+            let list = Crl::parse(list)?;
+            let serials = list.serials()?.into_iter().map(Box::from);
+            Ok(RevokedByIssuer {
+                issuer: list.issuer.into(),
+                serials: serials.collect(),
+            })
+        });
+        Ok(Self(read.collect::<Result<_, _>>()?))
+    }
+
+    /// Whether a certificate stands in one of them.
+    pub fn contains(&self, certificate: &CertificateId) -> bool {
+        let mut lists = self.0.iter();
+        lists.any(|of| {
+            *of.issuer == *certificate.issuer() && of.serials.contains(certificate.serial())
+        })
+    }
+}
+
 /// Why a staple is not what its server needs. What is wrong with a CRL says webpki, as for every chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -53,6 +97,9 @@ pub enum StatusError {
     /// No CRL of the CA has been fetched yet.
     #[error("no CRL of the CA is known here")]
     NoCrl,
+    /// It stands in the CRL of its CA: as a session began it did not, or its server staples a response from before.
+    #[error("the certificate was revoked, as the CRL of its CA says")]
+    Revoked,
     /// The server stapled nothing.
     #[error("the server stapled no OCSP response")]
     NotStapled,

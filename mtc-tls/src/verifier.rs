@@ -340,6 +340,12 @@ fn check_staple(
     let issuer = intermediates.first().unwrap_or(&trust.root);
     let issuer = X509Certificate::parse(issuer).map_err(|_| StatusError::Issuer)?;
     let leaf = X509Certificate::parse(end_entity).map_err(|_| StatusError::Issuer)?;
+    if trust
+        .revoked
+        .contains(&CertificateId::new(leaf.statement.issuer, leaf.serial))
+    {
+        return Err(StatusError::Revoked);
+    }
     let response = Response::parse(staple)?;
     Ok(response.check(&issuer, leaf.serial, UnixTime(now.as_secs()))?)
 }
@@ -384,7 +390,9 @@ fn tls_error(error: Arc<VerifyError>, now: TlsTime) -> rustls::Error {
         }
         VerifyError::Mtc(Rejection::Malformed(_)) => CertificateError::BadEncoding,
         VerifyError::Status(StatusError::NoCrl) => CertificateError::UnknownRevocationStatus,
-        VerifyError::Status(StatusError::Ocsp(OcspError::Revoked(_))) => CertificateError::Revoked,
+        VerifyError::Status(StatusError::Revoked | StatusError::Ocsp(OcspError::Revoked(_))) => {
+            CertificateError::Revoked
+        }
         VerifyError::Status(_) => CertificateError::InvalidOcspResponse,
         _ => CertificateError::Other(OtherError(error)),
     };

@@ -158,6 +158,8 @@ pub struct Crl<'a> {
     pub this_update: UnixTime,
     /// By when there is another.
     pub next_update: UnixTime,
+    /// What is revoked, one entry behind the other.
+    entries: &'a [u8],
     /// DER of the part that is signed.
     tbs: &'a [u8],
     /// DER of the AlgorithmIdentifier.
@@ -167,7 +169,7 @@ pub struct Crl<'a> {
 }
 
 impl<'a> Crl<'a> {
-    /// Reads a list; nothing of it is believed yet. Its entries are for webpki to read.
+    /// Reads a list but for its entries; nothing of it is believed yet.
     ///
     /// # Errors
     /// [`CrlError::TooLong`], [`CrlError::Malformed`] or [`CrlError::Missing`].
@@ -208,7 +210,7 @@ impl<'a> Crl<'a> {
             return Err(CrlError::Missing("nextUpdate"));
         }
         let next_update = UnixTime::from_der(&mut fields).map_err(malformed("nextUpdate"))?;
-        fields
+        let entries = fields
             .optional(der::SEQUENCE)
             .map_err(malformed("revokedCertificates"))?;
         let in_extensions = malformed("crlExtensions");
@@ -221,10 +223,28 @@ impl<'a> Crl<'a> {
             number: number(extensions)?,
             this_update,
             next_update,
+            entries: entries.map_or(&[], |entries| entries.contents),
             tbs: tbs.whole,
             algorithm,
             signature,
         })
+    }
+
+    /// The serial numbers (contents octets) of what is revoked. What else entries say is for webpki to read, which takes no list whose entries
+    /// are of other issuers.
+    ///
+    /// # Errors
+    /// [`CrlError::Malformed`].
+    pub fn serials(&self) -> Result<Vec<&'a [u8]>, CrlError> {
+        let in_entries = malformed("revokedCertificates");
+        let mut left = Reader::new(self.entries);
+        let mut serials = Vec::new();
+        while !left.is_empty() {
+            let entry = left.expect(der::SEQUENCE).map_err(in_entries)?;
+            let mut entry = Reader::new(entry.contents);
+            serials.push(entry.contents(der::INTEGER).map_err(in_entries)?);
+        }
+        Ok(serials)
     }
 
     /// Checks that this CA has signed it, that it is one of now, and that it is none from before the one of number `newest`.

@@ -4,12 +4,15 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use mtc_core::time::UnixTime;
-use mtc_tls::credentials::CredentialSet;
+use mtc_tls::clock::Clock;
+use mtc_tls::credentials::{CredentialSet, Store};
+use mtc_tls::endpoint::Endpoint;
 use mtc_tls::handshake::HandshakeError;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
 use mtc_tls::peer::VerifyError;
 use mtc_tls::pem;
 use mtc_tls::profile::TrustDomain::X509;
+use mtc_tls::profile::{ConnectionProfile, Tickets};
 use mtc_tls::revocation::StatusError;
 use mtc_tls::revocation::ocsp::OcspError;
 use rustls::AlertDescription;
@@ -18,6 +21,7 @@ use tokio::process::Command;
 use crate::baseline::Baseline;
 use crate::lab::{Lab, endpoint, profile};
 use crate::nf::{Nf, Validity};
+use crate::resumption::visit;
 use crate::server::{Server, alert};
 
 const fn checked(intermediates: Intermediates, revocation: X509Revocation) -> X509Profile {
@@ -162,6 +166,60 @@ async fn a_server_staples_that_it_is_good_and_a_client_is_looked_up_in_the_crl()
             let verdicts = meet(&lab, client(), server(lists, answer.clone())).await;
             assert_eq!(rules(&verdicts), [None, Some(rule)]);
         }
+    }
+}
+
+/// An open connection is watched with [`Endpoint::revoked`].
+#[tokio::test]
+async fn a_new_crl_ends_connections_and_sessions_with_who_stands_in_it_at_either_side() {
+    for (of, tickets, at_server) in [
+        (CRL, Tickets::Stateful, true),
+        (CRL, Tickets::Stateless, false),
+        (OCSP, Tickets::Stateless, true),
+        (OCSP, Tickets::Stateful, false),
+    ] {
+        let lab = lab(of);
+        let baseline = &lab.baselines[0];
+        let answer = || Some(baseline.answer(lab.validity, false));
+        let lists = |is_revoked| baseline.lists(lab.validity, [false, is_revoked]);
+        let stores =
+            [&lab.smf, &lab.amf].map(|nf| Store::new(set(&lab, nf, Some(lists(false)), answer())));
+        let [server, client] = stores
+            .each_ref()
+            .map(|store| Endpoint::new(store.receiver(), Clock::default()));
+        let watching = if at_server { &server } else { &client }.clone();
+        let server = Server::start(server).await;
+        let profile = ConnectionProfile {
+            tickets,
+            ..profile(X509(of))
+        };
+        let expected = || lab.smf.expected();
+        let (connected, accepted) = visit(&server, &client, profile, expected()).await;
+        let (again, _) = visit(&server, &client, profile, expected()).await;
+        assert!(again.cost.negotiated.resumed);
+        let (store, peer) = if at_server {
+            (
+                &stores[0],
+                accepted.peer.expect("it has shown a certificate"),
+            )
+        } else {
+            (&stores[1], connected.peer)
+        };
+        assert!(!store.current().is_revoked(&peer.certificate));
+        let revoked = tokio::spawn(watching.revoked(peer.certificate));
+        store.update(|set| {
+            set.x509_trust[0] = set.x509_trust[0].with_lists(&lists(true)).expect("lists");
+        });
+        revoked.await.expect("it is told");
+        let (connected, accepted) = server.attempt(&client, profile, expected()).await;
+        let error = if at_server {
+            accepted.err()
+        } else {
+            // Its server still staples that it is good.
+            connected.err()
+        };
+        let error = error.expect("it is refused").cause();
+        assert_eq!(error, "tls: refused: revoked");
     }
 }
 

@@ -1,5 +1,7 @@
 use super::*;
+use crate::identity::CertificateId;
 use crate::key::KeyAlgorithm;
+use crate::revocation::RevokedSerials;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::CertificateRevocationListDer;
 
@@ -36,6 +38,8 @@ fn a_list_is_read_as_it_was_written_whatever_signs_it() {
             let der = signed(&key, 7, revoked);
             let crl = Crl::parse(&der).unwrap();
             assert_eq!((crl.issuer, crl.number), (ISSUER, 7));
+            let serials: Vec<_> = revoked.iter().map(|entry| &*entry.serial).collect();
+            assert_eq!(crl.serials().unwrap(), serials);
             assert_eq!(
                 (crl.this_update, crl.next_update),
                 (NOW, UnixTime(NOW.0 + 100))
@@ -109,6 +113,45 @@ fn a_list_that_is_too_long_or_lacks_its_number_or_end_is_refused() {
     let missing = |rest: &[u8]| Crl::parse(&list(rest)).map(|_| ()).unwrap_err();
     assert_eq!(missing(&[]), CrlError::Missing("nextUpdate"));
     assert_eq!(missing(&NOW.to_der()), CrlError::Missing("cRLNumber"));
+}
+
+#[test]
+fn what_stands_in_lists_is_found_by_issuer_and_serial_number() {
+    let key = NfKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    let entry = |serial: &[u8]| RevokedCertificate {
+        serial: serial.to_vec(),
+        revoked_at: NOW,
+        reason: Some(1),
+    };
+    let lists = [
+        signed(&key, 1, &[]),
+        signed(&key, 2, &[entry(&[9; 16]), entry(&[1])]),
+    ];
+    let revoked = RevokedSerials::of(&lists).unwrap();
+    let contains = |issuer, serial| revoked.contains(&CertificateId::new(issuer, serial));
+    assert!(contains(ISSUER, &[1]) && contains(ISSUER, &[9; 16]));
+    assert!(!contains(ISSUER, &[9]) && !contains(&[der::SEQUENCE, 2, der::SET, 0], &[1]));
+    assert!(!RevokedSerials::default().contains(&CertificateId::new(ISSUER, &[1])));
+}
+
+#[test]
+fn an_entry_without_a_serial_number_is_malformed() {
+    let key = NfKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    let entry = RevokedCertificate {
+        serial: vec![1],
+        revoked_at: NOW,
+        reason: None,
+    };
+    let der = signed(&key, 7, &[entry]);
+    let serial = [der::INTEGER, 1, 1, der::UTC_TIME];
+    let place = der.windows(4).position(|octets| octets == serial).unwrap();
+    for changed in [place, place - 2] {
+        let mut damaged = der.clone();
+        damaged[changed] = der::BIT_STRING;
+        let refused = RevokedSerials::of(&[damaged]).unwrap_err();
+        let field = "revokedCertificates";
+        assert!(matches!(refused, CrlError::Malformed { field: of, .. } if of == field));
+    }
 }
 
 #[test]
