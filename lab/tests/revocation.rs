@@ -1,8 +1,17 @@
 //! Revocation in a running lab: by command, through the list that the NRF publishes, to processes that refuse who is revoked.
 
+use std::path::Path;
 use std::time::Duration;
 
 use experiment::scenario::Nf;
+use lab::topology::Plan;
+use mtc_core::x509::Certificate;
+use mtc_tls::key::{Intermediates, KeyAlgorithm, X509Profile, X509Revocation};
+use mtc_tls::revocation::crl::{Crl, MAX_CRL};
+use mtc_tls::revocation::crl_paths;
+use mtc_tools::certificate_file::read_certificate;
+use mtc_web::{Client, Prefix};
+use nf_nrf::config::NrfConfig;
 use nf_nrf::revocation::{Answer, PublishedList};
 use tokio::time::sleep;
 
@@ -47,6 +56,46 @@ async fn is_refused(lab: &mut TestLab) {
         let revoked = |cause: &String| cause.contains(REFUSED);
         assert!(variant.errors.keys().any(revoked), "{:?}", variant.errors);
     }
+}
+
+#[tokio::test]
+async fn an_x509_certificate_is_in_the_crl_when_the_command_returns() {
+    let profile = X509Profile {
+        ca_signature: KeyAlgorithm::EcdsaP256,
+        intermediates: Intermediates::None,
+        revocation: X509Revocation::Crl,
+    };
+    let folder = TestFolder::new(&Plan {
+        x509: vec![(profile, KeyAlgorithm::EcdsaP256)],
+        ..small()
+    });
+    let path = folder.path().to_str().expect("temporary folders are text");
+    let path = path.to_owned();
+    let nrf: NrfConfig = sbi::config::load(&folder.lab.config_file("nrf")).expect("it is sound");
+    let _lab = TestLab::start(folder).await;
+    let own = format!("{path}/amf1");
+    let exported = mtc5g(["identity", "export", &path, "amf1", &own]).await;
+    assert_eq!(exported.code(), Some(0), "{}", exported.stderr);
+    let file = format!("{own}/x509-{profile}-ecdsa-p256.pem");
+    let leaf = read_certificate(Path::new(&file)).expect("a certificate");
+    let serial = Certificate::parse(&leaf).expect("a certificate").serial;
+    let prefix: Prefix = nrf.log_listen.into();
+    let client = Client::new(prefix, Duration::from_secs(10)).expect("no TLS");
+    let url = crl_paths(profile).last().expect("of the leaves' issuer");
+    let has_it = async || {
+        let list = client.file(&url, MAX_CRL).await.expect("it is served");
+        let serials =
+            Crl::parse(&list).and_then(|list| list.serials().map(|of| of.contains(&serial)));
+        serials.expect("a list")
+    };
+    assert!(!has_it().await);
+    for _ in 0..2 {
+        let answer: Answer = json(&revoke(&path, &["--certificate", &file, "--json"]).await);
+        assert_eq!((answer.revoked, answer.list), (vec![], None));
+        assert!(has_it().await);
+    }
+    let said = revoke(&path, &["--certificate", &file]).await;
+    assert!(said.stdout.contains("CRLs"), "{}", said.stdout);
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ Examples:
   mtc5g revoke lab --list
 
 When it returns, the revocation is on the NRF's disk and the list that has it is published. How long it takes until nobody
-accepts the certificate any more: docs/revocation.md.")]
+accepts the certificate any more: docs/revocation.md, and for X.509 certificates docs/revocation-x509.md.")]
 #[command(group(clap::ArgGroup::new("what").required(true)))]
 pub(super) struct RevokeArguments {
     /// Folder of the lab, made by mtc5g init: it has the key of the enrolment authority, which signs the order
@@ -61,7 +61,7 @@ pub(super) struct RevokeArguments {
     /// The certificate in this file, PEM or DER; of the Merkle Tree CA or below an X.509 CA of the NRF
     #[arg(long, value_name = "FILE", group = "what")]
     certificate: Option<PathBuf>,
-    /// All Merkle Tree Certificates of an NF instance that have not expired
+    /// All Merkle Tree Certificates of an NF instance that have not expired; X.509 certificates are named with --certificate
     #[arg(long, value_name = "ID", group = "what")]
     instance: Option<Uuid>,
     /// All certificates of a log up to this entry, as LOG:INDEX
@@ -281,14 +281,12 @@ fn range_text(Ranges { first, last }: Ranges) -> String {
 }
 
 fn text_of(Answer { revoked, list }: &Answer) -> String {
+    if revoked.is_empty() {
+        return "revoked: it is in the CRLs and OCSP responses that its CA makes from now on, if its profile has them\n".to_owned();
+    }
     let mut text = String::new();
     for range in revoked {
         let _ = writeln!(text, "revoked {}", range_text(*range));
-    }
-    if revoked.is_empty() {
-        text.push_str(
-            "recorded: the NRF certifies nobody on the strength of this certificate any more\n",
-        );
     }
     match list {
         Some(list) => {

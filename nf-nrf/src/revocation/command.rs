@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  JWT ──> by the enrolment authority? ──> ranges ──> recorded (durable) ──> published ──> 200 { revoked, list }
-//!                                                                  └── not within a few seconds: list is absent
+//!                                              │                   └── not within a few seconds: list is absent
+//!                                              └─ an X.509 certificate: 200, and in whatever CRL or OCSP response is asked for from now on
 //! ```
 //!
 //! The admin port asks nobody who he is, so the order proves it: whoever can mint enrolment tokens may revoke.
@@ -80,7 +81,7 @@ impl From<&RevocationList> for PublishedList {
 pub struct Answer {
     /// Serial numbers of the MTCA that are revoked by it, or were before; none for a certificate of another CA.
     pub revoked: Vec<Ranges>,
-    /// The list that has them; absent if none could be published yet.
+    /// The list that has them; absent if none could be published yet, and for a certificate of another CA, which is in no such list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<PublishedList>,
 }
@@ -226,8 +227,11 @@ impl RevocationCommand {
         Ok(serials.into_iter().map(single).collect())
     }
 
-    /// The first list that has these ranges.
+    /// The first list that has these ranges, if there are some.
     async fn published(&self, ranges: &[RevokedRange]) -> Option<PublishedList> {
+        if ranges.is_empty() {
+            return None;
+        }
         let mut published = self.published.clone()?;
         let has_all = |list: &Option<RevocationList>| {
             let list = list.as_ref();

@@ -8,6 +8,7 @@ use mtc_tls::clock::Clock;
 use mtc_tls::csr::{self, Csr};
 use mtc_tls::identity::{CertificateId, NfSubject};
 use mtc_tls::key::{KeyAlgorithm, NfKey};
+use nf_nrf::enrolment::Enrolment;
 use nf_nrf::revocation::{
     Answer, MAX_REASON, ORDER_ISSUER, RevocationCommand, RevocationOrder, What,
 };
@@ -35,7 +36,7 @@ async fn certified(service: &Service, instance: Uuid, profile: &str) -> Vec<u8> 
     chain.into_iter().next().expect("a leaf")
 }
 
-fn order(what: What) -> RevocationOrder {
+pub(crate) fn order(what: What) -> RevocationOrder {
     RevocationOrder {
         iss: ORDER_ISSUER.to_owned(),
         exp: Clock::default().unix_seconds() + 60,
@@ -44,9 +45,9 @@ fn order(what: What) -> RevocationOrder {
     }
 }
 
-async fn answer(service: &Service, method: Method, text: String) -> Response {
+async fn answer(enrolment: &Arc<Enrolment>, method: Method, text: String) -> Response {
     let command = RevocationCommand {
-        enrolment: service.enrolment.clone(),
+        enrolment: enrolment.clone(),
         published: None,
     };
     let request = Request {
@@ -62,7 +63,16 @@ async fn answer(service: &Service, method: Method, text: String) -> Response {
 }
 
 async fn carried_out(service: &Service, order: &RevocationOrder) -> Answer {
-    let answer = answer(service, Method::POST, service.authority.mint(order)).await;
+    carry_out(&service.enrolment, &service.authority, order).await
+}
+
+/// What has become of an order that is taken.
+pub(crate) async fn carry_out(
+    enrolment: &Arc<Enrolment>,
+    authority: &Authority,
+    order: &RevocationOrder,
+) -> Answer {
+    let answer = answer(enrolment, Method::POST, authority.mint(order)).await;
     assert_eq!(
         answer.status,
         200,
@@ -73,7 +83,8 @@ async fn carried_out(service: &Service, order: &RevocationOrder) -> Answer {
 }
 
 async fn status(service: &Service, order: &RevocationOrder) -> u16 {
-    let answer = answer(service, Method::POST, service.authority.mint(order)).await;
+    let order = service.authority.mint(order);
+    let answer = answer(&service.enrolment, Method::POST, order).await;
     answer.status.as_u16()
 }
 
@@ -139,7 +150,7 @@ async fn orders_that_are_not_good_change_nothing() {
     };
     let token = service.authority.mint(&token);
     for text in [stranger, expired, token, String::new(), "a.b.c".to_owned()] {
-        let refused = answer(&service, Method::POST, text).await;
+        let refused = answer(&service.enrolment, Method::POST, text).await;
         assert_eq!(refused.status, 401);
     }
     let unknown_reason = RevocationOrder {
@@ -159,7 +170,8 @@ async fn orders_that_are_not_good_change_nothing() {
             400
         );
     }
-    let got = answer(&service, Method::GET, service.authority.mint(&order(all))).await;
+    let all = service.authority.mint(&order(all));
+    let got = answer(&service.enrolment, Method::GET, all).await;
     assert_eq!(got.status, 405);
     assert!(!service.enrolment.revoked.contains(&id(&leaf)));
     assert!(service.enrolment.revoked.ranges().borrow().is_empty());

@@ -17,7 +17,10 @@ use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{Credential, CredentialSet, MtcTrust, X509Credential, X509Trust};
 use mtc_tls::identity::NfSubject;
 use mtc_tls::key::{Intermediates, KeyAlgorithm, NfKey, X509Profile, X509Revocation};
+use mtc_tls::peer::ExpectedPeer;
 use mtc_tls::pem;
+use mtc_tls::profile::{ClientAuth, ConnectionProfile, Tickets, Tokens, TrustDomain, Via};
+use mtc_tls::provider::KeyExchange;
 use mtc_tls::revocation::CRL_FILES;
 use mtc_tls::revocation::crl::{Crl, MAX_CRL};
 use mtc_tls::revocation::ocsp::{CertId, OcspError, Response as Ocsp, Status};
@@ -25,12 +28,16 @@ use mtc_web::Prefix;
 use nf_nrf::baseline::{self, BaselineCa, CaPem};
 use nf_nrf::enrolment::Enrolment;
 use nf_nrf::files::PrivateFolder;
+use nf_nrf::revocation::{RevocationOrder, What};
 use nf_nrf::revoked::Revoked;
 use nf_nrf::x509_status::X509Status;
 use sbi::client::Connection;
-use sbi::instance::Instance;
+use sbi::instance::{Instance, Offer};
+use sbi::limits::Limits;
+use sbi::listener::{Host, Hosts, bind, serve_sbi};
 use sbi::model::NfType;
 use sbi::problem::Problem;
+use sbi::process::Stop;
 use sbi::response::Response;
 use sbi::server::{Handler, Request, serve_cleartext};
 use sbi::uri::Scheme;
@@ -39,10 +46,12 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::mtca::Service;
+use crate::mtca::{Authority, Service};
 use crate::nrf::request;
+use crate::revocation::{carry_out, order};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 
@@ -82,6 +91,7 @@ fn ca(folder: &Path, profile: X509Profile, url: &str) -> BaselineCa {
 struct Scene {
     profile: X509Profile,
     enrolment: Arc<Enrolment>,
+    authority: Authority,
     trust: CaTrust,
     status: Arc<X509Status>,
     /// What is served instead of the list of leaves' issuer.
@@ -109,6 +119,7 @@ impl Scene {
             profile,
             status: status(&enrolment, &folder),
             enrolment,
+            authority: service.authority,
             trust,
             instead: Arc::default(),
             url,
@@ -133,6 +144,17 @@ impl Scene {
             }
         });
         scene
+    }
+
+    /// As `mtc5g revoke --certificate` does.
+    async fn revoke(&self, leaf: &[u8], reason: Option<u8>) {
+        let what = What::of_certificate(leaf).expect("a certificate");
+        let order = RevocationOrder {
+            reason,
+            ..order(what)
+        };
+        let answer = carry_out(&self.enrolment, &self.authority, &order).await;
+        assert_eq!(answer.revoked, [], "no Merkle Tree Certificate");
     }
 
     fn ca(&self) -> &BaselineCa {
@@ -332,9 +354,7 @@ async fn openssl_believes_the_lists_and_answers_and_hears_of_a_revocation() {
         assert!(said.contains("leaf.pem: good"), "{said}");
 
         let before = number(&scene.list("intermediate.crl").await);
-        let now = Clock::default().now();
-        let revoked = scene.enrolment.revoked.mark(&leaf, Some(1), now);
-        revoked.await.expect("recorded");
+        scene.revoke(&leaf, Some(1)).await;
         scene.lists().await;
         let refused = scene.verify("leaf.pem").await.expect_err("revoked");
         assert!(refused.contains("certificate revoked"), "{refused}");
@@ -470,6 +490,68 @@ async fn an_instance_staples_what_it_is_told_and_presents_no_certificate_that_wa
     };
     assert!(matches!(source, OcspError::Revoked(_)), "{source:?}");
     assert_eq!(presented(&thief), (vec![], 1));
+}
+
+#[tokio::test]
+async fn a_list_that_has_the_client_of_an_open_connection_ends_it_at_the_server() {
+    let scene = Scene::start(KeyAlgorithm::EcdsaP256).await;
+    let chains = [scene.chain(), scene.chain()];
+    let instances = chains
+        .each_ref()
+        .map(|(chain, key)| scene.instance((chain.clone(), key)));
+    let mut keeper = scene.keeper(&instances[0]);
+    keeper.update(&instances).await.expect("served");
+    let [server, client] = &instances;
+    let (listener, addr) = bind(([127, 0, 0, 1], 0).into(), "SBI", "listen").expect("a port");
+    let hosts = Hosts::One(Host {
+        endpoint: server.endpoint().clone(),
+        handler: scene.status.clone(),
+    });
+    let (_stopper, stop) = Stop::new();
+    let ledger = server.ledger().clone();
+    let (auth, limits) = (ClientAuth::Required, Limits::default());
+    tokio::spawn(serve_sbi(listener, hosts, auth, ledger, limits, stop));
+    let open = || {
+        let profile = ConnectionProfile {
+            domain: TrustDomain::X509(scene.profile),
+            leaf_key: KeyAlgorithm::EcdsaP256,
+            key_exchange: KeyExchange::X25519,
+            tickets: Tickets::None,
+            tokens: Tokens::Es256,
+            via: Via::Direct,
+            grease: false,
+        };
+        let expected = ExpectedPeer {
+            fqdn: "amf1.5gc.mnc001.mcc001.3gppnetwork.org".to_owned(),
+            instance_id: None,
+            nf_type: None,
+        };
+        client.open(addr, Offer::First(profile), expected)
+    };
+    let connection = open().await.expect("nobody is revoked yet").connection;
+    let list = format!("/x509/{}/root.crl", scene.profile);
+    let answer = connection.send(request(Method::GET, &list), LIFETIME).await;
+    assert_eq!(answer.expect("it is open").status, StatusCode::OK);
+
+    scene.revoke(&chains[1].0[0], None).await;
+    // Half of the list's time is not over: a process that looks has just been started.
+    let mut keeper = scene.keeper(server);
+    keeper.update(from_ref(server)).await.expect("served");
+    let ended = timeout(LIFETIME, connection.ended());
+    ended.await.expect("closed");
+    let refused = match open().await {
+        // Of TLS 1.3 a client may think that it is done before it hears that it is refused.
+        Ok(opened) => {
+            let asked = opened
+                .connection
+                .send(request(Method::GET, &list), LIFETIME);
+            asked.await.is_err()
+        }
+        Err(_) => true,
+    };
+    assert!(refused);
+    let closed = &server.ledger().metrics().revocation.closed;
+    assert_eq!(closed.with_label_values(&["server"]).get(), 1);
 }
 
 #[tokio::test]
