@@ -10,6 +10,7 @@
 //! certificate alive. What a process has fetched before it is started again is not remembered, so that a list from before, which has to be
 //! fresh all the same, is not noticed then.
 
+use std::collections::HashSet;
 use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use mtc_core::time::UnixTime;
 use mtc_core::x509::{Certificate, X509Error};
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{CredentialError, CredentialSet, X509Credential, X509Trust};
+use mtc_tls::identity::CertificateId;
 use mtc_tls::key::{X509Profile, X509Revocation};
 use mtc_tls::revocation::crl::{Crl, CrlError, MAX_CRL};
 use mtc_tls::revocation::ocsp::{CertId, MAX_RESPONSE, OcspError, Response};
@@ -91,6 +93,8 @@ pub struct StatusKeeper {
     clock: Clock,
     ledger: Arc<Ledger>,
     lists: Vec<Lists>,
+    /// Own certificates that were revoked: nothing is asked about them again, or what others of the process need would wait for it.
+    revoked: HashSet<CertificateId>,
 }
 
 /// The lists of one profile.
@@ -163,6 +167,7 @@ impl StatusKeeper {
             clock,
             ledger,
             lists,
+            revoked: HashSet::new(),
         }))
     }
 
@@ -183,7 +188,7 @@ impl StatusKeeper {
             let set = instance.store.current();
             for own in set.x509.iter().chain(&set.unstapled) {
                 if self.lacks_answer(own) {
-                    result = result.and(self.update_answer(own, &set, instance).await);
+                    result = result.and(self.ask_about(own, &set, instance).await);
                 }
             }
         }
@@ -273,6 +278,27 @@ impl StatusKeeper {
             newest,
             due: due.unwrap_or_default(),
         })
+    }
+
+    /// Gets an answer about a certificate, unless it is known to be revoked, which does not end.
+    async fn ask_about(
+        &mut self,
+        own: &X509Credential,
+        set: &CredentialSet,
+        instance: &Instance,
+    ) -> Result<(), FetchError> {
+        let leaf = Certificate::parse(own.credential.leaf())?;
+        let id = CertificateId::new(leaf.statement.issuer, leaf.serial);
+        if self.revoked.contains(&id) {
+            return Ok(());
+        }
+        let answered = self.update_answer(own, set, instance).await;
+        if let Err(FetchError::Ocsp { source, .. }) = &answered
+            && matches!(source, OcspError::Revoked(_))
+        {
+            self.revoked.insert(id);
+        }
+        answered
     }
 
     /// Whether a certificate needs an answer that it has not, or not for long.
