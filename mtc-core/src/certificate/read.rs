@@ -85,8 +85,8 @@ fn read_cosignature<'a>(
 pub struct Certificate<'a> {
     /// The serial number, positive.
     pub serial: u64,
-    /// Its contents octets.
-    pub(crate) serial_octets: &'a [u8],
+    /// Contents octets of the serial number, by which revocation goes.
+    pub serial_octets: &'a [u8],
     /// DER of the issuer's name.
     pub issuer: &'a [u8],
     /// Contents octets of the validity, which nothing here looks into.
