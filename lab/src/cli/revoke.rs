@@ -62,7 +62,7 @@ pub(super) struct RevokeArguments {
     #[arg(long, value_name = "FILE", group = "what")]
     certificate: Option<PathBuf>,
     /// All Merkle Tree Certificates of an NF instance that have not expired; X.509 certificates are named with --certificate
-    #[arg(long, value_name = "ID", group = "what")]
+    #[arg(long, value_name = "ID", group = "what", value_parser = super::token::instance_id)]
     instance: Option<Uuid>,
     /// All certificates of a log up to this entry, as LOG:INDEX
     #[arg(long, value_name = "LOG:INDEX", group = "what", value_parser = entry)]

@@ -70,7 +70,8 @@ enum MintError {
     },
 }
 
-fn instance_id(text: &str) -> Result<Uuid, String> {
+/// Reads an NF instance id; what is none is told where those of a lab are.
+pub(super) fn instance_id(text: &str) -> Result<Uuid, String> {
     text.parse().map_err(|_| {
         "not an NF instance id: the lab's tokens/ID.jwt and id in [[instance]] of amf.toml, smf.toml and scp.toml have them".to_owned()
     })
