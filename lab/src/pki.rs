@@ -679,6 +679,10 @@ mod tests {
         let key = fs::read_to_string(folder.path().join("enrolment/acme.key")).unwrap();
         let secrets = SharedSecrets::new(&key).ok().unwrap();
         assert_eq!(secrets.mac_key_text(bound.jti), acme.mac_key);
+        for _ in 0..300 {
+            let acme = mint_acme(folder.path(), id, Duration::from_secs(60), NOW).unwrap();
+            assert!(!acme.mac_key.starts_with('-'), "an option of clients");
+        }
 
         let unknown = renew_token(
             folder.path(),
