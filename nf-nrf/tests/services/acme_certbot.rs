@@ -24,6 +24,7 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use crate::acme::{AMF, FQDN, NRF_FQDN, PORT, Scene, X509};
+use crate::programs::said;
 
 /// A client in a folder of its own, and the way to the port that it asks.
 struct Client {
@@ -76,16 +77,8 @@ impl Client {
             .env("HOME", self.folder.path())
             .env("HTTPS_PROXY", &self.detour.url)
             .env("REQUESTS_CA_BUNDLE", &root)
-            .env("LEGO_CA_CERTIFICATES", &root)
-            .kill_on_drop(true);
-        let ended = command.output().await.expect("the client is installed");
-        let said = [&*ended.stdout, &*ended.stderr].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        if ended.status.success() {
-            Ok(said)
-        } else {
-            Err(said)
-        }
+            .env("LEGO_CA_CERTIFICATES", &root);
+        said(&mut command).await
     }
 
     async fn certbot(&self, arguments: &str) -> Result<String, String> {

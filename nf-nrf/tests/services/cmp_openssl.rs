@@ -18,6 +18,7 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use crate::cmp::{AMF, FQDN, Scene, Shared, X509};
+use crate::programs::said;
 
 /// A client in a folder of its own, and the port that it asks.
 struct Client {
@@ -108,18 +109,7 @@ async fn run<'a>(
     arguments: impl Iterator<Item = &'a str>,
 ) -> Result<String, String> {
     let mut command = Command::new("openssl");
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .kill_on_drop(true);
-    let ended = command.output().await.expect("openssl is installed");
-    let said = [&*ended.stdout, &*ended.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    if ended.status.success() {
-        Ok(said)
-    } else {
-        Err(said)
-    }
+    said(command.args(arguments).current_dir(folder)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,7 @@ mod mtca;
 mod nrf;
 mod openapi;
 mod pods;
+mod programs;
 mod revocation;
 mod subscriptions;
 mod transcripts;

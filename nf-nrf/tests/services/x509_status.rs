@@ -51,6 +51,7 @@ use uuid::Uuid;
 
 use crate::mtca::{Authority, Service};
 use crate::nrf::request;
+use crate::programs::said;
 use crate::revocation::{carry_out, order};
 
 const LIFETIME: Duration = Duration::from_secs(100);
@@ -244,20 +245,9 @@ impl Scene {
 
     /// Runs openssl; what it says, as error if it fails.
     async fn openssl(&self, arguments: &str) -> Result<String, String> {
-        let ended = Command::new("openssl")
-            .args(arguments.split_whitespace())
-            .current_dir(self.folder.path())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .expect("openssl is installed");
-        let said = [&*ended.stdout, &*ended.stderr].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        if ended.status.success() {
-            Ok(said)
-        } else {
-            Err(said)
-        }
+        let arguments = arguments.split_whitespace();
+        let mut command = Command::new("openssl");
+        said(command.args(arguments).current_dir(self.folder.path())).await
     }
 
     async fn verify(&self, leaf: &str) -> Result<String, String> {
