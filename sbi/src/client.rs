@@ -5,7 +5,6 @@
 //! producer answered with an error.
 
 use std::error::Error;
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +41,10 @@ use crate::response::{JSON, Response};
 use crate::server::MAX_ANONYMOUS_STREAMS;
 use crate::trace;
 use crate::uri::Scheme;
+
+mod until;
+
+use until::Until;
 
 /// Octets of an answer's body: a discovery result has at most 2,000 kB (`max-payload-size`), a tile 8 KiB.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -266,7 +269,7 @@ impl Connection {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Self::start(io, scheme, &builder(), pending()).await
+        Self::start(io, scheme, &builder()).await
     }
 
     /// As [`Connection::handshake`], but the connection is closed, whatever is under way on it, when `end` completes.
@@ -281,7 +284,7 @@ impl Connection {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Self::start(io, scheme, &builder(), end).await
+        Self::start(Until::new(io, end), scheme, &builder()).await
     }
 
     /// As [`Connection::handshake_until`], for `streams` requests at a time whose answers are [passed on](Connection::pass): the
@@ -303,14 +306,13 @@ impl Connection {
             .initial_stream_window_size(PASSING_WINDOW)
             .initial_connection_window_size(PASSING_WINDOW.saturating_mul(streams))
             .max_send_buf_size(PASSING_WINDOW as usize);
-        Self::start(io, scheme, &builder, end).await
+        Self::start(Until::new(io, end), scheme, &builder).await
     }
 
     async fn start<IO>(
         io: IO,
         scheme: Scheme,
         builder: &http2::Builder<TokioExecutor>,
-        end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, ClientError>
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -320,11 +322,7 @@ impl Connection {
         let (opened, open) = watch::channel(());
         let driver = tokio::spawn(async move {
             let _opened = opened;
-            let ended = tokio::select! {
-                ended = connection => ended,
-                () = end => return,
-            };
-            if let Err(error) = ended {
+            if let Err(error) = connection.await {
                 tracing::debug!(%error, "http/2 client connection ended");
             }
         });
