@@ -343,7 +343,7 @@ name = "renewal"
 [lab]
 amf = 1
 smf = 1
-certificate_lifetime = "10s"
+certificate_lifetime = "20s" # a quarter of it is left for renewal, beside the other tests
 landmark_interval = "1s"
 [[variant]]
 name = "x509"
@@ -355,7 +355,7 @@ auth = "mtc-standalone"
 [load]
 operation = "session"
 warmup = "1s"
-stages = [{ rate = 10.0, duration = "13s" }]
+stages = [{ rate = 10.0, duration = "23s" }]
 max_lateness = "60s" # other processes share this machine: what is tested is not when operations start
 "#;
     let (_folder, results) = run(text).await;

@@ -20,6 +20,15 @@ fn a_good_run_has_no_violations() {
 }
 
 #[test]
+fn a_time_is_read_as_it_was_written() {
+    // 2.078718917 s as `Duration::as_secs_f64` has it: more digits than fit a double's mantissa as an integer.
+    let at_s = 2.078_718_916_999_999_8;
+    let written = serde_json::to_string(&at_s).unwrap();
+    assert_eq!(written, "2.0787189169999998");
+    assert_eq!(serde_json::from_str::<f64>(&written).unwrap(), at_s);
+}
+
+#[test]
 fn every_field_of_the_contract_is_there() {
     let json: serde_json::Value = serde_json::from_str(&quick().to_json()).unwrap();
     assert_eq!(json["schema"], "mtc5g-results/1");
