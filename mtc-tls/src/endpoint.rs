@@ -1,6 +1,6 @@
 //! TLS configurations of what is published at a moment.
 //!
-//! TLS 1.3 only, ALPN `h2`. Every handshake is a full one, unless the connection profile wants tickets. A configuration is
+//! TLS 1.3 only, ALPN `h2` unless an endpoint speaks another protocol. Every handshake is a full one, unless the connection profile wants tickets. A configuration is
 //! made once for a set of credentials and a kind of connection and serves one handshake after the other (`pool`); what is
 //! one connection's own sits on its `seat` meanwhile.
 
@@ -38,7 +38,8 @@ use crate::trust_anchors::{self, TrustAnchors, TrustAnchorsError};
 use crate::verifier::{PeerVerifier, Trust};
 use crate::wishes;
 
-const ALPN_H2: &[u8] = b"h2";
+/// HTTP/2, in ALPN: what an endpoint speaks unless it is told another protocol.
+pub const HTTP2: &[u8] = b"h2";
 
 /// A slot has one peer; rustls keeps a few tickets for each, of which one is used at a time.
 const SESSIONS_OF_SLOT: usize = 1;
@@ -80,6 +81,8 @@ pub struct Endpoint {
     fallback: TrustDomain,
     /// Whether it has Merkle Tree Certificates for mixed estates.
     upgraded: bool,
+    /// The one protocol of its connections, in ALPN.
+    protocol: &'static [u8],
     sampling: Sampling,
     /// Who is told the secrets of connections.
     key_log: Arc<dyn KeyLog>,
@@ -161,6 +164,7 @@ impl Endpoint {
             offers_all: false,
             fallback: TrustDomain::MtcStandalone,
             upgraded: true,
+            protocol: HTTP2,
             sampling: Sampling::default(),
             key_log: Arc::new(NoKeyLog),
             slots: SLOTS,
@@ -198,6 +202,18 @@ impl Endpoint {
         Self {
             offers_all: true,
             // Configurations offer what they were made to offer.
+            pools: Arc::new(Pools::new(self.slots)),
+            ..self.clone()
+        }
+    }
+
+    /// An endpoint of the same instance that speaks `protocol`, as ALPN names it (RFC 7301), and no other. A peer that names no protocol is
+    /// taken at its word; one that names others is refused.
+    #[must_use]
+    pub fn speaking(&self, protocol: &'static [u8]) -> Self {
+        Self {
+            protocol,
+            // Configurations name what they were made to name.
             pools: Arc::new(Pools::new(self.slots)),
             ..self.clone()
         }
@@ -365,7 +381,7 @@ impl Endpoint {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.alpn_protocols = vec![self.protocol.to_vec()];
         config.key_log = self.key_log.clone();
         config.resumption = resumption;
         Ok(Slot {
@@ -488,7 +504,7 @@ impl Endpoint {
                 .with_protocol_versions(&[&TLS13])?
                 .with_client_cert_verifier(Arc::new(verifier))
                 .with_cert_resolver(Arc::new(presented));
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.alpn_protocols = vec![self.protocol.to_vec()];
         config.key_log = self.key_log.clone();
         let sessions = self.pools.sessions.of(set, kind)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});

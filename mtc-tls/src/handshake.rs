@@ -140,11 +140,16 @@ impl HandshakeError {
     }
 }
 
+/// The stream of a connection that this side opened.
+pub type ClientStream = tokio_rustls::client::TlsStream<Counted<TcpStream>>;
+/// The stream of a connection that this side accepted.
+pub type ServerStream = tokio_rustls::server::TlsStream<Counted<TcpStream>>;
+
 /// A connection that this side opened.
 #[derive(Debug)]
 pub struct Connected {
     /// The stream, ready for HTTP/2.
-    pub stream: tokio_rustls::client::TlsStream<Counted<TcpStream>>,
+    pub stream: ClientStream,
     /// The server.
     pub peer: VerifiedPeer,
     /// What the handshake cost this side.
@@ -225,7 +230,7 @@ async fn connect_unbounded(
 #[derive(Debug)]
 pub struct Accepted {
     /// The stream, ready for HTTP/2.
-    pub stream: tokio_rustls::server::TlsStream<Counted<TcpStream>>,
+    pub stream: ServerStream,
     /// The client; none if it showed no certificate where that is allowed.
     pub peer: Option<VerifiedPeer>,
     /// In which world the two authenticated each other; what this side uses to call back.
