@@ -7,7 +7,8 @@
 //!                                   stop ─> NFDeregister ─> finish requests in progress ─> end
 //! ```
 //!
-//! An NF is a configuration, a profile and a [`Handler`]; everything between is here.
+//! An NF is a configuration, a profile and a [`Handler`]; everything between is here. Who serves other things than an SBI of its own only
+//! [enrols](enrol): certificates, trust and their upkeep, without a port and a registration.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,6 +98,14 @@ pub struct Running<N> {
     heartbeat_seconds: u32,
 }
 
+/// Instances that have certificates and trust, which are kept up, and that nobody is told of.
+pub struct Enrolled {
+    /// The instances, in the order of the configuration.
+    pub instances: Vec<Arc<Instance>>,
+    /// What else the process does goes into it. It is for the caller to say when nothing is lacking any more.
+    pub life: Life,
+}
+
 /// A start that is under way.
 struct Start {
     life: Life,
@@ -129,28 +138,19 @@ pub async fn start<N: NetworkFunction>(
     let status = start.x509_status(&keepers).await?;
     let instances = start.listen(&keepers, build).await?;
     let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
-    start.trust(&mut updater, &instances, own_landmark).await?;
+    let enrolled: Vec<_> = instances.iter().map(|up| up.instance.clone()).collect();
+    start.trust(&mut updater, &enrolled, own_landmark).await?;
     let registrations = start.register(&instances).await?;
     // From now on the NRF waits for heartbeats, and a landmark may be longer in coming than that.
     let presences = start.keep_registered(&instances, registrations, &keepers);
-    let Life {
-        ledger, metrics, ..
-    } = &start.life;
-    ledger.record_start(instances.len(), began.elapsed());
-    metrics
-        .instances
-        .set(i64::try_from(instances.len()).unwrap_or(i64::MAX));
+    start.tell_started(instances.len(), began);
     if start.config.await_landmarks {
         keepers = start.landmarks(keepers).await?;
         let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
-        start.trust(&mut updater, &instances, own_landmark).await?;
+        start.trust(&mut updater, &enrolled, own_landmark).await?;
     }
     start.life.lacks("");
-    start.maintain(&instances, presences, keepers, updater);
-    if let Some(status) = status {
-        let all = instances.iter().map(|up| up.instance.clone()).collect();
-        start.life.spawn(status.keep(all));
-    }
+    start.maintain(enrolled, presences, keepers, updater, status);
     let Start {
         life, nrf, config, ..
     } = start;
@@ -161,6 +161,45 @@ pub async fn start<N: NetworkFunction>(
         metrics: life.metrics.clone(),
         life,
         heartbeat_seconds: config.heartbeat_seconds,
+    })
+}
+
+/// Has every instance enrol, and returns when all have their certificates and trust state; nothing is served but the admin port, which shows
+/// `metrics`, and no instance is registered.
+///
+/// Dropping the future stops what has been started.
+///
+/// # Errors
+/// As [`start`].
+pub async fn enrol(
+    config: NfConfig,
+    nf_type: NfType,
+    metrics: Metrics,
+    events: Events,
+    stop: Stop,
+    orders: Orders,
+) -> Result<Enrolled, NfError> {
+    let (mut start, mut updater) = prepare(config, nf_type, metrics, events, stop, orders).await?;
+    let began = Instant::now();
+    let mut keepers = start.certificates().await?;
+    let status = start.x509_status(&keepers).await?;
+    if start.config.await_landmarks {
+        keepers = start.landmarks(keepers).await?;
+    }
+    let enrolled = keepers.iter().map(|keeper| keeper.instance().clone());
+    let instances: Vec<_> = enrolled.collect();
+    let own_landmark = keepers.iter().filter_map(Keeper::newest_own_landmark).max();
+    start.trust(&mut updater, &instances, own_landmark).await?;
+    start.tell_started(instances.len(), began);
+    let presences = instances.iter().map(|instance| Presence {
+        instance: instance.clone(),
+        contact: None,
+    });
+    let presences = presences.collect();
+    start.maintain(instances.clone(), presences, keepers, updater, status);
+    Ok(Enrolled {
+        instances,
+        life: start.life,
     })
 }
 
@@ -444,10 +483,10 @@ impl Start {
 
     /// Waits until the landmarks that this process's own certificates need are trusted here too: its peers have them, or
     /// soon will.
-    async fn trust<N>(
+    async fn trust(
         &self,
         updater: &mut TrustUpdater,
-        instances: &[Up<N>],
+        instances: &[Arc<Instance>],
         own_landmark: Option<(LogNumber, LandmarkNumber)>,
     ) -> Result<(), NfError> {
         self.life.lacks("trust state");
@@ -470,11 +509,7 @@ impl Start {
             sleep(RETRY_PAUSE).await;
         }
         show_revoked(updater, &self.life.metrics);
-        publish_trust(
-            updater.trust(),
-            instances.iter().map(|up| &up.instance),
-            &self.life.metrics,
-        );
+        publish_trust(updater.trust(), instances.iter(), &self.life.metrics);
         Ok(())
     }
 
@@ -526,7 +561,7 @@ impl Start {
             let contact = watch::Sender::new(Contact::now(registration.interval));
             presences.push(Presence {
                 instance: up.instance.clone(),
-                contact: contact.subscribe(),
+                contact: Some(contact.subscribe()),
             });
             let registrar = Registrar {
                 contact,
@@ -543,13 +578,25 @@ impl Start {
         presences
     }
 
+    /// Counts what has started.
+    fn tell_started(&self, instances: usize, began: Instant) {
+        let Life {
+            ledger, metrics, ..
+        } = &self.life;
+        ledger.record_start(instances, began.elapsed());
+        metrics
+            .instances
+            .set(i64::try_from(instances).unwrap_or(i64::MAX));
+    }
+
     /// Starts what else keeps the instances up.
-    fn maintain<N>(
+    fn maintain(
         &mut self,
-        instances: &[Up<N>],
+        instances: Vec<Arc<Instance>>,
         presences: Vec<Presence>,
         keepers: Vec<Keeper<NrfSource>>,
         updater: TrustUpdater,
+        status: Option<StatusKeeper>,
     ) {
         let telling = presence::keep_telling(presences, self.life.missing());
         self.life.spawn(telling);
@@ -557,7 +604,10 @@ impl Start {
             self.life
                 .spawn(keeper.keep(self.orders.clone().of_instance(position)));
         }
-        let all = instances.iter().map(|up| up.instance.clone()).collect();
-        self.life.keep_trust(updater, all, self.orders.clone());
+        if let Some(status) = status {
+            self.life.spawn(status.keep(instances.clone()));
+        }
+        self.life
+            .keep_trust(updater, instances, self.orders.clone());
     }
 }

@@ -47,7 +47,8 @@ impl Contact {
 /// One instance.
 pub(super) struct Presence {
     pub(super) instance: Arc<Instance>,
-    pub(super) contact: watch::Receiver<Contact>,
+    /// When the NRF last answered it; none where it does not register.
+    pub(super) contact: Option<watch::Receiver<Contact>>,
 }
 
 impl Presence {
@@ -65,7 +66,8 @@ impl Presence {
                 instance.fqdn
             );
         }
-        if let Some(silent) = contact.borrow().silent_for(now) {
+        let silent = { contact.as_ref() }.and_then(|contact| contact.borrow().silent_for(now));
+        if let Some(silent) = silent {
             let _ = write!(
                 missing,
                 "{}{}: the NRF, from which nothing was heard for {} s",
