@@ -251,6 +251,20 @@ impl Instance {
             Offer::Only(profile) => (&self.endpoint, profile),
             Offer::First(profile) => (&self.own_endpoint, profile),
         };
+        self.shake_hands_as(endpoint, addr, profile, expected).await
+    }
+
+    /// As [`Self::shake_hands`], as `endpoint`, which is made of one of this instance: to speak another protocol than HTTP/2.
+    ///
+    /// # Errors
+    /// See [`HandshakeError`].
+    pub async fn shake_hands_as(
+        &self,
+        endpoint: &Endpoint,
+        addr: SocketAddr,
+        profile: ConnectionProfile,
+        expected: ExpectedPeer,
+    ) -> Result<handshake::Connected, HandshakeError> {
         let started = Instant::now();
         let span = trace::handshake("client", addr);
         let connecting = handshake::connect(addr, endpoint, profile, expected, CONNECT_TIMEOUT);
@@ -357,8 +371,8 @@ impl Instance {
         })
     }
 
-    /// Waits until the certificate of a peer is revoked.
-    fn revoked(&self, peer: &VerifiedPeer) -> impl Future<Output = ()> + Send + 'static {
+    /// Waits until the certificate of a peer that is called is revoked, and tells of it.
+    pub fn revoked(&self, peer: &VerifiedPeer) -> impl Future<Output = ()> + Send + 'static {
         let certificate = peer.certificate.clone();
         let revoked = self.endpoint.revoked(certificate.clone());
         let closed = self.ledger.metrics().revocation.closed.clone();
@@ -415,7 +429,26 @@ impl Instance {
 
     /// For connections that no scenario chose.
     pub fn own_offer(&self) -> Offer {
-        Offer::First(self.own_profile())
+        self.own_offer_in(None)
+    }
+
+    /// As [`Self::own_offer`], in this trust domain if one is given, with the certificate that this instance has of it.
+    pub fn own_offer_in(&self, domain: Option<TrustDomain>) -> Offer {
+        let own = self.own_profile();
+        let domain = domain.unwrap_or(own.domain);
+        let leaf_key = match domain {
+            TrustDomain::X509(profile) => {
+                let set = self.store.current();
+                let mut of_profile = set.x509.iter().filter(|own| own.profile == profile);
+                of_profile.next().map(|own| own.credential.leaf_key)
+            }
+            _ => None,
+        };
+        Offer::First(ConnectionProfile {
+            domain,
+            leaf_key: leaf_key.unwrap_or(own.leaf_key),
+            ..own
+        })
     }
 
     /// The MTCA with landmarks where there are some.

@@ -3,33 +3,31 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mtc_tls::endpoint::{Endpoint, Sampling};
-use mtc_tls::handshake;
+use mtc_tls::endpoint::Endpoint;
+use mtc_tls::handshake::ServerStream;
 use mtc_tls::https::HttpsServer;
-use mtc_tls::identity::CertificateId;
 use mtc_tls::profile::ClientAuth;
-use mtc_tls::record::Side;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::Instrument as _;
 
 use crate::ledger::Ledger;
 use crate::limits::{Limits, Refused};
 use crate::metrics::RequestMetrics;
 use crate::process::Stop;
 use crate::server::{Handler, Peer, Terms, serve_cleartext_within, serve_sbi_within};
-use crate::trace;
 use mtc_core::causes::Causes;
 
 mod addresses;
+mod entrance;
 mod hosts;
 mod newcomers;
 
 use addresses::Addresses;
+use entrance::{Entered, Entrance};
 pub use hosts::{Host, Hosts};
 pub(crate) use newcomers::Newcomer;
 use newcomers::Newcomers;
@@ -117,112 +115,76 @@ pub async fn serve_sbi<H: Handler>(
     limits: Limits,
     stop: Stop,
 ) {
+    let (budget, requests) = (limits.budget.clone(), ledger.metrics().requests.clone());
+    let entrance = Arc::new(Entrance::new(hosts, client_auth, ledger));
     let connection_stop = stop.clone();
-    let budget = limits.budget.clone();
-    let (hosts, sampling) = (Arc::new(hosts), Sampling::default());
     accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
-        let (hosts, sampling, ledger, stop) = (
-            hosts.clone(),
-            sampling.clone(),
-            ledger.clone(),
-            connection_stop.clone(),
-        );
-        let budget = budget.clone();
-        async move {
-            let started = Instant::now();
-            let mut meant = None;
-            let choose = |server_name: Option<&str>| {
-                newcomer.set_busy(true);
-                meant = hosts.of(server_name);
-                meant.map(|host| &host.endpoint)
-            };
-            let handshake = handshake::accept_one_of(
-                tcp,
-                &sampling,
-                client_auth,
-                HANDSHAKE_TIMEOUT,
-                choose,
-            );
-            let span = trace::handshake("server", remote);
-            let accepted = tokio::select! {
-                accepted = handshake.instrument(span.clone()) => accepted,
-                () = stop.clone().wait() => return,
-            };
-            let profile = accepted.as_ref().ok().and_then(|accepted| accepted.profile);
-            trace::shook_hands(&span, profile, accepted.as_ref().err());
-            drop(span);
-            let (accepted, host) = match (accepted, meant) {
-                (Ok(accepted), Some(host)) => (accepted, host),
-                // There is no handshake with nobody.
-                (Ok(_), None) => return,
-                (Err(error), _) => {
-                    ledger.record_accept_failure(&error, started.elapsed());
-                    tracing::info!(%remote, error = %Causes(&error), "handshake with a client failed");
-                    return;
-                }
-            };
-            match accepted.profile {
-                Some(profile) => ledger.record_server(profile, &accepted.cost),
-                // No experiment's, and a handshake all the same: shares of failures are of all.
-                None => ledger
-                    .metrics()
-                    .handshakes
-                    .completed(Side::Server, None, &accepted.cost),
-            }
-            // Nobody but renewal looks at an expired identity, so that whatever asks for an identity refuses it.
-            let certificate = { accepted.peer.as_ref() }.map(|peer| peer.certificate.clone());
-            let (identity, expired) = match accepted.peer {
-                Some(peer) if peer.expired => (None, Some(peer.identity)),
-                peer => (peer.map(|peer| peer.identity), None),
-            };
-            let connection = trace::connection(remote, identity.as_ref(), accepted.profile);
-            let peer = Arc::new(Peer {
-                identity,
-                expired,
-                certificate,
-                remote,
-                profile: accepted.profile,
-            });
-            let requests = ledger.metrics().requests.clone();
-            let _open = requests.open_connection();
-            if peer.identity.is_some() {
-                tokio::select! {
-                    () = newcomer.settle() => {}
-                    () = stop.clone().wait() => return,
-                }
-            } else {
-                // Anybody can finish a handshake without a certificate.
-                newcomer.set_busy(false);
-            }
-            let terms = Terms {
-                metrics: Some(requests),
-                budget,
-                newcomer: Some(newcomer),
-            };
-            let (certificate, handler) = (peer.certificate.clone(), host.handler.clone());
-            let serving = serve_sbi_within(terms, accepted.stream, peer, handler, stop.wait());
-            let served = tokio::select! {
-                served = serving.instrument(connection) => served,
-                () = revoked(&host.endpoint, certificate.as_ref()) => {
-                    ledger.metrics().revocation.closed.with_label_values(&["server"]).inc();
-                    tracing::warn!(%remote, ?certificate, "closing: the client's certificate was revoked");
-                    return;
-                }
-            };
-            if let Err(error) = served {
+        let (entrance, stop) = (entrance.clone(), connection_stop.clone());
+        let terms = Terms {
+            metrics: Some(requests.clone()),
+            budget: budget.clone(),
+            newcomer: Some(newcomer.clone()),
+        };
+        let serve = async move |entered: Entered<H>, stop: Stop| {
+            let Entered {
+                stream,
+                peer,
+                handler,
+            } = entered;
+            let served = serve_sbi_within(terms, stream, peer, handler, stop.wait());
+            if let Err(error) = served.await {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }
-        }
+        };
+        async move { entrance.admit(tcp, remote, &newcomer, stop, serve).await }
     })
     .await;
 }
 
-/// Waits until the certificate that a connection's client has shown is revoked.
-async fn revoked(endpoint: &Endpoint, certificate: Option<&CertificateId>) {
-    match certificate.cloned() {
-        Some(certificate) => endpoint.revoked(certificate).await,
-        None => std::future::pending().await,
-    }
+/// Serves streams of octets over mutual TLS until stopped: `serve` has each until it ends, and is to end by itself soon after a stop.
+pub async fn serve_streams<S>(
+    listener: TcpListener,
+    endpoint: Endpoint,
+    ledger: Arc<Ledger>,
+    limits: Limits,
+    stop: Stop,
+    serve: impl Fn(ServerStream, Arc<Peer>) -> S + Clone + Send + Sync + 'static,
+) where
+    S: Future<Output = ()> + Send + 'static,
+{
+    let host = Hosts::One(Host {
+        endpoint,
+        handler: Arc::new(()),
+    });
+    let entrance = Arc::new(Entrance::new(host, ClientAuth::Required, ledger));
+    let connection_stop = stop.clone();
+    accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
+        let (entrance, stop, serve) = (entrance.clone(), connection_stop.clone(), serve.clone());
+        let serve = async move |entered: Entered<()>, _: Stop| {
+            serve(entered.stream, entered.peer).await;
+        };
+        async move { entrance.admit(tcp, remote, &newcomer, stop, serve).await }
+    })
+    .await;
+}
+
+/// Accepts connections of a program on this machine until stopped: `serve` has each until it ends, and is to end by itself soon after a stop.
+pub async fn serve_local<S>(
+    listener: TcpListener,
+    limits: Limits,
+    stop: Stop,
+    serve: impl Fn(TcpStream, SocketAddr) -> S + Clone + Send + Sync + 'static,
+) where
+    S: Future<Output = ()> + Send + 'static,
+{
+    accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
+        let serve = serve.clone();
+        async move {
+            newcomer.settle().await;
+            serve(tcp, remote).await;
+        }
+    })
+    .await;
 }
 
 /// Serves a cleartext port (admin, log, witness) until stopped, then finishes what is in progress.

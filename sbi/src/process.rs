@@ -48,6 +48,13 @@ pub enum Event {
         /// Where.
         addr: SocketAddr,
     },
+    /// A sidecar takes connections at one of its ports.
+    SidecarListening {
+        /// Which: `inbound` or `outbound`, and its place among those of the configuration, from 1.
+        port: String,
+        /// Where.
+        addr: SocketAddr,
+    },
     /// Everything is enrolled, registered and has trust state.
     Ready {
         /// The NF type.

@@ -25,8 +25,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use hyper::http::HeaderValue;
+use hyper::http::uri::Authority;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -206,12 +207,17 @@ pub trait Handler: Send + Sync + 'static {
     /// Whether it passes bodies on while they come: those of requests that it [relays](Self::relays), of which it bounds the number.
     const RELAYS: bool = false;
 
+    /// Whether its answers may take as long as they like, as that to a watch does, so that a peer that does not take one is only found out by
+    /// the PINGs that it does not answer. What such an answer keeps meanwhile is bounded by the windows of its stream.
+    const OPEN_ENDED: bool = false;
+
     /// Whether the request of `method` for `path` with `headers` goes to [`Handler::relay`] before its body is here.
     fn relays(&self, _method: &Method, _path: &str, _headers: &HeaderMap) -> bool {
         false
     }
 
-    /// Answers one request of those that it relays. `request` has no body: that is `body`, of any length. The answer's may be on its way
+    /// Answers one request of those that it relays. `request` has no body: that is `body`, of any length. Its `Host` is the authority that
+    /// the request names, in whichever way (RFC 9113 section 8.3.1). The answer's may be on its way
     /// too. The future is dropped when the client gives up before there is an answer, and the answer's body when it does so later.
     fn relay(
         &self,
@@ -299,8 +305,30 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let builder = builder(peer.identity.is_none(), H::RELAYS).http2_only();
-    serve(builder, terms, io, peer, handler, shutdown).await
+    let is_anonymous = peer.identity.is_none();
+    let builder = builder(is_anonymous, H::RELAYS).http2_only();
+    serve(builder, is_anonymous, terms, io, peer, handler, shutdown).await
+}
+
+/// Serves HTTP/1.1 or HTTP/2 in cleartext to a program on this machine that this process works for: it may have what an authenticated peer
+/// may.
+///
+/// # Errors
+/// As [`serve_connection`].
+pub async fn serve_program<IO, H>(
+    terms: Terms,
+    io: IO,
+    remote: SocketAddr,
+    handler: Arc<H>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let peer = Arc::new(Peer::cleartext(remote));
+    let builder = builder(false, H::RELAYS);
+    serve(builder, false, terms, io, peer, handler, shutdown).await
 }
 
 /// Serves HTTP/1.1 or HTTP/2 on `io`, a cleartext stream or one whose peer showed no certificate: the admin, log and witness ports. Requests are
@@ -338,7 +366,8 @@ where
     H: Handler,
 {
     let peer = Arc::new(Peer::cleartext(remote));
-    serve(builder(true, false), terms, io, peer, handler, shutdown).await
+    let builder = builder(true, false);
+    serve(builder, true, terms, io, peer, handler, shutdown).await
 }
 
 fn builder(is_anonymous: bool, is_relaying: bool) -> auto::Builder<TokioExecutor> {
@@ -386,6 +415,7 @@ fn builder(is_anonymous: bool, is_relaying: bool) -> auto::Builder<TokioExecutor
 
 async fn serve<IO, H>(
     builder: auto::Builder<TokioExecutor>,
+    is_anonymous: bool,
     terms: Terms,
     io: IO,
     peer: Arc<Peer>,
@@ -424,7 +454,7 @@ where
                 newcomer.settle().await;
             }
             let cost = REQUEST_COST + octets_of(request.headers());
-            let (mut response, share) = match budget.share(cost, peer.identity.is_none()) {
+            let (mut response, share) = match budget.share(cost, is_anonymous) {
                 Ok(mut share) => {
                     let answering = traced(
                         operation,
@@ -458,7 +488,7 @@ where
     let mut connection = pin!(builder.serve_connection(TokioIo::new(Progress::new(io)), service));
     tokio::select! {
         done = after_others(connection.as_mut()) => return done.map_err(ServeError::Connection),
-        () = answers.overdue() => return Err(ServeError::Unread),
+        () = answers.overdue(), if !H::OPEN_ENDED => return Err(ServeError::Unread),
         () = shutdown => {}
         () = silence(&spoken) => tracing::debug!(remote = %peer.remote, "closing: no request"),
         () = peer.expires() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
@@ -557,6 +587,7 @@ async fn answer<H: Handler>(
     // On the heap, and only when the request is there: a handler that calls others takes tens of kilobytes, which an unfinished
     // request must not cost.
     let handled = if is_relayed {
+        name_host(&mut request.headers, head.uri.authority());
         let body = Body::passing(body);
         share.grow(body.kept()).map_err(|_| body::no_room())?;
         catch_panic(Box::pin(handler.relay(request, body))).await
@@ -566,6 +597,14 @@ async fn answer<H: Handler>(
         handled.map(|answer| answer.map(into_http))
     };
     handled.unwrap_or_else(|HandlerPanicked| Err(Problem::system_failure()))
+}
+
+/// Gives a request that goes on the `Host` that an older receiver looks for.
+fn name_host(headers: &mut HeaderMap, authority: Option<&Authority>) {
+    let named = authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(named) = named {
+        headers.insert(HOST, named);
+    }
 }
 
 /// Octets of `headers`, as much as they take in memory at least.

@@ -37,6 +37,7 @@ impl<H: Handler> Guarded<H> {
 
 impl<H: Handler> Handler for Guarded<H> {
     const RELAYS: bool = H::RELAYS;
+    const OPEN_ENDED: bool = H::OPEN_ENDED;
 
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
         self.check(&request)?;

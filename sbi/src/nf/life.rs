@@ -13,12 +13,14 @@ use jose::KeySet;
 use mtc_core::causes::Causes;
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{CredentialSet, X509Trust};
+use mtc_tls::endpoint::Endpoint;
+use mtc_tls::handshake::ServerStream;
 use mtc_tls::https::HttpsServer;
 use mtc_tls::key_log::KeyLogFile;
 use mtc_tls::profile::ClientAuth;
 use mtc_web::Prefix;
 use rustls::KeyLog;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -34,13 +36,14 @@ use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::listener::{
-    Host, Hosts, ListenError, bind, serve_cleartext_sbi, serve_https, serve_plain, serve_sbi,
+    Host, Hosts, ListenError, bind, serve_cleartext_sbi, serve_https, serve_local, serve_plain,
+    serve_sbi, serve_streams,
 };
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfType};
 use crate::orders::Orders;
 use crate::process::{Event, Events, Stop};
-use crate::server::Handler;
+use crate::server::{Handler, Peer};
 use crate::trust::TrustUpdater;
 use crate::x509_status::StatusKeeper;
 
@@ -301,6 +304,37 @@ impl Life {
         self.tasks.spawn(serve_cleartext_sbi(
             listener, handler, requests, limits, stop,
         ));
+    }
+
+    /// Serves streams of octets over mutual TLS of an instance, whose `endpoint` it is, until the process stops.
+    pub fn serve_streams<S>(
+        &mut self,
+        listener: TcpListener,
+        endpoint: Endpoint,
+        serve: impl Fn(ServerStream, Arc<Peer>) -> S + Clone + Send + Sync + 'static,
+    ) where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let (ledger, limits) = (self.ledger.clone(), self.limits.clone());
+        let serving = serve_streams(listener, endpoint, ledger, limits, self.stop.clone(), serve);
+        self.tasks.spawn(serving);
+    }
+
+    /// Accepts connections of a program on this machine until the process stops.
+    pub fn serve_local<S>(
+        &mut self,
+        listener: TcpListener,
+        serve: impl Fn(TcpStream, SocketAddr) -> S + Clone + Send + Sync + 'static,
+    ) where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let (limits, stop) = (self.limits.clone(), self.stop.clone());
+        self.tasks.spawn(serve_local(listener, limits, stop, serve));
+    }
+
+    /// Tells when the process is to stop.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
     }
 
     /// Keeps the trust of these instances as new as the log.
