@@ -1,15 +1,13 @@
 //! Connections to producers: each carries the requests of all consumers that came in the same way.
 //!
 //! ```text
-//!  send ── a lane with room? ──> its connection                     up to STREAMS requests at a time on each
-//!    └─ no: a new lane, up to LANES ── mutual TLS ──> connection    in the profile of the consumer's own connection
+//!  send ── a place on a lane ──> its connection ── mutual TLS, in the profile of the consumer's own connection ──> producer
 //! ```
 //!
 //! The SCP's requests are not the consumer's: whoever it is, the producer sees the SCP's certificate (TS 33.501 clause 13.1).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,25 +17,26 @@ use mtc_tls::peer::ExpectedPeer;
 use sbi::body::{Body, BodyError, PASSING_WINDOW};
 use sbi::client::{ClientError, Connection, Request, Used};
 use sbi::instance::{CallError, Instance, Offer, Opened};
+use sbi::lanes::{Bounds, Lanes};
 use sbi::ledger::HopTotals;
 use sbi::model::NfType;
 use sbi::response::Response;
 use sbi::selection::Candidate;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::circuit::Circuit;
-use super::metrics::{Direction, RoutingMetrics};
+use super::metrics::{Counted, Direction, RoutingMetrics};
 use super::upload::{Missing, Upload};
 use super::wire::OtherBytes;
 
-/// Requests in progress on one connection: half of what a server here takes, so that none is ever refused.
-const STREAMS: usize = 128;
-/// Connections to one producer in one profile. More requests than all of them carry find the producer congested.
-const LANES: usize = 4;
-/// Connections of all.
-const MAX_LANES: usize = 1024;
+/// Connections to producers. More requests to one than its connections carry find it congested.
+const BOUNDS: Bounds = Bounds {
+    // Half of what a server here takes, so that none is ever refused.
+    streams: 128,
+    lanes: 4,
+    all: 1024,
+};
 /// Circuits to remember, those of producers that have failed.
 const MAX_CIRCUITS: usize = 1024;
 /// Octets of an answer that is taken whole before the consumer has any of it, if the producer says that it has no more: one that breaks
@@ -138,47 +137,19 @@ type Key = (Offer, SocketAddr, Option<Uuid>);
 /// The producers that this SCP sends to.
 pub(super) struct Producers {
     instance: Arc<Instance>,
-    lanes: Arc<Mutex<Lanes>>,
+    lanes: Lanes<Key, OtherBytes>,
     circuits: Mutex<HashMap<Key, Circuit>>,
     metrics: RoutingMetrics,
 }
 
-type Lanes = BTreeMap<Key, Vec<Arc<Lane>>>;
-
-/// A connection, or what becomes one.
-#[derive(Default)]
-struct Lane {
-    connection: OnceCell<Connection>,
-    in_progress: AtomicUsize,
-    other_bytes: OtherBytes,
-}
-
-impl Lane {
-    fn is_closed(&self) -> bool {
-        self.connection.get().is_some_and(Connection::is_closed)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.in_progress.load(Ordering::Relaxed) == 0
-    }
-}
-
 /// A place on a lane, for one request.
 pub(super) struct Place {
-    lane: Arc<Lane>,
+    lane: sbi::lanes::Place<Key, OtherBytes>,
     /// Where the octets of its answer are counted that come after it was told.
     leg: Leg,
 }
 
 impl Place {
-    fn on(lane: &Arc<Lane>, leg: Leg) -> Self {
-        lane.in_progress.fetch_add(1, Ordering::Relaxed);
-        Self {
-            lane: lane.clone(),
-            leg,
-        }
-    }
-
     /// Counts octets of a body.
     pub(super) fn count(&self, octets: u64) {
         self.leg.record(&HopTotals {
@@ -190,15 +161,9 @@ impl Place {
 
     /// What is new on the connection, beside so many bytes more of a handshake or of bodies.
     fn other_bytes(&self, known: u64) -> u64 {
-        let connection = self.lane.connection.get();
+        let connection = self.lane.connection();
         let wire = connection.map_or(0, |connection| connection.usage().now().wire_bytes);
-        self.lane.other_bytes.count(wire, known)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.lane.in_progress.fetch_sub(1, Ordering::Relaxed);
+        self.lane.notes().count(wire, known)
     }
 }
 
@@ -221,7 +186,7 @@ impl Producers {
     pub(super) fn new(instance: Arc<Instance>, metrics: RoutingMetrics) -> Self {
         Self {
             instance,
-            lanes: Arc::default(),
+            lanes: Lanes::new(BOUNDS),
             circuits: Mutex::default(),
             metrics,
         }
@@ -279,11 +244,11 @@ impl Producers {
             producer: NfType::from(to.expected.nf_type.as_deref().unwrap_or_default()),
         };
         let key = (offer, to.addr, to.expected.instance_id);
-        let place = self.place(key, leg).ok_or((false, SendError::Full))?;
-        let lane = place.lane.clone();
-        let was_open = lane.connection.initialized();
+        let lane = self.lanes.place(key).ok_or((false, SendError::Full))?;
+        let place = Place { lane, leg };
+        let was_open = place.lane.connection().is_some();
         let mut opened = None;
-        let connection = self.connection(&lane, to, offer, &mut opened);
+        let connection = place.lane.connect(|| self.open(to, offer, &mut opened));
         let connection = match timeout_at(deadline, connection).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err((was_open, error.into())),
@@ -317,80 +282,23 @@ impl Producers {
         }
     }
 
-    /// The connection of a lane, which is opened if it is not there. What that cost is in `opened`.
-    async fn connection<'a>(
+    /// Opens a connection, which is counted. What it cost is in `opened`.
+    async fn open(
         &self,
-        lane: &'a Lane,
         to: &Destination,
         offer: Offer,
         opened: &mut Option<HandshakeCost>,
-    ) -> Result<&'a Connection, CallError> {
-        let open = async || {
-            let (expected, streams) = (to.expected.clone(), STREAMS as u32);
-            let opening = self
-                .instance
-                .open_to_pass(to.addr, offer, expected, streams);
-            let Opened {
-                connection, cost, ..
-            } = opening.await?;
-            *opened = Some(cost);
-            self.note_end(&connection, (offer, to.addr, to.expected.instance_id));
-            // A request is as good as its consumer's token: the SCP's own would permit what the consumer may not.
-            Ok(connection.authorized_by(None))
-        };
-        lane.connection.get_or_try_init(open).await
-    }
-
-    /// Counts a connection, and forgets its lane when it has ended.
-    fn note_end(&self, connection: &Connection, key: Key) {
-        let (counted, ended, lanes) = (
-            self.metrics.connect(),
-            connection.ended(),
-            self.lanes.clone(),
-        );
-        tokio::spawn(async move {
-            ended.await;
-            drop(counted);
-            let mut lanes = lock(&lanes);
-            if let Some(own) = lanes.get_mut(&key) {
-                own.retain(|lane| !lane.is_closed());
-                if own.is_empty() {
-                    lanes.remove(&key);
-                }
-            }
-        });
-    }
-
-    /// A place on a lane that has one, or on a new lane; none if there may be no more.
-    fn place(&self, key: Key, leg: Leg) -> Option<Place> {
-        let mut lanes = lock(&self.lanes);
-        let own = lanes.entry(key).or_default();
-        own.retain(|lane| !lane.is_closed());
-        let mut with_room = own
-            .iter()
-            .filter(|lane| lane.in_progress.load(Ordering::Relaxed) < STREAMS);
-        if let Some(lane) = with_room.next() {
-            return Some(Place::on(lane, leg));
-        }
-        if own.len() >= LANES {
-            return None;
-        }
-        let count = |lanes: &Lanes| lanes.values().map(Vec::len).sum();
-        let mut all: usize = count(&lanes);
-        if all >= MAX_LANES {
-            for own in lanes.values_mut() {
-                own.retain(|lane| !lane.is_idle());
-            }
-            lanes.retain(|_, own| !own.is_empty());
-            all = count(&lanes);
-        }
-        if all >= MAX_LANES {
-            return None;
-        }
-        let lane = Arc::new(Lane::default());
-        let place = Place::on(&lane, leg);
-        lanes.entry(key).or_default().push(lane);
-        Some(place)
+    ) -> Result<(Connection, Counted), CallError> {
+        let (expected, streams) = (to.expected.clone(), BOUNDS.streams as u32);
+        let opening = self
+            .instance
+            .open_to_pass(to.addr, offer, expected, streams);
+        let Opened {
+            connection, cost, ..
+        } = opening.await?;
+        *opened = Some(cost);
+        // A request is as good as its consumer's token: the SCP's own would permit what the consumer may not.
+        Ok((connection.authorized_by(None), self.metrics.connect()))
     }
 
     /// Notes what became of a request.
