@@ -211,6 +211,8 @@ pub struct Connection {
     /// Octets that an answer's body may have.
     max_body: usize,
     authorizer: Option<Authorizer>,
+    /// Whether requests are somebody else's, to which nothing is added.
+    adds_nothing: bool,
 }
 
 /// What has gone over a connection; readable while and after it is closed.
@@ -336,6 +338,7 @@ impl Connection {
             metrics: None,
             max_body: MAX_BODY,
             authorizer: None,
+            adds_nothing: false,
         })
     }
 
@@ -369,6 +372,14 @@ impl Connection {
     #[must_use]
     pub fn authorized_by(mut self, authorizer: Option<Authorizer>) -> Self {
         self.authorizer = authorizer;
+        self
+    }
+
+    /// Adds nothing to requests, neither how long this side waits nor the trace that they are part of: they are a program's of which it is not
+    /// known whether it is an NF.
+    #[must_use]
+    pub const fn adding_nothing(mut self) -> Self {
+        self.adds_nothing = true;
         self
     }
 
@@ -528,7 +539,8 @@ impl Connection {
         mut request: hyper::Request<Body>,
         take: impl AsyncFnOnce(hyper::Response<Incoming>) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let Some((context, span)) = trace::sent_request(operation) else {
+        let sent = (!self.adds_nothing).then(|| trace::sent_request(operation));
+        let Some((context, span)) = sent.flatten() else {
             return take(self.exchange(request).await?).await;
         };
         let traceparent = HeaderValue::from_str(&context.to_string());
@@ -577,7 +589,7 @@ impl Connection {
             authority: authority.clone(),
             path: path.clone(),
         })?;
-        if !headers.contains_key(MAX_RSP_TIME) {
+        if !self.adds_nothing && !headers.contains_key(MAX_RSP_TIME) {
             MaxRspTime::new(deadline).write(&mut headers);
         }
         let mut http = hyper::Request::new(body);

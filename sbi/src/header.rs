@@ -14,9 +14,11 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use crate::model::NfType;
 use crate::uri::ApiRoot;
 
+mod hop;
 mod load;
 mod routing;
 
+pub use hop::remove_hop_by_hop;
 pub use load::{LCI, LoadControl, OCI, OverloadControl};
 pub use routing::{
     DISCOVERY, MAX_FORWARD_HOPS, MaxForwardHops, PRODUCER_ID, ProducerId, RETRY_INFO,

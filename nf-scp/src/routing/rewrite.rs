@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use hyper::HeaderMap;
-use hyper::header::{
-    CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
-};
+use hyper::header::{HOST, HeaderName, HeaderValue, LOCATION, VIA};
 use sbi::client;
 use sbi::header::{
     DISCOVERY, MaxRspTime, ProducerId, ROUTING_BINDING, TARGET_API_ROOT, TypedHeader,
+    remove_hop_by_hop,
 };
 use sbi::response::Response;
 use sbi::selection::Candidate;
@@ -20,9 +19,6 @@ use super::ask::Ask;
 
 /// Which NRF the SCP should ask.
 const NRF_URI: HeaderName = HeaderName::from_static("3gpp-sbi-nrf-uri");
-/// Fields of one connection that HTTP/2 does not have, and an older peer may send all the same.
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// The protocol in `Via`.
 const PROTOCOL: &str = "2.0";
@@ -110,24 +106,4 @@ pub(super) fn returned(
 fn add_via(headers: &mut HeaderMap, name: &str) {
     let via = HeaderValue::try_from(format!("{PROTOCOL} {name}"));
     headers.append(VIA, via.expect("an SCP's name is made of its FQDN"));
-}
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
-    let always = [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ];
-    for name in named.into_iter().chain(always) {
-        headers.remove(name);
-    }
 }
