@@ -25,6 +25,7 @@ mod grease;
 pub mod handshake;
 mod hints;
 pub mod https;
+pub mod https_client;
 pub mod identity;
 pub mod key;
 pub mod key_log;
