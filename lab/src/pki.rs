@@ -33,7 +33,7 @@ pub use self::cmp::{CmpEnrolment, mint_cmp};
 pub use self::error::PkiError;
 pub use self::plan::{COUNTRY, HOME_DOMAIN, PkiPlan, PlannedInstance, fqdn};
 pub use self::revocation::revocation_order;
-pub use self::tokens::{mint_tokens, renew_token};
+pub use self::tokens::{mint_token, mint_tokens, renew_token};
 
 pub(crate) use self::folder::Folder;
 use self::tokens::{token_file, write_tokens};
@@ -659,6 +659,20 @@ mod tests {
         );
         assert_eq!(new.exp, NOW.0 + 60);
         assert!(matches!(used.reserve(&new, [0; 32]), Ok(Reserved::New(_))));
+
+        let stranger = PlannedInstance {
+            nf_type: "WEB".to_owned(),
+            instance_id: Uuid::from_u128(99),
+            fqdn: "web1.example.org".to_owned(),
+        };
+        let path = mint_token(folder.path(), &stranger, Duration::from_secs(60), NOW).unwrap();
+        let minted = verifier
+            .verify(&fs::read_to_string(path).unwrap(), NOW)
+            .unwrap();
+        assert_eq!(
+            (minted.sub, &*minted.nf_type, &minted.fqdn[0]),
+            (stranger.instance_id, "WEB", &stranger.fqdn)
+        );
 
         let cmp = mint_cmp(folder.path(), id, Duration::from_secs(60), NOW).unwrap();
         let reference = verifier.verify_reference(&cmp.reference, NOW).unwrap();

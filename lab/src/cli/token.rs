@@ -15,15 +15,26 @@ use zeroize::Zeroizing;
 
 use super::exit::{DONE, fail};
 use super::output::say;
-use crate::pki::{CmpEnrolment, PkiError, mint_cmp, renew_token};
+use crate::pki::{CmpEnrolment, PkiError, PlannedInstance, mint_cmp, mint_token, renew_token};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct TokenArguments {
     /// Folder of the lab, made by mtc5g init
     folder: PathBuf,
-    /// NF instance id of the network function that will enrol again, as in [[instance]] of its configuration
+    /// NF instance id of the network function that will enrol again, as in [[instance]] of its configuration; with --nf-type, any UUID
     #[arg(value_parser = instance_id)]
     instance: Uuid,
+    /// NF type of an instance that is new to the lab, such as that of a sidecar, up to 32 characters
+    #[arg(
+        long,
+        value_name = "TYPE",
+        requires = "fqdn",
+        conflicts_with = "protocol"
+    )]
+    nf_type: Option<String>,
+    /// FQDN of an instance that is new to the lab
+    #[arg(long, requires = "nf_type")]
+    fqdn: Option<String>,
     /// Hours for which the token is valid
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
     hours: u64,
@@ -108,7 +119,18 @@ impl TokenArguments {
                 Err(error) => fail(&error),
             };
         }
-        match renew_token(&self.folder, self.instance, lifetime, now) {
+        let minted = match self.nf_type.clone().zip(self.fqdn.clone()) {
+            None => renew_token(&self.folder, self.instance, lifetime, now),
+            Some((nf_type, fqdn)) => {
+                let new = PlannedInstance {
+                    nf_type,
+                    instance_id: self.instance,
+                    fqdn,
+                };
+                mint_token(&self.folder, &new, lifetime, now)
+            }
+        };
+        match minted {
             Ok(path) => {
                 say(format_args!(
                     "wrote {}, valid for {} h and one certificate",

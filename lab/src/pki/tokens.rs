@@ -27,10 +27,23 @@ pub fn renew_token(
     lifetime: Duration,
     now: UnixTime,
 ) -> Result<PathBuf, PkiError> {
-    let authority = authority(folder)?;
-    let path = folder.join("tokens").join(token_file(instance_id));
     let instance = instance_of(folder, instance_id)?;
-    let token = sign(&claims(&instance, now.plus(lifetime)), &authority)?;
+    mint_token(folder, &instance, lifetime, now)
+}
+
+/// Mints a token of the lab in `folder` for an instance, which need not be one of the lab's: a sidecar's. Blocks on the disk.
+///
+/// # Errors
+/// The lab has no authority, or the disk refuses.
+pub fn mint_token(
+    folder: &Path,
+    instance: &PlannedInstance,
+    lifetime: Duration,
+    now: UnixTime,
+) -> Result<PathBuf, PkiError> {
+    let authority = authority(folder)?;
+    let path = folder.join("tokens").join(token_file(instance.instance_id));
+    let token = sign(&claims(instance, now.plus(lifetime)), &authority)?;
     files::write_whole_as(&path, files::SECRET, token.as_bytes())
         .map_err(|WriteError { path, source }| PkiError::Write { path, source })?;
     Ok(path)
