@@ -107,7 +107,7 @@ enum Command {
     /// Keys and certificates of a lab's network functions, for other tools
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
-    /// Mint a new enrolment token for an NF instance whose token is used up or has expired
+    /// Mint an enrolment token for an NF instance whose token is used up or has expired, or that is new to the lab
     Token(token::TokenArguments),
     /// Revoke certificates of a lab's network functions, or list what is revoked
     Revoke(revoke::RevokeArguments),
@@ -125,6 +125,10 @@ enum Command {
     Smf(NfArguments),
     /// Run the AUSFs, UDMs and PCFs of a lab
     Peers(NfArguments),
+    /// Speak mutual TLS for a program that knows nothing of it: to its peers and from them, as an NF instance
+    ///
+    /// One process beside an unmodified program. It enrols at the NRF of a lab with a token of mtc5g token --nf-type, or as a pod. See docs/sidecar.md.
+    Sidecar(NfArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -196,6 +200,7 @@ impl Command {
             Self::Amf(process) => process.run(crate::load::worker::run).await,
             Self::Smf(process) => process.run(nf_smf::run).await,
             Self::Peers(process) => process.run(nf_peers::run).await,
+            Self::Sidecar(process) => process.run(sidecar::run).await,
         }
     }
 }

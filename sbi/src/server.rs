@@ -128,8 +128,8 @@ impl Peer {
         }
     }
 
-    /// When the certificate that authenticated the connection expires. Without one, never.
-    async fn expires(&self) {
+    /// Waits until the certificate that authenticated the connection expires. Without one, never.
+    pub async fn expires(&self) {
         let Some(identity) = &self.identity else {
             return pending().await;
         };

@@ -15,6 +15,7 @@ use sbi::trust_file::TrustDocument;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value};
+use sidecar::config::{InboundConfig, OutboundConfig, PeerConfig};
 
 use super::exit::DONE;
 use super::output::{print, print_json};
@@ -96,10 +97,10 @@ struct Part {
     schema: Schema,
 }
 
-fn parts() -> [Part; 10] {
+fn parts() -> [Part; 13] {
     [
         Part {
-            title: "`[nf]` of SCP, AMF, SMF and peers",
+            title: "`[nf]` of SCP, AMF, SMF, peers and sidecars",
             introduction: "",
             schema: schema::<NfConfig>(),
         },
@@ -132,6 +133,21 @@ fn parts() -> [Part; 10] {
             title: "`[peers]` of AUSFs, UDMs and PCFs",
             introduction: "May be left out.\n",
             schema: schema::<PeersConfig>(),
+        },
+        Part {
+            title: "`[[inbound]]` of a sidecar",
+            introduction: "Beside `[nf]`, which has one instance ([sidecar.md](sidecar.md)).\n",
+            schema: schema::<InboundConfig>(),
+        },
+        Part {
+            title: "`[[outbound]]` of a sidecar",
+            introduction: "",
+            schema: schema::<OutboundConfig>(),
+        },
+        Part {
+            title: "`[[peer]]` of a sidecar",
+            introduction: "",
+            schema: schema::<PeerConfig>(),
         },
         Part {
             title: "NRF",

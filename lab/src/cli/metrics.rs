@@ -9,6 +9,7 @@ use nf_scp::metrics::WitnessMetrics;
 use nf_scp::routing::RoutingMetrics;
 use sbi::metrics::{Definition, Metrics, Registry};
 use serde_json::{Value, json};
+use sidecar::metrics::SidecarMetrics;
 
 use super::exit::DONE;
 use super::output::{print, print_json};
@@ -48,7 +49,7 @@ impl MetricsArguments {
 }
 
 /// All metrics, by who has them.
-fn groups() -> [(&'static str, Vec<Definition>); 6] {
+fn groups() -> [(&'static str, Vec<Definition>); 7] {
     let made_by = |make: fn(&Registry)| {
         let registry = Registry::default();
         make(&registry);
@@ -71,6 +72,10 @@ fn groups() -> [(&'static str, Vec<Definition>); 6] {
         (
             "Mirror",
             made_by(|registry| drop(MirrorMetrics::new(registry))),
+        ),
+        (
+            "Sidecar",
+            made_by(|registry| drop(SidecarMetrics::new(registry))),
         ),
         (
             "AMF of a load generator",

@@ -1,0 +1,10 @@
+//! Sidecars in front of programs that know nothing of mutual TLS: nghttpd, curl, PostgreSQL, etcd. Where one is missing, its test says so and is
+//! skipped.
+
+mod beside;
+mod grpc;
+mod http;
+mod pair;
+mod redirect;
+mod tcp;
+mod tls;

@@ -1,0 +1,257 @@
+//! From the program to peers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::header::HOST;
+use hyper::{HeaderMap, Method};
+use mtc_core::causes::Causes;
+use mtc_tls::endpoint::Endpoint;
+use mtc_tls::profile::TrustDomain;
+use rustix::net::sockopt;
+use sbi::body::Body;
+use sbi::client::Connection;
+use sbi::config::ConfigError;
+use sbi::header::{HeaderError, TARGET_API_ROOT, TypedHeader as _};
+use sbi::instance::{CallError, Instance};
+use sbi::lanes::Lanes;
+use sbi::problem::Problem;
+use sbi::process::Stop;
+use sbi::response::Response;
+use sbi::server::{Handler, Request, Terms, serve_program};
+use sbi::uri::ApiRoot;
+use tokio::net::TcpStream;
+
+use crate::config::{OutboundConfig, PeerConfig};
+use crate::forward::{BOUNDS, ForwardError, forward, onward};
+use crate::metrics::{Direction, Refusal, SidecarMetrics};
+use crate::peers::{Destination, Peers, Unknown};
+use crate::program::Protocol;
+use crate::tunnel;
+
+/// A port at which the program reaches peers.
+pub(crate) struct Outbound {
+    instance: Arc<Instance>,
+    /// The instance as it speaks to other sidecars of octets.
+    tunnels: Endpoint,
+    protocol: Protocol,
+    redirected: bool,
+    follow_api_root: bool,
+    domain: Option<TrustDomain>,
+    peers: Peers,
+    lanes: Lanes<Destination>,
+    metrics: SidecarMetrics,
+}
+
+/// A connection of the program.
+struct Client {
+    port: Arc<Outbound>,
+    /// Where it went, if it was redirected here.
+    redirected: Option<SocketAddr>,
+}
+
+impl Outbound {
+    /// A port of `instance`.
+    ///
+    /// # Errors
+    /// A rule that `config` breaks.
+    pub(crate) fn new(
+        config: &OutboundConfig,
+        peers: &[PeerConfig],
+        instance: Arc<Instance>,
+        metrics: SidecarMetrics,
+    ) -> Result<Self, ConfigError> {
+        let endpoint = instance.endpoint().offering_all();
+        Ok(Self {
+            tunnels: endpoint.speaking(tunnel::PROTOCOL),
+            instance,
+            protocol: config.protocol,
+            redirected: config.redirected,
+            follow_api_root: config.follow_api_root,
+            domain: config.domain()?,
+            peers: Peers::new(config, peers)?,
+            lanes: Lanes::new(BOUNDS),
+            metrics,
+        })
+    }
+
+    /// Serves a connection of the program until it ends.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        remote: SocketAddr,
+        terms: Terms,
+        stop: Stop,
+    ) {
+        let redirected = match self.redirected.then(|| original_destination(&tcp)) {
+            None => None,
+            Some(Ok(addr)) => Some(addr),
+            Some(Err(error)) => {
+                tracing::info!(%remote, %error, "closing: it was not redirected here");
+                return;
+            }
+        };
+        match self.protocol {
+            Protocol::Tcp => self.tunnel(tcp, remote, redirected, stop).await,
+            Protocol::Http => {
+                let client = Arc::new(Client {
+                    port: self,
+                    redirected,
+                });
+                let served = serve_program(terms, tcp, remote, client, stop.wait());
+                if let Err(error) = served.await {
+                    tracing::debug!(%remote, error = %Causes(&error), "connection ended");
+                }
+            }
+        }
+    }
+
+    /// Passes the octets of the program to a peer and back.
+    async fn tunnel(
+        &self,
+        tcp: TcpStream,
+        remote: SocketAddr,
+        redirected: Option<SocketAddr>,
+        stop: Stop,
+    ) {
+        let to = match self.find(None, redirected) {
+            Ok(to) => to,
+            Err(unknown) => {
+                tracing::info!(%remote, %unknown, "closing");
+                return;
+            }
+        };
+        let opened = async {
+            let addr = to.resolve().await.map_err(CallError::from)?;
+            let profile = self.instance.own_offer_in(self.domain).profile();
+            let expected = to.expected.clone();
+            let shaking = self
+                .instance
+                .shake_hands_as(&self.tunnels, addr, profile, expected);
+            Ok::<_, CallError>(shaking.await?)
+        };
+        let opened = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.refuse(Refusal::Unreachable);
+                tracing::info!(peer = to.expected.fqdn, error = %Causes(&error), "no connection to a peer");
+                return;
+            }
+        };
+        let revoked = self.instance.revoked(&opened.peer);
+        let counted = self.metrics.tunnel(Direction::Outbound);
+        let passed = async {
+            tunnel::keep_alive(opened.stream.get_ref().0.get_ref())?;
+            tunnel::pass(tcp, opened.stream, counted, stop).await
+        };
+        let passed = tokio::select! {
+            passed = passed => passed,
+            () = revoked => return,
+        };
+        if let Err(error) = passed {
+            tracing::debug!(%remote, %error, "connection broke off");
+        }
+    }
+
+    /// Whom the program means, which is counted if it is not known.
+    fn find(
+        &self,
+        authority: Option<&str>,
+        redirected: Option<SocketAddr>,
+    ) -> Result<Destination, Unknown> {
+        let found = self.peers.find(authority, redirected);
+        found.inspect_err(|_| self.refuse(Refusal::UnknownPeer))
+    }
+
+    fn refuse(&self, refusal: Refusal) {
+        self.metrics.refuse(Direction::Outbound, refusal);
+    }
+
+    async fn open(&self, to: &Destination) -> Result<Connection, ForwardError> {
+        let addr = to.resolve().await.map_err(CallError::from)?;
+        let (offer, streams) = (
+            self.instance.own_offer_in(self.domain),
+            BOUNDS.streams as u32,
+        );
+        let expected = to.expected.clone();
+        let opening = self.instance.open_to_pass(addr, offer, expected, streams);
+        // What a request may is the program's to show.
+        Ok(opening
+            .await?
+            .connection
+            .authorized_by(None)
+            .adding_nothing())
+    }
+
+    async fn relay(
+        &self,
+        mut request: Request,
+        body: Body,
+        redirected: Option<SocketAddr>,
+    ) -> Result<hyper::Response<Body>, Problem> {
+        let root = if self.follow_api_root {
+            ApiRoot::read(&request.headers).map_err(malformed)?
+        } else {
+            None
+        };
+        let (authority, prefix) = match &root {
+            Some(root) => {
+                request.headers.remove(TARGET_API_ROOT);
+                (Some(root.authority()), root.prefix())
+            }
+            None => {
+                let host = request.headers.get(HOST);
+                (host.and_then(|host| host.to_str().ok()), "")
+            }
+        };
+        let to = self.find(authority, redirected)?;
+        let authority = authority.unwrap_or(&to.expected.fqdn).to_owned();
+        let request = onward(request, &authority, prefix);
+        let open = || self.open(&to);
+        let answer = forward(&self.lanes, to.clone(), open, request, body).await;
+        answer.map_err(|error| {
+            self.refuse(Refusal::Unreachable);
+            tracing::info!(peer = to.expected.fqdn, error = %Causes(&error), "not passed on");
+            error.into()
+        })
+    }
+}
+
+fn malformed(HeaderError { name, grammar }: HeaderError) -> Problem {
+    Problem::mandatory_ie_incorrect(&format!("header {name}"), format!("is not {grammar}"))
+}
+
+/// Where a connection went before the kernel redirected it here.
+///
+/// # Errors
+/// It was not, or the kernel does not know: whoever connects on purpose means nobody.
+fn original_destination(tcp: &TcpStream) -> io::Result<SocketAddr> {
+    let local = tcp.local_addr()?;
+    let original = match local {
+        SocketAddr::V4(_) => sockopt::ip_original_dst(tcp)?.into(),
+        SocketAddr::V6(_) => sockopt::ipv6_original_dst(tcp)?.into(),
+    };
+    if original == local {
+        return Err(io::Error::other("it came here directly"));
+    }
+    Ok(original)
+}
+
+impl Handler for Client {
+    const RELAYS: bool = true;
+    const OPEN_ENDED: bool = true;
+
+    /// All is relayed.
+    async fn handle(&self, _request: Request) -> Result<Response, Problem> {
+        Err(Problem::system_failure())
+    }
+
+    fn relays(&self, _method: &Method, _path: &str, _headers: &HeaderMap) -> bool {
+        true
+    }
+
+    async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
+        self.port.relay(request, body, self.redirected).await
+    }
+}

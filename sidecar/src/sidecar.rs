@@ -1,0 +1,147 @@
+//! The process: ports, certificates and trust, then connections until it is told to stop.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mtc_tls::profile::ClientAuth;
+use sbi::config::ConfigError;
+use sbi::instance::Instance;
+use sbi::listener::{ListenError, bind};
+use sbi::metrics::Metrics;
+use sbi::model::NfType;
+use sbi::nf::{Enrolled, Life, NfError, enrol};
+use sbi::process::{Control, Event, Events};
+use sbi::server::Terms;
+
+use crate::allow::{Allowed, Introduction};
+use crate::config::{InboundConfig, OutboundConfig, PeerConfig, SidecarConfig};
+use crate::inbound::Inbound;
+use crate::metrics::SidecarMetrics;
+use crate::outbound::Outbound;
+use crate::program::{Program, ProgramTlsError, Protocol};
+use crate::tunnel;
+
+/// What the process is called in its metrics and events, and its instance where it is told no type.
+pub const PROCESS: &str = "SIDECAR";
+
+/// Why a sidecar cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SidecarError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// TLS with the program.
+    #[error(transparent)]
+    ProgramTls(#[from] ProgramTlsError),
+    /// Enrolment or trust.
+    #[error(transparent)]
+    Nf(#[from] NfError),
+}
+
+/// Runs a sidecar until it is told to stop.
+///
+/// # Errors
+/// It cannot start.
+pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), SidecarError> {
+    let config = SidecarConfig::load(config)?;
+    let Control { stop, orders, .. } = control;
+    let metrics = Metrics::new();
+    let own_metrics = SidecarMetrics::new(&metrics.registry);
+    let (process, nf) = (NfType::from(PROCESS), config.nf.clone());
+    let enrolling = enrol(nf, process, metrics, events, stop.clone(), orders);
+    let Enrolled { instances, life } = tokio::select! {
+        enrolled = enrolling => enrolled?,
+        () = stop.wait() => return Ok(()),
+    };
+    let mut sidecar = Sidecar {
+        instance: instances.into_iter().next().expect("checked: one instance"),
+        life,
+        metrics: own_metrics,
+    };
+    for (number, inbound) in (1..).zip(config.inbound) {
+        let own = config.nf.instance[0].listen;
+        sidecar.serve_inbound(number, inbound, own)?;
+    }
+    for (number, outbound) in (1..).zip(&config.outbound) {
+        sidecar.serve_outbound(number, outbound, &config.peer)?;
+    }
+    sidecar.life.lacks("");
+    sidecar.life.tell_ready();
+    sidecar.life.await_stop().await;
+    sidecar.life.end().await;
+    Ok(())
+}
+
+struct Sidecar {
+    instance: Arc<Instance>,
+    life: Life,
+    metrics: SidecarMetrics,
+}
+
+impl Sidecar {
+    /// Opens a port to peers.
+    fn serve_inbound(
+        &mut self,
+        number: usize,
+        config: InboundConfig,
+        own: std::net::SocketAddr,
+    ) -> Result<(), SidecarError> {
+        let at = config.listen.unwrap_or(own);
+        let (listener, addr) = bind(at, "inbound", "inbound.listen")?;
+        let protocol = config.forward.protocol;
+        let inbound = Arc::new(Inbound::new(
+            Program::new(config.forward, config.tls.as_ref())?,
+            Allowed::new(config.allow),
+            Introduction::new(&config.headers, self.instance.id.uuid())?,
+            self.metrics.clone(),
+        ));
+        match protocol {
+            Protocol::Http => {
+                let auth = ClientAuth::Required;
+                self.life
+                    .serve_sbi(listener, addr, &self.instance, auth, inbound);
+            }
+            Protocol::Tcp => {
+                let endpoint = self.instance.endpoint().speaking(tunnel::PROTOCOL);
+                let stop = self.life.stop();
+                let serve = move |stream, peer| inbound.clone().tunnel(stream, peer, stop.clone());
+                self.life.serve_streams(listener, endpoint, serve);
+            }
+        }
+        self.tell("inbound", number, addr);
+        Ok(())
+    }
+
+    /// Opens a port to the program.
+    fn serve_outbound(
+        &mut self,
+        number: usize,
+        config: &OutboundConfig,
+        peers: &[PeerConfig],
+    ) -> Result<(), SidecarError> {
+        let (listener, addr) = bind(config.listen, "outbound", "outbound.listen")?;
+        let instance = self.instance.clone();
+        let outbound = Outbound::new(config, peers, instance, self.metrics.clone())?;
+        let (outbound, stop) = (Arc::new(outbound), self.life.stop());
+        let budget = self.life.metrics.budget.clone();
+        let serve = move |tcp, remote| {
+            // Requests are counted where they are authenticated, on their way to the peer.
+            let terms = Terms::new(None, budget.clone());
+            outbound.clone().serve(tcp, remote, terms, stop.clone())
+        };
+        self.life.serve_local(listener, serve);
+        self.tell("outbound", number, addr);
+        Ok(())
+    }
+
+    fn tell(&self, direction: &str, number: usize, addr: std::net::SocketAddr) {
+        self.life.events.tell(&Event::SidecarListening {
+            port: format!("{direction} {number}"),
+            addr,
+        });
+    }
+}

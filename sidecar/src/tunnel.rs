@@ -1,0 +1,89 @@
+//! Streams of octets between the program and a peer, as they are.
+//!
+//! ```text
+//!  program ── 16 KiB ──> TLS ──> peer      read only when the other side has taken what was read before
+//!          <── 16 KiB ── TLS <──
+//!  end of one direction ── close_notify or FIN ──> the other goes on
+//! ```
+
+use std::io;
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use sbi::process::Stop;
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
+};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::metrics::Counted;
+use crate::program::Stream;
+
+/// What two sidecars speak that pass on octets, in ALPN: neither is to take the other's stream for HTTP.
+pub(crate) const PROTOCOL: &[u8] = b"x-mtc5g-tcp";
+/// Octets that are on their way in one direction.
+const BUFFER: usize = 16 * 1024;
+/// How long streams may go on after a stop.
+const DRAIN: Duration = Duration::from_secs(4);
+/// How long the other end of a silent connection is believed to be there before it is asked, from then on every so often, and so many times.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_PAUSE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_PROBES: u32 = 6;
+
+/// Passes octets between `program` and `peer` both ways until both have ended, one breaks off, or some time after a stop.
+pub(crate) async fn pass(
+    program: impl Stream,
+    peer: impl Stream,
+    counted: Counted,
+    stop: Stop,
+) -> io::Result<()> {
+    let (from_program, to_program) = tokio::io::split(program);
+    let (from_peer, to_peer) = tokio::io::split(peer);
+    let both = async {
+        tokio::try_join!(
+            copy(from_program, to_peer, |octets| counted
+                .to_peer
+                .inc_by(octets)),
+            copy(from_peer, to_program, |octets| counted
+                .to_program
+                .inc_by(octets)),
+        )
+    };
+    let stopped = async {
+        stop.wait().await;
+        sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = both => ended.map(|_| ()),
+        () = stopped => Ok(()),
+    }
+}
+
+/// Passes octets one way until they end, and says so to the receiver.
+async fn copy<R: AsyncRead, W: AsyncWrite>(
+    mut from: ReadHalf<R>,
+    mut to: WriteHalf<W>,
+    count: impl Fn(u64),
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
+        // TLS keeps what it has not written yet.
+        to.flush().await?;
+        count(read as u64);
+    }
+}
+
+/// Has the kernel find out that the host at the other end is gone, which nobody would notice who only listens.
+pub(crate) fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(tcp, true)?;
+    sockopt::set_tcp_keepidle(tcp, KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(tcp, KEEP_ALIVE_PAUSE)?;
+    sockopt::set_tcp_keepcnt(tcp, KEEP_ALIVE_PROBES)?;
+    Ok(())
+}
