@@ -87,3 +87,50 @@ pub(crate) fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepcnt(tcp, KEEP_ALIVE_PROBES)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sbi::metrics::Registry;
+    use tokio::io::duplex;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::metrics::{Direction, SidecarMetrics};
+
+    fn counted() -> Counted {
+        SidecarMetrics::new(&Registry::default()).tunnel(Direction::Outbound)
+    }
+
+    #[tokio::test]
+    async fn one_direction_ends_and_the_other_goes_on() {
+        let (mut program, near) = duplex(64);
+        let (far, mut peer) = duplex(64);
+        let (_running, stop) = Stop::new();
+        let passing = tokio::spawn(pass(near, far, counted(), stop));
+        program.write_all(b"question").await.expect("is taken");
+        program.shutdown().await.expect("ends");
+        let mut question = String::new();
+        let read = peer.read_to_string(&mut question).await;
+        read.expect("an end");
+        assert_eq!(question, "question");
+        peer.write_all(b"answer").await.expect("is taken");
+        drop(peer);
+        let mut answer = String::new();
+        let read = program.read_to_string(&mut answer).await;
+        read.expect("an end");
+        assert_eq!(answer, "answer");
+        passing.await.expect("no panic").expect("a good end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_stop_what_goes_on_has_a_while() {
+        let (_program, near) = duplex(64);
+        let (far, _peer) = duplex(64);
+        let (running, stop) = Stop::new();
+        running.send_replace(true);
+        let began = Instant::now();
+        let passed = pass(near, far, counted(), stop).await;
+        passed.expect("a good end");
+        assert_eq!(began.elapsed(), DRAIN);
+    }
+}
