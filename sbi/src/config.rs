@@ -228,7 +228,11 @@ pub struct NfConfig {
     pub nrf: NrfAddress,
     /// Credentials that every instance must have; at least one is `mtc`.
     pub credential: Vec<WantedCredential>,
-    /// Milliseconds between looks at the log for new landmarks.
+    /// Folder of the trusted sets that `mtc5g distribute` writes on this node (see [distribution.md](distribution.md)): landmarks and what is
+    /// revoked are read there, and the logs are not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_sets: Option<PathBuf>,
+    /// Milliseconds between looks at the log, or into the folder of trusted sets, for new landmarks.
     #[serde(default = "default_trust_interval")]
     pub trust_interval_ms: u64,
     /// Heartbeat interval that is proposed to the NRF, in seconds.
@@ -434,6 +438,7 @@ impl NfConfig {
             ));
         }
         self.trust = folder.join(&self.trust);
+        self.trusted_sets = self.trusted_sets.map(|sets| folder.join(sets));
         self.x509 = self.x509.map(|x509| folder.join(x509));
         for instance in &mut self.instance {
             instance.token = instance.token.take().map(|token| folder.join(token));

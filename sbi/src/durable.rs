@@ -1,4 +1,4 @@
-//! Private files that are replaced as a whole: whenever the machine stops, a file is complete, or as it was before.
+//! Files, most of them private, that are replaced as a whole: whenever the machine stops, a file is complete, or as it was before.
 //!
 //! ```text
 //!   <name>.tmp: write ──> sync its octets ──> rename to <name> ──> sync the folder ──> durable
@@ -26,6 +26,8 @@ const FEW: usize = 4;
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// Mode of its files.
+    mode: u32,
     /// Open since before the first write, so that `syncfs` on it reports the errors of all.
     file: File,
     contents: Rounds<File, io::Error>,
@@ -33,18 +35,31 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder, which is made (mode 0700) if it does not exist. Blocks on the disk.
+    /// Opens the folder, which is made (mode 0700, its files 0600) if it does not exist. Blocks on the disk.
     ///
     /// # Errors
     /// The folder cannot be made or opened.
     pub fn open(path: PathBuf) -> io::Result<Self> {
+        Self::open_with(path, 0o700, 0o600)
+    }
+
+    /// As [`Self::open`], but others may read folder (mode 0755) and files (0644): nothing in it is secret.
+    ///
+    /// # Errors
+    /// The folder cannot be made or opened.
+    pub fn open_public(path: PathBuf) -> io::Result<Self> {
+        Self::open_with(path, 0o755, 0o644)
+    }
+
+    fn open_with(path: PathBuf, folder: u32, mode: u32) -> io::Result<Self> {
         DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(folder)
             .create(&path)?;
         Ok(Self {
             file: File::open(&path)?,
             path,
+            mode,
             contents: Rounds::default(),
             names: Rounds::default(),
         })
@@ -55,7 +70,7 @@ impl Folder {
         &self.path
     }
 
-    /// Writes a file (mode 0600), which survives a crash when this returns. Blocks on the disk.
+    /// Writes a file, which survives a crash when this returns. Blocks on the disk.
     ///
     /// # Errors
     /// The disk fails, perhaps for another file that was to be made durable at the same time; what was there stays, or is replaced.
@@ -73,7 +88,7 @@ impl Folder {
         synced.map_err(own)
     }
 
-    /// Writes a file (mode 0600) that may be lost in a crash. Blocks on the disk's cache.
+    /// Writes a file that may be lost in a crash. Blocks on the disk's cache.
     ///
     /// # Errors
     /// The disk fails; what was there stays.
@@ -88,7 +103,7 @@ impl Folder {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .mode(self.mode)
             .open(&temporary)?;
         file.write_all(octets)?;
         Ok((file, temporary))
@@ -121,6 +136,16 @@ mod tests {
             assert_eq!(mode(&folder.path().join(name)), 0o600);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_public_is_for_all_to_read_and_for_nobody_else_to_write() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = Folder::open_public(parent.path().join("a")).unwrap();
+        folder.replace("x", b"1").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(folder.path()), 0o755);
+        assert_eq!(mode(&folder.path().join("x")), 0o644);
     }
 
     #[test]

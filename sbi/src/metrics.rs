@@ -22,6 +22,7 @@ mod process;
 mod registry;
 mod requests;
 mod revocation;
+mod sets;
 mod tokens;
 mod x509_status;
 
@@ -30,6 +31,7 @@ pub use handshakes::HandshakeMetrics;
 pub use registry::{Definition, Kind, Label, Registry};
 pub use requests::{OpenConnection, RequestMetrics};
 pub use revocation::RevocationMetrics;
+pub use sets::SetMetrics;
 pub use tokens::TokenMetrics;
 pub use x509_status::X509StatusMetrics;
 
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub trust_updated: IntGauge,
     /// Revocation.
     pub revocation: RevocationMetrics,
+    /// Trusted sets.
+    pub sets: SetMetrics,
     /// `mtc_certificates_obtained_total` by `profile`.
     pub certificates: IntCounterVec,
     /// `mtc_certificate_renewal_timestamp_seconds`: of the first to expire.
@@ -158,6 +162,7 @@ impl Metrics {
                 "Unix time of the last successful check of the log; 0 for none.",
             ),
             revocation: RevocationMetrics::new(&registry),
+            sets: SetMetrics::new(&registry),
             certificates: registry.counters(
                 "mtc_certificates_obtained_total",
                 "Certificates obtained.",

@@ -57,7 +57,7 @@ pub use roots::x509_trust;
 
 use presence::{Contact, Presence};
 use registration::{Described, Registrar, Registration, is_temporary};
-use trust_keeping::{publish_trust, show_revoked};
+use trust_keeping::{publish_trust, show_learnt};
 
 /// Instances that enrol at the same time: enough to keep the processors busy while most wait for a checkpoint that covers them.
 const ENROLLING: usize = 256;
@@ -279,11 +279,15 @@ async fn prepare(
     descriptors::require(&config, descriptor_limit())?;
     let wanted = config.wanted()?;
     let trust_file = TrustFile::load(&config.trust)?;
-    let updater = TrustUpdater::new(
-        config.nrf.log.clone(),
-        trust_file.logs.iter().copied(),
-        trust_file.trust.clone(),
-    )?
+    let policy = trust_file.trust.clone();
+    let updater = match &config.trusted_sets {
+        Some(folder) => TrustUpdater::reading(folder, policy),
+        None => TrustUpdater::new(
+            config.nrf.log.clone(),
+            trust_file.logs.iter().copied(),
+            policy,
+        )?,
+    }
     .keeping_revoked_in(&config.state.join(TRUST))?;
     let initial = CredentialSet::new(
         MtcTrust::new(trust_file.trust),
@@ -508,7 +512,7 @@ impl Start {
             }
             sleep(RETRY_PAUSE).await;
         }
-        show_revoked(updater, &self.life.metrics);
+        show_learnt(updater, &self.life.metrics);
         publish_trust(updater.trust(), instances.iter(), &self.life.metrics);
         Ok(())
     }

@@ -12,6 +12,9 @@
 //!  log N+1 ── checkpoint ──> cosigned to policy? then the CA has gone on there, and it is followed too
 //! ```
 //!
+//! Where one process does this for a whole node, the others read what it has found in a folder, and verify it again
+//! ([`TrustedSet`]): they fetch nothing, and believe no more.
+//!
 //! A CA goes on with the next log when it cannot extend one (Section 5.2). Nobody announces that: the log after the newest
 //! is looked for each time, and its checkpoint is proof. What is trusted of the old log stays until it expires, and peers
 //! learn of the newest log that has landmarks only, because trust anchor names have one landmark group per CA.
@@ -19,20 +22,24 @@
 mod follower;
 mod last_failure;
 mod revocation;
+mod set;
+mod set_folder;
 mod source;
 mod tiles;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use mtc_core::checkpoint::Checkpoint;
 use mtc_core::checkpoint::CheckpointError;
 use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TreeSize};
-use mtc_core::landmark::LandmarkError;
+use mtc_core::landmark::{LandmarkError, LandmarkSubtrees};
 use mtc_core::revocation_list::RevocationList;
 use mtc_core::tile::TilePath;
 use mtc_core::time::UnixTime;
-use mtc_core::tree::ProofError;
+use mtc_core::tree::{ProofError, Subtree};
 use mtc_core::verify::{CaTrust, PolicyError};
 use mtc_tls::credentials::{CredentialError, MtcTrust};
 use mtc_web::{HttpError, Prefix};
@@ -41,11 +48,16 @@ use self::follower::Follower;
 pub(crate) use self::last_failure::LastFailure;
 use self::revocation::Revocation;
 pub use self::revocation::RevocationError;
+pub use self::set::{Base64Hash, MAX_SET, Pin, SetError, SetLog, SetSubtree, TrustedSet};
+use self::set_folder::SetReader;
+pub use self::set_folder::{LockedSets, SetFolderError, checked};
 use self::source::LogSource;
 use self::tiles::MAX_TILES;
 use mtc_core::causes::Causes;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How far a writer's clock may be ahead of a reader's.
+const MAX_AHEAD: Duration = Duration::from_secs(300);
 /// How many log numbers above the newest known one are looked at in one update. A retired log that cannot be shown any
 /// more (`410`) is passed over, so this bounds how far a CA may move on in one step.
 pub const LOOK_AHEAD: u64 = 16;
@@ -104,6 +116,20 @@ pub enum TrustError {
         /// What is wrong with its proof.
         source: ProofError,
     },
+    /// A set has no proof of a landmark's subtree.
+    #[error("nothing proves the subtree {subtree} of landmark {landmark}")]
+    Unproven {
+        /// The landmark.
+        landmark: LandmarkNumber,
+        /// The subtree.
+        subtree: Subtree,
+    },
+    /// No set is there, or it is damaged.
+    #[error(transparent)]
+    SetFolder(#[from] SetFolderError),
+    /// The set is not taken.
+    #[error("the trusted set")]
+    Set(#[from] SetError),
     /// The list of revoked serial numbers.
     #[error(transparent)]
     Revocation(#[from] RevocationError),
@@ -127,21 +153,63 @@ impl TrustError {
         }
     }
 
+    const fn inconsistent(
+        LandmarkSubtrees { landmark, .. }: &LandmarkSubtrees,
+        checkpoint: &Checkpoint,
+        source: ProofError,
+    ) -> Self {
+        Self::Inconsistent {
+            landmark: landmark.number,
+            size: checkpoint.size,
+            source,
+        }
+    }
+
+    /// Whether somebody has written what is not to be taken, rather than nothing.
+    pub(crate) fn is_refused_set(&self) -> bool {
+        match self {
+            Self::Fetch { .. } | Self::Client(_) => false,
+            Self::SetFolder(error) => !error.is_absence(),
+            _ => true,
+        }
+    }
+
     /// Whether there was no answer, so that there will be none to another question either.
     const fn is_silence(&self) -> bool {
         matches!(self, Self::Fetch { .. }) && self.status().is_none()
     }
 }
 
-/// Fetches from the logs of one CA and checks what it gets.
+/// Where a relying party learns what the logs show.
+enum Source {
+    /// From the logs.
+    Logs(Arc<LogSource>),
+    /// From one who has asked the logs.
+    Sets {
+        reader: SetReader,
+        /// Number of the set that was taken last, and the newest log of which it knows.
+        taken: Option<(u64, LogNumber)>,
+    },
+}
+
+/// What a relying party has of one who asks the logs for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenSet {
+    /// Number of the set that is in force; 0 for none.
+    pub number: u64,
+    /// When the logs were last asked with success; 1970 if nobody says. The one who asks tells, and nothing proves it.
+    pub checked: UnixTime,
+}
+
+/// Fetches from the logs of one CA, or reads what another process has fetched, and checks what it gets.
 pub struct TrustUpdater {
-    source: LogSource,
+    source: Source,
     policy: CaTrust,
     /// Trust in the cosigners alone, to which landmarks are added.
     cosigners: MtcTrust,
     trust: MtcTrust,
     revocation: Revocation,
-    /// By number, at least one.
+    /// By number; at least one, unless no set was taken yet.
     logs: Vec<Follower>,
     /// Whether the logs have other landmarks than `trust`, or revoke other serial numbers.
     is_stale: bool,
@@ -171,9 +239,23 @@ impl TrustUpdater {
             .into_iter()
             .map(follow)
             .collect::<Result<_, IdError>>()?;
+        let source = Source::Logs(Arc::new(LogSource::new(prefix.into())?));
+        Ok(Self::starting(source, policy, logs))
+    }
+
+    /// An updater that takes the sets which another process writes into `folder`, starting from trust in the cosigners alone.
+    pub fn reading(folder: &Path, policy: CaTrust) -> Self {
+        let source = Source::Sets {
+            reader: SetReader::new(folder),
+            taken: None,
+        };
+        Self::starting(source, policy, Vec::new())
+    }
+
+    fn starting(source: Source, policy: CaTrust, logs: Vec<Follower>) -> Self {
         let cosigners = MtcTrust::new(policy.clone());
-        Ok(Self {
-            source: LogSource::new(prefix.into())?,
+        Self {
+            source,
             policy,
             trust: cosigners.clone(),
             cosigners,
@@ -181,7 +263,7 @@ impl TrustUpdater {
             logs,
             is_stale: false,
             last_failure: LastFailure::default(),
-        })
+        }
     }
 
     /// Keeps the CA's lists of revoked serial numbers in a folder, so that no older one is taken after a restart, and begins with the
@@ -201,6 +283,12 @@ impl TrustUpdater {
         self.revocation.list()
     }
 
+    /// That list as the CA has signed it.
+    pub fn revocation_note(&self) -> Option<String> {
+        self.revocation.list()?;
+        String::from_utf8(self.revocation.note().to_vec()).ok()
+    }
+
     /// The trust that was established last.
     pub const fn trust(&self) -> &MtcTrust {
         &self.trust
@@ -214,43 +302,169 @@ impl TrustUpdater {
 
     /// The newest log that is followed.
     fn newest_log(&self) -> Option<LogNumber> {
-        self.logs.last().map(|follower| follower.log().number())
+        match self.source {
+            Source::Sets {
+                taken: Some((_, newest)),
+                ..
+            } => Some(newest),
+            _ => self.logs.last().map(|follower| follower.log().number()),
+        }
     }
 
-    /// Asks the logs for landmarks and for what is revoked, and returns the new trust if there is something else than before.
+    /// What was taken from the sets of another process; none where this asks the logs itself.
+    pub fn taken_set(&self) -> Option<TakenSet> {
+        match &self.source {
+            Source::Logs(_) => None,
+            Source::Sets { reader, taken } => Some(TakenSet {
+                number: taken.map_or(0, |(number, _)| number),
+                checked: UnixTime(reader.checked().unwrap_or(0)),
+            }),
+        }
+    }
+
+    /// What others on this node need to know of the logs, with a number and a time that the caller chooses; none while what the logs show is
+    /// verified in part only.
+    pub fn to_set(&self, number: u64, made: UnixTime) -> Option<TrustedSet> {
+        let active = self.logs.iter();
+        let active = active.filter(|follower| follower.newest_trusted().is_some());
+        Some(TrustedSet {
+            number,
+            made: made.0,
+            pin: None,
+            newest_log: self.newest_log()?.get().into(),
+            revoked: self
+                .revocation
+                .list()
+                .map(|_| String::from_utf8_lossy(self.revocation.note()).into_owned()),
+            logs: active.map(Follower::to_set).collect::<Option<_>>()?,
+        })
+    }
+
+    /// Asks for landmarks and for what is revoked, and returns the new trust if there is something else than before.
     ///
     /// Dropping the future keeps the old trust.
     ///
     /// # Errors
-    /// The newest log's, see [`TrustError`]; the old trust stays. A retired log that fails is logged.
+    /// The newest log's, or the set's, see [`TrustError`]; the old trust stays. A retired log that fails is logged.
     pub async fn update(&mut self, now: UnixTime) -> Result<Option<MtcTrust>, TrustError> {
         self.forget_expired(now);
-        // Before what takes longer: who is revoked waits for nobody.
-        let revoked = self.update_revoked().await;
-        self.update_retired(now).await;
-        let mut looked = self.update_newest(now).await;
-        if !looked.as_ref().is_err_and(TrustError::is_silence) {
-            match self.find_newer(now).await {
-                Ok(false) => {}
-                // What was the newest log has been retired; it may be in any state.
-                Ok(true) => looked = Ok(()),
-                Err(error) => looked = looked.and(Err(error)),
+        let looked = match &self.source {
+            Source::Logs(source) => {
+                let source = source.clone();
+                self.ask_logs(&source, now).await
             }
-        }
-        looked = looked.and(revoked);
+            Source::Sets { .. } => self.read_set(now).await,
+        };
         match looked {
             Err(error) if !self.is_stale => return Err(error),
             Err(error) if self.last_failure.is_new(&error) => {
-                tracing::warn!(error = %Causes(&error), "the newest log was read only in part");
+                tracing::warn!(error = %Causes(&error), "{} only in part", self.what_was_read());
             }
             Err(error) => {
-                tracing::debug!(error = %Causes(&error), "the newest log was still read only in part");
+                tracing::debug!(error = %Causes(&error), "{} still only in part", self.what_was_read());
             }
             Ok(()) => {
                 self.last_failure.has_passed();
             }
         }
         self.publish()
+    }
+
+    const fn what_was_read(&self) -> &'static str {
+        match self.source {
+            Source::Logs(_) => "the newest log was read",
+            Source::Sets { .. } => "the trusted set was taken",
+        }
+    }
+
+    async fn ask_logs(&mut self, source: &LogSource, now: UnixTime) -> Result<(), TrustError> {
+        // Before what takes longer: who is revoked waits for nobody.
+        let revoked = self.update_revoked(source).await;
+        self.update_retired(source, now).await;
+        let mut looked = self.update_newest(source, now).await;
+        if !looked.as_ref().is_err_and(TrustError::is_silence) {
+            match self.find_newer(source, now).await {
+                Ok(false) => {}
+                // What was the newest log has been retired; it may be in any state.
+                Ok(true) => looked = Ok(()),
+                Err(error) => looked = looked.and(Err(error)),
+            }
+        }
+        looked.and(revoked)
+    }
+
+    /// Takes the current set if it is another one than before: what it revokes, and all of its landmarks or none.
+    async fn read_set(&mut self, now: UnixTime) -> Result<(), TrustError> {
+        let Source::Sets { reader, .. } = &mut self.source else {
+            return Ok(());
+        };
+        let Some(set) = reader.read_new().await? else {
+            return Ok(());
+        };
+        let taken = self.take_set(&set, now).await;
+        if taken.is_err()
+            && let Source::Sets { reader, .. } = &mut self.source
+        {
+            // It is refused each time, until another one is there.
+            reader.forget();
+        }
+        taken
+    }
+
+    async fn take_set(&mut self, set: &TrustedSet, now: UnixTime) -> Result<(), TrustError> {
+        let revoked = self.take_revoked(set).await;
+        let logs = self.newer_logs(set, now)?;
+        let newest_log = set.newest_log()?;
+        // The same landmarks again are nothing new.
+        self.is_stale |= !logs.iter().eq(&self.logs);
+        self.logs = logs;
+        if let Source::Sets { taken, .. } = &mut self.source {
+            *taken = Some((set.number, newest_log));
+        }
+        revoked
+    }
+
+    async fn take_revoked(&mut self, set: &TrustedSet) -> Result<(), TrustError> {
+        let ca = self.policy.cosigner();
+        let Some(note) = &set.revoked else {
+            return match self.revocation.list() {
+                None => Ok(()),
+                Some(list) => Err(RevocationError::Gone(list.number).into()),
+            };
+        };
+        let note = note.clone().into();
+        if self.revocation.take(note, ca).await? {
+            self.revoke();
+        }
+        Ok(())
+    }
+
+    /// The logs of a set, if it is to follow the one before.
+    fn newer_logs(&self, set: &TrustedSet, now: UnixTime) -> Result<Vec<Follower>, TrustError> {
+        let (number, made) = (set.number, UnixTime(set.made));
+        // No number is chosen that keeps all later ones from being taken.
+        if made.max(UnixTime(number)) > now.plus(MAX_AHEAD) {
+            return Err(SetError::Early { number, made }.into());
+        }
+        if let Source::Sets {
+            taken: Some((before, _)),
+            ..
+        } = self.source
+            && number < before
+        {
+            let now = number;
+            return Err(SetError::WentBack { before, now }.into());
+        }
+        let mut logs = verified_logs(set, &self.policy, now)?;
+        for follower in &mut logs {
+            follower.forget_expired(now);
+        }
+        logs.retain(|follower| follower.newest_trusted().is_some());
+        // What an operator takes back was verified too, so a set that only says that it was costs signatures and no safety.
+        if set.pin.is_none() && newest_of(&logs) < newest_of(&self.logs) {
+            return Err(SetError::OlderLandmarks(number).into());
+        }
+        Ok(logs)
     }
 
     fn publish(&mut self) -> Result<Option<MtcTrust>, TrustError> {
@@ -277,19 +491,19 @@ impl TrustUpdater {
         }
     }
 
-    async fn update_newest(&mut self, now: UnixTime) -> Result<(), TrustError> {
+    async fn update_newest(&mut self, source: &LogSource, now: UnixTime) -> Result<(), TrustError> {
         if let Some(newest) = self.logs.last_mut() {
-            self.is_stale |= newest.update(&self.source, &self.policy, now).await?;
+            self.is_stale |= newest.update(source, &self.policy, now).await?;
         }
         Ok(())
     }
 
-    async fn update_revoked(&mut self) -> Result<(), TrustError> {
+    async fn update_revoked(&mut self, source: &LogSource) -> Result<(), TrustError> {
         let Some(newest) = self.newest_log() else {
             return Ok(());
         };
         let ca = self.policy.cosigner();
-        if self.revocation.update(&self.source, newest, ca).await? {
+        if self.revocation.update(source, newest, ca).await? {
             self.revoke();
         }
         Ok(())
@@ -305,12 +519,12 @@ impl TrustUpdater {
 
     /// Looks at the logs that the newest has followed. Such a log is never extended, so one without landmarks that are
     /// active is not looked at again once there are others to trust.
-    async fn update_retired(&mut self, now: UnixTime) {
+    async fn update_retired(&mut self, source: &LogSource, now: UnixTime) {
         let Some((newest, retired)) = self.logs.split_last_mut() else {
             return;
         };
         for follower in retired {
-            match follower.update(&self.source, &self.policy, now).await {
+            match follower.update(source, &self.policy, now).await {
                 Ok(new) => self.is_stale |= new,
                 Err(error) => {
                     let log = follower.log().number();
@@ -327,7 +541,7 @@ impl TrustUpdater {
     }
 
     /// Follows the logs after the newest, if the CA has gone on there; returns whether it has.
-    async fn find_newer(&mut self, now: UnixTime) -> Result<bool, TrustError> {
+    async fn find_newer(&mut self, source: &LogSource, now: UnixTime) -> Result<bool, TrustError> {
         let newest = self.newest_log().map_or(0, |number| number.get().into());
         let mut found = false;
         for number in newest + 1..=newest + LOOK_AHEAD {
@@ -336,9 +550,9 @@ impl TrustUpdater {
                 break;
             };
             let mut follower = Follower::new(LogId::new(*self.policy.id(), number)?);
-            let checkpoint = follower.reference_checkpoint(&self.source, &self.policy);
+            let checkpoint = follower.reference_checkpoint(source, &self.policy);
             match checkpoint.await {
-                Ok(checkpoint) => {
+                Ok((_, checkpoint)) => {
                     tracing::info!(log = %number, size = checkpoint.size.0, "the CA has continued with another log");
                 }
                 Err(error) => match error.status() {
@@ -347,7 +561,7 @@ impl TrustUpdater {
                     _ => return Err(error),
                 },
             }
-            match follower.update(&self.source, &self.policy, now).await {
+            match follower.update(source, &self.policy, now).await {
                 Ok(new) => self.is_stale |= new,
                 // They are looked at again next time.
                 Err(error) => {
@@ -382,4 +596,39 @@ impl TrustUpdater {
         let subtrees = self.logs.iter().flat_map(Follower::subtrees);
         self.cosigners.with_landmarks(log, landmark, subtrees)
     }
+}
+
+/// The newest log that has landmarks, and the newest of these.
+fn newest_of(logs: &[Follower]) -> Option<(LogNumber, LandmarkNumber)> {
+    let newest = |follower: &Follower| Some((follower.log().number(), follower.newest_trusted()?));
+    logs.iter().rev().find_map(newest)
+}
+
+/// The logs of a set, all verified.
+fn verified_logs(
+    set: &TrustedSet,
+    policy: &CaTrust,
+    now: UnixTime,
+) -> Result<Vec<Follower>, TrustError> {
+    if set.logs.len() > MAX_LOGS {
+        return Err(SetError::TooManyLogs.into());
+    }
+    if !set.logs.is_sorted_by(|log, next| log.number < next.number) {
+        return Err(SetError::LogOrder.into());
+    }
+    let logs = set.logs.iter();
+    logs.map(|log| Follower::of_set(log, policy, now)).collect()
+}
+
+/// Verifies a set that is not to be taken yet, but for its list of revoked serial numbers, and tells when the last of its landmarks expires.
+///
+/// # Errors
+/// What would keep any relying party from taking it.
+pub fn verify_set(
+    set: &TrustedSet,
+    policy: &CaTrust,
+    now: UnixTime,
+) -> Result<Option<UnixTime>, TrustError> {
+    let logs = verified_logs(set, policy, now)?;
+    Ok(logs.iter().filter_map(Follower::expiry).max())
 }

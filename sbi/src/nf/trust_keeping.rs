@@ -47,6 +47,10 @@ pub(super) async fn keep_trust(
                 if matches!(error, TrustError::Revocation(_)) {
                     metrics.revocation.refused.inc();
                 }
+                if updater.taken_set().is_some() && error.is_refused_set() {
+                    metrics.sets.refused.inc();
+                    metrics.sets.refused_at.set(unix_now());
+                }
                 if last_failure.is_new(&error) {
                     tracing::warn!(error = %Causes(&error), "trust state not updated, keeping the old one");
                 } else {
@@ -56,7 +60,7 @@ pub(super) async fn keep_trust(
             }
         };
         metrics.trust_updates.with_label_values(&[result]).inc();
-        show_revoked(&updater, &metrics);
+        show_learnt(&updater, &metrics);
         if let Some(number) = updater.revocation_list().map(|list| list.number)
             && in_force.replace(number) != Some(number)
         {
@@ -75,8 +79,11 @@ pub(super) async fn keep_trust(
     }
 }
 
-/// Shows the list of revoked serial numbers that is in force.
-pub(super) fn show_revoked(updater: &TrustUpdater, metrics: &Metrics) {
+/// Shows the list of revoked serial numbers that is in force, and the trusted set.
+pub(super) fn show_learnt(updater: &TrustUpdater, metrics: &Metrics) {
+    if let Some(taken) = updater.taken_set() {
+        metrics.sets.show(taken.number, taken.checked);
+    }
     if let Some(list) = updater.revocation_list() {
         metrics.revocation.show(list);
     }

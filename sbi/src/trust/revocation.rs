@@ -88,6 +88,11 @@ impl Revocation {
         self.list.as_ref()
     }
 
+    /// The signed list that is in force.
+    pub(super) const fn note(&self) -> &Bytes {
+        &self.note
+    }
+
     /// Keeps lists in a folder from now on, and begins with the one that is there. Blocks on the disk.
     ///
     /// # Errors
@@ -142,22 +147,36 @@ impl Revocation {
             (Err(error), _) => return Err(error),
         };
         let tag = tag.map(|tag| (log, tag));
+        // A list that is refused is to be sent again.
+        let applied = self.take(note, ca).await?;
+        self.tag = tag;
+        Ok(applied)
+    }
+
+    /// Applies a list, and returns whether it is another one than before.
+    ///
+    /// # Errors
+    /// It is none of the CA, or is not newer than the one in force, which stays.
+    pub(super) async fn take(
+        &mut self,
+        note: Bytes,
+        ca: &Cosigner,
+    ) -> Result<bool, RevocationError> {
         if note == self.note {
-            self.tag = tag;
             return Ok(false);
         }
-        let list = RevocationList::verify(&note, ca).map_err(RevocationError::from)?;
+        let list = RevocationList::verify(&note, ca)?;
         if let Some(before) = &self.list {
             if list.number < before.number {
                 let (before, now) = (before.number, list.number);
-                return Err(RevocationError::WentBack { before, now }.into());
+                return Err(RevocationError::WentBack { before, now });
             }
             if list.number == before.number {
                 // The same, signed once more, is no other.
                 return if list == *before {
                     Ok(false)
                 } else {
-                    Err(RevocationError::Forked(list.number).into())
+                    Err(RevocationError::Forked(list.number))
                 };
             }
         }
@@ -167,7 +186,7 @@ impl Revocation {
             ranges = list.ranges.len(),
             "applying another list of revoked serial numbers"
         );
-        (self.list, self.note, self.tag) = (Some(list), note, tag);
+        (self.list, self.note) = (Some(list), note);
         Ok(true)
     }
 

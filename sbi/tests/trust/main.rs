@@ -4,6 +4,7 @@ mod log;
 mod next_log;
 mod revoked;
 mod server;
+mod sets;
 mod warnings;
 
 use std::time::Duration;
