@@ -8,6 +8,7 @@ mod capacity;
 mod cert;
 mod compare;
 mod configuration;
+mod distribute;
 mod estimate;
 mod exit;
 mod health;
@@ -119,6 +120,8 @@ enum Command {
     Witness(NfArguments),
     /// Run a mirror of the issuance logs: store and serve their entries, and cosign what is stored
     Mirror(mirror::MirrorArguments),
+    /// Follow the logs for all of a node, and write what is verified into files that its network functions read
+    Distribute(distribute::DistributeArguments),
     /// Run the AMFs of a lab
     Amf(NfArguments),
     /// Run the SMFs of a lab
@@ -197,6 +200,7 @@ impl Command {
             Self::Scp(process) => process.run(nf_scp::run).await,
             Self::Witness(process) => process.run(nf_scp::witness::run).await,
             Self::Mirror(arguments) => arguments.run().await,
+            Self::Distribute(arguments) => arguments.run().await,
             Self::Amf(process) => process.run(crate::load::worker::run).await,
             Self::Smf(process) => process.run(nf_smf::run).await,
             Self::Peers(process) => process.run(nf_peers::run).await,

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use mtc_distributor::config::DistributorConfig;
 use mtc_mirror::config::MirrorConfig;
 use nf_amf::config::AmfConfig;
 use nf_nrf::config::NrfConfig;
@@ -97,7 +98,7 @@ struct Part {
     schema: Schema,
 }
 
-fn parts() -> [Part; 13] {
+fn parts() -> [Part; 14] {
     [
         Part {
             title: "`[nf]` of SCP, AMF, SMF, peers and sidecars",
@@ -159,6 +160,11 @@ fn parts() -> [Part; 13] {
             title: "Mirror",
             introduction: "The keys stand at the top of the file of `mtc5g mirror` ([runbook.md](runbook.md#a-mirror)).\n",
             schema: schema::<MirrorConfig>(),
+        },
+        Part {
+            title: "Distributor",
+            introduction: "The keys stand at the top of the file of `mtc5g distribute` ([distribution.md](distribution.md)).\n",
+            schema: schema::<DistributorConfig>(),
         },
         Part {
             title: "`trust.toml`",

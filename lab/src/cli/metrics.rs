@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use mtc_distributor::metrics::DistributorMetrics;
 use mtc_mirror::metrics::MirrorMetrics;
 use nf_nrf::metrics::NrfMetrics;
 use nf_scp::metrics::WitnessMetrics;
@@ -49,7 +50,7 @@ impl MetricsArguments {
 }
 
 /// All metrics, by who has them.
-fn groups() -> [(&'static str, Vec<Definition>); 7] {
+fn groups() -> [(&'static str, Vec<Definition>); 8] {
     let made_by = |make: fn(&Registry)| {
         let registry = Registry::default();
         make(&registry);
@@ -76,6 +77,10 @@ fn groups() -> [(&'static str, Vec<Definition>); 7] {
         (
             "Sidecar",
             made_by(|registry| drop(SidecarMetrics::new(registry))),
+        ),
+        (
+            "Distributor",
+            made_by(|registry| drop(DistributorMetrics::new(registry))),
         ),
         (
             "AMF of a load generator",

@@ -1,0 +1,188 @@
+//! The distributor's process.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mtc_core::causes::Causes;
+use mtc_core::time::UnixTime;
+use mtc_core::verify::CaTrust;
+use mtc_tls::clock::Clock;
+use sbi::config::{ConfigError, ProcessSettings, TlsConfig};
+use sbi::metrics::Metrics;
+use sbi::model::NfType;
+use sbi::nf::{Life, NfError};
+use sbi::process::{Control, Events};
+use sbi::trust::{SetFolderError, SetLog, TrustError, TrustUpdater, TrustedSet};
+use sbi::trust_file::{TrustFile, TrustFileError};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::config::DistributorConfig;
+use crate::metrics::DistributorMetrics;
+use crate::release::Release;
+use crate::sets::{SetSummary, Sets};
+
+/// What the process is called where others have an NF type.
+const NAME: &str = "DISTRIBUTOR";
+
+/// Why the distributor cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DistributorError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The trust file.
+    #[error(transparent)]
+    TrustFile(#[from] TrustFileError),
+    /// The logs cannot be followed.
+    #[error("log")]
+    Log(#[from] TrustError),
+    /// The folder of the sets.
+    #[error("folder")]
+    Folder(#[from] SetFolderError),
+    /// What every process has.
+    #[error(transparent)]
+    Process(#[from] NfError),
+}
+
+/// Runs the distributor until it is told to stop.
+///
+/// # Errors
+/// It cannot start.
+pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), DistributorError> {
+    let config = DistributorConfig::load(config)?;
+    let TrustFile { trust, logs, .. } = TrustFile::load(&config.trust)?;
+    let updater = TrustUpdater::new(config.log.clone(), logs, trust.clone())?
+        .keeping_revoked_in(&config.state)?;
+    let metrics = Metrics::new();
+    let own_metrics = DistributorMetrics::new(&metrics.registry);
+    let settings = ProcessSettings {
+        admin: config.admin,
+        limits: &config.limits,
+        clock: config.clock(),
+        startup: Duration::ZERO,
+        trust_interval: Duration::ZERO,
+        key_log: None,
+        tls: TlsConfig::default(),
+    };
+    let beginning = Life::begin(
+        NfType::Other(NAME.to_owned()),
+        settings,
+        metrics,
+        events,
+        control.stop.clone(),
+    );
+    let mut life = tokio::select! {
+        life = beginning => life?,
+        () = control.stop.clone().wait() => return Ok(()),
+    };
+    life.lacks("a trusted set");
+    let keeper = Keeper {
+        updater,
+        release: Release::new(config.node(), config.canary, config.hold()),
+        clock: config.clock(),
+        interval: Duration::from_millis(config.interval_ms),
+        policy: trust.clone(),
+        sets: Arc::new(Sets::new(config, trust)),
+        published: Vec::new(),
+        metrics: own_metrics,
+        failure: None,
+    };
+    let (published, mut first) = watch::channel(false);
+    life.spawn(keeper.keep(published));
+    tokio::select! {
+        has_one = first.wait_for(|published| *published) => if has_one.is_ok() {
+            life.lacks("");
+            life.tell_ready();
+        },
+        () = control.stop.clone().wait() => {}
+    }
+    life.await_stop().await;
+    life.end().await;
+    Ok(())
+}
+
+/// Keeps the sets of a folder as new as the logs.
+struct Keeper {
+    updater: TrustUpdater,
+    release: Release,
+    sets: Arc<Sets>,
+    policy: CaTrust,
+    clock: Clock,
+    interval: Duration,
+    /// The logs of the current set.
+    published: Vec<SetLog>,
+    metrics: DistributorMetrics,
+    /// What was wrong last, which is told once.
+    failure: Option<String>,
+}
+
+impl Keeper {
+    /// Looks at the logs for ever; says when there is a set.
+    async fn keep(mut self, published: watch::Sender<bool>) {
+        loop {
+            let now = self.clock.now();
+            let looked = self.updater.update(now).await;
+            let written = self.write(looked.is_ok(), now).await;
+            let (result, failure) = match (looked, written) {
+                (_, Err(error)) => ("unwritten", Some(Causes(&error).to_string())),
+                (Err(error), _) => ("failed", Some(Causes(&error).to_string())),
+                (Ok(_), Ok(())) => ("ok", None),
+            };
+            self.metrics.looked(result);
+            self.tell(failure);
+            if self.metrics.has_set() {
+                published.send_replace(true);
+            }
+            sleep(self.interval).await;
+        }
+    }
+
+    /// Writes what the last look has brought, if there is something; without one, an order of the operator, or an expiry, is still seen to.
+    async fn write(&mut self, has_looked: bool, now: UnixTime) -> Result<(), SetFolderError> {
+        // Number and time are chosen when it is published.
+        let verified = { self.updater.to_set(0, now) }.filter(|_| has_looked);
+        let revoked = self.updater.revocation_note();
+        let due = verified.and_then(|set| self.release.due(set, &self.published, now));
+        self.metrics.hold(self.release.held());
+        let (sets, policy) = (self.sets.clone(), self.policy.clone());
+        let advancing = spawn_blocking(move || {
+            let (current, is_new) = sets.advance(due, revoked, now)?;
+            if has_looked {
+                sets.tell_checked(now)?;
+            }
+            let summary = current
+                .as_ref()
+                .map(|set| SetSummary::of(set, &policy, now));
+            Ok((current, summary, is_new))
+        });
+        // It does not panic, and is aborted when the runtime is going down.
+        let advanced = advancing.await.unwrap_or(Ok((None, None, false)))?;
+        let (current, summary, is_new): (Option<TrustedSet>, _, _) = advanced;
+        if let Some(current) = current {
+            self.published = current.logs;
+        }
+        if let Some(summary) = summary {
+            self.metrics.show(&summary);
+        }
+        if is_new {
+            self.metrics.published();
+        }
+        Ok(())
+    }
+
+    /// Tells a failure once until it is another one, and that it has passed.
+    fn tell(&mut self, failure: Option<String>) {
+        if failure == self.failure {
+            return;
+        }
+        match &failure {
+            Some(error) => tracing::warn!(error, "no new trusted set, the one before stays"),
+            None => tracing::info!("the logs are followed again"),
+        }
+        self.failure = failure;
+    }
+}

@@ -1,0 +1,399 @@
+//! The sets of a folder: which one comes next, and what an operator may order.
+//!
+//! ```text
+//!             current set        is pinned?  no ──> logs of what is due ┐
+//!                                yes ─────────────> its own logs        ├─> other than those of the current set: another set
+//!                                                   newest list revoked ┘
+//!  rollback, pin: current set with the logs of a kept one, and a pin ──> another set
+//!  unpin, or all of a pinned set has expired: current set without the pin ──> another set
+//! ```
+//!
+//! Every function here takes the folder's lock, decides, and publishes; all block.
+
+use mtc_core::causes::Causes;
+use mtc_core::time::UnixTime;
+use mtc_core::verify::CaTrust;
+use sbi::trust::{LockedSets, Pin, SetFolderError, TrustError, TrustedSet, verify_set};
+use serde::Serialize;
+
+use crate::config::DistributorConfig;
+use crate::release::{newest, newest_landmark, same_landmarks};
+
+/// Why an order is not carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// The folder, or a set in it.
+    #[error(transparent)]
+    Folder(#[from] SetFolderError),
+    /// A set is not what a relying party would take.
+    #[error("set {number} does not verify")]
+    Refused {
+        /// Its number.
+        number: u64,
+        /// Why.
+        source: TrustError,
+    },
+    /// There is nothing to go back to.
+    #[error("no set is kept that has older landmarks than the current one, {0}")]
+    NoneOlder(u64),
+    /// It would be no use.
+    #[error("all landmarks of set {0} have expired: name a newer one")]
+    Expired(u64),
+    /// Older than is allowed.
+    #[error(
+        "set {number} was verified {age} s ago, more than rollback_seconds = {limit}: name a newer one"
+    )]
+    TooOld {
+        /// Its number.
+        number: u64,
+        /// Seconds since it was verified.
+        age: u64,
+        /// Seconds that are allowed.
+        limit: u64,
+    },
+    /// Nothing is pinned.
+    #[error("set {0} is not pinned")]
+    NotPinned(u64),
+}
+
+/// A set in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SetSummary {
+    /// Its number.
+    pub number: u64,
+    /// When it was written.
+    pub made: u64,
+    /// The newest of its logs.
+    pub log: u64,
+    /// The newest landmark of that log, as its document says; empty for none.
+    pub landmark: String,
+    /// When the last of its landmarks expires; none if it has none, or does not verify.
+    pub expires: Option<u64>,
+    /// What the operator has ordered.
+    pub pin: Option<Pin>,
+    /// Why no relying party would take it.
+    pub refused: Option<String>,
+}
+
+impl SetSummary {
+    /// Looks at a set as a relying party would.
+    pub fn of(set: &TrustedSet, policy: &CaTrust, now: UnixTime) -> Self {
+        let verified = verify_set(set, policy, now);
+        let (expires, refused) = match verified {
+            Ok(expires) => (expires.map(|expires| expires.0), None),
+            Err(error) => (None, Some(Causes(&error).to_string())),
+        };
+        let newest = set.logs.last();
+        Self {
+            number: set.number,
+            made: set.made,
+            log: newest.map_or(set.newest_log, |log| log.number),
+            landmark: newest.map(newest_landmark).unwrap_or_default().to_owned(),
+            expires,
+            pin: set.pin.clone(),
+            refused,
+        }
+    }
+}
+
+impl SetSummary {
+    fn damaged(number: u64, error: &SetFolderError) -> Self {
+        Self {
+            number,
+            made: 0,
+            log: 0,
+            landmark: String::new(),
+            expires: None,
+            pin: None,
+            refused: Some(Causes(error).to_string()),
+        }
+    }
+}
+
+/// What `mtc5g distribute status` tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// When the logs were last asked with success, Unix time.
+    pub checked: Option<u64>,
+    /// Number of the current set.
+    pub current: Option<u64>,
+    /// The sets that are kept, by number; the current one is the last.
+    pub sets: Vec<SetSummary>,
+}
+
+/// The folder of sets and who may be believed.
+#[derive(Clone, Debug)]
+pub struct Sets {
+    config: DistributorConfig,
+    policy: CaTrust,
+}
+
+impl Sets {
+    /// Those of a configuration; its trust file has the policy.
+    pub const fn new(config: DistributorConfig, policy: CaTrust) -> Self {
+        Self { config, policy }
+    }
+
+    /// The current set; none if there is none, or if no relying party would take it, which is told of.
+    ///
+    /// # Errors
+    /// The folder cannot be had.
+    pub fn current(&self, now: UnixTime) -> Result<Option<TrustedSet>, SetFolderError> {
+        self.good_current(&self.lock()?, now)
+    }
+
+    fn lock(&self) -> Result<LockedSets, SetFolderError> {
+        LockedSets::lock(&self.config.folder)
+    }
+
+    fn good_current(
+        &self,
+        sets: &LockedSets,
+        now: UnixTime,
+    ) -> Result<Option<TrustedSet>, SetFolderError> {
+        let set = match sets.current() {
+            Ok(set) => set,
+            Err(error) if error.is_absence() => return Ok(None),
+            Err(error @ SetFolderError::Set { .. }) => {
+                tracing::error!(error = %Causes(&error), "the current set is damaged, and is written anew");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = verify_set(&set, &self.policy, now) {
+            tracing::error!(error = %Causes(&error), number = set.number, "the current set does not verify, and is written anew");
+            return Ok(None);
+        }
+        Ok(Some(set))
+    }
+
+    /// Publishes another set if what is due, or what is revoked, is other than what the current set says; returns the set that is current
+    /// then, and whether it is another one. `due` are landmarks to be published unless others are pinned; `revoked` always is.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn advance(
+        &self,
+        due: Option<TrustedSet>,
+        revoked: Option<String>,
+        now: UnixTime,
+    ) -> Result<(Option<TrustedSet>, bool), SetFolderError> {
+        let sets = self.lock()?;
+        let current = self.good_current(&sets, now)?;
+        let Some(before) = current else {
+            let Some(first) = due else {
+                return Ok((None, false));
+            };
+            let first = TrustedSet { revoked, ..first };
+            return Ok((Some(self.publish(&sets, None, first, now)?), true));
+        };
+        let mut next = before.clone();
+        if next.pin.is_some() && self.has_expired(&before, now) {
+            tracing::error!(
+                number = before.number,
+                "all landmarks of the pinned set have expired: it is not pinned any more"
+            );
+            next.pin = None;
+        }
+        if let Some(due) = due
+            && next.pin.is_none()
+            && !same_landmarks(&due.logs, &next.logs)
+            // What was looked at only in part may lack some; readers would refuse that.
+            && (newest(&due.logs) >= newest(&next.logs) || self.has_expired(&before, now))
+        {
+            (next.logs, next.newest_log) = (due.logs, due.newest_log);
+        }
+        // A list that is newer than nothing, and none that is nothing: whoever lost his state does not take back what is revoked.
+        next.revoked = revoked.or(next.revoked);
+        if next == before {
+            return Ok((Some(before), false));
+        }
+        Ok((Some(self.publish(&sets, Some(&before), next, now)?), true))
+    }
+
+    fn has_expired(&self, set: &TrustedSet, now: UnixTime) -> bool {
+        let expiry = verify_set(set, &self.policy, now);
+        !expiry.is_ok_and(|expiry| expiry.is_some_and(|expiry| expiry > now))
+    }
+
+    /// Goes back to the newest kept set with older landmarks than the current one, or to the one with this number, and stays there.
+    ///
+    /// # Errors
+    /// There is none, or it is too old, or has expired; the current set stays.
+    pub fn roll_back(&self, to: Option<u64>, now: UnixTime) -> Result<TrustedSet, OrderError> {
+        let sets = self.lock()?;
+        let current = sets.current()?;
+        let good = match to {
+            Some(number) => sets.set(number)?,
+            None => self.older(&sets, &current)?,
+        };
+        self.check(&good, now)?;
+        let pin = Pin {
+            set: good.number,
+            since: now.0,
+            rolled_back_from: Some(current.number),
+        };
+        let next = TrustedSet {
+            pin: Some(pin),
+            logs: good.logs,
+            ..current.clone()
+        };
+        tracing::error!(
+            from = current.number,
+            to = good.number,
+            "ROLLED BACK to an earlier trusted set, which stays until mtc5g distribute unpin"
+        );
+        Ok(self.publish(&sets, Some(&current), next, now)?)
+    }
+
+    /// The newest kept set before the current one whose landmarks are others. One that an operator has ordered has no landmarks of its own.
+    fn older(&self, sets: &LockedSets, current: &TrustedSet) -> Result<TrustedSet, OrderError> {
+        let from = current.pin.as_ref().map_or(current.number, |pin| pin.set);
+        let numbers = sets.numbers()?;
+        for number in numbers.into_iter().rev().filter(|number| *number < from) {
+            match sets.set(number) {
+                Ok(set) if set.pin.is_none() && !same_landmarks(&set.logs, &current.logs) => {
+                    return Ok(set);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(error = %Causes(&error), "a set that is kept cannot be gone back to");
+                }
+            }
+        }
+        Err(OrderError::NoneOlder(current.number))
+    }
+
+    /// Keeps a set, the current one if none is named, from being replaced.
+    ///
+    /// # Errors
+    /// As of [`Self::roll_back`].
+    pub fn pin(&self, set: Option<u64>, now: UnixTime) -> Result<TrustedSet, OrderError> {
+        let sets = self.lock()?;
+        let current = sets.current()?;
+        let wanted = match set {
+            Some(number) => sets.set(number)?,
+            None => current.clone(),
+        };
+        self.check(&wanted, now)?;
+        let pin = Pin {
+            set: wanted.number,
+            since: now.0,
+            rolled_back_from: None,
+        };
+        let next = TrustedSet {
+            pin: Some(pin),
+            logs: wanted.logs,
+            ..current.clone()
+        };
+        tracing::warn!(
+            set = wanted.number,
+            "pinned a trusted set, which stays until mtc5g distribute unpin"
+        );
+        Ok(self.publish(&sets, Some(&current), next, now)?)
+    }
+
+    /// Lets the current set be replaced again, which the distributor does at its next look if there are newer landmarks.
+    ///
+    /// # Errors
+    /// It is not pinned, or the disk fails.
+    pub fn unpin(&self, now: UnixTime) -> Result<TrustedSet, OrderError> {
+        let sets = self.lock()?;
+        let current = sets.current()?;
+        if current.pin.is_none() {
+            return Err(OrderError::NotPinned(current.number));
+        }
+        let next = TrustedSet {
+            pin: None,
+            ..current.clone()
+        };
+        tracing::warn!("the trusted set is not pinned any more");
+        Ok(self.publish(&sets, Some(&current), next, now)?)
+    }
+
+    /// Whether a set may be ordered.
+    fn check(&self, set: &TrustedSet, now: UnixTime) -> Result<(), OrderError> {
+        let number = set.number;
+        let expiry = verify_set(set, &self.policy, now);
+        let expiry = expiry.map_err(|source| OrderError::Refused { number, source })?;
+        if expiry.is_none_or(|expiry| expiry <= now) {
+            return Err(OrderError::Expired(number));
+        }
+        let verified = set.logs.iter().map(|log| log.verified).max();
+        let age = now.0.saturating_sub(verified.unwrap_or_default());
+        let limit = self.config.rollback_seconds;
+        if age > limit {
+            return Err(OrderError::TooOld { number, age, limit });
+        }
+        Ok(())
+    }
+
+    /// What is in the folder.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub fn status(&self, now: UnixTime) -> Result<Status, SetFolderError> {
+        let sets = self.lock()?;
+        let current = match sets.current() {
+            Err(error) if !error.is_absence() => return Err(error),
+            current => current.ok().map(|set| set.number),
+        };
+        let mut summaries = Vec::new();
+        for number in sets.numbers()? {
+            summaries.push(match sets.set(number) {
+                Ok(set) => SetSummary::of(&set, &self.policy, now),
+                Err(error) => SetSummary::damaged(number, &error),
+            });
+        }
+        Ok(Status {
+            checked: sbi::trust::checked(&self.config.folder),
+            current,
+            sets: summaries,
+        })
+    }
+
+    /// Says that the logs were asked with success.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn tell_checked(&self, now: UnixTime) -> Result<(), SetFolderError> {
+        self.lock()?.tell_checked(now.0)
+    }
+
+    /// Publishes a set under a number of its own, and forgets those that nobody goes back to.
+    fn publish(
+        &self,
+        sets: &LockedSets,
+        before: Option<&TrustedSet>,
+        set: TrustedSet,
+        now: UnixTime,
+    ) -> Result<TrustedSet, SetFolderError> {
+        let kept = sets.numbers()?;
+        // Files of others may have any number.
+        let past = kept.iter().copied().rfind(|number| *number <= now.0);
+        let last = past.max(before.map(|set| set.number));
+        let number = last.map_or(now.0, |last| now.0.max(last.saturating_add(1)));
+        let set = TrustedSet {
+            number,
+            made: now.0,
+            ..set
+        };
+        sets.publish(&set)?;
+        tracing::info!(
+            number,
+            logs = set.logs.len(),
+            landmark = set.logs.last().map(newest_landmark),
+            "published a trusted set"
+        );
+        // One that differs in what is revoked only, or by an order, is never gone back to.
+        let replaced =
+            before.filter(|before| before.pin.is_some() || same_landmarks(&before.logs, &set.logs));
+        let surplus = (kept.len() + 1).saturating_sub(self.config.keep);
+        let old = kept.iter().copied().take(surplus);
+        for number in old.chain(replaced.map(|before| before.number)) {
+            sets.remove(number)?;
+        }
+        Ok(set)
+    }
+}
