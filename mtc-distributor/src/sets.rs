@@ -14,7 +14,7 @@ use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::CaTrust;
 use sbi::trust::{LockedSets, Pin, SetFolderError, TrustError, TrustedSet, verify_set};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::DistributorConfig;
 use crate::release::{newest, newest_landmark, same_landmarks};
@@ -58,7 +58,7 @@ pub enum OrderError {
 }
 
 /// A set in a few words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetSummary {
     /// Its number.
     pub number: u64,
@@ -112,7 +112,7 @@ impl SetSummary {
 }
 
 /// What `mtc5g distribute status` tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// When the logs were last asked with success, Unix time.
     pub checked: Option<u64>,
