@@ -41,6 +41,7 @@ use mtc_core::tile::TilePath;
 use mtc_core::time::UnixTime;
 use mtc_core::tree::{ProofError, Subtree};
 use mtc_core::verify::{CaTrust, PolicyError};
+use mtc_tls::cpu::Metered;
 use mtc_tls::credentials::{CredentialError, MtcTrust};
 use mtc_web::{HttpError, Prefix};
 
@@ -50,7 +51,7 @@ use self::revocation::Revocation;
 pub use self::revocation::RevocationError;
 pub use self::set::{Base64Hash, MAX_SET, Pin, SetError, SetLog, SetSubtree, TrustedSet};
 use self::set_folder::SetReader;
-pub use self::set_folder::{LockedSets, SetFolderError, checked};
+pub use self::set_folder::{Cost, LockedSets, SetFolderError, checked};
 use self::source::LogSource;
 use self::tiles::MAX_TILES;
 use mtc_core::causes::Causes;
@@ -215,6 +216,8 @@ pub struct TrustUpdater {
     is_stale: bool,
     /// Why the newest log was read in part only.
     last_failure: LastFailure,
+    /// CPU time of the updates.
+    cpu: Duration,
 }
 
 impl TrustUpdater {
@@ -263,6 +266,22 @@ impl TrustUpdater {
             logs,
             is_stale: false,
             last_failure: LastFailure::default(),
+            cpu: Duration::ZERO,
+        }
+    }
+
+    /// What all updates have cost so far.
+    pub fn cost(&self) -> Cost {
+        let of_source = match &self.source {
+            Source::Logs(source) => Cost {
+                octets: source.fetched(),
+                cpu: Duration::ZERO,
+            },
+            Source::Sets { reader, .. } => reader.cost(),
+        };
+        Cost {
+            cpu: of_source.cpu + self.cpu,
+            ..of_source
         }
     }
 
@@ -347,6 +366,12 @@ impl TrustUpdater {
     /// # Errors
     /// The newest log's, or the set's, see [`TrustError`]; the old trust stays. A retired log that fails is logged.
     pub async fn update(&mut self, now: UnixTime) -> Result<Option<MtcTrust>, TrustError> {
+        let (updated, cpu) = Metered::new(self.update_unmetered(now)).await;
+        self.cpu += cpu;
+        updated
+    }
+
+    async fn update_unmetered(&mut self, now: UnixTime) -> Result<Option<MtcTrust>, TrustError> {
         self.forget_expired(now);
         let looked = match &self.source {
             Source::Logs(source) => {

@@ -81,6 +81,9 @@ pub(super) async fn keep_trust(
 
 /// Shows the list of revoked serial numbers that is in force, and the trusted set.
 pub(super) fn show_learnt(updater: &TrustUpdater, metrics: &Metrics) {
+    metrics
+        .sets
+        .show_cost(updater.cost().octets, updater.cost().cpu);
     if let Some(taken) = updater.taken_set() {
         metrics.sets.show(taken.number, taken.checked);
     }

@@ -12,7 +12,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use mtc_tls::cpu::thread_time;
 use rustix::fs::{FlockOperation, flock};
 use tokio::task::spawn_blocking;
 
@@ -63,6 +65,15 @@ impl SetFolderError {
     }
 }
 
+/// What it has cost to learn what is trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Octets that were fetched or read, without those of HTTP.
+    pub octets: u64,
+    /// CPU time, without that of the connections.
+    pub cpu: Duration,
+}
+
 /// What tells a file from the one that was there before.
 type Identity = (u64, u64, u64, i64, i64);
 
@@ -72,6 +83,7 @@ pub(super) struct SetReader {
     folder: Arc<Path>,
     seen: Option<Identity>,
     checked: Option<u64>,
+    cost: Cost,
 }
 
 impl SetReader {
@@ -81,6 +93,7 @@ impl SetReader {
             folder: folder.into(),
             seen: None,
             checked: None,
+            cost: Cost::default(),
         }
     }
 
@@ -90,16 +103,28 @@ impl SetReader {
     /// There is none, or it is damaged; it is read again next time.
     pub(super) async fn read_new(&mut self) -> Result<Option<TrustedSet>, SetFolderError> {
         let (folder, seen) = (self.folder.clone(), self.seen.take());
-        let reading = spawn_blocking(move || (checked(&folder), read_unless(&folder, seen)));
+        let reading = spawn_blocking(move || {
+            let began = thread_time();
+            let read = (checked(&folder), read_unless(&folder, seen));
+            (read, thread_time().saturating_sub(began))
+        });
         // Reading does not panic; it is aborted when the runtime is going down.
-        let (checked, read) = reading.await.unwrap_or((None, Ok(None)));
+        let aborted = ((None, Ok(None)), Duration::ZERO);
+        let ((checked, read), cpu) = reading.await.unwrap_or(aborted);
         self.checked = checked;
+        self.cost.cpu += cpu;
         let Some((identity, set)) = read? else {
             self.seen = seen;
             return Ok(None);
         };
         self.seen = Some(identity);
+        self.cost.octets += identity.2;
         Ok(Some(set))
+    }
+
+    /// What reading has cost so far.
+    pub(super) const fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// Has the current set read again next time, though it is the same.

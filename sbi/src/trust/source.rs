@@ -1,5 +1,7 @@
 //! Where the logs of a CA are served: `<prefix>/<log number>/<object>`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use hyper::http::HeaderValue;
 use mtc_core::id::LogNumber;
@@ -9,15 +11,26 @@ use super::{TIMEOUT, TrustError};
 use crate::client::MAX_BODY;
 
 /// The server of a CA's logs.
-pub(super) struct LogSource(Client);
+pub(super) struct LogSource {
+    client: Client,
+    /// Octets of what was fetched.
+    fetched: AtomicU64,
+}
 
 impl LogSource {
     /// # Errors
     /// [`TrustError::Client`].
     pub(super) fn new(prefix: Prefix) -> Result<Self, TrustError> {
-        Client::new(prefix, TIMEOUT)
-            .map(Self)
-            .map_err(TrustError::Client)
+        let client = Client::new(prefix, TIMEOUT).map_err(TrustError::Client)?;
+        Ok(Self {
+            client,
+            fetched: AtomicU64::new(0),
+        })
+    }
+
+    /// Octets of everything that was fetched, without headers.
+    pub(super) fn fetched(&self) -> u64 {
+        self.fetched.load(Ordering::Relaxed)
     }
 
     /// Gets an object of a log.
@@ -40,9 +53,13 @@ impl LogSource {
         tag: Option<&HeaderValue>,
     ) -> Result<Option<Tagged>, TrustError> {
         let path = format!("{log}/{object}");
-        let fetched = self.0.file_unless(&path, MAX_BODY, tag).await;
+        let fetched = self.client.file_unless(&path, MAX_BODY, tag).await;
+        if let Ok(Some(file)) = &fetched {
+            let octets = file.bytes.len() as u64;
+            self.fetched.fetch_add(octets, Ordering::Relaxed);
+        }
         fetched.map_err(|source| TrustError::Fetch {
-            url: self.0.prefix().url(&path),
+            url: self.client.prefix().url(&path),
             source,
         })
     }
