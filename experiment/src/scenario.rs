@@ -19,6 +19,7 @@ use sbi::access_token::TokenPolicy;
 use toml::de::DeTable;
 
 mod claims;
+mod distribution;
 mod duration;
 mod event;
 mod expect;
@@ -36,6 +37,7 @@ mod upgraded;
 mod variant;
 
 pub use claims::Measure;
+pub use distribution::Distribution;
 pub(crate) use duration::describe as describe_duration;
 pub use duration::{DurationError, parse_duration};
 pub use event::{Action, Event};
@@ -210,6 +212,8 @@ pub struct LabPlan {
     /// `require`: how many of them must cosign, and relying parties ask for; default more than half, the fewest for which no two
     /// histories of the log can both be cosigned unless a witness cosigns both.
     pub require: u8,
+    /// `distribution`: how network functions learn of landmarks and of what is revoked, default `each` asks the log.
+    pub distribution: Distribution,
     /// `upgraded`: which share of the AMFs and SMFs has Merkle Tree Certificates, the others X.509 only; default all, and none is mixed.
     pub upgraded: Option<Upgraded>,
 }
@@ -222,6 +226,7 @@ impl LabPlan {
             Nf::Smf => self.smf,
             Nf::Peers => self.ausf + self.udm + self.pcf,
             Nf::Nrf | Nf::Scp => 1,
+            Nf::Distributor => self.distribution.has_distributor() as u16,
             Nf::Witness(witness) => (witness.number() <= self.witnesses) as u16,
         }
     }
@@ -275,6 +280,7 @@ fn read_scenario(
             "remember_subtrees",
             "witnesses",
             "require",
+            "distribution",
             "upgraded",
         ],
     );
@@ -459,6 +465,8 @@ fn read_lab(
         let majority = witnesses / 2 + 1;
         reader.optional(table, "require", majority, integer(1..=witnesses))
     });
+    let ways = reader::choice(&Distribution::NAMED);
+    let distribution = reader.optional(table, "distribution", Distribution::Each, ways);
     let upgraded = match table.has("upgraded") {
         true => Some(reader.required(table, "upgraded", reader::number(0.0..=1.0))?),
         false => None,
@@ -480,6 +488,7 @@ fn read_lab(
         status_lifetime: status_lifetime?,
         remember_subtrees: remember?,
         witnesses: u8::try_from(witnesses?).expect("MAX_WITNESSES is one"),
+        distribution: distribution?,
         require: u8::try_from(require?).expect("at most as many"),
     };
     check_intervals(reader, table, &plan);

@@ -156,6 +156,7 @@ impl Topology {
     ) -> Result<Self, TopologyError> {
         let has_log = folder.has_log();
         let has_peers = folder.has_peers();
+        let has_distributor = folder.has_distributor();
         let further_witnesses = folder.further_witnesses();
         let mut topology = Self {
             targets: folder.files.targets(),
@@ -169,7 +170,13 @@ impl Topology {
             children: Vec::new(),
         };
         match topology
-            .start_all(has_log, has_peers, &further_witnesses, on_step)
+            .start_all(
+                has_log,
+                has_peers,
+                has_distributor,
+                &further_witnesses,
+                on_step,
+            )
             .await
         {
             Ok(()) => Ok(topology),
@@ -242,6 +249,7 @@ impl Topology {
         &mut self,
         has_log: bool,
         has_peers: bool,
+        has_distributor: bool,
         further_witnesses: &[Nf],
         on_step: impl Fn(&str),
     ) -> Result<(), TopologyError> {
@@ -264,6 +272,9 @@ impl Topology {
         self.spawn(Nf::Nrf, arguments)?;
         self.await_event(Nf::Nrf, |event| matches!(event, Event::SbiListening { .. }))
             .await?;
+        if has_distributor {
+            self.spawn(Nf::Distributor, &[])?;
+        }
         on_step("starting AMFs and SMFs: enrolment, landmark, registration");
         self.spawn(Nf::Smf, &[])?;
         self.spawn(Nf::Amf, &[])?;
@@ -272,7 +283,9 @@ impl Topology {
         }
         let peers = has_peers.then_some(Nf::Peers);
         let all = [Nf::Nrf, Nf::Scp, Nf::Smf, Nf::Amf];
-        for nf in all.into_iter().chain(peers).chain(further_witnesses) {
+        let distributor = has_distributor.then_some(Nf::Distributor);
+        let others = peers.into_iter().chain(distributor);
+        for nf in all.into_iter().chain(others).chain(further_witnesses) {
             self.await_event(nf, |event| matches!(event, Event::Ready { .. }))
                 .await?;
             on_step(&format!("{} ready", nf.as_str()));

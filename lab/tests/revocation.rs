@@ -178,7 +178,7 @@ struct Distributor {
 impl Distributor {
     async fn add_to(folder: &TestFolder) -> Self {
         let admin = localhost(eight_ports());
-        let config = folder.path().join("distributor.toml");
+        let config = folder.path().join("by-hand.toml"); // of another name than that of a lab which has one
         let log = &folder.lab.nrf.log;
         let text = format!(
             "admin = \"{admin}\"\ntrust = \"trust.toml\"\nlog = \"{log}\"\nfolder = \"sets\"\nstate = \"state/distributor\"\n\

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use experiment::measure::{LoadResult, Shard};
-use experiment::scenario::{LabPlan, LoadPlan, Nf, OperationKind};
+use experiment::scenario::{Distribution, LabPlan, LoadPlan, Nf, OperationKind};
 use hyper::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lab::load::Progress;
@@ -45,6 +45,7 @@ pub fn small() -> Plan {
             token_lifetime: Duration::from_secs(3600),
             status_lifetime: Duration::from_secs(3600),
             remember_subtrees: true,
+            distribution: Distribution::Each,
             upgraded: None,
             witnesses: 1,
             require: 1,

@@ -184,6 +184,11 @@ fn check_target(
             let hint = "name an NF that receives them: \"amf\", \"smf\" or \"scp\"";
             reader.fault_at(table, "nf", rule, Some(hint.into()));
         }
+        Nf::Distributor if moves_landmarks => {
+            let rule = "is the distributor, which takes no such order";
+            let hint = "use do = \"kill\" and do = \"start\"";
+            reader.fault_at(table, "nf", rule, Some(hint.into()));
+        }
         Nf::Witness(_) if moves_landmarks => {
             let rule = "is a witness, which trusts no landmarks";
             let hint = "name an NF that receives them: \"amf\", \"smf\" or \"scp\"";
@@ -194,6 +199,7 @@ fn check_target(
     if instances == Some(0) {
         let rule = format!("is {:?}, of which this lab has none", nf.as_str());
         let hint = match nf {
+            Nf::Distributor => "set distribution = \"node\" in [lab]",
             Nf::Witness(_) => "set witnesses in [lab], of which \"scp\" is the first",
             _ => "use operation = \"registration\", or set ausf, udm or pcf in [lab]",
         };
@@ -213,8 +219,8 @@ fn read_re_enrolment(
         reader.fault_at(table, "nf", rule, Some(hint.into()));
         return None;
     }
-    if let Some(Nf::Witness(_)) = nf {
-        let rule = "is a witness, which has no certificate";
+    if let Some(Nf::Witness(_) | Nf::Distributor) = nf {
+        let rule = "is a witness or the distributor, which has no certificate";
         reader.fault_at(table, "nf", rule, None);
         return None;
     }

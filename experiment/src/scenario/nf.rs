@@ -13,16 +13,19 @@ pub enum Nf {
     Smf,
     /// AUSFs, UDMs and PCFs; only in a lab whose operations need them.
     Peers,
+    /// The distributor of landmarks; only in a lab that has one.
+    Distributor,
     /// A further witness; only in a lab that has several.
     Witness(FurtherWitness),
 }
 
 impl Nf {
     /// Every process that there may be, in the order in which they are stopped.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Amf,
         Self::Smf,
         Self::Peers,
+        Self::Distributor,
         Self::Scp,
         Self::Witness(FurtherWitness(0)),
         Self::Witness(FurtherWitness(1)),
@@ -39,6 +42,7 @@ impl Nf {
             Self::Amf => "amf",
             Self::Smf => "smf",
             Self::Peers => "peers",
+            Self::Distributor => "distributor",
             Self::Witness(witness) => witness.as_str(),
         }
     }
@@ -47,6 +51,7 @@ impl Nf {
     pub const fn command(self) -> &'static str {
         match self {
             Self::Witness(_) => "witness",
+            Self::Distributor => "distribute",
             _ => self.as_str(),
         }
     }

@@ -24,6 +24,7 @@ macro_rules! shipped {
 pub const SHIPPED: &[Shipped] = shipped![
     "article",
     "discovery",
+    "distribution",
     "handshake",
     "migration",
     "model-c",

@@ -18,7 +18,8 @@ use super::run::scenario_text;
 use crate::topology::{Cluster, Deployed, Hosts, LabFolder, Plan, PlannedSetting, Ports, deploy};
 use experiment::files::sync_tree;
 use experiment::scenario::{
-    AMF_INSTANCES, FurtherWitness, LabPlan, MORE_INSTANCES, Nf, SHIPPED, SMF_INSTANCES, Scenario,
+    AMF_INSTANCES, Distribution, FurtherWitness, LabPlan, MORE_INSTANCES, Nf, SHIPPED,
+    SMF_INSTANCES, Scenario,
 };
 
 /// Of AMFs, and of SMFs.
@@ -215,6 +216,7 @@ impl LabArguments {
                 token_lifetime: Duration::from_secs(3600),
                 status_lifetime: Duration::from_secs(3600),
                 remember_subtrees: true,
+                distribution: Distribution::Each,
                 upgraded: None,
                 witnesses: 1,
                 require: 1,

@@ -68,6 +68,7 @@ impl Addresses {
             Nf::Amf => self.amf,
             Nf::Smf => self.smf,
             Nf::Peers => self.peers,
+            Nf::Distributor => Ipv4Addr::LOCALHOST, // it serves nobody but its admin port
             Nf::Witness(witness) => self.witnesses[witness.number() as usize - 2],
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mtc_core::id::TrustAnchorId;
 use mtc_core::time::UnixTime;
+use mtc_distributor::config::DistributorConfig;
 use mtc_tls::key::{KeyAlgorithm, X509Profile};
 use mtc_tls::profile::TrustDomain;
 use nf_nrf::config::{NrfConfig, WitnessAddress};
@@ -35,6 +36,9 @@ const CA_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 /// How often NFs of a lab look for new landmarks: a lab's landmarks follow each other within seconds.
 const TRUST_INTERVAL: Duration = Duration::from_millis(250);
+/// Where the distributor of a lab writes, if there is one.
+const TRUSTED_SETS: &str = "sets";
+const KEPT_SETS: usize = 16;
 const LOG: &str = "log";
 /// Logs of processes.
 pub const LOGS: &str = "logs";
@@ -371,6 +375,12 @@ impl LabFolder {
             let name = Nf::Witness(*witness).as_str();
             folder.files.write_config(name, file)?;
         }
+        if plan.lab.distribution.has_distributor() {
+            let name = Nf::Distributor.as_str();
+            folder
+                .files
+                .write_config(name, &folder.distributor_config())?;
+        }
         folder.files.write_config(
             "amf",
             &NfFile {
@@ -385,6 +395,7 @@ impl LabFolder {
                 admin: admin_peers,
                 ..nf_template(plan, folder.nrf.clone())
             };
+            let nf = reading_sets(plan, nf);
             let listen = SocketAddr::from((addresses.of(Nf::Peers), 0));
             let peers = PeersFile::of(plan, nf, &folder.instances, listen);
             folder.files.write_config(Nf::Peers.as_str(), &peers)?;
@@ -392,6 +403,30 @@ impl LabFolder {
             folder.files.write_config("smf", &NfFile { nf: smf })?;
         }
         Ok(folder)
+    }
+
+    /// Whether the lab has a distributor of landmarks. Blocks on the disk.
+    pub(super) fn has_distributor(&self) -> bool {
+        self.files.config(Nf::Distributor.as_str()).exists()
+    }
+
+    /// The configuration of the lab's distributor.
+    fn distributor_config(&self) -> DistributorConfig {
+        DistributorConfig {
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            trust: "trust.toml".into(),
+            log: self.nrf.log.clone(),
+            folder: TRUSTED_SETS.into(),
+            state: "state/distributor".into(),
+            interval_ms: TRUST_INTERVAL.as_millis() as u64,
+            node: None,
+            canary: 1.0,
+            hold_seconds: 0,
+            keep: KEPT_SETS,
+            rollback_seconds: 3600,
+            limits: LimitsConfig::default(),
+            clock_offset_seconds: 0,
+        }
     }
 
     /// Whether the lab has a process of AUSFs, UDMs and PCFs. Blocks on the disk.
@@ -532,6 +567,7 @@ impl LabFolder {
                 .collect(),
             ..nf_template(plan, self.nrf.clone())
         };
+        let config = reading_sets(plan, config);
         if config.is_large() {
             of_many(config)
         } else {
@@ -601,6 +637,16 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         instance: Vec::new(),
         replica: None,
         took_token: false,
+    }
+}
+
+/// What a process has where the lab has a distributor: it reads what that writes.
+fn reading_sets(plan: &Plan, config: NfConfig) -> NfConfig {
+    let distribution = plan.lab.distribution;
+    NfConfig {
+        trusted_sets: distribution.has_distributor().then(|| TRUSTED_SETS.into()),
+        trust_interval_ms: distribution.interval(TRUST_INTERVAL).as_millis() as u64,
+        ..config
     }
 }
 
