@@ -288,6 +288,41 @@ impl Measurements {
         self.failed_accepts_by_cause
             .combine(&other.failed_accepts_by_cause, u64::saturating_add);
     }
+
+    /// What was counted after `earlier`, see [`HandshakeTotals::since`]; how instances started is left out, which is told once.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let nothing = NfTotals::default();
+        let profiles = self.profiles.iter().map(|(profile, totals)| {
+            let before = earlier.profiles.get(profile).unwrap_or(&nothing);
+            (profile.clone(), totals.since(before))
+        });
+        let mut by_cause = self.failed_accepts_by_cause.clone();
+        by_cause.combine(&earlier.failed_accepts_by_cause, u64::saturating_sub);
+        Self {
+            profiles: profiles.collect(),
+            failed_accepts: self.failed_accepts.saturating_sub(earlier.failed_accepts),
+            failed_accepts_by_cause: by_cause,
+            issuance: self.issuance.since(&earlier.issuance),
+            start: StartTotals::default(),
+        }
+    }
+
+    /// Whether something is less than in `earlier`: counters only go back when another process counts.
+    pub fn is_less_than(&self, earlier: &Self) -> bool {
+        let handshakes =
+            |of: &NfTotals| [&of.client, &of.server].map(|side| (side.handshakes, side.failures));
+        let nothing = NfTotals::default();
+        let mut before = earlier.profiles.iter();
+        self.failed_accepts < earlier.failed_accepts
+            || before.any(|(profile, before)| {
+                let now = handshakes(self.profiles.get(profile).unwrap_or(&nothing));
+                let before = handshakes(before);
+                now.iter()
+                    .zip(before)
+                    .any(|(now, before)| now.0 < before.0 || now.1 < before.1)
+            })
+    }
 }
 
 /// Counts the handshakes of a process, and tells its metrics of them.
@@ -581,6 +616,26 @@ mod tests {
             serde_json::from_str::<Measurements>(&sent).unwrap(),
             snapshot
         );
+    }
+
+    #[test]
+    fn what_a_process_reports_can_be_taken_from_a_later_report() {
+        let profile: ConnectionProfile = "mtc-landmark/ml-dsa-65/X25519".parse().unwrap();
+        let counted = |handshakes| {
+            let ledger = Ledger::default();
+            for _ in 0..handshakes {
+                ledger.record_client(profile, &cost(CertificateKind::LandmarkRelative));
+                let timeout = HandshakeError::Timeout(Duration::from_secs(10));
+                ledger.record_accept_failure(&timeout, Duration::from_secs(10));
+            }
+            ledger.snapshot()
+        };
+        let [earlier, later] = [2, 5].map(counted);
+        let mut between = counted(3);
+        between.start = StartTotals::default();
+        assert_eq!(later.since(&earlier), between);
+        assert!(earlier.is_less_than(&later) && !later.is_less_than(&earlier));
+        assert!(Measurements::default().is_less_than(&earlier));
     }
 
     #[test]
