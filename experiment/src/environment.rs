@@ -95,6 +95,14 @@ impl Environment {
         }
     }
 
+    /// The network is that between processes that were only watched, wherever they are.
+    pub fn as_observed(self) -> Self {
+        Self {
+            network: "that between the observed processes; what is said of machine and build is the observer's".to_owned(),
+            ..self
+        }
+    }
+
     /// The network is that of a lab which was deployed elsewhere; of its links this host knows its own.
     pub fn as_deployed(self) -> Self {
         let link = std::env::var(LINK_VARIABLE).ok();

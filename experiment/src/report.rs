@@ -19,6 +19,7 @@ mod legs;
 mod markdown;
 mod messages;
 mod numbers;
+mod observed;
 mod plot;
 mod procedure;
 mod scenario_text;

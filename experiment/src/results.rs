@@ -21,6 +21,7 @@ mod joined_lab;
 mod latency;
 mod link;
 mod making;
+pub(crate) mod observed;
 mod part;
 mod preflight;
 mod procedure;
@@ -47,6 +48,9 @@ pub use joined_lab::JoinedLab;
 pub(crate) use joined_lab::LabValue;
 pub use latency::Latency;
 pub use link::{ConfiguredLink, LinkResult};
+pub use observed::{
+    Observation, Observed, ObservedProcess, ObservedRequests, ProfileCounts, SilentProcess,
+};
 pub use part::{Counted, MergeError, PART_SCHEMA, Part, merge};
 pub use preflight::Preflight;
 pub use procedure::{HopCost, ProcedureResult};
@@ -116,10 +120,11 @@ pub struct Run {
     pub name: String,
     /// The scenario's description.
     pub description: String,
-    /// What each arrival did: the name of the operation, or `mix`.
+    /// What each arrival did: the name of the operation, or `mix`; `observed` where no load of ours came.
     pub operation: String,
-    /// Over which connections.
-    pub connections: Connections,
+    /// Over which connections; none of an observation, which does not know.
+    #[serde(default)]
+    pub connections: Option<Connections>,
     /// The values that make this one of several runs of a sweep, by key; empty where nothing was swept.
     pub cell: BTreeMap<String, String>,
     /// Which figures are to be a measurement; older versions claimed all.
@@ -153,6 +158,9 @@ pub struct Run {
     /// Steps of the load generator's wall clock in the measured part: with one, no figure is a measurement.
     #[serde(default)]
     pub clock_steps: Vec<ClockStep>,
+    /// What was observed, if this is no run but what live processes counted without a load of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
 }
 
 impl Results {

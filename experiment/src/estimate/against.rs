@@ -50,6 +50,11 @@ pub struct Compared {
 /// The model cannot be held against a run.
 #[derive(Debug, thiserror::Error)]
 pub enum AgainstError {
+    /// It is no run of a scenario.
+    #[error(
+        "an observation of live processes: the model needs what a scenario says of its lab, so name a run of mtc5g run"
+    )]
+    Observed,
     /// Its scenario is not one of this version.
     #[error("the run's scenario")]
     Scenario(#[source] ScenarioFaults),
@@ -64,6 +69,9 @@ impl Against {
     /// # Errors
     /// Its scenario cannot be read, or no variant can be compared.
     pub fn of(results: &Results, known: &Costs) -> Result<Self, AgainstError> {
+        if results.run.observed.is_some() {
+            return Err(AgainstError::Observed);
+        }
         let scenario = Scenario::parse(&results.scenario).map_err(AgainstError::Scenario)?;
         let first = results.variants.first().ok_or(AgainstError::Nothing)?;
         let costs = Costs::scaled_to(first, known).ok_or(AgainstError::Nothing)?;

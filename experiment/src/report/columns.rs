@@ -1,9 +1,10 @@
 //! The columns that tables of variants have: what each shows of a variant, and of the first one beside it.
 
-use super::numbers::{NOT_VALID, at, count, ratio, time, times, whole};
+use super::numbers::{MISSING, NOT_VALID, at, count, ratio, time, times, whole};
 use super::wording::invalid;
 use crate::results::{Metric, Results, VariantResult};
 use crate::scenario::Measure;
+use sbi::ledger::NfTotals;
 
 /// What a table shows of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,14 @@ pub(super) enum Column {
     Ok,
     /// Operations that failed, and arrivals that were dropped.
     Errors,
+    /// Completed by those who opened the connection.
+    ClientHandshakes,
+    /// Completed by those who accepted it.
+    ServerHandshakes,
+    /// Handshakes that went on with an earlier session.
+    Resumed,
+    /// Handshakes that failed, as those who opened the connection counted: who accepts it does not know a variant.
+    FailedHandshakes,
     HandshakeP50,
     HandshakeP90,
     HandshakeP99,
@@ -39,7 +48,12 @@ impl Column {
     /// What its figures are of; none for counts.
     const fn measure(self) -> Option<Measure> {
         match self {
-            Self::Ok | Self::Errors => None,
+            Self::Ok
+            | Self::Errors
+            | Self::ClientHandshakes
+            | Self::ServerHandshakes
+            | Self::Resumed
+            | Self::FailedHandshakes => None,
             Self::HandshakeP50
             | Self::HandshakeP90
             | Self::HandshakeP99
@@ -65,6 +79,8 @@ pub(super) struct Row<'a> {
     /// Which of its figures are no measurement, if some are none.
     pub(super) invalid: Option<&'static str>,
     first: &'a VariantResult,
+    /// Whether no load of ours brought it about: then there are no operations that could succeed or fail.
+    pub(super) is_observed: bool,
 }
 
 impl<'a> Row<'a> {
@@ -75,6 +91,7 @@ impl<'a> Row<'a> {
             variant,
             invalid: invalid(variant),
             first,
+            is_observed: results.run.observed.is_some(),
         };
         variants
             .iter()
@@ -93,11 +110,21 @@ impl<'a> Row<'a> {
         if spoiled {
             return NOT_VALID.to_owned();
         }
+        let NfTotals { client, server, .. } = &variant.totals;
         let share = variant.arrivals.handshakes_per_operation;
         let spread = |cost: Option<f64>| whole(cost.zip(share).map(|(cost, share)| cost * share));
         match column {
+            Column::Ok | Column::Errors if self.is_observed => MISSING.to_owned(),
             Column::Ok => count(variant.ok),
             Column::Errors => count(variant.failed() + variant.dropped),
+            Column::ClientHandshakes => count(client.handshakes),
+            Column::ServerHandshakes => count(server.handshakes),
+            Column::Resumed => {
+                let [by_client, by_server] =
+                    [client, server].map(|of| of.detail.negotiated.resumed);
+                count(by_client.max(by_server))
+            }
+            Column::FailedHandshakes => count(client.failures),
             Column::HandshakeP50 => at(variant.handshake_ms, |l| l.p50),
             Column::HandshakeP90 => at(variant.handshake_ms, |l| l.p90),
             Column::HandshakeP99 => at(variant.handshake_ms, |l| l.p99),

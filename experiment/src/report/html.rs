@@ -15,6 +15,7 @@ use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::escape::percent_encoded;
 use super::legs::{self, legs};
+use super::observed;
 use super::procedure::{BY_NF, NOTE, TITLE, costs, hop_costs, nf_costs};
 use super::scenario_text::lines;
 use super::storm;
@@ -52,6 +53,7 @@ pub fn html(report: &Report<'_>) -> String {
         (opening(report))
         (procedures(report.results))
         (registration_storm(report.results))
+        (observed_tables(report.results))
         (statements(report))
         (charts(report))
         (method(report))
@@ -82,7 +84,7 @@ fn opening(report: &Report<'_>) -> Markup {
     let run = &report.results.run;
     html! {
         header {
-            p.kicker { "mtc5g report: scenario " (run.name) ", " (moment(run.started)) " to " (moment(run.ended)) }
+            p.kicker { "mtc5g report: " @if run.observed.is_none() { "scenario " } (run.name) ", " (moment(run.started)) " to " (moment(run.ended)) }
             h1 { "What each variant costs, compared with " (report.first().unwrap_or("the first")) }
             @if !run.description.is_empty() {
                 p.note { (run.description) }
@@ -90,7 +92,9 @@ fn opening(report: &Report<'_>) -> Markup {
         }
         (verdict(report))
         p.lead { (report.headline) }
-        @if let Some(first) = report.first() { (comparison(report, first)) }
+        @if let Some(first) = report.first() {
+            @if run.observed.is_some() { (observed_comparison(report, first)) } @else { (comparison(report, first)) }
+        }
         @if !report.warnings().is_empty() {
             div class="verdict warnings" { strong { "Warnings." } (list(report.warnings())) }
         }
@@ -182,6 +186,30 @@ fn comparison(report: &Report<'_>, first: &str) -> Markup {
             @for sentence in &report.legend { " " (sentence) }
         }
         @if report.rows.iter().any(|row| row.invalid.is_some()) { p.note { (LEFT_OUT) "." } }
+    }
+}
+
+/// The comparison of what no load of ours brought about.
+fn observed_comparison(report: &Report<'_>, first: &str) -> Markup {
+    html! {
+        (scroll("Comparison", &figures_table(&observed::comparison(&report.rows))))
+        p.note {
+            "Bytes and CPU are means per handshake, and × relates both sides' sum to " (first) "."
+            @for sentence in &report.legend { " " (sentence) }
+        }
+    }
+}
+
+/// The processes that were observed, and their requests.
+fn observed_tables(results: &Results) -> Markup {
+    html! {
+        @for (title, data, note) in observed::tables(results) {
+            section {
+                h2 { (title) }
+                (scroll(title, &figures_table(&data)))
+                @if !note.is_empty() { p.note { (note) } }
+            }
+        }
     }
 }
 
@@ -379,14 +407,19 @@ fn method(report: &Report<'_>) -> Markup {
             (facts(&variants))
             h2 { "How it was measured" }
             p {
-                "Variants ran interleaved, arrival by arrival, so that a disturbance of the machine hits them all alike. " (report.arrivals)
+                @if report.results.run.observed.is_none() {
+                    "Variants ran interleaved, arrival by arrival, so that a disturbance of the machine hits them all alike. "
+                }
+                (report.arrivals)
                 " Handshake latency counts from the established TCP connection. Bytes are those of TLS records, without TCP and IP \
                  headers, that a side sent until its handshake completed. CPU is thread time that a side spent in the handshake, \
-                 verification included. Only completed handshakes and successful operations are in the times."
+                 verification included. Only completed handshakes"
+                @if report.results.run.observed.is_none() { " and successful operations" }
+                " are in the times."
             }
             h2 { "Environment" }
             (facts(&report.environment))
-            (scenario(report.results))
+            @if report.results.run.observed.is_none() { (scenario(report.results)) }
         }
     }
 }

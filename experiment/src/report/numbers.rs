@@ -3,7 +3,7 @@
 use crate::results::{Latency, Metric, Ratio, VariantResult};
 
 /// Stands where nothing was measured.
-const MISSING: &str = "–";
+pub(super) const MISSING: &str = "–";
 /// Stands where what was measured is not a valid measurement.
 pub(super) const NOT_VALID: &str = "!";
 

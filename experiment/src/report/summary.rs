@@ -7,6 +7,7 @@ use super::content::{Judgement, Report};
 use super::legs::{self, legs};
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
+use super::observed;
 use super::procedure::{BY_NF, NOTE, TITLE, costs, nf_costs};
 use super::scenario_text::lines;
 use super::storm;
@@ -36,7 +37,8 @@ const COLUMNS: [Column; 15] = [
 
 /// The report as Markdown.
 pub fn summary(report: &Report<'_>) -> String {
-    let run = &report.results.run;
+    let results = report.results;
+    let run = &results.run;
     let mut text = format!("# mtc5g: {}\n\n", escape(&run.name));
     text.push_str(&format!("{}\n\n", verdict(&report.verdict)));
     if !run.description.is_empty() {
@@ -44,11 +46,17 @@ pub fn summary(report: &Report<'_>) -> String {
     }
     text.push_str(&thresholds(report.thresholds));
     text.push_str(&format!("{}\n\n", report.headline));
-    text.push_str(&comparison(report));
-    text.push_str(
+    text.push_str(&match results.run.observed {
+        Some(_) => markdown_table(&observed::comparison(&report.rows)),
+        None => comparison(report),
+    });
+    text.push_str(if results.run.observed.is_some() {
+        "\nBytes and CPU are means per handshake; × relates both sides' sum to the first variant. Handshake times are those of the \
+         observed processes as clients.\n"
+    } else {
         "\nBytes and CPU are means per handshake; × relates both sides' sum to the first variant. Handshake times are of the \
-         load generator's connections, operation times count from the intended start.\n",
-    );
+         load generator's connections, operation times count from the intended start.\n"
+    });
     if report.rows.iter().any(|row| row.invalid.is_some()) {
         text.push_str(&format!("\n{LEFT_OUT}.\n"));
     }
@@ -77,6 +85,12 @@ pub fn summary(report: &Report<'_>) -> String {
         let table = markdown_table(&steps);
         text.push_str(&format!("\n## {}\n\n{table}\n{sentences}\n", storm::TITLE));
     }
+    for (title, data, note) in observed::tables(results) {
+        text.push_str(&format!("\n## {title}\n\n{}", markdown_table(&data)));
+        if !note.is_empty() {
+            text.push_str(&format!("\n{note}\n"));
+        }
+    }
     if !report.findings.is_empty() {
         text.push_str("\n## What the figures say\n\n");
         let findings = report.findings.iter();
@@ -94,7 +108,9 @@ pub fn summary(report: &Report<'_>) -> String {
         &mut text,
         facts.map(|(name, fact)| format!("{name}: {}", escape(fact))),
     );
-    text.push_str(&scenario(report.results));
+    if results.run.observed.is_none() {
+        text.push_str(&scenario(results));
+    }
     printable_lines(&text)
 }
 

@@ -6,6 +6,7 @@ use super::charts::Data;
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::numbers::with_interval;
+use super::observed;
 use super::procedure::{NOTE, TITLE, narrow_costs};
 use super::storm;
 use super::ways::{self, narrow_ways};
@@ -16,6 +17,9 @@ use crate::results::{Metric, Outcome, ThresholdOutcome};
 pub(super) const WIDTH: usize = 120;
 /// Longer names are cut, so that the figures keep their columns.
 const MAX_NAME: usize = 22;
+
+/// The same of the connection profiles after which variants are called that were observed.
+const MAX_PROFILE: usize = 40;
 
 /// A column of the comparison.
 struct Heading {
@@ -44,6 +48,7 @@ const fn heading(
 const HANDSHAKE: &str = "handshake, ms";
 /// Stands for what the run's operations are called.
 const OPERATION: &str = "operation, ms";
+const COMPLETED: &str = "handshakes";
 const FIRST: &str = "to the first";
 const CPU: &str = "CPU, µs";
 
@@ -123,6 +128,33 @@ const NARROW: [Heading; 7] = [
 /// What the run is about.
 const LEAST: [Heading; 5] = [HANDSHAKE_P50, BYTES, CPU_BOTH, BYTES_TO_FIRST, CPU_TO_FIRST];
 
+const CLIENT_HANDSHAKES: Heading = heading(
+    COMPLETED,
+    "clients",
+    "handshakes by side",
+    Column::ClientHandshakes,
+);
+const SERVER_HANDSHAKES: Heading = heading(
+    COMPLETED,
+    "servers",
+    "handshakes by side",
+    Column::ServerHandshakes,
+);
+const FAILED: Heading = heading("", "failed", "failed", Column::FailedHandshakes);
+
+/// What the comparison of an observation shows, whose variants have longer names.
+const OBSERVED: [Heading; 9] = [
+    CLIENT_HANDSHAKES,
+    SERVER_HANDSHAKES,
+    FAILED,
+    HANDSHAKE_P50,
+    BYTES,
+    CPU_BOTH,
+    VERIFY,
+    BYTES_TO_FIRST,
+    CPU_TO_FIRST,
+];
+
 /// The ratios that are shown with their intervals, what goes first for want of room last.
 const INTERVALS: [(&str, Metric); 4] = [
     ("bytes", Metric::Bytes),
@@ -158,7 +190,10 @@ pub fn table_within(report: &Report<'_>, width: usize) -> String {
     if !report.rows.is_empty() {
         let rows = &report.rows;
         let operation = operation(report.results);
-        let layouts: [&[Heading]; 4] = [&FULL, &SUMS, &NARROW, &LEAST];
+        let layouts: [&[Heading]; 4] = match report.results.run.observed {
+            None => [&FULL, &SUMS, &NARROW, &LEAST],
+            Some(_) => [&OBSERVED, &NARROW, &LEAST, &LEAST],
+        };
         fitted(
             &mut text,
             rows,
@@ -211,6 +246,15 @@ pub fn table_within(report: &Report<'_>, width: usize) -> String {
         plain_grid(&mut text, width, &steps);
         text.push('\n');
         paragraph(&mut text, width, "  ", &sentences);
+        text.push('\n');
+    }
+    for (title, data, note) in observed::tables(report.results) {
+        text.push_str(&format!("{}\n", title.to_uppercase()));
+        plain_grid(&mut text, width, &data);
+        if !note.is_empty() {
+            text.push('\n');
+            paragraph(&mut text, width, "  ", note);
+        }
         text.push('\n');
     }
     paragraph(&mut text, width, "", &report.headline);
@@ -287,6 +331,7 @@ fn blocks(text: &mut String, rows: &[Row<'_>], columns: &[Cells], width: usize) 
 fn marked(row: &Row<'_>) -> String {
     match row.invalid {
         Some(_) => fit(&row.variant.name, MAX_NAME - 2) + " !",
+        None if row.is_observed => fit(&row.variant.name, MAX_PROFILE),
         None => fit(&row.variant.name, MAX_NAME),
     }
 }

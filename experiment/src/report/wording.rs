@@ -13,6 +13,8 @@ use crate::environment::Environment;
 use crate::results::{LandmarkState, Outcome, Results, ThresholdOutcome, VariantResult};
 use crate::scenario::{ArrivalProcess, Expectation, Measure, OperationKind, Scenario};
 
+mod observed;
+
 /// What stands before the reasons of a verdict.
 pub(super) const fn title(outcome: Outcome) -> &'static str {
     match outcome {
@@ -28,6 +30,9 @@ pub(super) const LEFT_OUT: &str = "! left out: not a valid measurement, for the 
 
 /// What it means that a run passed: that nothing went wrong, unless the scenario's `[expect]` allows that something does.
 pub(super) fn passed(results: &Results) -> String {
+    if let Some(observed) = &results.run.observed {
+        return observed::summary(observed);
+    }
     let unclaimed = unclaimed(results);
     if results.expect == Expectation::default() {
         return format!(
@@ -57,6 +62,9 @@ fn unclaimed(results: &Results) -> String {
 
 /// How the load came, and from when an operation's latency counts.
 pub(super) fn arrivals(results: &Results) -> &'static str {
+    if results.run.observed.is_some() {
+        return observed::METHOD;
+    }
     let is_closed = Scenario::parse_cells(&results.scenario).is_ok_and(|cells| {
         let closed = |cell: &Scenario| matches!(cell.load.arrivals, ArrivalProcess::Closed { .. });
         cells.iter().any(closed)
@@ -139,6 +147,13 @@ fn operation_meaning(operation: &str) -> Option<&'static str> {
 pub(super) fn facts(results: &Results) -> Vec<(&'static str, String)> {
     let late = |quantile| at(results.lateness_ms, quantile);
     let mut facts = machine(&results.environment);
+    if results.run.observed.is_some() {
+        let window = [results.run.started, results.run.ended]
+            .map(moment)
+            .join(" to ");
+        facts.push(("Observed", window));
+        return facts;
+    }
     facts.push((
         "Run",
         format!(

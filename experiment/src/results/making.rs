@@ -80,7 +80,7 @@ impl Results {
                 name: scenario.name.clone(),
                 description: scenario.description.clone(),
                 operation: scenario.load.operation.as_str().to_owned(),
-                connections: scenario.load.connections,
+                connections: Some(scenario.load.connections),
                 cell: scenario
                     .cell
                     .iter()
@@ -97,6 +97,7 @@ impl Results {
                 lab: None,
                 preflight: None,
                 clock_steps: Vec::new(),
+                observed: None,
             },
             verdict: Verdict::default(),
             environment,

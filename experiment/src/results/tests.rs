@@ -543,7 +543,7 @@ fn reused_connections_need_no_handshake_in_the_measured_part() {
     let mut results = quick();
     results.variants[0].totals = NfTotals::default();
     assert_eq!(results.violations().len(), 2);
-    results.run.connections = Connections::Reused(1000);
+    results.run.connections = Some(Connections::Reused(1000));
     assert_eq!(results.violations(), []);
 }
 

@@ -191,6 +191,9 @@ pub enum Violation {
         /// How many.
         count: u64,
     },
+    /// Live processes completed no handshake while they were observed.
+    #[error("no handshake was completed while the processes were observed")]
+    NothingObserved,
     /// The run was stopped.
     #[error("the run was interrupted before its schedule ended")]
     Interrupted,
@@ -238,6 +241,9 @@ impl Results {
 
     /// All that speaks against figures, whether the scenario claims them or not.
     fn found(&self) -> Vec<Violation> {
+        if self.run.observed.is_some() {
+            return self.nothing_observed().into_iter().collect();
+        }
         let interrupted = self.run.interrupted.then_some(Violation::Interrupted);
         let link = self.link.as_ref().and_then(LinkResult::violations);
         let variants = self.variants.iter();
@@ -247,6 +253,17 @@ impl Results {
             .chain(self.spoiling())
             .chain(variants.flat_map(|variant| variant.violations(self.run.connections)))
             .collect()
+    }
+
+    /// Nobody has said what live processes ought to do, so all that can be wrong is that they did nothing.
+    fn nothing_observed(&self) -> Option<Violation> {
+        let mut sides = self.variants.iter().flat_map(|variant| {
+            let NfTotals { client, server, .. } = &variant.totals;
+            [client.handshakes, server.handshakes]
+        });
+        sides
+            .all(|handshakes| handshakes == 0)
+            .then_some(Violation::NothingObserved)
     }
 
     /// What has spoiled figures of all variants alike, each cause once.
@@ -346,6 +363,15 @@ impl Results {
             warnings.push("built without optimisation: times and CPU figures say nothing about a release build".to_owned());
         }
         warnings.extend(self.link.as_ref().and_then(LinkResult::warnings));
+        if let Some(observed) = &self.run.observed {
+            if self.run.interrupted {
+                warnings.push(format!(
+                    "ended early, after {:.1} of {} s",
+                    observed.elapsed_s, self.run.measured_s
+                ));
+            }
+            warnings.extend(observed.gaps());
+        }
         warnings.extend(
             self.variants
                 .iter()
@@ -436,7 +462,7 @@ impl VariantResult {
         })
     }
 
-    fn violations(&self, connections: Connections) -> Vec<Violation> {
+    fn violations(&self, connections: Option<Connections>) -> Vec<Violation> {
         let variant = || self.name.clone();
         let mut violations = Vec::new();
         if let Some((cause, _)) = self.errors.iter().max_by_key(|(_, count)| **count) {
@@ -455,7 +481,7 @@ impl VariantResult {
             });
         }
         // Kept connections need no handshake in the measured part.
-        let reused = matches!(connections, Connections::Reused(_)) && self.ok > 0;
+        let reused = matches!(connections, Some(Connections::Reused(_))) && self.ok > 0;
         for (side, totals) in [
             ("client", &self.totals.client),
             ("server", &self.totals.server),

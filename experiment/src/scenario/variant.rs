@@ -63,6 +63,35 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// The variant whose connections have this profile, by the profile's name.
+    pub fn of(profile: ConnectionProfile) -> Self {
+        let ConnectionProfile {
+            domain,
+            leaf_key,
+            key_exchange,
+            tickets,
+            tokens,
+            via,
+            grease,
+        } = profile;
+        Self {
+            name: profile.to_string(),
+            auth: match domain {
+                // What is asked for, not what is served.
+                TrustDomain::MtcLandmarkStale => CertificateKind::LandmarkRelative,
+                _ => domain.kind(),
+            },
+            authentication: domain,
+            leaf_key,
+            key_exchange,
+            tickets,
+            tokens,
+            grease,
+            via,
+            upgraded: None,
+        }
+    }
+
     /// How both ends of this variant's connections authenticate each other.
     pub const fn profile(&self) -> ConnectionProfile {
         let Self {

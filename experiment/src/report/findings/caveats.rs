@@ -18,10 +18,27 @@ const SAMPLES_FOR_P99: u64 = 100;
 /// With fewer entries a log is small beside those of an operator's network.
 const LARGE_LOG: u64 = 100_000;
 
+/// Of what no load of ours brought about.
+const OBSERVED: &str = "Who connects to whom is not under control here: a difference between variants may be one between those who use them, and                         handshakes at the begin and the end of the window may be counted on one side alone.";
+
 /// What these figures cannot show.
 pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
     let mut caveats: Vec<String> = unapplied(results).into_iter().collect();
     caveats.push(round_trips(results));
+    if results.run.observed.is_some() {
+        caveats.push(OBSERVED.to_owned());
+    } else {
+        caveats.extend(of_a_load(results));
+    }
+    caveats.extend(security_categories(results));
+    caveats.extend(small_log(results));
+    caveats.extend(stand_in(results));
+    caveats
+}
+
+/// What rests on how many operations there were, and on who shared the processors with them.
+fn of_a_load(results: &Results) -> Vec<String> {
+    let mut caveats = Vec::new();
     let operations = results
         .variants
         .iter()
@@ -50,9 +67,6 @@ pub(in crate::report) fn caveats(results: &Results) -> Vec<String> {
     caveats.push(format!(
         "{sharing}: compare variants within this run, not times between machines."
     ));
-    caveats.extend(security_categories(results));
-    caveats.extend(small_log(results));
-    caveats.extend(stand_in(results));
     caveats
 }
 
@@ -188,8 +202,10 @@ fn round_trips(results: &Results) -> String {
     };
     let network = if is_loopback(results) {
         "Loopback"
-    } else {
+    } else if results.run.observed.is_none() {
         "The deployed lab's network, which has no round trips to speak of,"
+    } else {
+        "The network between these processes, which has no round trips to speak of,"
     };
     format!(
         "{network} cannot show round trips caused by large flights. A first flight above {window} bytes (ten segments) waits \

@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use crate::report::{Report, json};
-use crate::results::sample::{full, quick};
-use crate::results::{ClockStep, Results};
+use crate::results::observed::tests::observation;
+use crate::results::sample::{environment, full, quick};
+use crate::results::{ClockStep, Results, SilentProcess};
 
 const TEXT: &str = include_str!("../../../../docs/results.schema.json");
 static SCHEMA: LazyLock<Value> =
@@ -136,6 +137,14 @@ fn results_are_what_the_schema_says() {
         by_s: -3600.0,
     }];
     assert_eq!(faults(&document(&full)), Vec::<String>::new());
+    let mut gaps = observation();
+    gaps.observed.silent = vec![SilentProcess {
+        nf: "scp".to_owned(),
+        address: "127.0.0.1:9".to_owned(),
+        reason: "connection refused".to_owned(),
+    }];
+    let observed = Results::observed(environment(), gaps);
+    assert_eq!(faults(&document(&observed)), Vec::<String>::new());
 }
 
 #[test]
