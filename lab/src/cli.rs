@@ -23,6 +23,7 @@ mod notarise;
 mod nrf;
 mod output;
 mod plot;
+mod progress;
 mod report;
 mod results_file;
 mod revoke;
@@ -33,6 +34,7 @@ mod token;
 mod top;
 mod trust;
 mod verify_artefact;
+mod watched;
 
 use std::process::ExitCode;
 

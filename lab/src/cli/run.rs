@@ -1,17 +1,14 @@
 //! `mtc5g run SCENARIO`
 
 use std::error::Error;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use mtc_core::causes::Causes;
 use sbi::command_line::COLLECTOR_VARIABLE;
 use sbi::telemetry::asks_for_traces;
 use sbi::tell;
-use sbi::terminal::is_json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -19,6 +16,7 @@ use time::macros::format_description;
 use super::exit::{DONE, USAGE, fail, interrupted, status};
 use super::notarise::notarise_file;
 use super::output::{clear_killed, print, print_results, tell_earlier};
+use super::progress::Terminal;
 use super::results_file::{CELLS, RESULTS as RESULTS_FILE};
 use crate::load::{Phase, Progress};
 use crate::pki::LabPki;
@@ -41,8 +39,6 @@ pub(super) const LAB: &str = "lab";
 const GENERATOR: &str = "generator";
 /// The values of `[load] via`.
 const WAYS: [&str; 3] = ["direct", "scp-c", "scp-d"];
-/// Seconds between two lines of progress where there is no terminal.
-const LINE_EVERY: u64 = 5;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArguments {
@@ -430,46 +426,16 @@ fn default_out(name: &str) -> PathBuf {
     PathBuf::from(RESULTS).join(format!("{name}-{stamp}"))
 }
 
-/// Standard error: a bar on a terminal, lines otherwise.
-struct Terminal {
-    bar: Option<ProgressBar>,
-}
-
-impl Terminal {
-    fn new() -> Self {
-        let bar = (io::stderr().is_terminal() && !is_json()).then(|| {
-            let bar = ProgressBar::new_spinner();
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        Self { bar }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
 impl ProgressListener for Terminal {
     fn step(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.set_message(text.to_owned()),
-            None => tell!("{text}"),
-        }
+        Self::step(self, text);
     }
 
     fn warn(&self, text: &str) {
-        let warn = || tell!("warning: {text}");
-        match &self.bar {
-            Some(bar) => bar.suspend(warn),
-            None => warn(),
-        }
+        Self::warn(self, text);
     }
 
     fn progress(&self, progress: &Progress) {
-        let (elapsed, planned) = (progress.elapsed.as_secs(), progress.planned.as_secs());
         let phase = match progress.phase {
             Phase::WarmUp => "warm-up",
             Phase::Settling => "settling",
@@ -480,24 +446,9 @@ impl ProgressListener for Terminal {
             "{} done, {} in flight, {} failed, {} dropped",
             progress.done, progress.in_flight, progress.errors, progress.dropped
         );
-        match &self.bar {
-            Some(bar) => {
-                if bar.length() != Some(planned) {
-                    bar.set_length(planned);
-                    if let Ok(style) =
-                        ProgressStyle::with_template("{spinner} [{bar:30}] {pos}/{len} s  {msg}")
-                    {
-                        bar.set_style(style);
-                    }
-                }
-                bar.set_position(elapsed.min(planned));
-                bar.set_message(format!("{phase}: {counts}"));
-            }
-            None if elapsed.is_multiple_of(LINE_EVERY) || progress.phase == Phase::Draining => {
-                tell!("{elapsed:>4} of {planned} s  {phase}: {counts}");
-            }
-            None => {}
-        }
+        let text = format!("{phase}: {counts}");
+        let is_last = progress.phase == Phase::Draining;
+        self.position(progress.elapsed, progress.planned, is_last, &text);
     }
 }
 

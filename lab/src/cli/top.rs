@@ -2,21 +2,18 @@
 
 use std::io::{self, IsTerminal as _};
 use std::mem::ManuallyDrop;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
-use sbi::address::Address;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::exit::{DONE, fail, interrupted};
 use super::output::{print, usage};
-use super::run::{attached_lab, newest_lab};
-use crate::top::{History, Places, Scrape, Scroll, UNNAMED, View, draw, plain, scrape};
-use crate::topology::LabPlace;
+use super::watched::Watched;
+use crate::top::{History, Places, Scrape, Scroll, View, draw, plain, scrape};
 use experiment::scenario::parse_duration;
 
 /// How long a thread waits for a key before it looks whether it is still wanted.
@@ -25,16 +22,8 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct TopArguments {
-    /// Admin ports to watch, instead of a lab's
-    #[arg(value_name = "HOST:PORT", conflicts_with_all = ["lab", "attach"])]
-    address: Vec<Address>,
-    /// The lab: the folder of mtc5g lab up or of mtc5g run (DIR/lab), or the lab.toml of a deployed one, also as
-    /// http://NRF:7778/lab/lab.toml [default: of the newest run in mtc5g-results]
-    #[arg(long, value_name = "DIR|FILE|URL", group = "joined")]
-    lab: Option<LabPlace>,
-    /// The lab that $MTC5G_LAB names, by default /lab/public/lab.toml: inside docker-compose
-    #[arg(long, group = "joined")]
-    attach: bool,
+    #[command(flatten)]
+    watched: Watched,
     /// Time between two updates
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = looks)]
     interval: Duration,
@@ -53,15 +42,13 @@ fn looks(text: &str) -> Result<Duration, String> {
 
 #[derive(Debug, thiserror::Error)]
 enum TopError {
-    #[error("no lab in mtc5g-results; name one: mtc5g top --lab DIR")]
-    NoLab,
     #[error("standard output is not a terminal; use mtc5g top --once")]
     NoTerminal,
 }
 
 impl TopArguments {
     pub(super) async fn run(self) -> ExitCode {
-        let places = match self.places().await {
+        let places = match self.watched.places("top").await {
             Ok(places) => places,
             Err(error) => return usage(&*error, "top"),
         };
@@ -75,25 +62,6 @@ impl TopArguments {
             Ok(()) => ExitCode::from(DONE),
             Err(error) => fail(&error),
         }
-    }
-
-    async fn places(&self) -> Result<Places, Box<dyn std::error::Error>> {
-        if !self.address.is_empty() {
-            let named = |address: &Address| (UNNAMED.to_owned(), address.clone());
-            return Ok(Places {
-                targets: None,
-                addresses: self.address.iter().map(named).collect(),
-            });
-        }
-        let lab = match (&self.lab, self.attach) {
-            (Some(lab), _) => lab.clone(),
-            (None, true) => attached_lab(),
-            (None, false) => LabPlace::Disk(newest_lab(Path::new(".")).ok_or(TopError::NoLab)?),
-        };
-        Ok(match lab {
-            LabPlace::Disk(lab) => Places::of_lab(&lab)?,
-            LabPlace::Web(url) => Places::at(&url).await?,
-        })
     }
 
     async fn print_once(&self, places: &Places) -> ExitCode {
