@@ -21,6 +21,7 @@ mod metrics;
 mod mirror;
 mod notarise;
 mod nrf;
+mod observe;
 mod output;
 mod plot;
 mod progress;
@@ -101,6 +102,8 @@ enum Command {
     VerifyArtefact(verify_artefact::VerifyArtefactArguments),
     /// Watch a running lab: network functions, handshakes by variant, log, landmarks, load
     Top(top::TopArguments),
+    /// Measure processes that are in use, without a load of our own: results and a report of what they counted
+    Observe(observe::ObserveArguments),
     /// Check whether a process is ready, as the health check of a container
     Health(health::HealthArguments),
     /// Let every user write into a folder, as containers have to into that of their results
@@ -192,6 +195,7 @@ impl Command {
             Self::Notarise(arguments) => arguments.run().await,
             Self::VerifyArtefact(arguments) => arguments.run(),
             Self::Top(arguments) => arguments.run().await,
+            Self::Observe(arguments) => arguments.run().await,
             Self::Health(arguments) => arguments.run().await,
             Self::Share(arguments) => arguments.run(),
             Self::Link(arguments) => arguments.run().await,

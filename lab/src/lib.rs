@@ -14,6 +14,7 @@ pub mod identity;
 pub mod in_memory;
 pub mod load;
 pub mod notary;
+pub mod observe;
 pub mod pki;
 mod preflight;
 mod revocation;

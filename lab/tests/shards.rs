@@ -72,6 +72,18 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
     ]);
     up.prints("Ctrl-C stops it").await;
 
+    let observation = path("observed");
+    let mut observer = Started::new([
+        "observe".as_ref(),
+        "--lab".as_ref(),
+        lab.as_os_str(),
+        "--for".as_ref(),
+        "1h".as_ref(),
+        "--out".as_ref(),
+        observation.as_os_str(),
+    ]);
+    observer.says("0 of 3600 s  4 processes answer").await;
+
     let outs = [path("one"), path("two")];
     let (one, two) = tokio::join!(
         run(&scenario, &lab, &outs[0], &["--shard", "1/2"]),
@@ -117,6 +129,13 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
     assert_eq!(said.landmark_interval_s, planned);
     assert!(said.log_entries > Some(0), "{said:?}");
 
+    observer.signal(Signal::INT);
+    let ended = observer.end().await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let all = Schedule::new(&plan.load, 2, plan.lab.amf.into(), plan.seed).count() as u64;
+    is_what_the_run_measured(&results_in(&observation), &whole, all);
+    observations_are_results_like_others(&observation, &outs[0]).await;
+
     announcements(&scenario, &lab, &path("waiting")).await;
     refusals(&scenario, &lab, folder.path()).await;
 
@@ -135,6 +154,77 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
         gone.stderr
     );
     assert!(gone.error().contains("is it up?"), "{}", gone.stderr);
+}
+
+/// What an observer without a load has seen of a run, warm-up included: so many sessions.
+fn is_what_the_run_measured(observed: &Results, run: &Results, sessions: u64) {
+    let is_close = |a: Option<f64>, b: Option<f64>| {
+        let ratio = a.zip(b).map(|(a, b)| a / b);
+        assert!(
+            ratio.is_some_and(|ratio| (ratio - 1.0).abs() < 0.02),
+            "{a:?} and {b:?}"
+        );
+    };
+    for (profile, name) in [
+        ("x509-ed25519-intermediate/ed25519/X25519MLKEM768", "x509"),
+        ("mtc-landmark/ml-dsa-65/X25519MLKEM768", "landmark"),
+    ] {
+        let of = |results: &Results, name: &str| {
+            let found = results.variants.iter().find(|of| of.name == name);
+            found.cloned().unwrap_or_else(|| panic!("{name} was used"))
+        };
+        let (seen, measured) = (of(observed, profile), of(run, name));
+        is_close(seen.bytes_client, measured.bytes_client);
+        is_close(seen.bytes_server, measured.bytes_server);
+        let slices = seen.slices.iter().map(|slice| slice.server.handshakes);
+        assert_eq!(slices.sum::<u64>(), seen.totals.server.handshakes);
+        assert_eq!((seen.attempts, seen.operation_ms), (0, None));
+    }
+    let seen = observed.run.observed.as_ref().expect("an observation");
+    let created = seen
+        .requests
+        .iter()
+        .find(|of| (of.side.as_str(), of.operation.as_str()) == ("server", "CreateSMContext"));
+    assert_eq!(created.expect("sessions").count, sessions, "{seen:?}");
+    // In each session the SMF is asked once, and calls back once.
+    let smf = seen.processes.iter().find(|of| of.nf == "smf");
+    let smf = smf.expect("it was up all the time");
+    assert!(smf.server_handshakes >= sessions && smf.client_handshakes >= sessions);
+    let by_process = seen.processes.iter().map(|of| of.server_handshakes);
+    let by_variant = observed.variants.iter();
+    let by_variant = by_variant.map(|of| of.totals.server.handshakes);
+    assert_eq!(by_process.sum::<u64>(), by_variant.sum::<u64>());
+    let of_lab = seen.processes.iter().filter(|of| of.nf != "load");
+    let mut of_lab: Vec<&str> = of_lab.map(|of| of.nf.as_str()).collect();
+    of_lab.sort_unstable();
+    assert_eq!(of_lab, ["amf", "nrf", "scp", "smf"]);
+    assert!(observed.run.interrupted && observed.verdict.passed);
+}
+
+/// Other commands take an observation for what it is.
+async fn observations_are_results_like_others(observation: &Path, run: &Path) {
+    let [seen, run] = [observation, run].map(|path| path.to_str().expect("text"));
+    for (arguments, code, message) in [
+        (&["report", "html", seen][..], 0, "wrote"),
+        (&["compare", seen, seen], 0, "mtc-landmark"),
+        (&["compare", run, seen], 2, "of different scenarios"),
+        (
+            &["estimate", "--against", seen],
+            2,
+            "an observation of live processes",
+        ),
+        (
+            &["observe", "127.0.0.1:1"],
+            1,
+            "no process answers: nf 127.0.0.1:1: cannot connect",
+        ),
+        (&["observe", "--for", "1ms"], 2, "must be from 1s to 7 days"),
+    ] {
+        let ended = mtc5g(arguments).await;
+        assert_eq!(ended.code(), Some(code), "{arguments:?} {}", ended.stderr);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(said.contains(message), "{arguments:?} {said}");
+    }
 }
 
 /// The kinds of processes that a lab announces to Prometheus.

@@ -309,7 +309,7 @@ fn clear_up(throwaway: Option<Throwaway>, folder: &Path, error: Option<&RunError
 }
 
 /// Whether a folder is that of a lab, also of one for containers: results do not belong among keys.
-fn holds_a_lab(folder: &Path) -> bool {
+pub(super) fn holds_a_lab(folder: &Path) -> bool {
     LabPki::is_in(folder) || LabPki::is_in(&folder.join("public"))
 }
 
@@ -420,7 +420,7 @@ fn wanted_in(folder: &Path) -> String {
     }
 }
 
-fn default_out(name: &str) -> PathBuf {
+pub(super) fn default_out(name: &str) -> PathBuf {
     let stamp = format_description!("[year][month][day]-[hour][minute][second]");
     let stamp = OffsetDateTime::now_utc().format(&stamp).unwrap_or_default();
     PathBuf::from(RESULTS).join(format!("{name}-{stamp}"))

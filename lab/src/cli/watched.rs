@@ -53,4 +53,11 @@ impl Watched {
             LabPlace::Web(url) => Places::at(&url).await?,
         })
     }
+
+    /// Whether what is watched may be on other machines.
+    pub(super) fn is_of_this_machine(&self) -> bool {
+        self.address.is_empty()
+            && !self.attach
+            && matches!(self.lab, None | Some(LabPlace::Disk(_)))
+    }
 }

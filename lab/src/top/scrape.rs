@@ -18,7 +18,7 @@ use crate::topology::{JoinError, RunningLab, targets};
 /// Stands for the kind of a process that was not announced.
 pub const UNNAMED: &str = "nf";
 /// How long a process may take, and the lookup of a name.
-const TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the admin ports of a lab are found, each time anew: processes come and go.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +60,7 @@ impl Places {
     }
 
     /// All that can be found now, each once: what a process announces of itself comes before what was configured.
-    async fn find(&self) -> BTreeMap<SocketAddr, String> {
+    pub(crate) async fn find(&self) -> BTreeMap<SocketAddr, String> {
         let mut resolving = JoinSet::new();
         for (nf, address) in &self.addresses {
             let (nf, address) = (nf.clone(), address.clone());
@@ -141,7 +141,7 @@ pub async fn scrape(places: &Places) -> Scrape {
 }
 
 /// What a process says that it is.
-fn nf_type(samples: &Samples) -> Option<String> {
+pub(crate) fn nf_type(samples: &Samples) -> Option<String> {
     let info = samples.of("nf_info").next();
     info.map(|(series, _)| series.label("nf_type").to_ascii_lowercase())
         .filter(|nf_type| !nf_type.is_empty())

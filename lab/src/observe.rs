@@ -1,0 +1,172 @@
+//! `mtc5g observe`: what live processes count in a window, without a load of ours.
+//!
+//! ```text
+//!  Places ─ 21 looks or more ─> GET /measurements, /metrics of each process ─> Tally: differences by process, profile, slice ─> Observation
+//! ```
+//!
+//! Processes come and go meanwhile, so where they are is found anew for each look. `tally` is pure.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use experiment::measure::SLICES;
+use experiment::results::{Observation, SilentProcess};
+use hyper::Method;
+use mtc_core::causes::Causes;
+use sbi::client::{ClientError, Connection, Request};
+use time::OffsetDateTime;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::top::scrape::{TIMEOUT, nf_type};
+use crate::top::text::{NoSample, Samples};
+use crate::top::{Places, UNNAMED};
+
+mod tally;
+
+use tally::{Look, Reading, Seen, Tally};
+
+/// The longest between two looks: what a process has counted that ends between them is lost.
+const LONGEST_UNSEEN: Duration = Duration::from_secs(5);
+
+/// Why nothing was observed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// There is nobody to ask.
+    #[error("the lab names no process, and none has announced itself")]
+    NoProcess,
+    /// Nobody answers.
+    #[error("no process answers: {}", list(.0))]
+    NoAnswer(Vec<SilentProcess>),
+}
+
+fn list(silent: &[SilentProcess]) -> String {
+    let reasons = silent.iter().map(|process| {
+        let SilentProcess {
+            nf,
+            address,
+            reason,
+        } = process;
+        format!("{nf} {address}: {reason}")
+    });
+    reasons.collect::<Vec<_>>().join("; ")
+}
+
+/// How far an observation is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Since the first look.
+    pub elapsed: Duration,
+    /// Processes that answered the last look.
+    pub answering: usize,
+    /// Handshakes completed since the first look, counted by clients.
+    pub client_handshakes: u64,
+    /// The same, counted by servers.
+    pub server_handshakes: u64,
+}
+
+/// Watches the processes at these places for so long, or until `interrupt` completes; `hears` is told after each look how far it is.
+///
+/// # Errors
+/// No process answers at first.
+pub async fn observe(
+    places: &Places,
+    window: Duration,
+    interrupt: impl Future<Output = ()>,
+    hears: impl Fn(Progress),
+) -> Result<Observation, ObserveError> {
+    let mut interrupt = pin!(interrupt);
+    let started = OffsetDateTime::now_utc();
+    let begin = Instant::now();
+    let mut tally = Tally::begin(look(places, begin).await)?;
+    hears(tally.progress());
+    let mut interrupted = false;
+    let slices = SLICES as u32;
+    let in_a_slice = looks_in(window / slices);
+    for number in 1..=slices * in_a_slice {
+        let due = begin + window.mul_f64(f64::from(number) / f64::from(slices * in_a_slice));
+        tokio::select! {
+            () = sleep_until(due) => {}
+            () = &mut interrupt => interrupted = true,
+        }
+        let slice = (number - 1) / in_a_slice;
+        tally.add(slice as usize, look(places, begin).await);
+        hears(tally.progress());
+        if interrupted {
+            break;
+        }
+    }
+    Ok(tally.finish(started, window, interrupted))
+}
+
+/// Looks in a slice of so long, at least one.
+fn looks_in(slice: Duration) -> u32 {
+    slice.as_secs_f64().div_euclid(LONGEST_UNSEEN.as_secs_f64()) as u32 + 1
+}
+
+/// Reads every process now. Takes as long as the slowest, and no longer than a few seconds.
+async fn look(places: &Places, begin: Instant) -> Look {
+    let found = places.find().await;
+    let (at, now) = (begin.elapsed(), SystemTime::now());
+    let mut asking = JoinSet::new();
+    for (addr, nf) in found {
+        asking.spawn(async move {
+            let read = read(addr).await;
+            let is_told = nf != UNNAMED;
+            let nf = match &read {
+                Ok((_, named)) if !is_told => named.clone().unwrap_or(nf),
+                _ => nf,
+            };
+            let reading = read.map(|(reading, _)| reading);
+            Seen {
+                nf,
+                addr,
+                reading: reading.map_err(|error| Causes(&error).to_string()),
+            }
+        });
+    }
+    Look {
+        at,
+        unix: now
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64(),
+        seen: asking.join_all().await,
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Sample(#[from] NoSample),
+}
+
+/// What a process has counted until now, and what it says that it is.
+async fn read(addr: SocketAddr) -> Result<(Reading, Option<String>), ReadError> {
+    let connection = Connection::connect_cleartext(addr, TIMEOUT).await?;
+    let get = async |path: &str| {
+        let request = Request::new(Method::GET, addr.to_string(), path);
+        connection.call(request, TIMEOUT).await
+    };
+    let measurements = get("/measurements").await?;
+    let measurements = measurements.read_json().map_err(ClientError::Body)?;
+    let metrics = get("/metrics").await?;
+    let samples = Samples::parse(&String::from_utf8_lossy(&metrics.body))?;
+    Ok((Reading::of(measurements, &samples), nf_type(&samples)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_slice_has_more_looks_than_one() {
+        let looks = [0.05, 3.0, 5.0, 30.0, 30_240.0].map(Duration::from_secs_f64);
+        assert_eq!(looks.map(looks_in), [1, 1, 2, 7, 6049]);
+    }
+}
