@@ -1,5 +1,6 @@
 //! Several load generators against one lab that is up, through the built command, and what comes of their results.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use experiment::results::Results;
@@ -38,6 +39,24 @@ const EVENT: &str = "[[event]]\nat = \"1s\"\ndo = \"pause-landmarks\"\nnf = \"sm
 const SWEEP: &str = "[sweep]\nlab.preload = [0, 1000]\n";
 
 fn start(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Started {
+    Started::new(arguments(scenario, lab, out, more))
+}
+
+/// The same in the pod with this number of a Job.
+fn start_in_job(index: u32, scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Started {
+    let index = index.to_string();
+    Started::with(
+        arguments(scenario, lab, out, more),
+        [("JOB_COMPLETION_INDEX", index.as_ref())],
+    )
+}
+
+fn arguments<'a>(
+    scenario: &'a Path,
+    lab: &'a Path,
+    out: &'a Path,
+    more: &'a [&str],
+) -> impl Iterator<Item = &'a OsStr> {
     let arguments = [
         "run".as_ref(),
         scenario.as_os_str(),
@@ -46,7 +65,7 @@ fn start(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Started {
         "--out".as_ref(),
         out.as_os_str(),
     ];
-    Started::new(arguments.into_iter().chain(more.iter().map(AsRef::as_ref)))
+    arguments.into_iter().chain(more.iter().map(AsRef::as_ref))
 }
 
 async fn run(scenario: &Path, lab: &Path, out: &Path, more: &[&str]) -> Ended {
@@ -85,9 +104,10 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
     observer.says("0 of 3600 s  4 processes answer").await;
 
     let outs = [path("one"), path("two")];
+    // One as a person starts it, the other as an Indexed Job of Kubernetes does.
     let (one, two) = tokio::join!(
         run(&scenario, &lab, &outs[0], &["--shard", "1/2"]),
-        run(&scenario, &lab, &outs[1], &["--shard", "2/2"]),
+        start_in_job(1, &scenario, &lab, &outs[1], &["--shard", "job/2"]).end(),
     );
     for ended in [&one, &two] {
         assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
@@ -263,6 +283,7 @@ async fn refusals(scenario: &Path, lab: &Path, folder: &Path) {
         (&*sweep, &[], 2, "[sweep] starts a lab for each run"),
         (&*other, &[], 1, "mtc5g lab up --scenario FILE"),
         (scenario, &["--shard", "3/2"], 2, "\"3/2\" is not a shard"),
+        (scenario, &["--shard", "job/2"], 2, "$JOB_COMPLETION_INDEX"),
         (
             scenario,
             &["--start-at", "tomorrow"],

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use mtc_core::causes::Causes;
 use sbi::command_line::COLLECTOR_VARIABLE;
@@ -37,6 +38,8 @@ const RESULTS: &str = "mtc5g-results";
 pub(super) const LAB: &str = "lab";
 /// The load generator of a run that joins a lab, in the folder of its results.
 const GENERATOR: &str = "generator";
+/// The number of a pod of an Indexed Job, from 0.
+const JOB_COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 /// The values of `[load] via`.
 const WAYS: [&str; 3] = ["direct", "scp-c", "scp-d"];
 
@@ -70,9 +73,11 @@ pub(super) struct RunArguments {
     /// Take enrolment tokens from this folder instead of the lab's own; each is used once. Required for a lab at a URL
     #[arg(long, value_name = "DIR", requires = "joined")]
     tokens: Option<PathBuf>,
-    /// Be generator I of N that load the lab together; mtc5g report merge combines their results
+    /// Be generator I of N that load the lab together; mtc5g report merge combines their results. job/N takes I from
+    /// $JOB_COMPLETION_INDEX, as the pods of an Indexed Job of Kubernetes have it, and ends with 0 as soon as there is a part.json: the
+    /// verdict is that of the merged results
     #[arg(long, value_name = "I/N", requires = "joined")]
-    shard: Option<Shard>,
+    shard: Option<ShardOf>,
     /// When the load starts (RFC 3339), so that generators start together [default: when this one is ready]
     #[arg(long, value_name = "TIME", requires = "joined", value_parser = time_of_day)]
     start_at: Option<OffsetDateTime>,
@@ -83,6 +88,45 @@ pub(super) struct RunArguments {
     /// can be checked later
     #[arg(long, value_name = "DIR")]
     notarise: Option<PathBuf>,
+}
+
+/// Which part of the load is this generator's, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ShardOf {
+    shard: Shard,
+    /// A Job ends all its pods when one fails, so that a part is no failure for what it shows.
+    is_of_job: bool,
+}
+
+impl ShardOf {
+    /// What the text says; `completion_index` is that of the pod, from 0.
+    fn parse(text: &str, completion_index: Option<&str>) -> Result<Self, String> {
+        let of = |text: &str| text.parse::<Shard>().map_err(|error| error.to_string());
+        let Some(count) = text.strip_prefix("job/") else {
+            let shard = of(text)?;
+            return Ok(Self {
+                shard,
+                is_of_job: false,
+            });
+        };
+        let index = completion_index.and_then(|index| index.parse::<u32>().ok());
+        let index = index.ok_or_else(|| {
+            format!("${JOB_COMPLETION_INDEX} is not set to a number: job/N is for the pods of an Indexed Job")
+        })?;
+        let shard = of(&format!("{}/{count}", index.saturating_add(1)))?;
+        Ok(Self {
+            shard,
+            is_of_job: true,
+        })
+    }
+}
+
+impl FromStr for ShardOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text, std::env::var(JOB_COMPLETION_INDEX).ok().as_deref())
+    }
 }
 
 /// Whether the processes of a lab, which have this one's environment, will make spans.
@@ -192,7 +236,12 @@ impl RunArguments {
         );
         tell_earlier(&written);
         self.notarise(out).await?;
-        Ok(status(&ran.results))
+        Ok(match self.shard {
+            Some(ShardOf {
+                is_of_job: true, ..
+            }) => DONE,
+            _ => status(&ran.results),
+        })
     }
 
     /// Runs the cells one after another, each with a lab of its own; the status is the worst of theirs.
@@ -262,7 +311,7 @@ impl RunArguments {
         let join = self.joins().map(|lab| Joined {
             lab,
             tokens: self.tokens.clone(),
-            shard: self.shard.unwrap_or(Shard::WHOLE),
+            shard: self.shard.map_or(Shard::WHOLE, |of| of.shard),
             start_at: self.start_at,
         });
         let setting = Setting {
@@ -455,6 +504,27 @@ impl ProgressListener for Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pod_of_a_job_has_its_shard_from_its_index() {
+        let of = |text, index| {
+            ShardOf::parse(text, index).map(|of| (of.shard.to_string(), of.is_of_job))
+        };
+        assert_eq!(of("job/8", Some("0")), Ok(("1/8".to_owned(), true)));
+        assert_eq!(of("job/8", Some("7")), Ok(("8/8".to_owned(), true)));
+        assert_eq!(of("2/3", Some("0")), Ok(("2/3".to_owned(), false)));
+        for (text, index, message) in [
+            ("job/8", None, "JOB_COMPLETION_INDEX"),
+            ("job/8", Some("x"), "JOB_COMPLETION_INDEX"),
+            ("job/8", Some("8"), "9/8"),
+            ("job/8", Some("4294967295"), "is not a shard"),
+            ("job/x", Some("0"), "is not a shard"),
+            ("3/2", None, "is not a shard"),
+        ] {
+            let error = of(text, index).expect_err(text);
+            assert!(error.contains(message), "{error}");
+        }
+    }
 
     #[test]
     fn a_scenario_is_sent_by_the_way_that_is_asked_for() {
