@@ -40,7 +40,9 @@ use uuid::Uuid;
 
 pub use self::addresses::{Addresses, network};
 pub use self::child::{Child, ChildError};
-pub use self::deploy::{Cluster, DeployError, Deployed, Hosts, NotADomain, deploy};
+pub use self::deploy::{
+    Cluster, DeployError, Deployed, Hosts, NoAccount, NotADomain, SidecarAccount, deploy,
+};
 pub use self::existing::{ExistingLab, PlannedSetting};
 pub use self::folder::{FolderError, LOGS, LabFolder, Plan, Ports};
 pub use self::place::{CopyError, LabPlace};

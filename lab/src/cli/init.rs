@@ -15,7 +15,9 @@ use thiserror::Error;
 use super::exit::{DONE, fail};
 use super::output::{say, usage};
 use super::run::scenario_text;
-use crate::topology::{Cluster, Deployed, Hosts, LabFolder, Plan, PlannedSetting, Ports, deploy};
+use crate::topology::{
+    Cluster, Deployed, Hosts, LabFolder, Plan, PlannedSetting, Ports, SidecarAccount, deploy,
+};
 use experiment::files::sync_tree;
 use experiment::scenario::{
     AMF_INSTANCES, Distribution, FurtherWitness, LabPlan, MORE_INSTANCES, Nf, SHIPPED,
@@ -258,6 +260,10 @@ pub(super) struct InitArguments {
     /// enrol with tokens of their own; --amf and --smf then limit nothing
     #[arg(long, value_name = "FILE", requires = "deploy")]
     pod_token: Option<PathBuf>,
+    /// With --pod-token: pods of this service account may enrol too, as sidecars of other programs (NF type SIDECAR), each as
+    /// POD.NAME.NAMESPACE.5gc.mnc001.mcc001.3gppnetwork.org; repeat it for more accounts
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "pod_token")]
+    sidecar_account: Vec<SidecarAccount>,
 }
 
 impl InitArguments {
@@ -313,7 +319,7 @@ impl InitArguments {
         }
         let hosts = self.host_domain.clone().unwrap_or_default();
         let cluster = match self.pod_token.as_deref().map(Cluster::of).transpose() {
-            Ok(cluster) => cluster,
+            Ok(cluster) => cluster.map(|of| of.admitting(self.sidecar_account.clone())),
             Err(error) => return fail(&error),
         };
         match deploy(

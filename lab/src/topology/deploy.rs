@@ -33,7 +33,7 @@ use experiment::scenario::Nf;
 
 mod pods;
 
-pub use self::pods::Cluster;
+pub use self::pods::{Cluster, NoAccount, SidecarAccount};
 
 /// A year, as CA certificates: replicas may be added late.
 const LIFETIME: Duration = Duration::from_secs(365 * 86_400);
@@ -550,6 +550,8 @@ mod tests {
         let signed = signed.token(test_support::cluster::SignedBy::Rsa, &claims);
         std::fs::write(&token, signed).expect("written");
         let cluster = Cluster::of(&token).expect("a pod's token");
+        let web = "shop/web".parse().expect("an account");
+        let cluster = cluster.admitting(vec![web]);
         let lab = folder.path().join("lab");
         deploy(&lab, &plan(), 2, &Hosts::default(), Some(&cluster), NOW).expect("a lab");
         assert!(!lab.join("amf/tokens").exists() && !lab.join("smf/tokens").exists());
@@ -559,7 +561,16 @@ mod tests {
         let nrf = nrf.resolve(&lab.join("nrf")).expect("no rule is broken");
         let kubernetes = nrf.kubernetes.expect("pods may enrol");
         assert_eq!(kubernetes.issuer, test_support::cluster::ISSUER);
-        for account in &kubernetes.account {
+        let [replicas @ .., sidecar] = kubernetes.account.as_slice() else {
+            panic!("there are accounts");
+        };
+        let names = (sidecar.namespace.as_str(), sidecar.name.as_str());
+        assert_eq!(
+            (names, sidecar.nf_type.as_str()),
+            (("shop", "web"), "SIDECAR")
+        );
+        assert_eq!(replicas.len(), 2);
+        for account in replicas {
             assert_eq!(account.namespace, "mtc5g");
             let file = lab.join(format!("{0}/{0}.toml", account.name));
             let text = std::fs::read_to_string(file).expect("written");
