@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings the lab up on a cluster, loads it, kills NRF and SCP under load, scales it, asks Prometheus, takes it down, and checks that
-# nothing stays. For a cluster that is yours to use: it makes and deletes the namespace mtc5g, and refuses if that is there.
+# nothing stays. For a cluster that is yours to use: it makes and deletes the namespaces mtc5g and mtc5g-sidecars, and refuses if the first is there.
 #
 #   deploy/test-kubernetes.sh CONTEXT        of kubectl's configuration
 #
@@ -25,7 +25,10 @@ main() {
     start=$(date +%s)
     kubectl create namespace mtc5g >/dev/null
     trap 'tear_down; rm -f "$KUBECONFIG"' EXIT
-    kubectl apply -k deploy >"$out/apply.log" 2>&1 || { cat "$out/apply.log"; exit 1; }
+    # With what docs/kubernetes.md, "Sidecars", has a user change.
+    cp -r deploy "$out/deploy"
+    sed -i -e 's/^# components:/components:/' -e 's/^#   - kubernetes\/sidecar-accounts/  - kubernetes\/sidecar-accounts/' "$out/deploy/kustomization.yaml"
+    kubectl apply -k "$out/deploy" >"$out/apply.log" 2>&1 || { cat "$out/apply.log"; exit 1; }
     lab wait --for=condition=complete --timeout=180s job/init
     ready nrf scp amf smf
     echo "from nothing to a ready lab: $(($(date +%s) - start)) s"
@@ -34,6 +37,27 @@ main() {
     step "a scenario against it"
     deploy/kubernetes/load run quick --short --attach >"$out/quick.log" 2>&1 || { cat "$out/quick.log"; exit 1; }
     grep ^PASSED "$out/quick.log"
+
+    step "two generators of one Job"
+    deploy/kubernetes/load run quick --short --shards 2 --json >"$out/together.json" 2>"$out/together.log" || { cat "$out/together.log"; exit 1; }
+    together "$out/together.json"
+
+    step "sidecars"
+    kubectl apply -k deploy/kubernetes/overlays/sidecars >"$out/sidecars.log" 2>&1 || { cat "$out/sidecars.log"; exit 1; }
+    local program file
+    mkdir "$out/trust"
+    for file in trust.toml mtca/ca.pem token-keys.json; do
+        kubectl get --raw "/api/v1/namespaces/mtc5g/services/nrf:log/proxy/lab/$file" >"$out/trust/${file#*/}"
+    done
+    kubectl --namespace mtc5g-sidecars create configmap trust --from-file="$out/trust"
+    for program in web user; do
+        kubectl --namespace mtc5g-sidecars rollout status --timeout=180s "statefulset/$program" ||
+            { kubectl --namespace mtc5g-sidecars logs --tail 30 "$program-0" -c sidecar; exit 1; }
+    done
+    deploy/kubernetes/load observe web.mtc5g-sidecars.svc:9090 user.mtc5g-sidecars.svc:9090 --for 10s >"$out/observed.log" 2>&1 ||
+        { cat "$out/observed.log"; exit 1; }
+    grep ^PASSED "$out/observed.log"
+    kubectl --namespace mtc5g-sidecars logs user-0 -c program --tail 1 | grep -x served
 
     step "through the SCP when asked"
     deploy/kubernetes/load run quick --short --attach --via scp-c --json >"$out/routed.json" 2>"$out/routed.log" || { cat "$out/routed.log"; exit 1; }
@@ -143,6 +167,17 @@ sys.exit(0 if all(both <= set(of) and min(of[leg] for leg in both) > 0 for of in
 PYTHON
 }
 
+# together FILE: the results are of two generators.
+together() {
+    python3 - "$@" <<'PYTHON'
+import json, sys
+results = json.load(open(sys.argv[1]))
+generators, attempts = results["generator"]["generators"], sum(variant["attempts"] for variant in results["variants"])
+print(f"{generators} generators, {attempts} operations: {results['verdict']['outcome']}")
+sys.exit(0 if generators == 2 and attempts else 1)
+PYTHON
+}
+
 # errors FILE: some operations failed, or nothing was disturbed; how many may, the scenario says.
 errors() {
     python3 - "$@" <<'PYTHON'
@@ -157,6 +192,7 @@ PYTHON
 tear_down() {
     step "down"
     [ -z "${forwarder_PID:-}" ] || kill "$forwarder_PID" 2>/dev/null || :
+    kubectl delete namespace mtc5g-sidecars --ignore-not-found --timeout=180s
     kubectl delete -k deploy --timeout=180s >"$out/delete.log" 2>&1 || cat "$out/delete.log"
     kubectl delete namespace mtc5g --ignore-not-found --timeout=180s
 }
