@@ -16,7 +16,12 @@ use crate::config::{AllowConfig, IdentityHeaders};
 /// Envoy's header.
 const FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 /// Names of headers by which programs know whom a proxy has authenticated, and what such names begin with.
-const RESERVED: [&str; 3] = ["x-forwarded-client-cert", "x-remote-user", "x-remote-group"];
+const RESERVED: [&str; 4] = [
+    "x-forwarded-client-cert",
+    "x-remote-user",
+    "x-remote-uid",
+    "x-remote-group",
+];
 const RESERVED_PREFIX: &str = "x-remote-extra-";
 
 /// Whom a port lets in.
@@ -189,6 +194,7 @@ mod tests {
         for forged in [
             "x-forwarded-client-cert",
             "x-remote-user",
+            "x-remote-uid",
             "x_remote_group",
             "x-remote-extra-scopes",
             "x-who",

@@ -75,7 +75,7 @@ pub struct AllowConfig {
 }
 
 /// Headers that tell the program who the peer is. Whoever sends them from outside, they are removed: these, and
-/// `x-forwarded-client-cert`, `x-remote-user`, `x-remote-group` and `x-remote-extra-*` in any case.
+/// `x-forwarded-client-cert`, `x-remote-user`, `x-remote-uid`, `x-remote-group` and `x-remote-extra-*` in any case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityHeaders {

@@ -118,22 +118,19 @@ impl Handler for Inbound {
         true
     }
 
-    async fn relay(
-        &self,
-        mut request: Request,
-        body: Body,
-    ) -> Result<hyper::Response<Body>, Problem> {
+    async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
         let peer = request.peer.clone();
         let (Some(identity), Some(guest)) = (&peer.identity, self.admit(&peer)) else {
             let detail = "this peer may not use the program";
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         };
-        self.introduction
-            .introduce(identity, &guest, &mut request.headers);
         let host = request.headers.get(HOST);
         let authority = host.and_then(|host| host.to_str().ok());
         let authority = authority.unwrap_or(NAMELESS).to_owned();
-        let request = onward(request, &authority, "");
+        let mut request = onward(request, &authority, "");
+        // Last, so that no field of the peer's can have them removed as those of one connection.
+        self.introduction
+            .introduce(identity, &guest, &mut request.headers);
         let answer = forward(&self.lanes, (), || self.open(), request, body).await;
         answer.map_err(|error| {
             self.refuse(Refusal::Unreachable);
