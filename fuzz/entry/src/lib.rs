@@ -7,7 +7,7 @@
 //!      ├──> witness_request, witness_history, mirror_upload                        mtc-log
 //!      ├──> csr, nf_identity, revocation                                           mtc-tls
 //!      ├──> certificate_properties                                                 mtc-core, mtc-tools
-//!      ├──> nf_profile, json_patch, multipart, sbi_headers, pod_token              sbi
+//!      ├──> nf_profile, json_patch, multipart, sbi_headers, pod_token, trusted_set sbi
 //!      ├──> discovery_query, subscription, access_token                            nf-nrf, jose
 //!      ├──> inventory                                                              inventory
 //!      └──> cmp, acme                                                                cmp, acme
@@ -52,6 +52,7 @@ mod tile_path;
 mod tlog_proof;
 mod tree;
 mod trust;
+mod trusted_set;
 mod verifier_key;
 mod witness_history;
 mod witness_request;
@@ -85,6 +86,7 @@ pub use self::tile_path::tile_path;
 pub use self::tlog_proof::tlog_proof;
 pub use self::tree::tree;
 pub use self::trust::trust;
+pub use self::trusted_set::trusted_set;
 pub use self::verifier_key::verifier_key;
 pub use self::witness_history::witness_history;
 pub use self::witness_request::witness_request;
@@ -271,6 +273,11 @@ pub const TARGETS: &[Target] = &[
         name: "json_patch",
         run: json_patch,
         seeds: json_patch::seeds,
+    },
+    Target {
+        name: "trusted_set",
+        run: trusted_set,
+        seeds: trusted_set::seeds,
     },
     Target {
         name: "multipart",

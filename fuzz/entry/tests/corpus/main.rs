@@ -70,6 +70,7 @@ targets! {
     pod_token: 10_000,
     json_patch: 10_000,
     multipart: 10_000,
+    trusted_set: 10_000,
     inventory: 3_000,
     sbi_headers: 4_000,
 }
