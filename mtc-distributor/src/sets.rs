@@ -95,9 +95,7 @@ impl SetSummary {
             refused,
         }
     }
-}
 
-impl SetSummary {
     fn damaged(number: u64, error: &SetFolderError) -> Self {
         Self {
             number,
