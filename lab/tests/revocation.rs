@@ -1,5 +1,5 @@
 //! Revocation in a running lab: by command, through the list that the NRF publishes, to processes that refuse who is revoked; and the same
-//! list, with landmarks, through the files of a distributor.
+//! list, with landmarks, through the files of a distributor, or on demand.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,6 +20,8 @@ use mtc_web::{Client, Prefix};
 use nf_nrf::config::NrfConfig;
 use nf_nrf::revocation::{Answer, PublishedList};
 use rustix::process::Signal;
+use sbi::orders::Order;
+use sbi::process::Event;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
@@ -344,5 +346,59 @@ async fn one_process_of_a_node_asks_the_log_for_all_and_its_operator_can_go_back
         0,
         "the log is asked by one"
     );
+    lab.topology.stop().await;
+}
+
+#[tokio::test]
+async fn on_demand_the_log_is_asked_when_a_peer_shows_what_no_known_landmark_covers() {
+    let folder = TestFolder::new(&Plan {
+        await_landmarks: true,
+        ..small()
+    });
+    folder.set(
+        "amf",
+        "trust_interval_ms",
+        "3600000\ntrust_on_demand_ms = 50",
+    );
+    let mut lab = TestLab::start(folder).await;
+    let mut admin_of = |nf| lab.topology.admin(nf).expect("it was started");
+    let (amf, nrf) = (admin_of(Nf::Amf), admin_of(Nf::Nrf));
+    let first_look = |metrics: &Metrics| metrics.value("mtc_trust_update_timestamp_seconds") > 0.0;
+    shows(amf, first_look).await;
+    let before = Metrics::read(amf).await;
+    let newest = before.value("mtc_newest_landmark");
+
+    // A landmark covers new certificates of the SMF, and the AMF has not met them.
+    let order = Order::ReEnrol { instance: 0 };
+    let ordered = lab.topology.order(Nf::Smf, order).await;
+    ordered.expect("the SMF hears");
+    let smf = lab.topology.child(Nf::Smf).expect("it was started");
+    while !matches!(
+        within(smf.next_event()).await.expect("the SMF runs"),
+        Event::ReEnrolled { .. }
+    ) {}
+    shows(nrf, |metrics| {
+        metrics.value("mtc_log_newest_landmark") > newest
+            && metrics.value("mtc_log_landmark_entries") == metrics.value("mtc_log_entries")
+    })
+    .await;
+    let unasked = Metrics::read(amf).await;
+    for metric in ["mtc_newest_landmark", "mtc_trust_read_bytes_total"] {
+        assert_eq!(unasked.value(metric), before.value(metric), "{metric}");
+    }
+
+    let plan = LoadPlan::steady(OperationKind::Handshake, 20.0, Duration::from_secs(1));
+    let profile = format!("mtc-landmark/{LEAF_KEY}/X25519MLKEM768");
+    lab.start_load_of(plan, vec![profile]).await;
+    for variant in lab.load_result().await.variants {
+        assert_eq!(variant.errors, [].into());
+        let kinds = &variant.handshakes.received;
+        assert!(kinds.of(CertificateKind::Standalone) > 0, "{kinds:?}");
+    }
+    let published = Metrics::read(nrf).await.value("mtc_log_newest_landmark");
+    shows(amf, |metrics| {
+        metrics.value("mtc_newest_landmark") >= published
+    })
+    .await;
     lab.topology.stop().await;
 }

@@ -360,7 +360,7 @@ impl Process {
             .keeping_revoked_in(&process.config.state.join("trust"))?;
         process
             .life
-            .keep_trust(updater, vec![instance.clone()], Orders::none());
+            .keep_trust(updater, vec![instance.clone()], Orders::none(), None);
         process.serve_sbi(enrolment, &instance).await?;
         process.life.lacks("trust state");
         let mut credentials = instance.store.receiver();

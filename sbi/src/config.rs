@@ -235,6 +235,11 @@ pub struct NfConfig {
     /// Milliseconds between looks at the log, or into the folder of trusted sets, for new landmarks.
     #[serde(default = "default_trust_interval")]
     pub trust_interval_ms: u64,
+    /// Looks on demand (see [distribution.md](distribution.md#on-demand)): the process looks, too, when a peer shows a standalone certificate
+    /// that no landmark covers which is known here, so many milliseconds after the look before at the earliest. Left out, it looks only every
+    /// `trust_interval_ms`, which must be longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_on_demand_ms: Option<u64>,
     /// Heartbeat interval that is proposed to the NRF, in seconds.
     #[serde(default = "default_heartbeat")]
     pub heartbeat_seconds: u32,
@@ -437,6 +442,14 @@ impl NfConfig {
                 "must be at least 1",
             ));
         }
+        if let Some(pause) = self.trust_on_demand_ms
+            && !(1..self.trust_interval_ms).contains(&pause)
+        {
+            return Err(rule(
+                "trust_on_demand_ms",
+                "must be at least 1 and less than trust_interval_ms",
+            ));
+        }
         self.trust = folder.join(&self.trust);
         self.trusted_sets = self.trusted_sets.map(|sets| folder.join(sets));
         self.x509 = self.x509.map(|x509| folder.join(x509));
@@ -444,6 +457,11 @@ impl NfConfig {
             instance.token = instance.token.take().map(|token| folder.join(token));
         }
         Ok(self)
+    }
+
+    /// The pause between looks on demand, if it looks on demand.
+    pub fn trust_on_demand(&self) -> Option<Duration> {
+        self.trust_on_demand_ms.map(Duration::from_millis)
     }
 
     /// Whether the process has so many instances that they keep no connections to the NRF open while they have nothing to say: each takes

@@ -271,7 +271,10 @@ impl Instance {
         let connected = connecting.instrument(span.clone()).await;
         trace::shook_hands(&span, Some(profile), connected.as_ref().err());
         match &connected {
-            Ok(connected) => self.ledger.record_client(profile, &connected.cost),
+            Ok(connected) => {
+                self.ledger.record_client(profile, &connected.cost);
+                self.ledger.landmark_demand.met(&connected.peer);
+            }
             Err(error) => {
                 self.ledger
                     .record_client_failure(profile, error, started.elapsed());

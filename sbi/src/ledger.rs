@@ -18,6 +18,7 @@ use mtc_tls::profile::{ConnectionProfile, TrustDomain};
 use mtc_tls::record::Side;
 use serde::{Deserialize, Serialize};
 
+use crate::landmark_demand::LandmarkDemand;
 use crate::metrics::Metrics;
 use crate::model::NfType;
 
@@ -328,6 +329,8 @@ impl Measurements {
 /// Counts the handshakes of a process, and tells its metrics of them.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// Hears of the peers of those that succeeded.
+    pub landmark_demand: LandmarkDemand,
     counts: Mutex<Counts>,
     metrics: Metrics,
 }
@@ -346,6 +349,7 @@ impl Ledger {
     /// A ledger that tells `metrics` too.
     pub fn new(metrics: Metrics) -> Self {
         Self {
+            landmark_demand: LandmarkDemand::default(),
             counts: Mutex::default(),
             metrics,
         }

@@ -34,6 +34,7 @@ pub mod indirect;
 pub mod instance;
 pub mod json_patch;
 mod known;
+pub mod landmark_demand;
 pub mod lanes;
 pub mod ledger;
 pub mod limits;

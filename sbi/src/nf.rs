@@ -611,7 +611,8 @@ impl Start {
         if let Some(status) = status {
             self.life.spawn(status.keep(instances.clone()));
         }
+        let on_demand = self.config.trust_on_demand();
         self.life
-            .keep_trust(updater, instances, self.orders.clone());
+            .keep_trust(updater, instances, self.orders.clone(), on_demand);
     }
 }

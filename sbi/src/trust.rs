@@ -34,7 +34,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use mtc_core::checkpoint::Checkpoint;
 use mtc_core::checkpoint::CheckpointError;
-use mtc_core::id::{IdError, LandmarkNumber, LogId, LogNumber, TreeSize};
+use mtc_core::id::{EntryIndex, IdError, LandmarkNumber, LogId, LogNumber, TreeSize, serial};
 use mtc_core::landmark::{LandmarkError, LandmarkSubtrees};
 use mtc_core::revocation_list::RevocationList;
 use mtc_core::tile::TilePath;
@@ -317,6 +317,15 @@ impl TrustUpdater {
     /// is left of its certificates.
     pub fn has_caught_up(&self, (log, landmark): (LogNumber, LandmarkNumber)) -> bool {
         self.newest_log() > Some(log) || self.trust.newest_landmark() >= Some((log, landmark))
+    }
+
+    /// The serial number after the last that a trusted landmark covers; 0 if none is trusted.
+    pub fn covered(&self) -> u64 {
+        let subtrees = self.logs.iter().flat_map(Follower::subtrees);
+        let ends = subtrees.filter_map(|trusted| {
+            serial(trusted.log_number, EntryIndex(trusted.subtree.end())).ok()
+        });
+        ends.max().unwrap_or(0)
     }
 
     /// The newest log that is followed.

@@ -623,6 +623,7 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
         nrf,
         credential: plan.credentials(),
         trusted_sets: None,
+        trust_on_demand_ms: None,
         trust_interval_ms: TRUST_INTERVAL.as_millis() as u64,
         heartbeat_seconds: HEARTBEAT_SECONDS,
         startup_seconds: STARTUP_SECONDS,

@@ -157,6 +157,9 @@ impl<H> Entrance<H> {
                 handshakes.completed(Side::Server, None, &accepted.cost);
             }
         }
+        if let Some(peer) = &accepted.peer {
+            self.ledger.landmark_demand.met(peer);
+        }
         Some((accepted, host.endpoint.clone(), host.handler.clone()))
     }
 }

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 
 use super::RETRY_PAUSE;
 use super::error::NfError;
-use super::trust_keeping::keep_trust;
+use super::trust_keeping::{Looks, keep_trust};
 use crate::access_token::{Guarded, TokenPolicy, TokenVerifier};
 use crate::admin::{Admin, Commands};
 use crate::clock;
@@ -337,19 +337,25 @@ impl Life {
         self.stop.clone()
     }
 
-    /// Keeps the trust of these instances as new as the log.
+    /// Keeps the trust of these instances as new as the log; with `on_demand`, looking also when a peer shows that there is something new, but
+    /// with such a pause after each look.
     pub fn keep_trust(
         &mut self,
         updater: TrustUpdater,
         instances: Vec<Arc<Instance>>,
         orders: Orders,
+        on_demand: Option<Duration>,
     ) {
+        let looks = Looks {
+            interval: self.trust_interval,
+            on_demand,
+        };
         self.spawn(keep_trust(
             updater,
             self.clock,
-            self.trust_interval,
+            looks,
             instances,
-            self.metrics.clone(),
+            self.ledger.clone(),
             self.events.clone(),
             orders,
         ));

@@ -1,4 +1,9 @@
 //! Keeping the trust of a process's instances as new as the log, for as long as it runs.
+//!
+//! ```text
+//!  look ──> publish ──┬─ the interval is over ────────────────────────────────────┬──> look
+//!                     └─ on demand: the pause is over ── a landmark is lacking ───┘
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +14,8 @@ use mtc_tls::credentials::MtcTrust;
 use tokio::time::sleep;
 
 use crate::instance::Instance;
+use crate::landmark_demand::LandmarkDemand;
+use crate::ledger::Ledger;
 use crate::metrics::{Metrics, unix_now};
 use crate::orders::Orders;
 use crate::process::{Event, Events};
@@ -18,20 +25,49 @@ use crate::trust::{LastFailure, TrustError, TrustUpdater};
 /// certificates live for hours, so ten seconds after it is back is early enough.
 const LONGEST_TRUST_PAUSE: Duration = Duration::from_secs(10);
 
+/// When to look at the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looks {
+    /// From one look to the next at the latest: what is revoked is known after so long.
+    pub(super) interval: Duration,
+    /// Where a peer can bring a look about, the pause between looks at the least.
+    pub(super) on_demand: Option<Duration>,
+}
+
+impl Looks {
+    /// Waits from a look to the next, after so many failures in a row.
+    async fn next(self, failures: u32, demand: &LandmarkDemand) {
+        let interval = sleep(trust_pause(self.interval, failures));
+        let Some(pause) = self.on_demand else {
+            return interval.await;
+        };
+        let demanded = async {
+            sleep(trust_pause(pause, failures)).await;
+            demand.is_there().await;
+        };
+        tokio::select! {
+            () = interval => {}
+            () = demanded => {}
+        }
+    }
+}
+
 /// Looks at the log for ever, unless ordered not to; a failed look keeps the old trust.
 pub(super) async fn keep_trust(
     mut updater: TrustUpdater,
     clock: Clock,
-    interval: Duration,
+    looks: Looks,
     instances: Vec<Arc<Instance>>,
-    metrics: Metrics,
+    ledger: Arc<Ledger>,
     events: Events,
     orders: Orders,
 ) {
+    let (metrics, demand) = (ledger.metrics(), &ledger.landmark_demand);
     let mut failures = 0;
     let mut in_force = updater.revocation_list().map(|list| list.number);
     let mut last_failure = LastFailure::default();
     loop {
+        let demanded = demand.take();
         let looked = if orders.landmarks_are_paused() {
             updater.expire(clock.now())
         } else {
@@ -39,7 +75,7 @@ pub(super) async fn keep_trust(
         };
         let result = match looked {
             Ok(Some(trust)) => {
-                publish_trust(&trust, instances.iter(), &metrics);
+                publish_trust(&trust, instances.iter(), metrics);
                 "new"
             }
             Ok(None) => "unchanged",
@@ -60,7 +96,8 @@ pub(super) async fn keep_trust(
             }
         };
         metrics.trust_updates.with_label_values(&[result]).inc();
-        show_learnt(&updater, &metrics);
+        demand.is_covered_below(updater.covered());
+        show_learnt(&updater, metrics);
         if let Some(number) = updater.revocation_list().map(|list| list.number)
             && in_force.replace(number) != Some(number)
         {
@@ -68,6 +105,9 @@ pub(super) async fn keep_trust(
         }
         if result == "failed" {
             failures = u32::saturating_add(failures, 1);
+            if let Some(serial) = demanded {
+                demand.met_standalone(serial);
+            }
         } else {
             metrics.trust_updated.set(unix_now());
             if last_failure.has_passed() {
@@ -75,7 +115,7 @@ pub(super) async fn keep_trust(
             }
             failures = 0;
         }
-        sleep(trust_pause(interval, failures)).await;
+        looks.next(failures, demand).await;
     }
 }
 
@@ -119,7 +159,57 @@ fn trust_pause(interval: Duration, failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+
+    const LOOKS: Looks = Looks {
+        interval: Duration::from_secs(60),
+        on_demand: Some(Duration::from_secs(1)),
+    };
+
+    /// How long it is until the next look, by a clock that nothing but waiting moves.
+    async fn wait(looks: Looks, demand: &LandmarkDemand) -> Duration {
+        let began = Instant::now();
+        looks.next(0, demand).await;
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_demand_the_log_is_looked_at_at_the_interval() {
+        let demand = LandmarkDemand::default();
+        assert_eq!(wait(LOOKS, &demand).await, LOOKS.interval);
+        let never = Looks {
+            on_demand: None,
+            ..LOOKS
+        };
+        demand.met_standalone(1);
+        assert_eq!(wait(never, &demand).await, never.interval);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_new_certificates_makes_one_look_a_pause() {
+        let demand = LandmarkDemand::default();
+        let flood = async {
+            for serial in 0.. {
+                demand.met_standalone(serial);
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let looking = async {
+            for _ in 0..10 {
+                demand.take();
+                assert!(wait(LOOKS, &demand).await >= Duration::from_secs(1));
+            }
+        };
+        let began = Instant::now();
+        tokio::select! {
+            () = flood => {}
+            () = looking => {}
+        }
+        // Each was brought about by the flood all the same.
+        assert!(began.elapsed() < LOOKS.interval);
+    }
 
     // A log behind a server that speaks HTTP/1.1 only was asked every 250 ms for ever.
     #[test]
