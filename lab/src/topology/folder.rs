@@ -395,7 +395,7 @@ impl LabFolder {
                 admin: admin_peers,
                 ..nf_template(plan, folder.nrf.clone())
             };
-            let nf = reading_sets(plan, nf);
+            let nf = told_of_landmarks(plan, nf);
             let listen = SocketAddr::from((addresses.of(Nf::Peers), 0));
             let peers = PeersFile::of(plan, nf, &folder.instances, listen);
             folder.files.write_config(Nf::Peers.as_str(), &peers)?;
@@ -567,7 +567,7 @@ impl LabFolder {
                 .collect(),
             ..nf_template(plan, self.nrf.clone())
         };
-        let config = reading_sets(plan, config);
+        let config = told_of_landmarks(plan, config);
         if config.is_large() {
             of_many(config)
         } else {
@@ -641,12 +641,15 @@ pub(super) fn nf_template(plan: &Plan, nrf: NrfAddress) -> NfConfig {
     }
 }
 
-/// What a process has where the lab has a distributor: it reads what that writes.
-fn reading_sets(plan: &Plan, config: NfConfig) -> NfConfig {
+/// What a process has by the way in which the lab distributes landmarks.
+fn told_of_landmarks(plan: &Plan, config: NfConfig) -> NfConfig {
     let distribution = plan.lab.distribution;
     NfConfig {
         trusted_sets: distribution.has_distributor().then(|| TRUSTED_SETS.into()),
         trust_interval_ms: distribution.interval(TRUST_INTERVAL).as_millis() as u64,
+        trust_on_demand_ms: distribution
+            .on_demand(TRUST_INTERVAL)
+            .map(|pause| pause.as_millis() as u64),
         ..config
     }
 }
