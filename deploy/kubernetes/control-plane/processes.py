@@ -6,6 +6,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -81,7 +82,8 @@ class ControlPlane:
     def start(self, name, *command):
         """Starts a process that ends with this one; what it says is in logs/NAME.log."""
         log = open(self.folder / "logs" / f"{name}.log", "ab")
-        process = subprocess.Popen(list(map(str, command)), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        here = os.environ | {"TMPDIR": str(self.folder)}  # where hollow kubelets leave what is theirs
+        process = subprocess.Popen(list(map(str, command)), cwd=self.folder, env=here, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes[name] = process
 
     def stop(self, name, how=signal.SIGKILL):
@@ -226,7 +228,8 @@ fqdn = "apiserver.{NAMESPACE}"
 
     def start_components(self):
         insecure = "--port int" in self.run(self.bin / "kube-scheduler", "--help")  # until 1.24, a port in cleartext for everybody
-        for name, more in (("controller-manager", ["--service-account-private-key-file=accounts.key", "--root-ca-file=ca.crt"]), ("scheduler", [])):
+        controllers = ["--service-account-private-key-file=accounts.key", "--root-ca-file=ca.crt", "--flex-volume-plugin-dir=plugins"]
+        for name, more in (("controller-manager", controllers), ("scheduler", [])):
             self.start(
                 f"kube-{name}", self.bin / f"kube-{name}", "--master", self.url(name), "--bind-address=127.0.0.1", f"--secure-port={self.free_ports()}",
                 f"--cert-dir=certificates-{name}", "--leader-elect=false", *(["--port=0"] if insecure else []), *more,
@@ -237,8 +240,10 @@ fqdn = "apiserver.{NAMESPACE}"
         if (self.bin / "kubemark").exists():
             cluster = {"clusters": [{"name": "c", "cluster": {"server": self.url(name)}}], "contexts": [{"name": "c", "context": {"cluster": "c"}}]}
             (self.folder / f"{name}.json").write_text(json.dumps({"kind": "Config", "apiVersion": "v1", "current-context": "c", **cluster}))
-            more = [f"--kubelet-port={self.free_ports()}", f"--kubelet-read-only-port={self.free_ports()}"]
-            self.start(f"kubelet-{name}", self.bin / "kubemark", "--morph=kubelet", f"--name={name}", f"--kubeconfig={name}.json", *more)
+            hollow = [self.bin / "kubemark", "--morph=kubelet", f"--name={name}", f"--kubeconfig={name}.json"]
+            ports = [f"--kubelet-port={self.free_ports()}", f"--kubelet-read-only-port={self.free_ports()}"]
+            chosen = "--use-host-image-service" in self.run(hollow[0], "--help")  # else it asks a real runtime for images
+            self.start(f"kubelet-{name}", *hollow, *ports, *(["--use-host-image-service=false"] if chosen else []))
             return
         size = {"cpu": "8", "memory": "16Gi", "pods": "110"}
         self.kubectl("create", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}))
