@@ -1,6 +1,7 @@
 """The processes of a control plane behind sidecars, for `try`.
 
     etcd <── kube-apiserver <── its sidecar <══ mutual TLS ══ a sidecar each <── kubectl, controller-manager, scheduler, kubelets
+                 kube-apiserver ──> its sidecar ══ mutual TLS ══> a node's sidecar ──> the port of its kubelet, if that is a real one
                                      NRF and SCP certify them, each by a token of its own
 """
 
@@ -65,7 +66,8 @@ class ControlPlane:
         self.mtc5g = pathlib.Path(shutil.which(arguments.mtc5g)).resolve()
         self.processes, self.ports, self.admins = {}, {}, {}
         self.next_port = random.randrange(20_000, 30_000)
-        self.api, self.inbound = self.free_ports(), self.free_ports()
+        self.api, self.inbound, self.kubelet = self.free_ports(), self.free_ports(), self.free_ports()
+        self.table = None
 
     def free_ports(self, number=1):
         """The first of so many free ports in a row that nobody was given yet, and that the system gives to no connection by itself."""
@@ -122,6 +124,7 @@ class ControlPlane:
         names = "subjectAltName=DNS:kubernetes,IP:127.0.0.1"
         self.certify("apiserver", "/CN=kube-apiserver", "ca", [leaf, names, "extendedKeyUsage=serverAuth"])
         self.certify("front-proxy", "/CN=front-proxy-client", "front-proxy-ca", [leaf, "extendedKeyUsage=clientAuth"])
+        self.certify("kubelet-client", "/O=system:masters/CN=kube-apiserver-kubelet-client", "ca", [leaf, "extendedKeyUsage=clientAuth"])
         self.run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "accounts.key")
         self.run("openssl", "pkey", "-in", "accounts.key", "-pubout", "-out", "accounts.pub")
         here, there = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
@@ -139,6 +142,7 @@ class ControlPlane:
             "--requestheader-extra-headers-prefix=X-Remote-Extra-", "--endpoint-reconciler-type=none",
             "--service-account-key-file=accounts.pub", "--service-account-signing-key-file=accounts.key",
             "--service-account-issuer=https://kubernetes.default.svc", "--disable-admission-plugins=ServiceAccount",
+            "--kubelet-client-certificate=kubelet-client.crt", "--kubelet-client-key=kubelet-client.key", "--kubelet-preferred-address-types=InternalIP",
         )
 
     def start_core(self):
@@ -173,16 +177,54 @@ listen = "127.0.0.1:{self.inbound if name == "apiserver" else 0}"
 token = "lab/tokens/{identity}.jwt"
 {ports}""")
 
+    def redirect_calls(self, port):
+        """What the API server calls at the kubelet's port of this machine goes to `port` on loopback instead; returns what it calls."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("198.51.100.1", 9))  # sends nothing: which address would this machine have for others?
+            self.machine = probe.getsockname()[0]
+        table = f"control-plane-{self.kubelet}"
+        self.run("nft", "-f", "-", given=f"""table ip {table} {{
+    chain output {{
+        type nat hook output priority -100
+        ip daddr {self.machine} tcp dport {self.kubelet} redirect to :{port}
+    }}
+}}
+""")
+        self.table = table
+        return f"{self.machine}:{self.kubelet}"
+
+    def write_way_back(self, node):
+        """The tables that bring calls of the API server to the kubelet of `node`: of the API server's sidecar, and of the node's."""
+        calls, listen = self.free_ports(), self.free_ports()
+        called = self.redirect_calls(calls)
+        return f"""[[outbound]]
+listen = "127.0.0.1:{calls}"
+protocol = "tcp"
+redirected = true
+trust_domain = "{self.arguments.domain}"
+[[peer]]
+name = "{node}"
+called = ["{called}"]
+address = "127.0.0.1:{listen}"
+fqdn = "{node}.{NAMESPACE}"
+""", f"""[[inbound]]
+listen = "127.0.0.1:{listen}"
+forward = "tcp://127.0.0.1:{self.kubelet}"
+[[inbound.allow]]
+fqdn = "apiserver.{NAMESPACE}"
+"""
+
     def start_sidecars(self, names):
         allowed = "".join(
             f'[[inbound.allow]]\nfqdn = "{name}.{NAMESPACE}"\nuser = "{user}"\ngroups = {json.dumps(groups)}\n'
             for name, (user, groups) in names.items()
         )
+        calls, called = self.write_way_back("node-1") if self.arguments.kubelet else ("", "")
         self.write_sidecar("apiserver", f"""[[inbound]]
 forward = "https://127.0.0.1:{self.api}"
 tls = {{ ca = "ca.crt", name = "kubernetes", certificate = "front-proxy.crt", key = "front-proxy.key" }}
 headers = {{ user = "X-Remote-User", group = "X-Remote-Group" }}
-{allowed}""")
+{allowed}{calls}""")
         for name in names:
             self.ports[name] = self.free_ports()
             self.write_sidecar(name, f"""[[outbound]]
@@ -193,7 +235,7 @@ trust_domain = "{self.arguments.domain}"
 name = "apiserver"
 address = "127.0.0.1:{self.inbound}"
 fqdn = "apiserver.{NAMESPACE}"
-""")
+{called if name == "node-1" else ""}""")
         for name in self.admins:
             self.start_sidecar(name)
         for name in self.admins:
@@ -236,15 +278,46 @@ fqdn = "apiserver.{NAMESPACE}"
             )
 
     def start_node(self, name):
-        """A kubelet if there is kubemark, else what one would say of its node."""
-        if (self.bin / "kubemark").exists():
-            cluster = {"clusters": [{"name": "c", "cluster": {"server": self.url(name)}}], "contexts": [{"name": "c", "context": {"cluster": "c"}}]}
-            (self.folder / f"{name}.json").write_text(json.dumps({"kind": "Config", "apiVersion": "v1", "current-context": "c", **cluster}))
+        """A kubelet, hollow if there is no runtime for a real one, else what one would say of its node."""
+        cluster = {"clusters": [{"name": "c", "cluster": {"server": self.url(name)}}], "contexts": [{"name": "c", "context": {"cluster": "c"}}]}
+        (self.folder / f"{name}.json").write_text(json.dumps({"kind": "Config", "apiVersion": "v1", "current-context": "c", **cluster}))
+        if self.arguments.kubelet:
+            self.start_kubelet(name)
+        elif (self.bin / "kubemark").exists():
             hollow = [self.bin / "kubemark", "--morph=kubelet", f"--name={name}", f"--kubeconfig={name}.json"]
-            ports = [f"--kubelet-port={self.free_ports()}", f"--kubelet-read-only-port={self.free_ports()}"]
+            ports = [f"--kubelet-port={self.kubelet}", f"--kubelet-read-only-port={self.free_ports()}"]
             chosen = "--use-host-image-service" in self.run(hollow[0], "--help")  # else it asks a real runtime for images
             self.start(f"kubelet-{name}", *hollow, *ports, *(["--use-host-image-service=false"] if chosen else []))
-            return
+        else:
+            self.say_node(name)
+
+    def start_kubelet(self, name):
+        """A real kubelet, whose port is on loopback: whoever is on another machine comes through its sidecar."""
+        settings = {
+            "kind": "KubeletConfiguration",
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "address": "127.0.0.1",
+            "port": self.kubelet,
+            "healthzPort": 0,
+            "containerRuntimeEndpoint": self.arguments.kubelet,
+            "podLogsDir": str(self.folder / "pods"),
+            "volumePluginDir": str(self.folder / "plugins"),
+            "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": {"clientCAFile": str(self.folder / "ca.crt")}},
+            "authorization": {"mode": "Webhook"},
+            # Any machine will do, and is left as it was.
+            "failSwapOn": False,
+            "failCgroupV1": False,
+            "cgroupsPerQOS": False,
+            "enforceNodeAllocatable": [],
+            "cgroupDriver": "cgroupfs",
+        }
+        (self.folder / "kubelet.json").write_text(json.dumps(settings))
+        self.start(
+            f"kubelet-{name}", self.bin / "kubelet", f"--kubeconfig={name}.json", "--config=kubelet.json", f"--hostname-override={name}",
+            f"--node-ip={self.machine}", f"--root-dir={self.folder / 'kubelet'}", f"--cert-dir={self.folder / 'kubelet' / 'pki'}",
+        )
+
+    def say_node(self, name):
         size = {"cpu": "8", "memory": "16Gi", "pods": "110"}
         self.kubectl("create", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}))
         ready = {"type": "Ready", "status": "True", "reason": "Said", "lastHeartbeatTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
@@ -255,3 +328,9 @@ fqdn = "apiserver.{NAMESPACE}"
     def end(self):
         for name in reversed(list(self.processes)):
             self.stop(name)
+        mounts = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+        for mount in reversed(mounts):  # a kubelet mounts its own folder
+            if pathlib.Path(mount).is_relative_to(self.folder):
+                self.run("umount", mount)
+        if self.table:
+            self.run("nft", "delete", "table", "ip", self.table)
