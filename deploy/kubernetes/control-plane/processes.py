@@ -85,7 +85,9 @@ class ControlPlane:
         """Starts a process that ends with this one; what it says is in logs/NAME.log."""
         log = open(self.folder / "logs" / f"{name}.log", "ab")
         here = os.environ | {"TMPDIR": str(self.folder)}  # where hollow kubelets leave what is theirs
-        process = subprocess.Popen(list(map(str, command)), cwd=self.folder, env=here, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # In a session of its own: what interrupts this command leaves them to its end, which needs them.
+        own = {"cwd": self.folder, "env": here, "start_new_session": True}
+        process = subprocess.Popen(list(map(str, command)), **own, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes[name] = process
 
     def stop(self, name, how=signal.SIGKILL):
