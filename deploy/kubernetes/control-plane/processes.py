@@ -7,7 +7,6 @@
 
 import contextlib
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -84,9 +83,8 @@ class ControlPlane:
     def start(self, name, *command):
         """Starts a process that ends with this one; what it says is in logs/NAME.log."""
         log = open(self.folder / "logs" / f"{name}.log", "ab")
-        here = os.environ | {"TMPDIR": str(self.folder)}  # where hollow kubelets leave what is theirs
         # In a session of its own: what interrupts this command leaves them to its end, which needs them.
-        own = {"cwd": self.folder, "env": here, "start_new_session": True}
+        own = {"cwd": self.folder, "start_new_session": True}
         process = subprocess.Popen(list(map(str, command)), **own, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes[name] = process
 
