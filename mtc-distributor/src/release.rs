@@ -136,6 +136,21 @@ mod tests {
     }
 
     #[test]
+    fn a_canary_publishes_at_once_and_what_it_has_held_back_is_forgotten() {
+        let is_canary = |node: &usize, landmark| {
+            let release = release(*node, 0.5);
+            release.is_canary(&set(landmark).logs)
+        };
+        let node = (0..100).find(|node| !is_canary(node, 2) && is_canary(node, 3));
+        let mut release = release(node.expect("one in four"), 0.5);
+        let published = set(1).logs;
+        assert_eq!(release.due(set(2), &published, UnixTime(0)), None);
+        assert_eq!(release.held(), 1);
+        let due = release.due(set(3), &published, UnixTime(1));
+        assert_eq!((due, release.held()), (Some(set(3)), 0));
+    }
+
+    #[test]
     fn nothing_waits_for_landmarks_where_there_are_none() {
         let mut release = release(1, 0.0);
         assert_eq!(release.due(set(2), &[], UnixTime(0)), Some(set(2)));

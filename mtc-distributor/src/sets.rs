@@ -395,3 +395,6 @@ impl Sets {
         Ok(set)
     }
 }
+
+#[cfg(test)]
+mod tests;
