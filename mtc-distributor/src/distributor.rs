@@ -8,7 +8,7 @@ use mtc_core::causes::Causes;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::CaTrust;
 use mtc_tls::clock::Clock;
-use sbi::config::{ConfigError, ProcessSettings, TlsConfig};
+use sbi::config::{ConfigError, ProcessSettings};
 use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{Life, NfError};
@@ -59,15 +59,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         .keeping_revoked_in(&config.state)?;
     let metrics = Metrics::new();
     let own_metrics = DistributorMetrics::new(&metrics.registry);
-    let settings = ProcessSettings {
-        admin: config.admin,
-        limits: &config.limits,
-        clock: config.clock(),
-        startup: Duration::ZERO,
-        trust_interval: Duration::ZERO,
-        key_log: None,
-        tls: TlsConfig::default(),
-    };
+    let settings = ProcessSettings::plain(config.admin, &config.limits, config.clock());
     let beginning = Life::begin(
         NfType::Other(NAME.to_owned()),
         settings,

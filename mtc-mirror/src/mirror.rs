@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mtc_log::{LogFolders, MirrorOpenError, MirrorStore};
 use mtc_web::{Client, HttpError};
-use sbi::config::{ConfigError, ProcessSettings, TlsConfig};
+use sbi::config::{ConfigError, ProcessSettings};
 use sbi::cosigner::{self, CosignerError};
 use sbi::listener::ListenError;
 use sbi::metrics::Metrics;
@@ -70,15 +70,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     let trust_file = TrustFile::load(&config.trust)?;
     let metrics = Metrics::new();
     let mirror_metrics = MirrorMetrics::new(&metrics.registry);
-    let settings = ProcessSettings {
-        admin: config.admin,
-        limits: &config.limits,
-        clock: config.clock(),
-        startup: Duration::ZERO,
-        trust_interval: Duration::ZERO,
-        key_log: None,
-        tls: TlsConfig::default(),
-    };
+    let settings = ProcessSettings::plain(config.admin, &config.limits, config.clock());
     let beginning = Life::begin(
         NfType::Other(NAME.to_owned()),
         settings,

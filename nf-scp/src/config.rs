@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use mtc_tls::clock::Clock;
-use sbi::config::{ConfigError, NfConfig, ProcessSettings, TlsConfig};
+use sbi::config::{ConfigError, NfConfig, ProcessSettings};
 use sbi::limits::LimitsConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,16 +83,7 @@ impl WitnessProcessConfig {
 
     /// What the configuration says of the process itself.
     pub(crate) fn process(&self) -> ProcessSettings<'_> {
-        ProcessSettings {
-            admin: self.admin,
-            limits: &self.limits,
-            clock: self.clock(),
-            // It waits for nobody, follows no log and has no connections of TLS.
-            startup: Duration::ZERO,
-            trust_interval: Duration::ZERO,
-            key_log: None,
-            tls: TlsConfig::default(),
-        }
+        ProcessSettings::plain(self.admin, &self.limits, self.clock())
     }
 
     /// This process's clock.

@@ -384,6 +384,21 @@ pub struct ProcessSettings<'a> {
     pub tls: TlsConfig,
 }
 
+impl<'a> ProcessSettings<'a> {
+    /// Those of a process that waits for nobody, keeps no trust of instances and has no connections of TLS.
+    pub fn plain(admin: SocketAddr, limits: &'a LimitsConfig, clock: Clock) -> Self {
+        Self {
+            admin,
+            limits,
+            clock,
+            startup: Duration::ZERO,
+            trust_interval: Duration::ZERO,
+            key_log: None,
+            tls: TlsConfig::default(),
+        }
+    }
+}
+
 /// A wanted credential, understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
