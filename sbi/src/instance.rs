@@ -324,12 +324,7 @@ impl Instance {
         addr: SocketAddr,
         expected: ExpectedPeer,
     ) -> Result<Opened, CallError> {
-        let own = self.own_profile();
-        let profile = ConnectionProfile {
-            domain: domain.unwrap_or(own.domain),
-            ..own
-        };
-        self.open(addr, Offer::First(profile), expected).await
+        self.open(addr, self.own_offer_in(domain), expected).await
     }
 
     async fn speak_over(
