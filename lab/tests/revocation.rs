@@ -1,10 +1,7 @@
 //! Revocation in a running lab: by command, through the list that the NRF publishes, to processes that refuse who is revoked; and the same
 //! list, with landmarks, through the files of a distributor, or on demand.
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use experiment::scenario::{LoadPlan, Nf, OperationKind};
@@ -19,19 +16,13 @@ use mtc_tools::certificate_file::read_certificate;
 use mtc_web::{Client, Prefix};
 use nf_nrf::config::NrfConfig;
 use nf_nrf::revocation::{Answer, PublishedList};
-use rustix::process::Signal;
 use sbi::orders::Order;
 use sbi::process::Event;
-use tokio::net::TcpListener;
-use tokio::time::sleep;
 
-use test_support::command::{Ended, Started, mtc5g, within};
-use test_support::ports::{eight_ports, localhost};
-use test_support::test_lab::{LEAF_KEY, Metrics, TestFolder, TestLab, small};
+use test_support::command::{Ended, mtc5g, within};
+use test_support::distributor::Distributor;
+use test_support::test_lab::{LEAF_KEY, Metrics, TestFolder, TestLab, shows, small};
 use test_support::test_nf::TestNf;
-
-/// Between looks at metrics: what they tell can only be asked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How the peer of whoever is revoked says so.
 const REFUSED: &str = "CertificateRevoked";
@@ -52,16 +43,6 @@ async fn is_in_force(lab: &mut TestLab, nf: Nf, number: u64) {
         metrics.value("mtc_revocation_list_number") >= number as f64
     })
     .await;
-}
-
-/// Waits until a process shows metrics as they are wanted.
-async fn shows(admin: SocketAddr, is_wanted: impl Fn(&Metrics) -> bool) {
-    let shown = async {
-        while !is_wanted(&Metrics::read(admin).await) {
-            sleep(LOOK_INTERVAL).await;
-        }
-    };
-    within(shown).await;
 }
 
 /// A short load in which nothing may succeed.
@@ -168,67 +149,8 @@ async fn who_is_revoked_is_refused_by_all_and_stays_so_after_crashes() {
     assert_eq!(repeated.revoked, answer.revoked, "carried out once");
 }
 
-/// A distributor of a lab, whose AMF and SMF read what it writes and have no other way to the log.
-struct Distributor {
-    process: Started,
-    config: String,
-    admin: SocketAddr,
-    /// Connections to what AMF and SMF were told was the log.
-    asked: Arc<AtomicUsize>,
-}
-
-impl Distributor {
-    async fn add_to(folder: &TestFolder) -> Self {
-        let admin = localhost(eight_ports());
-        let config = folder.path().join("by-hand.toml"); // of another name than that of a lab which has one
-        let log = &folder.lab.nrf.log;
-        let text = format!(
-            "admin = \"{admin}\"\ntrust = \"trust.toml\"\nlog = \"{log}\"\nfolder = \"sets\"\nstate = \"state/distributor\"\n\
-             interval_ms = 100\n"
-        );
-        std::fs::write(&config, text).expect("written");
-        let listener = TcpListener::bind(localhost(0)).await.expect("a free port");
-        let nowhere = listener.local_addr().expect("bound");
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counter = asked.clone();
-        tokio::spawn(async move {
-            while listener.accept().await.is_ok() {
-                counter.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        for nf in ["amf", "smf"] {
-            folder.set(nf, "log", format_args!("\"{nowhere}\""));
-            folder.set(nf, "trust_interval_ms", "50\ntrusted_sets = \"sets\"");
-        }
-        let config = config
-            .to_str()
-            .expect("temporary folders are text")
-            .to_owned();
-        Self {
-            process: Started::new(["distribute", "--config", &config]),
-            config,
-            admin,
-            asked,
-        }
-    }
-
-    async fn order(&self, order: &[&str]) -> Ended {
-        mtc5g([&["distribute"], order, &["--config", &self.config]].concat()).await
-    }
-
-    async fn status(&self) -> Status {
-        json(&self.order(&["status", "--json"]).await)
-    }
-
-    async fn kill(&mut self) {
-        self.process.signal(Signal::KILL);
-        self.process.exits().await;
-    }
-
-    async fn restart(&mut self) {
-        self.process = Started::new(["distribute", "--config", &self.config]);
-        self.process.says(r#""event":"ready""#).await;
-    }
+async fn status(distributor: &Distributor) -> Status {
+    json(&distributor.order(&["status", "--json"]).await)
 }
 
 /// A short load over landmark-relative certificates, of which none may fall back to another kind.
@@ -272,7 +194,7 @@ async fn one_process_of_a_node_asks_the_log_for_all_and_its_operator_can_go_back
     nf.enrol(&nf.token()).await.expect("a certificate");
     shows(amf, |metrics| metrics.value("mtc_newest_landmark") > newest).await;
 
-    let before = distributor.status().await;
+    let before = status(&distributor).await;
     let bounded = std::fs::read_to_string(&distributor.config).expect("a configuration");
     let strict = path.join("strict.toml");
     std::fs::write(&strict, bounded + "rollback_seconds = 0\n").expect("written");
@@ -284,7 +206,7 @@ async fn one_process_of_a_node_asks_the_log_for_all_and_its_operator_can_go_back
         "{}",
         too_old.stderr
     );
-    assert_eq!(distributor.status().await.current, before.current);
+    assert_eq!(status(&distributor).await.current, before.current);
     let back = distributor.order(&["rollback"]).await;
     assert_eq!(back.code(), Some(0), "{}", back.stderr);
     assert!(back.stderr.contains("ROLLED BACK"), "{}", back.stderr);
@@ -296,7 +218,7 @@ async fn one_process_of_a_node_asks_the_log_for_all_and_its_operator_can_go_back
         metrics.value("mtc_distribution_rolled_back") == 1.0
     })
     .await;
-    let after = distributor.status().await;
+    let after = status(&distributor).await;
     assert!(after.current > before.current);
     let pin = after.sets.last().and_then(|set| set.pin.clone());
     assert_eq!(pin.expect("it is pinned").rolled_back_from, before.current);
@@ -315,14 +237,7 @@ async fn one_process_of_a_node_asks_the_log_for_all_and_its_operator_can_go_back
 
     // While nobody mends it, somebody writes what nobody has signed.
     distributor.kill().await;
-    let current = Path::new(path).join("sets/current");
-    let good = std::fs::read_to_string(&current).expect("a set");
-    let (_, members) = good.split_once('\n').expect("two lines");
-    let (before, hash) = members.split_once("\"hash\":\"").expect("a subtree");
-    let poisoned = format!("{before}\"hash\":\"AAAA{}", &hash[4..]);
-    let sum = sbi::checksum::sha256(poisoned.as_bytes());
-    std::fs::remove_file(&current).expect("a link");
-    std::fs::write(&current, format!("mtc5g/trusted-set/v1 {sum}\n{poisoned}")).expect("written");
+    distributor.replace_current(&distributor.poisoned());
     shows(amf, |metrics| {
         metrics.value("mtc_distribution_refused_total") > 0.0
     })
@@ -333,7 +248,7 @@ async fn one_process_of_a_node_asks_the_log_for_all_and_its_operator_can_go_back
         metrics.value("mtc_distribution_set") > 0.0
     })
     .await;
-    let mended = distributor.status().await;
+    let mended = status(&distributor).await;
     let refused = mended.sets.last().map(|set| set.refused.clone());
     assert_eq!(refused, Some(None), "{mended:?}");
     let number = mended.current.expect("there is one") as f64;
@@ -341,11 +256,7 @@ async fn one_process_of_a_node_asks_the_log_for_all_and_its_operator_can_go_back
         metrics.value("mtc_distribution_taken_set") >= number
     })
     .await;
-    assert_eq!(
-        distributor.asked.load(Ordering::Relaxed),
-        0,
-        "the log is asked by one"
-    );
+    assert_eq!(distributor.readers_asked(), 0, "the log is asked by one");
     lab.topology.stop().await;
 }
 

@@ -23,6 +23,7 @@
 //!   run          a scenario run to its end
 //!   terminal     a terminal for commands that ask what they write to
 //!   ports        ports for processes that must know them before they start
+//!   distributor  a distributor of landmarks beside that lab
 //!   test_lab     a small lab whose processes the test supervises
 //!   test_nf      a network function of the test's own in that lab
 //!   log_copy     its issuance log as anybody reads it
@@ -41,6 +42,8 @@ pub mod collector;
 pub mod command;
 #[cfg(feature = "sbi")]
 pub mod detour;
+#[cfg(feature = "lab")]
+pub mod distributor;
 #[cfg(feature = "lab")]
 pub mod issued_log;
 #[cfg(feature = "lab")]

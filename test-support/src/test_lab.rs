@@ -20,6 +20,7 @@ use sbi::client::{Connection, Request};
 use sbi::enrolment_claims::{ENROLMENT_ISSUER, EnrolmentClaims};
 use sbi::process::Event;
 use tempfile::TempDir;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::command::{PATIENCE, binary, within};
@@ -129,6 +130,19 @@ pub fn mint(lab: &LabFolder, id: Uuid, nf_type: &str, fqdn: &str, exp: UnixTime)
         &EncodingKey::from_ec_der(&key),
     )
     .expect("claims encode")
+}
+
+/// Between looks at metrics: what they tell can only be asked for.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Waits until a process shows metrics as they are wanted.
+pub async fn shows(admin: SocketAddr, is_wanted: impl Fn(&Metrics) -> bool) {
+    let shown = async {
+        while !is_wanted(&Metrics::read(admin).await) {
+            sleep(LOOK_INTERVAL).await;
+        }
+    };
+    within(shown).await;
 }
 
 /// What a process tells Prometheus.

@@ -46,7 +46,9 @@ fn is_there(program: &str) -> bool {
 /// A sidecar that is ready.
 pub(crate) struct Sidecar {
     process: Started,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    /// Its NF instance id.
+    pub(crate) id: Uuid,
 }
 
 /// What a sidecar is.
@@ -69,12 +71,12 @@ pub(crate) fn fqdn(name: &str) -> String {
 
 impl Sidecar {
     /// Writes its configuration with a token of the lab, beside what the SMF of the lab has.
-    pub(crate) fn write(lab: &TestLab, plan: &Plan<'_>, admin: SocketAddr) -> PathBuf {
+    fn write(lab: &TestLab, plan: &Plan<'_>, id: Uuid, admin: SocketAddr) -> PathBuf {
         let folder = lab.folder.path();
         let smf = std::fs::read_to_string(lab.folder.lab.config_file("smf"));
         let mut config: toml::Table = smf.expect("the lab's folder").parse().expect("TOML");
         let nf = config["nf"].as_table_mut().expect("a table");
-        let (id, fqdn, token) = (Uuid::new_v4(), plan.fqdn(), format!("{}.jwt", plan.name));
+        let (fqdn, token) = (plan.fqdn(), format!("{}.jwt", plan.name));
         let instance = toml::toml! {
             nf_type = "SMF"
             id = ""
@@ -109,10 +111,11 @@ impl Sidecar {
     }
 
     pub(crate) async fn start(lab: &TestLab, plan: Plan<'_>, admin: SocketAddr) -> Self {
-        let file = Self::write(lab, &plan, admin);
+        let id = Uuid::new_v4();
+        let file = Self::write(lab, &plan, id, admin);
         let mut process = Started::new(["sidecar".as_ref(), "--config".as_ref(), file.as_os_str()]);
         process.says("{\"event\":\"ready\"").await;
-        Self { process, admin }
+        Self { process, admin, id }
     }
 
     pub(crate) async fn metrics(&self) -> Metrics {

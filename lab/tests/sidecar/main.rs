@@ -6,5 +6,6 @@ mod grpc;
 mod http;
 mod pair;
 mod redirect;
+mod sets;
 mod tcp;
 mod tls;
