@@ -38,8 +38,9 @@ pub struct InboundConfig {
     /// Where peers connect; port 0 takes a free one. Left out, it is `listen` of the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
-    /// The program: `http://127.0.0.1:8000` or `http+unix:/run/program.sock` for HTTP/2 with prior knowledge, `https://127.0.0.1:6443` for HTTP/2
-    /// over TLS, `tcp://127.0.0.1:5432` or `tcp+unix:/run/program.sock` for octets as they are. An address is on loopback.
+    /// The program: `http://127.0.0.1:8000` or `http+unix:/run/program.sock` for HTTP/2 with prior knowledge, `http1://` or `http1+unix:` for
+    /// HTTP/1.1, `https://127.0.0.1:6443` for HTTP/2 over TLS, `tcp://127.0.0.1:5432` or `tcp+unix:/run/program.sock` for octets as they are. An
+    /// address is on loopback.
     #[schemars(with = "String")]
     pub forward: ProgramAddress,
     /// How TLS is spoken with a program at `https://`.

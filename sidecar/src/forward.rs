@@ -4,9 +4,9 @@ use std::hash::Hash;
 use std::io;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderMap, HeaderValue, TE};
+use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use sbi::body::Body;
 use sbi::client::{self, ClientError, Connection};
@@ -14,7 +14,10 @@ use sbi::header::remove_hop_by_hop;
 use sbi::instance::CallError;
 use sbi::lanes::{Bounds, Lanes};
 use sbi::problem::{Cause, Problem};
-use sbi::server::Request;
+use sbi::response::Response;
+use sbi::server::{Handler, Request};
+
+use crate::metrics::Refusal;
 
 /// Connections in either direction. So many requests on one are what RFC 9113 section 6.5.2 recommends that all take.
 pub(crate) const BOUNDS: Bounds = Bounds {
@@ -23,7 +26,7 @@ pub(crate) const BOUNDS: Bounds = Bounds {
     all: 1024,
 };
 /// How long the head of an answer may take: programs set times of their own, and what they give up is given up here.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 /// Seconds after which a program may try again that came when there was no place.
 const RETRY_WHEN_BUSY: u32 = 1;
 
@@ -42,6 +45,21 @@ pub(crate) enum ForwardError {
     /// There is a connection, and no answer.
     #[error("no answer")]
     Answer(#[from] ClientError),
+    /// The same of a program that speaks HTTP/1.1.
+    #[error("no answer of http/1.1")]
+    Http1(#[source] hyper::Error),
+}
+
+impl ForwardError {
+    /// As what it is counted.
+    pub(crate) const fn refusal(&self) -> Refusal {
+        match self {
+            Self::Full => Refusal::Full,
+            Self::Program(_) | Self::Peer(_) | Self::Answer(_) | Self::Http1(_) => {
+                Refusal::Unreachable
+            }
+        }
+    }
 }
 
 impl From<ForwardError> for Problem {
@@ -49,11 +67,45 @@ impl From<ForwardError> for Problem {
         let detail = Causes(&error).to_string();
         match error {
             ForwardError::Full => Self::unavailable(Cause::NfCongestion, detail, RETRY_WHEN_BUSY),
-            ForwardError::Program(_) | ForwardError::Peer(_) | ForwardError::Answer(_) => {
+            ForwardError::Program(_)
+            | ForwardError::Peer(_)
+            | ForwardError::Answer(_)
+            | ForwardError::Http1(_) => {
                 let status = StatusCode::GATEWAY_TIMEOUT;
                 Self::with_cause(status, Cause::TargetNfNotReachable, detail)
             }
         }
+    }
+}
+
+/// What passes on every request as it comes.
+pub(crate) trait Relay: Send + Sync + 'static {
+    /// As [`Handler::relay`].
+    fn relay(
+        &self,
+        request: Request,
+        body: Body,
+    ) -> impl Future<Output = Result<hyper::Response<Body>, Problem>> + Send;
+}
+
+/// Has every request relayed.
+pub(crate) struct Relayed<R>(pub(crate) R);
+
+impl<R: Relay> Handler for Relayed<R> {
+    const RELAYS: bool = true;
+    const OPEN_ENDED: bool = true;
+
+    /// All is relayed.
+    async fn handle(&self, _request: Request) -> Result<Response, Problem> {
+        Err(Problem::system_failure())
+    }
+
+    fn relays(&self, _method: &Method, _path: &str, _headers: &HeaderMap) -> bool {
+        true
+    }
+
+    async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
+        self.0.relay(request, body).await
     }
 }
 

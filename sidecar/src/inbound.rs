@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use hyper::StatusCode;
 use hyper::header::HOST;
-use hyper::{HeaderMap, Method, StatusCode};
 use mtc_core::causes::Causes;
 use mtc_tls::handshake::ServerStream;
 use sbi::body::Body;
@@ -11,11 +11,11 @@ use sbi::client::Connection;
 use sbi::lanes::Lanes;
 use sbi::problem::Problem;
 use sbi::process::Stop;
-use sbi::response::Response;
-use sbi::server::{Handler, Peer, Request};
+use sbi::server::{Peer, Request};
 
 use crate::allow::{Allowed, Guest, Introduction};
-use crate::forward::{BOUNDS, ForwardError, forward, onward};
+use crate::forward::{BOUNDS, ForwardError, Relay, forward, onward};
+use crate::http1::Http1;
 use crate::metrics::{Direction, Refusal, SidecarMetrics};
 use crate::program::Program;
 use crate::tunnel;
@@ -28,8 +28,14 @@ pub(crate) struct Inbound {
     program: Program,
     allowed: Allowed,
     introduction: Introduction,
-    lanes: Lanes<()>,
+    connections: Connections,
     metrics: SidecarMetrics,
+}
+
+/// Those to the program, for requests.
+enum Connections {
+    Http1(Http1),
+    Http2(Lanes<()>),
 }
 
 impl Inbound {
@@ -39,11 +45,16 @@ impl Inbound {
         introduction: Introduction,
         metrics: SidecarMetrics,
     ) -> Self {
+        let connections = if program.address.is_http1 {
+            Connections::Http1(Http1::new())
+        } else {
+            Connections::Http2(Lanes::new(BOUNDS))
+        };
         Self {
             program,
             allowed,
             introduction,
-            lanes: Lanes::new(BOUNDS),
+            connections,
             metrics,
         }
     }
@@ -105,19 +116,7 @@ impl Inbound {
     }
 }
 
-impl Handler for Inbound {
-    const RELAYS: bool = true;
-    const OPEN_ENDED: bool = true;
-
-    /// All is relayed.
-    async fn handle(&self, _request: Request) -> Result<Response, Problem> {
-        Err(Problem::system_failure())
-    }
-
-    fn relays(&self, _method: &Method, _path: &str, _headers: &HeaderMap) -> bool {
-        true
-    }
-
+impl Relay for Arc<Inbound> {
     async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
         let peer = request.peer.clone();
         let (Some(identity), Some(guest)) = (&peer.identity, self.admit(&peer)) else {
@@ -131,9 +130,12 @@ impl Handler for Inbound {
         // Last, so that no field of the peer's can have them removed as those of one connection.
         self.introduction
             .introduce(identity, &guest, &mut request.headers);
-        let answer = forward(&self.lanes, (), || self.open(), request, body).await;
+        let answer = match &self.connections {
+            Connections::Http1(http1) => http1.forward(&self.program, request, body).await,
+            Connections::Http2(lanes) => forward(lanes, (), || self.open(), request, body).await,
+        };
         answer.map_err(|error| {
-            self.refuse(Refusal::Unreachable);
+            self.refuse(error.refusal());
             tracing::info!(program = %self.program.address, error = %Causes(&error), "not passed on");
             error.into()
         })

@@ -17,7 +17,7 @@
 //! * `allow`: who may, and as whom the program knows a peer
 //! * `peers`: whom the program means
 //! * [`program`]: how the program is reached
-//! * `forward`: a request on its way, either way
+//! * `forward`: a request on its way, either way; `http1`: to a program that speaks nothing newer
 //! * [`metrics`]: what Prometheus is told
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
@@ -25,6 +25,7 @@
 mod allow;
 pub mod config;
 mod forward;
+mod http1;
 mod inbound;
 pub mod metrics;
 mod outbound;

@@ -43,6 +43,8 @@ pub(crate) enum Refusal {
     UnknownPeer,
     /// The program, or the peer, cannot be reached or does not answer.
     Unreachable,
+    /// As many requests are in progress as may be.
+    Full,
 }
 
 impl SidecarMetrics {
@@ -54,7 +56,7 @@ impl SidecarMetrics {
                 "Requests and TCP connections that this sidecar has not passed on.",
                 &[
                     DIRECTION,
-                    ("reason", "`not-allowed` (the peer fits no rule), `unknown-peer` (nobody knows whom the program means), `unreachable` (no connection, or no answer)"),
+                    ("reason", "`not-allowed` (the peer fits no rule), `unknown-peer` (nobody knows whom the program means), `unreachable` (no connection, or no answer), `full` (as many requests are in progress as may be)"),
                 ],
             ),
             tunnels: registry.gauges(
@@ -76,6 +78,7 @@ impl SidecarMetrics {
             Refusal::NotAllowed => "not-allowed",
             Refusal::UnknownPeer => "unknown-peer",
             Refusal::Unreachable => "unreachable",
+            Refusal::Full => "full",
         };
         let labels = [direction.as_str(), reason];
         self.refused.with_label_values(&labels).inc();

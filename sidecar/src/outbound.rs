@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::header::HOST;
-use hyper::{HeaderMap, Method};
 use mtc_core::causes::Causes;
 use mtc_tls::endpoint::Endpoint;
 use mtc_tls::profile::TrustDomain;
@@ -18,13 +17,12 @@ use sbi::instance::{CallError, Instance};
 use sbi::lanes::Lanes;
 use sbi::problem::Problem;
 use sbi::process::Stop;
-use sbi::response::Response;
-use sbi::server::{Handler, Request, Terms, serve_program};
+use sbi::server::{Request, Terms, serve_program};
 use sbi::uri::ApiRoot;
 use tokio::net::TcpStream;
 
 use crate::config::{OutboundConfig, PeerConfig};
-use crate::forward::{BOUNDS, ForwardError, forward, onward};
+use crate::forward::{BOUNDS, ForwardError, Relay, Relayed, forward, onward};
 use crate::metrics::{Direction, Refusal, SidecarMetrics};
 use crate::peers::{Destination, Peers, Unknown};
 use crate::program::Protocol;
@@ -95,10 +93,10 @@ impl Outbound {
         match self.protocol {
             Protocol::Tcp => self.tunnel(tcp, remote, redirected, stop).await,
             Protocol::Http => {
-                let client = Arc::new(Client {
+                let client = Arc::new(Relayed(Client {
                     port: self,
                     redirected,
-                });
+                }));
                 let served = serve_program(terms, tcp, remote, client, stop.wait());
                 if let Err(error) = served.await {
                     tracing::debug!(%remote, error = %Causes(&error), "connection ended");
@@ -211,7 +209,7 @@ impl Outbound {
         let open = || self.open(&to);
         let answer = forward(&self.lanes, to.clone(), open, request, body).await;
         answer.map_err(|error| {
-            self.refuse(Refusal::Unreachable);
+            self.refuse(error.refusal());
             tracing::info!(peer = to.expected.fqdn, error = %Causes(&error), "not passed on");
             error.into()
         })
@@ -238,19 +236,7 @@ fn original_destination(tcp: &TcpStream) -> io::Result<SocketAddr> {
     Ok(original)
 }
 
-impl Handler for Client {
-    const RELAYS: bool = true;
-    const OPEN_ENDED: bool = true;
-
-    /// All is relayed.
-    async fn handle(&self, _request: Request) -> Result<Response, Problem> {
-        Err(Problem::system_failure())
-    }
-
-    fn relays(&self, _method: &Method, _path: &str, _headers: &HeaderMap) -> bool {
-        true
-    }
-
+impl Relay for Client {
     async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
         self.port.relay(request, body, self.redirected).await
     }

@@ -38,6 +38,8 @@ pub struct ProgramAddress {
     pub protocol: Protocol,
     /// Whether it speaks it over TLS.
     pub has_tls: bool,
+    /// Whether its HTTP is 1.1, rather than 2 with prior knowledge.
+    pub is_http1: bool,
     at: At,
 }
 
@@ -50,7 +52,7 @@ enum At {
 /// The text says not where a program is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is neither http://, https:// nor tcp:// with an address on loopback and a port, nor http+unix: or tcp+unix: with a path"
+    "{0:?} is neither http://, http1://, https:// nor tcp:// with an address on loopback and a port, nor http+unix:, http1+unix: or tcp+unix: with a path"
 )]
 pub struct NotAProgram(String);
 
@@ -74,15 +76,16 @@ impl FromStr for ProgramAddress {
             path => Ok(At::Unix(path.into())),
         };
         let (protocol, at) = match scheme {
-            "http" | "https" => (Protocol::Http, loopback()?),
+            "http" | "http1" | "https" => (Protocol::Http, loopback()?),
             "tcp" => (Protocol::Tcp, loopback()?),
-            "http+unix" => (Protocol::Http, unix()?),
+            "http+unix" | "http1+unix" => (Protocol::Http, unix()?),
             "tcp+unix" => (Protocol::Tcp, unix()?),
             _ => return Err(fault()),
         };
         Ok(Self {
             protocol,
             has_tls: scheme == "https",
+            is_http1: scheme.starts_with("http1"),
             at,
         })
     }
@@ -106,6 +109,7 @@ impl fmt::Display for ProgramAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.protocol {
             Protocol::Http if self.has_tls => "https",
+            Protocol::Http if self.is_http1 => "http1",
             Protocol::Http => "http",
             Protocol::Tcp => "tcp",
         };
@@ -260,7 +264,9 @@ mod tests {
             "http://127.0.0.1:8000",
             "https://127.0.0.1:6443",
             "tcp://[::1]:5432",
+            "http1://127.0.0.1:8000",
             "http+unix:/run/program.sock",
+            "http1+unix:/run/program.sock",
             "tcp+unix:run/program.sock",
         ] {
             let address: ProgramAddress = text.parse().expect("a program's");
@@ -272,6 +278,7 @@ mod tests {
             "http:127.0.0.1:80",
             "https://10.0.0.1:80",
             "https+unix:/run/program.sock",
+            "http2://127.0.0.1:80",
             "tcp+unix:",
             "127.0.0.1:80",
         ] {

@@ -15,6 +15,7 @@ use sbi::server::Terms;
 
 use crate::allow::{Allowed, Introduction};
 use crate::config::{InboundConfig, OutboundConfig, PeerConfig, SidecarConfig};
+use crate::forward::Relayed;
 use crate::inbound::Inbound;
 use crate::metrics::SidecarMetrics;
 use crate::outbound::Outbound;
@@ -101,7 +102,7 @@ impl Sidecar {
         ));
         match protocol {
             Protocol::Http => {
-                let auth = ClientAuth::Required;
+                let (auth, inbound) = (ClientAuth::Required, Arc::new(Relayed(inbound)));
                 self.life
                     .serve_sbi(listener, addr, &self.instance, auth, inbound);
             }
