@@ -116,8 +116,9 @@ pub struct InstanceConfig {
     pub id: Uuid,
     /// Its FQDN; unique in the file.
     pub fqdn: String,
-    /// Where its SBI listens; port 0 takes a free one. See `share_ports`.
-    pub listen: SocketAddr,
+    /// Where its SBI listens; port 0 takes a free one. See `share_ports`. It is needed; of a sidecar only where an `[[inbound]]` has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
     /// File of its enrolment token; needed until it has a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<PathBuf>,
@@ -336,7 +337,7 @@ impl ReplicaConfig {
             nf_type: None,
             id,
             fqdn,
-            listen: self.listen,
+            listen: Some(self.listen),
             token: Some(token),
             upgraded: true,
         })
@@ -512,6 +513,20 @@ impl NfConfig {
         Err(ConfigError::Rule {
             key: "nf.instance.nf_type",
             rule: format!("must be {process}, or left out"),
+        })
+    }
+
+    /// Refuses an instance that listens nowhere, which serves nobody.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn check_listening(&self) -> Result<(), ConfigError> {
+        if self.instance.iter().all(|own| own.listen.is_some()) {
+            return Ok(());
+        }
+        Err(ConfigError::Rule {
+            key: "nf.instance.listen",
+            rule: "is needed: where its SBI listens".to_owned(),
         })
     }
 

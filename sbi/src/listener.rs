@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use mtc_tls::handshake::ServerStream;
 use mtc_tls::https::HttpsServer;
 use mtc_tls::profile::ClientAuth;
 use rustix::process::{Resource, getrlimit};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -21,11 +22,13 @@ use crate::process::Stop;
 use crate::server::{Handler, Peer, Terms, serve_cleartext_within, serve_sbi_within};
 use mtc_core::causes::Causes;
 
+mod acceptor;
 mod addresses;
 mod entrance;
 mod hosts;
 mod newcomers;
 
+pub use acceptor::{Acceptor, LocalSocket};
 use addresses::Addresses;
 use entrance::{Entered, Entrance};
 pub use hosts::{Host, Hosts};
@@ -53,10 +56,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A port that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr} ({what}; key {key}); is another process using the port?")]
+#[error("cannot listen on {addr} ({what}; key {key}); is another process using it?")]
 pub struct ListenError {
-    /// The port.
-    pub addr: SocketAddr,
+    /// The port, or the socket.
+    pub addr: String,
     /// What it is for.
     pub what: &'static str,
     /// The key of the configuration that says which port it is.
@@ -86,7 +89,7 @@ pub fn bind(
     key: &'static str,
 ) -> Result<(TcpListener, SocketAddr), ListenError> {
     let failed = |source| ListenError {
-        addr,
+        addr: addr.to_string(),
         what,
         key,
         source,
@@ -94,6 +97,24 @@ pub fn bind(
     let listener = listen(addr).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// Listens at a Unix socket; `what` and `key` are as of [`bind`]. See [`LocalSocket::bind`], which blocks.
+///
+/// # Errors
+/// The socket cannot be had.
+pub fn bind_local(
+    path: &Path,
+    mode: u32,
+    what: &'static str,
+    key: &'static str,
+) -> Result<LocalSocket, ListenError> {
+    LocalSocket::bind(path, mode).map_err(|source| ListenError {
+        addr: path.display().to_string(),
+        what,
+        key,
+        source,
+    })
 }
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -169,19 +190,19 @@ pub async fn serve_streams<S>(
 }
 
 /// Accepts connections of a program on this machine until stopped: `serve` has each until it ends, and is to end by itself soon after a stop.
-pub async fn serve_local<S>(
-    listener: TcpListener,
+pub async fn serve_local<A: Acceptor, S>(
+    listener: A,
     limits: Limits,
     stop: Stop,
-    serve: impl Fn(TcpStream, SocketAddr) -> S + Clone + Send + Sync + 'static,
+    serve: impl Fn(A::Stream, SocketAddr) -> S + Clone + Send + Sync + 'static,
 ) where
     S: Future<Output = ()> + Send + 'static,
 {
-    accept_all(listener, limits, stop, move |tcp, remote, newcomer| {
+    accept_all(listener, limits, stop, move |stream, remote, newcomer| {
         let serve = serve.clone();
         async move {
             newcomer.settle().await;
-            serve(tcp, remote).await;
+            serve(stream, remote).await;
         }
     })
     .await;
@@ -284,9 +305,10 @@ pub async fn serve_cleartext_sbi<H: Handler>(
     .await;
 }
 
-async fn accept_all<F, S>(listener: TcpListener, limits: Limits, mut stop: Stop, serve: F)
+async fn accept_all<A, F, S>(listener: A, limits: Limits, mut stop: Stop, serve: F)
 where
-    F: Fn(TcpStream, SocketAddr, Arc<Newcomer>) -> S,
+    A: Acceptor,
+    F: Fn(A::Stream, SocketAddr, Arc<Newcomer>) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
     let newcomers = Newcomers::new(
@@ -299,10 +321,10 @@ where
     loop {
         let accepted = tokio::select! {
             () = stop.requested() => break,
-            accepted = listener.accept() => accepted,
+            accepted = Acceptor::accept(&listener) => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let (tcp, remote) = match accepted {
+        let (stream, remote) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
@@ -310,8 +332,7 @@ where
                 continue;
             }
         };
-        // An answer does not wait until the peer has acknowledged the one before it.
-        if let Err(error) = tcp.set_nodelay(true) {
+        if let Err(error) = A::prepare(&stream) {
             tracing::debug!(%remote, %error, "closing: it is gone already");
             continue;
         }
@@ -325,7 +346,7 @@ where
             () = stop.requested() => break,
             admitted = newcomers.admit() => admitted,
         };
-        let connection = serve(tcp, remote, Arc::new(newcomer));
+        let connection = serve(stream, remote, Arc::new(newcomer));
         connections.spawn(async move {
             let _counted = counted;
             tokio::select! {

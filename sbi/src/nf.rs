@@ -132,6 +132,7 @@ pub async fn start<N: NetworkFunction>(
     stop: Stop,
     orders: Orders,
 ) -> Result<Running<N>, NfError> {
+    config.check_listening()?;
     let (mut start, mut updater) = prepare(config, nf_type, metrics, events, stop, orders).await?;
     let began = Instant::now();
     let mut keepers = start.certificates().await?;
@@ -433,7 +434,8 @@ impl Start {
             let Some(first) = at_port.first() else {
                 continue;
             };
-            let (listener, bound) = bind(first.listen, "SBI", "listen")?;
+            let at = first.listen.expect("checked: every instance listens");
+            let (listener, bound) = bind(at, "SBI", "listen")?;
             let addr = self.reachable(bound).await?;
             let ups = keepers.by_ref().take(at_port.len()).map(|keeper| {
                 let instance = keeper.instance().clone();

@@ -52,8 +52,8 @@ pub enum Event {
     SidecarListening {
         /// Which: `inbound` or `outbound`, and its place among those of the configuration, from 1.
         port: String,
-        /// Where.
-        addr: SocketAddr,
+        /// Where: an address, or `unix:` and a path.
+        addr: String,
     },
     /// Everything is enrolled, registered and has trust state.
     Ready {

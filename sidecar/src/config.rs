@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::local_address::{LocalAddress, SocketMode};
 use crate::program::{ProgramAddress, ProgramTls, Protocol};
 
 /// A configuration file. Relative paths are relative to it.
@@ -100,8 +101,14 @@ impl IdentityHeaders {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutboundConfig {
-    /// Where the program connects, on loopback: whoever can connect here speaks as the program. Port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// Where the program connects: an address on loopback, where port 0 takes a free one, or `unix:/run/mtc5g/out.sock`. Whoever can connect here
+    /// speaks as the program.
+    #[schemars(with = "String")]
+    pub listen: LocalAddress,
+    /// Mode of the socket at `unix:` in octal: who may write to it may connect. Left out, `600`, the sidecar's own user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub socket_mode: Option<SocketMode>,
     /// What the program speaks: `http` or `tcp`.
     #[serde(default)]
     pub protocol: Protocol,
@@ -163,6 +170,9 @@ impl SidecarConfig {
         let folder = folder_of(path);
         let mut config: Self = load(path)?;
         config.nf = config.nf.resolve(folder)?;
+        for outbound in &mut config.outbound {
+            outbound.listen.resolve(folder);
+        }
         for inbound in &mut config.inbound {
             inbound.forward.resolve(folder);
             if let Some(tls) = &mut inbound.tls {
@@ -189,11 +199,12 @@ impl SidecarConfig {
             "inbound, outbound",
             "at least one [[inbound]] or [[outbound]] is needed",
         )?;
+        let own = self.nf.instance[0].listen;
         let without_listen = self.inbound.iter().filter(|port| port.listen.is_none());
         require(
-            without_listen.count() <= 1,
+            without_listen.count() <= usize::from(own.is_some()),
             "inbound.listen",
-            "only one can be at listen of the instance",
+            "is needed; only one can be at listen of the instance instead",
         )?;
         for inbound in &self.inbound {
             inbound.check()?;
@@ -230,9 +241,20 @@ impl InboundConfig {
 impl OutboundConfig {
     fn check(&self, peers: &[PeerConfig]) -> Result<(), ConfigError> {
         require(
-            self.listen.ip().is_loopback(),
+            self.listen.is_local(),
             "outbound.listen",
             "must be on loopback: whoever connects speaks as the program",
+        )?;
+        let is_socket = matches!(self.listen, LocalAddress::Unix(_));
+        require(
+            is_socket || self.socket_mode.is_none(),
+            "outbound.socket_mode",
+            "is for listen = \"unix:...\"",
+        )?;
+        require(
+            !(is_socket && self.redirected),
+            "outbound.redirected",
+            "only TCP is redirected",
         )?;
         let is_known = |name: &String| peers.iter().any(|peer| peer.name == *name);
         require(
@@ -348,6 +370,19 @@ mod tests {
                 "outbound.protocol",
             ),
             (&user, "8001\"", "8001\"\npeer = 'db'", "outbound.peer"),
+            (
+                &user,
+                "8001\"",
+                "8001\"\nsocket_mode = '660'",
+                "outbound.socket_mode",
+            ),
+            (
+                &user,
+                "\"127.0.0.1:8001\"",
+                "'unix:out.sock'\nredirected = true",
+                "outbound.redirected",
+            ),
+            (&web, "listen = \"127.0.0.1:7443\"\n", "", "inbound.listen"),
             (
                 &user,
                 "8001\"",

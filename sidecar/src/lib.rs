@@ -16,7 +16,7 @@
 //! * `tunnel`: streams of octets in both directions
 //! * `allow`: who may, and as whom the program knows a peer
 //! * `peers`: whom the program means
-//! * [`program`]: how the program is reached
+//! * [`program`]: how the program is reached; [`local_address`]: how it reaches the sidecar
 //! * `forward`: a request on its way, either way; `http1`: to a program that speaks nothing newer
 //! * [`metrics`]: what Prometheus is told
 
@@ -27,6 +27,7 @@ pub mod config;
 mod forward;
 mod http1;
 mod inbound;
+pub mod local_address;
 pub mod metrics;
 mod outbound;
 mod peers;

@@ -25,7 +25,7 @@ use crate::config::{OutboundConfig, PeerConfig};
 use crate::forward::{BOUNDS, ForwardError, Relay, Relayed, forward, onward};
 use crate::metrics::{Direction, Refusal, SidecarMetrics};
 use crate::peers::{Destination, Peers, Unknown};
-use crate::program::Protocol;
+use crate::program::{Protocol, Stream};
 use crate::tunnel;
 
 /// A port at which the program reaches peers.
@@ -74,8 +74,8 @@ impl Outbound {
         })
     }
 
-    /// Serves a connection of the program until it ends.
-    pub(crate) async fn serve(
+    /// Serves a connection of the program to a port until it ends.
+    pub(crate) async fn serve_tcp(
         self: Arc<Self>,
         tcp: TcpStream,
         remote: SocketAddr,
@@ -90,14 +90,26 @@ impl Outbound {
                 return;
             }
         };
+        self.serve(tcp, remote, redirected, terms, stop).await;
+    }
+
+    /// Serves a connection of the program until it ends; it went to `redirected`, if it was redirected here.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        stream: impl Stream + 'static,
+        remote: SocketAddr,
+        redirected: Option<SocketAddr>,
+        terms: Terms,
+        stop: Stop,
+    ) {
         match self.protocol {
-            Protocol::Tcp => self.tunnel(tcp, remote, redirected, stop).await,
+            Protocol::Tcp => self.tunnel(stream, remote, redirected, stop).await,
             Protocol::Http => {
                 let client = Arc::new(Relayed(Client {
                     port: self,
                     redirected,
                 }));
-                let served = serve_program(terms, tcp, remote, client, stop.wait());
+                let served = serve_program(terms, stream, remote, client, stop.wait());
                 if let Err(error) = served.await {
                     tracing::debug!(%remote, error = %Causes(&error), "connection ended");
                 }
@@ -108,7 +120,7 @@ impl Outbound {
     /// Passes the octets of the program to a peer and back.
     async fn tunnel(
         &self,
-        tcp: TcpStream,
+        program: impl Stream,
         remote: SocketAddr,
         redirected: Option<SocketAddr>,
         stop: Stop,
@@ -141,7 +153,7 @@ impl Outbound {
         let counted = self.metrics.tunnel(Direction::Outbound);
         let passed = async {
             tunnel::keep_alive(opened.stream.get_ref().0.get_ref())?;
-            tunnel::pass(tcp, opened.stream, counted, stop).await
+            tunnel::pass(program, opened.stream, counted, stop).await
         };
         let passed = tokio::select! {
             passed = passed => passed,

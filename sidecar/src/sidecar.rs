@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mtc_tls::profile::ClientAuth;
 use sbi::config::ConfigError;
 use sbi::instance::Instance;
-use sbi::listener::{ListenError, bind};
+use sbi::listener::{ListenError, bind, bind_local};
 use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{Enrolled, Life, NfError, enrol};
@@ -17,6 +17,7 @@ use crate::allow::{Allowed, Introduction};
 use crate::config::{InboundConfig, OutboundConfig, PeerConfig, SidecarConfig};
 use crate::forward::Relayed;
 use crate::inbound::Inbound;
+use crate::local_address::LocalAddress;
 use crate::metrics::SidecarMetrics;
 use crate::outbound::Outbound;
 use crate::program::{Program, ProgramTlsError, Protocol};
@@ -89,9 +90,12 @@ impl Sidecar {
         &mut self,
         number: usize,
         config: InboundConfig,
-        own: std::net::SocketAddr,
+        own: Option<std::net::SocketAddr>,
     ) -> Result<(), SidecarError> {
-        let at = config.listen.unwrap_or(own);
+        let at = config
+            .listen
+            .or(own)
+            .expect("checked: it listens somewhere");
         let (listener, addr) = bind(at, "inbound", "inbound.listen")?;
         let protocol = config.forward.protocol;
         let inbound = Arc::new(Inbound::new(
@@ -113,7 +117,7 @@ impl Sidecar {
                 self.life.serve_streams(listener, endpoint, serve);
             }
         }
-        self.tell("inbound", number, addr);
+        self.tell("inbound", number, addr.to_string());
         Ok(())
     }
 
@@ -124,22 +128,37 @@ impl Sidecar {
         config: &OutboundConfig,
         peers: &[PeerConfig],
     ) -> Result<(), SidecarError> {
-        let (listener, addr) = bind(config.listen, "outbound", "outbound.listen")?;
         let instance = self.instance.clone();
         let outbound = Outbound::new(config, peers, instance, self.metrics.clone())?;
         let (outbound, stop) = (Arc::new(outbound), self.life.stop());
         let budget = self.life.metrics.budget.clone();
-        let serve = move |tcp, remote| {
-            // Requests are counted where they are authenticated, on their way to the peer.
-            let terms = Terms::new(None, budget.clone());
-            outbound.clone().serve(tcp, remote, terms, stop.clone())
+        // Requests are counted where they are authenticated, on their way to the peer.
+        let terms = move || Terms::new(None, budget.clone());
+        let addr = match &config.listen {
+            LocalAddress::Loopback(addr) => {
+                let (listener, addr) = bind(*addr, "outbound", "outbound.listen")?;
+                self.life.serve_local(listener, move |tcp, remote| {
+                    outbound
+                        .clone()
+                        .serve_tcp(tcp, remote, terms(), stop.clone())
+                });
+                addr.to_string()
+            }
+            LocalAddress::Unix(path) => {
+                let mode = config.socket_mode.unwrap_or_default();
+                let socket = bind_local(path, mode.bits(), "outbound", "outbound.listen")?;
+                self.life.serve_local(socket, move |stream, remote| {
+                    let outbound = outbound.clone();
+                    outbound.serve(stream, remote, None, terms(), stop.clone())
+                });
+                config.listen.to_string()
+            }
         };
-        self.life.serve_local(listener, serve);
         self.tell("outbound", number, addr);
         Ok(())
     }
 
-    fn tell(&self, direction: &str, number: usize, addr: std::net::SocketAddr) {
+    fn tell(&self, direction: &str, number: usize, addr: String) {
         self.life.events.tell(&Event::SidecarListening {
             port: format!("{direction} {number}"),
             addr,

@@ -692,7 +692,7 @@ pub(super) fn instance_config(instance: &PlannedInstance, listen: SocketAddr) ->
         nf_type: None,
         id: instance.instance_id,
         fqdn: instance.fqdn.clone(),
-        listen,
+        listen: Some(listen),
         token: Some(format!("tokens/{}.jwt", instance.instance_id).into()),
         upgraded: true,
     }

@@ -413,7 +413,7 @@ impl RunningLab {
                         nf_type: None,
                         id: claimed.instance_id,
                         fqdn: claimed.fqdn,
-                        listen: SocketAddr::from((self.listen, 0)),
+                        listen: Some((self.listen, 0).into()),
                         token: Some(claimed.token),
                         upgraded: true,
                     })

@@ -81,7 +81,6 @@ impl Sidecar {
             nf_type = "SMF"
             id = ""
             fqdn = ""
-            listen = "127.0.0.1:0"
             token = ""
         };
         let mut instance = instance;

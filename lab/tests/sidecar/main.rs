@@ -4,6 +4,7 @@
 mod beside;
 mod grpc;
 mod http;
+mod http1;
 mod pair;
 mod redirect;
 mod sets;

@@ -42,7 +42,7 @@ mod tests {
             nf_type: None,
             id: Uuid::from_u128(number),
             fqdn: format!("smf{number}.test"),
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen: Some(([127, 0, 0, 1], 0).into()),
             token: None,
             upgraded: true,
         });

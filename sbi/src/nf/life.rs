@@ -20,7 +20,7 @@ use mtc_tls::key_log::KeyLogFile;
 use mtc_tls::profile::ClientAuth;
 use mtc_web::Prefix;
 use rustls::KeyLog;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -36,8 +36,8 @@ use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::listener::{
-    Host, Hosts, ListenError, bind, serve_cleartext_sbi, serve_https, serve_local, serve_plain,
-    serve_sbi, serve_streams,
+    Acceptor, Host, Hosts, ListenError, bind, serve_cleartext_sbi, serve_https, serve_local,
+    serve_plain, serve_sbi, serve_streams,
 };
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfType};
@@ -321,10 +321,10 @@ impl Life {
     }
 
     /// Accepts connections of a program on this machine until the process stops.
-    pub fn serve_local<S>(
+    pub fn serve_local<A: Acceptor, S>(
         &mut self,
-        listener: TcpListener,
-        serve: impl Fn(TcpStream, SocketAddr) -> S + Clone + Send + Sync + 'static,
+        listener: A,
+        serve: impl Fn(A::Stream, SocketAddr) -> S + Clone + Send + Sync + 'static,
     ) where
         S: Future<Output = ()> + Send + 'static,
     {
