@@ -10,6 +10,13 @@ use rustls::{NamedGroup, SignatureScheme};
 
 use crate::key::KeyAlgorithm;
 
+/// Has aws-lc gather its entropy now. Otherwise it does so when randomness is first asked for, which costs some 30 ms of CPU time once in a
+/// process: in one that has its keys from an earlier start, as part of the first handshake.
+pub fn gather_entropy() {
+    // Where it fails here it fails wherever randomness is needed, and is told there.
+    let _ = ::aws_lc_rs::rand::fill(&mut [0]);
+}
+
 /// A key exchange group of TLS 1.3 that a client can be told to offer alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyExchange {

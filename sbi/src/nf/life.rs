@@ -18,6 +18,7 @@ use mtc_tls::handshake::ServerStream;
 use mtc_tls::https::HttpsServer;
 use mtc_tls::key_log::KeyLogFile;
 use mtc_tls::profile::ClientAuth;
+use mtc_tls::provider::gather_entropy;
 use mtc_web::Prefix;
 use rustls::KeyLog;
 use tokio::net::TcpListener;
@@ -94,6 +95,8 @@ impl Life {
             key_log,
             tls,
         } = settings;
+        // Before anything is measured.
+        gather_entropy();
         metrics.tell_type(&nf_type.to_string());
         let mut life = Self {
             ledger: Arc::new(Ledger::new(metrics.clone())),
