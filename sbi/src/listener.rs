@@ -79,6 +79,11 @@ fn within_descriptors(share: u64, most: u64) -> usize {
     usize::try_from((descriptor_limit() / share).clamp(16, most)).unwrap_or(16)
 }
 
+/// Connections that one port serves at a time.
+pub(crate) fn connections_limit() -> usize {
+    within_descriptors(DESCRIPTOR_SHARE, MAX_CONNECTIONS)
+}
+
 /// Binds a port; `what` names it in the error, and `key` of the configuration says which it is. Port 0 takes a free one.
 ///
 /// # Errors
@@ -313,7 +318,7 @@ where
 {
     let newcomers = Newcomers::new(
         within_descriptors(NEWCOMERS_SHARE, MAX_NEWCOMERS),
-        within_descriptors(DESCRIPTOR_SHARE, MAX_CONNECTIONS),
+        connections_limit(),
         limits.clone(),
     );
     let addresses = Addresses::default();

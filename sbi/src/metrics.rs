@@ -85,6 +85,8 @@ pub struct Metrics {
     pub budget: Budget,
     /// `nf_connections_refused_total` by `reason`.
     pub connections_refused: IntCounterVec,
+    /// `nf_port_connections_limit`.
+    pub port_connections_limit: IntGauge,
     /// `nf_ready`.
     pub ready: IntGauge,
     /// `nf_instances`.
@@ -108,6 +110,10 @@ impl Metrics {
                     "reason",
                     "`address` (its address has reached its limit), `newer` (it had finished no handshake or sent no request when a newer one came)",
                 )],
+            ),
+            port_connections_limit: registry.gauge(
+                "nf_port_connections_limit",
+                "Connections that each port of this process serves at a time; more wait until one has ended.",
             ),
             info: registry.gauges(
                 "nf_info",

@@ -37,8 +37,8 @@ use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::listener::{
-    Acceptor, Host, Hosts, ListenError, bind, serve_cleartext_sbi, serve_https, serve_local,
-    serve_plain, serve_sbi, serve_streams,
+    Acceptor, Host, Hosts, ListenError, bind, connections_limit, serve_cleartext_sbi, serve_https,
+    serve_local, serve_plain, serve_sbi, serve_streams,
 };
 use crate::metrics::Metrics;
 use crate::model::{NfInstanceId, NfType};
@@ -98,6 +98,9 @@ impl Life {
         // Before anything is measured.
         gather_entropy();
         metrics.tell_type(&nf_type.to_string());
+        metrics
+            .port_connections_limit
+            .set(connections_limit() as i64);
         let mut life = Self {
             ledger: Arc::new(Ledger::new(metrics.clone())),
             limits: Limits::new(limits, &metrics),
