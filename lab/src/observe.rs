@@ -36,7 +36,9 @@ const LONGEST_UNSEEN: Duration = Duration::from_secs(5);
 #[non_exhaustive]
 pub enum ObserveError {
     /// There is nobody to ask.
-    #[error("the lab names no process, and none has announced itself")]
+    #[error(
+        "the lab names no process, and none has announced itself; name admin ports: mtc5g observe 127.0.0.1:7791"
+    )]
     NoProcess,
     /// Nobody answers.
     #[error("no process answers: {}", list(.0))]

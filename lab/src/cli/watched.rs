@@ -24,7 +24,9 @@ pub(super) struct Watched {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no lab in mtc5g-results; name one: mtc5g {0} --lab DIR")]
+#[error(
+    "no lab in mtc5g-results; name one: mtc5g {0} --lab DIR, or admin ports of processes: mtc5g {0} 127.0.0.1:7791"
+)]
 struct NoLab(&'static str);
 
 impl Watched {
