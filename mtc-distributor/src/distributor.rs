@@ -1,13 +1,15 @@
 //! The distributor's process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::causes::Causes;
+use mtc_core::cosign::Cosigner;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::CaTrust;
 use mtc_tls::clock::Clock;
+use sbi::checksum::sha256;
 use sbi::config::{ConfigError, ProcessSettings};
 use sbi::metrics::Metrics;
 use sbi::model::NfType;
@@ -56,7 +58,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     let config = DistributorConfig::load(config)?;
     let TrustFile { trust, logs, .. } = TrustFile::load(&config.trust)?;
     let updater = TrustUpdater::new(config.log.clone(), logs, trust.clone())?
-        .keeping_revoked_in(&config.state)?;
+        .keeping_revoked_in(&state_of(&config.state, trust.cosigner()))?;
     let metrics = Metrics::new();
     let own_metrics = DistributorMetrics::new(&metrics.registry);
     let settings = ProcessSettings::plain(config.admin, &config.limits, config.clock());
@@ -95,6 +97,12 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     life.await_stop().await;
     life.end().await;
     Ok(())
+}
+
+/// The folder for a CA's list of what is revoked. A node outlives the lab that it was in: the list of a CA with another key, under the
+/// same name too, is neither damaged nor of use here, and is left where it is.
+fn state_of(state: &Path, ca: &Cosigner) -> PathBuf {
+    state.join(&sha256(ca.key.raw())[..16])
 }
 
 /// Keeps the sets of a folder as new as the logs.
@@ -176,5 +184,26 @@ impl Keeper {
             None => tracing::info!("the logs are followed again"),
         }
         self.failure = failure;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
+
+    use super::*;
+
+    #[test]
+    fn each_ca_key_has_state_of_its_own_whatever_its_name() {
+        let ca = |key: &SecretKey| Cosigner {
+            id: "32473.1".parse().unwrap(),
+            key: key.public_key().unwrap(),
+        };
+        let key = || SecretKey::generate(SignatureAlgorithm::Ed25519).unwrap();
+        let (one, other) = (key(), key());
+        let folder = |key| state_of(Path::new("state"), &ca(key));
+        assert_eq!(folder(&one), folder(&one));
+        assert_ne!(folder(&one), folder(&other));
+        assert_eq!(folder(&one).parent(), Some(Path::new("state")));
     }
 }
