@@ -106,8 +106,9 @@ main() {
     lab rollout status --timeout=120s deployment/prometheus
     forward svc/prometheus 9090
     # Prometheus tells nobody that it has scraped; it is asked again for as long as six scrapes may take.
-    local attempts=30
-    until deploy/check-prometheus "http://127.0.0.1:$forwarded" nrf=1 scp=1 amf=4 smf=4 >"$out/prometheus"; do
+    local attempts=30 nodes
+    nodes=$(distributors get daemonset distributor -o jsonpath='{.status.desiredNumberScheduled}')
+    until deploy/check-prometheus "http://127.0.0.1:$forwarded" nrf=1 scp=1 amf=4 smf=4 distributor="$nodes" >"$out/prometheus"; do
         [ $((attempts -= 1)) -gt 0 ] || { cat "$out/prometheus"; exit 1; }
         sleep 1
     done
