@@ -90,14 +90,15 @@ impl ServiceOperation {
     }
 }
 
-/// The operations of AUSF, UDM and PCF.
+/// The operations of AUSF, UDM and PCF, and of those that they ask in networks of others: UDR (TS 29.504 clause 5.2.2), BSF (TS 29.521 clause 4.2.2)
+/// and NSSF (TS 29.531 clause 5.2.2). A PUT to a UDR creates or updates, which the request does not tell.
 fn subscriber(service: &str, method: &str, resource: [Option<&str>; 4]) -> &'static str {
     let [first, second, third, fourth] = resource;
     match (service, method) {
         ("nausf-auth", "POST") if second.is_none() => "Authenticate",
         ("nausf-auth", "PUT") if third == Some("5g-aka-confirmation") => "Confirm",
         ("nudm-ueau", "POST") if third == Some("generate-auth-data") => "Get",
-        ("nudm-ueau", "POST") if second == Some("auth-events") => "ResultConfirmation",
+        ("nudm-ueau", "POST" | "PUT") if second == Some("auth-events") => "ResultConfirmation",
         ("nudm-uecm", "PUT") if second == Some("registrations") => "Registration",
         ("nudm-uecm", "PATCH") if third == Some("amf-3gpp-access") => "Update",
         ("nudm-uecm", "DELETE") if third == Some("smf-registrations") && fourth.is_some() => {
@@ -114,12 +115,23 @@ fn subscriber(service: &str, method: &str, resource: [Option<&str>; 4]) -> &'sta
             Some("delete") => "Delete",
             Some(_) => UNKNOWN,
         },
+        ("nudr-dr", "GET") => "Query",
+        ("nudr-dr", "POST") if second == Some("subs-to-notify") => "Subscribe",
+        ("nudr-dr", "DELETE") if second == Some("subs-to-notify") => "Unsubscribe",
+        ("nudr-dr", "POST") => "Create",
+        ("nudr-dr", "PUT" | "PATCH") => "Update",
+        ("nudr-dr", "DELETE") => "Delete",
+        ("nbsf-management", "POST") if first == Some("pcfBindings") => "Register",
+        ("nbsf-management", "GET") if first == Some("pcfBindings") => "Discovery",
+        ("nbsf-management", "PATCH") if first == Some("pcfBindings") => "Update",
+        ("nbsf-management", "DELETE") if first == Some("pcfBindings") => "Deregister",
+        ("nnssf-nsselection", "GET") => "Get",
         _ => UNKNOWN,
     }
 }
 
 fn service(segment: &str) -> Option<&'static str> {
-    const SERVICES: [&str; 14] = [
+    const SERVICES: [&str; 17] = [
         "nnrf-nfm",
         "nnrf-disc",
         "nnrf-cm",
@@ -134,6 +146,9 @@ fn service(segment: &str) -> Option<&'static str> {
         "nudm-sdm",
         "npcf-am-policy-control",
         "npcf-smpolicycontrol",
+        "nudr-dr",
+        "nbsf-management",
+        "nnssf-nsselection",
     ];
     SERVICES.into_iter().find(|service| *service == segment)
 }
@@ -226,9 +241,55 @@ mod tests {
                 "/npcf-smpolicycontrol/v1/sm-policies/7/other",
                 UNKNOWN,
             ),
+            (
+                "PUT",
+                "/nudm-ueau/v1/SUPI/auth-events/7",
+                "ResultConfirmation",
+            ),
         ] {
             let path = path.replace("SUPI", supi);
             assert_eq!(of(method, &path).1, operation, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn operations_of_udr_bsf_and_nssf_are_told_apart() {
+        let data = "/nudr-dr/v1/subscription-data";
+        let bindings = "/nbsf-management/v1/pcfBindings";
+        for (method, path, expected) in [
+            (
+                "GET",
+                format!("{data}/imsi-1/authentication-data/authentication-subscription"),
+                ("nudr-dr", "Query"),
+            ),
+            (
+                "PUT",
+                format!("{data}/imsi-1/context-data/amf-3gpp-access"),
+                ("nudr-dr", "Update"),
+            ),
+            (
+                "POST",
+                format!("{data}/subs-to-notify"),
+                ("nudr-dr", "Subscribe"),
+            ),
+            ("POST", bindings.to_owned(), ("nbsf-management", "Register")),
+            (
+                "DELETE",
+                format!("{bindings}/7"),
+                ("nbsf-management", "Deregister"),
+            ),
+            (
+                "GET",
+                "/nnssf-nsselection/v2/network-slice-information".to_owned(),
+                ("nnssf-nsselection", "Get"),
+            ),
+            (
+                "POST",
+                "/nnssf-nsselection/v2/network-slice-information".to_owned(),
+                ("nnssf-nsselection", UNKNOWN),
+            ),
+        ] {
+            assert_eq!(of(method, &path), expected, "{method} {path}");
         }
     }
 
