@@ -380,7 +380,7 @@ async fn a_process_that_fails_to_start_takes_the_others_with_it() {
         "nrf: cannot listen on",
         &address,
         "SBI",
-        "is another process using the port?",
+        "is another process using it?",
     ] {
         assert!(error.contains(part), "{error}");
     }

@@ -79,7 +79,7 @@ async fn a_port_in_use_is_named() {
     folder.set("smf", "admin", format!("\"{address}\""));
     let parts = [
         &format!("cannot listen on {address} (admin; key admin)"),
-        "is another process using the port?",
+        "is another process using it?",
     ];
     fails_with(&folder.lab, "smf", &[], &parts).await;
 }

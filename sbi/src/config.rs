@@ -615,6 +615,23 @@ impl WantedCredential {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_network_function_listens_somewhere() {
+        let config = |listen: &str| {
+            let text = format!(
+                "trust = ''\nstate = ''\nadmin = '127.0.0.1:0'\n\
+                 nrf = {{ sbi = '127.0.0.1:1', fqdn = 'nrf.test', log = '127.0.0.1:2' }}\n\
+                 credential = [{{ profile = 'mtc', leaf_key = 'ml-dsa-65' }}]\n\
+                 [[instance]]\nid = '0a3f5c1e-7d24-4b8f-9c61-2f4f0d9e1a01'\nfqdn = 'smf.test'\n{listen}"
+            );
+            toml::from_str::<NfConfig>(&text).expect("a configuration")
+        };
+        assert!(config("listen = '127.0.0.1:0'").check_listening().is_ok());
+        let refused = config("").check_listening().expect_err("no listen");
+        let text = refused.to_string();
+        assert!(text.contains("nf.instance.listen"), "{text}");
+    }
+
     fn tls(text: &str) -> Result<TlsConfig, toml::de::Error> {
         toml::from_str(text)
     }

@@ -377,8 +377,7 @@ fn as_many_sets_are_kept_as_the_configuration_says() {
 #[test]
 fn a_current_set_that_is_damaged_or_unsigned_is_written_anew() {
     let scene = Scene::new();
-    let good = scene.look(2, 0);
-    let mut unsigned = good.clone();
+    let mut unsigned = scene.look(2, 0);
     unsigned.logs[0].subtrees[0].hash = Base64Hash([7; 32]);
     for (bad, at) in [(b"half".to_vec(), 60), (unsigned.encode(), 120)] {
         let current = scene.folder.path().join("current");
