@@ -9,13 +9,15 @@ use mtc_core::cosign::Cosigner;
 use mtc_core::time::UnixTime;
 use mtc_core::verify::CaTrust;
 use mtc_tls::clock::Clock;
+use mtc_tls::credentials::MtcTrust;
 use sbi::checksum::sha256;
 use sbi::config::{ConfigError, ProcessSettings};
+use sbi::ledger::{Ledger, Look};
 use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{Life, NfError};
 use sbi::process::{Control, Events};
-use sbi::trust::{SetFolderError, SetLog, TrustError, TrustUpdater, TrustedSet};
+use sbi::trust::{Cost, SetFolderError, SetLog, TrustError, TrustUpdater, TrustedSet};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -83,6 +85,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         sets: Arc::new(Sets::new(config, trust)),
         published: Vec::new(),
         metrics: own_metrics,
+        ledger: life.ledger.clone(),
         failure: None,
     };
     let (published, mut first) = watch::channel(false);
@@ -116,6 +119,7 @@ struct Keeper {
     /// The logs of the current set.
     published: Vec<SetLog>,
     metrics: DistributorMetrics,
+    ledger: Arc<Ledger>,
     /// What was wrong last, which is told once.
     failure: Option<String>,
 }
@@ -125,7 +129,9 @@ impl Keeper {
     async fn keep(mut self, published: watch::Sender<bool>) {
         loop {
             let now = self.clock.now();
+            let before = self.updater.cost();
             let looked = self.updater.update(now).await;
+            self.count(&looked, before);
             let written = self.write(looked.is_ok(), now).await;
             let (result, failure) = match (looked, written) {
                 (_, Err(error)) => ("unwritten", Some(Causes(&error).to_string())),
@@ -139,6 +145,22 @@ impl Keeper {
             }
             sleep(self.interval).await;
         }
+    }
+
+    /// Counts a look, before which all looks had cost so much.
+    fn count(&self, looked: &Result<Option<MtcTrust>, TrustError>, before: Cost) {
+        let look = match looked {
+            Ok(Some(_)) => Look::New,
+            Ok(None) => Look::Unchanged,
+            Err(_) => Look::Failed,
+        };
+        let cost = self.updater.cost();
+        let of_look = cost.since(before);
+        self.ledger.record_look(look, of_look.octets, of_look.cpu);
+        let newest = self.updater.trust().newest_landmark();
+        self.ledger.record_newest_landmark(newest);
+        let metrics = self.ledger.metrics();
+        metrics.sets.show_cost(cost.octets, cost.cpu);
     }
 
     /// Writes what the last look has brought, if there is something; without one, an order of the operator, or an expiry, is still seen to.

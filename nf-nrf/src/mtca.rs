@@ -478,7 +478,10 @@ impl Mtca {
         let subtrees = active.flat_map(|pair| pair.subtrees);
         let subtrees = subtrees.chain(covering_subtrees(last.0, due.tree_size.0));
         self.read_as_relying_parties_do(&published, subtrees)?;
-        Ok(Some(landmarks.allocate(&published, now)?))
+        let landmark = landmarks.allocate(&published, now)?;
+        let (log, number) = (self.log.number(), landmark.number);
+        self.ledger.record_published_landmark(log, number);
+        Ok(Some(landmark))
     }
 
     /// Reads from the disk, past every cache, what a relying party that learns of the landmark will.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use mtc_core::id::{LandmarkNumber, LogNumber};
 use mtc_tls::handshake::{HandshakeCost, HandshakeError};
 use mtc_tls::key::X509Profile;
 use mtc_tls::kind::CertificateKind;
@@ -24,6 +25,7 @@ use crate::model::NfType;
 
 mod detail;
 mod issuance;
+mod learning;
 mod leg;
 mod named;
 mod procedure;
@@ -36,6 +38,7 @@ pub use detail::{
     HandshakeDetail, NegotiatedTotals, SampledTotals, TcpTotals, VerificationTotals, WireTotals,
 };
 pub use issuance::IssuanceTotals;
+pub use learning::{LandmarkName, LandmarkTime, Learner, Learning, Look, LookTotals};
 pub use leg::LegTotals;
 pub use named::NamedCounts;
 pub use procedure::{HopTotals, Hops, Procedure, ProcedureTotals};
@@ -272,6 +275,9 @@ pub struct Measurements {
     /// How its instances got their certificates and registrations.
     #[serde(default, skip_serializing_if = "StartTotals::is_empty")]
     pub start: StartTotals,
+    /// What it did to learn of landmarks and of what is revoked, since it began to; and of an NRF, when landmarks were published.
+    #[serde(default, skip_serializing_if = "Learning::is_empty")]
+    pub learning: Learning,
 }
 
 impl Measurements {
@@ -286,6 +292,7 @@ impl Measurements {
         self.failed_accepts += other.failed_accepts;
         self.issuance.merge(&other.issuance);
         self.start.merge(&other.start);
+        self.learning.merge(&other.learning);
         self.failed_accepts_by_cause
             .combine(&other.failed_accepts_by_cause, u64::saturating_add);
     }
@@ -306,6 +313,7 @@ impl Measurements {
             failed_accepts_by_cause: by_cause,
             issuance: self.issuance.since(&earlier.issuance),
             start: StartTotals::default(),
+            learning: self.learning.since(&earlier.learning),
         }
     }
 
@@ -343,6 +351,15 @@ struct Counts {
     issuance: IssuanceTotals,
     start: StartTotals,
     x509_status: BTreeMap<X509Profile, X509StatusTotals>,
+    learner: Option<Learner>,
+    published: Learning,
+}
+
+impl Counts {
+    /// What the process does to learn of landmarks, from its first look on.
+    fn learner(&mut self) -> &mut Learner {
+        self.learner.get_or_insert_with(Learner::begin)
+    }
 }
 
 impl Ledger {
@@ -512,6 +529,30 @@ impl Ledger {
         self.with(|counts| act(counts.x509_status.entry(profile).or_default()));
     }
 
+    /// Counts a look at the logs or into a folder of trusted sets: so many octets and so much CPU time.
+    pub fn record_look(&self, look: Look, octets: u64, cpu: Duration) {
+        self.metrics
+            .trust_updates
+            .with_label_values(&[look.as_str()])
+            .inc();
+        self.with(|counts| counts.learner().record(look, octets, cpu));
+    }
+
+    /// Notes which landmark is the newest one that this process trusts from now on; none where it trusts none.
+    pub fn record_newest_landmark(&self, newest: Option<(LogNumber, LandmarkNumber)>) {
+        self.with(|counts| {
+            let learner = counts.learner();
+            if let Some(newest) = newest {
+                learner.trusts(newest.into());
+            }
+        });
+    }
+
+    /// Notes that this process has published a landmark.
+    pub fn record_published_landmark(&self, log: LogNumber, landmark: LandmarkNumber) {
+        self.with(|counts| counts.published.publish((log, landmark).into()));
+    }
+
     /// Counts a step of an instance's start or of its renewal, see [`StartStep`]: how long it took, and the CPU time of its
     /// cryptography outside handshakes.
     pub fn record_step(&self, step: StartStep, elapsed: Duration, cpu: Duration) {
@@ -545,6 +586,10 @@ impl Ledger {
             failed_accepts_by_cause: counts.failed_accepts_by_cause.clone(),
             issuance: counts.issuance,
             start: counts.start.clone(),
+            learning: Learning {
+                learners: counts.learner.iter().map(Learner::until_now).collect(),
+                ..counts.published.clone()
+            },
         })
     }
 

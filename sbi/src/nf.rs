@@ -515,7 +515,7 @@ impl Start {
             sleep(RETRY_PAUSE).await;
         }
         show_learnt(updater, &self.life.metrics);
-        publish_trust(updater.trust(), instances.iter(), &self.life.metrics);
+        publish_trust(updater.trust(), instances.iter(), &self.life.ledger);
         Ok(())
     }
 

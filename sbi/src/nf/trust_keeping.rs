@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::instance::Instance;
 use crate::landmark_demand::LandmarkDemand;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Look};
 use crate::metrics::{Metrics, unix_now};
 use crate::orders::Orders;
 use crate::process::{Event, Events};
@@ -68,17 +68,18 @@ pub(super) async fn keep_trust(
     let mut last_failure = LastFailure::default();
     loop {
         let demanded = demand.take();
+        let before = updater.cost();
         let looked = if orders.landmarks_are_paused() {
             updater.expire(clock.now())
         } else {
             updater.update(clock.now()).await
         };
-        let result = match looked {
+        let look = match looked {
             Ok(Some(trust)) => {
-                publish_trust(&trust, instances.iter(), metrics);
-                "new"
+                publish_trust(&trust, instances.iter(), &ledger);
+                Look::New
             }
-            Ok(None) => "unchanged",
+            Ok(None) => Look::Unchanged,
             Err(error) => {
                 if matches!(error, TrustError::Revocation(_)) {
                     metrics.revocation.refused.inc();
@@ -92,10 +93,11 @@ pub(super) async fn keep_trust(
                 } else {
                     tracing::debug!(error = %Causes(&error), "trust state still not updated");
                 }
-                "failed"
+                Look::Failed
             }
         };
-        metrics.trust_updates.with_label_values(&[result]).inc();
+        let cost = updater.cost().since(before);
+        ledger.record_look(look, cost.octets, cost.cpu);
         demand.is_covered_below(updater.covered());
         show_learnt(&updater, metrics);
         if let Some(number) = updater.revocation_list().map(|list| list.number)
@@ -103,7 +105,7 @@ pub(super) async fn keep_trust(
         {
             events.tell(&Event::Revoked { number });
         }
-        if result == "failed" {
+        if look == Look::Failed {
             failures = u32::saturating_add(failures, 1);
             if let Some(serial) = demanded {
                 demand.met_standalone(serial);
@@ -136,8 +138,10 @@ pub(super) fn show_learnt(updater: &TrustUpdater, metrics: &Metrics) {
 pub(super) fn publish_trust<'a>(
     trust: &MtcTrust,
     instances: impl Iterator<Item = &'a Arc<Instance>>,
-    metrics: &Metrics,
+    ledger: &Ledger,
 ) {
+    let metrics = ledger.metrics();
+    ledger.record_newest_landmark(trust.newest_landmark());
     instances.for_each(|instance| instance.store.update(|set| set.mtc_trust = trust.clone()));
     let newest = trust.newest_landmark().map_or(0, |(_, newest)| newest.0);
     let newest = i64::try_from(newest).unwrap_or(i64::MAX);

@@ -74,6 +74,17 @@ pub struct Cost {
     pub cpu: Duration,
 }
 
+impl Cost {
+    /// What was added to an earlier state of the same sums.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            octets: self.octets.saturating_sub(earlier.octets),
+            cpu: self.cpu.saturating_sub(earlier.cpu),
+        }
+    }
+}
+
 /// What tells a file from the one that was there before.
 type Identity = (u64, u64, u64, i64, i64);
 
