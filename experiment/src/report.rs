@@ -15,6 +15,7 @@ mod escape;
 mod findings;
 mod html;
 mod json;
+mod learning;
 mod legs;
 mod markdown;
 mod messages;

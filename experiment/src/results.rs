@@ -19,6 +19,7 @@ mod expectation;
 mod handshake;
 mod joined_lab;
 mod latency;
+mod learning;
 mod link;
 mod making;
 pub(crate) mod observed;
@@ -47,6 +48,7 @@ pub use handshake::{
 pub use joined_lab::JoinedLab;
 pub(crate) use joined_lab::LabValue;
 pub use latency::Latency;
+pub use learning::{LearningDay, LearningResult, LookResult, Spread};
 pub use link::{ConfiguredLink, LinkResult};
 pub use observed::{
     Observation, Observed, ObservedProcess, ObservedRequests, ProfileCounts, SilentProcess,
@@ -111,6 +113,9 @@ pub struct Results {
     /// How the lab's instances enrolled and registered before the load; none of a lab that was up before the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StartResult>,
+    /// What it took processes to learn of landmarks and of what is revoked, by what they are; empty where none does, and in older files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning: Vec<LearningResult>,
 }
 
 /// What a run was.

@@ -466,6 +466,7 @@ async fn measure(
     let counted = |side| Counted {
         totals: ended.of(side, scenario),
         slices: slices.of(side, scenario),
+        learning: ended.learning(side),
     };
     let mut own = counted(Origin::Generator);
     let background = ended.background(scenario, &load.variants);

@@ -1,6 +1,7 @@
 //! Revocation in a running lab: by command, through the list that the NRF publishes, to processes that refuse who is revoked; and the same
 //! list, with landmarks, through the files of a distributor, or on demand.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,12 +17,14 @@ use mtc_tools::certificate_file::read_certificate;
 use mtc_web::{Client, Prefix};
 use nf_nrf::config::NrfConfig;
 use nf_nrf::revocation::{Answer, PublishedList};
+use sbi::ledger::{Learning, LookTotals};
 use sbi::orders::Order;
 use sbi::process::Event;
+use tokio::time::sleep;
 
 use test_support::command::{Ended, mtc5g, within};
 use test_support::distributor::Distributor;
-use test_support::test_lab::{LEAF_KEY, Metrics, TestFolder, TestLab, shows, small};
+use test_support::test_lab::{LEAF_KEY, LOOK_INTERVAL, Metrics, TestFolder, TestLab, shows, small};
 use test_support::test_nf::TestNf;
 
 /// How the peer of whoever is revoked says so.
@@ -277,6 +280,7 @@ async fn on_demand_the_log_is_asked_when_a_peer_shows_what_no_known_landmark_cov
     let first_look = |metrics: &Metrics| metrics.value("mtc_trust_update_timestamp_seconds") > 0.0;
     shows(amf, first_look).await;
     let before = Metrics::read(amf).await;
+    let started = learning(&mut lab, Nf::Amf).await;
     let newest = before.value("mtc_newest_landmark");
 
     // A landmark covers new certificates of the SMF, and the AMF has not met them.
@@ -311,5 +315,62 @@ async fn on_demand_the_log_is_asked_when_a_peer_shows_what_no_known_landmark_cov
         metrics.value("mtc_newest_landmark") >= published
     })
     .await;
+    counts_what_its_metrics_show(&mut lab, amf, &started, &before).await;
     lab.topology.stop().await;
+}
+
+/// What a process has done to learn of landmarks.
+async fn learning(lab: &mut TestLab, nf: Nf) -> Learning {
+    let measured = lab.topology.measurements(nf).await;
+    measured.expect("it answers").learning
+}
+
+/// The AMF's looks since it had `started`, of which results are made, come to be those that its metrics show since `before`; and what it has
+/// learned, the NRF has published earlier.
+async fn counts_what_its_metrics_show(
+    lab: &mut TestLab,
+    amf: SocketAddr,
+    started: &Learning,
+    before: &Metrics,
+) {
+    let shown = |metrics: &Metrics| {
+        let looks = ["new", "unchanged", "failed"]
+            .map(|of| format!("mtc_trust_updates_total{{result=\"{of}\"}}"))
+            .map(|series| metrics.value_or_zero(&series));
+        let cost = ["mtc_trust_read_bytes_total", "mtc_trust_cpu_seconds_total"]
+            .map(|name| metrics.value(name));
+        [&looks[..], &cost].concat()
+    };
+    let compared = async {
+        loop {
+            let learned = learning(lab, Nf::Amf).await.since(started);
+            let metrics = Metrics::read(amf).await;
+            let [learner] = &learned.learners[..] else {
+                panic!("one process: {learned:?}");
+            };
+            let looks = [learner.new, learner.unchanged, learner.failed];
+            let sum = |of: fn(&LookTotals) -> u64| looks.iter().map(of).sum::<u64>() as f64;
+            let cost = [sum(|of| of.octets), sum(|of| of.cpu_ns) / 1e9];
+            let counts = looks.map(|of| of.count as f64);
+            let counted = [&counts[..], &cost].concat();
+            let earlier = shown(before).into_iter();
+            let differences = shown(&metrics).into_iter().zip(earlier);
+            let mut pairs = differences.map(|(now, before)| now - before).zip(counted);
+            // A look may be between one answer and the other.
+            if pairs.all(|(shown, counted)| (shown - counted).abs() < 1e-6) {
+                break learner.clone();
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    };
+    let amf = within(compared).await;
+    assert!(amf.new.count > 0 && amf.new.octets > 0 && amf.new.cpu_ns > 0);
+    assert!(amf.known.is_some() && !amf.learned.is_empty(), "{amf:?}");
+    let published = learning(lab, Nf::Nrf).await.published;
+    for learned in &amf.learned {
+        let same = published.iter().find(|of| of.landmark == learned.landmark);
+        let same = same.expect("the NRF has published it");
+        // It says so a moment after others could read it.
+        assert!(same.at_ms <= learned.at_ms + 1000, "{same:?} {learned:?}");
+    }
 }

@@ -140,6 +140,15 @@ async fn two_generators_of_one_lab_do_the_arrivals_of_one_and_their_results_are_
         assert!(whole.errors.is_empty(), "{:?}", whole.errors);
         assert!(whole.totals.server.handshakes > 0);
     }
+    let learners = |results: &Results| -> Vec<(String, u64)> {
+        let learning = results.learning.iter();
+        learning.map(|of| (of.nf.clone(), of.processes)).collect()
+    };
+    let of = |amf: u64| [("amf", amf), ("nrf", 1), ("scp", 1), ("smf", 1)];
+    let of = |amf| of(amf).map(|(nf, count)| (nf.to_owned(), count));
+    assert_eq!(learners(&parts[0]), of(1));
+    assert_eq!(learners(&whole), of(2));
+
     let on_one = "These are the results of load generator 1/2 only";
     let noted = |results: &Results| results.notes.iter().any(|note| note.starts_with(on_one));
     assert!(noted(&parts[0]) && !noted(&whole));
@@ -218,6 +227,9 @@ fn is_what_the_run_measured(observed: &Results, run: &Results, sessions: u64) {
     let mut of_lab: Vec<&str> = of_lab.map(|of| of.nf.as_str()).collect();
     of_lab.sort_unstable();
     assert_eq!(of_lab, ["amf", "nrf", "scp", "smf"]);
+    let mut learning = observed.learning.iter();
+    let smf = learning.find(|of| of.nf == "smf").expect("it looks");
+    assert!(smf.unchanged.count > 0 && smf.bytes > 0, "{smf:?}");
     assert!(observed.run.interrupted && observed.verdict.passed);
 }
 

@@ -133,7 +133,7 @@ pub fn mint(lab: &LabFolder, id: Uuid, nf_type: &str, fqdn: &str, exp: UnixTime)
 }
 
 /// Between looks at metrics: what they tell can only be asked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits until a process shows metrics as they are wanted.
 pub async fn shows(admin: SocketAddr, is_wanted: impl Fn(&Metrics) -> bool) {
@@ -163,13 +163,18 @@ impl Metrics {
 
     /// The value of a metric without labels.
     pub fn value(&self, name: &str) -> f64 {
-        let Self(text) = self;
-        let mut named = text.lines().filter_map(|line| line.split_once(' '));
-        let value = named.find_map(|(other, value)| (other == name).then(|| value.trim().parse()));
-        match value {
-            Some(Ok(value)) => value,
-            _ => panic!("no {name} in {text}"),
-        }
+        self.find(name)
+            .unwrap_or_else(|| panic!("no {name} in {}", self.0))
+    }
+
+    /// The value of a series, written as the process does; 0 where it has not begun.
+    pub fn value_or_zero(&self, series: &str) -> f64 {
+        self.find(series).unwrap_or_default()
+    }
+
+    fn find(&self, series: &str) -> Option<f64> {
+        let mut named = self.0.lines().filter_map(|line| line.split_once(' '));
+        named.find_map(|(other, value)| (other == series).then(|| value.trim().parse().ok())?)
     }
 }
 

@@ -14,6 +14,7 @@ use super::charts::{Data, Figure, figures};
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
 use super::escape::percent_encoded;
+use super::learning;
 use super::legs::{self, legs};
 use super::observed;
 use super::procedure::{BY_NF, NOTE, TITLE, costs, hop_costs, nf_costs};
@@ -53,6 +54,7 @@ pub fn html(report: &Report<'_>) -> String {
         (opening(report))
         (procedures(report.results))
         (registration_storm(report.results))
+        (learning_table(report.results))
         (observed_tables(report.results))
         (statements(report))
         (charts(report))
@@ -293,6 +295,26 @@ fn registration_storm(results: &Results) -> Markup {
                 (scroll(storm::TITLE, &figures_table(&steps)))
                 p.note { (sentences) }
             }
+        }
+    }
+}
+
+/// What it took processes to learn of landmarks.
+fn learning_table(results: &Results) -> Markup {
+    html! {
+        @if let Some(learned) = learning::learning(results) {
+            (learned_section(&learned, &learning::note([results])))
+        }
+    }
+}
+
+/// The section of such a table, of a run or of a sweep.
+pub(super) fn learned_section(learned: &Data, note: &str) -> Markup {
+    html! {
+        section id="learning" {
+            h2 { (learning::TITLE) }
+            (scroll(learning::TITLE, &figures_table(learned)))
+            p.note { (note) }
         }
     }
 }

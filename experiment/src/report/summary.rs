@@ -4,6 +4,7 @@ use mtc_core::printable::printable_lines;
 
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
+use super::learning;
 use super::legs::{self, legs};
 use super::markdown::{bullets, escape};
 use super::numbers::with_interval;
@@ -84,6 +85,11 @@ pub fn summary(report: &Report<'_>) -> String {
     {
         let table = markdown_table(&steps);
         text.push_str(&format!("\n## {}\n\n{table}\n{sentences}\n", storm::TITLE));
+    }
+    if let Some(learned) = learning::learning(results) {
+        let (title, table) = (learning::TITLE, markdown_table(&learned));
+        let note = learning::note([results]);
+        text.push_str(&format!("\n## {title}\n\n{table}\n{note}\n"));
     }
     for (title, data, note) in observed::tables(results) {
         text.push_str(&format!("\n## {title}\n\n{}", markdown_table(&data)));

@@ -8,7 +8,9 @@ use mtc_tls::kind::CertificateKind;
 use super::columns::{Column, Row};
 use super::content::Judgement;
 use super::findings::reasons;
+use super::learning;
 use super::numbers::{at, time, whole};
+use super::tables::markdown_table;
 use super::wording::{LEFT_OUT, settings, title};
 use crate::results::{Outcome, Results, VariantResult};
 
@@ -44,6 +46,10 @@ pub fn sweep(runs: &[Results]) -> String {
     );
     let _ = writeln!(text, "{LEFT_OUT}.");
     served(&mut text, runs);
+    if let Some(learned) = learning::sweep_learning(runs) {
+        let (title, table) = (learning::TITLE, markdown_table(&learned));
+        let _ = writeln!(text, "\n## {title}\n\n{table}\n{}", learning::note(runs));
+    }
     printable_lines(&text)
 }
 

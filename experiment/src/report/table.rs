@@ -5,6 +5,7 @@ use mtc_core::printable::printable_lines;
 use super::charts::Data;
 use super::columns::{Column, Row};
 use super::content::{Judgement, Report};
+use super::learning::{self, narrow_learning};
 use super::numbers::with_interval;
 use super::observed;
 use super::procedure::{NOTE, TITLE, narrow_costs};
@@ -246,6 +247,13 @@ pub fn table_within(report: &Report<'_>, width: usize) -> String {
         plain_grid(&mut text, width, &steps);
         text.push('\n');
         paragraph(&mut text, width, "  ", &sentences);
+        text.push('\n');
+    }
+    if let Some(learning) = narrow_learning(report.results) {
+        text.push_str(&format!("{}\n", learning::TITLE.to_uppercase()));
+        plain_grid(&mut text, width, &learning);
+        text.push('\n');
+        paragraph(&mut text, width, "  ", &learning::note([report.results]));
         text.push('\n');
     }
     for (title, data, note) in observed::tables(report.results) {

@@ -3,6 +3,7 @@
 use super::charts::{Data, figures, sweep_figures};
 use super::columns::{Column, Row};
 use super::content::Report;
+use super::learning::{learning, sweep_learning};
 use super::markdown;
 use super::numbers::{count, with_interval};
 use super::procedure::{costs, hop_costs};
@@ -20,6 +21,9 @@ pub enum TableFormat {
     /// Comma-separated values as of RFC 4180, with every column there is.
     Csv,
 }
+
+/// The file of what it took processes to learn of landmarks.
+const LEARNING: &str = "learning.csv";
 
 /// A file's name, and what is in it.
 pub type CsvFile = (String, String);
@@ -113,9 +117,11 @@ pub fn csv_files(results: &Results) -> Vec<CsvFile> {
     let figures = figures.map(|figure| (format!("{}.csv", figure.caption.id), figure.data.csv()));
     let procedures = hop_costs(results).map(|costs| ("procedures.csv".to_owned(), costs.csv()));
     let ways = ways(results).map(|ways| ("procedures-by-way.csv".to_owned(), ways.csv()));
+    let learned = learning(results).map(|learned| (LEARNING.to_owned(), learned.csv()));
     std::iter::once(("comparison.csv".to_owned(), comparison))
         .chain(procedures)
         .chain(ways)
+        .chain(learned)
         .chain(figures)
         .collect()
 }
@@ -138,7 +144,9 @@ pub fn sweep_csv_files(runs: &[Results]) -> Vec<CsvFile> {
     }
     let figures = sweep_figures(runs).into_iter();
     let figures = figures.map(|figure| (format!("{}.csv", figure.caption.id), figure.data.csv()));
+    let learned = sweep_learning(runs).map(|learned| (LEARNING.to_owned(), learned.csv()));
     std::iter::once(("comparison.csv".to_owned(), all.csv()))
+        .chain(learned)
         .chain(figures)
         .collect()
 }

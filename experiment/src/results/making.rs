@@ -118,6 +118,7 @@ impl Results {
             timeline: Vec::new(),
             issuance: Issuance::default(),
             start: None,
+            learning: Vec::new(),
         };
         results.relate();
         results.verdict = results.judge();

@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use mtc_tls::kind::CertificateKind;
 use mtc_tls::profile::ConnectionProfile;
-use sbi::ledger::{HandshakeTotals, NfTotals};
+use sbi::ledger::{HandshakeTotals, Learning, NfTotals};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::arrivals::Judged;
 use super::rounding::to_thousandth;
 use super::{
-    GeneratorResult, Issuance, Results, Run, SCHEMA, VariantArrivals, VariantResult, Verdict,
+    GeneratorResult, Issuance, LearningResult, Results, Run, SCHEMA, VariantArrivals,
+    VariantResult, Verdict,
 };
 use crate::environment::Environment;
 use crate::measure::{ClientSlice, ClientTotals, GeneratorUse, Histogram};
@@ -46,6 +47,8 @@ pub struct Observation {
     pub profiles: BTreeMap<ConnectionProfile, ProfileCounts>,
     /// What an NRF among them issued.
     pub issuance: Issuance,
+    /// What they did to learn of landmarks, by what they are.
+    pub learning: BTreeMap<String, Learning>,
     /// The processes and their requests.
     pub observed: Observed,
 }
@@ -139,6 +142,7 @@ impl Results {
             planned,
             profiles,
             issuance,
+            learning,
             observed,
         } = observation;
         let mut profiles: Vec<_> = profiles
@@ -192,6 +196,7 @@ impl Results {
             timeline: Vec::new(),
             issuance,
             start: None,
+            learning: LearningResult::all(&learning, None),
         };
         let slices: Vec<_> = profiles.into_iter().map(|(_, of)| of.slices).collect();
         results.sliced(&slices);
@@ -332,6 +337,7 @@ pub(crate) mod tests {
             ]
             .into(),
             issuance: Issuance::default(),
+            learning: BTreeMap::new(),
             observed: Observed {
                 elapsed_s: 60.0,
                 processes: vec![process("nrf", 1), process("smf", 2)],

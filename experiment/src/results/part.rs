@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use sbi::ledger::NfTotals;
+use sbi::ledger::{Learning, NfTotals};
 use serde::{Deserialize, Serialize};
 
 use super::comparison::environment_differences;
-use super::{JoinedLab, Preflight, Results, RunHistory, TimelinePoint};
+use super::{JoinedLab, LearningResult, Preflight, Results, RunHistory, TimelinePoint};
 use crate::environment::Environment;
 use crate::measure::{LoadResult, Shard, VariantMismatch};
 use crate::scenario::{Scenario, ScenarioFaults};
@@ -28,6 +28,9 @@ pub struct Counted {
     pub totals: Vec<NfTotals>,
     /// What network functions counted in each slice, a list for each variant.
     pub slices: Vec<Vec<NfTotals>>,
+    /// What they did to learn of landmarks and of what is revoked, by process; nothing in parts of older versions.
+    #[serde(default)]
+    pub learning: BTreeMap<String, Learning>,
 }
 
 impl Counted {
@@ -39,6 +42,9 @@ impl Counted {
             mine.resize_with(mine.len().max(theirs.len()), NfTotals::default);
             let slices = mine.iter_mut().zip(theirs);
             slices.for_each(|(mine, theirs)| mine.merge(theirs));
+        }
+        for (nf, theirs) in &other.learning {
+            self.learning.entry(nf.clone()).or_default().merge(theirs);
         }
     }
 }
@@ -197,6 +203,9 @@ impl Part {
         results.run.joined = self.joined;
         results.run.lab = self.joined_lab;
         results.sliced(&counted.slices);
+        // A lab that was up before has its own cadence.
+        let way = (!self.joined).then_some(scenario.lab.distribution);
+        results.learning = LearningResult::all(&counted.learning, way);
         results.happened(self.history);
         results.notes.extend(self.notes);
         Ok(results)
@@ -314,6 +323,7 @@ fn together(a: &[TimelinePoint], b: &[TimelinePoint]) -> Vec<TimelinePoint> {
 mod tests {
     use super::*;
     use crate::results::ClockStep;
+    use crate::results::learning::tests::learning;
     use crate::results::sample::quick_part;
 
     fn shard(index: u32, count: u32) -> (PathBuf, Part) {
@@ -369,6 +379,31 @@ mod tests {
         assert!(both.verdict.passed, "{:?}", both.verdict);
         let points = (both.timeline[0].done, one.timeline[0].done);
         assert_eq!(points.0, 2 * points.1);
+    }
+
+    #[test]
+    fn processes_of_each_generator_learn_for_themselves_and_those_of_the_lab_once() {
+        let mut parts = vec![shard(0, 2), shard(1, 2)];
+        for (index, (_, part)) in parts.iter_mut().enumerate() {
+            part.lab.learning = learning();
+            let mut amf = part.lab.learning.remove("amf").expect("an AMF");
+            amf.learners[0].process += index as u64;
+            part.own.learning = [("amf".to_owned(), amf.clone())].into();
+            part.lab.learning.insert("smf".to_owned(), amf);
+        }
+        let one = parts[0].1.clone().results(&scenario()).expect("variants");
+        let both = merge(parts).expect("parts of one run").learning;
+        let of = |learning: &[LearningResult]| -> Vec<_> {
+            let of = learning.iter();
+            of.map(|of| (of.nf.clone(), of.processes, of.bytes, of.age_s))
+                .collect()
+        };
+        let [amf, smf] = &of(&one.learning)[..] else {
+            panic!("{:?}", one.learning);
+        };
+        let twice = (amf.0.clone(), 2 * amf.1, 2 * amf.2, amf.3);
+        assert_eq!(of(&both), [twice, smf.clone()]);
+        assert!(amf.3.is_some(), "the NRF of the lab tells");
     }
 
     #[test]

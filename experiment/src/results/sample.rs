@@ -16,15 +16,17 @@ use sbi::ledger::{
 use sbi::model::NfType;
 use time::macros::datetime;
 
+use super::learning::tests::learning;
 pub(crate) use super::start::tests::storm;
 use super::{
-    Counted, EventRecord, Issuance, JoinedLab, LinkResult, OperationResult, PART_SCHEMA, Part,
-    Preflight, Results, RunHistory, ThresholdOutcome, TimelinePoint, TokenResult,
+    Counted, EventRecord, Issuance, JoinedLab, LearningResult, LinkResult, OperationResult,
+    PART_SCHEMA, Part, Preflight, Results, RunHistory, ThresholdOutcome, TimelinePoint,
+    TokenResult,
 };
 use crate::environment::{Environment, LOOPBACK};
 use crate::measure::{ClientTotals, Histogram, SLICES};
 use crate::measure::{GeneratorUse, LoadResult, Shard};
-use crate::scenario::{Measure, Scenario};
+use crate::scenario::{Distribution, Measure, Scenario};
 
 mod handshake;
 
@@ -155,10 +157,12 @@ fn part(scenario: &Scenario) -> Part {
         own: Counted {
             totals: nothing,
             slices: vec![Vec::new(); scenario.variants.len()],
+            learning: BTreeMap::new(),
         },
         lab: Counted {
             totals: network_functions,
             slices,
+            learning: BTreeMap::new(),
         },
         history: RunHistory {
             issuance: issuance(),
@@ -189,6 +193,11 @@ pub(crate) fn grid() -> Vec<Results> {
         results
     };
     cells.into_iter().flatten().map(run).collect()
+}
+
+/// What an AMF took to learn of landmarks by asking the log.
+pub(crate) fn learned() -> Vec<LearningResult> {
+    LearningResult::all(&learning(), Some(Distribution::Each))
 }
 
 /// A run in which everything is there that a run can have.
@@ -262,6 +271,8 @@ pub(crate) fn full() -> Results {
     (0..500).for_each(|_| punctual.record(Duration::from_micros(80)));
     let limit = Duration::from_millis(1);
     results.run.preflight = Some(Preflight::of(&punctual, 9, limit, Some(0.5), true));
+    results.learning = learned();
+    results.learning[0].failed = results.learning[0].unchanged;
     results.thresholds = thresholds();
     results.run.lab = Some(JoinedLab {
         smf: Some(2),

@@ -17,7 +17,7 @@ use experiment::results::{
     SilentProcess,
 };
 use mtc_tls::profile::ConnectionProfile;
-use sbi::ledger::{HandshakeTotals, IssuanceTotals, Measurements};
+use sbi::ledger::{HandshakeTotals, IssuanceTotals, Learning, Measurements};
 use time::OffsetDateTime;
 
 use super::{ObserveError, Progress};
@@ -115,6 +115,7 @@ pub(super) struct Tally {
     profiles: BTreeMap<ConnectionProfile, ProfileCounts>,
     issuance: Issuance,
     requests: Requests,
+    learning: BTreeMap<String, Learning>,
 }
 
 impl Tally {
@@ -135,6 +136,7 @@ impl Tally {
             profiles: BTreeMap::new(),
             issuance: Issuance::default(),
             requests: Requests::new(),
+            learning: BTreeMap::new(),
         };
         for seen in look.seen {
             if let Ok(reading) = &seen.reading {
@@ -229,6 +231,10 @@ impl Tally {
         let Some((process, _)) = self.processes.get_mut(&addr) else {
             return;
         };
+        if !measurements.learning.is_empty() {
+            let learning = self.learning.entry(process.nf.clone()).or_default();
+            learning.merge(&measurements.learning);
+        }
         process.cpu_s += cpu_s;
         process.failed_accepts += measurements.failed_accepts;
         for (cause, count) in measurements.failed_accepts_by_cause.iter() {
@@ -289,6 +295,7 @@ impl Tally {
             planned,
             profiles: self.profiles,
             issuance,
+            learning: self.learning,
             observed: Observed {
                 elapsed_s: seconds(self.last),
                 processes: processes.collect(),

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sbi::ledger::{HandshakeTotals, Measurements, NfTotals};
+use sbi::ledger::{HandshakeTotals, Learning, Measurements, NfTotals};
 
 use tokio::time::{Instant, sleep};
 
@@ -63,6 +63,8 @@ pub(super) struct Counters {
     begun: BTreeMap<&'static str, Measurements>,
     /// What processes counted after it that have ended.
     ended: BTreeMap<(&'static str, String), NfTotals>,
+    /// What they did after it to learn of landmarks.
+    learning: BTreeMap<&'static str, Learning>,
 }
 
 impl Counters {
@@ -139,6 +141,8 @@ impl Counters {
     ) -> Result<(), TopologyError> {
         let now = topology.measurements(nf).await?;
         let before = self.begun.remove(nf.as_str()).unwrap_or_default();
+        let learning = self.learning.entry(nf.as_str()).or_default();
+        learning.merge(&now.learning.since(&before.learning));
         for (profile, counted) in now.profiles {
             let before = before.profiles.get(&profile).cloned().unwrap_or_default();
             self.ended
@@ -161,7 +165,10 @@ impl Counters {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Ended(self.ended))
+        Ok(Ended {
+            totals: self.ended,
+            learning: self.learning,
+        })
     }
 }
 
@@ -176,8 +183,13 @@ pub(super) fn later_less(later: &NfTotals, earlier: &NfTotals) -> NfTotals {
     }
 }
 
-/// What was counted by process and connection profile.
-pub(super) struct Ended(BTreeMap<(&'static str, String), NfTotals>);
+/// What was counted.
+pub(super) struct Ended {
+    /// By process and connection profile.
+    totals: BTreeMap<(&'static str, String), NfTotals>,
+    /// By process.
+    learning: BTreeMap<&'static str, Learning>,
+}
 
 impl Ended {
     /// For each variant, the load generator's connections as a client that are of no recorded operation: renewals, heartbeats, and
@@ -192,7 +204,7 @@ impl Ended {
             .map(|(variant, recorded)| {
                 let profile = variant.profile().to_string();
                 let mut all = HandshakeTotals::default();
-                for ((nf, of), counted) in &self.0 {
+                for ((nf, of), counted) in &self.totals {
                     if *of == profile && Origin::of(nf) == Origin::Generator {
                         all.merge(&counted.client);
                     }
@@ -209,7 +221,7 @@ impl Ended {
             .map(|variant| {
                 let profile = variant.profile().to_string();
                 let mut totals = NfTotals::default();
-                for ((nf, of), counted) in &self.0 {
+                for ((nf, of), counted) in &self.totals {
                     if *of == profile && Origin::of(nf) == origin {
                         totals.merge(&origin.seen(counted.clone()));
                     }
@@ -217,5 +229,14 @@ impl Ended {
                 totals
             })
             .collect()
+    }
+
+    /// What one origin did to learn of landmarks, by process.
+    pub(super) fn learning(&self, origin: Origin) -> BTreeMap<String, Learning> {
+        let of_origin = |(nf, of): (&&str, &Learning)| {
+            let is_told = Origin::of(nf) == origin && !of.is_empty();
+            is_told.then(|| ((*nf).to_owned(), of.clone()))
+        };
+        self.learning.iter().filter_map(of_origin).collect()
     }
 }

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::super::charts::sweep_figures;
 use super::super::columns::{Column, Row};
-use super::super::html::{facts, figure, html_page, row, scenario, scroll};
+use super::super::html::{facts, figure, html_page, learned_section, row, scenario, scroll};
+use super::super::learning;
 use super::super::numbers::ratio;
 use super::super::wording::{LEFT_OUT, machine, settings, title};
 use super::judged;
@@ -49,6 +50,9 @@ pub fn sweep_html(runs: &[Results]) -> String {
                  are drawn again. Bytes and CPU time are those of the generator's handshakes, both sides, spread over its operations. \
                  Each run has a report of its own in the folder cells. " (LEFT_OUT) "."
             }
+        }
+        @if let Some(learned) = learning::sweep_learning(runs) {
+            (learned_section(&learned, &learning::note(runs)))
         }
         section {
             h2 { "Environment" }
