@@ -52,6 +52,7 @@ struct Inner {
     landmark: IntGauge,
     landmark_entries: IntGauge,
     landmark_since: IntGauge,
+    landmark_expiry: IntGauge,
     revocation_number: IntGauge,
     revocation_failures: IntCounter,
     landmark_interval: IntGauge,
@@ -254,6 +255,10 @@ impl NrfMetrics {
                 "mtc_log_landmark_timestamp_seconds",
                 "Unix time at which this process last allocated a landmark, or started.",
             ),
+            landmark_expiry: registry.gauge(
+                "mtc_log_landmark_expiry_timestamp_seconds",
+                "Unix time at which the newest landmark expires, by which relying parties can be compared: 0 for landmark 0.",
+            ),
             revocation_number: registry.gauge("mtc_ca_revocation_list_number", "Number of the newest list of revoked serial numbers that this CA has published; 0 for none."),
             revocation_failures: registry.counter("mtc_ca_revocation_list_failures_total", "Attempts to publish a list of revoked serial numbers that failed."),
             landmark_interval: registry.gauge("mtc_log_landmark_interval_seconds", "Least time from a landmark to the next."),
@@ -354,6 +359,7 @@ impl NrfMetrics {
         self.0.landmark.set(gauge(landmark.number.0));
         self.0.landmark_entries.set(gauge(landmark.tree_size.0));
         self.0.landmark_since.set(unix_now());
+        self.0.landmark_expiry.set(gauge(landmark.expiry.0));
     }
 
     /// A list of revoked serial numbers was published.

@@ -58,6 +58,8 @@ pub struct Metrics {
     pub newest_landmark: IntGauge,
     /// `mtc_newest_landmark_timestamp_seconds`.
     pub newest_landmark_since: IntGauge,
+    /// `mtc_newest_landmark_expiry_timestamp_seconds`.
+    pub newest_landmark_expiry: IntGauge,
     /// `mtc_trusted_subtrees`.
     pub trusted_subtrees: IntGauge,
     /// `mtc_trust_updates_total` by `result`.
@@ -153,6 +155,10 @@ impl Metrics {
             newest_landmark_since: registry.gauge(
                 "mtc_newest_landmark_timestamp_seconds",
                 "Unix time since which the newest landmark has been trusted here; 0 for none.",
+            ),
+            newest_landmark_expiry: registry.gauge(
+                "mtc_newest_landmark_expiry_timestamp_seconds",
+                "Unix time at which the newest landmark that is trusted expires: longest life of a certificate after it was allocated; 0 for none.",
             ),
             trusted_subtrees: registry.gauge(
                 "mtc_trusted_subtrees",

@@ -319,6 +319,11 @@ impl TrustUpdater {
         self.newest_log() > Some(log) || self.trust.newest_landmark() >= Some((log, landmark))
     }
 
+    /// When the newest landmark that is trusted expires.
+    pub fn newest_expiry(&self) -> Option<UnixTime> {
+        self.logs.iter().rev().find_map(Follower::expiry)
+    }
+
     /// The serial number after the last that a trusted landmark covers; 0 if none is trusted.
     pub fn covered(&self) -> u64 {
         let subtrees = self.logs.iter().flat_map(Follower::subtrees);

@@ -121,8 +121,12 @@ pub(super) async fn keep_trust(
     }
 }
 
-/// Shows the list of revoked serial numbers that is in force, and the trusted set.
+/// Shows what looks have cost, when the newest landmark expires, the list of revoked serial numbers that is in force, and the trusted set.
 pub(super) fn show_learnt(updater: &TrustUpdater, metrics: &Metrics) {
+    let expiry = updater.newest_expiry().map_or(0, |expiry| expiry.0);
+    metrics
+        .newest_landmark_expiry
+        .set(i64::try_from(expiry).unwrap_or(i64::MAX));
     metrics
         .sets
         .show_cost(updater.cost().octets, updater.cost().cpu);
