@@ -302,7 +302,7 @@ fn registration_storm(results: &Results) -> Markup {
 /// What it took processes to learn of landmarks.
 fn learning_table(results: &Results) -> Markup {
     html! {
-        @if let Some(learned) = learning::learning(results) {
+        @if let Some(learned) = learning::narrow_learning(results) {
             (learned_section(&learned, &learning::note([results])))
         }
     }

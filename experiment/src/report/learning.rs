@@ -75,16 +75,25 @@ pub(super) fn learning(results: &Results) -> Option<Data> {
     of_figures(results, &FIGURES)
 }
 
-/// The same for lines of at most 120 characters.
+/// The same for lines of at most 120 characters, and for pages.
 pub(super) fn narrow_learning(results: &Results) -> Option<Data> {
     of_figures(results, &NARROW)
 }
 
 /// The runs of a sweep in one table.
 pub(super) fn sweep_learning(runs: &[Results]) -> Option<Data> {
+    together(runs, learning)
+}
+
+/// The same in few columns.
+pub(super) fn narrow_sweep_learning(runs: &[Results]) -> Option<Data> {
+    together(runs, narrow_learning)
+}
+
+fn together(runs: &[Results], of: fn(&Results) -> Option<Data>) -> Option<Data> {
     let mut all: Option<Data> = None;
     for run in runs {
-        let Some(Data { head, rows }) = learning(run) else {
+        let Some(Data { head, rows }) = of(run) else {
             continue;
         };
         let named = |first: String, rest: Vec<String>| [vec![first], rest].concat();

@@ -51,7 +51,7 @@ pub fn sweep_html(runs: &[Results]) -> String {
                  Each run has a report of its own in the folder cells. " (LEFT_OUT) "."
             }
         }
-        @if let Some(learned) = learning::sweep_learning(runs) {
+        @if let Some(learned) = learning::narrow_sweep_learning(runs) {
             (learned_section(&learned, &learning::note(runs)))
         }
         section {
