@@ -117,6 +117,36 @@ impl Sidecar {
         Self { process, admin, id }
     }
 
+    /// Two of them: one in front of a program, with `inbound` for the keys of that port, and one with `outbound` for those of a port that leads
+    /// its own program there. `names` are theirs and their NF types.
+    pub(crate) async fn between(
+        lab: &TestLab,
+        ports: &mut Ports,
+        names: [(&str, &str); 2],
+        inbound: &str,
+        outbound: &str,
+    ) -> [Self; 2] {
+        let [server, client] = names;
+        let at = ports.next();
+        let server = Plan {
+            name: server.0,
+            nf_type: server.1,
+            tables: format!("[[inbound]]\nlisten = '{at}'\n{inbound}\n"),
+        };
+        let fqdn = server.fqdn();
+        let client = Plan {
+            name: client.0,
+            nf_type: client.1,
+            tables: format!(
+                "[[outbound]]\npeer = 'program'\n{outbound}\n\
+                 [[peer]]\nname = 'program'\naddress = '{at}'\nfqdn = '{fqdn}'\n"
+            ),
+        };
+        // The client's landmarks are younger than the server.
+        let server = Self::start(lab, server, ports.next()).await;
+        [server, Self::start(lab, client, ports.next()).await]
+    }
+
     pub(crate) async fn metrics(&self) -> Metrics {
         Metrics::read(self.admin).await
     }

@@ -7,7 +7,7 @@ use test_support::command::within;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::beside::{Plan, Ports, Program, Sidecar, are_there, fqdn};
+use crate::beside::{Ports, Program, Sidecar, are_there};
 use crate::pair::Pair;
 
 #[tokio::test]
@@ -17,8 +17,7 @@ async fn calls_and_long_watches_of_grpc_pass() {
     }
     let pair = Pair::start("").await;
     let mut ports = Ports::new();
-    let (etcd, peer_port, inbound, outbound) =
-        (ports.next(), ports.next(), ports.next(), ports.next());
+    let (etcd, peer_port, outbound) = (ports.next(), ports.next(), ports.next());
     let mut command = Command::new("etcd");
     command
         .args(["--data-dir", "data", "--unsafe-no-fsync"])
@@ -27,22 +26,10 @@ async fn calls_and_long_watches_of_grpc_pass() {
         .args(["--listen-peer-urls", &format!("http://{peer_port}")])
         .current_dir(pair.folder.path());
     let _etcd = Program::start(&mut command, etcd, &pair.folder.path().join("etcd")).await;
-    let server = Plan {
-        name: "etcd1",
-        nf_type: "UDSF",
-        tables: format!("[[inbound]]\nlisten = '{inbound}'\nforward = 'http://{etcd}'\n"),
-    };
-    let server = Sidecar::start(&pair.lab, server, ports.next()).await;
-    let client = Plan {
-        name: "etcdctl1",
-        nf_type: "UDM",
-        tables: format!(
-            "[[outbound]]\nlisten = '{outbound}'\npeer = 'etcd'\n\
-             [[peer]]\nname = 'etcd'\naddress = '{inbound}'\nfqdn = '{}'\n",
-            fqdn("etcd1")
-        ),
-    };
-    let client = Sidecar::start(&pair.lab, client, ports.next()).await;
+    let names = [("etcd1", "UDSF"), ("etcdctl1", "UDM")];
+    let inbound = format!("forward = 'http://{etcd}'");
+    let listen = format!("listen = '{outbound}'");
+    let [server, client] = Sidecar::between(&pair.lab, &mut ports, names, &inbound, &listen).await;
     let etcdctl = |arguments: &[&str]| {
         let mut command = Command::new("etcdctl");
         command

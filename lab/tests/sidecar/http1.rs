@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use test_support::test_lab::{TestFolder, TestLab, small};
 use tokio::process::Command;
 
-use crate::beside::{Plan, Ports, Program, Sidecar, are_there, curl, fqdn};
+use crate::beside::{Ports, Program, Sidecar, are_there, curl};
 
 #[tokio::test]
 async fn a_server_of_http1_is_reached_through_a_unix_socket() {
@@ -19,7 +19,7 @@ async fn a_server_of_http1_is_reached_through_a_unix_socket() {
         std::fs::write(folder.path().join(name), text).expect("a new file");
     }
     let mut ports = Ports::new();
-    let (program, peer) = (ports.next(), ports.next());
+    let program = ports.next();
     let mut command = Command::new("python3");
     command
         .args(["-m", "http.server", "--protocol", "HTTP/1.1", "--bind"])
@@ -27,24 +27,11 @@ async fn a_server_of_http1_is_reached_through_a_unix_socket() {
         .current_dir(folder.path());
     let asked = folder.path().join("asked");
     let _program = Program::start(&mut command, program, &asked).await;
-    let server = Plan {
-        name: "program1",
-        nf_type: "UDR",
-        tables: format!("[[inbound]]\nlisten = '{peer}'\nforward = 'http1://{program}'\n"),
-    };
-    let server = Sidecar::start(&lab, server, ports.next()).await;
     let socket = folder.path().join("out.sock");
-    let client = Plan {
-        name: "client1",
-        nf_type: "UDM",
-        tables: format!(
-            "[[outbound]]\nlisten = 'unix:{}'\nsocket_mode = '660'\n\
-             [[peer]]\nname = 'program'\ncalled = ['program.test']\naddress = '{peer}'\nfqdn = '{}'\n",
-            socket.display(),
-            fqdn("program1")
-        ),
-    };
-    let client = Sidecar::start(&lab, client, ports.next()).await;
+    let names = [("program1", "UDR"), ("client1", "UDM")];
+    let inbound = format!("forward = 'http1://{program}'");
+    let listen = format!("listen = 'unix:{}'\nsocket_mode = '660'", socket.display());
+    let [server, client] = Sidecar::between(&lab, &mut ports, names, &inbound, &listen).await;
     let file = std::fs::metadata(&socket).expect("it is there");
     assert_eq!(file.permissions().mode() & 0o777, 0o660);
 

@@ -11,7 +11,7 @@ use test_support::test_lab::{TestFolder, TestLab, shows, small};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::beside::{Plan, Ports, Sidecar, fqdn};
+use crate::beside::{Ports, Sidecar};
 
 /// A program that sends back what it gets.
 async fn echo() -> SocketAddr {
@@ -60,24 +60,12 @@ async fn sidecars_learn_landmarks_and_who_is_revoked_from_the_sets_of_their_node
     let mut distributor = Distributor::add_to(&folder).await;
     let lab = TestLab::start(folder).await;
     let (mut ports, program) = (Ports::new(), echo().await);
-    let (inbound, outbound) = (ports.next(), ports.next());
-    let server = Plan {
-        name: "program1",
-        nf_type: "UDR",
-        tables: format!("[[inbound]]\nlisten = '{inbound}'\nforward = 'tcp://{program}'\n"),
-    };
-    let server = Sidecar::start(&lab, server, ports.next()).await;
     let old = std::fs::read_to_string(distributor.current()).expect("a set");
-    let client = Plan {
-        name: "client1",
-        nf_type: "UDM",
-        tables: format!(
-            "[[outbound]]\nlisten = '{outbound}'\nprotocol = 'tcp'\npeer = 'program'\ntrust_domain = 'mtc-landmark'\n\
-             [[peer]]\nname = 'program'\naddress = '{inbound}'\nfqdn = '{}'\n",
-            fqdn("program1")
-        ),
-    };
-    let client = Sidecar::start(&lab, client, ports.next()).await;
+    let outbound = ports.next();
+    let names = [("program1", "UDR"), ("client1", "UDM")];
+    let inbound = format!("forward = 'tcp://{program}'");
+    let listen = format!("listen = '{outbound}'\nprotocol = 'tcp'\ntrust_domain = 'mtc-landmark'");
+    let [server, client] = Sidecar::between(&lab, &mut ports, names, &inbound, &listen).await;
 
     // The client's landmark is younger than the server, which takes it from a set.
     let landmark = client.metrics().await.value("mtc_newest_landmark");

@@ -2,7 +2,7 @@
 
 use tokio::process::Command;
 
-use crate::beside::{Plan, Ports, Program, Sidecar, are_there, curl, fqdn};
+use crate::beside::{Ports, Program, Sidecar, are_there, curl};
 use crate::pair::Pair;
 
 /// A CA, and certificates of a program and of whom it believes who others are.
@@ -29,7 +29,7 @@ async fn a_program_that_speaks_nothing_but_tls_is_reached_and_shown_a_certificat
     let made = made.expect("a shell");
     assert!(made.status.success(), "{made:?}");
     let mut ports = Ports::new();
-    let (program, inbound, outbound) = (ports.next(), ports.next(), ports.next());
+    let (program, outbound) = (ports.next(), ports.next());
     let mut command = Command::new("nghttpd");
     command
         .args(["--verify-client", "-d", "files", "-a", "127.0.0.1"])
@@ -37,26 +37,14 @@ async fn a_program_that_speaks_nothing_but_tls_is_reached_and_shown_a_certificat
         .current_dir(pair.folder.path());
     let _program = Program::start(&mut command, program, &pair.folder.path().join("tls")).await;
     let folder = pair.folder.path().display();
-    let server = Plan {
-        name: "secret1",
-        nf_type: "UDSF",
-        tables: format!(
-            "[[inbound]]\nlisten = '{inbound}'\nforward = 'https://{program}'\n\
-             [inbound.tls]\nca = '{folder}/ca.crt'\nname = 'program.test'\n\
-             certificate = '{folder}/proxy.crt'\nkey = '{folder}/proxy.key'\n"
-        ),
-    };
-    let server = Sidecar::start(&pair.lab, server, ports.next()).await;
-    let client = Plan {
-        name: "guest1",
-        nf_type: "UDM",
-        tables: format!(
-            "[[outbound]]\nlisten = '{outbound}'\npeer = 'secret'\n\
-             [[peer]]\nname = 'secret'\naddress = '{inbound}'\nfqdn = '{}'\n",
-            fqdn("secret1")
-        ),
-    };
-    let client = Sidecar::start(&pair.lab, client, ports.next()).await;
+    let names = [("secret1", "UDSF"), ("guest1", "UDM")];
+    let inbound = format!(
+        "forward = 'https://{program}'\n\
+         [inbound.tls]\nca = '{folder}/ca.crt'\nname = 'program.test'\n\
+         certificate = '{folder}/proxy.crt'\nkey = '{folder}/proxy.key'"
+    );
+    let listen = format!("listen = '{outbound}'");
+    let [server, client] = Sidecar::between(&pair.lab, &mut ports, names, &inbound, &listen).await;
     let got = curl(&[&format!("http://{outbound}/page")]).await;
     assert_eq!(got.stdout, "of the program\n", "{got:?}");
     for sidecar in [client, server] {
