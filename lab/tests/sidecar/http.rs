@@ -80,7 +80,7 @@ async fn programs_reach_each_other_and_know_nothing_of_certificates() {
 }
 
 /// Of the long file, in octets: more than all buffers between its ends.
-const LONG: u64 = 48 << 20;
+const LONG: u64 = 32 << 20;
 /// What a sidecar may take more than before, while nobody reads the long file.
 const GROWTH: u64 = 16 << 20;
 
