@@ -245,13 +245,13 @@ impl Sets {
         Ok(self.publish(&sets, Some(&current), next, now)?)
     }
 
-    /// The newest kept set before the current one whose landmarks are others. One that an operator has ordered has no landmarks of its own.
+    /// The newest kept set before the current one whose landmarks are older. One that an operator has ordered has no landmarks of its own.
     fn older(&self, sets: &LockedSets, current: &TrustedSet) -> Result<TrustedSet, OrderError> {
         let from = current.pin.as_ref().map_or(current.number, |pin| pin.set);
         let numbers = sets.numbers()?;
         for number in numbers.into_iter().rev().filter(|number| *number < from) {
             match sets.set(number) {
-                Ok(set) if set.pin.is_none() && !same_landmarks(&set.logs, &current.logs) => {
+                Ok(set) if set.pin.is_none() && newest(&set.logs) < newest(&current.logs) => {
                     return Ok(set);
                 }
                 Ok(_) => {}

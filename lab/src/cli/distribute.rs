@@ -44,7 +44,7 @@ enum Order {
     Status(OrderArguments),
     /// Go back to an earlier set, which then stays until it is unpinned or all of its landmarks have expired
     Rollback {
-        /// Number of the set; otherwise the newest with other landmarks than the current one
+        /// Number of the set; otherwise the newest with older landmarks than the current one
         #[arg(long, value_name = "SET")]
         to: Option<u64>,
         #[command(flatten)]

@@ -253,6 +253,21 @@ fn a_rollback_brings_older_landmarks_with_the_newest_list_and_stays() {
 }
 
 #[test]
+fn a_rollback_after_unpin_goes_further_back_and_not_to_what_was_gone_back_from() {
+    let scene = Scene::new();
+    for (landmark, at) in [(1, 0), (2, 60), (3, 120)] {
+        scene.look(landmark, at);
+    }
+    for (expected, from) in [("2", 180), ("1", 300)] {
+        let back = scene.sets.roll_back(None, at(from)).expect("there is one");
+        assert_eq!(landmark(&back), expected);
+        scene.sets.unpin(at(from + 60)).expect("it was pinned");
+    }
+    let none = scene.sets.roll_back(None, at(420));
+    assert!(matches!(none, Err(OrderError::NoneOlder(_))), "{none:?}");
+}
+
+#[test]
 fn what_a_crash_has_left_of_an_order_or_of_the_same_landmarks_is_passed_over() {
     let scene = Scene::new();
     let first = scene.look(1, 0);
