@@ -25,6 +25,8 @@ pub(super) struct Follower {
     landmarks: Vec<TrustedLandmark>,
     /// The signed checkpoint to which they are consistent, and when they were verified.
     reference: Option<(Bytes, UnixTime)>,
+    /// What verifying them needed, for the next time.
+    tiles: TileCache,
     /// Why later landmarks are not trusted.
     last_failure: LastFailure,
 }
@@ -50,6 +52,7 @@ impl Follower {
             document: None,
             landmarks: Vec::new(),
             reference: None,
+            tiles: TileCache::new(),
             last_failure: LastFailure::default(),
         }
     }
@@ -88,6 +91,7 @@ impl Follower {
             document: Some(Bytes::copy_from_slice(shown.landmarks.as_bytes())),
             landmarks,
             reference: Some((note, verified)),
+            tiles: TileCache::new(),
             last_failure: LastFailure::default(),
         })
     }
@@ -214,7 +218,9 @@ impl Follower {
         active: &[LandmarkSubtrees],
         checkpoint: &Checkpoint,
     ) -> Result<Vec<TrustedLandmark>, TrustError> {
-        let mut tiles = TileCache::new(checkpoint.size);
+        // After a failure none is kept: it may have been a tile's.
+        let tiles = std::mem::replace(&mut self.tiles, TileCache::new());
+        let mut tiles = tiles.resized(checkpoint.size);
         let mut trusted = Vec::new();
         for landmark in active {
             match self
@@ -236,6 +242,7 @@ impl Follower {
             }
         }
         self.last_failure.has_passed();
+        self.tiles = tiles;
         Ok(trusted)
     }
 
@@ -285,6 +292,7 @@ impl Follower {
                 Ok((hash, proof)) => {
                     return Ok(proven_subtree(&self.log, subtree, hash, proof, checkpoint));
                 }
+                Err(Missing(path)) if tiles.recall(path)? => {}
                 Err(Missing(path)) => {
                     let tile = source.fetch(self.log.number(), &path.to_string()).await?;
                     tiles.insert(path, &tile)?;

@@ -1,6 +1,12 @@
-//! Hash tiles of a tree of one size, as far as they have been fetched.
+//! Hash tiles of a tree that grows, as far as they have been fetched.
 //!
-//! Tiles need no trust of their own: a wrong one makes a proof that does not verify.
+//! ```text
+//!  tree of 700 entries:  tile/0/000   tile/0/001   tile/0/002.p/188
+//!                            │ complete: the same      ✗ partial: changes with the tree
+//!  of 900:               tile/0/000   tile/0/001   tile/0/002   tile/0/003.p/132
+//! ```
+//!
+//! Tiles need no trust of their own: a wrong one makes a proof that does not verify, whereupon all are fetched anew.
 
 use std::collections::HashMap;
 
@@ -10,25 +16,69 @@ use mtc_core::tree::{HASH_SIZE, Hash, HashReader, node_hash};
 
 use super::TrustError;
 
-/// Tiles that one update may fetch: two subtrees of each of 4096 landmarks touch at most two tiles on each of six levels,
+/// Tiles that one update may need: two subtrees of each of 4096 landmarks touch at most two tiles on each of six levels,
 /// most of them shared; an honest log of this lab stays far below.
 pub(super) const MAX_TILES: usize = 4096;
 
 /// A tile that a computation needs.
 pub(super) struct Missing(pub(super) TilePath);
 
-/// Hash tiles of a tree of one size.
+type Tiles = HashMap<(u8, u64), Vec<Hash>>;
+
+/// Hash tiles of a tree.
 pub(super) struct TileCache {
     size: TreeSize,
-    tiles: HashMap<(u8, u64), Vec<Hash>>,
+    tiles: Tiles,
+    /// Complete ones that were needed when the tree had another size, and have not been needed since.
+    before: Tiles,
 }
 
 impl TileCache {
-    pub(super) fn new(size: TreeSize) -> Self {
+    /// None yet, of the empty tree.
+    pub(super) fn new() -> Self {
+        Self {
+            size: TreeSize(0),
+            tiles: Tiles::new(),
+            before: Tiles::new(),
+        }
+    }
+
+    /// Those of the tree when it has another size. What was not needed at this one is forgotten.
+    pub(super) fn resized(self, size: TreeSize) -> Self {
+        let mut before = self.tiles;
+        before.retain(|_, hashes| hashes.len() as u64 == TILE_WIDTH);
         Self {
             size,
-            tiles: HashMap::new(),
+            tiles: Tiles::new(),
+            before,
         }
+    }
+
+    /// Has a tile that was there before; returns whether it was.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(super) fn recall(&mut self, path: TilePath) -> Result<bool, TrustError> {
+        let TileKind::Hashes(level) = path.kind else {
+            return Ok(false);
+        };
+        if u64::from(path.width) != TILE_WIDTH {
+            return Ok(false);
+        }
+        let key = (level, path.index);
+        let Some(hashes) = self.before.remove(&key) else {
+            return Ok(false);
+        };
+        self.keep(key, hashes)?;
+        Ok(true)
+    }
+
+    fn keep(&mut self, key: (u8, u64), hashes: Vec<Hash>) -> Result<(), TrustError> {
+        if self.tiles.len() >= MAX_TILES {
+            return Err(TrustError::TooManyTiles);
+        }
+        self.tiles.insert(key, hashes);
+        Ok(())
     }
 
     pub(super) fn insert(&mut self, path: TilePath, bytes: &[u8]) -> Result<(), TrustError> {
@@ -44,11 +94,7 @@ impl TileCache {
         if !rest.is_empty() || hashes.len() != usize::from(width) {
             return Err(TrustError::Tile(path));
         }
-        if self.tiles.len() >= MAX_TILES {
-            return Err(TrustError::TooManyTiles);
-        }
-        self.tiles.insert((level, index), hashes.to_vec());
-        Ok(())
+        self.keep((level, index), hashes.to_vec())
     }
 }
 

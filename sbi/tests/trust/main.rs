@@ -237,6 +237,23 @@ async fn each_object_is_fetched_once() {
     );
 }
 
+// All tiles of all active landmarks were fetched anew at each landmark.
+#[tokio::test]
+async fn complete_tiles_are_fetched_once_in_the_life_of_a_log() {
+    let mut scene = Scene::new().await;
+    scene.show(1, 550);
+    scene.updated().await;
+    scene.server.asked();
+    scene.show(3, SIZE);
+    assert_eq!(scene.updated().await, LandmarkNumber(3));
+    let mut asked = scene.server.asked();
+    asked.retain(|path| path.contains("tile"));
+    asked.sort_unstable();
+    let new = ["/1/tile/0/001", "/1/tile/0/002.p/188", "/1/tile/1/000.p/2"];
+    assert_eq!(asked, new, "tile/0/000 is known");
+    scene.assert_trusted(3).await;
+}
+
 #[tokio::test]
 async fn unchanged_landmarks_change_nothing_and_cost_two_requests() {
     let mut scene = Scene::trusting(2).await;
