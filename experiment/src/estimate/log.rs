@@ -232,29 +232,28 @@ fn checkpoint_bytes(witnesses: f64) -> f64 {
 }
 
 /// Bytes of the tiles that an update fetches where there is a new landmark: those that the subtrees of all active landmarks need, so many
-/// entries each, and their proofs to the checkpoint.
+/// entries each, and their proofs to the checkpoint, without the complete ones that the update before needed.
 fn tile_bytes(log_entries: u64, entries: f64, active: f64) -> f64 {
     let step = (entries.round() as u64).clamp(1, MAX_ENTRIES);
-    let of = |landmarks: u64| {
-        let ends = (0..=landmarks).map(|n| log_entries.saturating_add(n.saturating_mul(step)));
-        let ends: Vec<u64> = ends.map(|end| end.min(MAX_ENTRIES)).collect();
-        let size = TreeSize(ends[ends.len() - 1]);
-        let tiles = NeededTiles::of(size);
+    // Older landmarks need what was needed before.
+    let landmarks = (active.round() as u64).clamp(1, SAMPLED_LANDMARKS);
+    let first = log_entries.saturating_sub(step);
+    let ends = (0..=landmarks + 1).map(|n| first.saturating_add(n.saturating_mul(step)));
+    let ends: Vec<u64> = ends.map(|end| end.min(MAX_ENTRIES)).collect();
+    let needed = |ends: &[u64]| {
+        let tiles = NeededTiles::of(TreeSize(ends[ends.len() - 1]));
         for pair in ends.windows(2) {
             for subtree in covering_subtrees(pair[0], pair[1]) {
                 tiles.prove(subtree);
             }
         }
-        tiles.bytes()
+        tiles.widths.into_inner()
     };
-    let landmarks = (active.round() as u64).max(1);
-    if landmarks <= SAMPLED_LANDMARKS {
-        return of(landmarks);
-    }
-    // Older ones add as many tiles each.
-    let half = SAMPLED_LANDMARKS / 2;
-    let (fewer, more) = (of(half), of(SAMPLED_LANDMARKS));
-    more + (landmarks - SAMPLED_LANDMARKS) as f64 * (more - fewer) / half as f64
+    let (before, mut now) = (needed(&ends[..ends.len() - 1]), needed(&ends[1..]));
+    now.retain(|tile, width| {
+        u64::from(*width) < TILE_WIDTH || before.get(tile).is_none_or(|before| before != width)
+    });
+    now.values().map(|width| f64::from(*width) * HASH).sum()
 }
 
 /// The tiles of a tree that computations ask for, whatever is in them.
@@ -277,11 +276,6 @@ impl NeededTiles {
             let Ok(_) = subtree_hash(self, subtree);
             let Ok(_) = consistency_proof(self, subtree, self.size);
         }
-    }
-
-    fn bytes(&self) -> f64 {
-        let widths = self.widths.borrow();
-        widths.values().map(|width| f64::from(*width) * HASH).sum()
     }
 }
 
@@ -317,10 +311,16 @@ mod tests {
         // All landmarks are in the partial tile at the edge, below one node of the level above.
         assert_eq!(tile_bytes(1000, 4.0, 5.0), (1020.0 - 768.0 + 3.0) * HASH);
         assert_eq!(tile_bytes(1000, 2.0, 10.0), tile_bytes(1000, 4.0, 5.0));
-        // Each boundary is in a full tile of its own, which the one at the edge and the nodes above are beside.
-        let far = |landmarks| tile_bytes(1 << 20, 1000.0, landmarks) / HASH / 256.0;
-        let more = far(50.0) - far(10.0);
-        assert!((35.0..45.0).contains(&more), "{more}");
-        assert!((far(200.0) / far(64.0) - 200.0 / 64.0).abs() < 0.2);
+    }
+
+    #[test]
+    fn complete_tiles_are_counted_at_one_landmark_only() {
+        // Of boundaries that are in tiles of their own, those at the edge are new, whatever lies behind them.
+        let tiles = |landmarks: u16| {
+            let behind = (1 << 20) - 1000 * u64::from(landmarks);
+            tile_bytes(behind, 1000.0, landmarks.into()) / HASH / TILE_WIDTH as f64
+        };
+        assert_eq!(tiles(50), tiles(10));
+        assert!((1.0..8.0).contains(&tiles(10)), "{}", tiles(10));
     }
 }
