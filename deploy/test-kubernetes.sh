@@ -161,11 +161,13 @@ distributed() {
     nodes=$(distributors get daemonset distributor -o jsonpath='{.status.numberReady}')
     each_distributor >"$out/each"
     cat "$out/each"
-    [ "$nodes" -gt 0 ] && [ "$(wc -l <"$out/each")" = "$nodes" ]
+    [ "$nodes" -gt 0 ]
+    [ "$(wc -l <"$out/each")" = "$nodes" ]
 
     # user-0 has a landmark-relative certificate once there is a landmark, and shows it once web-0 knows that.
     eventually 150 landmarks_accepted 5
-    [ "$(metric sidecars user-0 mtc_distribution_taken_set)" -gt 0 ] && [ "$(metric sidecars web-0 mtc_distribution_taken_set)" -gt 0 ]
+    [ "$(metric sidecars user-0 mtc_distribution_taken_set)" -gt 0 ]
+    [ "$(metric sidecars web-0 mtc_distribution_taken_set)" -gt 0 ]
     echo "web-0 takes sets of its node, and has accepted $(landmark_handshakes) landmark-relative handshakes"
 
     web_node=$(sidecars get pod web-0 -o jsonpath='{.spec.nodeName}')
@@ -231,7 +233,7 @@ landmark_handshakes() {
 # metric OF POD PATTERN: the sum of what a pod says of itself; OF is sidecars or distributors.
 metric() {
     "$1" get --raw "/api/v1/namespaces/$([ "$1" = sidecars ] && echo mtc5g-sidecars || echo mtc5g-distributor)/pods/$2:9090/proxy/metrics" |
-        awk -v "name=^$3\$" '$1 ~ name { sum += $NF } END { printf "%d\n", sum }'
+        awk -v "name=^$3\$" '$1 ~ name { sum += $NF } END { if (NR) printf "%d\n", sum }'
 }
 
 metric_is() {
@@ -336,7 +338,7 @@ PYTHON
 tear_down() {
     step "down"
     [ -z "${forwarder_PID:-}" ] || kill "$forwarder_PID" 2>/dev/null || :
-    kubectl delete namespace mtc5g-sidecars mtc5g-distributor --ignore-not-found --timeout=180s
+    kubectl delete namespace mtc5g-sidecars mtc5g-distributor --ignore-not-found --timeout=180s || :
     kubectl delete -k deploy --timeout=180s >"$out/delete.log" 2>&1 || cat "$out/delete.log"
     kubectl delete namespace mtc5g --ignore-not-found --timeout=180s
 }
