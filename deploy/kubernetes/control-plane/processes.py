@@ -328,9 +328,9 @@ fqdn = "apiserver.{NAMESPACE}"
     def end(self):
         for name in reversed(list(self.processes)):
             self.stop(name)
+        if self.table:
+            self.run("nft", "delete", "table", "ip", self.table)
         mounts = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
         for mount in reversed(mounts):  # a kubelet mounts its own folder
             if pathlib.Path(mount).is_relative_to(self.folder):
-                self.run("umount", mount)
-        if self.table:
-            self.run("nft", "delete", "table", "ip", self.table)
+                self.run("umount", "--lazy", mount)
