@@ -48,6 +48,9 @@ pub(crate) enum ForwardError {
     /// The same of a program that speaks HTTP/1.1.
     #[error("no answer of http/1.1")]
     Http1(#[source] hyper::Error),
+    /// It answers with another protocol, for which nobody has asked.
+    #[error("the program switches to another protocol")]
+    Switched,
 }
 
 impl ForwardError {
@@ -55,9 +58,11 @@ impl ForwardError {
     pub(crate) const fn refusal(&self) -> Refusal {
         match self {
             Self::Full => Refusal::Full,
-            Self::Program(_) | Self::Peer(_) | Self::Answer(_) | Self::Http1(_) => {
-                Refusal::Unreachable
-            }
+            Self::Program(_)
+            | Self::Peer(_)
+            | Self::Answer(_)
+            | Self::Http1(_)
+            | Self::Switched => Refusal::Unreachable,
         }
     }
 }
@@ -70,7 +75,8 @@ impl From<ForwardError> for Problem {
             ForwardError::Program(_)
             | ForwardError::Peer(_)
             | ForwardError::Answer(_)
-            | ForwardError::Http1(_) => {
+            | ForwardError::Http1(_)
+            | ForwardError::Switched => {
                 let status = StatusCode::GATEWAY_TIMEOUT;
                 Self::with_cause(status, Cause::TargetNfNotReachable, detail)
             }

@@ -1,27 +1,35 @@
 //! Requests to a program that speaks nothing newer than HTTP/1.1: one at a time on each connection.
 //!
 //! ```text
-//!  request ── an idle connection, or a new one while there may be more ──> head, body as it comes ──> program
-//!                ^                                                                                       │
-//!                └────────── when the answer's body has ended, if the program keeps it open ─────────────┘
+//!  request without a body ── an idle connection, or a new one while there may be more ──> program
+//!                                 ^                                                          │
+//!                                 └── when the answer's body has ended, for a few seconds ───┘
+//!  with a body ───────────────── a new one, which ends with the answer ───────────────────> program
 //! ```
 //!
-//! A program may close an idle connection at any time. What has not left is sent on another one, and so is what may be repeated
-//! (RFC 9110 section 9.2.2) and has no body.
+//! A program that does not read a body takes it for the next request, so that no other request may come after one. A program may close an
+//! idle connection at any time: what has not left is sent on another one, and so is what may be repeated (RFC 9110 section 9.2.2).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::error::Error as _;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use hyper::Uri;
+use hyper::body::Body as _;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::{COOKIE, HOST, HeaderMap, HeaderValue, TE};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING,
+};
 use hyper::http::uri::PathAndQuery;
+use hyper::{StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use sbi::body::Body;
 use sbi::client::{self, ClientError};
 use sbi::header::remove_hop_by_hop;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::task::AbortHandle;
+use tokio::time::{interval, timeout};
 
 use crate::forward::{ForwardError, PATIENCE};
 use crate::program::Program;
@@ -30,22 +38,32 @@ use crate::program::Program;
 const CONNECTIONS: usize = 256;
 /// Connections that are kept for the next request.
 const IDLE: usize = 16;
+/// How long, or up to twice that: a program may have no thread for another one meanwhile.
+const IDLE_TIME: Duration = Duration::from_secs(2);
 /// Octets of an answer that are read before they are taken; its head is among them.
 const BUFFER: usize = 64 * 1024;
 
-type Idle = Arc<Mutex<Vec<SendRequest<Body>>>>;
+type Idle = Mutex<Vec<Connection>>;
+
+/// A connection without a request.
+struct Connection {
+    sender: SendRequest<Body>,
+    since: Instant,
+}
 
 /// The connections to a program.
 pub(crate) struct Http1 {
     places: Arc<Semaphore>,
-    idle: Idle,
+    idle: Arc<Idle>,
 }
 
 impl Http1 {
     pub(crate) fn new() -> Self {
+        let idle = Arc::default();
+        tokio::spawn(end_idle(Arc::downgrade(&idle)));
         Self {
             places: Arc::new(Semaphore::new(CONNECTIONS)),
-            idle: Idle::default(),
+            idle,
         }
     }
 
@@ -62,64 +80,112 @@ impl Http1 {
         body: Body,
     ) -> Result<hyper::Response<Body>, ForwardError> {
         let request = in_http1(request, body)?;
+        if !request.body().is_end_stream() {
+            let (sender, connection) = self.open(program).await?;
+            let guard = Ended(connection);
+            let sent = send(sender, request, |_| guard).await;
+            return sent.map_err(|Unsent { error, .. }| error);
+        }
         let request = match self.take_idle() {
             None => request,
             Some(sender) => {
                 let again = repeatable(&request);
-                match self.send(sender, request).await {
+                match send(sender, request, |sender| self.kept(sender)).await {
                     Ok(answer) => return Ok(answer),
                     Err(Unsent { request, error }) => {
                         let is_gone =
-                            matches!(&error, ForwardError::Http1(e) if e.is_incomplete_message());
+                            matches!(&error, ForwardError::Http1(error) if is_gone(error));
                         let request = request.or_else(|| again.filter(|_| is_gone));
                         request.ok_or(error)?
                     }
                 }
             }
         };
-        let sender = self.open(program).await?;
-        let sent = self.send(sender, request).await;
+        let (sender, _) = self.open(program).await?;
+        let sent = send(sender, request, |sender| self.kept(sender)).await;
         sent.map_err(|Unsent { error, .. }| error)
     }
 
     fn take_idle(&self) -> Option<SendRequest<Body>> {
         let mut idle = lock(&self.idle);
-        idle.retain(|sender| !sender.is_closed());
-        let ready = idle.iter().rposition(SendRequest::is_ready)?;
-        Some(idle.swap_remove(ready))
+        idle.retain(|kept| !kept.sender.is_closed());
+        let ready = idle.iter().rposition(|kept| kept.sender.is_ready())?;
+        Some(idle.swap_remove(ready).sender)
     }
 
-    async fn open(&self, program: &Program) -> Result<SendRequest<Body>, ForwardError> {
+    fn kept(&self, sender: SendRequest<Body>) -> Kept {
+        Kept {
+            sender: Some(sender),
+            idle: self.idle.clone(),
+        }
+    }
+
+    async fn open(
+        &self,
+        program: &Program,
+    ) -> Result<(SendRequest<Body>, AbortHandle), ForwardError> {
         let place = self.places.clone().try_acquire_owned();
         let place = place.map_err(|_| ForwardError::Full)?;
         let stream = program.connect().await.map_err(ForwardError::Program)?;
         let mut builder = Builder::new();
         let opening = builder.max_buf_size(BUFFER).handshake(TokioIo::new(stream));
         let (sender, connection) = opening.await.map_err(ForwardError::Http1)?;
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection to the program ended");
             }
             drop(place);
         });
-        Ok(sender)
+        Ok((sender, task.abort_handle()))
     }
+}
 
-    async fn send(
-        &self,
-        mut sender: SendRequest<Body>,
-        request: hyper::Request<Body>,
-    ) -> Result<hyper::Response<Body>, Unsent> {
-        let sent = timeout(PATIENCE, sender.try_send_request(request)).await;
-        let mut answer = sent
-            .map_err(|_| ForwardError::from(ClientError::Timeout(PATIENCE)))?
-            .map_err(Unsent::from)?;
-        remove_hop_by_hop(answer.headers_mut());
-        let kept = Kept {
-            sender: Some(sender),
-            idle: self.idle.clone(),
+/// Sends a request. What `guard` makes of the connection goes with the answer's last octet.
+async fn send<G: Send + Sync + 'static>(
+    mut sender: SendRequest<Body>,
+    request: hyper::Request<Body>,
+    guard: impl FnOnce(SendRequest<Body>) -> G,
+) -> Result<hyper::Response<Body>, Unsent> {
+    let sent = timeout(PATIENCE, sender.try_send_request(request)).await;
+    let mut answer = sent
+        .map_err(|_| ForwardError::from(ClientError::Timeout(PATIENCE)))?
+        .map_err(Unsent::from)?;
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ForwardError::Switched.into());
+    }
+    remove_hop_by_hop(answer.headers_mut());
+    let guard = guard(sender);
+    Ok(answer.map(|body| Body::passing(body).guarded(guard)))
+}
+
+/// Whether the program has closed the connection in place of an answer.
+fn is_gone(error: &hyper::Error) -> bool {
+    let of_io = error.source().and_then(|source| source.downcast_ref());
+    let is_closed = |error: &io::Error| {
+        let gone = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+        gone.contains(&error.kind())
+    };
+    error.is_incomplete_message() || of_io.is_some_and(is_closed)
+}
+
+/// Ends connections that have been idle for long, as long as there is a pool.
+async fn end_idle(idle: Weak<Idle>) {
+    let mut ticks = interval(IDLE_TIME);
+    loop {
+        ticks.tick().await;
+        let Some(idle) = idle.upgrade() else {
+            return;
         };
-        Ok(answer.map(|body| Body::passing(body).guarded(kept)))
+        lock(&idle).retain(|kept| kept.since.elapsed() < IDLE_TIME);
+    }
+}
+
+/// A connection that ends when this is dropped, be there something left to send or not.
+struct Ended(AbortHandle);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -148,20 +214,23 @@ impl From<TrySendError<hyper::Request<Body>>> for Unsent {
 /// A connection that is kept when this is dropped, with the last octet of its answer.
 struct Kept {
     sender: Option<SendRequest<Body>>,
-    idle: Idle,
+    idle: Arc<Idle>,
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         let mut idle = lock(&self.idle);
+        idle.retain(|kept| !kept.sender.is_closed());
         if idle.len() < IDLE {
-            idle.extend(self.sender.take());
+            let since = Instant::now();
+            let sender = self.sender.take();
+            idle.extend(sender.map(|sender| Connection { sender, since }));
         }
     }
 }
 
 /// What is held under the lock stays consistent if a holder panicked: every change is a single insert or remove.
-fn lock(idle: &Idle) -> MutexGuard<'_, Vec<SendRequest<Body>>> {
+fn lock(idle: &Idle) -> MutexGuard<'_, Vec<Connection>> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -184,7 +253,16 @@ fn in_http1(request: client::Request, body: Body) -> Result<hyper::Request<Body>
     join_cookies(&mut headers);
     // It is of one connection here, and programs that send trailers unasked do so anyway.
     headers.remove(TE);
+    // The body comes unasked.
+    headers.remove(EXPECT);
     headers.insert(HOST, host);
+    if !body.is_end_stream() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        // HTTP/2 sees to it that what a length says is true.
+        if !headers.contains_key(CONTENT_LENGTH) {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
     let mut http = hyper::Request::new(body);
     *http.method_mut() = method;
     *http.uri_mut() = Uri::from(target);
@@ -205,7 +283,6 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// A copy of a request that may be sent twice.
 fn repeatable(request: &hyper::Request<Body>) -> Option<hyper::Request<Body>> {
-    use hyper::body::Body as _;
     let may_be = request.method().is_idempotent() && request.body().is_end_stream();
     may_be.then(|| {
         let mut copy = hyper::Request::new(Body::empty());
@@ -218,9 +295,13 @@ fn repeatable(request: &hyper::Request<Body>) -> Option<hyper::Request<Body>> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
     use hyper::Method;
+    use hyper::body::{Body as HttpBody, Bytes, Frame};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -320,10 +401,135 @@ mod tests {
             for _ in 0..3 {
                 assert_eq!(body_of(get().await).await, b"ok");
                 // The connection is idle when its task has seen the end of the answer.
-                while !lock(&http1.idle).iter().all(SendRequest::is_ready) {
-                    tokio::task::yield_now().await;
-                }
+                http1.settle().await;
             }
+        };
+        tokio::join!(program, asking);
+    }
+
+    impl Http1 {
+        /// A connection is idle when its task has seen the end of the answer.
+        async fn settle(&self) {
+            while !lock(&self.idle).iter().all(|kept| kept.sender.is_ready()) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// A body in parts, whose length nobody says.
+    fn streamed(parts: &'static [&'static str]) -> Body {
+        Body::passing(Parts(parts.iter()))
+    }
+
+    struct Parts(std::slice::Iter<'static, &'static str>);
+
+    impl HttpBody for Parts {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+            let next = self
+                .0
+                .next()
+                .map(|part| Ok(Frame::data(Bytes::from_static(part.as_bytes()))));
+            Poll::Ready(next)
+        }
+    }
+
+    // A program that does not read it took it for a request, whose headers no sidecar had seen, on a connection of all peers. Without a
+    // length it was left out, since hyper sends none with GET.
+    #[tokio::test]
+    async fn a_body_goes_on_a_connection_of_its_own_whatever_the_method() {
+        let (scripted, http1) = (Scripted::new().await, Http1::new());
+        let get = |body| {
+            let request = request(Method::GET, "program.test", "/page");
+            http1.forward(&scripted.program, request, body)
+        };
+        let program = async {
+            let mut kept = scripted.accept().await;
+            read(&mut kept, "\r\n\r\n").await;
+            kept.write_all(ANSWER).await.expect("it is read");
+            let mut own = scripted.accept().await;
+            let head = read(&mut own, "\r\n\r\n").await;
+            assert!(head.contains("connection: close\r\n"), "{head}");
+            assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+            let body = read(&mut own, "0\r\n\r\n").await;
+            assert_eq!(body, "5\r\nGET /\r\n3\r\n...\r\n0\r\n\r\n");
+            own.write_all(ANSWER).await.expect("it is read");
+            let mut after = Vec::new();
+            own.read_to_end(&mut after).await.expect("it ends");
+            assert!(after.is_empty(), "{after:?}");
+            // The one from before is still good.
+            read(&mut kept, "\r\n\r\n").await;
+            kept.write_all(ANSWER).await.expect("it is read");
+        };
+        let asking = async {
+            assert_eq!(body_of(get(Body::empty()).await).await, b"ok");
+            http1.settle().await;
+            assert_eq!(body_of(get(streamed(&["GET /", "..."])).await).await, b"ok");
+            assert_eq!(body_of(get(Body::empty()).await).await, b"ok");
+        };
+        tokio::join!(program, asking);
+    }
+
+    // A place was held for as long as the upload stood still.
+    #[tokio::test]
+    async fn an_answer_before_the_end_of_the_body_ends_the_connection() {
+        let (scripted, http1) = (Scripted::new().await, Http1::new());
+        struct Endless;
+        impl HttpBody for Endless {
+            type Data = Bytes;
+            type Error = Infallible;
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                _context: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+                Poll::Pending
+            }
+        }
+        let post = request(Method::POST, "program.test", "/page");
+        let program = async {
+            let mut stream = scripted.accept().await;
+            read(&mut stream, "\r\n\r\n").await;
+            stream.write_all(ANSWER).await.expect("it is read");
+            stream
+        };
+        let asking = http1.forward(&scripted.program, post, Body::passing(Endless));
+        let (mut stream, answer) = tokio::join!(program, asking);
+        assert_eq!(body_of(answer).await, b"ok");
+        let places = http1.places.acquire_many(CONNECTIONS as u32).await;
+        drop(places.expect("the connection has ended"));
+        assert!(!matches!(stream.read(&mut [0]).await, Ok(1..)));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_closes_without_reading_is_asked_again() {
+        let (scripted, http1) = (Scripted::new().await, Http1::new());
+        let get = || {
+            let request = request(Method::GET, "program.test", "/page");
+            http1.forward(&scripted.program, request, Body::empty())
+        };
+        let (asked, has_asked) = tokio::sync::oneshot::channel::<()>();
+        let program = async {
+            let mut stream = scripted.accept().await;
+            read(&mut stream, "\r\n\r\n").await;
+            stream.write_all(ANSWER).await.expect("it is read");
+            has_asked.await.expect("it asks");
+            // The second request is there, so that whoever closes resets the connection.
+            stream.readable().await.expect("it is open");
+            drop(stream);
+            let mut stream = scripted.accept().await;
+            read(&mut stream, "\r\n\r\n").await;
+            stream.write_all(ANSWER).await.expect("it is read");
+        };
+        let asking = async {
+            assert_eq!(body_of(get().await).await, b"ok");
+            http1.settle().await;
+            asked.send(()).expect("the program waits");
+            assert_eq!(body_of(get().await).await, b"ok");
         };
         tokio::join!(program, asking);
     }
@@ -343,9 +549,7 @@ mod tests {
         };
         let asking = async {
             assert_eq!(body_of(post().await).await, b"ok");
-            while !lock(&http1.idle).iter().all(SendRequest::is_ready) {
-                tokio::task::yield_now().await;
-            }
+            http1.settle().await;
             post().await
         };
         let ((), answer) = tokio::join!(program, asking);
