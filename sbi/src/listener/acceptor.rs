@@ -3,15 +3,15 @@
 use std::fs::{self, Permissions};
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 
 /// Whoever comes through a Unix socket is on this machine, and has no port.
-const ON_THIS_MACHINE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const ON_THIS_MACHINE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Where connections come in.
 pub trait Acceptor: Send + Sync + 'static {
@@ -46,6 +46,8 @@ impl Acceptor for TcpListener {
 pub struct LocalSocket {
     listener: UnixListener,
     path: PathBuf,
+    /// Device and number of the file.
+    file: (u64, u64),
 }
 
 impl LocalSocket {
@@ -60,10 +62,16 @@ impl LocalSocket {
         socket.bind(path)?;
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         Ok(Self {
+            file: file_at(path)?,
             listener: socket.listen(super::BACKLOG)?,
             path: path.to_owned(),
         })
     }
+}
+
+fn file_at(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }
 
 /// Removes the socket of a process that is gone.
@@ -82,8 +90,10 @@ fn remove_abandoned(path: &Path) -> io::Result<()> {
 
 impl Drop for LocalSocket {
     fn drop(&mut self) {
-        // Somebody may have removed it already.
-        let _ = fs::remove_file(&self.path);
+        // Somebody may have removed it already, and another process listen there since.
+        if file_at(&self.path).is_ok_and(|file| file == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -122,6 +132,20 @@ mod tests {
         let taken = LocalSocket::bind(&path, 0o600).expect_err("somebody listens");
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         drop(socket);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_socket_of_a_successor_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.sock");
+        let first = LocalSocket::bind(&path, 0o600).expect("it is free");
+        // Kept, so that its number is not given again.
+        fs::rename(&path, folder.path().join("taken away")).expect("it is there");
+        let second = LocalSocket::bind(&path, 0o600).expect("it is free");
+        drop(first);
+        assert!(path.exists());
+        drop(second);
         assert!(!path.exists());
     }
 
