@@ -242,7 +242,7 @@ impl Follower {
             }
         }
         self.last_failure.has_passed();
-        self.tiles = tiles;
+        self.tiles = tiles.settled();
         Ok(trusted)
     }
 

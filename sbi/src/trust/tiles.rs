@@ -17,7 +17,7 @@ use mtc_core::tree::{HASH_SIZE, Hash, HashReader, node_hash};
 use super::TrustError;
 
 /// Tiles that one update may need: two subtrees of each of 4096 landmarks touch at most two tiles on each of six levels,
-/// most of them shared; an honest log of this lab stays far below.
+/// most of them shared; an honest log of this lab stays far below. They are kept until the next update: 32 MiB a log at the most.
 pub(super) const MAX_TILES: usize = 4096;
 
 /// A tile that a computation needs.
@@ -29,7 +29,7 @@ type Tiles = HashMap<(u8, u64), Vec<Hash>>;
 pub(super) struct TileCache {
     size: TreeSize,
     tiles: Tiles,
-    /// Complete ones that were needed when the tree had another size, and have not been needed since.
+    /// Complete ones that the update before needed, and this one has not yet.
     before: Tiles,
 }
 
@@ -43,7 +43,15 @@ impl TileCache {
         }
     }
 
-    /// Those of the tree when it has another size. What was not needed at this one is forgotten.
+    /// Those that were needed, for the time until the next update.
+    pub(super) fn settled(self) -> Self {
+        Self {
+            before: Tiles::new(),
+            ..self
+        }
+    }
+
+    /// Those of the tree at a later look. What was not needed at the one before is forgotten, and what was not complete.
     pub(super) fn resized(self, size: TreeSize) -> Self {
         let mut before = self.tiles;
         before.retain(|_, hashes| hashes.len() as u64 == TILE_WIDTH);
