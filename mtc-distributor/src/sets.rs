@@ -202,7 +202,7 @@ impl Sets {
         {
             (next.logs, next.newest_log) = (due.logs, due.newest_log);
         }
-        // A list that is newer than nothing, and none that is nothing: whoever lost his state does not take back what is revoked.
+        // Whoever lost his state and gets no list does not take back what is revoked; an older list readers refuse.
         next.revoked = revoked.or(next.revoked);
         if next == before {
             return Ok((Some(before), false));
@@ -251,7 +251,11 @@ impl Sets {
         let numbers = sets.numbers()?;
         for number in numbers.into_iter().rev().filter(|number| *number < from) {
             match sets.set(number) {
-                Ok(set) if set.pin.is_none() && newest(&set.logs) < newest(&current.logs) => {
+                Ok(set)
+                    if set.pin.is_none()
+                        && newest(&set.logs).is_some()
+                        && newest(&set.logs) < newest(&current.logs) =>
+                {
                     return Ok(set);
                 }
                 Ok(_) => {}

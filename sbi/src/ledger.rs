@@ -538,7 +538,8 @@ impl Ledger {
         self.with(|counts| counts.learner().record(look, octets, cpu));
     }
 
-    /// Notes which landmark is the newest one that this process trusts from now on; none where it trusts none.
+    /// Notes which landmark is the newest one that this process trusts from now on. None changes nothing: one that has expired stays what was
+    /// known last.
     pub fn record_newest_landmark(&self, newest: Option<(LogNumber, LandmarkNumber)>) {
         self.with(|counts| {
             let learner = counts.learner();

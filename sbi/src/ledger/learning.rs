@@ -220,7 +220,7 @@ impl Learning {
         remember(&mut self.published, landmark);
     }
 
-    /// Adds what others report, or the same ones of the while that follows.
+    /// Adds what others report, or the same ones of the while that follows: one entry for each landmark of a run or an observation.
     pub fn merge(&mut self, other: &Self) {
         for theirs in &other.learners {
             let follows = |mine: &&mut Learner| {
