@@ -4,7 +4,8 @@
 //!   accept, TLS (the caller) -> serve_connection -> hyper HTTP/2 -> Request with its whole body -> Handler -> Response
 //!                                 |           `-> Request without it, and the body as it comes -> Handler::relay, as it comes
 //!                                 |                                                              `-> Problem -> Response
-//!                                 `- shutdown, or the client certificate expires: GOAWAY, finish streams, close
+//!                                 `- shutdown, or the client certificate expires: GOAWAY, finish streams, close; at once, if there are
+//!                                    none and nobody answers
 //! ```
 //!
 //! The identity of the peer is bound to the connection once; a handler checks each request against it. A handler that panics
@@ -100,6 +101,9 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests in progress may take after GOAWAY; well within what a supervisor grants a process.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a peer without a request may take to answer the PING that comes with GOAWAY (RFC 9113 section 6.8): a client such as libcurl reads
+/// nothing between requests, and a process that waits for it holds up its own successor.
+const IDLE_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Who is on the other side of a connection.
 #[derive(Clone, Debug)]
@@ -433,14 +437,18 @@ where
     } = terms;
     let answers = Answers::default();
     let spoken = AtomicBool::new(false);
+    // Each request that is being answered has a share of it.
+    let requests = Arc::new(());
     // Streams are served by other tasks.
     let connection_span = Span::current();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
         let (peer, handler, metrics) = (Arc::clone(&peer), Arc::clone(&handler), metrics.clone());
         let (budget, answers, newcomer) = (budget.clone(), answers.clone(), newcomer.clone());
+        let in_progress = requests.clone();
         let span = connection_span.clone();
         async move {
+            let _in_progress = in_progress;
             let started = Instant::now();
             let is_head = request.method() == Method::HEAD;
             let operation = ServiceOperation::of(request.method(), request.uri().path());
@@ -494,7 +502,21 @@ where
         () = peer.expires() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
     }
     connection.as_mut().graceful_shutdown();
-    match timeout(DRAIN_TIMEOUT, connection).await {
+    let idle = async {
+        sleep(IDLE_DRAIN_TIMEOUT).await;
+        if Arc::strong_count(&requests) > 1 || answers.are_open() {
+            // Whoever waits for an answer reads, so the connection ends with it.
+            pending().await
+        }
+    };
+    let drained = tokio::select! {
+        drained = timeout(DRAIN_TIMEOUT, connection) => drained,
+        () = idle => {
+            tracing::debug!(remote = %peer.remote, "closing: nothing is in progress, and the peer does not answer");
+            return Ok(());
+        }
+    };
+    match drained {
         Ok(Ok(())) => Ok(()),
         // A peer may hang up as soon as it has seen GOAWAY.
         Ok(Err(error)) => {

@@ -370,6 +370,55 @@ async fn shutdown_lets_requests_finish_and_takes_no_more() {
     assert!(served.client.send(get("/wait"), DEADLINE).await.is_err());
 }
 
+// libcurl reads nothing between requests. A sidecar that was stopped waited four seconds for its PONG, and its successor for the port.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_holds_up_a_stop_only_while_it_waits_for_an_answer() {
+    for (path, is_answered) in [("/query", true), ("/wait", false)] {
+        let (mut client, server_io) = tokio::io::duplex(64 * 1024);
+        let (tell, mut ends) = mpsc::unbounded_channel();
+        let handler = Arc::new(Scripted {
+            ends: Some(tell),
+            ..Scripted::default()
+        });
+        let (shutdown, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(server::serve_connection(
+            server_io,
+            Arc::new(Peer::cleartext(REMOTE)),
+            handler.clone(),
+            Metrics::new().requests,
+            async {
+                let _ = stopped.await;
+            },
+        ));
+        // Any client of a library would answer: it writes the preface, SETTINGS and a request (RFC 9113 sections 3.4 and 6.2, RFC 7541 appendix A).
+        let mut octets = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+        let fields = [b"\x82\x86\x04", &[path.len() as u8][..], path.as_bytes()].concat();
+        octets.extend(
+            [
+                &[0, 0, fields.len() as u8],
+                &b"\x01\x05\0\0\0\x01"[..],
+                &fields,
+            ]
+            .concat(),
+        );
+        client.write_all(&octets).await.expect("the server reads");
+        if is_answered {
+            assert_eq!(ends.recv().await.expect("an end").1, Some(StatusCode::OK));
+        } else {
+            handler.entered.notified().await;
+        }
+        let began = tokio::time::Instant::now();
+        shutdown.send(()).expect("server listens");
+        let served = server.await.expect("no panic");
+        let seconds = began.elapsed().as_secs();
+        match served {
+            Ok(()) => assert!(is_answered && seconds == 1, "{path}: {seconds} s"),
+            Err(ServeError::Drain) => assert!(!is_answered && seconds == 4, "{path}: {seconds} s"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_expired_certificate_closes_the_connection() {
     let identity = |not_after| NfIdentity {

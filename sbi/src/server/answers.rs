@@ -42,6 +42,11 @@ impl Answers {
         })
     }
 
+    /// Whether there are any.
+    pub(super) fn are_open(&self) -> bool {
+        !self.open().since.is_empty()
+    }
+
     /// Completes when an answer has not been taken for [`ANSWER_TIMEOUT`].
     pub(super) async fn overdue(&self) {
         loop {
