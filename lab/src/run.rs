@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mtc_core::time::UnixTime;
+use mtc_tls::kind::CertificateKind;
 use sbi::process::Event;
 use time::OffsetDateTime;
 use tokio::time::timeout;
@@ -40,12 +41,14 @@ use experiment::scenario::Scenario;
 mod clock;
 mod counters;
 mod director;
+mod landmarks;
 mod link;
 mod slices;
 
 use clock::ClockSteps;
 use counters::{Counters, Origin};
 use director::Director;
+use landmarks::await_landmarks;
 use link::Links;
 pub use link::RunLinkError;
 use slices::Slices;
@@ -276,6 +279,20 @@ async fn run_joined(
         () = &mut interrupt => return Err(RunError::Interrupted),
     };
     let measured = async {
+        let mut kinds = scenario
+            .variants
+            .iter()
+            .map(|variant| variant.authentication.kind());
+        if kinds.any(|kind| kind == CertificateKind::LandmarkRelative) {
+            listener.step("waiting for the lab's network functions to have the landmark too");
+            let lacking = tokio::select! {
+                lacking = await_landmarks(&mut topology) => lacking?,
+                () = &mut interrupt => return Err(RunError::Interrupted),
+            };
+            if let Some(lacking) = lacking {
+                listener.warn(&lacking.to_string());
+            }
+        }
         if let Some(at) = joined.start_at {
             listener.step(&format!("ready; waiting for {at}"));
             tokio::select! {

@@ -261,7 +261,30 @@ async fn an_nf_that_waits_for_its_landmark_stays_registered() {
     std::fs::write(file(format!("tokens/{id}.jwt")), token).expect("tokens can be written");
     lab.folder.set("smf", "heartbeat_seconds", 1);
     lab.folder.set("smf", "await_landmarks", true);
-    lab.topology.restart(Nf::Smf).await.expect("it starts");
+    lab.topology.put_back(Nf::Smf).expect("it starts");
+    let admin = loop {
+        let event = lab.topology.next_event(Nf::Smf).await;
+        if let Event::AdminListening { addr } = event.expect("it goes on") {
+            break addr;
+        }
+    };
+    let waits = async || {
+        let metrics = Metrics::read(admin).await;
+        metrics.value("mtc_certificates_without_landmark") > 0.0
+    };
+    within(async {
+        while !waits().await {
+            sleep(LOOK_INTERVAL).await;
+        }
+    })
+    .await;
+    loop {
+        let event = lab.topology.next_event(Nf::Smf).await;
+        if matches!(event.expect("it goes on"), Event::Ready { .. }) {
+            break;
+        }
+    }
+    assert!(!waits().await, "it is there");
     assert!(newest_landmark().await >= 5.0, "it had to wait");
     assert_eq!(suspended(&lab), 1);
     lab.topology.stop().await;

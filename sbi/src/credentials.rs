@@ -279,6 +279,8 @@ pub struct Keeper<S> {
     vault: Vault,
     stored: Stored,
     metrics: Metrics,
+    /// How many of the certificates in `metrics` that lack their landmark are this instance's.
+    without_landmark: i64,
     /// How often all certificates were replaced on order.
     replacements: watch::Sender<u64>,
     memory: Memory,
@@ -313,13 +315,14 @@ impl<S: CertificateSource> Keeper<S> {
         stored
             .credentials
             .retain(|credential| credential.is_mtc() || !credential.has_expired(now));
-        let keeper = Self {
+        let mut keeper = Self {
             instance,
             source,
             wanted,
             vault,
             stored,
             metrics,
+            without_landmark: 0,
             replacements: watch::Sender::new(0),
             memory: Memory::Held,
         };
@@ -695,7 +698,7 @@ impl<S: CertificateSource> Keeper<S> {
     }
 
     /// Stores first, then publishes: what peers have seen survives a restart.
-    async fn save(&self) -> Result<(), ObtainError> {
+    async fn save(&mut self) -> Result<(), ObtainError> {
         self.store().await?;
         Ok(self.publish()?)
     }
@@ -717,9 +720,10 @@ impl<S: CertificateSource> Keeper<S> {
         Ok(())
     }
 
-    fn publish(&self) -> Result<(), RestoreError> {
+    fn publish(&mut self) -> Result<(), RestoreError> {
         let trust = self.instance.store.current().mtc_trust.clone();
         let (mut mtc, mut x509) = (Vec::new(), Vec::new());
+        let mut without_landmark = 0;
         let now = self.now();
         for stored in &self.stored.credentials {
             let expired = stored.has_expired(now);
@@ -730,7 +734,10 @@ impl<S: CertificateSource> Keeper<S> {
                     let credential = stored.mtc()?;
                     // Peers would say no more than that they refuse it.
                     match trust.verify_issuance(credential.standalone.leaf()) {
-                        Ok(_) => mtc.push(credential),
+                        Ok(_) => {
+                            without_landmark += i64::from(stored.lacks_landmark());
+                            mtc.push(credential);
+                        }
                         // It is good for nothing any more, and no reason not to enrol anew.
                         Err(_) if expired => {}
                         Err(error) => return Err(error.into()),
@@ -742,6 +749,9 @@ impl<S: CertificateSource> Keeper<S> {
             set.mtc = mtc;
             set.present_x509(x509);
         });
+        // One gauge for all instances of the process.
+        let before = std::mem::replace(&mut self.without_landmark, without_landmark);
+        self.metrics.without_landmark.add(without_landmark - before);
         let first = self
             .stored
             .credentials

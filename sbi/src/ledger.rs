@@ -278,6 +278,9 @@ pub struct Measurements {
     /// What it did to learn of landmarks and of what is revoked, since it began to; and of an NRF, when landmarks were published.
     #[serde(default, skip_serializing_if = "Learning::is_empty")]
     pub learning: Learning,
+    /// Its Merkle Tree Certificates whose landmarks are not there yet, now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_landmark: u64,
 }
 
 impl Measurements {
@@ -293,11 +296,13 @@ impl Measurements {
         self.issuance.merge(&other.issuance);
         self.start.merge(&other.start);
         self.learning.merge(&other.learning);
+        self.without_landmark += other.without_landmark;
         self.failed_accepts_by_cause
             .combine(&other.failed_accepts_by_cause, u64::saturating_add);
     }
 
-    /// What was counted after `earlier`, see [`HandshakeTotals::since`]; how instances started is left out, which is told once.
+    /// What was counted after `earlier`, see [`HandshakeTotals::since`]; how instances started is left out, which is told once, and what is so
+    /// now stays.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let nothing = NfTotals::default();
@@ -314,6 +319,7 @@ impl Measurements {
             issuance: self.issuance.since(&earlier.issuance),
             start: StartTotals::default(),
             learning: self.learning.since(&earlier.learning),
+            without_landmark: self.without_landmark,
         }
     }
 
@@ -591,6 +597,7 @@ impl Ledger {
                 learners: counts.learner.iter().map(Learner::until_now).collect(),
                 ..counts.published.clone()
             },
+            without_landmark: u64::try_from(self.metrics.without_landmark.get()).unwrap_or(0),
         })
     }
 

@@ -72,6 +72,8 @@ pub struct Metrics {
     pub sets: SetMetrics,
     /// `mtc_certificates_obtained_total` by `profile`.
     pub certificates: IntCounterVec,
+    /// `mtc_certificates_without_landmark`.
+    pub without_landmark: IntGauge,
     /// `mtc_certificate_renewal_timestamp_seconds`: of the first to expire.
     pub certificate_renewal: IntGauge,
     /// `mtc_certificate_not_after_timestamp_seconds`: of the first to expire.
@@ -179,6 +181,10 @@ impl Metrics {
                 "mtc_certificates_obtained_total",
                 "Certificates obtained.",
                 &[("profile", "`mtc`, or an X.509 profile")],
+            ),
+            without_landmark: registry.gauge(
+                "mtc_certificates_without_landmark",
+                "Merkle Tree Certificates of this process that are shown in their standalone form to everybody, because their landmark is not there yet.",
             ),
             certificate_renewal: registry.gauge(
                 "mtc_certificate_renewal_timestamp_seconds",

@@ -164,7 +164,7 @@ impl Learner {
     }
 
     /// The newest landmark that is trusted at the end.
-    fn newest(&self) -> Option<LandmarkName> {
+    pub fn newest(&self) -> Option<LandmarkName> {
         let last = self.learned.last();
         last.map(|learned| learned.landmark).or(self.known)
     }
