@@ -40,6 +40,8 @@ use crate::wishes;
 
 /// HTTP/2, in ALPN: what an endpoint speaks unless it is told another protocol.
 pub const HTTP2: &[u8] = b"h2";
+/// HTTP/1.1, in ALPN.
+pub const HTTP1: &[u8] = b"http/1.1";
 
 /// A slot has one peer; rustls keeps a few tickets for each, of which one is used at a time.
 const SESSIONS_OF_SLOT: usize = 1;
@@ -81,8 +83,8 @@ pub struct Endpoint {
     fallback: TrustDomain,
     /// Whether it has Merkle Tree Certificates for mixed estates.
     upgraded: bool,
-    /// The one protocol of its connections, in ALPN.
-    protocol: &'static [u8],
+    /// The protocols of its connections, in ALPN, the best first.
+    protocols: &'static [&'static [u8]],
     sampling: Sampling,
     /// Who is told the secrets of connections.
     key_log: Arc<dyn KeyLog>,
@@ -164,7 +166,7 @@ impl Endpoint {
             offers_all: false,
             fallback: TrustDomain::MtcStandalone,
             upgraded: true,
-            protocol: HTTP2,
+            protocols: &[HTTP2],
             sampling: Sampling::default(),
             key_log: Arc::new(NoKeyLog),
             slots: SLOTS,
@@ -207,12 +209,12 @@ impl Endpoint {
         }
     }
 
-    /// An endpoint of the same instance that speaks `protocol`, as ALPN names it (RFC 7301), and no other. A peer that names no protocol is
-    /// taken at its word; one that names others is refused.
+    /// An endpoint of the same instance that speaks `protocols`, as ALPN names them (RFC 7301), the first best, and no others. A peer that
+    /// names no protocol is taken at its word; one that names others is refused.
     #[must_use]
-    pub fn speaking(&self, protocol: &'static [u8]) -> Self {
+    pub fn speaking(&self, protocols: &'static [&'static [u8]]) -> Self {
         Self {
-            protocol,
+            protocols,
             // Configurations name what they were made to name.
             pools: Arc::new(Pools::new(self.slots)),
             ..self.clone()
@@ -381,7 +383,7 @@ impl Endpoint {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![self.protocol.to_vec()];
+        config.alpn_protocols = self.protocols.iter().map(|name| name.to_vec()).collect();
         config.key_log = self.key_log.clone();
         config.resumption = resumption;
         Ok(Slot {
@@ -504,7 +506,7 @@ impl Endpoint {
                 .with_protocol_versions(&[&TLS13])?
                 .with_client_cert_verifier(Arc::new(verifier))
                 .with_cert_resolver(Arc::new(presented));
-        config.alpn_protocols = vec![self.protocol.to_vec()];
+        config.alpn_protocols = self.protocols.iter().map(|name| name.to_vec()).collect();
         config.key_log = self.key_log.clone();
         let sessions = self.pools.sessions.of(set, kind)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -84,6 +84,17 @@ impl HttpsClient {
         })
     }
 
+    /// A client of the same server that speaks this protocol in place of HTTP/2, as ALPN names it.
+    #[must_use]
+    pub fn speaking(&self, protocol: &[u8]) -> Self {
+        let mut config = ClientConfig::clone(self.connector.config());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Self {
+            connector: TlsConnector::from(Arc::new(config)),
+            name: self.name.clone(),
+        }
+    }
+
     /// Completes the handshake on a connection to the server. Dropping the future closes it.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mtc_tls::endpoint::Endpoint;
+use mtc_tls::endpoint::{Endpoint, HTTP1};
 use mtc_tls::handshake::ServerStream;
 use mtc_tls::https::HttpsServer;
 use mtc_tls::profile::ClientAuth;
@@ -19,7 +19,9 @@ use crate::ledger::Ledger;
 use crate::limits::{Limits, Refused};
 use crate::metrics::RequestMetrics;
 use crate::process::Stop;
-use crate::server::{Handler, Peer, Terms, serve_cleartext_within, serve_sbi_within};
+use crate::server::{
+    Handler, Peer, Terms, serve_cleartext_within, serve_http1_within, serve_sbi_within,
+};
 use mtc_core::causes::Causes;
 
 mod acceptor;
@@ -157,8 +159,13 @@ pub async fn serve_sbi<H: Handler>(
                 peer,
                 handler,
             } = entered;
-            let served = serve_sbi_within(terms, stream, peer, handler, stop.wait());
-            if let Err(error) = served.await {
+            let has_chosen_http1 = stream.get_ref().1.alpn_protocol() == Some(HTTP1);
+            let served = if has_chosen_http1 {
+                serve_http1_within(terms, stream, peer, handler, stop.wait()).await
+            } else {
+                serve_sbi_within(terms, stream, peer, handler, stop.wait()).await
+            };
+            if let Err(error) = served {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }
         };

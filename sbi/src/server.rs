@@ -4,6 +4,7 @@
 //!   accept, TLS (the caller) -> serve_connection -> hyper HTTP/2 -> Request with its whole body -> Handler -> Response
 //!                                 |           `-> Request without it, and the body as it comes -> Handler::relay, as it comes
 //!                                 |                                                              `-> Problem -> Response
+//!                                 |           `-> HTTP/1.1's Upgrade -> Handler::upgrade, and another protocol from then on
 //!                                 `- shutdown, or the client certificate expires: GOAWAY, finish streams, close; at once, if there are
 //!                                    none and nobody answers
 //! ```
@@ -19,18 +20,19 @@ use std::future::{Future, pending, poll_fn};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, UPGRADE};
 use hyper::http::HeaderValue;
 use hyper::http::uri::Authority;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use hyper::{HeaderMap, Method, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use mtc_core::time::UnixTime;
@@ -62,7 +64,7 @@ mod progress;
 
 pub use answers::ANSWER_TIMEOUT;
 use answers::Answers;
-use progress::Progress;
+use progress::{Progress, WRITE_TIMEOUT};
 
 /// Requests in progress on one connection. A peer that needs more opens another one (TS 29.500 clause 5.2.6).
 pub const MAX_CONCURRENT_STREAMS: u32 = 256;
@@ -198,6 +200,9 @@ impl Request {
     }
 }
 
+/// What is done with a connection that goes on in another protocol, until that ends.
+pub type Afterwards = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// What answers the requests of a listener.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the client gives up.
@@ -228,6 +233,21 @@ pub trait Handler: Send + Sync + 'static {
         _request: Request,
         _body: Body,
     ) -> impl Future<Output = Result<hyper::Response<Body>, Problem>> + Send {
+        async { Err(Problem::system_failure()) }
+    }
+
+    /// Whether it [answers](Self::upgrade) requests to go on in another protocol.
+    const UPGRADES: bool = false;
+
+    /// Answers one request of HTTP/1.1 to go on in another protocol (RFC 9110 section 7.8), which has no body; `Upgrade` is among its headers.
+    /// With an answer of 101 the connection is there in `upgrade` as soon as that is sent, and what the handler does with it is the
+    /// connection's until it ends. With any other, which says nothing of afterwards, HTTP goes on.
+    fn upgrade(
+        &self,
+        _request: Request,
+        _upgrade: OnUpgrade,
+    ) -> impl Future<Output = Result<(hyper::Response<Body>, Option<Afterwards>), Problem>> + Send
+    {
         async { Err(Problem::system_failure()) }
     }
 
@@ -310,8 +330,44 @@ where
     H: Handler,
 {
     let is_anonymous = peer.identity.is_none();
-    let builder = builder(is_anonymous, H::RELAYS).http2_only();
-    serve(builder, is_anonymous, terms, io, peer, handler, shutdown).await
+    serve(
+        Only::Http2,
+        is_anonymous,
+        terms,
+        io,
+        peer,
+        handler,
+        shutdown,
+    )
+    .await
+}
+
+/// As [`serve_sbi_within`], but HTTP/1.1 to a peer that has chosen it.
+///
+/// # Errors
+/// As [`serve_connection`].
+pub(crate) async fn serve_http1_within<IO, H>(
+    terms: Terms,
+    io: IO,
+    peer: Arc<Peer>,
+    handler: Arc<H>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let is_anonymous = peer.identity.is_none();
+    serve(
+        Only::Nothing,
+        is_anonymous,
+        terms,
+        io,
+        peer,
+        handler,
+        shutdown,
+    )
+    .await
 }
 
 /// Serves HTTP/1.1 or HTTP/2 in cleartext to a program on this machine that this process works for: it may have what an authenticated peer
@@ -331,8 +387,7 @@ where
     H: Handler,
 {
     let peer = Arc::new(Peer::cleartext(remote));
-    let builder = builder(false, H::RELAYS);
-    serve(builder, false, terms, io, peer, handler, shutdown).await
+    serve(Only::Nothing, false, terms, io, peer, handler, shutdown).await
 }
 
 /// Serves HTTP/1.1 or HTTP/2 on `io`, a cleartext stream or one whose peer showed no certificate: the admin, log and witness ports. Requests are
@@ -370,8 +425,7 @@ where
     H: Handler,
 {
     let peer = Arc::new(Peer::cleartext(remote));
-    let builder = builder(true, false);
-    serve(builder, true, terms, io, peer, handler, shutdown).await
+    serve(Only::Nothing, true, terms, io, peer, handler, shutdown).await
 }
 
 fn builder(is_anonymous: bool, is_relaying: bool) -> auto::Builder<TokioExecutor> {
@@ -413,12 +467,20 @@ fn builder(is_anonymous: bool, is_relaying: bool) -> auto::Builder<TokioExecutor
     builder
         .http1()
         .timer(TokioTimer::new())
-        .max_buf_size(ANONYMOUS_HEADER_LIST as usize);
+        .max_buf_size(header_list as usize);
     builder
 }
 
+/// What is spoken on a connection and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Only {
+    Http2,
+    /// HTTP/1.1 or HTTP/2, as the peer begins.
+    Nothing,
+}
+
 async fn serve<IO, H>(
-    builder: auto::Builder<TokioExecutor>,
+    only: Only,
     is_anonymous: bool,
     terms: Terms,
     io: IO,
@@ -439,13 +501,14 @@ where
     let spoken = AtomicBool::new(false);
     // Each request that is being answered has a share of it.
     let requests = Arc::new(());
+    let afterwards = Slot::default();
     // Streams are served by other tasks.
     let connection_span = Span::current();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
         let (peer, handler, metrics) = (Arc::clone(&peer), Arc::clone(&handler), metrics.clone());
         let (budget, answers, newcomer) = (budget.clone(), answers.clone(), newcomer.clone());
-        let in_progress = requests.clone();
+        let (in_progress, afterwards) = (requests.clone(), afterwards.clone());
         let span = connection_span.clone();
         async move {
             let _in_progress = in_progress;
@@ -470,7 +533,7 @@ where
                         peer,
                         handler.as_ref(),
                         &span,
-                        &mut share,
+                        (&mut share, &afterwards),
                     );
                     (answering.await, Some(share))
                 }
@@ -493,15 +556,19 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Progress::new(io)), service));
-    tokio::select! {
-        done = after_others(connection.as_mut()) => return done.map_err(ServeError::Connection),
-        () = answers.overdue(), if !H::OPEN_ENDED => return Err(ServeError::Unread),
-        () = shutdown => {}
-        () = silence(&spoken) => tracing::debug!(remote = %peer.remote, "closing: no request"),
-        () = peer.expires() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
-    }
-    connection.as_mut().graceful_shutdown();
+    // A program may stop reading for as long as it likes, as it may where no sidecar is; what it is sent meanwhile waits at the sender.
+    let patience = (is_anonymous || only == Only::Http2).then_some(WRITE_TIMEOUT);
+    let io = TokioIo::new(Progress::new(io, patience));
+    let builder = builder(is_anonymous, H::RELAYS);
+    let end = async {
+        tokio::select! {
+            () = answers.overdue(), if !H::OPEN_ENDED => return Err(ServeError::Unread),
+            () = shutdown => {}
+            () = silence(&spoken) => tracing::debug!(remote = %peer.remote, "closing: no request"),
+            () = peer.expires() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
+        }
+        Ok(())
+    };
     let idle = async {
         sleep(IDLE_DRAIN_TIMEOUT).await;
         if Arc::strong_count(&requests) > 1 || answers.are_open() {
@@ -509,10 +576,54 @@ where
             pending().await
         }
     };
+    let served = if H::UPGRADES && only == Only::Nothing {
+        let connection = pin!(builder.serve_connection_with_upgrades(io, service));
+        until_ended(
+            connection,
+            end,
+            |connection| connection.graceful_shutdown(),
+            idle,
+        )
+        .await
+    } else {
+        let builder = match only {
+            Only::Http2 => builder.http2_only(),
+            Only::Nothing => builder,
+        };
+        let connection = pin!(builder.serve_connection(io, service));
+        until_ended(
+            connection,
+            end,
+            |connection| connection.graceful_shutdown(),
+            idle,
+        )
+        .await
+    };
+    if let Some(afterwards) = afterwards.take() {
+        afterwards.await;
+    }
+    served
+}
+
+/// Has `connection` until it has ended by itself, or `end` completes: then it is to `finish`, unless it is `idle`.
+async fn until_ended<C>(
+    mut connection: Pin<&mut C>,
+    end: impl Future<Output = Result<(), ServeError>>,
+    finish: impl FnOnce(Pin<&mut C>),
+    idle: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    C: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+{
+    tokio::select! {
+        done = after_others(connection.as_mut()) => return done.map_err(ServeError::Connection),
+        ended = end => ended?,
+    }
+    finish(connection.as_mut());
     let drained = tokio::select! {
         drained = timeout(DRAIN_TIMEOUT, connection) => drained,
         () = idle => {
-            tracing::debug!(remote = %peer.remote, "closing: nothing is in progress, and the peer does not answer");
+            tracing::debug!("closing: nothing is in progress, and the peer does not answer");
             return Ok(());
         }
     };
@@ -520,10 +631,24 @@ where
         Ok(Ok(())) => Ok(()),
         // A peer may hang up as soon as it has seen GOAWAY.
         Ok(Err(error)) => {
-            tracing::debug!(remote = %peer.remote, %error, "peer closed the connection while draining");
+            tracing::debug!(%error, "peer closed the connection while draining");
             Ok(())
         }
         Err(_) => Err(ServeError::Drain),
+    }
+}
+
+/// What becomes of a connection when HTTP has ended on it.
+#[derive(Clone, Default)]
+struct Slot(Arc<Mutex<Option<Afterwards>>>);
+
+impl Slot {
+    fn put(&self, afterwards: Option<Afterwards>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = afterwards;
+    }
+
+    fn take(&self) -> Option<Afterwards> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -557,11 +682,11 @@ async fn traced<H: Handler>(
     peer: Arc<Peer>,
     handler: &H,
     connection: &Span,
-    share: &mut Share,
+    (share, afterwards): (&mut Share, &Slot),
 ) -> hyper::Response<Body> {
     let traced = connection.in_scope(|| trace::received_request(request.headers(), operation));
     let answering = async {
-        let answer = answer(request, peer, handler, share).await;
+        let answer = answer(request, peer, handler, share, afterwards).await;
         // 503 is said to shed load, and saying so in the log too would add to it.
         if let Err(problem) = &answer
             && problem.status.is_server_error()
@@ -585,11 +710,14 @@ async fn traced<H: Handler>(
 }
 
 async fn answer<H: Handler>(
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
     peer: Arc<Peer>,
     handler: &H,
     share: &mut Share,
+    afterwards: &Slot,
 ) -> Result<hyper::Response<Body>, Problem> {
+    let upgrade = H::UPGRADES && asks_for_another_protocol(&request);
+    let upgrade = upgrade.then(|| hyper::upgrade::on(&mut request));
     let (head, body) = request.into_parts();
     let is_relayed = handler.relays(&head.method, head.uri.path(), &head.headers);
     let mut bound = handler
@@ -608,7 +736,15 @@ async fn answer<H: Handler>(
     };
     // On the heap, and only when the request is there: a handler that calls others takes tens of kilobytes, which an unfinished
     // request must not cost.
-    let handled = if is_relayed {
+    let handled = if let Some(upgrade) = upgrade {
+        name_host(&mut request.headers, head.uri.authority());
+        let upgraded = catch_panic(Box::pin(handler.upgrade(request, upgrade))).await;
+        upgraded.map(|upgraded| {
+            let (answer, then) = upgraded?;
+            afterwards.put(then);
+            Ok(answer)
+        })
+    } else if is_relayed {
         name_host(&mut request.headers, head.uri.authority());
         let body = Body::passing(body);
         share.grow(body.kept()).map_err(|_| body::no_room())?;
@@ -619,6 +755,20 @@ async fn answer<H: Handler>(
         handled.map(|answer| answer.map(into_http))
     };
     handled.unwrap_or_else(|HandlerPanicked| Err(Problem::system_failure()))
+}
+
+/// Whether a request asks that the connection goes on in another protocol. One with a body is none: that would be in the way.
+fn asks_for_another_protocol(request: &hyper::Request<Incoming>) -> bool {
+    let names_upgrade = |value: &HeaderValue| {
+        let value = value.to_str().unwrap_or_default();
+        let mut options = value.split(',').map(str::trim);
+        options.any(|option| option.eq_ignore_ascii_case(UPGRADE.as_str()))
+    };
+    let headers = request.headers();
+    request.version() == Version::HTTP_11
+        && headers.contains_key(UPGRADE)
+        && headers.get_all(CONNECTION).iter().any(names_upgrade)
+        && request.body().is_end_stream()
 }
 
 /// Gives a request that goes on the `Host` that an older receiver looks for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderMap, HeaderValue, TE};
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use sbi::body::Body;
@@ -15,9 +16,10 @@ use sbi::instance::CallError;
 use sbi::lanes::{Bounds, Lanes};
 use sbi::problem::{Cause, Problem};
 use sbi::response::Response;
-use sbi::server::{Handler, Request};
+use sbi::server::{Afterwards, Handler, Request};
 
 use crate::metrics::Refusal;
+use crate::upgrade::Asked;
 
 /// Connections in either direction. So many requests on one are what RFC 9113 section 6.5.2 recommends that all take.
 pub(crate) const BOUNDS: Bounds = Bounds {
@@ -25,8 +27,9 @@ pub(crate) const BOUNDS: Bounds = Bounds {
     lanes: 16,
     all: 1024,
 };
-/// How long the head of an answer may take: programs set times of their own, and what they give up is given up here.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+/// How long the head of an answer may take: longer than connections live. Programs set times of their own, and what they give up is given up
+/// here; some send the head of a stream with its first message.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(7 * 86_400);
 /// Seconds after which a program may try again that came when there was no place.
 const RETRY_WHEN_BUSY: u32 = 1;
 
@@ -92,6 +95,13 @@ pub(crate) trait Relay: Send + Sync + 'static {
         request: Request,
         body: Body,
     ) -> impl Future<Output = Result<hyper::Response<Body>, Problem>> + Send;
+
+    /// As [`Handler::upgrade`], of a request that asks for a protocol that passes.
+    fn upgrade(
+        &self,
+        request: Request,
+        asked: Asked,
+    ) -> impl Future<Output = Result<(hyper::Response<Body>, Option<Afterwards>), Problem>> + Send;
 }
 
 /// Has every request relayed.
@@ -100,6 +110,7 @@ pub(crate) struct Relayed<R>(pub(crate) R);
 impl<R: Relay> Handler for Relayed<R> {
     const RELAYS: bool = true;
     const OPEN_ENDED: bool = true;
+    const UPGRADES: bool = true;
 
     /// All is relayed.
     async fn handle(&self, _request: Request) -> Result<Response, Problem> {
@@ -112,6 +123,18 @@ impl<R: Relay> Handler for Relayed<R> {
 
     async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
         self.0.relay(request, body).await
+    }
+
+    async fn upgrade(
+        &self,
+        request: Request,
+        upgrade: OnUpgrade,
+    ) -> Result<(hyper::Response<Body>, Option<Afterwards>), Problem> {
+        match Asked::of(&request.headers, upgrade) {
+            Some(asked) => self.0.upgrade(request, asked).await,
+            // Whoever is asked may go on as it was (RFC 9110 section 7.8).
+            None => Ok((self.0.relay(request, Body::empty()).await?, None)),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ const IDLE: usize = 16;
 /// How long, or up to twice that: a program may have no thread for another one meanwhile.
 const IDLE_TIME: Duration = Duration::from_secs(2);
 /// Octets of an answer that are read before they are taken; its head is among them.
-const BUFFER: usize = 64 * 1024;
+pub(crate) const BUFFER: usize = 64 * 1024;
 
 type Idle = Mutex<Vec<Connection>>;
 
@@ -82,7 +82,7 @@ impl Http1 {
         let request = in_http1(request, body)?;
         if !request.body().is_end_stream() {
             let (sender, connection) = self.open(program).await?;
-            let guard = Ended(connection);
+            let guard = Ended::new(connection);
             let sent = send(sender, request, |_| guard).await;
             return sent.map_err(|Unsent { error, .. }| error);
         }
@@ -181,7 +181,13 @@ async fn end_idle(idle: Weak<Idle>) {
 }
 
 /// A connection that ends when this is dropped, be there something left to send or not.
-struct Ended(AbortHandle);
+pub(crate) struct Ended(AbortHandle);
+
+impl Ended {
+    pub(crate) const fn new(task: AbortHandle) -> Self {
+        Self(task)
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -238,7 +244,10 @@ fn lock(idle: &Idle) -> MutexGuard<'_, Vec<Connection>> {
 ///
 /// # Errors
 /// Its authority or path are not those of a request.
-fn in_http1(request: client::Request, body: Body) -> Result<hyper::Request<Body>, ForwardError> {
+pub(crate) fn in_http1(
+    request: client::Request,
+    body: Body,
+) -> Result<hyper::Request<Body>, ForwardError> {
     let client::Request {
         method,
         authority,

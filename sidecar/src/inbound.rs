@@ -7,11 +7,11 @@ use hyper::header::HOST;
 use mtc_core::causes::Causes;
 use mtc_tls::handshake::ServerStream;
 use sbi::body::Body;
-use sbi::client::Connection;
+use sbi::client::{self, Connection, Until};
 use sbi::lanes::Lanes;
 use sbi::problem::Problem;
 use sbi::process::Stop;
-use sbi::server::{Peer, Request};
+use sbi::server::{Afterwards, Peer, Request};
 
 use crate::allow::{Allowed, Guest, Introduction};
 use crate::forward::{BOUNDS, ForwardError, Relay, forward, onward};
@@ -19,6 +19,7 @@ use crate::http1::Http1;
 use crate::metrics::{Direction, Refusal, SidecarMetrics};
 use crate::program::Program;
 use crate::tunnel;
+use crate::upgrade::{Asked, Upgrades};
 
 /// What the program is called in requests that name no authority, which HTTP/2 demands.
 const NAMELESS: &str = "localhost";
@@ -29,7 +30,9 @@ pub(crate) struct Inbound {
     allowed: Allowed,
     introduction: Introduction,
     connections: Connections,
+    upgrades: Upgrades,
     metrics: SidecarMetrics,
+    stop: Stop,
 }
 
 /// Those to the program, for requests.
@@ -44,6 +47,7 @@ impl Inbound {
         allowed: Allowed,
         introduction: Introduction,
         metrics: SidecarMetrics,
+        stop: Stop,
     ) -> Self {
         let connections = if program.address.is_http1 {
             Connections::Http1(Http1::new())
@@ -55,7 +59,9 @@ impl Inbound {
             allowed,
             introduction,
             connections,
+            upgrades: Upgrades::new(Direction::Inbound, metrics.clone(), stop.clone()),
             metrics,
+            stop,
         }
     }
 
@@ -73,7 +79,7 @@ impl Inbound {
     }
 
     /// Passes the octets of a peer to the program and back.
-    pub(crate) async fn tunnel(self: Arc<Self>, stream: ServerStream, peer: Arc<Peer>, stop: Stop) {
+    pub(crate) async fn tunnel(self: Arc<Self>, stream: ServerStream, peer: Arc<Peer>) {
         if self.admit(&peer).is_none() {
             tracing::info!(remote = %peer.remote, "closing: no allow fits the peer");
             return;
@@ -89,7 +95,7 @@ impl Inbound {
         let counted = self.metrics.tunnel(Direction::Inbound);
         let passed = async {
             tunnel::keep_alive(stream.get_ref().0.get_ref())?;
-            tunnel::pass(program, stream, counted, stop).await
+            tunnel::pass(program, stream, counted, self.stop.clone()).await
         };
         let passed = tokio::select! {
             passed = passed => passed,
@@ -114,10 +120,12 @@ impl Inbound {
         let opened = Connection::handshake_to_pass(stream, self.program.scheme(), streams, never);
         Ok(opened.await?.adding_nothing())
     }
-}
 
-impl Relay for Arc<Inbound> {
-    async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
+    /// A request of a peer's as the program gets it.
+    ///
+    /// # Errors
+    /// The peer may not use the program.
+    fn introduced(&self, request: Request) -> Result<client::Request, Problem> {
         let peer = request.peer.clone();
         let (Some(identity), Some(guest)) = (&peer.identity, self.admit(&peer)) else {
             let detail = "this peer may not use the program";
@@ -130,14 +138,39 @@ impl Relay for Arc<Inbound> {
         // Last, so that no field of the peer's can have them removed as those of one connection.
         self.introduction
             .introduce(identity, &guest, &mut request.headers);
+        Ok(request)
+    }
+
+    fn not_passed(&self, error: ForwardError) -> Problem {
+        self.refuse(error.refusal());
+        tracing::info!(program = %self.program.address, error = %Causes(&error), "not passed on");
+        error.into()
+    }
+}
+
+impl Relay for Arc<Inbound> {
+    async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
+        let request = self.introduced(request)?;
         let answer = match &self.connections {
             Connections::Http1(http1) => http1.forward(&self.program, request, body).await,
             Connections::Http2(lanes) => forward(lanes, (), || self.open(), request, body).await,
         };
-        answer.map_err(|error| {
-            self.refuse(error.refusal());
-            tracing::info!(program = %self.program.address, error = %Causes(&error), "not passed on");
-            error.into()
-        })
+        answer.map_err(|error| self.not_passed(error))
+    }
+
+    async fn upgrade(
+        &self,
+        request: Request,
+        asked: Asked,
+    ) -> Result<(hyper::Response<Body>, Option<Afterwards>), Problem> {
+        let peer = request.peer.clone();
+        let request = self.introduced(request)?;
+        let connect = async || {
+            let stream = self.program.connect_in_http1().await;
+            let stream = stream.map_err(ForwardError::Program)?;
+            Ok(Until::new(stream, async move { peer.expires().await }))
+        };
+        let answer = self.upgrades.ask(connect, request, asked).await;
+        answer.map_err(|error| self.not_passed(error))
     }
 }

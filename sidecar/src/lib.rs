@@ -13,7 +13,7 @@
 //!
 //! * [`config`]: the configuration file
 //! * `inbound`, `outbound`: requests of HTTP in both directions
-//! * `tunnel`: streams of octets in both directions
+//! * `tunnel`: streams of octets in both directions; `upgrade`: those that begin as a request
 //! * `allow`: who may, and as whom the program knows a peer
 //! * `peers`: whom the program means
 //! * [`program`]: how the program is reached; [`local_address`]: how it reaches the sidecar
@@ -34,5 +34,6 @@ mod peers;
 pub mod program;
 mod sidecar;
 mod tunnel;
+mod upgrade;
 
 pub use self::sidecar::{PROCESS, SidecarError, run};

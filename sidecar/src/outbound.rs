@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use hyper::header::HOST;
 use mtc_core::causes::Causes;
-use mtc_tls::endpoint::Endpoint;
+use mtc_tls::endpoint::{Endpoint, HTTP1};
+use mtc_tls::handshake::Connected;
 use mtc_tls::profile::TrustDomain;
 use rustix::net::sockopt;
 use sbi::body::Body;
-use sbi::client::Connection;
+use sbi::client::{self, Connection, Until};
 use sbi::config::ConfigError;
 use sbi::header::{HeaderError, TARGET_API_ROOT, TypedHeader as _};
 use sbi::instance::{CallError, Instance};
 use sbi::lanes::Lanes;
 use sbi::problem::Problem;
 use sbi::process::Stop;
-use sbi::server::{Request, Terms, serve_program};
+use sbi::server::{Afterwards, Request, Terms, serve_program};
 use sbi::uri::ApiRoot;
 use tokio::net::TcpStream;
 
@@ -27,19 +28,24 @@ use crate::metrics::{Direction, Refusal, SidecarMetrics};
 use crate::peers::{Destination, Peers, Unknown};
 use crate::program::{Protocol, Stream};
 use crate::tunnel;
+use crate::upgrade::{Asked, Upgrades};
 
 /// A port at which the program reaches peers.
 pub(crate) struct Outbound {
     instance: Arc<Instance>,
     /// The instance as it speaks to other sidecars of octets.
     tunnels: Endpoint,
+    /// As it speaks to peers that may go on in another protocol.
+    http1: Endpoint,
     protocol: Protocol,
     redirected: bool,
     follow_api_root: bool,
     domain: Option<TrustDomain>,
     peers: Peers,
     lanes: Lanes<Destination>,
+    upgrades: Upgrades,
     metrics: SidecarMetrics,
+    stop: Stop,
 }
 
 /// A connection of the program.
@@ -59,10 +65,12 @@ impl Outbound {
         peers: &[PeerConfig],
         instance: Arc<Instance>,
         metrics: SidecarMetrics,
+        stop: Stop,
     ) -> Result<Self, ConfigError> {
         let endpoint = instance.endpoint().offering_all();
         Ok(Self {
-            tunnels: endpoint.speaking(tunnel::PROTOCOL),
+            tunnels: endpoint.speaking(&[tunnel::PROTOCOL]),
+            http1: endpoint.speaking(&[HTTP1]),
             instance,
             protocol: config.protocol,
             redirected: config.redirected,
@@ -70,7 +78,9 @@ impl Outbound {
             domain: config.domain()?,
             peers: Peers::new(config, peers)?,
             lanes: Lanes::new(BOUNDS),
+            upgrades: Upgrades::new(Direction::Outbound, metrics.clone(), stop.clone()),
             metrics,
+            stop,
         })
     }
 
@@ -80,7 +90,6 @@ impl Outbound {
         tcp: TcpStream,
         remote: SocketAddr,
         terms: Terms,
-        stop: Stop,
     ) {
         let redirected = match self.redirected.then(|| original_destination(&tcp)) {
             None => None,
@@ -90,7 +99,7 @@ impl Outbound {
                 return;
             }
         };
-        self.serve(tcp, remote, redirected, terms, stop).await;
+        self.serve(tcp, remote, redirected, terms).await;
     }
 
     /// Serves a connection of the program until it ends; it went to `redirected`, if it was redirected here.
@@ -100,11 +109,11 @@ impl Outbound {
         remote: SocketAddr,
         redirected: Option<SocketAddr>,
         terms: Terms,
-        stop: Stop,
     ) {
         match self.protocol {
-            Protocol::Tcp => self.tunnel(stream, remote, redirected, stop).await,
+            Protocol::Tcp => self.tunnel(stream, remote, redirected).await,
             Protocol::Http => {
+                let stop = self.stop.clone();
                 let client = Arc::new(Relayed(Client {
                     port: self,
                     redirected,
@@ -123,7 +132,6 @@ impl Outbound {
         program: impl Stream,
         remote: SocketAddr,
         redirected: Option<SocketAddr>,
-        stop: Stop,
     ) {
         let to = match self.find(None, redirected) {
             Ok(to) => to,
@@ -132,16 +140,7 @@ impl Outbound {
                 return;
             }
         };
-        let opened = async {
-            let addr = to.resolve().await.map_err(CallError::from)?;
-            let profile = self.instance.own_offer_in(self.domain).profile();
-            let expected = to.expected.clone();
-            let shaking = self
-                .instance
-                .shake_hands_as(&self.tunnels, addr, profile, expected);
-            Ok::<_, CallError>(shaking.await?)
-        };
-        let opened = match opened.await {
+        let opened = match self.shake_hands(&self.tunnels, &to).await {
             Ok(opened) => opened,
             Err(error) => {
                 self.refuse(Refusal::Unreachable);
@@ -153,7 +152,7 @@ impl Outbound {
         let counted = self.metrics.tunnel(Direction::Outbound);
         let passed = async {
             tunnel::keep_alive(opened.stream.get_ref().0.get_ref())?;
-            tunnel::pass(program, opened.stream, counted, stop).await
+            tunnel::pass(program, opened.stream, counted, self.stop.clone()).await
         };
         let passed = tokio::select! {
             passed = passed => passed,
@@ -178,6 +177,21 @@ impl Outbound {
         self.metrics.refuse(Direction::Outbound, refusal);
     }
 
+    /// A connection to `to` on which `endpoint` says what is spoken.
+    async fn shake_hands(
+        &self,
+        endpoint: &Endpoint,
+        to: &Destination,
+    ) -> Result<Connected, CallError> {
+        let addr = to.resolve().await.map_err(CallError::from)?;
+        let profile = self.instance.own_offer_in(self.domain).profile();
+        let expected = to.expected.clone();
+        let shaking = self
+            .instance
+            .shake_hands_as(endpoint, addr, profile, expected);
+        Ok(shaking.await?)
+    }
+
     async fn open(&self, to: &Destination) -> Result<Connection, ForwardError> {
         let addr = to.resolve().await.map_err(CallError::from)?;
         let (offer, streams) = (
@@ -194,12 +208,15 @@ impl Outbound {
             .adding_nothing())
     }
 
-    async fn relay(
+    /// A request of the program's as the peer gets it that it is for.
+    ///
+    /// # Errors
+    /// It does not say whom it means, or nobody knows.
+    fn address(
         &self,
         mut request: Request,
-        body: Body,
         redirected: Option<SocketAddr>,
-    ) -> Result<hyper::Response<Body>, Problem> {
+    ) -> Result<(Destination, client::Request), Problem> {
         let root = if self.follow_api_root {
             ApiRoot::read(&request.headers).map_err(malformed)?
         } else {
@@ -218,13 +235,13 @@ impl Outbound {
         let to = self.find(authority, redirected)?;
         let authority = authority.unwrap_or(&to.expected.fqdn).to_owned();
         let request = onward(request, &authority, prefix);
-        let open = || self.open(&to);
-        let answer = forward(&self.lanes, to.clone(), open, request, body).await;
-        answer.map_err(|error| {
-            self.refuse(error.refusal());
-            tracing::info!(peer = to.expected.fqdn, error = %Causes(&error), "not passed on");
-            error.into()
-        })
+        Ok((to, request))
+    }
+
+    fn not_passed(&self, to: &Destination, error: ForwardError) -> Problem {
+        self.refuse(error.refusal());
+        tracing::info!(peer = to.expected.fqdn, error = %Causes(&error), "not passed on");
+        error.into()
     }
 }
 
@@ -250,6 +267,29 @@ fn original_destination(tcp: &TcpStream) -> io::Result<SocketAddr> {
 
 impl Relay for Client {
     async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
-        self.port.relay(request, body, self.redirected).await
+        let port = &self.port;
+        let (to, request) = port.address(request, self.redirected)?;
+        let open = || port.open(&to);
+        let answer = forward(&port.lanes, to.clone(), open, request, body).await;
+        answer.map_err(|error| port.not_passed(&to, error))
+    }
+
+    async fn upgrade(
+        &self,
+        request: Request,
+        asked: Asked,
+    ) -> Result<(hyper::Response<Body>, Option<Afterwards>), Problem> {
+        let port = &self.port;
+        let (to, request) = port.address(request, self.redirected)?;
+        let connect = async || {
+            let opened = port.shake_hands(&port.http1, &to).await?;
+            let tcp = opened.stream.get_ref().0.get_ref();
+            // It fails where the connection has ended, which using it tells.
+            let _ = tunnel::keep_alive(tcp);
+            let revoked = port.instance.revoked(&opened.peer);
+            Ok(Until::new(opened.stream, revoked))
+        };
+        let answer = port.upgrades.ask(connect, request, asked).await;
+        answer.map_err(|error| port.not_passed(&to, error))
     }
 }

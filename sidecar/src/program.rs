@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use mtc_tls::endpoint::HTTP1;
 use mtc_tls::https_client::{HttpsClient, HttpsClientError};
 use sbi::uri::Scheme;
 use schemars::JsonSchema;
@@ -176,9 +177,19 @@ impl Program {
 
     /// Connects to it.
     pub(crate) async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        self.connect_with(self.tls.as_ref()).await
+    }
+
+    /// Connects to it to speak HTTP/1.1, whatever is spoken otherwise.
+    pub(crate) async fn connect_in_http1(&self) -> io::Result<Box<dyn Stream>> {
+        let tls = { self.tls.as_ref() }.map(|tls| tls.speaking(HTTP1));
+        self.connect_with(tls.as_ref()).await
+    }
+
+    async fn connect_with(&self, tls: Option<&HttpsClient>) -> io::Result<Box<dyn Stream>> {
         let connecting = async {
             let stream = self.address.connect().await?;
-            Ok::<Box<dyn Stream>, io::Error>(match &self.tls {
+            Ok::<Box<dyn Stream>, io::Error>(match tls {
                 None => stream,
                 Some(tls) => Box::new(tls.connect(stream).await?),
             })

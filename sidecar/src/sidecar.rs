@@ -103,6 +103,7 @@ impl Sidecar {
             Allowed::new(config.allow),
             Introduction::new(&config.headers, self.instance.id.uuid())?,
             self.metrics.clone(),
+            self.life.stop(),
         ));
         match protocol {
             Protocol::Http => {
@@ -111,9 +112,8 @@ impl Sidecar {
                     .serve_sbi(listener, addr, &self.instance, auth, inbound);
             }
             Protocol::Tcp => {
-                let endpoint = self.instance.endpoint().speaking(tunnel::PROTOCOL);
-                let stop = self.life.stop();
-                let serve = move |stream, peer| inbound.clone().tunnel(stream, peer, stop.clone());
+                let endpoint = self.instance.endpoint().speaking(&[tunnel::PROTOCOL]);
+                let serve = move |stream, peer| inbound.clone().tunnel(stream, peer);
                 self.life.serve_streams(listener, endpoint, serve);
             }
         }
@@ -129,8 +129,8 @@ impl Sidecar {
         peers: &[PeerConfig],
     ) -> Result<(), SidecarError> {
         let instance = self.instance.clone();
-        let outbound = Outbound::new(config, peers, instance, self.metrics.clone())?;
-        let (outbound, stop) = (Arc::new(outbound), self.life.stop());
+        let (metrics, stop) = (self.metrics.clone(), self.life.stop());
+        let outbound = Arc::new(Outbound::new(config, peers, instance, metrics, stop)?);
         let budget = self.life.metrics.budget.clone();
         // Requests are counted where they are authenticated, on their way to the peer.
         let terms = move || Terms::new(None, budget.clone());
@@ -138,9 +138,7 @@ impl Sidecar {
             LocalAddress::Loopback(addr) => {
                 let (listener, addr) = bind(*addr, "outbound", "outbound.listen")?;
                 self.life.serve_local(listener, move |tcp, remote| {
-                    outbound
-                        .clone()
-                        .serve_tcp(tcp, remote, terms(), stop.clone())
+                    outbound.clone().serve_tcp(tcp, remote, terms())
                 });
                 addr.to_string()
             }
@@ -149,7 +147,7 @@ impl Sidecar {
                 let socket = bind_local(path, mode.bits(), "outbound", "outbound.listen")?;
                 self.life.serve_local(socket, move |stream, remote| {
                     let outbound = outbound.clone();
-                    outbound.serve(stream, remote, None, terms(), stop.clone())
+                    outbound.serve(stream, remote, None, terms())
                 });
                 config.listen.to_string()
             }

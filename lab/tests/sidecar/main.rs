@@ -10,3 +10,4 @@ mod redirect;
 mod sets;
 mod tcp;
 mod tls;
+mod upgrade;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, StatusCode};
 
 use super::AccessTokens;
@@ -9,7 +10,7 @@ use crate::body::Body;
 use crate::operation::ServiceOperation;
 use crate::problem::Problem;
 use crate::response::Response;
-use crate::server::{Handler, Request};
+use crate::server::{Afterwards, Handler, Request};
 
 /// A handler that is asked nothing without a token that permits it, where the service of the request needs one.
 pub struct Guarded<H> {
@@ -38,6 +39,7 @@ impl<H: Handler> Guarded<H> {
 impl<H: Handler> Handler for Guarded<H> {
     const RELAYS: bool = H::RELAYS;
     const OPEN_ENDED: bool = H::OPEN_ENDED;
+    const UPGRADES: bool = H::UPGRADES;
 
     async fn handle(&self, request: Request) -> Result<Response, Problem> {
         self.check(&request)?;
@@ -51,6 +53,15 @@ impl<H: Handler> Handler for Guarded<H> {
     async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
         self.check(&request)?;
         self.handler.relay(request, body).await
+    }
+
+    async fn upgrade(
+        &self,
+        request: Request,
+        upgrade: OnUpgrade,
+    ) -> Result<(hyper::Response<Body>, Option<Afterwards>), Problem> {
+        self.check(&request)?;
+        self.handler.upgrade(request, upgrade).await
     }
 
     fn answered(&self, operation: ServiceOperation, status: Option<StatusCode>) {

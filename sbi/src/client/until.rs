@@ -15,14 +15,15 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream that fails, with [`io::ErrorKind::ConnectionAborted`], as soon as `end` has completed.
-pub(super) struct Until<IO> {
+pub struct Until<IO> {
     io: IO,
     /// `None` when it has completed.
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl<IO> Until<IO> {
-    pub(super) fn new(io: IO, end: impl Future<Output = ()> + Send + 'static) -> Self {
+    /// `io` until `end` completes.
+    pub fn new(io: IO, end: impl Future<Output = ()> + Send + 'static) -> Self {
         Self {
             io,
             end: Some(Box::pin(end)),

@@ -13,7 +13,7 @@ use jose::KeySet;
 use mtc_core::causes::Causes;
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::{CredentialSet, X509Trust};
-use mtc_tls::endpoint::Endpoint;
+use mtc_tls::endpoint::{Endpoint, HTTP1, HTTP2};
 use mtc_tls::handshake::ServerStream;
 use mtc_tls::https::HttpsServer;
 use mtc_tls::key_log::KeyLogFile;
@@ -432,9 +432,14 @@ impl Life {
 }
 
 /// An instance at a port, whose requests need the access tokens that it wants.
-fn host<H>(instance: &Instance, handler: Arc<H>) -> Host<Guarded<H>> {
+fn host<H: Handler>(instance: &Instance, handler: Arc<H>) -> Host<Guarded<H>> {
+    let endpoint = instance.endpoint();
     Host {
-        endpoint: instance.endpoint().clone(),
+        endpoint: if H::UPGRADES {
+            endpoint.speaking(&[HTTP2, HTTP1])
+        } else {
+            endpoint.clone()
+        },
         handler: Arc::new(Guarded::new(handler, instance.access_tokens().cloned())),
     }
 }

@@ -1,6 +1,6 @@
 //! A stream whose peer must read: writing fails when nothing of it goes out for a while.
 //!
-//! Without it a peer that sends requests and never reads holds its connection for as long as it likes: HTTP/1.1 has no PING.
+//! Without it a peer that sends requests and never reads holds its connection for as long as it likes: HTTP/1.1 has no PING. Who is known may.
 
 use std::io;
 use std::pin::Pin;
@@ -15,13 +15,19 @@ pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Progress<IO> {
     io: IO,
+    /// How long it may stand still; for ever, if it may.
+    patience: Option<Duration>,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<IO> Progress<IO> {
-    pub(super) const fn new(io: IO) -> Self {
-        Self { io, stalled: None }
+    pub(super) const fn new(io: IO, patience: Option<Duration>) -> Self {
+        Self {
+            io,
+            patience,
+            stalled: None,
+        }
     }
 
     /// Passes on what a write came to, and an error instead of waiting too long.
@@ -30,13 +36,13 @@ impl<IO> Progress<IO> {
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
+        let Some(patience) = self.patience.filter(|_| written.is_pending()) else {
             self.stalled = None;
             return written;
-        }
+        };
         let stalled = self
             .stalled
-            .get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
+            .get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
