@@ -1,13 +1,18 @@
 //! Who may connect, and as whom the program knows a peer.
 //!
 //! ```text
-//!  headers from outside ── those that only this process may set: removed ──> headers for the program
+//!  headers and trailers from outside ── those that only this process may set: removed ──> for the program
 //!  identity in the certificate ── allowed? ── as whom? ──────────────────────^
 //! ```
 
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
+use hyper::body::{Body as _, Frame};
 use hyper::header::{HeaderName, HeaderValue, InvalidHeaderName};
 use mtc_tls::identity::NfIdentity;
+use sbi::body::Body;
 use sbi::config::ConfigError;
 use uuid::Uuid;
 
@@ -86,13 +91,7 @@ impl Introduction {
 
     /// Replaces whatever `headers` say of the sender by who `peer` is.
     pub(crate) fn introduce(&self, peer: &NfIdentity, guest: &Guest<'_>, headers: &mut HeaderMap) {
-        let forged: Vec<HeaderName> = { headers.keys() }
-            .filter(|name| self.is_ours(name.as_str()))
-            .cloned()
-            .collect();
-        for name in forged {
-            headers.remove(name);
-        }
+        self.remove_forged(headers);
         if self.forwarded_client_cert {
             set(headers, &FORWARDED_CLIENT_CERT, &self.client_cert(peer));
         }
@@ -111,15 +110,38 @@ impl Introduction {
         }
     }
 
-    /// Whether only this process may set a header. Some programs take `_` for `-`.
+    /// `body` without trailers that only this process may set: some programs take trailers for headers.
+    pub(crate) fn guard(self: &Arc<Self>, body: Body) -> Body {
+        if body.is_end_stream() {
+            return body;
+        }
+        let introduction = self.clone();
+        Body::passing(body.map_frame(move |frame| match frame.into_trailers() {
+            Ok(mut trailers) => {
+                introduction.remove_forged(&mut trailers);
+                Frame::trailers(trailers)
+            }
+            Err(data) => data,
+        }))
+    }
+
+    fn remove_forged(&self, headers: &mut HeaderMap) {
+        let forged: Vec<HeaderName> = { headers.keys() }
+            .filter(|name| self.is_ours(name.as_str()))
+            .cloned()
+            .collect();
+        for name in forged {
+            headers.remove(name);
+        }
+    }
+
+    /// Whether only this process may set a header, however it is spelt.
     fn is_ours(&self, name: &str) -> bool {
-        let name = name.replace('_', "-");
+        let name = spelt(name);
         let own = self.user.iter().chain(&self.group);
         RESERVED.contains(&&*name)
             || name.starts_with(RESERVED_PREFIX)
-            || own
-                .into_iter()
-                .any(|own| own.as_str().replace('_', "-") == name)
+            || own.into_iter().any(|own| spelt(own.as_str()) == name)
     }
 
     /// An element of `x-forwarded-client-cert`.
@@ -134,6 +156,11 @@ impl Introduction {
     }
 }
 
+/// A name as programs may read it: CGI has one character for all that is neither letter nor digit.
+fn spelt(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
 /// Adds a header; what cannot be the value of one is left out, which no name in a certificate is.
 fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
@@ -143,6 +170,9 @@ fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::Full;
+    use hyper::body::Bytes;
+
     use super::*;
 
     fn peer() -> NfIdentity {
@@ -196,6 +226,7 @@ mod tests {
             "x-remote-user",
             "x-remote-uid",
             "x_remote_group",
+            "x.remote+user",
             "x-remote-extra-scopes",
             "x-who",
             "x-kept",
@@ -221,6 +252,27 @@ mod tests {
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["x-kept", "x-who"]);
+    }
+
+    #[tokio::test]
+    async fn trailers_say_no_more_than_headers() {
+        let config = toml::from_str("user = 'X-Who'").expect("headers");
+        let introduction = Arc::new(Introduction::new(&config, Uuid::nil()).expect("a name"));
+        let names = ["x-who", "x_remote_user", "x-sum"].map(HeaderName::from_static);
+        let trailers = names.map(|name| (name, HeaderValue::from_static("forged")));
+        let trailers = HeaderMap::from_iter(trailers);
+        let body = Full::new(Bytes::from_static(b"data"));
+        let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
+        let passed = introduction.guard(Body::passing(body)).collect().await;
+        let passed = passed.expect("a whole body");
+        let left: Vec<_> = { passed.trailers() }
+            .expect("some")
+            .keys()
+            .map(HeaderName::as_str)
+            .collect();
+        assert_eq!(left, ["x-sum"]);
+        assert_eq!(passed.to_bytes(), "data");
+        assert!(introduction.guard(Body::empty()).is_end_stream());
     }
 
     #[test]

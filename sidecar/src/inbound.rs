@@ -28,7 +28,7 @@ const NAMELESS: &str = "localhost";
 pub(crate) struct Inbound {
     program: Program,
     allowed: Allowed,
-    introduction: Introduction,
+    introduction: Arc<Introduction>,
     connections: Connections,
     upgrades: Upgrades,
     metrics: SidecarMetrics,
@@ -57,7 +57,7 @@ impl Inbound {
         Self {
             program,
             allowed,
-            introduction,
+            introduction: Arc::new(introduction),
             connections,
             upgrades: Upgrades::new(Direction::Inbound, metrics.clone(), stop.clone()),
             metrics,
@@ -151,6 +151,7 @@ impl Inbound {
 impl Relay for Arc<Inbound> {
     async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
         let request = self.introduced(request)?;
+        let body = self.introduction.guard(body);
         let answer = match &self.connections {
             Connections::Http1(http1) => http1.forward(&self.program, request, body).await,
             Connections::Http2(lanes) => forward(lanes, (), || self.open(), request, body).await,
