@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use hyper::header::HeaderValue;
 use mtc_tls::profile::TrustDomain;
 use sbi::access_token::TokenPolicy;
 use sbi::address::Address;
@@ -77,7 +78,8 @@ pub struct AllowConfig {
 }
 
 /// Headers that tell the program who the peer is. Whoever sends them from outside, they are removed: these, and
-/// `x-forwarded-client-cert`, `x-remote-user`, `x-remote-uid`, `x-remote-group` and `x-remote-extra-*` in any case.
+/// `x-forwarded-client-cert`, `x-remote-user`, `x-remote-uid`, `x-remote-group` and `x-remote-extra-*` in any case, from trailers too, with any
+/// character in place of `-`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityHeaders {
@@ -209,6 +211,13 @@ impl SidecarConfig {
         for inbound in &self.inbound {
             inbound.check()?;
         }
+        let mut names: Vec<_> = self.peer.iter().map(|peer| &peer.name).collect();
+        names.sort_unstable();
+        require(
+            names.windows(2).all(|two| two[0] != two[1]),
+            "peer.name",
+            "two peers have the same",
+        )?;
         for outbound in &self.outbound {
             outbound.check(&self.peer)?;
         }
@@ -234,6 +243,28 @@ impl InboundConfig {
             forward.protocol == Protocol::Http || self.headers.is_default(),
             "inbound.headers",
             "tcp has no headers",
+        )?;
+        self.allow.iter().try_for_each(AllowConfig::check)
+    }
+}
+
+impl AllowConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        require(
+            self.fqdn.is_some() || self.instance.is_some() || self.nf_type.is_some(),
+            "inbound.allow",
+            "fqdn, instance or nf_type is needed: it would fit everybody",
+        )?;
+        let is_value = |text: &String| !text.is_empty() && HeaderValue::from_str(text).is_ok();
+        require(
+            self.user.as_ref().is_none_or(is_value),
+            "inbound.allow.user",
+            "cannot be the value of a header",
+        )?;
+        require(
+            self.groups.iter().flatten().all(is_value),
+            "inbound.allow.groups",
+            "cannot be the values of headers",
         )
     }
 }
@@ -390,6 +421,30 @@ mod tests {
                 "outbound.trust_domain",
             ),
             (&user, "[[outbound]]", "[[outbounds]]", "unknown field"),
+            (
+                &web,
+                "fqdn = \"user1.example.org\"",
+                "user = 'admin'",
+                "inbound.allow: ",
+            ),
+            (
+                &web,
+                "\"user1.example.org\"",
+                "'user1.example.org'\nuser = \"a\\nb\"",
+                "inbound.allow.user",
+            ),
+            (
+                &web,
+                "\"user1.example.org\"",
+                "'user1.example.org'\ngroups = ['a', '']",
+                "inbound.allow.groups",
+            ),
+            (
+                &user,
+                "[[peer]]",
+                "[[peer]]\nname = 'web'\naddress = '127.0.0.1:1'\nfqdn = 'a.test'\n[[peer]]",
+                "peer.name",
+            ),
         ] {
             assert!(text.contains(old), "{old}");
             let error = read(&text.replacen(old, new, 1)).expect_err(key);
