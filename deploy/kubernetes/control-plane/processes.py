@@ -306,6 +306,7 @@ fqdn = "apiserver.{NAMESPACE}"
             "authorization": {"mode": "Webhook"},
             # Any machine will do, and is left as it was.
             "failSwapOn": False,
+            "makeIPTablesUtilChains": False,
             "failCgroupV1": False,
             "cgroupsPerQOS": False,
             "enforceNodeAllocatable": [],
