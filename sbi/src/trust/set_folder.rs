@@ -7,7 +7,7 @@
 //!  lock                             held by whoever is about to change any of these
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_tls::cpu::thread_time;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use tokio::task::spawn_blocking;
 
 use super::set::{MAX_SET, SetError, TrustedSet};
@@ -39,6 +39,12 @@ pub enum SetFolderError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// It is a pipe, a folder or a device.
+    #[error("{} is not a regular file", path.display())]
+    NoFile {
+        /// What should be a file.
+        path: PathBuf,
     },
     /// It cannot be written.
     #[error("cannot write {}", path.display())]
@@ -155,12 +161,7 @@ fn read_unless(
     seen: Option<Identity>,
 ) -> Result<Option<(Identity, TrustedSet)>, SetFolderError> {
     let path = folder.join(CURRENT);
-    let failed = |source| SetFolderError::Read {
-        path: path.clone(),
-        source,
-    };
-    let file = File::open(&path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
+    let (file, metadata) = open(&path)?;
     let identity = (
         metadata.dev(),
         metadata.ino(),
@@ -177,9 +178,29 @@ fn read_unless(
 /// When the logs of a folder's sets were last asked with success, Unix time; none if nobody says. Blocks on the disk.
 pub fn checked(folder: &Path) -> Option<u64> {
     let mut text = String::new();
-    let file = File::open(folder.join(CHECKED)).ok()?;
+    let (file, _) = open(&folder.join(CHECKED)).ok()?;
     file.take(MAX_CHECKED).read_to_string(&mut text).ok()?;
     text.trim_end().parse().ok()
+}
+
+/// Opens a file of a folder in which somebody else may have put anything. Never waits: whoever opens a pipe as a file would, for ever.
+fn open(path: &Path) -> Result<(File, Metadata), SetFolderError> {
+    let failed = |source| SetFolderError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        let path = path.to_owned();
+        return Err(SetFolderError::NoFile { path });
+    }
+    Ok((file, metadata))
 }
 
 fn read_set(file: File, path: &Path) -> Result<TrustedSet, SetFolderError> {
@@ -246,10 +267,8 @@ impl LockedSets {
 
     fn read(&self, name: &str) -> Result<TrustedSet, SetFolderError> {
         let path = self.folder.path().join(name);
-        match File::open(&path) {
-            Ok(file) => read_set(file, &path),
-            Err(source) => Err(SetFolderError::Read { path, source }),
-        }
+        let (file, _) = open(&path)?;
+        read_set(file, &path)
     }
 
     /// The numbers of the sets that are kept, ascending.
@@ -325,4 +344,44 @@ impl LockedSets {
 
 fn name(number: u64) -> String {
     format!("{PREFIX}{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    /// Far longer than reading takes, so that whoever waits for a writer is told from whoever reads slowly.
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in [CURRENT, CHECKED, "set-1"] {
+            let path = folder.path().join(name);
+            mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        }
+        let (tell, told) = mpsc::channel();
+        let path = folder.path().to_owned();
+        // Whoever waits for a writer of the pipe does so for ever.
+        thread::spawn(move || {
+            let checked = checked(&path);
+            let current = read_unless(&path, None).map(drop);
+            let kept = LockedSets::lock(&path).and_then(|sets| sets.set(1).map(drop));
+            let _ = tell.send((checked, current, kept));
+        });
+        let (checked, current, kept) = told.recv_timeout(DEADLINE).expect("nobody waits");
+        assert_eq!(checked, None);
+        for refused in [current, kept] {
+            let refused = refused.expect_err("it is no file");
+            assert!(
+                matches!(refused, SetFolderError::NoFile { .. }),
+                "{refused}"
+            );
+        }
+    }
 }
