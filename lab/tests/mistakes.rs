@@ -574,6 +574,18 @@ async fn a_wrong_clock_is_told_with_both_times() {
 }
 
 #[tokio::test]
+async fn a_folder_of_trusted_sets_that_is_another_is_named_with_its_key() {
+    let mut lab = TestLab::start(TestFolder::new(&small())).await;
+    lab.topology.kill(Nf::Smf).await.unwrap();
+    let typo = "50\ntrusted_sets = \"typo\"";
+    lab.folder.set("smf", "trust_interval_ms", typo);
+    lab.folder.set("smf", "startup_seconds", 1);
+    let parts = ["trusted_sets", "typo", "mtc5g distribute"];
+    fails_with(&lab.folder.lab, "smf", &[], &parts).await;
+    lab.topology.stop().await;
+}
+
+#[tokio::test]
 async fn a_log_is_created_only_when_told_and_never_over_another() {
     let folder = TestFolder::new(&small());
     let log = folder.path().join("log");

@@ -277,7 +277,11 @@ async fn on_demand_the_log_is_asked_when_a_peer_shows_what_no_known_landmark_cov
     let mut lab = TestLab::start(folder).await;
     let mut admin_of = |nf| lab.topology.admin(nf).expect("it was started");
     let (amf, nrf) = (admin_of(Nf::Amf), admin_of(Nf::Nrf));
-    let first_look = |metrics: &Metrics| metrics.value("mtc_trust_update_timestamp_seconds") > 0.0;
+    let first_look = |metrics: &Metrics| {
+        let of = |result| format!("mtc_trust_updates_total{{result=\"{result}\"}}");
+        let looks = ["new", "unchanged"].map(|result| metrics.value_or_zero(&of(result)));
+        looks.iter().sum::<f64>() > 0.0
+    };
     shows(amf, first_look).await;
     let before = Metrics::read(amf).await;
     let started = learning(&mut lab, Nf::Amf).await;

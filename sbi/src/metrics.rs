@@ -173,7 +173,7 @@ impl Metrics {
             ),
             trust_updated: registry.gauge(
                 "mtc_trust_update_timestamp_seconds",
-                "Unix time of the last successful check of the log; 0 for none.",
+                "Unix time of the last successful check of the log; until there is one, that of the start; 0 where no log is followed.",
             ),
             revocation: RevocationMetrics::new(&registry),
             sets: SetMetrics::new(&registry),

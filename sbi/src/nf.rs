@@ -20,7 +20,7 @@ use mtc_tls::credentials::{CredentialSet, MtcTrust};
 use mtc_tls::profile::ClientAuth;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::address::own_address_towards;
 use crate::backoff;
@@ -57,7 +57,7 @@ pub use roots::x509_trust;
 
 use presence::{Contact, Presence};
 use registration::{Described, Registrar, Registration, is_temporary};
-use trust_keeping::{publish_trust, show_learnt};
+use trust_keeping::{await_trust, publish_trust, show_learnt};
 
 /// Instances that enrol at the same time: enough to keep the processors busy while most wait for a checkpoint that covers them.
 const ENROLLING: usize = 256;
@@ -487,33 +487,26 @@ impl Start {
         Ok(SocketAddr::new(own, bound.port()))
     }
 
-    /// Waits until the landmarks that this process's own certificates need are trusted here too: its peers have them, or
-    /// soon will.
+    /// Waits until a trusted set was taken, where they are read, and until the landmarks that this process's own certificates need are trusted
+    /// here too: its peers have them, or soon will.
     async fn trust(
         &self,
         updater: &mut TrustUpdater,
         instances: &[Arc<Instance>],
         own_landmark: Option<(LogNumber, LandmarkNumber)>,
     ) -> Result<(), NfError> {
-        self.life.lacks("trust state");
-        let clock = self.config.clock();
-        loop {
-            let looked = updater.update(clock.now()).await;
-            let Some((log, landmark)) = own_landmark.filter(|own| !updater.has_caught_up(*own))
-            else {
-                break;
-            };
-            if Instant::now() >= self.deadline {
-                return Err(match looked {
-                    Err(error) => NfError::Trust(error),
-                    Ok(_) => NfError::OldLog { log, landmark },
-                });
-            }
-            if let Err(error) = looked {
-                tracing::info!(error = %Causes(&error), "no trust state yet");
-            }
-            sleep(RETRY_PAUSE).await;
-        }
+        let sets = self.config.trusted_sets.as_deref();
+        let missing = sets.filter(|_| updater.awaits_set());
+        self.life
+            .lacks(missing.map_or("trust state", |_| "a trusted set"));
+        await_trust(
+            updater,
+            self.config.clock(),
+            sets,
+            own_landmark,
+            self.deadline,
+        )
+        .await?;
         show_learnt(updater, &self.life.metrics);
         publish_trust(updater.trust(), instances.iter(), &self.life.ledger);
         Ok(())

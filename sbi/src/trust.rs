@@ -344,6 +344,11 @@ impl TrustUpdater {
         }
     }
 
+    /// Whether this reads sets and has taken none yet, so that it knows nothing of landmarks or of what is revoked but what it has kept.
+    pub const fn awaits_set(&self) -> bool {
+        matches!(self.source, Source::Sets { taken: None, .. })
+    }
+
     /// What was taken from the sets of another process; none where this asks the logs itself.
     pub fn taken_set(&self) -> Option<TakenSet> {
         match &self.source {

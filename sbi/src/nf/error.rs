@@ -69,6 +69,17 @@ pub enum NfError {
     /// There is no trust state.
     #[error("no trust state from the log")]
     Trust(#[source] TrustError),
+    /// There is no trusted set, or none that could be taken.
+    #[error(
+        "no trusted set in {}, which trusted_sets names: is it the folder of the node's mtc5g distribute, and does that run?",
+        folder.display()
+    )]
+    TrustedSets {
+        /// The folder.
+        folder: PathBuf,
+        /// Why the last look has brought none; nothing if it was broken off.
+        source: Option<TrustError>,
+    },
     /// What the X.509 CAs say of certificates that were revoked is not there.
     #[error("no CRLs or OCSP responses of the X.509 CAs")]
     X509Status(#[from] FetchError),

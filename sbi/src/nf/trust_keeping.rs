@@ -1,18 +1,22 @@
-//! Keeping the trust of a process's instances as new as the log, for as long as it runs.
+//! Getting the first trust of a process's instances, and keeping it as new as the log for as long as the process runs.
 //!
 //! ```text
 //!  look ──> publish ──┬─ the interval is over ────────────────────────────────────┬──> look
 //!                     └─ on demand: the pause is over ── a landmark is lacking ───┘
 //! ```
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mtc_core::causes::Causes;
+use mtc_core::id::{LandmarkNumber, LogNumber};
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::MtcTrust;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use super::RETRY_PAUSE;
+use super::error::NfError;
 use crate::instance::Instance;
 use crate::landmark_demand::LandmarkDemand;
 use crate::ledger::{Ledger, Look};
@@ -52,6 +56,50 @@ impl Looks {
     }
 }
 
+/// Looks until a set was taken, where `sets` are read, and until `own_landmark`, the newest that the process's own certificates need, is known.
+///
+/// Without it nothing is waited for that the log alone could give: whoever has no landmarks accepts standalone certificates, and the log may
+/// be back later. A folder without a set is rather a mistake in the configuration, which nobody would notice otherwise.
+///
+/// # Errors
+/// It is `deadline`, and something is still lacking.
+pub(super) async fn await_trust(
+    updater: &mut TrustUpdater,
+    clock: Clock,
+    sets: Option<&Path>,
+    own_landmark: Option<(LogNumber, LandmarkNumber)>,
+    deadline: Instant,
+) -> Result<(), NfError> {
+    let mut last_failure = LastFailure::default();
+    loop {
+        let looked = updater.update(clock.now()).await;
+        let set = sets.filter(|_| updater.awaits_set());
+        let landmark = own_landmark.filter(|own| !updater.has_caught_up(*own));
+        if set.is_none() && landmark.is_none() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(match (looked, set, landmark) {
+                (looked, Some(folder), _) => NfError::TrustedSets {
+                    folder: folder.to_owned(),
+                    source: looked.err(),
+                },
+                (Ok(_), None, Some((log, landmark))) => NfError::OldLog { log, landmark },
+                (Err(error), None, _) => NfError::Trust(error),
+                (Ok(_), None, None) => return Ok(()),
+            });
+        }
+        if let Err(error) = looked {
+            if last_failure.is_new(&error) {
+                tracing::warn!(error = %Causes(&error), "no trust state yet");
+            } else {
+                tracing::debug!(error = %Causes(&error), "still no trust state");
+            }
+        }
+        sleep(RETRY_PAUSE).await;
+    }
+}
+
 /// Looks at the log for ever, unless ordered not to; a failed look keeps the old trust.
 pub(super) async fn keep_trust(
     mut updater: TrustUpdater,
@@ -66,6 +114,10 @@ pub(super) async fn keep_trust(
     let mut failures = 0;
     let mut in_force = updater.revocation_list().map(|list| list.number);
     let mut last_failure = LastFailure::default();
+    if metrics.trust_updated.get() == 0 {
+        // So that it is noticed, too, if no look ever succeeds.
+        metrics.trust_updated.set(unix_now());
+    }
     loop {
         let demanded = demand.take();
         let before = updater.cost();
@@ -167,9 +219,13 @@ fn trust_pause(interval: Duration, failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
+    use mtc_core::ca::CaCertificate;
+    use mtc_core::cosign::{Cosigner, SecretKey, SignatureAlgorithm};
+    use mtc_core::verify::CaTrust;
+    use tempfile::TempDir;
 
     use super::*;
+    use crate::trust::{LockedSets, TrustedSet};
 
     const LOOKS: Looks = Looks {
         interval: Duration::from_secs(60),
@@ -181,6 +237,106 @@ mod tests {
         let began = Instant::now();
         looks.next(0, demand).await;
         began.elapsed()
+    }
+
+    /// A folder without a set, and a reader of it.
+    fn reader() -> (TempDir, TrustUpdater) {
+        let key = SecretKey::generate(SignatureAlgorithm::Ed25519).expect("a key");
+        let policy = CaTrust::ca_alone(&CaCertificate {
+            cosigner: Cosigner {
+                id: "32473.1".parse().expect("an ID"),
+                key: key.public_key().expect("its public key"),
+            },
+            min_serial: 0,
+            max_serial: u64::MAX,
+            prefix_url: None,
+        });
+        let folder = tempfile::tempdir().expect("a folder");
+        let reader = TrustUpdater::reading(folder.path(), policy);
+        (folder, reader)
+    }
+
+    /// Publishes a set of a log that has no landmarks yet.
+    fn publish(folder: &Path) {
+        let now = Clock::default().now().0;
+        let set = TrustedSet {
+            number: now,
+            made: now,
+            pin: None,
+            newest_log: 1,
+            revoked: None,
+            logs: Vec::new(),
+        };
+        let locked = LockedSets::lock(folder).expect("nobody else has it");
+        locked.publish(&set).expect("it has room");
+    }
+
+    // A process whose configuration named the wrong folder was ready, without landmarks and without what is revoked.
+    #[tokio::test(start_paused = true)]
+    async fn without_a_set_a_start_ends_with_the_folder_and_its_key() {
+        let (folder, mut reader) = reader();
+        let typo = folder.path().join("typo");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let started = Instant::now();
+        let awaited = await_trust(&mut reader, Clock::default(), Some(&typo), None, deadline).await;
+        let error = awaited.expect_err("there is none");
+        assert!(started.elapsed() >= Duration::from_secs(60));
+        let text = Causes(&error).to_string();
+        for part in ["typo", "trusted_sets", "cannot read", "current"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_goes_on_when_the_first_set_is_there() {
+        let (folder, mut reader) = reader();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        assert!(reader.awaits_set());
+        let (awaited, ()) = tokio::join!(
+            await_trust(
+                &mut reader,
+                Clock::default(),
+                Some(folder.path()),
+                None,
+                deadline
+            ),
+            async {
+                sleep(Duration::from_secs(10)).await;
+                publish(folder.path());
+            }
+        );
+        awaited.expect("a set");
+        assert!(!reader.awaits_set());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_sets_a_start_does_not_wait_for_a_log_that_nothing_needs_yet() {
+        let (_folder, mut reader) = reader();
+        let awaited = await_trust(&mut reader, Clock::default(), None, None, Instant::now());
+        awaited.await.expect("standalone certificates will do");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_never_reads_the_log_shows_since_when() {
+        let (_folder, reader) = reader();
+        let metrics = Metrics::new();
+        let ledger = Arc::new(Ledger::new(metrics.clone()));
+        assert_eq!(metrics.trust_updated.get(), 0);
+        let keeping = keep_trust(
+            reader,
+            Clock::default(),
+            LOOKS,
+            Vec::new(),
+            ledger,
+            Events::new(false),
+            Orders::none(),
+        );
+        let an_hour = Duration::from_secs(3600);
+        let kept = tokio::time::timeout(an_hour, keeping).await;
+        kept.expect_err("for ever");
+        let failed = metrics.trust_updates.with_label_values(&["failed"]);
+        assert!(failed.get() > 1, "{}", failed.get());
+        assert!(metrics.trust_updated.get() > 0);
     }
 
     #[tokio::test(start_paused = true)]
