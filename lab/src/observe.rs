@@ -80,28 +80,53 @@ pub async fn observe(
     interrupt: impl Future<Output = ()>,
     hears: impl Fn(Progress),
 ) -> Result<Observation, ObserveError> {
+    let begin = Instant::now();
+    observe_by(
+        async || look(places, begin).await,
+        begin,
+        window,
+        interrupt,
+        hears,
+    )
+    .await
+}
+
+/// As [`observe`], from `begin` on, by what `look` sees.
+async fn observe_by(
+    look: impl AsyncFn() -> Look,
+    begin: Instant,
+    window: Duration,
+    interrupt: impl Future<Output = ()>,
+    hears: impl Fn(Progress),
+) -> Result<Observation, ObserveError> {
     let mut interrupt = pin!(interrupt);
     let started = OffsetDateTime::now_utc();
-    let begin = Instant::now();
-    let mut tally = Tally::begin(look(places, begin).await)?;
+    let mut tally = Tally::begin(look().await)?;
     hears(tally.progress());
     let mut interrupted = false;
     let slices = SLICES as u32;
     let in_a_slice = looks_in(window / slices);
-    for number in 1..=slices * in_a_slice {
-        let due = begin + window.mul_f64(f64::from(number) / f64::from(slices * in_a_slice));
+    let all = slices * in_a_slice;
+    let mut number = 0;
+    while number < all && !interrupted {
+        number = next_look(number, all, begin.elapsed().div_duration_f64(window));
+        let due = begin + window.mul_f64(f64::from(number) / f64::from(all));
         tokio::select! {
             () = sleep_until(due) => {}
             () = &mut interrupt => interrupted = true,
         }
         let slice = (number - 1) / in_a_slice;
-        tally.add(slice as usize, look(places, begin).await);
+        tally.add(slice as usize, look().await);
         hears(tally.progress());
-        if interrupted {
-            break;
-        }
     }
     Ok(tally.finish(started, window, interrupted))
+}
+
+/// The look after look `made`, of so many in a window of which this share is over: the next one, or the last that is overdue. A process that
+/// does not answer makes a look last longer than it is to the next, and making up for all would go on long after the window.
+fn next_look(made: u32, all: u32, over: f64) -> u32 {
+    let overdue = (over * f64::from(all)) as u32;
+    overdue.max(made + 1).min(all)
 }
 
 /// Looks in a slice of so long, at least one.
@@ -164,7 +189,62 @@ async fn read(addr: SocketAddr) -> Result<(Reading, Option<String>), ReadError> 
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::future::pending;
+
+    use tokio::time::sleep;
+
     use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(3);
+
+    /// How many looks are made in a window, after the first, each of which lasts so long; and how long it all takes. Nothing but waiting moves
+    /// the clock.
+    async fn looks_of(duration: Duration) -> (u32, Duration) {
+        let (begin, looks) = (Instant::now(), Cell::new(0));
+        let look = async || {
+            looks.set(looks.get() + 1);
+            let at = begin.elapsed();
+            sleep(duration).await;
+            let answered = Seen {
+                nf: "smf".to_owned(),
+                addr: ([127, 0, 0, 1], 1).into(),
+                reading: Ok(Reading::default()),
+            };
+            Look {
+                at,
+                unix: 0.0,
+                seen: vec![answered],
+            }
+        };
+        let observed = observe_by(look, begin, WINDOW, pending(), |_| ()).await;
+        observed.expect("a process answers");
+        (looks.get() - 1, begin.elapsed())
+    }
+
+    // Each of 21 looks took two seconds, and was made.
+    #[tokio::test(start_paused = true)]
+    async fn looks_that_last_longer_than_the_window_are_left_out_but_for_a_last_one() {
+        let slow = Duration::from_secs(2);
+        assert_eq!(looks_of(slow).await, (2, 3 * slow));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_that_are_quick_are_all_made_and_the_last_at_the_end() {
+        let quick = Duration::from_millis(1);
+        let (looks, took) = looks_of(quick).await;
+        assert_eq!(looks, SLICES as u32);
+        assert!((WINDOW..WINDOW + 3 * quick).contains(&took), "{took:?}");
+    }
+
+    #[test]
+    fn the_next_look_is_the_one_that_is_due_and_none_is_made_twice() {
+        assert_eq!(next_look(0, 20, 0.01), 1);
+        assert_eq!(next_look(5, 20, 0.2), 6);
+        assert_eq!(next_look(5, 20, 0.42), 8);
+        assert_eq!(next_look(5, 20, 7.0), 20);
+        assert_eq!(next_look(19, 20, 0.95), 20);
+    }
 
     #[test]
     fn a_long_slice_has_more_looks_than_one() {
