@@ -49,6 +49,7 @@ use self::follower::Follower;
 pub(crate) use self::last_failure::LastFailure;
 use self::revocation::Revocation;
 pub use self::revocation::RevocationError;
+use self::set::is_early;
 pub use self::set::{Base64Hash, MAX_SET, Pin, SetError, SetLog, SetSubtree, TrustedSet};
 use self::set_folder::SetReader;
 pub use self::set_folder::{Cost, LockedSets, SetFolderError, checked};
@@ -57,8 +58,6 @@ use self::tiles::MAX_TILES;
 use mtc_core::causes::Causes;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How far a writer's clock may be ahead of a reader's.
-const MAX_AHEAD: Duration = Duration::from_secs(300);
 /// How many log numbers above the newest known one are looked at in one update. A retired log that cannot be shown any
 /// more (`410`) is passed over, so this bounds how far a CA may move on in one step.
 pub const LOOK_AHEAD: u64 = 16;
@@ -487,7 +486,7 @@ impl TrustUpdater {
     fn newer_logs(&self, set: &TrustedSet, now: UnixTime) -> Result<Vec<Follower>, TrustError> {
         let (number, made) = (set.number, UnixTime(set.made));
         // No number is chosen that keeps all later ones from being taken.
-        if made.max(UnixTime(number)) > now.plus(MAX_AHEAD) {
+        if set.is_early(now) {
             return Err(SetError::Early { number, made }.into());
         }
         if let Source::Sets {
@@ -495,6 +494,8 @@ impl TrustUpdater {
             ..
         } = self.source
             && number < before
+            // One of the future was taken while this machine's clock was ahead. It would keep all others from being taken until then.
+            && !is_early(before, now)
         {
             let now = number;
             return Err(SetError::WentBack { before, now }.into());
@@ -505,8 +506,16 @@ impl TrustUpdater {
         }
         logs.retain(|follower| follower.newest_trusted().is_some());
         // What an operator takes back was verified too, so a set that only says that it was costs signatures and no safety.
-        if set.pin.is_none() && newest_of(&logs) < newest_of(&self.logs) {
-            return Err(SetError::OlderLandmarks(number).into());
+        if newest_of(&logs) < newest_of(&self.logs) {
+            let Some(pin) = &set.pin else {
+                return Err(SetError::OlderLandmarks(number).into());
+            };
+            tracing::error!(
+                number,
+                pinned = pin.set,
+                since = pin.since,
+                "ROLLED BACK: the operator of this node has ordered older landmarks than those that were trusted"
+            );
         }
         Ok(logs)
     }

@@ -15,6 +15,8 @@
 //! Nothing in it is believed: checkpoint and list are signed by the CA and its cosigners, and each subtree comes with its consistency
 //! proof (Section 4.4). What the writer saves its readers is to fetch, and to compute proofs from tiles. The checksum is against damage.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mtc_core::checkpoint::parse_hash;
@@ -30,6 +32,9 @@ const FORMAT: &str = "mtc5g/trusted-set/v1";
 /// Most octets of a set. 4096 landmarks of a log of 2^32 entries take some 12 MiB, and the longest list of revoked serial numbers half of one;
 /// 169 landmarks of a million entries take 0.4 MiB.
 pub const MAX_SET: usize = 16 << 20;
+
+/// How far a writer's clock may be ahead of a reader's.
+const MAX_AHEAD: Duration = Duration::from_secs(300);
 
 /// Why a file is no set that could be taken.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +194,16 @@ impl TrustedSet {
     pub fn newest_log(&self) -> Result<LogNumber, SetError> {
         Ok(LogNumber::new(self.newest_log)?)
     }
+
+    /// Whether its number or the time at which it was made is not yet, by more than clocks differ: then no reader takes it.
+    pub fn is_early(&self, now: UnixTime) -> bool {
+        is_early(self.number.max(self.made), now)
+    }
+}
+
+/// Whether a set's number, or a time in it, is that of a later time than clocks that differ could have now.
+pub(super) fn is_early(number: u64, now: UnixTime) -> bool {
+    UnixTime(number) > now.plus(MAX_AHEAD)
 }
 
 impl SetLog {

@@ -237,6 +237,32 @@ async fn a_number_or_a_time_that_is_not_yet_is_refused() {
     assert!(node.scene.update().await.expect("honest").is_none());
 }
 
+// After a clock that was an hour ahead had been set right, every set was refused for an hour.
+#[tokio::test]
+async fn a_number_that_was_taken_while_the_clock_was_ahead_keeps_no_set_from_being_taken() {
+    let mut node = Node::writing(2).await;
+    let right = node.scene.log.now;
+    let mut ahead = node.set();
+    (ahead.number, ahead.made) = (right.0 + 3600, right.0 + 3600);
+    node.scene.log.now = UnixTime(ahead.made);
+    node.publish(&ahead);
+    node.scene.updated().await;
+    node.scene.log.now = right;
+    let refused = set_error(node.refused(&ahead).await);
+    assert!(matches!(refused, SetError::Early { .. }), "{refused}");
+
+    let set = node.set();
+    node.publish(&set);
+    assert!(node.scene.update().await.expect("honest").is_none());
+    let taken = |node: &Node| node.scene.updater.taken_set().expect("it reads sets");
+    assert_eq!(taken(&node).number, set.number);
+    // From then on numbers bind again.
+    let mut older = set.clone();
+    older.number -= 1;
+    let refused = set_error(node.refused(&older).await);
+    assert!(matches!(refused, SetError::WentBack { .. }), "{refused}");
+}
+
 #[tokio::test]
 async fn what_is_revoked_never_goes_back_not_even_with_a_pin() {
     let mut node = Node::trusting(2).await;
