@@ -172,7 +172,7 @@ impl Keeper {
         self.metrics.hold(self.release.held());
         let (sets, policy) = (self.sets.clone(), self.policy.clone());
         let advancing = spawn_blocking(move || {
-            let (current, is_new) = sets.advance(due, revoked, now)?;
+            let (current, is_new) = sets.advance(None, due, revoked, now)?;
             if has_looked {
                 sets.tell_checked(now)?;
             }

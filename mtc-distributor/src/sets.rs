@@ -6,6 +6,8 @@
 //!                                                   newest list revoked ┘
 //!  rollback, pin: current set with the logs of a kept one, and a pin ──> another set
 //!  unpin, or all of a pinned set has expired: current set without the pin ──> another set
+//!
+//!  no current set, or a bad one: what this process saw last, or the newest kept set ──> the same again, with its pin
 //! ```
 //!
 //! Every function here takes the folder's lock, decides, and publishes; all block.
@@ -133,53 +135,80 @@ impl Sets {
         Self { config, policy }
     }
 
-    /// The current set; none if there is none, or if no relying party would take it, which is told of.
+    /// The set that is in force: the current one, or what there is to go on with in its place; none if there is nothing.
     ///
     /// # Errors
     /// The folder cannot be had.
-    pub fn current(&self, now: UnixTime) -> Result<Option<TrustedSet>, SetFolderError> {
-        self.good_current(&self.lock()?, now)
+    pub fn in_force(&self, now: UnixTime) -> Result<Option<TrustedSet>, SetFolderError> {
+        let (set, _) = self.found(&self.lock()?, None, now)?;
+        Ok(set)
     }
 
     fn lock(&self) -> Result<LockedSets, SetFolderError> {
         LockedSets::lock(&self.config.folder)
     }
 
-    fn good_current(
+    /// The set that is in force, and whether it is the current one and good. Why that is not is told.
+    fn found(
+        &self,
+        sets: &LockedSets,
+        last: Option<&TrustedSet>,
+        now: UnixTime,
+    ) -> Result<(Option<TrustedSet>, bool), SetFolderError> {
+        match sets.current() {
+            Ok(set) => match verify_set(&set, &self.policy, now) {
+                Ok(_) if set.is_early(now) => {
+                    tracing::error!(
+                        number = set.number,
+                        made = set.made,
+                        "the current set is of the future, since this machine's clock was ahead: it is written anew"
+                    );
+                    return Ok((Some(set), false));
+                }
+                Ok(_) => return Ok((Some(set), true)),
+                Err(error) => {
+                    tracing::error!(error = %Causes(&error), number = set.number, "the current set does not verify, and is written anew");
+                }
+            },
+            Err(error) if error.is_absence() => {}
+            Err(error @ (SetFolderError::Set { .. } | SetFolderError::NoFile { .. })) => {
+                tracing::error!(error = %Causes(&error), "the current set is damaged, and is written anew");
+            }
+            Err(error) => return Err(error),
+        }
+        let kept = self.newest_kept(sets, now)?;
+        let newer = last.filter(|last| kept.as_ref().is_none_or(|kept| kept.number < last.number));
+        Ok((newer.cloned().or(kept), false))
+    }
+
+    /// The newest set that is kept, has a number of now or before, and is good.
+    fn newest_kept(
         &self,
         sets: &LockedSets,
         now: UnixTime,
     ) -> Result<Option<TrustedSet>, SetFolderError> {
-        let set = match sets.current() {
-            Ok(set) => set,
-            Err(error) if error.is_absence() => return Ok(None),
-            Err(error @ SetFolderError::Set { .. }) => {
-                tracing::error!(error = %Causes(&error), "the current set is damaged, and is written anew");
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        if let Err(error) = verify_set(&set, &self.policy, now) {
-            tracing::error!(error = %Causes(&error), number = set.number, "the current set does not verify, and is written anew");
-            return Ok(None);
-        }
-        Ok(Some(set))
+        let numbers = sets.numbers()?.into_iter().rev();
+        let mut kept = numbers.filter_map(|number| sets.set(number).ok());
+        Ok(kept.find(|set| !set.is_early(now) && verify_set(set, &self.policy, now).is_ok()))
     }
 
-    /// Publishes another set if what is due, or what is revoked, is other than what the current set says; returns the set that is current
-    /// then, and whether it is another one. `due` are landmarks to be published unless others are pinned; `revoked` always is.
+    /// Publishes another set if what is due, or what is revoked, is other than what the set in force says, or if that is not what the folder
+    /// has; returns the set that is current then, and whether it is another one. `last` is what this returned last: it, or the newest that is
+    /// kept, is in force while the current set is lost or damaged, so that an order of the operator is not lost with it. `due` are landmarks to
+    /// be published unless others are pinned; `revoked` always is.
     ///
     /// # Errors
     /// The disk fails.
     pub fn advance(
         &self,
+        last: Option<&TrustedSet>,
         due: Option<TrustedSet>,
         revoked: Option<String>,
         now: UnixTime,
     ) -> Result<(Option<TrustedSet>, bool), SetFolderError> {
         let sets = self.lock()?;
-        let current = self.good_current(&sets, now)?;
-        let Some(before) = current else {
+        let (before, is_current) = self.found(&sets, last, now)?;
+        let Some(before) = before else {
             let Some(first) = due else {
                 return Ok((None, false));
             };
@@ -204,7 +233,7 @@ impl Sets {
         }
         // Whoever lost his state and gets no list does not take back what is revoked; an older list readers refuse.
         next.revoked = revoked.or(next.revoked);
-        if next == before {
+        if next == before && is_current {
             return Ok((Some(before), false));
         }
         Ok((Some(self.publish(&sets, Some(&before), next, now)?), true))
@@ -226,23 +255,7 @@ impl Sets {
             Some(number) => sets.set(number)?,
             None => self.older(&sets, &current)?,
         };
-        self.check(&good, now)?;
-        let pin = Pin {
-            set: good.number,
-            since: now.0,
-            rolled_back_from: Some(current.number),
-        };
-        let next = TrustedSet {
-            pin: Some(pin),
-            logs: good.logs,
-            ..current.clone()
-        };
-        tracing::error!(
-            from = current.number,
-            to = good.number,
-            "ROLLED BACK to an earlier trusted set, which stays until mtc5g distribute unpin"
-        );
-        Ok(self.publish(&sets, Some(&current), next, now)?)
+        self.order(&sets, &current, good, now)
     }
 
     /// The newest kept set before the current one whose landmarks are older. One that an operator has ordered has no landmarks of its own.
@@ -278,22 +291,40 @@ impl Sets {
             Some(number) => sets.set(number)?,
             None => current.clone(),
         };
+        self.order(&sets, &current, wanted, now)
+    }
+
+    /// Has the landmarks of a set stay.
+    fn order(
+        &self,
+        sets: &LockedSets,
+        current: &TrustedSet,
+        wanted: TrustedSet,
+        now: UnixTime,
+    ) -> Result<TrustedSet, OrderError> {
         self.check(&wanted, now)?;
-        let pin = Pin {
-            set: wanted.number,
-            since: now.0,
-            rolled_back_from: None,
-        };
+        let taken_back = taken_back(sets, current, &wanted);
         let next = TrustedSet {
-            pin: Some(pin),
+            pin: Some(Pin {
+                set: wanted.number,
+                since: now.0,
+                rolled_back_from: taken_back,
+            }),
             logs: wanted.logs,
             ..current.clone()
         };
-        tracing::warn!(
-            set = wanted.number,
-            "pinned a trusted set, which stays until mtc5g distribute unpin"
-        );
-        Ok(self.publish(&sets, Some(&current), next, now)?)
+        match taken_back {
+            Some(from) => tracing::error!(
+                from,
+                to = wanted.number,
+                "ROLLED BACK to an earlier trusted set, which stays until mtc5g distribute unpin"
+            ),
+            None => tracing::warn!(
+                set = wanted.number,
+                "pinned a trusted set, which stays until mtc5g distribute unpin"
+            ),
+        }
+        Ok(self.publish(sets, Some(current), next, now)?)
     }
 
     /// Lets the current set be replaced again, which the distributor does at its next look if there are newer landmarks.
@@ -374,7 +405,9 @@ impl Sets {
         let kept = sets.numbers()?;
         // Files of others may have any number.
         let past = kept.iter().copied().rfind(|number| *number <= now.0);
-        let last = past.max(before.map(|set| set.number));
+        // One that no reader takes yet would lead all later ones there.
+        let before_this = before.filter(|before| !before.is_early(now));
+        let last = past.max(before_this.map(|set| set.number));
         let number = last.map_or(now.0, |last| now.0.max(last.saturating_add(1)));
         let set = TrustedSet {
             number,
@@ -400,5 +433,19 @@ impl Sets {
     }
 }
 
+/// The set that is taken back by an order that the landmarks of `wanted` stay, if they are older: the current one, or what an order before has
+/// taken back already.
+fn taken_back(sets: &LockedSets, current: &TrustedSet, wanted: &TrustedSet) -> Option<u64> {
+    let before = current.pin.as_ref().and_then(|pin| pin.rolled_back_from);
+    if newest(&wanted.logs) < newest(&current.logs) {
+        return before.or(Some(current.number));
+    }
+    // One that is not kept any more may have had newer ones.
+    before.filter(|before| match sets.set(*before) {
+        Ok(set) => newest(&wanted.logs) < newest(&set.logs),
+        Err(_) => true,
+    })
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,15 +19,15 @@ const SIZES: [u64; 5] = [0, 5, 8, 13, 20];
 const LIFETIME: Duration = Duration::from_secs(4 * 3600);
 const HOUR: u64 = 3600;
 
-struct Scene {
+pub(crate) struct Scene {
     world: World,
     tree: MemoryTree,
-    sets: Sets,
-    folder: TempDir,
+    pub(crate) sets: Sets,
+    pub(crate) folder: TempDir,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with("")
     }
 
@@ -56,7 +56,7 @@ impl Scene {
     }
 
     /// What a look at the log finds at a time when it shows this newest landmark.
-    fn verified(&self, newest: usize, at: UnixTime) -> TrustedSet {
+    pub(crate) fn verified(&self, newest: usize, at: UnixTime) -> TrustedSet {
         let expiry = |landmark: usize| NOW.plus(LIFETIME).0 + landmark as u64 * HOUR;
         let is_active = |landmark: &usize| expiry(*landmark) > at.0;
         let mut document = format!("{newest}\n");
@@ -105,19 +105,19 @@ impl Scene {
     }
 
     /// Publishes what a look finds, if it is to be, and returns the current set.
-    fn look(&self, newest: usize, at: u64) -> TrustedSet {
+    pub(crate) fn look(&self, newest: usize, at: u64) -> TrustedSet {
         self.look_with(newest, None, at)
     }
 
     fn look_with(&self, newest: usize, revoked: Option<&str>, at: u64) -> TrustedSet {
         let now = UnixTime(NOW.0 + at);
         let (due, revoked) = (self.verified(newest, now), revoked.map(str::to_owned));
-        let advanced = self.sets.advance(Some(due), revoked, now);
+        let advanced = self.sets.advance(None, Some(due), revoked, now);
         let (current, _) = advanced.expect("the folder");
         current.expect("a set")
     }
 
-    fn current(&self) -> TrustedSet {
+    pub(crate) fn current(&self) -> TrustedSet {
         let sets = LockedSets::lock(self.folder.path()).expect("the folder");
         sets.current().expect("a set")
     }
@@ -128,20 +128,20 @@ impl Scene {
     }
 }
 
-fn landmark(set: &TrustedSet) -> &str {
+pub(crate) fn landmark(set: &TrustedSet) -> &str {
     newest_landmark(&set.logs[0])
 }
 
-fn at(seconds: u64) -> UnixTime {
+pub(crate) fn at(seconds: u64) -> UnixTime {
     UnixTime(NOW.0 + seconds)
 }
 
 #[test]
 fn the_first_set_is_what_is_due_and_until_then_there_is_none() {
     let scene = Scene::new();
-    let none = scene.sets.advance(None, Some("list".to_owned()), NOW);
+    let none = scene.sets.advance(None, None, Some("list".to_owned()), NOW);
     assert_eq!(none.expect("the folder"), (None, false));
-    assert_eq!(scene.sets.current(NOW).expect("the folder"), None);
+    assert_eq!(scene.sets.in_force(NOW).expect("the folder"), None);
     let first = scene.look_with(2, Some("list"), 0);
     assert_eq!((first.number, first.made), (NOW.0, NOW.0));
     assert_eq!(first.revoked.as_deref(), Some("list"));
@@ -154,7 +154,7 @@ fn the_same_landmarks_again_are_no_other_set() {
     let first = scene.look(2, 0);
     let again = scene
         .sets
-        .advance(Some(scene.verified(2, at(60))), None, at(60));
+        .advance(None, Some(scene.verified(2, at(60))), None, at(60));
     assert_eq!(again.expect("the folder"), (Some(first), false));
     assert_eq!(scene.numbers(), [NOW.0]);
 }
@@ -194,7 +194,7 @@ fn landmarks_do_not_go_back_unless_those_that_are_published_have_expired() {
         logs: Vec::new(),
         ..scene.verified(2, later)
     };
-    let advanced = scene.sets.advance(Some(due), None, later);
+    let advanced = scene.sets.advance(None, Some(due), None, later);
     let (current, is_new) = advanced.expect("the folder");
     assert!(is_new);
     assert_eq!(current.expect("a set").logs, []);
@@ -208,7 +208,9 @@ fn what_is_revoked_is_published_without_other_landmarks_and_never_taken_back() {
     assert_eq!(listed.revoked.as_deref(), Some("list 1"));
     assert_eq!(scene.numbers(), [listed.number], "nobody goes back to less");
     assert_eq!(scene.look(2, 120), listed, "who has lost the list keeps it");
-    let advanced = scene.sets.advance(None, Some("list 2".to_owned()), at(180));
+    let advanced = scene
+        .sets
+        .advance(None, None, Some("list 2".to_owned()), at(180));
     let (current, _) = advanced.expect("the folder");
     assert_eq!(current.expect("a set").revoked.as_deref(), Some("list 2"));
 }
@@ -377,7 +379,101 @@ fn the_current_set_is_pinned_unless_another_is_named() {
     assert_eq!((pin.set, pin.rolled_back_from), (second.number, None));
     assert_eq!(landmark(&scene.look(3, 180)), "2");
     let older = scene.sets.pin(Some(first.number), at(240));
-    assert_eq!(landmark(&older.expect("it is good")), "1");
+    let older = older.expect("it is good");
+    assert_eq!(landmark(&older), "1");
+    // Whatever the order was called.
+    assert_eq!(rolled_back_from(&older), Some(pinned.number));
+}
+
+fn rolled_back_from(set: &TrustedSet) -> Option<u64> {
+    set.pin.as_ref()?.rolled_back_from
+}
+
+#[test]
+fn an_order_says_what_was_taken_back_until_nothing_is() {
+    let scene = Scene::new();
+    for (landmark, at) in [(1, 0), (2, 60), (3, 120), (4, 180)] {
+        scene.look(landmark, at);
+    }
+    let [first, second, third, fourth] = scene.numbers()[..] else {
+        panic!("four sets");
+    };
+    let ordered = |order: fn(&Sets, Option<u64>, UnixTime) -> _, set, seconds| {
+        let made: Result<TrustedSet, OrderError> = order(&scene.sets, set, at(seconds));
+        rolled_back_from(&made.expect("it is kept"))
+    };
+    assert_eq!(ordered(Sets::roll_back, Some(third), 240), Some(fourth));
+    assert_eq!(ordered(Sets::pin, None, 250), Some(fourth), "no newer ones");
+    assert_eq!(ordered(Sets::roll_back, Some(first), 260), Some(fourth));
+    assert_eq!(ordered(Sets::pin, Some(second), 270), Some(fourth));
+    assert_eq!(ordered(Sets::pin, Some(fourth), 280), None);
+}
+
+#[test]
+fn an_order_outlives_the_set_that_it_stands_in() {
+    let scene = Scene::new();
+    scene.look(1, 0);
+    scene.look(2, 60);
+    let ordered = scene.sets.roll_back(None, at(120)).expect("there is one");
+    let current = scene.folder.path().join("current");
+    let file = scene.folder.path().join(format!("set-{}", ordered.number));
+    let advance = |last: Option<&TrustedSet>, seconds| {
+        let due = scene.verified(3, at(seconds));
+        let advanced = scene.sets.advance(last, Some(due), None, at(seconds));
+        let (set, is_new) = advanced.expect("the folder");
+        assert!(is_new);
+        set.expect("a set")
+    };
+    // What is in its place is no set: the file of the set is there.
+    std::fs::remove_file(&current).expect("a link");
+    std::fs::write(&current, "half").expect("written");
+    let mended = advance(None, 180);
+    assert_eq!((landmark(&mended), &mended.pin), ("1", &ordered.pin));
+    assert_eq!(mended.number, NOW.0 + 180);
+    assert!(!file.exists(), "it was replaced");
+    // The file is damaged too, or all is gone: the process remembers.
+    let file = scene.folder.path().join(format!("set-{}", mended.number));
+    std::fs::write(&file, "half").expect("written");
+    let mended = advance(Some(&mended), 240);
+    assert_eq!((landmark(&mended), &mended.pin), ("1", &ordered.pin));
+    for entry in std::fs::read_dir(scene.folder.path()).expect("a folder") {
+        std::fs::remove_file(entry.expect("an entry").path()).expect("a file");
+    }
+    let mended = advance(Some(&mended), 300);
+    assert_eq!((landmark(&mended), &mended.pin), ("1", &ordered.pin));
+    assert_eq!(scene.current(), mended);
+    // An order that was taken back stays so.
+    let free = scene.sets.unpin(at(360)).expect("it was pinned");
+    std::fs::write(&current, "half").expect("written through the link");
+    std::fs::remove_file(&current).expect("a link");
+    let newer = advance(Some(&free), 420);
+    assert_eq!((landmark(&newer), &newer.pin), ("3", &None));
+}
+
+#[test]
+fn what_is_lost_is_written_again_without_a_look() {
+    let scene = Scene::new();
+    let first = scene.look(2, 0);
+    std::fs::remove_file(scene.folder.path().join("current")).expect("a link");
+    let advanced = scene.sets.advance(None, None, None, at(60));
+    let (again, is_new) = advanced.expect("the folder");
+    assert!(is_new);
+    let again = again.expect("a set");
+    assert_eq!((again.number, &again.logs), (NOW.0 + 60, &first.logs));
+}
+
+// Readers refuse what is not yet, and the one after was one later still.
+#[test]
+fn a_set_of_the_future_is_written_anew_with_a_number_of_now_and_its_pin() {
+    let scene = Scene::new();
+    scene.look(1, 0);
+    let ahead = scene.look(2, HOUR);
+    let pinned = scene.sets.pin(None, at(HOUR + 60)).expect("it is good");
+    assert!(pinned.number > ahead.number);
+    let mended = scene.look(3, 120);
+    assert_eq!((mended.number, mended.made), (NOW.0 + 120, NOW.0 + 120));
+    assert_eq!((landmark(&mended), &mended.pin), ("2", &pinned.pin));
+    assert_eq!(scene.look(3, 180), mended, "once");
 }
 
 #[test]
