@@ -29,8 +29,8 @@ pub struct DistributorConfig {
     /// Folder that the sets are written into, for all of the node to read; made if it does not exist. Nobody but this process should be able to
     /// write there. It is what network functions have as `nf.trusted_sets`.
     pub folder: PathBuf,
-    /// Private folder for the newest list of what is revoked, apart for each CA by its key, so that no older one is taken after a restart; made
-    /// if it does not exist.
+    /// Private folder for the newest list of what is revoked, so that no older one is taken after a restart, and for until when landmarks are held
+    /// back, apart for each CA by its key; made if it does not exist.
     pub state: PathBuf,
     /// Milliseconds between looks at the logs.
     #[serde(default = "default_trust_interval")]

@@ -1,5 +1,7 @@
 //! The distributor's process.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +9,17 @@ use std::time::Duration;
 use mtc_core::causes::Causes;
 use mtc_core::cosign::Cosigner;
 use mtc_core::time::UnixTime;
-use mtc_core::verify::CaTrust;
 use mtc_tls::clock::Clock;
 use mtc_tls::credentials::MtcTrust;
 use sbi::checksum::sha256;
 use sbi::config::{ConfigError, ProcessSettings};
+use sbi::durable::Folder;
 use sbi::ledger::{Ledger, Look};
 use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{Life, NfError};
 use sbi::process::{Control, Events};
-use sbi::trust::{Cost, SetFolderError, SetLog, TrustError, TrustUpdater, TrustedSet};
+use sbi::trust::{Cost, SetFolderError, TrustError, TrustUpdater, TrustedSet};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -25,11 +27,13 @@ use tokio::time::sleep;
 
 use crate::config::DistributorConfig;
 use crate::metrics::DistributorMetrics;
-use crate::release::Release;
+use crate::release::{Held, Release};
 use crate::sets::{SetSummary, Sets};
 
 /// What the process is called where others have an NF type.
 const NAME: &str = "DISTRIBUTOR";
+/// File of the state.
+const HELD: &str = "held";
 
 /// Why the distributor cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,14 @@ pub enum DistributorError {
     /// The folder of the sets.
     #[error("folder")]
     Folder(#[from] SetFolderError),
+    /// The folder of its state.
+    #[error("cannot open {}", path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// What every process has.
     #[error(transparent)]
     Process(#[from] NfError),
@@ -59,8 +71,13 @@ pub enum DistributorError {
 pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), DistributorError> {
     let config = DistributorConfig::load(config)?;
     let TrustFile { trust, logs, .. } = TrustFile::load(&config.trust)?;
-    let updater = TrustUpdater::new(config.log.clone(), logs, trust.clone())?
-        .keeping_revoked_in(&state_of(&config.state, trust.cosigner()))?;
+    let state = state_of(&config.state, trust.cosigner());
+    let updater =
+        TrustUpdater::new(config.log.clone(), logs, trust.clone())?.keeping_revoked_in(&state)?;
+    let times = HeldFile::open(state.clone()).map_err(|source| DistributorError::State {
+        path: state,
+        source,
+    })?;
     let metrics = Metrics::new();
     let own_metrics = DistributorMetrics::new(&metrics.registry);
     let settings = ProcessSettings::plain(config.admin, &config.limits, config.clock());
@@ -78,12 +95,13 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     life.lacks("a trusted set");
     let keeper = Keeper {
         updater,
-        release: Release::new(config.node(), config.canary, config.hold()),
+        release: Release::new(config.node(), config.canary, config.hold())
+            .remembering(times.read()),
+        times,
         clock: config.clock(),
         interval: Duration::from_millis(config.interval_ms),
-        policy: trust.clone(),
         sets: Arc::new(Sets::new(config, trust)),
-        published: Vec::new(),
+        current: None,
         metrics: own_metrics,
         ledger: life.ledger.clone(),
         failure: None,
@@ -113,11 +131,12 @@ struct Keeper {
     updater: TrustUpdater,
     release: Release,
     sets: Arc<Sets>,
-    policy: CaTrust,
     clock: Clock,
     interval: Duration,
-    /// The logs of the current set.
-    published: Vec<SetLog>,
+    /// Where it is kept until when landmarks are held back.
+    times: HeldFile,
+    /// The current set as of the last look; none before the first.
+    current: Option<Arc<TrustedSet>>,
     metrics: DistributorMetrics,
     ledger: Arc<Ledger>,
     /// What was wrong last, which is told once.
@@ -163,29 +182,49 @@ impl Keeper {
         metrics.sets.show_cost(cost.octets, cost.cpu);
     }
 
-    /// Writes what the last look has brought, if there is something; without one, an order of the operator, or an expiry, is still seen to.
+    /// Writes what the last look has brought, if there is something; without one, what is due by now, an order of the operator, or an expiry, is
+    /// still seen to.
     async fn write(&mut self, has_looked: bool, now: UnixTime) -> Result<(), SetFolderError> {
         // Number and time are chosen when it is published.
         let verified = { self.updater.to_set(0, now) }.filter(|_| has_looked);
+        self.publish(verified, has_looked, now).await
+    }
+
+    /// As [`Self::write`], of what was verified.
+    async fn publish(
+        &mut self,
+        verified: Option<TrustedSet>,
+        has_looked: bool,
+        now: UnixTime,
+    ) -> Result<(), SetFolderError> {
+        if self.current.is_none() {
+            // What another process has published is something to go on with, while what is new is held back.
+            let sets = self.sets.clone();
+            let found = spawn_blocking(move || sets.in_force(now)).await;
+            self.current = found.unwrap_or(Ok(None))?.map(Arc::new);
+        }
         let revoked = self.updater.revocation_note();
-        let due = verified.and_then(|set| self.release.due(set, &self.published, now));
+        let last = self.current.clone();
+        let published = last.as_ref().map_or(&[][..], |set| &set.logs);
+        let due = self.release.due(verified, published, now);
         self.metrics.hold(self.release.held());
-        let (sets, policy) = (self.sets.clone(), self.policy.clone());
+        self.times.write(self.release.times()).await;
+        let sets = self.sets.clone();
         let advancing = spawn_blocking(move || {
-            let (current, is_new) = sets.advance(None, due, revoked, now)?;
+            let (current, is_new) = sets.advance(last.as_deref(), due, revoked, now)?;
             if has_looked {
                 sets.tell_checked(now)?;
             }
             let summary = current
                 .as_ref()
-                .map(|set| SetSummary::of(set, &policy, now));
+                .map(|set| SetSummary::of(set, sets.policy(), now));
             Ok((current, summary, is_new))
         });
         // It does not panic, and is aborted when the runtime is going down.
         let advanced = advancing.await.unwrap_or(Ok((None, None, false)))?;
         let (current, summary, is_new): (Option<TrustedSet>, _, _) = advanced;
         if let Some(current) = current {
-            self.published = current.logs;
+            self.current = Some(Arc::new(current));
         }
         if let Some(summary) = summary {
             self.metrics.show(&summary);
@@ -209,11 +248,128 @@ impl Keeper {
     }
 }
 
+/// The file in which it stands until when landmarks are held back, so that a restart neither publishes them earlier nor later.
+struct HeldFile {
+    folder: Arc<Folder>,
+    /// What is in it.
+    written: Option<Vec<Held>>,
+}
+
+impl HeldFile {
+    /// The file of a folder, which is made if it does not exist. Blocks on the disk.
+    fn open(folder: PathBuf) -> io::Result<Self> {
+        let folder = Arc::new(Folder::open(folder)?);
+        Ok(Self {
+            folder,
+            written: None,
+        })
+    }
+
+    /// What is in it. If that cannot be known, landmarks are held back anew, which is longer and no harm. Blocks on the disk.
+    fn read(&self) -> Vec<Held> {
+        let path = self.folder.path().join(HELD);
+        let octets = match fs::read(&path) {
+            Ok(octets) => octets,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), path = %path.display(), "landmarks are held back anew");
+                return Vec::new();
+            }
+        };
+        serde_json::from_slice(&octets).unwrap_or_else(|error| {
+            tracing::warn!(error = %Causes(&error), path = %path.display(), "landmarks are held back anew");
+            Vec::new()
+        })
+    }
+
+    /// Writes it, if something has changed.
+    async fn write(&mut self, held: Vec<Held>) {
+        if self.written.as_ref() == Some(&held) {
+            return;
+        }
+        let octets = serde_json::to_vec(&held).expect("numbers have a JSON form");
+        let folder = self.folder.clone();
+        match spawn_blocking(move || folder.replace(HELD, &octets)).await {
+            Ok(Ok(())) => self.written = Some(held),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %Causes(&error), "a restart would hold landmarks back anew");
+            }
+            // The runtime is going down.
+            Err(_) => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use mtc_core::cosign::{SecretKey, SignatureAlgorithm};
 
     use super::*;
+    use crate::sets::tests::{Scene, at, landmark};
+
+    /// A distributor of a folder that holds landmarks back for so long, as it begins; what it verifies is given to it.
+    fn keeper(scene: &Scene, hold: u64) -> Keeper {
+        let folder = scene.folder.path();
+        let metrics = Metrics::new();
+        let times = HeldFile::open(folder.join("state")).expect("a folder");
+        let hold = Duration::from_secs(hold);
+        Keeper {
+            updater: TrustUpdater::reading(Path::new("none"), scene.sets.policy().clone()),
+            release: Release::new("node".to_owned(), 0.0, hold).remembering(times.read()),
+            times,
+            sets: Arc::new(scene.sets.clone()),
+            clock: Clock::default(),
+            interval: Duration::from_secs(1),
+            current: None,
+            metrics: DistributorMetrics::new(&metrics.registry),
+            ledger: Arc::new(Ledger::new(metrics)),
+            failure: None,
+        }
+    }
+
+    /// The newest landmark that is published after a look that shows this one; of none after a look that failed.
+    async fn published(
+        keeper: &mut Keeper,
+        scene: &Scene,
+        shows: Option<usize>,
+        seconds: u64,
+    ) -> String {
+        let verified = shows.map(|newest| scene.verified(newest, at(seconds)));
+        let publishing = keeper.publish(verified, shows.is_some(), at(seconds));
+        publishing.await.expect("the folder");
+        landmark(&scene.current()).to_owned()
+    }
+
+    // Deleting a pod published at once what its node held back.
+    #[tokio::test]
+    async fn a_restart_publishes_nothing_before_its_time_and_nothing_later() {
+        let scene = Scene::new();
+        let mut first = keeper(&scene, 100);
+        assert_eq!(published(&mut first, &scene, Some(1), 0).await, "1");
+        assert_eq!(published(&mut first, &scene, Some(2), 10).await, "1");
+        drop(first);
+        let mut second = keeper(&scene, 100);
+        assert_eq!(published(&mut second, &scene, Some(2), 60).await, "1");
+        assert_eq!(published(&mut second, &scene, Some(2), 109).await, "1");
+        // What is due is published though the log is down by then.
+        assert_eq!(published(&mut second, &scene, None, 110).await, "2");
+    }
+
+    #[tokio::test]
+    async fn until_when_landmarks_are_held_back_is_kept_and_damage_is_no_harm() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = HeldFile::open(folder.path().join("state")).expect("made");
+        assert_eq!(file.read(), []);
+        let held = vec![Held {
+            log: 1,
+            landmark: 2,
+            due: 3,
+        }];
+        file.write(held.clone()).await;
+        assert_eq!(file.read(), held);
+        fs::write(folder.path().join("state").join(HELD), "half").expect("written");
+        assert_eq!(file.read(), []);
+    }
 
     #[test]
     fn each_ca_key_has_state_of_its_own_whatever_its_name() {

@@ -4,6 +4,8 @@
 //!  landmark 8 verified ── hash(node, log, landmark) below the share? ── yes ──> due now
 //!                                                                    └─ no ───> due after `hold`
 //! ```
+//!
+//! What is held back is in memory, and is verified again after a restart; until when it is held back is kept ([`Held`]).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,9 +13,22 @@ use std::time::Duration;
 use mtc_core::time::UnixTime;
 use sbi::checksum::sha256;
 use sbi::trust::{SetLog, TrustedSet};
+use serde::{Deserialize, Serialize};
 
 /// Sets that are held back at the same time. When there are more, newer ones are looked at again later.
 const MAX_HELD: usize = 64;
+
+/// Until when a landmark is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Held {
+    /// The newest log.
+    pub(crate) log: u64,
+    /// The newest landmark of that.
+    pub(crate) landmark: u64,
+    /// Unix time.
+    pub(crate) due: u64,
+}
 
 /// Decides when what was verified is published.
 #[derive(Debug)]
@@ -23,6 +38,8 @@ pub struct Release {
     hold: Duration,
     /// Oldest first.
     held: VecDeque<(UnixTime, TrustedSet)>,
+    /// What was held back before a restart, until something is verified; at most [`MAX_HELD`].
+    before: Vec<Held>,
 }
 
 impl Release {
@@ -33,27 +50,44 @@ impl Release {
             canary,
             hold,
             held: VecDeque::new(),
+            before: Vec::new(),
         }
     }
 
-    /// Takes what was verified now, and returns what is due: the newest whose time has come. `published` are the logs of the current set;
-    /// while there are none, nothing is held back, since nothing is there to go on with.
+    /// After a restart, before which these were held back: none of them waits longer for it.
+    pub(crate) fn remembering(mut self, mut before: Vec<Held>) -> Self {
+        before.truncate(MAX_HELD);
+        self.before = before;
+        self
+    }
+
+    /// Takes what was verified now, if something was, and returns what is due: the newest whose time has come. `published` are the logs of the
+    /// current set; while there are none, nothing is held back, since nothing is there to go on with.
     pub fn due(
         &mut self,
-        verified: TrustedSet,
+        verified: Option<TrustedSet>,
         published: &[SetLog],
         now: UnixTime,
     ) -> Option<TrustedSet> {
-        let is_known = |logs: &[SetLog]| same_landmarks(&verified.logs, logs);
-        let newest_held = self.held.back();
-        if published.is_empty() || self.hold.is_zero() || self.is_canary(&verified.logs) {
-            self.held.clear();
-            return Some(verified);
+        let latest = now.plus(self.hold);
+        if let Some(verified) = verified {
+            if published.is_empty() || self.hold.is_zero() || self.is_canary(&verified.logs) {
+                self.held.clear();
+                self.before.clear();
+                return Some(verified);
+            }
+            let newest_held = self.held.back().map(|(_, set)| set.logs.as_slice());
+            let is_new = !same_landmarks(&verified.logs, newest_held.unwrap_or(published));
+            if is_new && self.held.len() < MAX_HELD {
+                let due = self.due_before(&verified.logs).unwrap_or(latest);
+                self.held.push_back((due, verified));
+            }
+            // The others are older, and their sets are gone.
+            self.before.clear();
         }
-        if newest_held.map_or_else(|| is_known(published), |(_, set)| is_known(&set.logs)) {
-            // Nothing new.
-        } else if self.held.len() < MAX_HELD {
-            self.held.push_back((now.plus(self.hold), verified));
+        // None is held back longer because a clock was ahead.
+        for (due, _) in &mut self.held {
+            *due = latest.min(*due);
         }
         let come = self.held.iter().take_while(|(due, _)| *due <= now).count();
         self.held.drain(..come).next_back().map(|(_, set)| set)
@@ -62,6 +96,25 @@ impl Release {
     /// How many sets are held back.
     pub fn held(&self) -> usize {
         self.held.len()
+    }
+
+    /// Until when landmarks are held back, or were before a restart.
+    pub(crate) fn times(&self) -> Vec<Held> {
+        let of = |(due, set): &(UnixTime, TrustedSet)| {
+            let (log, landmark) = newest(&set.logs)?;
+            let due = due.0;
+            Some(Held { log, landmark, due })
+        };
+        let held = self.held.iter().filter_map(of);
+        self.before.iter().copied().chain(held).collect()
+    }
+
+    /// Until when these landmarks were held back before a restart.
+    fn due_before(&self, logs: &[SetLog]) -> Option<UnixTime> {
+        let of = newest(logs)?;
+        let before = self.before.iter();
+        let mut same = before.filter(|held| (held.log, held.landmark) == of);
+        same.next().map(|held| UnixTime(held.due))
     }
 
     /// Whether this node publishes these landmarks at once.
@@ -123,7 +176,7 @@ mod tests {
         let mut release = release(1, 0.0);
         let published = set(1).logs;
         let mut at = |landmark, now| {
-            let due = release.due(set(landmark), &published, UnixTime(now));
+            let due = release.due(Some(set(landmark)), &published, UnixTime(now));
             (due.map(|set| set.number), release.held())
         };
         assert_eq!(at(1, 0), (None, 0), "what is published already");
@@ -144,26 +197,67 @@ mod tests {
         let node = (0..100).find(|node| !is_canary(node, 2) && is_canary(node, 3));
         let mut release = release(node.expect("one in four"), 0.5);
         let published = set(1).logs;
-        assert_eq!(release.due(set(2), &published, UnixTime(0)), None);
+        assert_eq!(release.due(Some(set(2)), &published, UnixTime(0)), None);
         assert_eq!(release.held(), 1);
-        let due = release.due(set(3), &published, UnixTime(1));
+        let due = release.due(Some(set(3)), &published, UnixTime(1));
         assert_eq!((due, release.held()), (Some(set(3)), 0));
     }
 
     #[test]
     fn nothing_waits_for_landmarks_where_there_are_none() {
         let mut release = release(1, 0.0);
-        assert_eq!(release.due(set(2), &[], UnixTime(0)), Some(set(2)));
+        assert_eq!(release.due(Some(set(2)), &[], UnixTime(0)), Some(set(2)));
+    }
+
+    // While the log did not answer, what was held back stayed so.
+    #[test]
+    fn what_is_held_is_due_without_anything_new_too() {
+        let mut release = release(1, 0.0);
+        let published = set(1).logs;
+        assert_eq!(release.due(Some(set(2)), &published, UnixTime(0)), None);
+        assert_eq!(release.due(None, &published, UnixTime(99)), None);
+        let due = release.due(None, &published, UnixTime(100));
+        assert_eq!((due, release.held()), (Some(set(2)), 0));
+    }
+
+    #[test]
+    fn a_restart_makes_nothing_wait_longer_than_it_would_have_and_nothing_shorter() {
+        let published = set(1).logs;
+        let mut before = release(1, 0.0);
+        before.due(Some(set(2)), &published, UnixTime(0));
+        before.due(Some(set(3)), &published, UnixTime(50));
+        let mut after = release(1, 0.0).remembering(before.times());
+        // The log does not answer yet, and there is another restart.
+        assert_eq!(after.due(None, &published, UnixTime(80)), None);
+        let mut after = release(1, 0.0).remembering(after.times());
+        assert_eq!(after.due(Some(set(3)), &published, UnixTime(90)), None);
+        assert_eq!(after.times(), before.times()[1..]);
+        assert_eq!(after.due(Some(set(3)), &published, UnixTime(149)), None);
+        let due = after.due(Some(set(3)), &published, UnixTime(150));
+        assert_eq!(due, Some(set(3)));
+        // What is new waits its own time.
+        assert_eq!(after.due(Some(set(4)), &published, UnixTime(160)), None);
+        assert_eq!(after.times()[0].due, 260);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_makes_nothing_wait_longer() {
+        let mut release = release(1, 0.0);
+        let published = set(1).logs;
+        release.due(Some(set(2)), &published, UnixTime(10_000));
+        assert_eq!(release.due(None, &published, UnixTime(0)), None);
+        let due = release.due(None, &published, UnixTime(100));
+        assert_eq!(due, Some(set(2)));
     }
 
     #[test]
     fn what_is_held_is_bounded() {
         let mut release = release(1, 0.0);
         for landmark in 2..200 {
-            release.due(set(landmark), &set(1).logs, UnixTime(0));
+            release.due(Some(set(landmark)), &set(1).logs, UnixTime(0));
         }
         assert_eq!(release.held(), MAX_HELD);
-        let due = release.due(set(200), &set(1).logs, UnixTime(100));
+        let due = release.due(Some(set(200)), &set(1).logs, UnixTime(100));
         assert_eq!(due, Some(set(MAX_HELD as u64 + 1)));
     }
 

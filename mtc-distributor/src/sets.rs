@@ -135,6 +135,11 @@ impl Sets {
         Self { config, policy }
     }
 
+    /// Who may be believed.
+    pub(crate) const fn policy(&self) -> &CaTrust {
+        &self.policy
+    }
+
     /// The set that is in force: the current one, or what there is to go on with in its place; none if there is nothing.
     ///
     /// # Errors
