@@ -221,6 +221,11 @@ async fn one_process_of_a_node_asks_the_log_for_all_and_its_operator_can_go_back
         metrics.value("mtc_distribution_rolled_back") == 1.0
     })
     .await;
+    // Whoever runs says so, and not the command alone.
+    distributor.says("ROLLED BACK").await;
+    let log = lab.folder.lab.log_file("amf");
+    let log = std::fs::read_to_string(log).expect("a log");
+    assert!(log.contains("ROLLED BACK"), "{log}");
     let after = status(&distributor).await;
     assert!(after.current > before.current);
     let pin = after.sets.last().and_then(|set| set.pin.clone());

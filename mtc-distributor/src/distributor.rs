@@ -19,7 +19,7 @@ use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{Life, NfError};
 use sbi::process::{Control, Events};
-use sbi::trust::{Cost, SetFolderError, TrustError, TrustUpdater, TrustedSet};
+use sbi::trust::{Cost, Pin, SetFolderError, TrustError, TrustUpdater, TrustedSet};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -102,6 +102,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
         interval: Duration::from_millis(config.interval_ms),
         sets: Arc::new(Sets::new(config, trust)),
         current: None,
+        pin: None,
         metrics: own_metrics,
         ledger: life.ledger.clone(),
         failure: None,
@@ -137,6 +138,8 @@ struct Keeper {
     times: HeldFile,
     /// The current set as of the last look; none before the first.
     current: Option<Arc<TrustedSet>>,
+    /// The operator's order that was told last.
+    pin: Option<Pin>,
     metrics: DistributorMetrics,
     ledger: Arc<Ledger>,
     /// What was wrong last, which is told once.
@@ -224,6 +227,7 @@ impl Keeper {
         let advanced = advancing.await.unwrap_or(Ok((None, None, false)))?;
         let (current, summary, is_new): (Option<TrustedSet>, _, _) = advanced;
         if let Some(current) = current {
+            self.tell_order(&current);
             self.current = Some(Arc::new(current));
         }
         if let Some(summary) = summary {
@@ -233,6 +237,35 @@ impl Keeper {
             self.metrics.published();
         }
         Ok(())
+    }
+
+    /// Tells an order of the operator, which another process has carried out, once, and that it was taken back.
+    fn tell_order(&mut self, current: &TrustedSet) {
+        if current.pin == self.pin {
+            return;
+        }
+        let number = current.number;
+        match &current.pin {
+            Some(Pin {
+                set,
+                since,
+                rolled_back_from: Some(from),
+            }) => tracing::error!(
+                number,
+                set,
+                from,
+                since,
+                "ROLLED BACK to an earlier trusted set, which stays until mtc5g distribute unpin"
+            ),
+            Some(Pin { set, since, .. }) => tracing::warn!(
+                number,
+                set,
+                since,
+                "the trusted set is pinned, and stays until mtc5g distribute unpin"
+            ),
+            None => tracing::warn!(number, "the trusted set is not pinned any more"),
+        }
+        self.pin.clone_from(&current.pin);
     }
 
     /// Tells a failure once until it is another one, and that it has passed.
@@ -321,6 +354,7 @@ mod tests {
             clock: Clock::default(),
             interval: Duration::from_secs(1),
             current: None,
+            pin: None,
             metrics: DistributorMetrics::new(&metrics.registry),
             ledger: Arc::new(Ledger::new(metrics)),
             failure: None,
@@ -353,6 +387,20 @@ mod tests {
         assert_eq!(published(&mut second, &scene, Some(2), 109).await, "1");
         // What is due is published though the log is down by then.
         assert_eq!(published(&mut second, &scene, None, 110).await, "2");
+    }
+
+    #[tokio::test]
+    async fn an_order_is_seen_once_and_its_end() {
+        let scene = Scene::new();
+        let mut keeper = keeper(&scene, 0);
+        published(&mut keeper, &scene, Some(1), 0).await;
+        published(&mut keeper, &scene, Some(2), 10).await;
+        let back = scene.sets.roll_back(None, at(20)).expect("there is one");
+        assert_eq!(published(&mut keeper, &scene, Some(3), 30).await, "1");
+        assert_eq!(keeper.pin, back.pin);
+        scene.sets.unpin(at(40)).expect("it is pinned");
+        assert_eq!(published(&mut keeper, &scene, Some(3), 50).await, "3");
+        assert_eq!(keeper.pin, None);
     }
 
     #[tokio::test]

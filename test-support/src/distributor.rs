@@ -93,6 +93,11 @@ impl Distributor {
         format!("{format} {sum}\n{poisoned}")
     }
 
+    /// Waits until it says something in its log.
+    pub async fn says(&mut self, text: &str) {
+        self.process.says(text).await;
+    }
+
     /// Kills it.
     pub async fn kill(&mut self) {
         self.process.signal(Signal::KILL);
