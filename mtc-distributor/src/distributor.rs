@@ -19,7 +19,7 @@ use sbi::metrics::Metrics;
 use sbi::model::NfType;
 use sbi::nf::{Life, NfError};
 use sbi::process::{Control, Events};
-use sbi::trust::{Cost, Pin, SetFolderError, TrustError, TrustUpdater, TrustedSet};
+use sbi::trust::{Cost, Pin, SetFolderError, TrustError, TrustUpdater, TrustedSet, checked};
 use sbi::trust_file::{TrustFile, TrustFileError};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -80,6 +80,7 @@ pub async fn run(config: &Path, events: Events, control: Control) -> Result<(), 
     })?;
     let metrics = Metrics::new();
     let own_metrics = DistributorMetrics::new(&metrics.registry);
+    own_metrics.begin(checked(&config.folder));
     let settings = ProcessSettings::plain(config.admin, &config.limits, config.clock());
     let beginning = Life::begin(
         NfType::Other(NAME.to_owned()),

@@ -42,7 +42,7 @@ impl DistributorMetrics {
             ),
             checked: registry.gauge(
                 "mtc_distribution_checked_timestamp_seconds",
-                "Unix time at which the logs were last asked with success; 0 for never.",
+                "Unix time at which the logs were last asked with success; if that was before this process or never, what the folder says, or the time of the start.",
             ),
             pinned: registry.gauge(
                 "mtc_distribution_pinned",
@@ -69,6 +69,15 @@ impl DistributorMetrics {
                 )],
             ),
         }
+    }
+
+    /// Begins with when the logs were last asked with success, if the folder says so: how old what it has is shows, too, if no look succeeds.
+    pub(crate) fn begin(&self, checked: Option<u64>) {
+        let checked = checked.and_then(|checked| i64::try_from(checked).ok());
+        let now = unix_now();
+        // A clock may have been ahead.
+        self.checked
+            .set(checked.map_or(now, |checked| now.min(checked)));
     }
 
     /// Shows the current set.
@@ -104,5 +113,24 @@ impl DistributorMetrics {
         if result == "ok" {
             self.checked.set(unix_now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_the_logs_were_asked_begins_with_the_folders_word_or_with_the_start() {
+        let metrics = DistributorMetrics::new(&Registry::default());
+        let begun = |checked| {
+            metrics.begin(checked);
+            metrics.checked.get()
+        };
+        let before = unix_now();
+        assert!(begun(None) >= before);
+        assert_eq!(begun(Some(5)), 5);
+        let future = begun(u64::try_from(before).ok().map(|before| before + 86_400));
+        assert!((before..before + 86_400).contains(&future), "{future}");
     }
 }
