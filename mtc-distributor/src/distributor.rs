@@ -180,9 +180,10 @@ impl Keeper {
         let cost = self.updater.cost();
         let of_look = cost.since(before);
         self.ledger.record_look(look, of_look.octets, of_look.cpu);
-        let newest = self.updater.trust().newest_landmark();
-        self.ledger.record_newest_landmark(newest);
+        let trust = self.updater.trust();
+        self.ledger.record_newest_landmark(trust.newest_landmark());
         let metrics = self.ledger.metrics();
+        metrics.show_trust(trust);
         metrics.sets.show_cost(cost.octets, cost.cpu);
     }
 

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mtc_tls::credentials::MtcTrust;
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 use crate::budget::Budget;
@@ -196,6 +197,18 @@ impl Metrics {
             ),
             registry,
         }
+    }
+
+    /// Shows the newest landmark that is trusted, and since when, and how much is.
+    pub fn show_trust(&self, trust: &MtcTrust) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let newest = trust.newest_landmark().map_or(0, |(_, newest)| newest.0);
+        if gauge(newest) != self.newest_landmark.get() {
+            self.newest_landmark.set(gauge(newest));
+            self.newest_landmark_since.set(unix_now());
+        }
+        let subtrees = trust.trusted_subtrees() as u64;
+        self.trusted_subtrees.set(gauge(subtrees));
     }
 
     /// Says what this process is, in `nf_info`.

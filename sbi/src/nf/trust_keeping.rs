@@ -199,15 +199,7 @@ pub(super) fn publish_trust<'a>(
     let metrics = ledger.metrics();
     ledger.record_newest_landmark(trust.newest_landmark());
     instances.for_each(|instance| instance.store.update(|set| set.mtc_trust = trust.clone()));
-    let newest = trust.newest_landmark().map_or(0, |(_, newest)| newest.0);
-    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
-    if newest != metrics.newest_landmark.get() {
-        metrics.newest_landmark.set(newest);
-        metrics.newest_landmark_since.set(unix_now());
-    }
-    metrics
-        .trusted_subtrees
-        .set(i64::try_from(trust.trusted_subtrees()).unwrap_or(i64::MAX));
+    metrics.show_trust(trust);
 }
 
 /// The pause before the next look at a log after so many failures in a row: longer each time, since whoever does not answer is not helped by
