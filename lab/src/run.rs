@@ -57,6 +57,8 @@ use slices::Slices;
 const MAX_POINTS: usize = 3600;
 /// How much longer than planned a load may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an event that has begun may go on after the load: what it waits for is there in a moment, or a process hangs.
+const ENDING: Duration = Duration::from_secs(30);
 /// The metric of the NRF that says how large its log is.
 const LOG_ENTRIES: &str = "mtc_log_entries";
 
@@ -476,6 +478,13 @@ async fn measure(
         }
     });
     let load = load.await.map_err(|_| RunError::Stuck(patience))??;
+    director.load_is_over(scenario.load.measured());
+    if !load.interrupted {
+        tokio::select! {
+            ended = await_events(&mut director, topology, &mut counters, listener) => ended?,
+            () = &mut interrupt, if !interrupted => {}
+        }
+    }
     counters.agree(topology, scenario).await;
     let ended = counters.end(topology).await?;
     slices.sample(topology).await;
@@ -502,6 +511,28 @@ async fn measure(
             start,
         },
     })
+}
+
+/// Waits until the events that have begun are over, or too long; the records of those that are not say so.
+async fn await_events(
+    director: &mut Director,
+    topology: &mut Topology,
+    counters: &mut Counters,
+    listener: &impl ProgressListener,
+) -> Result<(), RunError> {
+    let over = async {
+        while director.is_waiting() {
+            tokio::select! {
+                event = topology.next() => {
+                    let (nf, event) = event?;
+                    director.hear(nf, &event);
+                }
+                () = director.due() => director.act(topology, counters, listener).await?,
+            }
+        }
+        Ok(())
+    };
+    timeout(ENDING, over).await.unwrap_or(Ok(()))
 }
 
 /// A point of the measured part and what follows it.

@@ -148,7 +148,7 @@ pub enum Violation {
         at_s: u64,
     },
     /// The scenario's event did not come to its end.
-    #[error("the event at {planned_s} s, {action} {nf}, was not over when the load ended")]
+    #[error("the event at {planned_s} s, {action} {nf}, did not end")]
     EventNotOver {
         /// What was done.
         action: String,

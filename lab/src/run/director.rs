@@ -6,7 +6,7 @@
 //!                events of the processes ──┴─> over: gone, ready again, re-enrolled ──> EventRecord
 //! ```
 //!
-//! Nothing here waits: what an event has begun goes on while the load does, and is over when a process says so.
+//! Nothing here waits: what an event has begun goes on while the load does, or somewhat longer, and is over when a process says so.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -117,6 +117,19 @@ impl Director {
             events: events.to_vec(),
             ending: JoinSet::new(),
         }
+    }
+
+    /// Begins no event any more after a load of this length, nor what was planned for later than its end.
+    pub(super) fn load_is_over(&mut self, length: Duration) {
+        let records = &self.records;
+        self.steps
+            .retain(|step| step.at < length && records[step.event].began_s.is_some());
+    }
+
+    /// Whether an event has begun and is not over.
+    pub(super) fn is_waiting(&self) -> bool {
+        let mut records = self.records.iter();
+        records.any(|record| record.began_s.is_some() && record.ended_s.is_none())
     }
 
     /// Completes when [`Self::act`] has something to do. Dropping the future loses nothing.
@@ -330,5 +343,58 @@ impl Director {
 
     fn is_over(&mut self, index: usize) {
         self.records[index].ended_s = Some(self.began.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn director(events: Vec<Event>, steps: Vec<DueStep>) -> Director {
+        Director {
+            began: Instant::now(),
+            steps: steps.into(),
+            records: events.iter().map(EventRecord::planned).collect(),
+            awaited: events.iter().map(|_| None).collect(),
+            events,
+            ending: JoinSet::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_begun_is_awaited_after_the_load_and_nothing_else() {
+        let [first, last, late] = [1, 3, 4].map(Duration::from_secs);
+        let event = |at, action| Event {
+            at,
+            action,
+            nf: Nf::Smf,
+        };
+        let all = Action::ReEnrol {
+            instances: 2,
+            over: last,
+        };
+        let step = |event, at, what| DueStep { at, event, what };
+        let events = vec![event(first, all), event(last, Action::Restart)];
+        let steps = vec![
+            step(0, last, What::ReEnrol(0)),
+            step(1, last, What::Begin),
+            step(0, late, What::ReEnrol(1)),
+        ];
+        let mut director = director(events, steps);
+        assert!(!director.is_waiting(), "nothing has begun");
+
+        director.records[0].began_s = Some(1.0);
+        director.awaited[0] = Some(Awaited::Instances(vec!["smf1".to_owned()]));
+        director.load_is_over(late);
+        let left: Vec<_> = director.steps.iter().map(|step| step.event).collect();
+        assert_eq!(
+            left,
+            [0],
+            "what was planned for the load, of what has begun"
+        );
+        assert!(director.is_waiting());
+        let instance = "smf1".to_owned();
+        director.hear(Nf::Smf, &ProcessEvent::ReEnrolled { instance });
+        assert!(!director.is_waiting());
     }
 }

@@ -21,7 +21,7 @@ fn revocation(event: &EventRecord) -> Option<Finding> {
                 last - began
             )
         }
-        _ => "it was not in force everywhere when the load ended".to_owned(),
+        _ => "it did not come into force everywhere".to_owned(),
     };
     let published = revocation.published_s - began;
     let done = match revocation.number {

@@ -140,7 +140,7 @@ fn an_event_that_is_not_over_is_a_violation() {
     });
     assert_eq!(
         results.verdict.violations,
-        ["the event at 4 s, start nrf, was not over when the load ended"]
+        ["the event at 4 s, start nrf, did not end"]
     );
 }
 
