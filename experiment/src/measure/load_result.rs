@@ -38,11 +38,15 @@ pub struct Watched {
     pub last_ok: Option<Duration>,
     /// How many ended later, and failed.
     pub failed_since: u64,
+    /// How many failed at all, be it that a slow one succeeded later.
+    #[serde(default)]
+    pub failed: u64,
 }
 
 impl Watched {
     /// Counts an operation that ended `at`.
     pub fn record(&mut self, at: Duration, succeeded: bool) {
+        self.failed += u64::from(!succeeded);
         match self.last_ok {
             Some(last) if at <= last => {}
             _ if succeeded => {
@@ -56,6 +60,7 @@ impl Watched {
     fn merge(&mut self, other: &Self) {
         self.last_ok = self.last_ok.max(other.last_ok);
         self.failed_since += other.failed_since;
+        self.failed += other.failed;
     }
 }
 
@@ -149,4 +154,26 @@ pub struct VariantMismatch {
     pub expected: usize,
     /// Variants of the other result.
     pub found: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_that_ends_after_failures_leaves_them_counted() {
+        let mut watched = Watched::default();
+        for (ended, succeeded) in [(1, true), (2, false), (3, false), (5, true), (4, false)] {
+            watched.record(Duration::from_secs(ended), succeeded);
+        }
+        watched.record(Duration::from_secs(6), false);
+        assert_eq!(
+            watched,
+            Watched {
+                last_ok: Some(Duration::from_secs(5)),
+                failed_since: 1,
+                failed: 4,
+            }
+        );
+    }
 }

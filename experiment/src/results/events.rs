@@ -101,6 +101,9 @@ pub struct RevokedInVariant {
     pub last_accepted_s: Option<f64>,
     /// Operations of revoked instances that ended after that, and failed.
     pub refused: u64,
+    /// Operations of revoked instances that failed at all; absent in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<u64>,
 }
 
 impl RevokedInVariant {

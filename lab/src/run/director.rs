@@ -321,7 +321,8 @@ impl Director {
                     name: variant.name.clone(),
                     revocation: variant.revocation().to_owned(),
                     last_accepted_s: last.map(|last| last.as_secs_f64()),
-                    refused: revoked.map(|of| of.failed_since).sum(),
+                    refused: revoked.clone().map(|of| of.failed_since).sum(),
+                    failed: Some(revoked.map(|of| of.failed).sum()),
                 }
             });
             revocation.variants = variants.collect();

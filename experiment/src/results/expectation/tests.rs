@@ -74,6 +74,7 @@ fn a_revoked_instance_may_be_accepted_for_as_long_as_is_expected_and_must_be_ref
                     revocation: way.to_owned(),
                     last_accepted_s,
                     refused,
+                    failed: Some(refused),
                 }],
                 ..RevocationRecord::default()
             }),
