@@ -79,8 +79,8 @@ main() {
     docker restart --time 0 "$(containers nrf)" >/dev/null
     healthy nrf
     docker restart --time 0 "$(containers scp)" >/dev/null
-    healthy scp
     [ "$(docker inspect --format '{{.State.Running}}' "$under")" = true ] || { echo "the load ended too early" >&2; exit 1; }
+    healthy scp
     local status
     status=$(timeout 120 docker wait "$under")
     [ "$status" = 0 ] || { docker logs --tail 30 "$under"; exit 1; }
