@@ -19,8 +19,10 @@ const TRAIN: u32 = 500;
 const SPACING: Duration = Duration::from_millis(1);
 /// How long a train may take where a slow bottleneck spreads it out.
 const TRAIN_TIME: Duration = Duration::from_secs(2);
-/// What a busy machine may add to a packet's time before it counts as lost.
-const GRACE: Duration = Duration::from_millis(200);
+/// What a busy machine may add to a ping's time before it is passed over: the others tell the same.
+const PING_GRACE: Duration = Duration::from_millis(200);
+/// And to a packet's of a train before it, and all behind it, count as lost. Spent once a train, where some are.
+const TRAIN_GRACE: Duration = Duration::from_secs(2);
 
 /// Packets of a pair, both directions.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +35,7 @@ pub(super) struct Train {
 
 /// Round-trip times of pings that were answered, one after the other.
 pub(super) fn pings(from: &Host, to: &Host, settings: &LinkSettings) -> io::Result<Vec<Duration>> {
-    let wait = longest(settings) + GRACE;
+    let wait = longest(settings) + PING_GRACE;
     let count = PINGING.as_nanos() / settings.rtt.as_nanos().max(1);
     let count = count.clamp(*PINGS.start(), *PINGS.end()) as u32;
     let (round_trips, _) = with_echo(from, to, |socket| {
@@ -59,7 +61,7 @@ pub(super) fn train(from: &Host, to: &Host, settings: &LinkSettings) -> io::Resu
         .map_or(SPACING, |rate| SPACING.max(rate.time_of(PACKET) * 2));
     let count = TRAIN.min((TRAIN_TIME.as_nanos() / spacing.as_nanos()) as u32);
     let (returned, echoed) = with_echo(from, to, |socket| {
-        socket.set_read_timeout(Some(longest(settings) + GRACE))?;
+        socket.set_read_timeout(Some(longest(settings) + TRAIN_GRACE))?;
         let sending = socket.try_clone()?;
         thread::scope(|scope| {
             let sender = scope.spawn(move || send_spaced(&sending, count, spacing));
