@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use experiment::scenario::{LoadPlan, Nf, OperationKind};
+use lab::load::Progress;
 use lab::topology::Plan;
 use mtc_core::x509::Certificate;
 use mtc_distributor::sets::Status;
@@ -29,6 +30,8 @@ use test_support::test_nf::TestNf;
 
 /// How the peer of whoever is revoked says so.
 const REFUSED: &str = "CertificateRevoked";
+/// Operations of which some are of either variant, which take turns.
+const ENOUGH: u64 = 20;
 
 async fn revoke(lab: &str, arguments: &[&str]) -> Ended {
     mtc5g([&["revoke", lab], arguments].concat()).await
@@ -121,9 +124,10 @@ async fn who_is_revoked_is_refused_by_all_and_stays_so_after_crashes() {
     assert_eq!(future.code(), Some(1));
     assert!(future.error().contains("issued"), "{}", future.stderr);
 
-    // It works when the order comes.
-    lab.start_load(20.0, Duration::from_secs(5)).await;
-    lab.load_is_under_way().await;
+    // It works when the order comes, and goes on until it has been refused, however long the order takes.
+    lab.start_load(20.0, Duration::from_secs(600)).await;
+    let is_good = |progress: Progress| progress.done - progress.errors >= ENOUGH;
+    while !is_good(lab.load_is_under_way().await) {}
     let order = ["--instance", &amf, "--reason", "key-compromise", "--json"];
     let answer: Answer = json(&revoke(&path, &order).await);
     let list = answer.list.expect("it is published");
@@ -132,7 +136,9 @@ async fn who_is_revoked_is_refused_by_all_and_stays_so_after_crashes() {
     for nf in [Nf::Nrf, Nf::Scp, Nf::Amf, Nf::Smf] {
         is_in_force(&mut lab, nf, list.number).await;
     }
-    for variant in lab.load_result().await.variants {
+    let refused_before = lab.load_is_under_way().await.errors;
+    within(async { while lab.load_is_under_way().await.errors < refused_before + ENOUGH {} }).await;
+    for variant in lab.end_load().await.variants {
         let refused = variant.errors.keys().any(|cause| cause.contains(REFUSED));
         assert!(variant.ok > 0 && refused, "{variant:?}");
     }

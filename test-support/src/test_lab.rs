@@ -268,6 +268,14 @@ impl TestLab {
         }
     }
 
+    /// Lets no more operations arrive, and waits until the load is over.
+    pub async fn end_load(&mut self) -> LoadResult {
+        let stop = serde_json::to_string(&Command::Stop).expect("commands encode");
+        let amf = self.topology.child(Nf::Amf).expect("the AMF was started");
+        amf.command(&stop).await.expect("the AMF hears");
+        self.load_result().await
+    }
+
     /// Runs a short load in which nothing may fail.
     pub async fn expect_service(&mut self) {
         self.start_load(10.0, Duration::from_secs(1)).await;

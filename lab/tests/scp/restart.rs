@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use experiment::scenario::{ArrivalProcess, LoadPlan, Nf, OperationKind};
-use lab::load::worker::Command;
 use mtc_tls::profile::Via;
 use sbi::trust_file::TrustFile;
 use test_support::log_copy::LogCopy;
@@ -70,10 +69,7 @@ async fn sessions_recover_from_a_killed_scp_whose_witness_has_lost_nothing() {
         for certificate in [&acknowledged, &issued] {
             copy.expect_certified(certificate, &trust);
         }
-        let stop = serde_json::to_string(&Command::Stop).expect("commands encode");
-        let amf = lab.topology.child(Nf::Amf).expect("it was started");
-        amf.command(&stop).await.expect("the AMF hears");
-        let [variant] = &*lab.load_result().await.variants else {
+        let [variant] = &*lab.end_load().await.variants else {
             panic!("one variant")
         };
         assert!(variant.ok >= 2 * ENOUGH, "{via:?}: {}", variant.ok);
