@@ -1,4 +1,4 @@
-//! Where the program reaches the sidecar: on loopback, or through a Unix socket.
+//! Where program and sidecar reach each other: on loopback, or through a Unix socket.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where the sidecar listens for the program: `127.0.0.1:8001`, `unix:/run/mtc5g/out.sock`.
+/// A place on this machine, as where the sidecar listens for the program: `127.0.0.1:8001`, `unix:/run/mtc5g/out.sock`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LocalAddress {

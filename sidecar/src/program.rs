@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
+
+use crate::local_address::LocalAddress;
 
 /// How long a connection to the program may take: it is on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,13 +42,7 @@ pub struct ProgramAddress {
     pub has_tls: bool,
     /// Whether its HTTP is 1.1, rather than 2 with prior knowledge.
     pub is_http1: bool,
-    at: At,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum At {
-    Loopback(SocketAddr),
-    Unix(PathBuf),
+    at: LocalAddress,
 }
 
 /// The text says not where a program is.
@@ -69,12 +64,12 @@ impl FromStr for ProgramAddress {
                 .trim_end_matches('/')
                 .parse()
                 .ok()?;
-            Some(addr).filter(|addr: &SocketAddr| addr.ip().is_loopback())
+            Some(LocalAddress::Loopback(addr)).filter(LocalAddress::is_local)
         };
-        let loopback = || loopback().map(At::Loopback).ok_or_else(fault);
+        let loopback = || loopback().ok_or_else(fault);
         let unix = || match rest {
             "" => Err(fault()),
-            path => Ok(At::Unix(path.into())),
+            path => Ok(LocalAddress::Unix(path.into())),
         };
         let (protocol, at) = match scheme {
             "http" | "http1" | "https" => (Protocol::Http, loopback()?),
@@ -115,8 +110,8 @@ impl fmt::Display for ProgramAddress {
             Protocol::Tcp => "tcp",
         };
         match &self.at {
-            At::Loopback(addr) => write!(f, "{scheme}://{addr}"),
-            At::Unix(path) => write!(f, "{scheme}+unix:{}", path.display()),
+            LocalAddress::Loopback(addr) => write!(f, "{scheme}://{addr}"),
+            LocalAddress::Unix(path) => write!(f, "{scheme}+unix:{}", path.display()),
         }
     }
 }
@@ -129,19 +124,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 impl ProgramAddress {
     /// Makes the path of a socket relative to `folder`.
     pub(crate) fn resolve(&mut self, folder: &Path) {
-        if let At::Unix(path) = &mut self.at {
-            *path = folder.join(&path);
-        }
+        self.at.resolve(folder);
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
         Ok(match &self.at {
-            At::Loopback(addr) => {
+            LocalAddress::Loopback(addr) => {
                 let tcp = TcpStream::connect(addr).await?;
                 tcp.set_nodelay(true)?;
                 Box::new(tcp)
             }
-            At::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            LocalAddress::Unix(path) => Box::new(UnixStream::connect(path).await?),
         })
     }
 }
