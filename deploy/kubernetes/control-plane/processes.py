@@ -287,7 +287,8 @@ fqdn = "apiserver.{NAMESPACE}"
             hollow = [self.bin / "kubemark", "--morph=kubelet", f"--name={name}", f"--kubeconfig={name}.json"]
             ports = [f"--kubelet-port={self.kubelet}", f"--kubelet-read-only-port={self.free_ports()}"]
             chosen = "--use-host-image-service" in self.run(hollow[0], "--help")  # else it asks a real runtime for images
-            self.start(f"kubelet-{name}", *hollow, *ports, *(["--use-host-image-service=false"] if chosen else []))
+            # Started by root it would make chains with the iptables that it finds, and leave them.
+            self.start(f"kubelet-{name}", "env", "PATH=", *hollow, *ports, *(["--use-host-image-service=false"] if chosen else []))
         else:
             self.say_node(name)
 
