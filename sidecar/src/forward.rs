@@ -4,10 +4,9 @@ use std::hash::Hash;
 use std::io;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderMap, HeaderValue, TE};
-use hyper::upgrade::OnUpgrade;
-use hyper::{Method, StatusCode};
 use mtc_core::causes::Causes;
 use sbi::body::Body;
 use sbi::client::{self, ClientError, Connection};
@@ -15,11 +14,9 @@ use sbi::header::remove_hop_by_hop;
 use sbi::instance::CallError;
 use sbi::lanes::{Bounds, Lanes};
 use sbi::problem::{Cause, Problem};
-use sbi::response::Response;
-use sbi::server::{Afterwards, Handler, Request};
+use sbi::server::Request;
 
 use crate::metrics::Refusal;
-use crate::upgrade::Asked;
 
 /// Connections in either direction. So many requests on one are what RFC 9113 section 6.5.2 recommends that all take.
 pub(crate) const BOUNDS: Bounds = Bounds {
@@ -83,57 +80,6 @@ impl From<ForwardError> for Problem {
                 let status = StatusCode::GATEWAY_TIMEOUT;
                 Self::with_cause(status, Cause::TargetNfNotReachable, detail)
             }
-        }
-    }
-}
-
-/// What passes on every request as it comes.
-pub(crate) trait Relay: Send + Sync + 'static {
-    /// As [`Handler::relay`].
-    fn relay(
-        &self,
-        request: Request,
-        body: Body,
-    ) -> impl Future<Output = Result<hyper::Response<Body>, Problem>> + Send;
-
-    /// As [`Handler::upgrade`], of a request that asks for a protocol that passes.
-    fn upgrade(
-        &self,
-        request: Request,
-        asked: Asked,
-    ) -> impl Future<Output = Result<(hyper::Response<Body>, Option<Afterwards>), Problem>> + Send;
-}
-
-/// Has every request relayed.
-pub(crate) struct Relayed<R>(pub(crate) R);
-
-impl<R: Relay> Handler for Relayed<R> {
-    const RELAYS: bool = true;
-    const OPEN_ENDED: bool = true;
-    const UPGRADES: bool = true;
-
-    /// All is relayed.
-    async fn handle(&self, _request: Request) -> Result<Response, Problem> {
-        Err(Problem::system_failure())
-    }
-
-    fn relays(&self, _method: &Method, _path: &str, _headers: &HeaderMap) -> bool {
-        true
-    }
-
-    async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
-        self.0.relay(request, body).await
-    }
-
-    async fn upgrade(
-        &self,
-        request: Request,
-        upgrade: OnUpgrade,
-    ) -> Result<(hyper::Response<Body>, Option<Afterwards>), Problem> {
-        match Asked::of(&request.headers, upgrade) {
-            Some(asked) => self.0.upgrade(request, asked).await,
-            // Whoever is asked may go on as it was (RFC 9110 section 7.8).
-            None => Ok((self.0.relay(request, Body::empty()).await?, None)),
         }
     }
 }

@@ -14,10 +14,11 @@ use sbi::process::Stop;
 use sbi::server::{Afterwards, Peer, Request};
 
 use crate::allow::{Allowed, Guest, Introduction};
-use crate::forward::{BOUNDS, ForwardError, Relay, forward, onward};
+use crate::forward::{BOUNDS, ForwardError, forward, onward};
 use crate::http1::Http1;
 use crate::metrics::{Direction, Refusal, SidecarMetrics};
 use crate::program::Program;
+use crate::relay::Relay;
 use crate::tunnel;
 use crate::upgrade::{Asked, Upgrades};
 

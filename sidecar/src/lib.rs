@@ -17,7 +17,7 @@
 //! * `allow`: who may, and as whom the program knows a peer
 //! * `peers`: whom the program means
 //! * [`program`]: how the program is reached; [`local_address`]: how it reaches the sidecar
-//! * `forward`: a request on its way, either way; `http1`: to a program that speaks nothing newer
+//! * `relay`: what is done with each request; `forward`: one on its way, either way; `http1`: to a program that speaks nothing newer
 //! * [`metrics`]: what Prometheus is told
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: sbi::tell!, output.rs of lab
@@ -32,6 +32,7 @@ pub mod metrics;
 mod outbound;
 mod peers;
 pub mod program;
+mod relay;
 mod sidecar;
 mod tunnel;
 mod upgrade;

@@ -23,10 +23,11 @@ use sbi::uri::ApiRoot;
 use tokio::net::TcpStream;
 
 use crate::config::{OutboundConfig, PeerConfig};
-use crate::forward::{BOUNDS, ForwardError, Relay, Relayed, forward, onward};
+use crate::forward::{BOUNDS, ForwardError, forward, onward};
 use crate::metrics::{Direction, Refusal, SidecarMetrics};
 use crate::peers::{Destination, Peers, Unknown};
 use crate::program::{Protocol, Stream};
+use crate::relay::{Relay, Relayed};
 use crate::tunnel;
 use crate::upgrade::{Asked, Upgrades};
 

@@ -15,12 +15,12 @@ use sbi::server::Terms;
 
 use crate::allow::{Allowed, Introduction};
 use crate::config::{InboundConfig, OutboundConfig, PeerConfig, SidecarConfig};
-use crate::forward::Relayed;
 use crate::inbound::Inbound;
 use crate::local_address::LocalAddress;
 use crate::metrics::SidecarMetrics;
 use crate::outbound::Outbound;
 use crate::program::{Program, ProgramTlsError, Protocol};
+use crate::relay::Relayed;
 use crate::tunnel;
 
 /// What the process is called in its metrics and events, and its instance where it is told no type.
