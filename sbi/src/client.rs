@@ -44,7 +44,7 @@ use crate::uri::Scheme;
 
 mod until;
 
-pub use until::Until;
+use until::Until;
 
 /// Octets of an answer's body: a discovery result has at most 2,000 kB (`max-payload-size`), a tile 8 KiB.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;

@@ -370,7 +370,7 @@ impl Instance {
     }
 
     /// Waits until the certificate of a peer that is called is revoked, and tells of it.
-    pub fn revoked(&self, peer: &VerifiedPeer) -> impl Future<Output = ()> + Send + 'static {
+    pub fn revoked(&self, peer: &VerifiedPeer) -> impl Future<Output = ()> + Send + use<> {
         let certificate = peer.certificate.clone();
         let revoked = self.endpoint.revoked(certificate.clone());
         let closed = self.ledger.metrics().revocation.closed.clone();

@@ -28,12 +28,14 @@ mod acceptor;
 mod addresses;
 mod entrance;
 mod hosts;
+mod keep_alive;
 mod newcomers;
 
 pub use acceptor::{Acceptor, LocalSocket};
 use addresses::Addresses;
 use entrance::{Entered, Entrance};
 pub use hosts::{Host, Hosts};
+pub use keep_alive::keep_alive;
 pub(crate) use newcomers::Newcomer;
 use newcomers::Newcomers;
 
@@ -161,6 +163,8 @@ pub async fn serve_sbi<H: Handler>(
             } = entered;
             let has_chosen_http1 = stream.get_ref().1.alpn_protocol() == Some(HTTP1);
             let served = if has_chosen_http1 {
+                // It has no PING. Where this fails the connection has ended, which using it tells.
+                let _ = keep_alive(stream.get_ref().0.get_ref());
                 serve_http1_within(terms, stream, peer, handler, stop.wait()).await
             } else {
                 serve_sbi_within(terms, stream, peer, handler, stop.wait()).await

@@ -267,7 +267,7 @@ pub(crate) fn in_http1(
     headers.insert(HOST, host);
     if !body.is_end_stream() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        // HTTP/2 sees to it that what a length says is true.
+        // HTTP sees to it that what a length says is true.
         if !headers.contains_key(CONTENT_LENGTH) {
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }

@@ -7,8 +7,9 @@ use hyper::header::HOST;
 use mtc_core::causes::Causes;
 use mtc_tls::handshake::ServerStream;
 use sbi::body::Body;
-use sbi::client::{self, Connection, Until};
+use sbi::client::{self, Connection};
 use sbi::lanes::Lanes;
+use sbi::listener::keep_alive;
 use sbi::problem::Problem;
 use sbi::process::Stop;
 use sbi::server::{Afterwards, Peer, Request};
@@ -95,7 +96,7 @@ impl Inbound {
         };
         let counted = self.metrics.tunnel(Direction::Inbound);
         let passed = async {
-            tunnel::keep_alive(stream.get_ref().0.get_ref())?;
+            keep_alive(stream.get_ref().0.get_ref())?;
             tunnel::pass(program, stream, counted, self.stop.clone()).await
         };
         let passed = tokio::select! {
@@ -170,7 +171,7 @@ impl Relay for Arc<Inbound> {
         let connect = async || {
             let stream = self.program.connect_in_http1().await;
             let stream = stream.map_err(ForwardError::Program)?;
-            Ok(Until::new(stream, async move { peer.expires().await }))
+            Ok((stream, async move { peer.expires().await }))
         };
         let answer = self.upgrades.ask(connect, request, asked).await;
         answer.map_err(|error| self.not_passed(error))

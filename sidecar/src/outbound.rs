@@ -11,11 +11,12 @@ use mtc_tls::handshake::Connected;
 use mtc_tls::profile::TrustDomain;
 use rustix::net::sockopt;
 use sbi::body::Body;
-use sbi::client::{self, Connection, Until};
+use sbi::client::{self, Connection};
 use sbi::config::ConfigError;
 use sbi::header::{HeaderError, TARGET_API_ROOT, TypedHeader as _};
 use sbi::instance::{CallError, Instance};
 use sbi::lanes::Lanes;
+use sbi::listener::keep_alive;
 use sbi::problem::Problem;
 use sbi::process::Stop;
 use sbi::server::{Afterwards, Request, Terms, serve_program};
@@ -152,7 +153,7 @@ impl Outbound {
         let revoked = self.instance.revoked(&opened.peer);
         let counted = self.metrics.tunnel(Direction::Outbound);
         let passed = async {
-            tunnel::keep_alive(opened.stream.get_ref().0.get_ref())?;
+            keep_alive(opened.stream.get_ref().0.get_ref())?;
             tunnel::pass(program, opened.stream, counted, self.stop.clone()).await
         };
         let passed = tokio::select! {
@@ -286,9 +287,9 @@ impl Relay for Client {
             let opened = port.shake_hands(&port.http1, &to).await?;
             let tcp = opened.stream.get_ref().0.get_ref();
             // It fails where the connection has ended, which using it tells.
-            let _ = tunnel::keep_alive(tcp);
+            let _ = keep_alive(tcp);
             let revoked = port.instance.revoked(&opened.peer);
-            Ok(Until::new(opened.stream, revoked))
+            Ok((opened.stream, revoked))
         };
         let answer = port.upgrades.ask(connect, request, asked).await;
         answer.map_err(|error| port.not_passed(&to, error))

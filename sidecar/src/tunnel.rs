@@ -9,12 +9,10 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::net::sockopt;
 use sbi::process::Stop;
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
 };
-use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::metrics::Counted;
@@ -26,11 +24,6 @@ pub(crate) const PROTOCOL: &[u8] = b"x-mtc5g-tcp";
 const BUFFER: usize = 16 * 1024;
 /// How long streams may go on after a stop.
 const DRAIN: Duration = Duration::from_secs(4);
-/// How long the other end of a silent connection is believed to be there before it is asked, from then on every so often, and so many times.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
-const KEEP_ALIVE_PAUSE: Duration = Duration::from_secs(10);
-const KEEP_ALIVE_PROBES: u32 = 6;
-
 /// Passes octets between `program` and `peer` both ways until both have ended, one breaks off, or some time after a stop.
 pub(crate) async fn pass(
     program: impl Stream,
@@ -77,15 +70,6 @@ async fn copy<R: AsyncRead, W: AsyncWrite>(
         to.flush().await?;
         count(read as u64);
     }
-}
-
-/// Has the kernel find out that the host at the other end is gone, which nobody would notice who only listens.
-pub(crate) fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
-    sockopt::set_socket_keepalive(tcp, true)?;
-    sockopt::set_tcp_keepidle(tcp, KEEP_ALIVE)?;
-    sockopt::set_tcp_keepintvl(tcp, KEEP_ALIVE_PAUSE)?;
-    sockopt::set_tcp_keepcnt(tcp, KEEP_ALIVE_PROBES)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -15,15 +15,14 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream that fails, with [`io::ErrorKind::ConnectionAborted`], as soon as `end` has completed.
-pub struct Until<IO> {
+pub(super) struct Until<IO> {
     io: IO,
     /// `None` when it has completed.
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl<IO> Until<IO> {
-    /// `io` until `end` completes.
-    pub fn new(io: IO, end: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(super) fn new(io: IO, end: impl Future<Output = ()> + Send + 'static) -> Self {
         Self {
             io,
             end: Some(Box::pin(end)),
