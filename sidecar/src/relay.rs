@@ -6,7 +6,7 @@
 //! ```
 
 use hyper::upgrade::OnUpgrade;
-use hyper::{HeaderMap, Method};
+use hyper::{HeaderMap, Method, StatusCode};
 use sbi::body::Body;
 use sbi::problem::Problem;
 use sbi::response::Response;
@@ -49,6 +49,7 @@ impl<R: Relay> Handler for Relayed<R> {
     }
 
     async fn relay(&self, request: Request, body: Body) -> Result<hyper::Response<Body>, Problem> {
+        refuse_connect(&request)?;
         self.0.relay(request, body).await
     }
 
@@ -57,10 +58,20 @@ impl<R: Relay> Handler for Relayed<R> {
         request: Request,
         upgrade: OnUpgrade,
     ) -> Result<(hyper::Response<Body>, Option<Afterwards>), Problem> {
+        refuse_connect(&request)?;
         match Asked::of(&request.headers, upgrade) {
             Some(asked) => self.0.upgrade(request, asked).await,
             // Whoever is asked may go on as it was (RFC 9110 section 7.8).
             None => Ok((self.0.relay(request, Body::empty()).await?, None)),
         }
     }
+}
+
+/// A sidecar is no proxy for octets: `protocol = "tcp"` is.
+fn refuse_connect(request: &Request) -> Result<(), Problem> {
+    if request.method == Method::CONNECT {
+        let detail = "CONNECT is not passed on";
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail));
+    }
+    Ok(())
 }

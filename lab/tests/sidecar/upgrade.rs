@@ -159,6 +159,10 @@ async fn what_a_request_asks_for_is_spoken_from_then_on_both_ways() {
         assert_eq!(upgrade, has_passed.then_some(protocol), "{head}");
     }
 
+    let mut wire = Wire::open(outbound).await;
+    let answer = wire.ask("CONNECT program.test:80 HTTP/1.1").await;
+    assert!(answer.starts_with("http/1.1 501 "), "{answer}");
+
     // A stop ends it, some time after.
     let mut wire = Wire::open(outbound).await;
     let answer = wire
