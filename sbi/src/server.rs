@@ -560,16 +560,24 @@ where
     let patience = (is_anonymous || only == Only::Http2).then_some(WRITE_TIMEOUT);
     let io = TokioIo::new(Progress::new(io, patience));
     let builder = builder(is_anonymous, H::RELAYS);
+    // A process that stops may have one that waits for its ports; a certificate that expires has not, and a stalled link gets its time.
+    let has_successor = AtomicBool::new(true);
     let end = async {
         tokio::select! {
             () = answers.overdue(), if !H::OPEN_ENDED => return Err(ServeError::Unread),
             () = shutdown => {}
             () = silence(&spoken) => tracing::debug!(remote = %peer.remote, "closing: no request"),
-            () = peer.expires() => tracing::debug!(remote = %peer.remote, "closing: client certificate expired"),
+            () = peer.expires() => {
+                tracing::debug!(remote = %peer.remote, "closing: client certificate expired");
+                has_successor.store(false, Ordering::Relaxed);
+            }
         }
         Ok(())
     };
     let idle = async {
+        if !has_successor.load(Ordering::Relaxed) {
+            return pending().await;
+        }
         sleep(IDLE_DRAIN_TIMEOUT).await;
         if Arc::strong_count(&requests) > 1 || answers.are_open() {
             // Whoever waits for an answer reads, so the connection ends with it.
