@@ -59,6 +59,8 @@ const MAX_POINTS: usize = 3600;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long an event that has begun may go on after the load: what it waits for is there in a moment, or a process hangs.
 const ENDING: Duration = Duration::from_secs(30);
+/// What is left of the time before a load that is to begin at a given one.
+const START_MARGIN: Duration = Duration::from_secs(1);
 /// The metric of the NRF that says how large its log is.
 const LOG_ENTRIES: &str = "mtc_log_entries";
 
@@ -288,7 +290,7 @@ async fn run_joined(
         if kinds.any(|kind| kind == CertificateKind::LandmarkRelative) {
             listener.step("waiting for the lab's network functions to have the landmark too");
             let lacking = tokio::select! {
-                lacking = await_landmarks(&mut topology) => lacking?,
+                lacking = await_landmarks(&mut topology, patience(joined.start_at)) => lacking?,
                 () = &mut interrupt => return Err(RunError::Interrupted),
             };
             if let Some(lacking) = lacking {
@@ -339,6 +341,15 @@ async fn found(lab: &RunningLab) -> JoinedLab {
         log_entries: entries.map(|entries| entries as u64),
         ..lab.says().clone()
     }
+}
+
+/// How long the lab is waited for: not beyond the time at which the load is to begin.
+fn patience(start_at: Option<OffsetDateTime>) -> Duration {
+    let left = start_at.map(|at| at - OffsetDateTime::now_utc() - START_MARGIN);
+    left.map_or(landmarks::PATIENCE, |left| {
+        let left = Duration::try_from(left).unwrap_or_default();
+        left.min(landmarks::PATIENCE)
+    })
 }
 
 /// Waits for a time by this machine's clock.

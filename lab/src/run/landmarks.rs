@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::topology::{Topology, TopologyError};
 
 /// How long a lab may take: the longest pause of one whose looks failed before, and some seconds.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -59,14 +59,15 @@ impl Lacking {
     }
 }
 
-/// Waits until every process has, and knows, what the newest landmark brings; what is lacking still after a while.
+/// Waits until every process has, and knows, what the newest landmark brings; what is lacking still after `patience`.
 ///
 /// # Errors
 /// A process does not answer.
 pub(super) async fn await_landmarks(
     topology: &mut Topology,
+    patience: Duration,
 ) -> Result<Option<Lacking>, TopologyError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         let looked = look(topology).await;
         let is_over = Instant::now() >= deadline;
