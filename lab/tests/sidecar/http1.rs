@@ -51,8 +51,16 @@ async fn a_server_of_http1_is_reached_through_a_unix_socket() {
         // It takes none, and may answer before the body has come.
         (&["-d", "body", "http://program.test/page"], "501"),
     ] {
-        let got = curl(&[&through[..], &status, more].concat()).await;
-        assert_eq!(got.stdout, code, "{got:?}");
+        let asking = [&through[..], &status, more].concat();
+        let mut got = curl(&asking).await;
+        // A program that closes a connection with something unread resets it, which may take the answer along (RFC 9112 section 9.6): then it
+        // is asked again, as whoever lost it would.
+        let mut attempts = 1;
+        while matches!(&*got.stdout, "000" | "504") && attempts < 10 {
+            got = curl(&asking).await;
+            attempts += 1;
+        }
+        assert_eq!(got.stdout, code, "{got:?} after {attempts} attempts");
     }
     let asked = std::fs::read_to_string(asked).expect("it was asked");
     assert!(asked.contains("\"GET /page HTTP/1.1\" 200"), "{asked}");
