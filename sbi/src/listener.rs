@@ -20,7 +20,7 @@ use crate::limits::{Limits, Refused};
 use crate::metrics::RequestMetrics;
 use crate::process::Stop;
 use crate::server::{
-    Handler, Peer, Terms, serve_cleartext_within, serve_http1_within, serve_sbi_within,
+    self, Handler, Peer, Terms, Versions, serve_cleartext_within, serve_sbi_within,
 };
 use mtc_core::causes::Causes;
 
@@ -161,14 +161,17 @@ pub async fn serve_sbi<H: Handler>(
                 peer,
                 handler,
             } = entered;
-            let has_chosen_http1 = stream.get_ref().1.alpn_protocol() == Some(HTTP1);
-            let served = if has_chosen_http1 {
+            let versions = if stream.get_ref().1.alpn_protocol() == Some(HTTP1) {
                 // It has no PING. Where this fails the connection has ended, which using it tells.
                 let _ = keep_alive(stream.get_ref().0.get_ref());
-                serve_http1_within(terms, stream, peer, handler, stop.wait()).await
+                Versions::All
             } else {
-                serve_sbi_within(terms, stream, peer, handler, stop.wait()).await
+                Versions::Http2
             };
+            let is_anonymous = peer.identity.is_none();
+            let stop = stop.wait();
+            let served =
+                server::serve(versions, is_anonymous, terms, stream, peer, handler, stop).await;
             if let Err(error) = served {
                 tracing::debug!(%remote, error = %Causes(&error), "connection ended");
             }

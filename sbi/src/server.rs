@@ -331,35 +331,7 @@ where
 {
     let is_anonymous = peer.identity.is_none();
     serve(
-        Only::Http2,
-        is_anonymous,
-        terms,
-        io,
-        peer,
-        handler,
-        shutdown,
-    )
-    .await
-}
-
-/// As [`serve_sbi_within`], but HTTP/1.1 to a peer that has chosen it.
-///
-/// # Errors
-/// As [`serve_connection`].
-pub(crate) async fn serve_http1_within<IO, H>(
-    terms: Terms,
-    io: IO,
-    peer: Arc<Peer>,
-    handler: Arc<H>,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServeError>
-where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Handler,
-{
-    let is_anonymous = peer.identity.is_none();
-    serve(
-        Only::Nothing,
+        Versions::Http2,
         is_anonymous,
         terms,
         io,
@@ -387,7 +359,7 @@ where
     H: Handler,
 {
     let peer = Arc::new(Peer::cleartext(remote));
-    serve(Only::Nothing, false, terms, io, peer, handler, shutdown).await
+    serve(Versions::All, false, terms, io, peer, handler, shutdown).await
 }
 
 /// Serves HTTP/1.1 or HTTP/2 on `io`, a cleartext stream or one whose peer showed no certificate: the admin, log and witness ports. Requests are
@@ -425,7 +397,7 @@ where
     H: Handler,
 {
     let peer = Arc::new(Peer::cleartext(remote));
-    serve(Only::Nothing, true, terms, io, peer, handler, shutdown).await
+    serve(Versions::All, true, terms, io, peer, handler, shutdown).await
 }
 
 fn builder(is_anonymous: bool, is_relaying: bool) -> auto::Builder<TokioExecutor> {
@@ -471,16 +443,21 @@ fn builder(is_anonymous: bool, is_relaying: bool) -> auto::Builder<TokioExecutor
     builder
 }
 
-/// What is spoken on a connection and nothing else.
+/// The versions of HTTP that are spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Only {
+pub(crate) enum Versions {
+    /// HTTP/2.
     Http2,
     /// HTTP/1.1 or HTTP/2, as the peer begins.
-    Nothing,
+    All,
 }
 
-async fn serve<IO, H>(
-    only: Only,
+/// As [`serve_connection`], for every kind of connection; to anonymous peers within narrower bounds.
+///
+/// # Errors
+/// As [`serve_connection`].
+pub(crate) async fn serve<IO, H>(
+    versions: Versions,
     is_anonymous: bool,
     terms: Terms,
     io: IO,
@@ -557,7 +534,7 @@ where
         }
     });
     // A program may stop reading for as long as it likes, as it may where no sidecar is; what it is sent meanwhile waits at the sender.
-    let patience = (is_anonymous || only == Only::Http2).then_some(WRITE_TIMEOUT);
+    let patience = (is_anonymous || versions == Versions::Http2).then_some(WRITE_TIMEOUT);
     let io = TokioIo::new(Progress::new(io, patience));
     let builder = builder(is_anonymous, H::RELAYS);
     // A process that stops may have one that waits for its ports; a certificate that expires has not, and a stalled link gets its time.
@@ -584,7 +561,7 @@ where
             pending().await
         }
     };
-    let served = if H::UPGRADES && only == Only::Nothing {
+    let served = if H::UPGRADES && versions == Versions::All {
         let connection = pin!(builder.serve_connection_with_upgrades(io, service));
         until_ended(
             connection,
@@ -594,9 +571,9 @@ where
         )
         .await
     } else {
-        let builder = match only {
-            Only::Http2 => builder.http2_only(),
-            Only::Nothing => builder,
+        let builder = match versions {
+            Versions::Http2 => builder.http2_only(),
+            Versions::All => builder,
         };
         let connection = pin!(builder.serve_connection(io, service));
         until_ended(
